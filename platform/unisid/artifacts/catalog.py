@@ -1,0 +1,120 @@
+"""The catalog: numbered items with their text, and every user's interactions in time order, split.
+
+Interactions lie user by user, oldest first. The label of an interaction says where it may be seen: `TRAIN` rows
+are what everything before the recommender learns from; and every row that is not its user's first is one sample,
+of its label's split, with that item as the target and the rows before it as the history. N items, U users,
+E interactions.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from unisid.artifacts.record import Record, require
+from unisid.artifacts.store import Place
+from unisid.artifacts.tables import read_table, write_table
+
+TRAIN, VALID, TEST = 0, 1, 2
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """A read catalog. Columns load when first asked for."""
+
+    place: Place
+    record: Record
+
+    @classmethod
+    def read(cls, place: Place) -> "Catalog":
+        return cls(place, require(place, "catalog"))
+
+    @property
+    def num_items(self) -> int:
+        return int(self.record.counts["items"])
+
+    @property
+    def num_users(self) -> int:
+        return int(self.record.counts["users"])
+
+    @property
+    def history_length(self) -> int:
+        """How many of the last items a sample's history keeps."""
+        return int(self.record.config["history_length"])
+
+    @functools.cached_property
+    def item_ids(self) -> pa.Array:
+        """The shop's names of the items [N], by item number."""
+        return read_table(self.place, "items", ["item_id"])["item_id"].combine_chunks()
+
+    @functools.cached_property
+    def titles(self) -> pa.Array:
+        return read_table(self.place, "items", ["title"])["title"].combine_chunks()
+
+    @functools.cached_property
+    def user_ids(self) -> pa.Array:
+        return read_table(self.place, "users", ["user_id"])["user_id"].combine_chunks()
+
+    @functools.cached_property
+    def user(self) -> NDArray[np.int32]:
+        """[E], ascending."""
+        return self._interactions("user")
+
+    @functools.cached_property
+    def item(self) -> NDArray[np.int32]:
+        """[E]."""
+        return self._interactions("item")
+
+    @functools.cached_property
+    def timestamp(self) -> NDArray[np.int64]:
+        """[E], seconds since 1970, or the position where the source had no time."""
+        return self._interactions("timestamp")
+
+    @functools.cached_property
+    def split(self) -> NDArray[np.int8]:
+        """[E]: TRAIN, VALID or TEST."""
+        return self._interactions("split")
+
+    @functools.cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """[U + 1]: user u's interactions are rows offsets[u] to offsets[u + 1]."""
+        return np.searchsorted(self.user, np.arange(self.num_users + 1))
+
+    def training_edges(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The distinct (user, item) pairs that may be learned from, by user, then item."""
+        seen = self.split == TRAIN
+        keys = np.unique(self.user[seen].astype(np.int64) * self.num_items + self.item[seen])
+        return (keys // self.num_items).astype(np.int32), (keys % self.num_items).astype(np.int32)
+
+    def samples(self, split: int) -> NDArray[np.int64]:
+        """The rows [S] that are targets of a split: those with at least one row of the same user before them."""
+        first = np.zeros(len(self.user), bool)
+        first[self.offsets[:-1][np.diff(self.offsets) > 0]] = True
+        return np.flatnonzero((self.split == split) & ~first)
+
+    def history(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The histories of samples: items joined, oldest first, [sum h_s], and lengths [S]."""
+        starts = np.maximum(rows - self.history_length, self.offsets[self.user[rows]])
+        lengths = rows - starts
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return self.item[np.repeat(starts, lengths) + within], lengths
+
+    def _interactions(self, column: str) -> NDArray[Any]:
+        return read_table(self.place, "interactions", [column])[column].to_numpy()
+
+
+def write_interactions(
+    place: Place, user: NDArray[Any], item: NDArray[Any], timestamp: NDArray[Any], split: NDArray[Any]
+) -> None:
+    """Write interactions that are already sorted by user and time."""
+    columns = {
+        "user": pa.array(user, pa.int32()),
+        "item": pa.array(item, pa.int32()),
+        "timestamp": pa.array(timestamp, pa.int64()),
+        "split": pa.array(split, pa.int8()),
+    }
+    write_table(place, "interactions", 0, pa.table(columns), rows_per_group=1 << 20)

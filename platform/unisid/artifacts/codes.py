@@ -1,0 +1,121 @@
+"""The codes: every item's semantic id, and the way back.
+
+Table `items-*.parquet`: `codes` [L], by item number. `weights.safetensors` and `tokenizer.json` hold the tokenizer
+that made them; `quality.json` its report. Semantic ids are unique: `write_codes` refuses anything else.
+N items, L levels.
+"""
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from unisid.artifacts.record import Record, require
+from unisid.artifacts.store import Place
+from unisid.artifacts.tables import read_table, write_tables
+from unisid.errors import ArtifactError, DataError
+
+ROWS_PER_FILE = 1 << 20
+
+
+def write_codes(place: Place, codes: NDArray[Any], sizes: tuple[int, ...]) -> None:
+    """Write codes [N, L]; raises ArtifactError where one is out of its level's range or two items share a tuple."""
+    if codes.min(initial=0) < 0 or (len(codes) and (codes.max(axis=0) >= np.array(sizes)).any()):
+        raise ArtifactError(f"{place}: codes reach {codes.max(axis=0).tolist()}, the level sizes are {list(sizes)}")
+    if len(np.unique(pack(codes, sizes))) != len(codes):
+        raise ArtifactError(f"{place}: some items share a semantic id; resolve collisions first")
+    values = np.ascontiguousarray(codes, np.int32)
+    width = codes.shape[1]
+    tables = (
+        pa.table(
+            {"codes": pa.FixedSizeListArray.from_arrays(pa.array(values[s : s + ROWS_PER_FILE].reshape(-1)), width)}
+        )
+        for s in range(0, max(1, len(values)), ROWS_PER_FILE)
+    )
+    write_tables(place, "items", tables)
+
+
+def pack(codes: NDArray[Any], sizes: tuple[int, ...]) -> NDArray[np.int64]:
+    """Codes [n, L'] of the first L' levels -> one integer each [n], in lexicographic order."""
+    if np.prod(np.array(sizes[: codes.shape[1]], np.float64)) >= 2.0**63:
+        raise ArtifactError(f"levels of sizes {list(sizes)} do not fit 63 bits; use fewer or smaller levels")
+    key = np.zeros(len(codes), np.int64)
+    for level in range(codes.shape[1]):
+        key = key * sizes[level] + codes[:, level]
+    return key
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A read SID index, with lookup both ways."""
+
+    place: Place
+    record: Record
+
+    @classmethod
+    def read(cls, place: Place) -> "Codes":
+        return cls(place, require(place, "codes"))
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of codes of every level [L]."""
+        return tuple(int(s) for s in self.record.counts["sizes"])
+
+    @property
+    def num_levels(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def num_tokens(self) -> int:
+        """Codes of all levels together."""
+        return sum(self.sizes)
+
+    @functools.cached_property
+    def codes(self) -> NDArray[np.int32]:
+        """[N, L]."""
+        column = read_table(self.place, "items", ["codes"])["codes"].combine_chunks()
+        return column.flatten().to_numpy().reshape(-1, self.num_levels)
+
+    @property
+    def level_offsets(self) -> NDArray[np.int64]:
+        """[L]: the first token of every level."""
+        return np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64)
+
+    def tokens(self, items: NDArray[Any]) -> NDArray[np.int64]:
+        """Items [n] -> tokens [n, L]: the code plus its level's offset, so that no two levels share a token."""
+        return self.codes[items] + self.level_offsets
+
+    def find(self, prefix: tuple[int, ...]) -> NDArray[np.int64]:
+        """The items whose codes begin with a prefix, by semantic id. A full tuple gives one item or none."""
+        if len(prefix) > self.num_levels:
+            raise DataError(f"semantic id {prefix}: has {len(prefix)} levels, this index has {self.num_levels}")
+        order, keys = self._sorted
+        rest = int(np.prod(np.array(self.sizes[len(prefix) :], np.int64)))
+        low = int(pack(np.array([prefix], np.int64).reshape(1, -1), self.sizes)[0]) * rest
+        return order[np.searchsorted(keys, low) : np.searchsorted(keys, low + rest)]
+
+    @functools.cached_property
+    def _sorted(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        keys = pack(self.codes.astype(np.int64), self.sizes)
+        order = np.argsort(keys)
+        return order, keys[order]
+
+
+def spell(codes: tuple[int, ...]) -> str:
+    """(12, 7, 200) -> '<a_12><b_7><c_200>'."""
+    return "".join(f"<{chr(ord('a') + level)}_{code}>" for level, code in enumerate(codes))
+
+
+def parse(text: str) -> tuple[int, ...]:
+    """'<a_12><b_7>', '12,7' or '12-7' -> (12, 7); raises DataError for anything else."""
+    spelled = re.findall(r"<([a-z])_(\d+)>", text)
+    letters = [chr(ord("a") + level) for level in range(len(spelled))]
+    if spelled and text == "".join(f"<{a}_{n}>" for a, (_, n) in zip(letters, spelled, strict=True)):
+        return tuple(int(n) for _, n in spelled)
+    if re.fullmatch(r"\d+([,-]\d+)*", text):
+        return tuple(int(n) for n in re.split(r"[,-]", text))
+    raise DataError(f"semantic id '{text}': must look like '<a_12><b_7><c_200>' or '12,7,200', from the first level on")

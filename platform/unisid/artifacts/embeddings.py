@@ -1,0 +1,45 @@
+"""The embeddings: every item's token states (float16, ragged) and pooled text vector (float32).
+
+Shards `states-*.arrow`, rows by item number: `pooled` [D]; and, unless the recipe keeps only pooled vectors,
+`states` [n_i, D] with n_i real tokens. N items, D width of the encoder.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisid.artifacts.record import Record, require
+from unisid.artifacts.shards import Shards
+from unisid.artifacts.store import Place
+
+FAMILY = "states"
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Read embeddings, memory-mapped."""
+
+    place: Place
+    record: Record
+
+    @classmethod
+    def read(cls, place: Place) -> "Embeddings":
+        return cls(place, require(place, "embeddings"))
+
+    @property
+    def shards(self) -> Shards:
+        return Shards(self.place, FAMILY)
+
+    @property
+    def width(self) -> int:
+        return int(self.record.counts["width"])
+
+    @property
+    def has_states(self) -> bool:
+        return bool(self.record.counts["has_states"])
+
+    def pooled(self, rows: NDArray[Any] | None = None) -> NDArray[np.float32]:
+        """[n, D]."""
+        return self.shards.read("pooled", rows)

@@ -1,0 +1,51 @@
+"""The graph: what the interaction graph says of every item, layer by layer.
+
+Shards `items-*.arrow`: `layers` [(K + 1) * D] float32, e(0) first, and `degree`, the number of training edges
+(0: nothing is known of the item, its layers are zero). Shards `users-*.arrow`: `vector` [D], the mean over layers.
+N items, K propagation layers, D width.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisid.artifacts.record import Record, require
+from unisid.artifacts.shards import Shards
+from unisid.artifacts.store import Place
+
+ITEMS, USERS = "items", "users"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A read graph, memory-mapped."""
+
+    place: Place
+    record: Record
+
+    @classmethod
+    def read(cls, place: Place) -> "Graph":
+        return cls(place, require(place, "graph"))
+
+    @property
+    def items(self) -> Shards:
+        return Shards(self.place, ITEMS)
+
+    @property
+    def num_layers(self) -> int:
+        """K + 1."""
+        return int(self.record.counts["layers"])
+
+    @property
+    def width(self) -> int:
+        return int(self.record.counts["width"])
+
+    def layers(self, rows: NDArray[Any] | None = None) -> NDArray[np.float32]:
+        """[n, K + 1, D]."""
+        return self.items.read("layers", rows).reshape(-1, self.num_layers, self.width)
+
+    def degree(self) -> NDArray[np.int32]:
+        """[N]."""
+        return self.items.read("degree")

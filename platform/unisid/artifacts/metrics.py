@@ -1,0 +1,38 @@
+"""The metrics: how well each method ranks the test targets, and every single rank.
+
+`metrics.json`: method -> history rule ("excluded" or "allowed") -> "HR@10" -> {"mean", "low", "high"}.
+Tables `ranks-<method>-*.parquet`: `user`, `target`, `excluded`, `allowed`: the target's rank under each history
+rule, ties counted half, null where the method did not rank it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from unisid.artifacts.record import Record, require
+from unisid.artifacts.store import Place
+from unisid.artifacts.tables import read_table
+from unisid.artifacts.weights import read_json
+
+CUTOFFS = (1, 3, 5, 10, 20, 50)
+HISTORY_RULES = ("excluded", "allowed")
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Read metrics."""
+
+    place: Place
+    record: Record
+
+    @classmethod
+    def read(cls, place: Place) -> "Metrics":
+        return cls(place, require(place, "metrics"))
+
+    def results(self) -> dict[str, Any]:
+        """method -> history rule -> metric -> {"mean", "low", "high"}."""
+        return read_json(self.place, "metrics.json")
+
+    def ranks(self, method: str) -> pa.Table:
+        return read_table(self.place, f"ranks-{method}")

@@ -1,0 +1,157 @@
+"""Row-numbered tables in Arrow IPC shards: written whole, memory-mapped, read by random access without a copy.
+
+Shard s of a family holds rows [s * shard_rows, (s + 1) * shard_rows); only the last may be shorter. Vectors are
+`fixed_size_list<float>`; ragged matrices (an item's token states, [n_i, D]) are `list<fixed_size_list<halffloat>>`.
+N items, D width.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc as ipc
+from numpy.typing import NDArray
+
+from unisid.artifacts.store import Place
+from unisid.errors import ArtifactError
+
+
+def shard_name(family: str, index: int) -> str:
+    """'states', 3 -> 'states-00003.arrow'."""
+    return f"{family}-{index:05d}.arrow"
+
+
+def write_shard(place: Place, family: str, index: int, table: pa.Table) -> None:
+    """Write one shard, uncompressed, in one record batch; it appears whole or not at all."""
+    with place.writing(shard_name(family, index)) as stream, ipc.new_file(stream, table.schema) as writer:
+        for batch in table.combine_chunks().to_batches():
+            writer.write_batch(batch)
+
+
+def write_array(place: Place, family: str, columns: dict[str, NDArray[Any]], shard_rows: int = 1 << 18) -> None:
+    """Write whole arrays [N, ...] as shards of a family; arrays of more than one dimension become vectors."""
+    num_rows = len(next(iter(columns.values())))
+    for index, start in enumerate(range(0, max(num_rows, 1), shard_rows)):
+        part = {name: to_arrow(array[start : start + shard_rows]) for name, array in columns.items()}
+        write_shard(place, family, index, pa.table(part))
+
+
+def to_arrow(array: NDArray[Any]) -> pa.Array:
+    """[N] -> a plain column; [N, ...] -> fixed-size lists of the flattened rest."""
+    if array.ndim == 1:
+        return pa.array(array)
+    width = int(np.prod(array.shape[1:]))
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(array).reshape(-1)), width)
+
+
+def to_ragged(values: NDArray[Any], lengths: NDArray[Any]) -> pa.Array:
+    """Values [sum n_i, D] and lengths [N] -> list<fixed_size_list<D>>."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return pa.LargeListArray.from_arrays(pa.array(offsets), to_arrow(values))
+
+
+def shard_indices(place: Place, family: str) -> list[int]:
+    """The numbers of the shards that are there."""
+    prefix, suffix = f"{family}-", ".arrow"
+    names = [n for n in place.sizes() if n.startswith(prefix) and n.endswith(suffix)]
+    return sorted(int(n[len(prefix) : -len(suffix)]) for n in names)
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Random access to the rows of a family. Opens lazily, so it is cheap to send to a worker."""
+
+    place: Place
+    family: str
+
+    @functools.cached_property
+    def tables(self) -> list[pa.Table]:
+        indices = shard_indices(self.place, self.family)
+        if indices != list(range(len(indices))) or not indices:
+            raise ArtifactError(f"{self.place}: shards of '{self.family}' are {indices}: some are missing")
+        return [_open(self.place, shard_name(self.family, index)) for index in indices]
+
+    @functools.cached_property
+    def starts(self) -> NDArray[Any]:
+        """The first row of every shard, and the row count at the end."""
+        return np.concatenate([[0], np.cumsum([t.num_rows for t in self.tables])]).astype(np.int64)
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.tables[0].column_names)
+
+    def width(self, column: str) -> int:
+        """How wide a vector column, or a ragged column's rows, are."""
+        kind = self.tables[0].schema.field(column).type
+        kind = kind.value_type if pa.types.is_large_list(kind) else kind
+        return int(kind.list_size)
+
+    def read(self, column: str, rows: NDArray[Any] | slice | None = None) -> NDArray[Any]:
+        """A column's values at the given rows (all by default): [n] or [n, D]. A copy only if rows are given."""
+        if rows is None or isinstance(rows, slice):
+            whole = [_values(self._chunk(s, column)) for s in range(len(self.tables))]
+            return (whole[0] if len(whole) == 1 else np.concatenate(whole))[rows or slice(None)]
+        shard, inner = self._locate(rows)
+        first = _values(self._chunk(0, column))
+        out = np.empty((len(rows), *first.shape[1:]), first.dtype)
+        for s in np.unique(shard):
+            where = shard == s
+            out[where] = _values(self._chunk(int(s), column))[inner[where]]
+        return out
+
+    def read_ragged(self, column: str, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """A ragged column at the given rows: values [sum n_i, D] in the rows' order, and lengths [n]."""
+        shard, inner = self._locate(rows)
+        pieces, lengths = [], np.empty(len(rows), np.int64)
+        for k, (s, r) in enumerate(zip(shard.tolist(), inner.tolist(), strict=True)):
+            offsets, values = self._ragged(s, column)
+            pieces.append(values[offsets[r] : offsets[r + 1]])
+            lengths[k] = len(pieces[-1])
+        return np.concatenate(pieces), lengths
+
+    def _locate(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        if len(rows) and (rows.min() < 0 or rows.max() >= len(self)):
+            raise ArtifactError(
+                f"{self.place}: rows {rows.min()}..{rows.max()} of '{self.family}', which has {len(self)}"
+            )
+        shard = np.searchsorted(self.starts, rows, side="right") - 1
+        return shard, rows - self.starts[shard]
+
+    def _chunk(self, shard: int, column: str) -> pa.Array:
+        chunks = self.tables[shard][column].chunks
+        return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
+
+    def _ragged(self, shard: int, column: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        if (shard, column) not in self._views:
+            array = self._chunk(shard, column)
+            self._views[shard, column] = array.offsets.to_numpy(zero_copy_only=True), _values(array.values)
+        return self._views[shard, column]
+
+    @functools.cached_property
+    def _views(self) -> dict[tuple[int, str], tuple[NDArray[Any], NDArray[Any]]]:
+        return {}
+
+    def __reduce__(self) -> tuple[type["Shards"], tuple[Place, str]]:
+        return (Shards, (self.place, self.family))
+
+
+def _values(array: pa.Array) -> NDArray[Any]:
+    if pa.types.is_fixed_size_list(array.type):
+        flat = array.flatten().to_numpy(zero_copy_only=True)
+        return flat.reshape(-1, array.type.list_size)
+    return array.to_numpy(zero_copy_only=False)
+
+
+def _open(place: Place, name: str) -> pa.Table:
+    try:
+        return ipc.open_file(place.open(name)).read_all()
+    except pa.ArrowInvalid as error:
+        raise ArtifactError(
+            f"{place}/{name}: is not a whole shard ({error}); delete this file and run the stage again, which makes "
+            "only what is missing"
+        ) from None

@@ -1,0 +1,191 @@
+"""Where artifacts live: addresses, places on any pyarrow or fsspec file system, and the store of both.
+
+A `Place` is a directory on a file system. It is a plain string inside, so it travels to workers as it is.
+"""
+
+import contextlib
+import functools
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from unisid.config import did_you_mean
+from unisid.errors import ArtifactError, ConfigError
+
+NOUNS = ("catalog", "embeddings", "graph", "fused", "codes", "sequences", "model", "metrics")
+"""The arrows of the data flow, in order."""
+
+
+@dataclass(frozen=True, order=True)
+class Address:
+    """The name of an artifact: noun/name/version, such as codes/beauty/1."""
+
+    noun: str
+    name: str
+    version: str
+
+    def __post_init__(self) -> None:
+        if self.noun not in NOUNS:
+            raise ConfigError(f"address '{self}': no artifact is called '{self.noun}'"
+                              f"{did_you_mean(self.noun, NOUNS)}; known: {', '.join(NOUNS)}")  # fmt: skip
+        for part in (self.name, self.version):
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", part):
+                raise ConfigError(f"address '{self}': '{part}' must be letters, digits, '.', '_' or '-'")
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """'codes/beauty/1' -> Address; the version may be left out and is then '1'."""
+        parts = text.strip("/").split("/")
+        if len(parts) == 2:
+            parts.append("1")
+        if len(parts) != 3:
+            raise ConfigError(f"address '{text}': must be noun/name/version, such as codes/demo/1")
+        return cls(*parts)
+
+    def __str__(self) -> str:
+        return f"{self.noun}/{self.name}/{self.version}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A directory on a file system, by absolute local path or URI (s3://bucket/folder, gs://..., memory://)."""
+
+    uri: str
+
+    @classmethod
+    def of(cls, path: str | Path) -> "Place":
+        """A place from a user's path: relative local paths become absolute, URIs stay."""
+        text = str(path)
+        return cls(text.rstrip("/") if "://" in text else str(Path(text).expanduser().absolute()))
+
+    def __truediv__(self, name: str) -> "Place":
+        return Place(f"{self.uri}/{name}")
+
+    def __str__(self) -> str:
+        return self.uri
+
+    @property
+    def name(self) -> str:
+        return self.uri.rpartition("/")[2]
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.filesystem[0], pafs.LocalFileSystem)
+
+    @property
+    def filesystem(self) -> tuple[pafs.FileSystem, str]:
+        """The file system and this place's path on it."""
+        return _filesystem(self.uri)
+
+    def exists(self, name: str = "") -> bool:
+        fs, path = self.filesystem
+        found = fs.get_file_info(f"{path}/{name}" if name else path).type
+        return bool(found != pafs.FileType.NotFound)
+
+    def sizes(self) -> dict[str, int]:
+        """The files directly inside, by name, with their size in bytes; hidden and half-written ones left out."""
+        fs, path = self.filesystem
+        entries = fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+        found = {e.base_name: int(e.size) for e in entries if e.type == pafs.FileType.File}
+        return {name: found[name] for name in sorted(found) if not name.startswith(".")}
+
+    def folders(self) -> list[str]:
+        """The names of the directories directly inside."""
+        fs, path = self.filesystem
+        entries = fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+        names = (e.base_name for e in entries if e.type == pafs.FileType.Directory)
+        return sorted(n for n in names if not n.startswith("."))
+
+    def read(self, name: str) -> bytes:
+        fs, path = self.filesystem
+        try:
+            with fs.open_input_stream(f"{path}/{name}") as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            raise ArtifactError(f"{self}: no file '{name}' here") from None
+
+    def open(self, name: str) -> Any:
+        """A seekable input: memory-mapped where the place is local."""
+        fs, path = self.filesystem
+        try:
+            if self.is_local:
+                return pa.memory_map(f"{path}/{name}")
+            return fs.open_input_file(f"{path}/{name}")
+        except FileNotFoundError:
+            raise ArtifactError(f"{self}: no file '{name}' here") from None
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[Any]:
+        """An output stream whose file appears under its name only when all of it has been written."""
+        fs, path = self.filesystem
+        draft = f"{path}/.{name}.{uuid.uuid4().hex[:8]}.tmp"
+        try:
+            fs.create_dir(path, recursive=True)
+            with fs.open_output_stream(draft) as stream:
+                yield stream
+            fs.move(draft, f"{path}/{name}")
+        except OSError as error:
+            raise ArtifactError(f"{self}/{name}: cannot be written ({error}); free space or rights are needed, "
+                                "or another place for the store (--store)") from error  # fmt: skip
+        finally:
+            with contextlib.suppress(OSError):
+                fs.delete_file(draft)
+
+    def write(self, name: str, data: bytes) -> None:
+        with self.writing(name) as stream:
+            stream.write(data)
+
+    def clear(self) -> None:
+        """Remove everything at this place."""
+        fs, path = self.filesystem
+        if self.exists():
+            fs.delete_dir(path)
+
+    def remove(self, name: str) -> None:
+        fs, path = self.filesystem
+        if self.exists(name):
+            fs.delete_file(f"{path}/{name}")
+
+
+@dataclass(frozen=True)
+class Store:
+    """All artifacts under one root: root/noun/name/version."""
+
+    root: Place
+
+    def place(self, address: Address) -> Place:
+        return self.root / str(address)
+
+    def addresses(self, noun: str | None = None) -> list[Address]:
+        """Every address with something in it, complete or not."""
+        return [
+            Address(n, name, version)
+            for n in ([noun] if noun else NOUNS)
+            for name in (self.root / n).folders()
+            for version in (self.root / n / name).folders()
+        ]
+
+
+@functools.lru_cache(maxsize=64)
+def _filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
+    if "://" not in uri:
+        return pafs.LocalFileSystem(use_mmap=True), uri
+    try:
+        fs, path = pafs.FileSystem.from_uri(uri)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, NotImplementedError):
+        import fsspec
+
+        parts = urlparse(uri)
+        try:
+            fs = pafs.PyFileSystem(pafs.FSSpecHandler(fsspec.filesystem(parts.scheme)))
+        except (ValueError, ImportError) as error:
+            raise ConfigError(f"'{uri}': no file system for '{parts.scheme}://' ({error})") from None
+        path = f"{parts.netloc}{parts.path}"
+    return fs, path

@@ -1,0 +1,52 @@
+"""Tables in Parquet: written in numbered files, read whole or by column."""
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unisid.artifacts.store import Place
+from unisid.errors import ArtifactError
+
+ROWS_PER_GROUP = 1 << 14
+
+
+def table_name(family: str, index: int) -> str:
+    """'items', 3 -> 'items-00003.parquet'."""
+    return f"{family}-{index:05d}.parquet"
+
+
+def write_table(place: Place, family: str, index: int, table: pa.Table, rows_per_group: int = ROWS_PER_GROUP) -> None:
+    """Write one file of a family; it appears whole or not at all."""
+    with place.writing(table_name(family, index)) as stream:
+        pq.write_table(table, stream, compression="zstd", row_group_size=rows_per_group)
+
+
+def write_tables(place: Place, family: str, tables: Iterable[pa.Table]) -> int:
+    """Write tables as files 0, 1, ...; returns the number of rows."""
+    rows = 0
+    for index, table in enumerate(tables):
+        write_table(place, family, index, table)
+        rows += table.num_rows
+    return rows
+
+
+def table_names(place: Place, family: str) -> list[str]:
+    """The files of a family, in order."""
+    return [n for n in place.sizes() if n.startswith(f"{family}-") and n.endswith(".parquet")]
+
+
+def read_table(place: Place, family: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """All files of a family, joined in order."""
+    names = table_names(place, family)
+    if not names:
+        raise ArtifactError(f"{place}: no table '{family}' here")
+    return pa.concat_tables([_read(place, name, columns) for name in names]).combine_chunks()
+
+
+def _read(place: Place, name: str, columns: Sequence[str] | None) -> pa.Table:
+    try:
+        return pq.read_table(place.open(name), columns=list(columns) if columns is not None else None)
+    except pa.ArrowInvalid as error:
+        raise ArtifactError(f"{place}/{name}: is not a whole Parquet file ({error}); delete the artifact's folder "
+                            "and make it anew") from None  # fmt: skip

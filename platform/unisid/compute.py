@@ -1,0 +1,148 @@
+"""All that a stage may ask of the machines: two verbs, `fit` and `map`, and what a worker offers inside `fit`.
+
+Implementations live in `runtime`: `local` (this process, or plain processes over gloo) and `ray_*`. A stage
+never knows which it runs on.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from unisid.artifacts.store import Place
+from unisid.config import runtime
+from unisid.errors import ConfigError
+
+T = TypeVar("T")
+Metrics = Mapping[str, float]
+Report = Callable[[Metrics], None]
+Part = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """How many workers, and what each is given. It bears no identity."""
+
+    workers: int = runtime(1)
+    """Processes that work at the same time; 0 for `fit`: inside the calling process, for tiny work."""
+    cpus: float = runtime(1.0)
+    """Cores a worker; also its number of threads."""
+    gpus: float = runtime(0.0)
+    """GPUs a worker; a fraction shares one."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 0 or self.cpus <= 0 or self.gpus < 0:
+            raise ConfigError(f"pool: {self.workers} workers of {self.cpus} CPUs and {self.gpus} GPUs; "
+                              "must be workers >= 0, cpus > 0, gpus >= 0")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A table to train on, read in stored order: the Parquet files of a place whose names begin with `prefix`."""
+
+    place: Place
+    prefix: str
+    columns: tuple[str, ...]
+
+
+class Worker(Protocol):
+    """One of the `size` equal processes of a fit. Every collective must be called by all of them."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    def all_reduce(self, tensor: Tensor) -> Tensor:
+        """The sum over workers, in place; carries no gradient."""
+        ...
+
+    def all_gather(self, tensor: Tensor) -> Tensor:
+        """Every worker's tensor [n, ...] joined in rank order: [size * n, ...]; one n for all; gradients flow back."""
+        ...
+
+    def broadcast(self, tensor: Tensor) -> Tensor:
+        """Rank 0's tensor, in place, on every worker."""
+        ...
+
+    def stream(self, name: str) -> Iterator[pa.Table]:
+        """One pass over this worker's share of the named `Stream`, in stored order."""
+        ...
+
+    def report(self, metrics: Metrics, save: Callable[[Path], None] | None = None) -> None:
+        """Say how the fit goes; with `save`, also commit a checkpoint: rank 0 writes files into the given directory."""
+        ...
+
+    def resume(self) -> Path | None:
+        """The directory of the last committed checkpoint of this very fit, if there is one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One link of a streaming chain. `make` runs once in each worker; what it returns maps a table to a table."""
+
+    make: Callable[[], Callable[[pa.Table], pa.Table]]
+    pool: Pool
+
+
+class Compute(Protocol):
+    """The machines."""
+
+    def fit(
+        self,
+        train: Callable[[Worker, Any], T],
+        task: Any,
+        *,
+        name: str,
+        pool: Pool,
+        work: Place,
+        streams: Mapping[str, Stream] | None = None,
+        report: Report | None = None,
+    ) -> T:
+        """Run `train(worker, task)` on every worker of the pool; returns rank 0's result.
+
+        Args:
+            train: a module-level function; `task` must pickle.
+            name: identifies this fit among all that were ever started at `work`: a fit of the same name resumes.
+            work: where checkpoints lie; on several machines it must be shared storage.
+            report: called in this process with what rank 0 reports.
+
+        Raises:
+            UnisidError: as raised in a worker. A worker that dies is replaced and the fit resumes.
+        """
+        ...
+
+    def map(self, parts: Sequence[Part], *steps: Step) -> Iterator[pa.Table]:
+        """Stream every part through the steps; yields one table a part, in no stated order.
+
+        The first step receives a table of one row (the part); each later step, the whole table before it.
+        Parts are the grain of parallelism and of retry: a part may run more than once, so what a step writes
+        must be whole or absent (`write_shard` is).
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a stage is given: its settings, where its inputs lie, where to write, and the machines."""
+
+    config: Any
+    inputs: Mapping[str, Place]
+    """Role -> a complete artifact; an optional input that the recipe leaves out is absent."""
+    out: Place
+    name: str
+    """Identifies this very making, settings and inputs included: the address and the fingerprint's start."""
+    compute: Compute
+    report: Report
+    """Where curves go: call with {"name": value, ..., "step": n}; names are prefixed by the noun for the tracker."""
+    say: Callable[[str], None]
+    """One line of progress for the person who waits."""
+
+    @property
+    def work(self) -> Place:
+        """Where checkpoints lie while the stage runs; removed when it is complete."""
+        return self.out / ".work"

@@ -1,0 +1,188 @@
+"""The little that dataclasses and tyro do not give: records, fingerprints, dotted overrides, plug-ins.
+
+A configuration is a tree of frozen, keyword-only dataclasses. A field *bears identity* unless it was made
+with `runtime`: identity is what decides the bytes of the result; worker counts, paths and devices do not.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import importlib
+import json
+import pkgutil
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from unisid.errors import ConfigError
+
+C = TypeVar("C")
+Json = dict[str, Any]
+
+
+class PlugIn:
+    """Base of every plug-in's `Config`: its `kind` is the name of the module that defines it.
+
+    A folder (`fusion`, `tokenizers`, ...) is the registry of its plug-ins; the folder's `__init__` defines
+    the base its Configs derive from and the one small interface they build.
+    """
+
+    @property
+    def kind(self) -> str:
+        return type(self).__module__.rpartition(".")[2]
+
+
+def runtime(default: Any) -> Any:
+    """A field that says how or where work is done and bears no identity: workers, batch memory, paths."""
+    return dataclasses.field(default=default, metadata={"identity": False})
+
+
+def to_record(config: Any, *, identity: bool = False) -> Json:
+    """A configuration as plain JSON values; with `identity`, only the fields that bear identity."""
+    record: Json = {"kind": config.kind} if isinstance(config, PlugIn) else {}
+    for field in dataclasses.fields(config):
+        if not identity or field.metadata.get("identity", True):
+            record[field.name] = _plain(getattr(config, field.name), identity)
+    return record
+
+
+def from_record(cls: type[C], record: Mapping[str, Any]) -> C:
+    """The inverse of `to_record(config)`. Unknown or missing fields raise ConfigError."""
+    if issubclass(cls, PlugIn):
+        kind = record.get("kind", "")
+        folder = cls.__module__ if not dataclasses.is_dataclass(cls) else cls.__module__.rpartition(".")[0]
+        cls = typing.cast(type[C], plug_in(folder.rpartition(".")[2], str(kind)))
+    hints = typing.get_type_hints(cls)
+    fields = {field.name for field in dataclasses.fields(typing.cast(Any, cls))}
+    values = {}
+    for name, value in record.items():
+        if name == "kind" and issubclass(cls, PlugIn):
+            continue
+        if name not in fields:
+            raise ConfigError(f"{cls.__qualname__}: no field '{name}'{did_you_mean(name, fields)}")
+        values[name] = _typed(hints[name], value)
+    return cls(**values)
+
+
+def fingerprint(record: Any) -> str:
+    """The SHA-256 of a JSON value in canonical form: equal values, equal text, whatever the order of keys."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested records by dotted key: {"codes.tokenizer.codebook_size": 256, ...}."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        key = f"{prefix}.{name}" if prefix else name
+        if isinstance(value, Mapping):
+            flat |= flatten(value, key)
+        else:
+            flat[key] = value
+    return flat
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """One line a dotted key whose value differs: 'tokenizer.levels: 3 -> 4'."""
+    old, new = flatten(before), flatten(after)
+    missing = "(absent)"
+    return [
+        f"{key}: {old.get(key, missing)} -> {new.get(key, missing)}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key, missing) != new.get(key, missing)
+    ]
+
+
+def override(config: C, key: str, value: Any) -> C:
+    """A copy with the field at a dotted key set; a bare word sets a plug-in by its kind, with its defaults.
+
+    Raises ConfigError for an unknown key (with the nearest known one), a wrong type or a refused value.
+    """
+    name, _, rest = key.partition(".")
+    fields = {field.name for field in dataclasses.fields(typing.cast(Any, config))}
+    if name not in fields:
+        known = (*fields, *flatten(to_record(config)))
+        raise ConfigError(f"{type(config).__qualname__}: no key '{key}'{did_you_mean(key, known)}")
+    current = getattr(config, name)
+    if rest:
+        if not dataclasses.is_dataclass(current):
+            raise ConfigError(f"{key}: '{name}' is a value, it has no field '{rest}'")
+        value = override(current, rest, value)
+    elif isinstance(current, PlugIn) and isinstance(value, str):
+        value = plug_in(type(current).__module__.split(".")[-2], value)()
+    elif not dataclasses.is_dataclass(value):
+        value = _typed(typing.get_type_hints(type(config))[name], value, key)
+    return dataclasses.replace(typing.cast(Any, config), **{name: value})
+
+
+def plug_in(folder: str, kind: str) -> type[Any]:
+    """The Config class of a plug-in: `plug_in("tokenizers", "rqvae")`."""
+    kinds = plug_ins(folder)
+    if kind not in kinds:
+        raise ConfigError(f"{folder}: no kind '{kind}'{did_you_mean(kind, kinds)}; known: {', '.join(kinds)}")
+    config: type[Any] = importlib.import_module(f"unisid.{folder}.{kind}").Config
+    return config
+
+
+def plug_ins(folder: str) -> list[str]:
+    """The kinds in a plug-in folder: the names of its modules that define a Config."""
+    package = importlib.import_module(f"unisid.{folder}")
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    return [n for n in names if hasattr(importlib.import_module(f"unisid.{folder}.{n}"), "Config")]
+
+
+def did_you_mean(word: str, known: typing.Iterable[str]) -> str:
+    """'; did you mean ...?' for the nearest known word, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every (dotted key, value) of a configuration tree, runtime fields included."""
+    yield from flatten(to_record(config), prefix).items()
+
+
+def _plain(value: Any, identity: bool) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_record(value, identity=identity)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, identity) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ConfigError(f"a setting must be a number, text, tuple or dataclass, not {type(value).__name__}")
+
+
+def _typed(hint: Any, value: Any, where: str = "") -> Any:
+    """A JSON or command-line value as the annotated type."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None or (value == "None" and type(None) in args):
+            return None
+        hint = next(a for a in args if a is not type(None))
+        return _typed(hint, value, where)
+    if origin is tuple:
+        return tuple(_typed(args[0], item, where) for item in value)
+    if origin is typing.Literal:
+        if value not in args:
+            raise ConfigError(f"{where}: '{value}' is not one of {', '.join(map(str, args))}")
+        return value
+    if isinstance(value, Mapping):
+        return from_record(hint, value)
+    if hint is bool and isinstance(value, str):
+        if value not in ("True", "False", "true", "false"):
+            raise ConfigError(f"{where}: '{value}' is neither True nor False")
+        return value.lower() == "true"
+    if hint in (int, float, str, bool):
+        return _number_or_text(hint, value, where)
+    return value
+
+
+def _number_or_text(hint: type[Any], value: Any, where: str) -> Any:
+    fits = isinstance(value, hint) if hint in (str, bool) else not isinstance(value, bool)
+    try:
+        if fits and hint(value) == (value if not isinstance(value, str) else hint(value)):
+            return hint(value)
+    except (TypeError, ValueError):
+        pass
+    raise ConfigError(f"{where}: '{value}' is not of type {hint.__name__}")

@@ -1,0 +1,21 @@
+"""The errors a user can cause. Their text is: where: what is wrong, with the values; what would be right."""
+
+
+class UnisidError(Exception):
+    """Something a user can put right; the command line prints its text and nothing else."""
+
+
+class ConfigError(UnisidError):
+    """A setting is unknown, of the wrong type, out of range, or contradicts another."""
+
+
+class DataError(UnisidError):
+    """An input table, file or vector does not hold what it must."""
+
+
+class ArtifactError(UnisidError):
+    """An artifact is missing, incomplete, damaged, or of another kind than asked for."""
+
+
+class DriftError(UnisidError):
+    """An artifact stands at this address, but it was made from other settings or inputs."""

@@ -1,0 +1,74 @@
+"""The collectives of a `Worker`, over torch.distributed; with one process they are nothing at all."""
+
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from unisid.compute import Pool, Stream
+from unisid.errors import ArtifactError
+
+
+class Gather(torch.autograd.Function):
+    """Join every worker's rows; the gradient of a row is the sum of what all workers' losses say of it."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, tensor: Tensor) -> Tensor:
+        pieces = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
+        dist.all_gather(pieces, tensor.contiguous())
+        return torch.cat(pieces)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
+        summed = gradient.contiguous().clone()
+        dist.all_reduce(summed)
+        return summed.chunk(dist.get_world_size())[dist.get_rank()]
+
+
+class Collectives:
+    """The part of `Worker` that all runtimes share."""
+
+    def __init__(self, pool: Pool, streams: Mapping[str, Stream]) -> None:
+        active = dist.is_initialized()
+        self.rank = dist.get_rank() if active else 0
+        self.size = dist.get_world_size() if active else 1
+        gpu = pool.gpus > 0 and torch.cuda.is_available()
+        self.device = torch.device("cuda", torch.cuda.current_device()) if gpu else torch.device("cpu")
+        self.streams = streams
+        torch.set_num_threads(max(1, int(pool.cpus)))
+
+    def all_reduce(self, tensor: Tensor) -> Tensor:
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def all_gather(self, tensor: Tensor) -> Tensor:
+        gathered: Tensor = Gather.apply(tensor) if self.size > 1 else tensor
+        return gathered
+
+    def broadcast(self, tensor: Tensor) -> Tensor:
+        if self.size > 1:
+            dist.broadcast(tensor, 0)
+        return tensor
+
+    def stream(self, name: str) -> Iterator[pa.Table]:
+        """This worker's share, file by file and row group by row group: group g goes to worker g mod size."""
+        source = self.streams[name]
+        number = 0
+        for file in stream_files(source):
+            parquet = pq.ParquetFile(source.place.open(file))
+            for group in range(parquet.num_row_groups):
+                if number % self.size == self.rank:
+                    yield parquet.read_row_group(group, columns=list(source.columns))
+                number += 1
+
+
+def stream_files(stream: Stream) -> list[str]:
+    """The names of a stream's Parquet files, in order."""
+    names = [n for n in stream.place.sizes() if n.startswith(stream.prefix) and n.endswith(".parquet")]
+    if not names:
+        raise ArtifactError(f"{stream.place}: no files named {stream.prefix}*.parquet to train on")
+    return names
