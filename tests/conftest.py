@@ -1,0 +1,15 @@
+"""Shapes are checked in tests: jaxtyping's import hook wraps every function of the tensor packages."""
+
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook(["unisid.ops", "unisid.graphs", "unisid.fusion", "unisid.tokenizers", "unisid.backbones"],
+                    "beartype.beartype")  # fmt: skip
+
+from unisid.artifacts.store import Place  # noqa: E402  # after the hook, which must see every import
+
+
+@pytest.fixture
+def place(tmp_path) -> Place:
+    """An empty local place."""
+    return Place.of(tmp_path)
