@@ -1,0 +1,314 @@
+"""The flow of artifacts: resolve what each stage needs, skip what is complete, make the rest.
+
+A recipe is the whole configuration, one part a noun. Because an artifact's fingerprint follows from settings and
+inputs alone, a plan is known before anything runs; and an artifact of equal fingerprint under any other name is
+shared rather than made again.
+"""
+
+import contextlib
+import datetime
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Literal, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import unisid
+from unisid import config as settings
+from unisid.artifacts.record import Record, find, fingerprint_of, read_record, require, write_record
+from unisid.artifacts.store import NOUNS, Address, Place, Store
+from unisid.compute import Compute, Job, Metrics
+from unisid.config import Json, runtime
+from unisid.errors import ArtifactError, ConfigError, DriftError
+from unisid.report.html import write_report
+from unisid.stages import catalog, codes, embeddings, fused, graph, metrics, model, sequences
+
+STAGES: Mapping[str, ModuleType] = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (catalog, embeddings, graph, fused, codes, sequences, model, metrics)
+}
+DRAFT = ".draft.json"
+State = Literal["complete", "shared", "half made", "to make", "drift"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole run: what it is called, and the settings of every stage."""
+
+    name: str = runtime("unnamed")
+    """The artifacts' name: catalog/NAME/VERSION and so on."""
+    version: str = runtime("1")
+    """The artifacts' version."""
+    note: str = runtime("")
+    """What a reader of the report should know before believing the figures."""
+    catalog: catalog.Config = field(default_factory=catalog.Config)
+    embeddings: embeddings.Config = field(default_factory=embeddings.Config)
+    graph: graph.Config = field(default_factory=graph.Config)
+    fused: fused.Config = field(default_factory=fused.Config)
+    codes: codes.Config = field(default_factory=codes.Config)
+    sequences: sequences.Config = field(default_factory=sequences.Config)
+    model: model.Config = field(default_factory=model.Config)
+    metrics: metrics.Config = field(default_factory=metrics.Config)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One artifact of a recipe: where it is or will be, and whether it must be made."""
+
+    noun: str
+    address: Address
+    state: State
+    fingerprint: str
+    config: Json
+    inputs: dict[str, Json]
+    difference: tuple[str, ...] = ()
+    """For drift: what stands there differs in these settings or inputs."""
+
+
+class StageLog(Protocol):
+    """Where one stage's figures go while it runs."""
+
+    def metrics(self, values: Metrics) -> None: ...
+
+    def finish(self, record: Record, place: Place) -> None: ...
+
+
+class Tracker(Protocol):
+    """Who is told of runs. `runtime.tracking` tells MLflow; `Silent` tells nobody."""
+
+    def pipeline(
+        self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> contextlib.AbstractContextManager[None]: ...
+
+    def stage(self, noun: str, params: Mapping[str, Any]) -> contextlib.AbstractContextManager[StageLog]: ...
+
+    def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None: ...
+
+
+class Silent:
+    """A tracker that tells nobody."""
+
+    @contextlib.contextmanager
+    def pipeline(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Iterator[None]:
+        yield
+
+    @contextlib.contextmanager
+    def stage(self, noun: str, params: Mapping[str, Any]) -> Iterator[StageLog]:
+        yield self
+
+    def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None: ...
+
+    def metrics(self, values: Metrics) -> None: ...
+
+    def finish(self, record: Record, place: Place) -> None: ...
+
+
+def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1]) -> list[Planned]:
+    """What a run of the recipe would find and make, in order, up to and including the noun `until`."""
+    if until not in NOUNS:
+        raise ConfigError(f"no stage '{until}'{settings.did_you_mean(until, NOUNS)}; known: {', '.join(NOUNS)}")
+    planned: dict[str, Planned] = {}
+    for noun in _needed(until):
+        stage, config = STAGES[noun], getattr(recipe, noun)
+        inputs = {
+            role: {"address": str(planned[role].address), "fingerprint": planned[role].fingerprint}
+            for role in stage.INPUTS
+        }
+        if hasattr(stage, "sources"):
+            inputs |= stage.sources(config)
+        planned[noun] = _resolve(noun, Address(noun, recipe.name, recipe.version), config, inputs, store)
+    return list(planned.values())
+
+
+def run(
+    recipe: Recipe,
+    store: Store,
+    compute: Compute,
+    tracker: Tracker,
+    say: Callable[[str], None],
+    until: str = NOUNS[-1],
+) -> dict[str, Place]:
+    """Make what is missing; returns where every artifact of the recipe lies.
+
+    Raises:
+        DriftError: before anything is made, where an address holds an artifact of other settings.
+    """
+    planned = plan(recipe, store, until)
+    refuse_drift(planned)
+    places = {entry.noun: store.place(entry.address) for entry in planned}
+    missing = [entry for entry in planned if entry.state in ("half made", "to make")]
+    if missing:
+        with _told(recipe, planned, tracker):
+            for number, entry in enumerate(missing, 1):
+                say(f"[{number}/{len(missing)}] {entry.address}")
+                _make(entry, recipe, places, compute, tracker, say)
+            publish(recipe, store, places, tracker)
+    return places
+
+
+def sync(recipe: Recipe, store: Store, tracker: Tracker) -> list[Address]:
+    """Tell the tracker, from the artifacts alone, of everything complete: for when it was away during the run."""
+    planned = [entry for entry in plan(recipe, store) if entry.state in ("complete", "shared")]
+    places = {entry.noun: store.place(entry.address) for entry in planned}
+    with _told(recipe, planned, tracker):
+        for entry in planned:
+            record = require(places[entry.noun], entry.noun)
+            with tracker.stage(entry.noun, settings.flatten(record.config | record.runtime, entry.noun)) as log:
+                for step, name, value in read_curve(places[entry.noun]):
+                    log.metrics({name: value, "step": step})
+                log.finish(record, places[entry.noun])
+        publish(recipe, store, places, tracker)
+    return [entry.address for entry in planned]
+
+
+def publish(recipe: Recipe, store: Store, places: Mapping[str, Place], tracker: Tracker) -> Place:
+    """Write the report of what is there, and hand it with the models to the tracker; returns the report's folder."""
+    folder = report_place(recipe, store)
+    write_report(places, folder, note=recipe.note)
+    tracker.publish(recipe.name, places, folder)
+    return folder
+
+
+def report_place(recipe: Recipe, store: Store) -> Place:
+    return store.root / "reports" / recipe.name / recipe.version
+
+
+def _told(recipe: Recipe, planned: list[Planned], tracker: Tracker) -> contextlib.AbstractContextManager[None]:
+    tags = {f"fingerprint.{entry.noun}": entry.fingerprint for entry in planned}
+    params = settings.flatten(settings.to_record(recipe))
+    return tracker.pipeline(recipe.name, params, tags | {"note": recipe.note})
+
+
+def refuse_drift(planned: list[Planned]) -> None:
+    """Raise DriftError for the first artifact that stands in the way of another of its name."""
+    for entry in planned:
+        if entry.state == "drift":
+            changes = "\n    ".join(entry.difference)
+            raise DriftError(
+                f"{entry.address}: was made from other settings or inputs:\n    {changes}\n"
+                f"  Either keep it and give this run a name of its own (--name or --version; equal artifacts are "
+                f"shared, not made again), or remove it first: unisid drop {entry.address}"
+            )
+
+
+def drop(store: Store, address: Address) -> None:
+    """Remove one artifact, complete or not."""
+    place = store.place(address)
+    if not place.exists():
+        raise ArtifactError(f"{address}: nothing is there to remove")
+    place.clear()
+
+
+def _needed(until: str) -> list[str]:
+    wanted, stack = set(), [until]
+    while stack:
+        noun = stack.pop()
+        wanted.add(noun)
+        stack.extend(STAGES[noun].INPUTS)
+    return [noun for noun in NOUNS if noun in wanted]
+
+
+def _resolve(noun: str, address: Address, config: Any, inputs: dict[str, Json], store: Store) -> Planned:
+    identity = settings.to_record(config, identity=True)
+    wanted = fingerprint_of(noun, identity, inputs)
+    place = store.place(address)
+    record = read_record(place)
+    state: State
+    difference: tuple[str, ...] = ()
+    if record is not None and record.fingerprint == wanted:
+        state = "complete"
+    elif (twin := find(store, noun, wanted)) is not None:
+        address, state = twin, "shared"
+    elif record is not None:
+        state = "drift"
+        before = record.config | {"inputs": {r: e["fingerprint"][:12] for r, e in record.inputs.items()}}
+        after = identity | {"inputs": {r: e["fingerprint"][:12] for r, e in inputs.items()}}
+        difference = tuple(settings.differences(before, after))
+    else:
+        state = "half made" if _draft_of(place) == wanted else "to make"
+    return Planned(noun, address, state, wanted, identity, inputs, difference)
+
+
+def _make(
+    entry: Planned,
+    recipe: Recipe,
+    places: Mapping[str, Place],
+    compute: Compute,
+    tracker: Tracker,
+    say: Callable[[str], None],
+) -> None:
+    stage, config, out = STAGES[entry.noun], getattr(recipe, entry.noun), places[entry.noun]
+    if _draft_of(out) != entry.fingerprint:
+        out.clear()
+        out.write(DRAFT, json.dumps({"fingerprint": entry.fingerprint}).encode())
+    begun = time.monotonic()
+    curve: list[tuple[int, str, float]] = []
+    with tracker.stage(entry.noun, settings.flatten(settings.to_record(config), entry.noun)) as log:
+
+        def report(values: Metrics) -> None:
+            step = int(values.get("step", len(curve)))
+            curve.extend((step, name, float(value)) for name, value in values.items() if name != "step")
+            log.metrics(values)
+
+        job = Job(
+            config=config,
+            inputs={role: places[role] for role in stage.INPUTS},
+            out=out,
+            name=f"{entry.address}-{entry.fingerprint[:12]}",
+            compute=compute,
+            report=report,
+            say=lambda line: say(f"      {line}"),
+        )
+        counts = stage.make(job)
+        write_curve(out, curve)
+        job.work.clear()
+        record = Record(
+            address=str(entry.address),
+            config=entry.config,
+            inputs=entry.inputs,
+            counts=counts,
+            files=out.sizes(),
+            code_version=unisid.__version__,
+            seconds=round(time.monotonic() - begun, 3),
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            runtime=_runtime(config, entry.config),
+        )
+        write_record(out, record)
+        out.remove(DRAFT)
+        say(f"      done in {record.seconds:.1f} s")
+        log.finish(record, out)
+
+
+def write_curve(place: Place, curve: list[tuple[int, str, float]]) -> None:
+    """Keep what a stage reported as `curve.parquet` (step, name, value); nothing where it reported nothing."""
+    if curve:
+        steps, names, values = zip(*curve, strict=True)
+        table = pa.table({"step": pa.array(steps, pa.int64()), "name": list(names), "value": pa.array(values)})
+        with place.writing("curve.parquet") as stream:
+            pq.write_table(table, stream)
+
+
+def read_curve(place: Place) -> list[tuple[int, str, float]]:
+    """What a stage reported; empty where it reported nothing."""
+    if not place.exists("curve.parquet"):
+        return []
+    table = pq.read_table(place.open("curve.parquet"))
+    return list(zip(*(table[name].to_pylist() for name in ("step", "name", "value")), strict=True))
+
+
+def _runtime(config: Any, identity: Json) -> Json:
+    """What bears no identity, by dotted key."""
+    known = settings.flatten(identity)
+    return {key: value for key, value in settings.leaves(config) if key not in known}
+
+
+def _draft_of(place: Place) -> str | None:
+    if not place.exists(DRAFT):
+        return None
+    with contextlib.suppress(ValueError):
+        return str(json.loads(place.read(DRAFT)).get("fingerprint"))
+    return None
