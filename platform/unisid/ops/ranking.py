@@ -1,0 +1,95 @@
+"""How well the right item is ranked, and how sure one may be: ranks, HR, NDCG, bootstrap, paired tests.
+
+A rank is 1 for the best; equal scores count half; NaN stands for a target that was not ranked at all. Statistics
+are over test samples, never over cut-offs. B batch, N items, k list length, S samples, M metrics, R resamples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.stats
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Array = np.ndarray
+
+
+def rank_of_target(scores: Float[Tensor, "B N"], targets: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """rank = 1 + #{greater} + #{equal others} / 2 over all items; NaN where the target's own score is -inf."""
+    own = scores.gather(1, targets[:, None])
+    above = (scores > own).sum(1)
+    level = (scores == own).sum(1) - 1
+    ranks = 1.0 + above.double() + 0.5 * level.double()
+    return torch.where(own[:, 0] == -torch.inf, torch.nan, ranks)
+
+
+def rank_in_list(
+    items: Int[Tensor, "B k"], scores: Float[Tensor, "B k"], targets: Int[Tensor, " B"], kept: Bool[Tensor, "B k"]
+) -> Float[Tensor, " B"]:
+    """The target's rank among the kept entries of a scored list without repetitions; NaN where it is not there."""
+    scores = scores.masked_fill(~kept, -torch.inf)
+    hit = (items == targets[:, None]) & kept
+    own = scores.masked_fill(~hit, -torch.inf).amax(1, keepdim=True)
+    above = ((scores > own) & kept).sum(1)
+    level = ((scores == own) & kept).sum(1) - 1
+    ranks = 1.0 + above.double() + 0.5 * level.double()
+    return torch.where(hit.any(1), ranks, torch.nan)
+
+
+def metric_names(cutoffs: Sequence[int]) -> list[str]:
+    """The columns of `metric_values`: HR@K for every K, then NDCG@K for every K."""
+    return [f"{metric}@{k}" for metric in ("HR", "NDCG") for k in cutoffs]
+
+
+def metric_values(ranks: Float[Array, " S"], cutoffs: Sequence[int]) -> Float[Array, "S M"]:
+    """Each sample's HR@K = 1(rank <= K) and NDCG@K = 1(rank <= K) / log2(rank + 1); their means are the metrics.
+
+    With one target a sample the ideal gain is 1 (UQF thesis, 5.4). A rank of NaN scores 0.
+    """
+    hits = np.asarray(ranks)[:, None] <= np.asarray(cutoffs)[None, :]  # NaN compares false
+    gains = 1.0 / np.log2(np.nan_to_num(ranks, nan=1.0) + 1.0)
+    return np.concatenate([hits.astype(np.float64), hits * gains[:, None]], axis=1)
+
+
+def bootstrap_means(values: Float[Array, "S M"], resamples: int, seed: int) -> Float[Array, "R M"]:
+    """The means of `resamples` samples drawn with replacement, all columns from the same draw.
+
+    Only how often each distinct row is drawn matters, and those counts are multinomial; metrics take few distinct
+    values, so this is exact and does not depend on S.
+    """
+    rows, counts = np.unique(values, axis=0, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(len(values), counts / len(values), size=resamples)
+    return drawn @ rows / len(values)
+
+
+def interval(means: Float[Array, "R M"], level: float = 0.95) -> tuple[Float[Array, " M"], Float[Array, " M"]]:
+    """The percentile interval of bootstrap means: lower and upper ends."""
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(means, [tail, 1.0 - tail], axis=0)
+    return low, high
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Is the first of two better, sample by sample?"""
+
+    difference: float
+    """The mean of first minus second."""
+    p: float
+    """One-sided: the chance of at least this t were there no difference. 1 where fewer than two pairs speak."""
+    cohens_d: float
+    """The mean difference in standard deviations of the differences; 0 where all differences are equal."""
+
+
+def paired_test(first: Float[Array, " S"], second: Float[Array, " S"]) -> PairedTest:
+    """Student's paired t-test, t = mean(d) / (sd(d) / sqrt(S)), one-sided, and Cohen's d = mean(d) / sd(d)."""
+    differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    if len(differences) < 2:
+        return PairedTest(float(differences.mean()) if len(differences) else 0.0, 1.0, 0.0)
+    mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
+    if np.ptp(differences) == 0.0:  # no spread: t is undefined, and what is seen is certain
+        return PairedTest(mean, 0.0 if mean > 0 else 1.0, 0.0)
+    t = mean / (deviation / np.sqrt(len(differences)))
+    return PairedTest(mean, float(scipy.stats.t.sf(t, len(differences) - 1)), mean / deviation)

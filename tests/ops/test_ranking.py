@@ -1,0 +1,149 @@
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.references import ranking as slow
+from unisid.ops import ranking
+
+nan = math.nan
+small_scores = st.lists(st.integers(0, 4), min_size=1, max_size=12)  # few values: many ties
+
+
+def rank(scores, target):
+    return ranking.rank_of_target(torch.tensor([scores], dtype=torch.float32), torch.tensor([target])).item()
+
+
+def test_rank_by_hand():
+    scores = [0.9, 0.5, 0.5, 0.5, 0.1]
+    assert rank(scores, 0) == 1.0
+    assert rank(scores, 2) == 1 + 1 + 0.5 * 2  # one is better, two are as good
+    assert rank(scores, 4) == 5.0
+    assert math.isnan(rank([0.5, -math.inf], 1))  # excluded targets are not ranked
+
+
+def test_constant_scores_give_the_middle_rank():
+    """A scorer that says nothing must not look good: all equal is the expected rank of a random order."""
+    assert rank([0.0] * 101, 0) == 51.0
+
+
+def test_metrics_by_hand():
+    ranks = np.array([1.0, 3.0, 10.0, 10.5, nan])
+    names = ranking.metric_names((1, 10))
+    means = dict(zip(names, ranking.metric_values(ranks, (1, 10)).mean(0), strict=True))
+    assert means["HR@1"] == 1 / 5
+    assert means["HR@10"] == 3 / 5  # 10.5 is past the tenth place
+    assert means["NDCG@1"] == 1 / 5
+    assert means["NDCG@10"] == pytest.approx((1 + 1 / 2 + 1 / math.log2(11)) / 5)
+
+
+@given(small_scores, st.data())
+def test_rank_equals_twin(scores, data):
+    target = data.draw(st.integers(0, len(scores) - 1))
+    assert rank([float(s) for s in scores], target) == slow.rank_of_target(scores, target)
+
+
+@given(small_scores)
+def test_ranks_of_all_items_sum_to_those_of_a_permutation(scores):
+    n = len(scores)
+    ranks = ranking.rank_of_target(torch.tensor([scores] * n, dtype=torch.float32), torch.arange(n))
+    assert ranks.sum().item() == n * (n + 1) / 2
+
+
+@given(small_scores, st.data())
+def test_a_full_list_ranks_as_full_scores(scores, data):
+    """Ranking within a list of all items, in any order, is ranking over all items; dropping some equals -inf."""
+    n = len(scores)
+    order = data.draw(st.permutations(range(n)))
+    dropped = data.draw(st.sets(st.integers(0, n - 1)))
+    target = data.draw(st.integers(0, n - 1))
+    items, values = torch.tensor([order]), torch.tensor([[float(scores[i]) for i in order]])
+    kept = torch.tensor([[i not in dropped for i in order]])
+    got = ranking.rank_in_list(items, values, torch.tensor([target]), kept).item()
+    masked = [-math.inf if i in dropped else float(s) for i, s in enumerate(scores)]
+    assert got == pytest.approx(rank(masked, target), nan_ok=True)
+    assert got == pytest.approx(
+        slow.rank_in_list(order, [scores[i] for i in order], target, kept[0].tolist()), nan_ok=True
+    )
+
+
+def test_padding_of_a_list_is_not_ranked():
+    items, scores = torch.tensor([[7, 3, -1, -1]]), torch.tensor([[-1.0, -2.0, -math.inf, -math.inf]])
+    kept = items >= 0
+    assert ranking.rank_in_list(items, scores, torch.tensor([3]), kept).item() == 2.0
+    assert math.isnan(ranking.rank_in_list(items, scores, torch.tensor([5]), kept).item())
+
+
+ranks_with_gaps = st.lists(st.one_of(st.integers(2, 200).map(lambda r: r / 2), st.just(nan)), min_size=1, max_size=30)
+
+
+@given(ranks_with_gaps, st.lists(st.integers(1, 60), min_size=1, max_size=4, unique=True).map(sorted))
+def test_metric_laws_and_twins(ranks, cutoffs):
+    values = ranking.metric_values(np.array(ranks), cutoffs)
+    hits, gains = np.split(values.mean(0), 2)
+    assert hits == pytest.approx([slow.hit_rate(ranks, k) for k in cutoffs])
+    assert gains == pytest.approx([slow.ndcg(ranks, k) for k in cutoffs])
+    assert (np.diff(hits) >= 0).all()
+    assert (gains <= hits + 1e-12).all()
+
+
+def test_bootstrap_is_a_function_of_the_seed():
+    values = ranking.metric_values(np.array([1.0, 2.0, nan, 30.0]), (1, 10))
+    first, again, other = (ranking.bootstrap_means(values, 50, seed) for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_bootstrap_has_the_spread_of_drawing_rows_one_by_one():
+    values = np.random.default_rng(0).choice([0.0, 0.4, 1.0], size=200, p=[0.7, 0.2, 0.1])
+    fast = ranking.bootstrap_means(values[:, None], 4000, 0)[:, 0]
+    twin = np.array(slow.bootstrap_means(values.tolist(), 1500, 0))
+    assert fast.mean() == pytest.approx(values.mean(), abs=0.003)
+    assert fast.std() == pytest.approx(values.std() / math.sqrt(200), rel=0.05)
+    assert fast.std() == pytest.approx(twin.std(), rel=0.08)
+
+
+def test_bootstrap_draws_all_columns_together():
+    """A column and its negative must cancel in every resample, which is what pairing means."""
+    values = np.random.default_rng(0).random((40, 1))
+    means = ranking.bootstrap_means(np.concatenate([values, -values], axis=1), 20, 0)
+    assert np.abs(means.sum(1)).max() < 1e-12
+
+
+def test_interval_covers_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    covered = 0
+    for seed in range(200):
+        sample = (rng.random(300) < 0.2).astype(float)[:, None]
+        low, high = ranking.interval(ranking.bootstrap_means(sample, 400, seed))
+        covered += int(low[0] <= 0.2 <= high[0])
+    assert 180 <= covered <= 198  # 95% of 200, by four standard deviations
+
+
+def test_paired_test_by_hand():
+    # differences 1, 2, 3: mean 2, sd 1, t = 2 / (1 / sqrt 3) = 3.4641 with 2 degrees of freedom
+    result = ranking.paired_test(np.array([2.0, 4.0, 6.0]), np.array([1.0, 2.0, 3.0]))
+    assert result.difference == 2.0
+    assert result.cohens_d == 2.0
+    assert result.p == pytest.approx(0.0371, abs=1e-4)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=20))
+def test_paired_test_against_scipy_and_its_mirror(pairs):
+    first, second = (np.round(np.array(x), 3) for x in zip(*pairs, strict=True))
+    here, there = ranking.paired_test(first, second), ranking.paired_test(second, first)
+    assert here.difference == pytest.approx(-there.difference)
+    assert here.cohens_d == pytest.approx(-there.cohens_d)
+    if np.ptp(first - second) > 1e-9:
+        assert here.p == pytest.approx(scipy.stats.ttest_rel(first, second, alternative="greater").pvalue)
+        assert here.p + there.p == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("first", "p"), [([0.5, 0.5], 1.0), ([1.0, 1.0], 0.0), ([0.0, 0.0], 1.0), ([1.0], 1.0)])
+def test_differences_without_spread(first, p):
+    assert ranking.paired_test(np.array(first), np.full(len(first), 0.5)).p == p
