@@ -1,0 +1,87 @@
+"""What a result is compared with. One module a baseline; its `Config.build` fits it on a catalog.
+
+A baseline learns from rows labelled TRAIN alone; the validation split only decides between its hyper-parameters.
+It scores every item for every history, so that one evaluator ranks all methods. B batch, N items.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unisid.artifacts.catalog import Catalog
+from unisid.config import PlugIn
+from unisid.ops.ranking import rank_of_target
+
+SCORES_AT_ONCE = 1 << 24
+"""Scores held in memory while ranking: 64 MiB of float32."""
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Histories of B samples, joined."""
+
+    items: NDArray[np.int64]
+    """[sum of lengths], each history oldest first."""
+    lengths: NDArray[np.int64]
+    """[B]."""
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Which sample each entry of `items` belongs to."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def ages(self) -> NDArray[np.int64]:
+        """How many later items the history has: 0 for the last one."""
+        return np.repeat(np.cumsum(self.lengths), self.lengths) - 1 - np.arange(len(self.items))
+
+    def part(self, start: int, stop: int) -> "Histories":
+        first, last = self.lengths[:start].sum(), self.lengths[:stop].sum()
+        return Histories(self.items[first:last], self.lengths[start:stop])
+
+
+class Baseline(Protocol):
+    """A fitted scorer."""
+
+    chosen: dict[str, float]
+    """The hyper-parameters that validation chose, by name."""
+
+    def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
+        """How likely each item comes next; the caller masks what is not to be recommended."""
+        ...
+
+
+class BaselineConfig(PlugIn):
+    """Base of the baselines' settings."""
+
+    @abstractmethod
+    def build(self, catalog: Catalog) -> Baseline:
+        """Fit on the training rows of a catalog."""
+
+
+def mask_history(scores: Float[Tensor, "B N"], histories: Histories) -> Float[Tensor, "B N"]:
+    """Scores with -inf at each sample's own history."""
+    masked = scores.clone()
+    masked[torch.from_numpy(histories.rows), torch.from_numpy(histories.items)] = -torch.inf
+    return masked
+
+
+def rank_targets(
+    baseline: Baseline, histories: Histories, targets: NDArray[np.int64], num_items: int
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Batch by batch, the targets' ranks over all items with the history excluded, and allowed."""
+    size = max(1, SCORES_AT_ONCE // max(1, num_items))
+    for start in range(0, len(targets), size):
+        part, wanted = histories.part(start, start + size), torch.from_numpy(targets[start : start + size])
+        scores = baseline.scores(part)
+        yield rank_of_target(mask_history(scores, part), wanted).numpy(), rank_of_target(scores, wanted).numpy()

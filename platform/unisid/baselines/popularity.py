@@ -1,0 +1,31 @@
+"""Popularity: the same ranking for everyone, by how many users took an item in training."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unisid.artifacts.catalog import Catalog
+from unisid.baselines import Baseline, BaselineConfig, Histories
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(BaselineConfig):
+    """Popularity has no settings."""
+
+    def build(self, catalog: Catalog) -> Baseline:
+        _, items = catalog.training_edges()
+        return Popularity(torch.from_numpy(np.bincount(items, minlength=catalog.num_items).astype(np.float32)))
+
+
+@dataclass
+class Popularity:
+    """Scores an item by its number of distinct training users."""
+
+    counts: Float[Tensor, " N"]
+    chosen: dict[str, float] = field(default_factory=dict)
+
+    def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
+        return self.counts.expand(len(histories), -1)
