@@ -1,0 +1,54 @@
+# One command for each thing a person wants to do. Every target sets itself up.
+
+VENV   ?= .venv
+PYTHON ?= python3
+RUN    := $(VENV)/bin/python
+STORE  ?= runs
+ML100K := data/ml-100k
+
+.PHONY: help setup demo test test-fast lint docs bench constraints clean
+
+help:             ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
+
+setup: $(VENV)/.installed  ## the environment, with pinned dependencies
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	@echo "installing pinned dependencies (a few minutes the first time)"
+	$(RUN) -m pip install --quiet --constraint constraints.txt torch
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[cpu,demo,dev,docs]'
+	@touch $@
+
+$(ML100K)/ml-100k.inter: | $(VENV)/.installed
+	$(RUN) -m jobs.fetch_movielens $(ML100K)
+
+demo: setup $(ML100K)/ml-100k.inter  ## MovieLens-100K to semantic IDs and recommendations, in minutes
+	$(RUN) -m unisid.cli run demo --store $(STORE)
+
+test: setup       ## every test
+	$(RUN) -m pytest
+
+test-fast: setup  ## every test that takes no more than a few seconds
+	$(RUN) -m pytest -m "not slow"
+
+lint: setup       ## style, types, import contracts
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+docs: setup       ## the documentation, in site/; warnings are errors
+	$(VENV)/bin/mkdocs build --strict --quiet
+
+bench: setup      ## every benchmark, beside its peer; writes benchmarks/results/
+	$(RUN) -m benchmarks
+
+constraints:      ## pin what a fresh environment resolves to
+	$(PYTHON) -m venv build/pin && build/pin/bin/pip install --quiet torch==2.13.0
+	build/pin/bin/pip install --quiet '.[cpu,demo,dev,docs,llm]'
+	build/pin/bin/pip freeze --exclude unisid | sed 's/+cpu//' > constraints.txt
+
+clean:            ## everything that was built, but not the runs
+	rm -rf $(VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

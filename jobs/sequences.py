@@ -1,0 +1,9 @@
+"""Make a recipe's sequences, and whatever of its inputs is still missing.
+
+ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- python -m jobs.sequences RECIPE [--key value]
+"""
+
+from jobs import run
+
+if __name__ == "__main__":
+    run(until="sequences")

@@ -1,0 +1,64 @@
+"""Addresses and places: parsing, atomic writes, other file systems, clear errors."""
+
+import pytest
+
+from unisid.artifacts.store import Address, Place, Store
+from unisid.errors import ArtifactError, ConfigError
+
+
+def test_an_address_round_trips():
+    assert str(Address.parse("codes/beauty/2")) == "codes/beauty/2"
+    assert Address.parse("codes/beauty") == Address("codes", "beauty", "1")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("code/beauty/1", "did you mean 'codes'"),
+        ("codes", "must be noun/name/version"),
+        ("codes/a b/1", "must be letters, digits"),
+        ("codes/../1", "must be letters, digits"),
+    ],
+)
+def test_a_wrong_address_is_refused(text, message):
+    with pytest.raises(ConfigError, match=message):
+        Address.parse(text)
+
+
+@pytest.mark.parametrize("kind", ["local", "memory"])
+def test_a_file_appears_whole_or_not_at_all(tmp_path, kind):
+    place = Place.of(tmp_path / "a") if kind == "local" else Place("memory://unisid-test/a")
+    place.write("x.bin", b"first")
+    with pytest.raises(RuntimeError, match="half-way"), place.writing("x.bin") as stream:  # noqa: PT012
+        stream.write(b"sec")
+        raise RuntimeError("half-way")
+    assert place.read("x.bin") == b"first"
+    assert place.sizes() == {"x.bin": 5}
+    place.clear()
+    assert not place.exists()
+
+
+def test_an_unwritable_place_says_so(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(ArtifactError, match=r"file/x: cannot be written .* free space or rights"):
+        Place.of(tmp_path / "file").write("x", b"1")
+
+
+def test_a_missing_file_is_named(place):
+    with pytest.raises(ArtifactError, match="no file 'absent.bin' here"):
+        place.read("absent.bin")
+    with pytest.raises(ArtifactError, match="no file 'absent.bin' here"):
+        place.open("absent.bin")
+
+
+def test_an_unknown_file_system_is_refused():
+    with pytest.raises(ConfigError, match="no file system for 'nosuch://'"):
+        Place("nosuch://bucket/x").exists()
+
+
+def test_the_store_lists_addresses(place):
+    store = Store(place)
+    for text in ("codes/b/1", "codes/a/2", "catalog/a/1"):
+        store.place(Address.parse(text)).write("x", b"")
+    assert [str(a) for a in store.addresses()] == ["catalog/a/1", "codes/a/2", "codes/b/1"]
+    assert [str(a) for a in store.addresses("catalog")] == ["catalog/a/1"]
