@@ -22,6 +22,7 @@ from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.compute import Compute
 from unisid.config import did_you_mean
 from unisid.errors import ArtifactError, DataError, UnisidError
+from unisid.pipeline import Recipe, Tracker
 
 EPILOG = "exit codes: 0 done, 1 an error you can put right, 2 wrong words, 130 interrupted"
 
@@ -55,11 +56,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"unisid {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, act: Callable[[argparse.Namespace], None], text: str, **options: bool) -> argparse.ArgumentParser:
+    def command(
+        name: str, act: Callable[[argparse.Namespace], None], text: str, **options: bool
+    ) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, epilog=EPILOG, **options)  # type: ignore[arg-type]
         sub.set_defaults(act=act)
         sub.add_argument(
-            "--store", default=os.environ.get("UNISID_STORE", "runs"), help="where artifacts lie: a folder or a URI (UNISID_STORE)"
+            "--store",
+            default=os.environ.get("UNISID_STORE", "runs"),
+            help="where artifacts lie: a folder or a URI (UNISID_STORE)",
         )
         return sub
 
@@ -103,7 +108,7 @@ def _store(known: argparse.Namespace) -> Store:
     return Store(Place.of(known.store))
 
 
-def _recipe(known: argparse.Namespace) -> "recipes.Recipe":
+def _recipe(known: argparse.Namespace) -> Recipe:
     if getattr(known, "help", False):
         print(known.usage())
         if known.recipe:
@@ -125,13 +130,15 @@ def _run(known: argparse.Namespace) -> None:
     from unisid import pipeline
 
     recipe, store = _recipe(known), _store(known)
-    pipeline.refuse_drift(pipeline.plan(recipe, store, known.until))
-    with _machines(known.compute, store) as compute:
-        places = pipeline.run(recipe, store, compute, _tracker(store), _say, known.until)
-    _results(recipe, store, places)
+    planned = pipeline.plan(recipe, store, known.until)
+    pipeline.refuse_drift(planned)
+    if pipeline.missing(planned):
+        with _machines(known.compute) as compute:
+            pipeline.run(recipe, store, compute, _tracker(store), _say, known.until)
+    _results(recipe, store, {entry.noun: store.place(entry.address) for entry in planned})
 
 
-def _results(recipe: "recipes.Recipe", store: Store, places: dict[str, Place]) -> None:
+def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:
     from unisid.pipeline import report_place
     from unisid.report.tables import results
     from unisid.runtime.tracking import tracking_uri
@@ -173,7 +180,9 @@ def _show(known: argparse.Namespace) -> None:
         names = [str(a) for a in store.addresses()]
         raise ArtifactError(f"{address}: not in {store.root}{did_you_mean(str(address), names)}")
     record = require(store.place(address), address.noun)
-    print(json.dumps(record.__dict__ | {"fingerprint": record.fingerprint, "place": str(store.place(address))}, indent=2))
+    print(
+        json.dumps(record.__dict__ | {"fingerprint": record.fingerprint, "place": str(store.place(address))}, indent=2)
+    )
 
 
 def _drop(known: argparse.Namespace) -> None:
@@ -251,7 +260,7 @@ def _history_of(catalog: Catalog, user_id: str) -> list[int]:
 
 
 @contextlib.contextmanager
-def _machines(kind: str, store: Store) -> Iterator[Compute]:
+def _machines(kind: str) -> Iterator[Compute]:
     if kind == "local":
         from unisid.runtime.local import LocalCompute
 
@@ -263,7 +272,7 @@ def _machines(kind: str, store: Store) -> Iterator[Compute]:
             yield compute
 
 
-def _tracker(store: Store) -> "object":
+def _tracker(store: Store) -> Tracker:
     from unisid.runtime.tracking import Tracker, quiet, tracking_uri
 
     quiet()

@@ -140,11 +140,11 @@ def run(
     planned = plan(recipe, store, until)
     refuse_drift(planned)
     places = {entry.noun: store.place(entry.address) for entry in planned}
-    missing = [entry for entry in planned if entry.state in ("half made", "to make")]
-    if missing:
+    wanted = missing(planned)
+    if wanted:
         with _told(recipe, planned, tracker):
-            for number, entry in enumerate(missing, 1):
-                say(f"[{number}/{len(missing)}] {entry.address}")
+            for number, entry in enumerate(wanted, 1):
+                say(f"[{number}/{len(wanted)}] {entry.address}")
                 _make(entry, recipe, places, compute, tracker, say)
             publish(recipe, store, places, tracker)
     return places
@@ -181,6 +181,11 @@ def _told(recipe: Recipe, planned: list[Planned], tracker: Tracker) -> contextli
     tags = {f"fingerprint.{entry.noun}": entry.fingerprint for entry in planned}
     params = settings.flatten(settings.to_record(recipe))
     return tracker.pipeline(recipe.name, params, tags | {"note": recipe.note})
+
+
+def missing(planned: list[Planned]) -> list[Planned]:
+    """What a run would make."""
+    return [entry for entry in planned if entry.state in ("half made", "to make")]
 
 
 def refuse_drift(planned: list[Planned]) -> None:
@@ -246,6 +251,7 @@ def _make(
         out.clear()
         out.write(DRAFT, json.dumps({"fingerprint": entry.fingerprint}).encode())
     begun = time.monotonic()
+    progress = Progress(say)
     curve: list[tuple[int, str, float]] = []
     with tracker.stage(entry.noun, settings.flatten(settings.to_record(config), entry.noun)) as log:
 
@@ -253,6 +259,7 @@ def _make(
             step = int(values.get("step", len(curve)))
             curve.extend((step, name, float(value)) for name, value in values.items() if name != "step")
             log.metrics(values)
+            progress.show(values)
 
         job = Job(
             config=config,
@@ -281,6 +288,18 @@ def _make(
         out.remove(DRAFT)
         say(f"      done in {record.seconds:.1f} s")
         log.finish(record, out)
+
+
+class Progress:
+    """Shows what a stage reports, at most every few seconds, so that a person sees that it moves."""
+
+    def __init__(self, say: Callable[[str], None], seconds: float = 5.0) -> None:
+        self.say, self.seconds, self.shown = say, seconds, time.monotonic() - seconds
+
+    def show(self, values: Metrics) -> None:
+        if time.monotonic() - self.shown >= self.seconds:
+            self.shown = time.monotonic()
+            self.say("      " + "  ".join(f"{name} {value:.5g}" for name, value in values.items()))
 
 
 def write_curve(place: Place, curve: list[tuple[int, str, float]]) -> None:

@@ -8,6 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+UNSAFE = {
+    ("trust_remote_code", "True"),
+    ("weights_only", "False"),
+    ("allow_pickle", "True"),
+    ("shell", "True"),
+}
 SOURCES = sorted((ROOT / "platform").rglob("*.py")) + sorted((ROOT / "jobs").rglob("*.py"))
 
 
@@ -40,10 +46,7 @@ def test_nothing_unsafe_is_called(path):
             name = ast.unparse(node.func)
             assert name not in ("eval", "exec", "pickle.load", "pickle.loads", "os.system"), f"{path}:{node.lineno}"
             for keyword in node.keywords:
-                value = ast.unparse(keyword.value)
-                unsafe = (keyword.arg, value) in {
-                    ("trust_remote_code", "True"), ("weights_only", "False"), ("allow_pickle", "True"), ("shell", "True"),
-                }  # fmt: skip
+                unsafe = (keyword.arg, ast.unparse(keyword.value)) in UNSAFE
                 assert not unsafe, f"{path}:{node.lineno}"
 
 

@@ -1,0 +1,64 @@
+"""MLflow on SQLite: what is told arrives; a server that is away costs nothing."""
+
+import pytest
+from mlflow import MlflowClient
+
+from unisid.artifacts.record import Record
+from unisid.artifacts.store import Place
+from unisid.runtime.tracking import EXPERIMENT, Tracker, tracking_uri
+
+
+def tracker(tmp_path, uri=None):
+    said = []
+    uri = uri or f"sqlite:///{tmp_path}/mlflow.db"
+    return Tracker(uri, Place.of(tmp_path / "artifacts"), said.append), said
+
+
+@pytest.mark.slow
+def test_a_pipeline_is_a_parent_run_and_its_stages_are_children(tmp_path):
+    told, said = tracker(tmp_path)
+    with told.pipeline("demo", {"codes.tokenizer.levels": 3}, {"note": "a note"}):
+        with told.stage("codes", {"codes.tokenizer.levels": 3}) as log:
+            for step in range(3):
+                log.metrics({"loss": 1.0 / (step + 1), "step": step})
+            record = Record(
+                address="codes/demo/1",
+                config={},
+                inputs={"fused": {"address": "fused/demo/1", "fingerprint": "abc"}},
+                counts={"items": 7, "quality": {"HR@10": 0.5}, "name": "x"},
+            )
+            log.finish(record, Place.of(tmp_path))
+        with pytest.raises(RuntimeError, match="broken"), told.stage("model", {}):
+            raise RuntimeError("broken")
+    client = MlflowClient(tracking_uri=told.uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert runs["demo"].info.status == "FINISHED"
+    assert runs["demo"].data.params["codes.tokenizer.levels"] == "3"
+    child = runs["codes"]
+    assert child.data.tags["mlflow.parentRunId"] == runs["demo"].info.run_id
+    assert child.data.tags["input.fused"] == "fused/demo/1 abc"
+    assert child.data.metrics["items"] == 7
+    assert child.data.metrics["quality.HR_at_10"] == 0.5
+    curve = client.get_metric_history(child.info.run_id, "loss")
+    assert [(m.step, m.value) for m in curve] == [(0, 1.0), (1, 0.5), (2, pytest.approx(1 / 3))]
+    assert runs["model"].info.status == "FAILED"
+    assert said == []
+
+
+@pytest.mark.slow
+def test_a_server_that_is_away_costs_one_warning(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    told, said = tracker(tmp_path, "http://127.0.0.1:9")
+    with told.pipeline("demo", {}, {}), told.stage("codes", {}) as log:
+        log.metrics({"loss": 1.0, "step": 0})
+    assert len(said) == 1
+    assert "cannot be reached" in said[0]
+    assert "unisid sync" in said[0]
+
+
+def test_the_server_of_the_environment_comes_first(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert tracking_uri(Place("/store")) == "sqlite:////store/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    assert tracking_uri(Place("/store")) == "http://mlflow:5000"
