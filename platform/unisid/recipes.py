@@ -64,7 +64,8 @@ def _refuse_unknown(recipe: Recipe, words: list[str]) -> None:
     known = {key for key, _ in settings.leaves(recipe)}
     for word in words:
         key = word.removeprefix("--").partition("=")[0].replace("-", "_")
-        plain = {key, ".".join(key.split(".")[:-1] + [key.split(".")[-1].removeprefix("no_")])}
+        parent, _, last = key.rpartition(".")
+        plain = {key, f"{parent}.{last.removeprefix('no_')}".lstrip(".")}
         if word.startswith("--") and word != "--help" and not plain & known:
             raise ConfigError(f"recipe '{recipe.name}': no setting '--{key}'{did_you_mean(key, known)}")
 
