@@ -1,0 +1,106 @@
+"""TIGER: a T5 encoder-decoder over semantic-id tokens, trained from scratch (Rajput et al. 2023).
+
+Entry 0 of the vocabulary pads the prompt and starts the target, as T5 does; the tokens of the levels follow. A target
+has as many tokens as there are levels, so nothing needs to say where it ends. B samples, T history tokens, L levels,
+K beams, D width, V vocabulary entries.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+from transformers import T5Config, T5ForConditionalGeneration
+
+from unisid.backbones import Backbone, BackboneConfig, level_starts
+from unisid.backbones.t5_forward import Memory, Past, decode, encode, remember
+from unisid.errors import ConfigError
+
+START = 0
+FIRST_TOKEN = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(BackboneConfig):
+    """TIGER's size; the defaults are the paper's."""
+
+    width: int = 128
+    """Of the hidden vectors (d_model)."""
+    heads: int = 6
+    head_width: int = 64
+    feedforward: int = 1024
+    """Inner width of the feed-forward layers (d_ff)."""
+    encoder_layers: int = 4
+    decoder_layers: int = 4
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        sizes = (self.width, self.heads, self.head_width, self.feedforward, self.encoder_layers, self.decoder_layers)
+        if min(sizes) < 1 or not 0 <= self.dropout < 1:
+            raise ConfigError(f"tiger: sizes {sizes} and dropout {self.dropout}; must be at least 1, and in [0, 1)")
+
+    def build(self, sizes: tuple[int, ...]) -> "Tiger":
+        return Tiger(self, sizes)
+
+
+@dataclass(frozen=True)
+class State:
+    """A search under way."""
+
+    memory: Memory
+    past: Past
+
+
+class Tiger(Backbone):
+    """The weights live in a transformers T5, whose own forward pass gives the same values more slowly."""
+
+    def __init__(self, config: Config, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.level_starts = level_starts(sizes, FIRST_TOKEN)
+        self.t5 = T5ForConditionalGeneration(
+            T5Config(
+                vocab_size=FIRST_TOKEN + sum(sizes),
+                d_model=config.width,
+                d_kv=config.head_width,
+                num_heads=config.heads,
+                d_ff=config.feedforward,
+                num_layers=config.encoder_layers,
+                num_decoder_layers=config.decoder_layers,
+                dropout_rate=config.dropout,
+                pad_token_id=START,
+                decoder_start_token_id=START,
+                eos_token_id=None,
+            )
+        )
+
+    def loss(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, ""]:
+        memory = self._read(histories)
+        entries = targets + FIRST_TOKEN
+        shifted = functional.pad(entries[:, :-1], (1, 0), value=START)
+        hidden, _ = decode(self.t5.decoder, self.t5.shared(shifted)[:, None], memory, Past())
+        logits = self.logits(hidden[:, 0], slice(None))
+        return functional.cross_entropy(logits.flatten(0, 1).float(), entries.flatten())
+
+    def start(self, prompts: Int[Tensor, "B T"]) -> tuple[State, Float[Tensor, "B 1 D"]]:
+        begin = torch.full((len(prompts), 1), START, device=prompts.device)
+        return self._append(self._read(prompts), Past(), begin)
+
+    def step(
+        self, state: State, tokens: Int[Tensor, "B K"], parents: Int[Tensor, "B K"]
+    ) -> tuple[State, Float[Tensor, "B K D"]]:
+        return self._append(state.memory, state.past.follow(parents), tokens)
+
+    def logits(self, hidden: Float[Tensor, "B K D"], entries: slice) -> Float[Tensor, "B K V"]:
+        """The embedding turned round, its input scaled by D^-1/2, as T5 ties them."""
+        weight = self.t5.shared.weight
+        return functional.linear(hidden * weight.shape[1] ** -0.5, weight[entries])
+
+    def _read(self, histories: Int[Tensor, "B T"]) -> Memory:
+        real = histories >= 0
+        embedded = self.t5.shared(torch.where(real, histories + FIRST_TOKEN, START))
+        return remember(self.t5.decoder, encode(self.t5.encoder, embedded, real), real)
+
+    def _append(self, memory: Memory, past: Past, entries: Tensor) -> tuple[State, Tensor]:
+        hidden, past = decode(self.t5.decoder, self.t5.shared(entries)[:, :, None], memory, past)
+        return State(memory, past), hidden[:, :, 0]
