@@ -44,6 +44,22 @@ def read_table(place: Place, family: str, columns: Sequence[str] | None = None) 
     return pa.concat_tables([_read(place, name, columns) for name in names]).combine_chunks()
 
 
+def read_rows(place: Place, family: str, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
+    """Rows start to stop of a family, counted over all its files; only the row groups that hold them are read."""
+    pieces, first = [], 0
+    for name in table_names(place, family):
+        file = pq.ParquetFile(place.open(name))
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if first < stop and first + rows > start:
+                table = file.read_row_group(group, columns=list(columns) if columns is not None else None)
+                pieces.append(table.slice(max(start - first, 0), min(stop - first, rows) - max(start - first, 0)))
+            first += rows
+        if first >= stop:
+            return pa.concat_tables(pieces).combine_chunks()
+    raise ArtifactError(f"{place}: table '{family}' has {first} rows, not {stop}")
+
+
 def _read(place: Place, name: str, columns: Sequence[str] | None) -> pa.Table:
     try:
         return pq.read_table(place.open(name), columns=list(columns) if columns is not None else None)

@@ -1,0 +1,71 @@
+"""Item text to token states: the interface that every encoder offers, in two halves that run on different machines.
+
+The tokenizer needs a CPU and no weights, the encoder wants a GPU; so they are built apart. B texts, T tokens of the
+longest, D width, n tokens of all texts together.
+"""
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unisid.config import Json, PlugIn
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokenised texts, joined without padding."""
+
+    ids: NDArray[np.int32]
+    """[n]."""
+    lengths: NDArray[np.int64]
+    """[B]; 0 where a text has no token at all."""
+    truncated: NDArray[np.bool_]
+    """[B]: the text went on."""
+
+
+class Tokenizer(Protocol):
+    """Texts to token ids, the special tokens of the encoder included."""
+
+    def __call__(self, texts: Sequence[str]) -> Tokens: ...
+
+
+class Encoder(Protocol):
+    """Token ids, padded on the right, to last hidden states. It has no gradient and no dropout."""
+
+    width: int
+    causal: bool
+    """No token sees those after it: padding on the right then needs no mask."""
+
+    def __call__(self, ids: Int[Tensor, "B T"], real: Bool[Tensor, "B T"] | None) -> Float[Tensor, "B T D"]:
+        """The states; those of padding hold anything. Without `real`, every token is real."""
+        ...
+
+
+class EncoderConfig(PlugIn):
+    """Base of the encoders' Configs."""
+
+    @abc.abstractmethod
+    def tokenizer(self, max_tokens: int) -> Tokenizer:
+        """What cuts every text to `max_tokens`, special tokens included."""
+
+    @abc.abstractmethod
+    def build(self, device: torch.device) -> Encoder:
+        """The encoder, its weights loaded, on a device."""
+
+    def source(self) -> Json | None:
+        """The weights from outside that decide the result: {"address", "fingerprint"}; None where there are none."""
+        return None
+
+
+def join(rows: Sequence[Sequence[int]], truncated: Sequence[bool]) -> Tokens:
+    """Tokens from one list of ids a text."""
+    lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
+    ids = np.fromiter((i for row in rows for i in row), np.int32, int(lengths.sum()))
+    return Tokens(ids, lengths, np.array(truncated, bool))

@@ -1,0 +1,239 @@
+"""Makes the embeddings: every item's text through an encoder, shard by shard.
+
+Parts are the shards that are not there yet. A first step reads and tokenises a part's texts on CPUs; a second runs
+the encoder, on a GPU if it has one, and writes the shard. What was counted in a shard lies in the shard's own Arrow
+schema, so a run that was killed ends with the same files and the same record as one that was not.
+"""
+
+import functools
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc as ipc
+import torch
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.embeddings import FAMILY
+from unisid.artifacts.shards import shard_indices, shard_name, to_arrow, to_ragged, write_shard
+from unisid.artifacts.store import Place
+from unisid.artifacts.tables import read_rows
+from unisid.compute import Job, Part, Pool, Step
+from unisid.config import Json, runtime
+from unisid.encoders import EncoderConfig, Tokens, transformer
+from unisid.encoders.encode import Encoded, encode
+from unisid.errors import ArtifactError, ConfigError, DataError
+from unisid.ops.ragged import Pooling
+
+INPUTS = ("catalog",)
+COUNTS = b"unisid.counts"
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+SAY_EVERY = 5.0
+"""Seconds between lines of progress."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Which encoder reads the texts, how much of them, and what is kept."""
+
+    encoder: EncoderConfig = field(default_factory=transformer.Config)
+    """What turns text into token states."""
+    max_tokens: int = 64
+    """Tokens read of a text, special tokens included (UQF thesis, L_text)."""
+    pooling: Pooling = "mean"
+    """The text vector: the mean over real tokens (UQF thesis), or the last one (Qwen3-Embedding's convention)."""
+    normalise: bool | None = None
+    """Scale text vectors to length 1. None: as the pooling's convention has it, only for 'last'."""
+    keep_states: bool = True
+    """Keep every token's state, not only text vectors: what UQF needs, and 2 bytes x tokens x width an item."""
+    placeholder: str = "unknown item"
+    """Read in place of an empty text."""
+    shard_rows: int = 4096
+    """Items a shard: the grain of parallel work and of resuming. It shapes the files, so it bears identity."""
+    batch_tokens: int = runtime(16384)
+    """Tokens a forward pass, padding included. It changes results by rounding alone."""
+    tokenize: Pool = runtime(Pool())
+    """Who reads and tokenises."""
+    pool: Pool = runtime(Pool())
+    """Who runs the encoder; `gpus` of 0.5 lets one worker write while the other computes."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_tokens", "shard_rows", "batch_tokens"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"embeddings.{name}: is {getattr(self, name)}; must be at least 1")
+        if not self.placeholder.strip():
+            raise ConfigError("embeddings.placeholder: is empty; must be a text to read in place of empty ones")
+
+
+def sources(config: Config) -> dict[str, Json]:
+    """What goes in besides artifacts: the encoder's weights, by what they hold or by their id on the hub."""
+    source = config.encoder.source()
+    return {} if source is None else {"encoder": source}
+
+
+def make(job: Job) -> Json:
+    """Write the missing shards `states-*.arrow`; returns what all of them hold, in numbers."""
+    config: Config = job.config
+    catalog = Catalog.read(job.inputs["catalog"])
+    if catalog.num_items == 0:
+        raise DataError(f"{catalog.place}: has no items; there is nothing to embed")
+    Reader(catalog.place, config).tokenize([config.placeholder])  # a missing model is found here, not in a worker
+    parts = plan(catalog.num_items, config.shard_rows)
+    present = set(shard_indices(job.out, FAMILY))
+    missing = [part for part in parts if part["shard"] not in present]
+    if present:
+        job.say(f"{len(present)} of {len(parts)} shards are there already")
+    if missing:
+        _run(job, catalog.place, missing, config)
+    return summary(job.out, len(parts), catalog.num_items, config.keep_states)
+
+
+def plan(num_items: int, shard_rows: int) -> list[Part]:
+    """One part a shard: its number and its rows."""
+    starts = range(0, num_items, shard_rows)
+    return [{"shard": k, "start": s, "stop": min(s + shard_rows, num_items)} for k, s in enumerate(starts)]
+
+
+def _run(job: Job, catalog: Place, missing: list[Part], config: Config) -> None:
+    steps = (
+        Step(functools.partial(Reader, catalog, config), config.tokenize),
+        Step(functools.partial(Writer, job.out, config), config.pool),
+    )
+    begun = said = time.monotonic()
+    total = Counter[str]()
+    for done, table in enumerate(job.compute.map(missing, *steps), 1):
+        total.update(table.to_pylist()[0])
+        now = time.monotonic()
+        job.report({
+            "step": done,
+            "items_per_second": total["items"] / (now - begun),
+            "forward_share": total["seconds"] / (now - begun) / max(1, config.pool.workers),
+        })  # fmt: skip
+        if now - said > SAY_EVERY or done == len(missing):
+            said = now
+            job.say(f"{done}/{len(missing)} shards, {total['items']:,} items, "
+                    f"{total['items'] / (now - begun):,.0f} items/s")  # fmt: skip
+
+
+class Reader:
+    """A part -> its items' ids and tokens."""
+
+    def __init__(self, catalog: Place, config: Config) -> None:
+        self.catalog, self.config = catalog, config
+        self.tokenizer = config.encoder.tokenizer(config.max_tokens)
+
+    def __call__(self, part: pa.Table) -> pa.Table:
+        shard, start, stop = (part[name][0].as_py() for name in ("shard", "start", "stop"))
+        items = read_rows(self.catalog, "items", start, stop, ["item_id", "text"])
+        tokens, empty = self.tokenize(items["text"].to_pylist())
+        offsets = np.concatenate([[0], np.cumsum(tokens.lengths)])
+        return pa.table({
+            "item_id": items["item_id"].cast(pa.string()),
+            "tokens": pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(tokens.ids)),
+            "truncated": tokens.truncated,
+            "empty": empty,
+            "shard": np.full(stop - start, shard),
+        })  # fmt: skip
+
+    def tokenize(self, texts: list[str | None]) -> tuple[Tokens, list[bool]]:
+        """The tokens, and which texts held none: they are read as the placeholder."""
+        blank = [text is None or not text.strip() for text in texts]
+        tokens = self.tokenizer(self._fill(texts, blank))
+        if not tokens.lengths.all():
+            blank = [b or n == 0 for b, n in zip(blank, tokens.lengths.tolist(), strict=True)]
+            tokens = self.tokenizer(self._fill(texts, blank))
+        if not tokens.lengths.all():
+            raise ConfigError(f"embeddings.placeholder: '{self.config.placeholder}' has no token in this encoder's "
+                              "vocabulary; must be words it knows")  # fmt: skip
+        return tokens, blank
+
+    def _fill(self, texts: list[str | None], blank: list[bool]) -> list[str]:
+        return [self.config.placeholder if b or text is None else text for text, b in zip(texts, blank, strict=True)]
+
+
+class Writer:
+    """Items' tokens -> a shard on disk, and a row of what it took."""
+
+    def __init__(self, out: Place, config: Config) -> None:
+        self.out, self.config = out, config
+        gpu = config.pool.gpus > 0 and torch.cuda.is_available()
+        self.device = torch.device("cuda" if gpu else "cpu")
+        self.encoder = config.encoder.build(self.device)
+
+    def __call__(self, items: pa.Table) -> pa.Table:
+        config, lists = self.config, items["tokens"].combine_chunks()
+        lengths = pc.list_value_length(lists).to_numpy().astype(np.int64)
+        tokens = Tokens(lists.flatten().to_numpy(), lengths, items["truncated"].to_numpy())
+        normalise = config.pooling == "last" if config.normalise is None else config.normalise
+        begun = time.monotonic()
+        encoded = encode(self.encoder, tokens, self.device, pooling=config.pooling, normalise=normalise,
+                         keep_states=config.keep_states, batch_tokens=config.batch_tokens)  # fmt: skip
+        seconds = time.monotonic() - begun
+        refuse_bad(encoded, items["item_id"])
+        columns = {"pooled": to_arrow(encoded.pooled)}
+        if encoded.states is not None:
+            columns["states"] = to_ragged(encoded.states, lengths)
+        counts = {
+            "items": len(lengths),
+            "tokens": int(lengths.sum()),
+            "slots": encoded.slots,
+            "truncated": pc.sum(items["truncated"]).as_py(),
+            "empty": pc.sum(items["empty"]).as_py(),
+            "width": self.encoder.width,
+        }
+        table = pa.table(columns).replace_schema_metadata({COUNTS: json.dumps(counts)})
+        write_shard(self.out, FAMILY, items["shard"][0].as_py(), table)
+        return pa.Table.from_pylist([counts | {"seconds": seconds}])
+
+
+def refuse_bad(encoded: Encoded, item_ids: pa.ChunkedArray) -> None:
+    """Raise DataError where a state is not a number, or is larger than what float16 keeps."""
+    limit = FLOAT16_MAX if encoded.states is not None else np.finfo(np.float32).max
+    bad = np.flatnonzero(~(encoded.peaks <= limit))
+    if not len(bad):
+        return
+    names = ", ".join(repr(item_ids[int(row)].as_py()) for row in bad[:5]) + (", ..." if len(bad) > 5 else "")
+    peaks = encoded.peaks[bad]
+    if np.isfinite(peaks).all():
+        raise DataError(
+            f"embeddings: token states of {len(bad)} items ({names}) reach {peaks.max():.3g}, float16 keeps "
+            f"{FLOAT16_MAX:.0f}; keep text vectors only (keep_states False), or use another encoder"
+        )
+    raise DataError(
+        f"embeddings: states of {len(bad)} items ({names}) are NaN or infinite; a forward pass in float32 or bfloat16 "
+        "(encoder.dtype) cures overflow, otherwise the encoder's weights are damaged"
+    )
+
+
+def summary(out: Place, num_shards: int, num_items: int, has_states: bool) -> Json:
+    """What the shards hold, added up from what each says of itself."""
+    counts = [_counts(out, index) for index in range(num_shards)]
+    total = {name: sum(c[name] for c in counts) for name in ("items", "tokens", "slots", "truncated", "empty")}
+    if total["items"] != num_items:
+        raise ArtifactError(
+            f"{out}: shards hold {total['items']} items, the catalog {num_items}; delete the folder and make it anew"
+        )
+    return {
+        "items": num_items,
+        "width": counts[0]["width"],
+        "has_states": has_states,
+        "tokens": total["tokens"],
+        "padding": round(1 - total["tokens"] / total["slots"], 4),
+        "truncated": total["truncated"],
+        "empty": total["empty"],
+    }
+
+
+def _counts(out: Place, index: int) -> dict[str, int]:
+    name = shard_name(FAMILY, index)
+    try:
+        with out.open(name) as file:
+            found: dict[str, int] = json.loads(ipc.open_file(file).schema.metadata[COUNTS])
+    except (pa.ArrowInvalid, TypeError, KeyError) as error:
+        raise ArtifactError(f"{out}/{name}: is not a whole shard of embeddings ({error}); delete this file and run the "
+                            "stage again, which makes only what is missing") from None  # fmt: skip
+    return found
