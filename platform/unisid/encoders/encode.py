@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from unisid.encoders import Encoder, Tokens
-from unisid.ops.ragged import Pooling, batches_by_length, pool
+from unisid.ops.pooling import Pooling, batches_by_length, pool
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from unisid.config import Json, runtime
 from unisid.encoders import EncoderConfig, Tokens, transformer
 from unisid.encoders.encode import Encoded, encode
 from unisid.errors import ArtifactError, ConfigError, DataError
-from unisid.ops.ragged import Pooling
+from unisid.ops.pooling import Pooling
 
 INPUTS = ("catalog",)
 COUNTS = b"unisid.counts"
