@@ -9,10 +9,10 @@ from unisid.config import ConfigError
 
 
 def test_by_hand(place):
-    # training: {0, 1}, {0, 1}, {0, 2}; c = 3, 2, 1; s_01 = 2 / (sqrt 6 + 1), s_02 = 1 / (sqrt 3 + 1)
+    # training: {0, 1}, {0, 1}, {0, 2}; c = 3, 2, 1; s_01 = 2 / sqrt 6 * 2/3, s_02 = 1 / sqrt 3 * 1/2
     catalog = write_catalog(place, [[0, 1, 3, 4], [0, 1, 3, 4], [0, 2, 3, 4]], num_items=5)
     model = Config(shrinkages=(1.0,), decays=(0.5,)).build(catalog)
-    s01, s02 = 2 / (6**0.5 + 1), 1 / (3**0.5 + 1)
+    s01, s02 = 2 / 6**0.5 * 2 / 3, 1 / 3**0.5 / 2
     scores = model.scores(Histories(np.array([0, 0, 1]), np.array([1, 2])))
     np.testing.assert_allclose(scores[0], [0, s01, s02, 0, 0], rtol=1e-6)
     np.testing.assert_allclose(scores[1], [s01, 0.5 * s01, 0.5 * s02, 0, 0], rtol=1e-6)

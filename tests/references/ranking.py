@@ -39,7 +39,7 @@ def bootstrap_means(values: list[float], resamples: int, seed: int) -> list[floa
 
 def itemknn_scores(baskets: list[set[int]], num_items: int, history: list[int], shrinkage: float,
                    decay: float) -> list[float]:  # fmt: skip
-    """Cosine over users with shrinkage, summed over the history with decay**age; an item is no neighbour of itself."""
+    """Cosine over users, damped where few users share a pair, summed over the history with decay**age; an item is no neighbour of itself."""
     scores = [0.0] * num_items
     for age, seen in enumerate(reversed(history)):
         for item in range(num_items):
@@ -47,5 +47,5 @@ def itemknn_scores(baskets: list[set[int]], num_items: int, history: list[int], 
                 both = sum(1 for b in baskets if item in b and seen in b)
                 norm = math.sqrt(sum(item in b for b in baskets) * sum(seen in b for b in baskets))
                 if both:
-                    scores[item] += decay**age * both / (norm + shrinkage)
+                    scores[item] += decay**age * both / norm * both / (both + shrinkage)
     return scores

@@ -1,6 +1,6 @@
 """ItemKNN: items that the same users took, seen from the history, its latest items first.
 
-    s_ij = c_ij / (sqrt(c_i c_j) + shrinkage), s_ii = 0        c: numbers of training users
+    s_ij = c_ij / sqrt(c_i c_j) * c_ij / (c_ij + shrinkage), s_ii = 0        c: numbers of training users
     score(j) = sum over the history's items i of decay^age(i) * s_ij        age 0 is the latest
 
 Shrinkage and decay are those of the best validation NDCG@10, history excluded, on the given grid (FIELD: a tuned
@@ -26,8 +26,8 @@ from unisid.ops.ranking import metric_values
 class Config(BaselineConfig):
     """The grid, and how much validation it sees."""
 
-    shrinkages: tuple[float, ...] = (0.0, 10.0, 50.0)
-    """Added to the norm, in users: how little to trust pairs that few users share."""
+    shrinkages: tuple[float, ...] = (0.0, 5.0, 20.0)
+    """How little to trust a pair that few users share: as many users in common halve its similarity."""
     decays: tuple[float, ...] = (0.4, 0.6, 0.8, 1.0)
     """Weight of a history item relative to the one after it; 1 for a bag of items."""
     validation_samples: int = 4000
@@ -73,10 +73,11 @@ def count_pairs(taken: sp.csr_matrix) -> tuple[sp.csr_matrix, np.ndarray]:
 
 
 def cosine(both: sp.csr_matrix, single: np.ndarray, shrinkage: float) -> sp.csr_matrix:
-    """c_ij / (sqrt(c_i c_j) + shrinkage)."""
+    """c_ij / sqrt(c_i c_j), times c_ij / (c_ij + shrinkage)."""
     rows = np.repeat(np.arange(both.shape[0]), np.diff(both.indptr))
-    norms = np.sqrt(single[rows] * single[both.indices]) + np.float32(shrinkage)
-    return sp.csr_matrix((both.data / norms, both.indices, both.indptr), shape=both.shape)
+    similarity = both.data / np.sqrt(single[rows] * single[both.indices])
+    damped = similarity * (both.data / (both.data + np.float32(shrinkage)))
+    return sp.csr_matrix((damped, both.indices, both.indptr), shape=both.shape)
 
 
 def choose(config: Config, taken: sp.csr_matrix, catalog: Catalog) -> ItemKnn:
