@@ -1,0 +1,120 @@
+"""Tokenizers: vectors to codes and back. Each quantizes residuals in some latent space, with one codebook a level.
+
+A tokenizer is one module with a frozen dataclass `Config(TokenizerConfig)`; docs/howto/add-a-tokenizer.md.
+n rows, D width of the vectors, d width of the latent space, L levels, K codes of a level.
+"""
+
+import abc
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from unisid.artifacts.store import Place
+from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
+from unisid.config import PlugIn, from_record, to_record
+from unisid.errors import ArtifactError, ConfigError
+from unisid.ops.residual import lookup, quantize
+
+WEIGHTS, DESCRIPTION = "weights.safetensors", "tokenizer.json"
+
+
+class TokenizerConfig(PlugIn, abc.ABC):
+    """Settings of a tokenizer; every kind has at least these."""
+
+    levels: int
+    codebook_size: int
+    sample: int
+    """How many items `Tokenizer.start` is to be shown."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of codes of every level [L]."""
+        return (self.codebook_size,) * self.levels
+
+    @abc.abstractmethod
+    def build(self, width: int) -> "Tokenizer":
+        """An unfitted tokenizer of vectors of this width."""
+
+    def check(self) -> None:
+        """What every kind demands of its sizes; raises ConfigError."""
+        if self.levels < 1 or self.codebook_size < 2 or self.sample < 1:
+            raise ConfigError(
+                f"tokenizer: levels {self.levels}, codebook_size {self.codebook_size}, sample {self.sample}; "
+                "must be levels >= 1, codebook_size >= 2, sample >= 1"
+            )
+
+
+class Peers(Protocol):
+    """What a loss may ask of the workers it is computed on; a lone worker gathers what it gave."""
+
+    rank: int
+
+    def all_gather(self, tensor: Tensor) -> Tensor:
+        """Everyone's rows, joined in rank order."""
+        ...
+
+
+class Tokenizer(nn.Module, abc.ABC):
+    """Vectors -> codes -> vectors. Inputs are standardised per dimension by `mean` and `std`, kept with the weights."""
+
+    codebooks: Float[Tensor, "L K d"]
+    mean: Float[Tensor, " D"]
+    std: Float[Tensor, " D"]
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("std", torch.ones(width))
+
+    @abc.abstractmethod
+    def latent(self, standard: Float[Tensor, "n D"]) -> Float[Tensor, "n d"]:
+        """Standardised vectors -> the space whose residuals are quantized, in float32."""
+
+    @abc.abstractmethod
+    def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
+        """The inverse of `latent`, as far as there is one: latent points -> standardised vectors."""
+
+    @abc.abstractmethod
+    def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
+        """Fit what needs no gradient to a sample of vectors: at least the codebooks. A function of its arguments."""
+
+    def standardise(self, vectors: Float[Tensor, "n D"]) -> Float[Tensor, "n D"]:
+        return (vectors - self.mean) / self.std
+
+    def encode(self, vectors: Float[Tensor, "n D"]) -> Int[Tensor, "n L"]:
+        """The codes of vectors: the nearest codeword, level by level. Not yet unique."""
+        return quantize(self.latent(self.standardise(vectors)), self.codebooks)
+
+    def decode(self, codes: Int[Tensor, "n L"]) -> Float[Tensor, "n D"]:
+        """The vectors that codes stand for."""
+        return self.restore(lookup(codes, self.codebooks)) * self.std + self.mean
+
+
+class LearnedTokenizer(Tokenizer):
+    """A tokenizer that goes on from its start by gradient descent."""
+
+    @abc.abstractmethod
+    def loss(self, vectors: Float[Tensor, "n D"], peers: Peers) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """The mean loss of this worker's equal share of a global batch, and what else to show of it."""
+
+
+def write_tokenizer(place: Place, config: TokenizerConfig, tokenizer: Tokenizer) -> None:
+    """Keep a fitted tokenizer, so that an index can later take new items with the same codebooks."""
+    write_weights(place, WEIGHTS, tokenizer.state_dict())
+    write_json(place, DESCRIPTION, {"width": len(tokenizer.mean), "tokenizer": to_record(config)})
+
+
+def read_tokenizer(place: Place) -> Tokenizer:
+    """The fitted tokenizer of a codes artifact, on the CPU, ready to encode."""
+    description = read_json(place, DESCRIPTION)
+    record, width = description.get("tokenizer"), description.get("width")
+    if not isinstance(record, dict) or not isinstance(width, int):
+        raise ArtifactError(f"{place}/{DESCRIPTION}: lacks 'tokenizer' or 'width'; make the codes anew")
+    tokenizer = from_record(TokenizerConfig, record).build(width)  # type: ignore[type-abstract]
+    try:
+        tokenizer.load_state_dict(read_weights(place, WEIGHTS))
+    except RuntimeError as error:
+        raise ArtifactError(f"{place}/{WEIGHTS}: are not the weights {DESCRIPTION} describes ({error})") from None
+    return tokenizer.eval().requires_grad_(False)

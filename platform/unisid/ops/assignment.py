@@ -1,0 +1,62 @@
+"""Who gets which code when codes have room for few: capacity-limited placing, and distinct codes at least cost.
+
+n items, K codes, G groups. All functions are pure and break ties by item number.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
+
+
+def place_within_room(distances: Float[np.ndarray, "n K"], room: Int[np.ndarray, " K"]) -> Int[np.ndarray, " n"]:
+    """A code for every item such that code k gets at most room[k] items.
+
+    Everyone goes to the nearest code that still has room; a code that is asked by too many keeps its nearest items
+    and sheds its farthest, who then ask the next nearest. At most K + 1 rounds, each fills a code or ends.
+    """
+    assert room.sum() >= len(distances), (room.sum(), len(distances))
+    codes = np.empty(len(distances), np.int64)
+    room = room.copy()
+    homeless = np.arange(len(distances))
+    while len(homeless):
+        open_codes = np.flatnonzero(room)
+        wish = open_codes[distances[np.ix_(homeless, open_codes)].argmin(1)]
+        order = np.lexsort((homeless, distances[homeless, wish], wish))
+        homeless, wish = homeless[order], wish[order]
+        stays = positions_in_run(wish) < room[wish]
+        codes[homeless[stays]] = wish[stays]
+        room -= np.bincount(wish[stays], minlength=len(room))
+        homeless = np.sort(homeless[~stays])
+    return codes
+
+
+def distinct_codes(distances: Float[np.ndarray, "n K"], starts: Int[np.ndarray, " G1"]) -> Int[np.ndarray, " n"]:
+    """Codes at least total distance, no two equal within a group (a linear assignment a group).
+
+    Args:
+        starts: group g is rows starts[g] to starts[g + 1], at most K of them; the last entry is n.
+    """
+    codes = np.empty(len(distances), np.int64)
+    for first, last in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        codes[first:last] = linear_sum_assignment(distances[first:last])[1]
+    return codes
+
+
+def positions_in_run(keys: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """How many equal keys stand right before each: [7, 7, 9, 7] -> [0, 1, 0, 0]."""
+    starts = run_starts(keys)
+    return np.arange(len(keys)) - np.repeat(starts[:-1], np.diff(starts))
+
+
+def run_starts(keys: Int[np.ndarray, " n"]) -> Int[np.ndarray, " G1"]:
+    """Where each run of equal keys begins, and n at the end."""
+    changes = np.flatnonzero(keys[1:] != keys[:-1]) + 1
+    return np.concatenate([[0], changes, [len(keys)]]) if len(keys) else np.zeros(1, np.int64)
+
+
+def ordinals(keys: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """The how-manieth of its key each item is, by item number: [7, 9, 7] -> [0, 0, 1]."""
+    order = np.argsort(keys, kind="stable")
+    counted = np.empty(len(keys), np.int64)
+    counted[order] = positions_in_run(keys[order])
+    return counted

@@ -1,0 +1,138 @@
+"""How good a semantic index is, before any recommender was trained on it. Pure functions of codes and what they name.
+
+N items, L levels, P sampled pairs.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from unisid.artifacts.codes import pack
+from unisid.errors import ConfigError, DataError
+
+PAIRS = 20_000
+"""Pairs of items sampled for each figure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """Thresholds below which an index is refused, as shares of what is possible; 0 refuses nothing."""
+
+    distinct: float = 0.0
+    """Least distinct tuples before resolution, as a share of the items (healthy: above 0.7)."""
+    usage: float = 0.0
+    """Least share of a level's codes that some item uses."""
+    entropy: float = 0.0
+    """Least entropy of a level's codes, as a share of that of equal use."""
+
+    def __post_init__(self) -> None:
+        if not all(0 <= value <= 1 for value in (self.distinct, self.usage, self.entropy)):
+            raise ConfigError(f"gate: distinct {self.distinct}, usage {self.usage}, entropy {self.entropy}; "
+                              "must be shares between 0 and 1")  # fmt: skip
+
+
+def check(gate: Gate, report: dict[str, Any]) -> None:
+    """Raises DataError that lists every figure below its threshold."""
+    figures = [("distinct_share", report["distinct_share"], gate.distinct)]
+    for name, least in (("usage", gate.usage), ("entropy", gate.entropy)):
+        figures += [(f"{name} of level {m + 1}", value, least) for m, value in enumerate(report[name])]
+    low = [f"{name} is {value:.3f}, the gate asks for {least:.3f}" for name, value, least in figures if value < least]
+    if low:
+        raise DataError(f"codes: the index is below its quality gate: {'; '.join(low)}. Train longer, change "
+                        "codes.tokenizer, or lower codes.gate")  # fmt: skip
+
+
+def describe(codes: NDArray[np.int32], sizes: tuple[int, ...]) -> dict[str, Any]:
+    """Use of every level and collisions, of codes as the tokenizer gave them."""
+    shares = [np.bincount(codes[:, m], minlength=size) / len(codes) for m, size in enumerate(sizes)]
+    counts = np.unique(pack(codes, sizes), return_counts=True)[1]
+    return {
+        "usage": [float((share > 0).mean()) for share in shares],
+        "entropy": [entropy(share) for share in shares],
+        "distinct_share": len(counts) / len(codes),
+        "collision_rate": float(counts[counts > 1].sum()) / len(codes),
+        "largest_collision": int(counts.max()),
+    }
+
+
+def entropy(shares: NDArray[np.float64]) -> float:
+    """-sum p log p, as a share of its greatest value: 1 for equal use, 0 for a single code."""
+    used = shares[shares > 0]
+    return abs(float(-(used * np.log(used)).sum() / math.log(len(shares))))
+
+
+def pairs_within(keys: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of different items with one key: an item at random among those that have company, then one of its company.
+
+    Empty where every key is its own.
+    """
+    order = np.argsort(keys, kind="stable")
+    _, starts, counts = np.unique(keys[order], return_index=True, return_counts=True)
+    group = np.repeat(np.arange(len(counts)), counts)
+    company = np.flatnonzero(counts[group] > 1)
+    if not len(company):
+        return company, company
+    random = np.random.default_rng(seed)
+    first = random.choice(company, count)
+    size, start = counts[group[first]], starts[group[first]]
+    second = start + (first - start + random.integers(1, size)) % size
+    return order[first], order[second]
+
+
+def pairs_across(keys: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """At most `count` pairs of items of different keys, drawn uniformly; empty where all keys are equal."""
+    random = np.random.default_rng(seed)
+    first, second = random.integers(0, len(keys), (2, 4 * count))
+    differ = np.flatnonzero(keys[first] != keys[second])[:count]
+    return first[differ], second[differ]
+
+
+def prefix_pairs(
+    codes: NDArray[np.int32], sizes: tuple[int, ...], seed: int
+) -> list[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    """Samples by name: pairs across first codes, and pairs within prefixes of each length short of a whole id."""
+    keys = [pack(codes[:, :length], sizes) for length in range(1, len(sizes))]
+    within = [(f"within_{n}", *pairs_within(key, PAIRS, seed + n)) for n, key in enumerate(keys, 1)]
+    return [("across", *pairs_across(keys[0], PAIRS, seed)), *within] if keys else []
+
+
+def consistency(
+    codes: NDArray[np.int32], sizes: tuple[int, ...], read: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Mean cosine of the vectors of two items, across first codes and within prefixes of 1, 2, ... codes."""
+    found = {}
+    for name, first, second in prefix_pairs(codes, sizes, seed):
+        left, right = read(first).astype(np.float64), read(second).astype(np.float64)
+        norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+        found[name] = _mean((left * right).sum(1) / np.maximum(norms, 1e-12))
+    return {"cosine": found}
+
+
+def shared_users(
+    codes: NDArray[np.int32], sizes: tuple[int, ...], edges: tuple[NDArray[np.int32], NDArray[np.int32]], seed: int
+) -> dict[str, Any]:
+    """Mean share of users that two items have in common (of all users of either), across and within prefixes."""
+    user, item = edges
+    ones = np.ones(len(user), np.float32)
+    num_users = int(user.max(initial=-1)) + 1
+    users_of = sparse.csr_matrix((ones, (item, user)), shape=(len(codes), max(1, num_users)))
+    return {"user_overlap": {name: _mean(jaccard(users_of, first, second))
+                             for name, first, second in prefix_pairs(codes, sizes, seed)}}  # fmt: skip
+
+
+def jaccard(users_of: sparse.csr_matrix, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
+    """|A and B| / |A or B| of the users of two items, for every pair [P]; 0 where neither has a user."""
+    degree = np.diff(users_of.indptr)
+    both = np.asarray(users_of[first].multiply(users_of[second]).sum(axis=1)).reshape(-1)
+    either = degree[first] + degree[second] - both
+    return both / np.maximum(either, 1)
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    return float(values.mean()) if len(values) else None

@@ -1,0 +1,177 @@
+"""Guaranteed-unique semantic ids at any catalogue size, by groups of items that share a prefix.
+
+Level by level from the top: below a code of level m there is room for the product of the later levels' sizes. Where
+more items want a code than that, it keeps its nearest and sheds its farthest to the next-nearest codes with room; at
+the last level the room is one, and a linear assignment gives a prefix's items distinct codes at least total
+distance. Items that no crowded group holds keep their nearest codes, which is optimal for them. So an item changes a
+higher level only if all that lies below is full. N items, n items looked at again, L levels, G groups.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unisid.artifacts.codes import pack
+from unisid.artifacts.shards import Shards, write_array
+from unisid.artifacts.store import Place
+from unisid.compute import Compute, Part, Pool, Step
+from unisid.ops.assignment import distinct_codes, place_within_room, run_starts
+from unisid.ops.residual import lookup, quantize, squared_distances
+from unisid.tokenizers import Tokenizer, read_tokenizer
+
+PART_ROWS = 1 << 14
+"""Rows of one part of a streaming pass. It does not depend on the workers, so neither do the results."""
+
+Function = Callable[[pa.Table], pa.Table]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Where workers find the vectors and the fitted tokenizer."""
+
+    vectors: Shards
+    place: Place
+    gpu: bool
+
+    def tokenizer(self) -> Tokenizer:
+        device = "cuda" if self.gpu and torch.cuda.is_available() else "cpu"
+        return read_tokenizer(self.place).to(device)
+
+    def read(self, tokenizer: Tokenizer, rows: NDArray[np.int64]) -> Tensor:
+        """The vectors of items [n, D], where the tokenizer is."""
+        return torch.from_numpy(self.vectors.read("vector", rows)).to(tokenizer.mean.device)
+
+
+def unique_codes(
+    compute: Compute, pool: Pool, work: Place, encoder: Encoder, codes: NDArray[np.int32], sizes: tuple[int, ...]
+) -> NDArray[np.int32]:
+    """Codes [N, L] of which no two are equal, from the nearest ones; needs prod(sizes) >= N."""
+    codes = codes.copy()
+    for level in range(len(sizes)):
+        room = math.prod(sizes[level + 1 :])
+        rows, starts = crowded(codes, sizes, level, room)
+        step = functools.partial(_resettle, encoder, level=level, room=room)
+        for table in revisit(compute, pool, work / f"crowded-{level}", rows, starts, codes, step):
+            codes[table["row"].to_numpy()] = np.stack(table["codes"].to_numpy())
+    return codes
+
+
+def crowded(
+    codes: NDArray[np.int32], sizes: tuple[int, ...], level: int, room: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The items [n] of every prefix of `level` codes below which some code has more than `room` items, by prefix.
+
+    Returns them with where each prefix's items start among them [G + 1].
+    """
+    keys = pack(codes[:, : level + 1], sizes)
+    found, counts = np.unique(keys, return_counts=True)
+    full = np.unique(found[counts > room] // sizes[level])
+    if not len(full):
+        return np.empty(0, np.int64), np.zeros(1, np.int64)
+    parents = keys // sizes[level]
+    near = np.minimum(np.searchsorted(full, parents), len(full) - 1)
+    rows = np.flatnonzero(full[near] == parents)
+    rows = rows[np.argsort(parents[rows], kind="stable")]
+    return rows, run_starts(parents[rows])
+
+
+def revisit(
+    compute: Compute, pool: Pool, scratch: Place, rows: NDArray[np.int64], starts: NDArray[np.int64],
+    codes: NDArray[np.int32], step: Callable[[Shards], Function],
+) -> Iterator[pa.Table]:  # fmt: skip
+    """Map over some items in parts that cut no group; the items and their codes lie in a scratch shard meanwhile."""
+    if not len(rows):
+        return
+    scratch.clear()
+    group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    write_array(scratch, "rows", {"row": rows, "group": group, "codes": codes[rows]})
+    shards = Shards(scratch, "rows")
+    yield from compute.map(cut(starts), Step(functools.partial(step, shards), pool))
+    scratch.clear()
+
+
+def cut(starts: NDArray[np.int64]) -> list[Part]:
+    """Parts of whole groups, of about PART_ROWS rows: a larger group is a part of its own."""
+    wanted = np.arange(0, starts[-1], PART_ROWS)
+    edges = np.unique(np.append(starts[np.searchsorted(starts, wanted)], starts[-1]))
+    return [{"start": a, "stop": b} for a, b in itertools.pairwise(edges.tolist())]
+
+
+def _open(shards: Shards, part: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+    """Items, group numbers and codes of a part."""
+    where = np.arange(part["start"][0].as_py(), part["stop"][0].as_py())
+    return shards.read("row", where), shards.read("group", where), shards.read("codes", where)
+
+
+def _resettle(encoder: Encoder, shards: Shards, *, level: int, room: int) -> Function:
+    """Groups of crowded items -> codes with room for all at this level, and the nearest ones below."""
+    tokenizer = encoder.tokenizer()
+
+    @torch.no_grad()
+    def step(part: pa.Table) -> pa.Table:
+        rows, group, codes = _open(shards, part)
+        old = torch.from_numpy(codes).long().to(tokenizer.mean.device)
+        latents = tokenizer.latent(tokenizer.standardise(encoder.read(tokenizer, rows)))
+        residual = latents - lookup(old[:, :level], tokenizer.codebooks)
+        distances = squared_distances(residual, tokenizer.codebooks[level]).cpu().numpy()
+        starts = run_starts(group)
+        chosen = distinct_codes(distances, starts) if room == 1 else _settle(distances, codes[:, level], starts, room)
+        new = torch.from_numpy(chosen).to(old.device)
+        below = quantize(residual - tokenizer.codebooks[level][new], tokenizer.codebooks[level + 1 :])
+        moved = new != old[:, level]
+        old[:, level] = new
+        old[:, level + 1 :] = torch.where(moved[:, None], below, old[:, level + 1 :])
+        return pa.table({"row": rows, "codes": list(old.int().cpu().numpy())})
+
+    return step
+
+
+def _settle(
+    distances: NDArray[np.float32], codes: NDArray[np.int32], starts: NDArray[np.int64], room: int
+) -> NDArray[np.int64]:
+    """New codes of one level [n]: those of codes within their room stay, all others are placed anew."""
+    chosen = codes.astype(np.int64)
+    for first, last in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        counts = np.bincount(codes[first:last], minlength=distances.shape[1])
+        crowd = first + np.flatnonzero(counts[codes[first:last]] > room)
+        left = np.where(counts > room, room, room - counts)
+        chosen[crowd] = place_within_room(distances[crowd], left)
+    return chosen
+
+
+def moved_distances(
+    compute: Compute, pool: Pool, work: Place, encoder: Encoder, before: NDArray[np.int32], after: NDArray[np.int32]
+) -> dict[str, float]:
+    """What uniqueness cost: how many items moved, and by how much their squared latent distance grew."""
+    rows = np.flatnonzero((before != after).any(1))
+    both = np.concatenate([before, after], axis=1)
+    step = functools.partial(_distances, encoder)
+    total = np.zeros(2)
+    parts = revisit(compute, pool, work / "moved", rows, np.arange(len(rows) + 1), both, step)
+    for table in sorted(parts, key=lambda part: part["row"][0].as_py()):
+        total += [table["before"].to_numpy().sum(), table["after"].to_numpy().sum()]
+    mean = total / max(1, len(rows))
+    return {"moved_items": len(rows), "moved_share": len(rows) / len(before), "moved_distance_before": float(mean[0]),
+            "moved_distance_after": float(mean[1]), "extra_distance": float(mean[1] - mean[0])}  # fmt: skip
+
+
+def _distances(encoder: Encoder, shards: Shards) -> Function:
+    tokenizer = encoder.tokenizer()
+
+    @torch.no_grad()
+    def step(part: pa.Table) -> pa.Table:
+        rows, _, codes = _open(shards, part)
+        latents = tokenizer.latent(tokenizer.standardise(encoder.read(tokenizer, rows)))
+        pair = torch.from_numpy(codes).long().to(latents.device).chunk(2, dim=1)
+        before, after = ((latents - lookup(c, tokenizer.codebooks)).square().sum(1).double() for c in pair)
+        return pa.table({"row": rows, "before": before.cpu().numpy(), "after": after.cpu().numpy()})
+
+    return step

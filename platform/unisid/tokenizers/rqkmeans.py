@@ -1,0 +1,70 @@
+"""Residual k-means: codebooks by k-means of the residuals, level by level, with nothing to train (OneRec; TS-Rec).
+
+n rows, D width, L levels, K codes.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from unisid.errors import ConfigError
+from unisid.ops.kmeans import residual_kmeans
+from unisid.tokenizers import Tokenizer, TokenizerConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TokenizerConfig):
+    """Residual k-means by FAISS."""
+
+    levels: int = 3
+    """Codes of a semantic id."""
+    codebook_size: int = 256
+    """Centroids of each level."""
+    restarts: int = 3
+    """Independent k-means runs a level; the best is kept. More make fewer collisions."""
+    iterations: int = 25
+    """Rounds of each k-means."""
+    normalise: bool = False
+    """Bring every standardised vector to one length first, so that only directions count."""
+    sample: int = 262_144
+    """At most this many items, drawn by the seed, are clustered; all others are only assigned."""
+
+    def __post_init__(self) -> None:
+        self.check()
+        if self.restarts < 1 or self.iterations < 1:
+            raise ConfigError(
+                f"rqkmeans: restarts {self.restarts}, iterations {self.iterations}; both must be at least 1"
+            )
+
+    def build(self, width: int) -> "RQKMeans":
+        return RQKMeans(self, width)
+
+
+class RQKMeans(Tokenizer):
+    """The codebooks; the latent space is that of the standardised vectors themselves."""
+
+    def __init__(self, config: Config, width: int) -> None:
+        super().__init__(width)
+        self.config = config
+        self.register_buffer("codebooks", torch.zeros(config.levels, config.codebook_size, width))
+
+    def latent(self, standard: Float[Tensor, "n D"]) -> Float[Tensor, "n d"]:
+        if not self.config.normalise:
+            return standard
+        # sqrt(D) is the root mean square length of standardised vectors, so restoring needs no factor.
+        return F.normalize(standard, dim=1) * math.sqrt(standard.shape[1])
+
+    def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
+        return latents
+
+    def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
+        rows = self.latent(self.standardise(vectors))
+        points = math.ceil(self.config.sample / self.config.codebook_size)
+        self.codebooks.copy_(
+            residual_kmeans(rows, self.config.levels, self.config.codebook_size, seed=seed, points_per_code=points,
+                            iterations=self.config.iterations, restarts=self.config.restarts)
+        )  # fmt: skip

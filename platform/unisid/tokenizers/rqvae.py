@@ -1,0 +1,138 @@
+"""RQ-VAE: an autoencoder whose latent vector is residually quantized (Lee et al. 2022; TIGER; UQF thesis, 3.3).
+
+n rows of this worker, B rows of the global batch, D width of the vectors, d latent width, L levels, K codes.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from unisid.errors import ConfigError
+from unisid.ops.kmeans import residual_kmeans
+from unisid.ops.residual import lookup, nearest, quantization_loss, squared_distances, straight_through
+from unisid.ops.sinkhorn import balanced_codes
+from unisid.tokenizers import LearnedTokenizer, Peers, TokenizerConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TokenizerConfig):
+    """RQ-VAE with k-means start, dead-code restart and optional balanced assignment."""
+
+    levels: int = 3
+    """Codes of a semantic id."""
+    codebook_size: int = 256
+    """Codewords of each level."""
+    widths: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64, 32)
+    """Widths of the encoder's layers after the input, the last is the codewords'; the decoder mirrors them."""
+    beta: float = 0.25
+    """Weight of the commitment: how strongly latents are drawn to their codewords (UQF thesis, 4.3.3)."""
+    quantization_weight: float = 1.0
+    """w_q: weight of the quantization loss beside the reconstruction, both means over dimensions."""
+    restart_after: int = 50
+    """Steps after which an unused codeword becomes a point of the batch; 0: never."""
+    sinkhorn_epsilon: float = 0.0
+    """Above 0: while training, the last level is assigned in balance with this temperature (LC-Rec: 0.003)."""
+    sample: int = 20_480
+    """Items of the first batch, whose residuals' k-means the codebooks start from."""
+
+    def __post_init__(self) -> None:
+        self.check()
+        if not self.widths or min(self.widths) < 1:
+            raise ConfigError(f"rqvae: widths {self.widths}; must name at least the codewords' width, such as (32,)")
+        if min(self.beta, self.quantization_weight, self.restart_after, self.sinkhorn_epsilon) < 0:
+            raise ConfigError(
+                f"rqvae: beta {self.beta}, quantization_weight {self.quantization_weight}, restart_after "
+                f"{self.restart_after}, sinkhorn_epsilon {self.sinkhorn_epsilon}; none may be negative"
+            )
+
+    def build(self, width: int) -> "RQVAE":
+        return RQVAE(self, width)
+
+
+class RQVAE(LearnedTokenizer):
+    """The autoencoder, its codebooks, and for how many steps each codeword has been idle."""
+
+    idle: Int[Tensor, "L K"]
+
+    def __init__(self, config: Config, width: int) -> None:
+        super().__init__(width)
+        self.config = config
+        self.encoder = perceptron((width, *config.widths))
+        self.decoder = perceptron((*reversed(config.widths), width))
+        self.codebooks = nn.Parameter(torch.zeros(config.levels, config.codebook_size, config.widths[-1]))
+        self.register_buffer("idle", torch.zeros(config.levels, config.codebook_size, dtype=torch.long))
+
+    def latent(self, standard: Float[Tensor, "n D"]) -> Float[Tensor, "n d"]:
+        latents: Tensor = self.encoder(standard)
+        return latents.float()
+
+    def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
+        restored: Tensor = self.decoder(latents)
+        return restored.float()
+
+    @torch.no_grad()
+    def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
+        latents = self.latent(self.standardise(vectors))
+        self.codebooks.copy_(residual_kmeans(latents, *self.codebooks.shape[:2], seed=seed))
+
+    def loss(self, vectors: Float[Tensor, "n D"], peers: Peers) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """|xhat - x|^2 + w_q sum_m (|sg r - e|^2 + beta |r - sg e|^2) (UQF thesis, 3.3).
+
+        Every worker assigns the whole global batch, so all agree on which codewords are idle and where they restart.
+        """
+        standard = self.standardise(vectors)
+        latents = self.latent(standard)
+        first = peers.rank * len(latents)
+        # Distances are differences of large numbers: bfloat16 would choose wrong codewords.
+        with torch.autocast(latents.device.type, enabled=False):
+            codes = self._settle(peers.all_gather(latents.detach()))[first : first + len(latents)]
+            quantized = lookup(codes, self.codebooks)
+            quantization = quantization_loss(latents, self.codebooks, codes, self.config.beta)
+        reconstruction = F.mse_loss(self.restore(straight_through(latents, quantized)), standard)
+        loss = reconstruction + self.config.quantization_weight * quantization
+        return loss, {"reconstruction": reconstruction.detach(), "quantization": quantization.detach()}
+
+    @torch.no_grad()
+    def _settle(self, latents: Float[Tensor, "B d"]) -> Int[Tensor, "B L"]:
+        """Codes of the global batch; codewords that have been idle too long move to points of it.
+
+        A codeword that restarts is used by nobody in this batch, so the codes stay the nearest ones of before.
+        """
+        codes = []
+        residual = latents
+        for level, codebook in enumerate(self.codebooks):
+            balanced = self.config.sinkhorn_epsilon > 0 and level == len(self.codebooks) - 1
+            code = (
+                balanced_codes(squared_distances(residual, codebook), self.config.sinkhorn_epsilon)
+                if balanced
+                else nearest(residual, codebook)
+            )
+            chosen = codebook[code]
+            if self.config.restart_after:
+                self._restart(level, code, residual)
+            residual = residual - chosen
+            codes.append(code)
+        return torch.stack(codes, 1)
+
+    def _restart(self, level: int, code: Int[Tensor, " B"], residual: Float[Tensor, "B d"]) -> None:
+        idle = (self.idle[level] + 1).index_fill(0, code, 0)
+        dead = idle >= self.config.restart_after
+        # The batch comes shuffled: its first rows are a random sample, and the same one on every worker.
+        points = residual[torch.arange(len(idle), device=residual.device) % len(residual)]
+        self.codebooks[level] = torch.where(dead[:, None], points, self.codebooks[level])
+        self.idle[level] = idle.masked_fill(dead, 0)
+
+
+def perceptron(widths: tuple[int, ...]) -> nn.Sequential:
+    """Linear layers with ReLU between; He's start keeps the signal's scale through many narrowing layers."""
+    layers: list[nn.Module] = []
+    for inner, outer in itertools.pairwise(widths):
+        linear = nn.Linear(inner, outer)
+        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+        nn.init.zeros_(linear.bias)
+        layers += [linear, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])

@@ -1,0 +1,68 @@
+"""k-means: determinism, its fixed point, its odd inputs; residual codebooks lower the error level by level."""
+
+import pytest
+import torch
+
+from unisid.ops.kmeans import kmeans, residual_kmeans
+from unisid.ops.residual import lookup, nearest, quantize
+
+
+def blobs(centres: int, each: int, width: int = 5, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    middle = torch.randn(centres, 1, width, generator=generator) * 10
+    rows = (middle + torch.randn(centres, each, width, generator=generator) * 0.1).reshape(-1, width)
+    return rows[torch.randperm(len(rows), generator=generator)]
+
+
+def test_same_rows_and_seed_give_the_same_bytes():
+    rows = torch.randn(2000, 16, generator=torch.Generator().manual_seed(3))
+    first = kmeans(rows, 32, seed=7, restarts=2)
+    assert torch.equal(first, kmeans(rows, 32, seed=7, restarts=2))
+    assert not torch.equal(first, kmeans(rows, 32, seed=8, restarts=2))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_do_not_change_the_result(threads):
+    import faiss
+
+    rows = torch.randn(3000, 8, generator=torch.Generator().manual_seed(3))
+    expected = kmeans(rows, 16, seed=1)
+    before = faiss.omp_get_max_threads()
+    try:
+        faiss.omp_set_num_threads(threads)
+        assert torch.equal(kmeans(rows, 16, seed=1), expected)
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def test_blobs_are_found_and_centroids_are_their_means():
+    rows = blobs(4, 50)
+    centroids = kmeans(rows, 4, seed=0, restarts=5, iterations=50)
+    code = nearest(rows, centroids)
+    assert torch.bincount(code).tolist() == [50] * 4
+    for k in range(4):
+        torch.testing.assert_close(centroids[k], rows[code == k].mean(0), atol=1e-4, rtol=1e-4)
+
+
+def test_more_restarts_are_never_worse():
+    rows = blobs(12, 20, seed=5)
+    errors = []
+    for restarts in (1, 8):
+        centroids = kmeans(rows, 12, seed=2, restarts=restarts)
+        errors.append(float((rows - centroids[nearest(rows, centroids)]).square().sum()))
+    assert errors[1] <= errors[0] * (1 + 1e-6)
+
+
+def test_fewer_rows_than_codes_and_equal_rows():
+    few = torch.randn(3, 4)
+    assert torch.equal(kmeans(few, 8, seed=0), few[torch.arange(8) % 3])
+    same = torch.ones(50, 4)
+    torch.testing.assert_close(kmeans(same, 8, seed=0)[nearest(same, kmeans(same, 8, seed=0))], same, atol=2e-3, rtol=0)
+
+
+def test_every_level_lowers_the_error():
+    rows = torch.randn(1500, 8, generator=torch.Generator().manual_seed(0))
+    books = residual_kmeans(rows, 4, 16, seed=0)
+    errors = [float((rows - lookup(quantize(rows, books[:m]), books[:m])).square().mean()) for m in range(1, 5)]
+    assert errors == sorted(errors, reverse=True)
+    assert torch.equal(books, residual_kmeans(rows, 4, 16, seed=0))
