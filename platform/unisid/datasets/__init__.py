@@ -1,0 +1,53 @@
+"""Raw data: files as a shop or a research site publishes them, read in parallel parts into two plain tables.
+
+A dataset is one module with a `Config`. Its parts are small dicts, all with the same keys, that travel to workers;
+`read` turns one part into an Arrow table. Cleaning, filtering, numbering and splitting are the catalog stage's work.
+"""
+
+from abc import abstractmethod
+from typing import Any, Literal, Protocol
+
+import pyarrow as pa
+
+from unisid.config import PlugIn
+
+Part = dict[str, Any]
+
+
+class Dataset(Protocol):
+    """What the catalog stage asks of raw data. It must pickle."""
+
+    text: tuple[str, ...]
+    """The columns that make up an item's text, in order, as far as the items have them; none: all of them."""
+    oddities: Literal["refuse", "count"]
+    """Item ids that occur twice and interactions that name unknown items: an error, or known of the published
+    files, where the first item wins and the interactions are dropped."""
+
+    def sources(self) -> dict[str, list[str]]:
+        """Role -> the files that hold it; their contents are the data's identity. Raises DataError where one is
+        missing."""
+        ...
+
+    def parts(self) -> list[Part]:
+        """What can be read at the same time, in the order of the original rows; made by `part`."""
+        ...
+
+    def read(self, part: Part) -> pa.Table:
+        """The rows of a part, in their original order.
+
+        Items: `item_id`, `title` and any further text columns, all strings. Interactions: `user_id`, `item_id`
+        (strings) and `timestamp` (int64, seconds since 1970) or, where only the order is known, `position` (int64).
+        """
+        ...
+
+
+class DatasetConfig(PlugIn):
+    """Base of a dataset's settings. Paths bear no identity: the contents of the files do."""
+
+    @abstractmethod
+    def build(self) -> Dataset: ...
+
+
+def part(table: Literal["items", "interactions"], path: str = "", start: int = 0, stop: int = -1) -> Part:
+    """A part of a table: a file, or the range start to stop of it (or of what the dataset counts)."""
+    return {"table": table, "path": path, "start": start, "stop": stop}

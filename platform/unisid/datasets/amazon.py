@@ -1,0 +1,143 @@
+"""Amazon reviews as published in 2014, 2018 and 2023: one JSON object a line, mostly in .json.gz or .jsonl.gz.
+
+The releases differ in the names of their fields; the metadata of 2014 are Python literals instead of JSON and are
+read as literals, never run. Every review is an interaction. A compressed file cannot be cut, so a file is a part:
+list several categories to read them in parallel.
+"""
+
+import ast
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.json as pajson
+
+from unisid.config import runtime
+from unisid.datasets import DatasetConfig, Part, part
+from unisid.datasets.columns import Unit, ids, times
+from unisid.datasets.files import blocks, find
+from unisid.errors import DataError
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Release:
+    """What the fields of a release are called, and how its metadata are written."""
+
+    user: str
+    item: str
+    time: str
+    unit: Unit
+    brand: str
+    categories: str
+    parse: Callable[[str], Any]
+
+
+RELEASES = {
+    "2014": Release("reviewerID", "asin", "unixReviewTime", "s", "brand", "categories", ast.literal_eval),
+    "2018": Release("reviewerID", "asin", "unixReviewTime", "s", "brand", "category", json.loads),
+    "2023": Release("user_id", "parent_asin", "timestamp", "ms", "store", "categories", json.loads),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(DatasetConfig):
+    """Which release, and its files."""
+
+    release: Literal["2014", "2018", "2023"] = "2018"
+    """The year of publication; it decides the names of the fields."""
+    reviews: tuple[str, ...] = runtime(())
+    """The files of reviews, such as Office_Products_5.json.gz."""
+    metadata: tuple[str, ...] = runtime(())
+    """The files of metadata, such as meta_Office_Products.json.gz."""
+
+    def build(self) -> "Amazon":
+        return Amazon(self)
+
+
+class Amazon:
+    """Items have title, description, brand and categories; the first two are the text."""
+
+    text: tuple[str, ...] = ("title", "description")
+    oddities: Literal["refuse", "count"] = "count"
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def sources(self) -> dict[str, list[str]]:
+        return {
+            "items": _found("dataset.metadata", self.config.metadata),
+            "interactions": _found("dataset.reviews", self.config.reviews),
+        }
+
+    def parts(self) -> list[Part]:
+        sources = self.sources()
+        return [part(table, path) for table in ("items", "interactions") for path in sources[table]]
+
+    def read(self, part: Part) -> pa.Table:
+        release = RELEASES[self.config.release]
+        read = _items if part["table"] == "items" else _reviews
+        tables = [read(release, part["path"], number, data) for number, data in blocks(part["path"])]
+        if not tables:
+            raise DataError(f"{part['path']}: is empty; one object a line must be in it")
+        return pa.concat_tables(tables)
+
+
+def _found(where: str, paths: tuple[str, ...]) -> list[str]:
+    return [find(where, path) for path in paths or ("",)]
+
+
+def _reviews(release: Release, path: str, number: int, data: bytes) -> pa.Table:
+    fields = {release.user: pa.string(), release.item: pa.string(), release.time: pa.int64()}
+    options = pajson.ParseOptions(explicit_schema=pa.schema(fields), unexpected_field_behavior="ignore")
+    try:
+        rows = pajson.read_json(io.BytesIO(data), parse_options=options)
+    except pa.ArrowInvalid:  # slower, but it knows the line
+        lines = _lines(path, number, data, json.loads)
+        rows = pa.table({name: pa.chunked_array([[line.get(name) for line in lines]]) for name in fields})
+    return pa.table(
+        {
+            "user_id": ids(rows[release.user], f"{path}, field '{release.user}'", number),
+            "item_id": ids(rows[release.item], f"{path}, field '{release.item}'", number),
+            "timestamp": times(rows[release.time], f"{path}, field '{release.time}'", release.unit, number),
+        }
+    )
+
+
+def _items(release: Release, path: str, number: int, data: bytes) -> pa.Table:
+    lines = _lines(path, number, data, release.parse)
+    item_id = pa.chunked_array([pa.array([line.get(release.item) for line in lines], pa.string())])
+    columns = {
+        "title": [_text(line.get("title")) for line in lines],
+        "description": [_text(line.get("description")) for line in lines],
+        "brand": [_text(line.get(release.brand)) for line in lines],
+        "categories": [_text(line.get(release.categories)) for line in lines],
+    }
+    texts = {name: pa.array(values, pa.string()) for name, values in columns.items()}
+    return pa.table({"item_id": ids(item_id, f"{path}, field '{release.item}'", number)} | texts)
+
+
+def _lines(path: str, number: int, data: bytes, parse: Callable[[str], Any]) -> list[Line]:
+    found = []
+    for index, line in enumerate(data.decode("utf8", "replace").split("\n")):
+        if line.strip():
+            try:
+                value = parse(line)
+            except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+                raise DataError(f"{path}, line {number + index}: is not a whole object ({error}): '{line[:80]}'; "
+                                "fetch the file again, or check dataset.release") from None  # fmt: skip
+            if not isinstance(value, dict):
+                raise DataError(f"{path}, line {number + index}: must be an object of fields, is '{line[:80]}'")
+            found.append(value)
+    return found
+
+
+def _text(value: Any) -> str:
+    """Text, or texts in lists of any depth, joined by blanks; anything else is none."""
+    if isinstance(value, str):
+        return value
+    return " ".join(filter(None, map(_text, value))) if isinstance(value, list) else ""

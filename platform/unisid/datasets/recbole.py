@@ -1,0 +1,100 @@
+"""RecBole's atomic files: NAME.inter and NAME.item, tab-separated, with the type of each column in its header.
+
+The RecBole package ships MovieLens-100K in this form, in its folder dataset_example; without a path, that folder of
+an installed RecBole is used. RecBole itself is never imported.
+"""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+from unisid.artifacts.store import Place
+from unisid.config import runtime
+from unisid.datasets import DatasetConfig, Part, part
+from unisid.datasets.columns import column, ids, item_table, times
+from unisid.datasets.files import find
+from unisid.datasets.tabular import read_csv
+from unisid.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(DatasetConfig):
+    """Which atomic files, and which of their columns."""
+
+    name: str = "ml-100k"
+    """The dataset's name: its files are NAME.inter and NAME.item."""
+    path: str = runtime("")
+    """The folder with the files; empty: that of the dataset inside the installed RecBole package."""
+    user: str = "user_id"
+    """The column of .inter with the user."""
+    item: str = "item_id"
+    """The column of both files with the item's id."""
+    timestamp: str = "timestamp"
+    """The column of .inter with the time, in seconds."""
+    title: str = ""
+    """The column of .item with the title; empty: the first whose name holds 'title' or 'name'."""
+    columns: tuple[str, ...] = ()
+    """Further columns of .item to keep as text; none: all tokens and token sequences."""
+
+    def build(self) -> "RecBole":
+        return RecBole(self)
+
+
+class RecBole:
+    """Every row of .inter is an interaction; every further text column of .item belongs to the text."""
+
+    text: tuple[str, ...] = ()
+    oddities: Literal["refuse", "count"] = "count"
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def sources(self) -> dict[str, list[str]]:
+        return {"items": [self._find("item")], "interactions": [self._find("inter")]}
+
+    def parts(self) -> list[Part]:
+        return [part("items", self._find("item")), part("interactions", self._find("inter"))]
+
+    def read(self, part: Part) -> pa.Table:
+        config, path = self.config, part["path"]
+        raw = read_csv(path, "\t", quoted=False)
+        kinds = dict(name.partition(":")[::2] for name in raw.column_names)
+        rows = raw.rename_columns([name.partition(":")[0] for name in raw.column_names])
+        if part["table"] == "items":
+            title = config.title or _title(path, kinds)
+            tokens = [
+                n for n, kind in kinds.items() if kind in ("token", "token_seq") and n not in (config.item, title)
+            ]
+            return item_table(rows, path, config.item, title, config.columns or tokens, 1)
+        return pa.table(
+            {
+                "user_id": ids(column(rows, config.user, path), path),
+                "item_id": ids(column(rows, config.item, path), path),
+                "timestamp": times(column(rows, config.timestamp, path), path),
+            }
+        )
+
+    def _find(self, suffix: str) -> str:
+        folder = self.config.path or _installed(self.config.name)
+        return find("dataset.path", f"{Place.of(folder)}/{self.config.name}.{suffix}")
+
+
+def _title(path: str, names: dict[str, str]) -> str:
+    for word in ("title", "name"):
+        for name in names:
+            if word in name:
+                return name
+    raise DataError(f"{path}: no column looks like a title; set dataset.title to one of {', '.join(names)}")
+
+
+def _installed(name: str) -> str:
+    found = importlib.util.find_spec("recbole")
+    if found is None or not found.submodule_search_locations:
+        raise DataError(
+            "dataset.path: no folder is given and RecBole is not installed here; give the folder with "
+            f"{name}.inter and {name}.item (`pip download --no-deps recbole` fetches a wheel that holds ml-100k)"
+        )
+    return str(Path(found.submodule_search_locations[0]) / "dataset_example" / name)

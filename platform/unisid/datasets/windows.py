@@ -1,0 +1,119 @@
+"""Published samples instead of interactions: tables of user, history and target, and a table of items.
+
+Each sample is a window on its user's sequence: the last few items, oldest first, then the target. A user's windows
+are joined, in the order of the files and rows: a window that overlaps the end of what is known adds the rest of it.
+What lies before a user's first window is lost, so figures from such data are not those of the full set.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unisid.config import runtime
+from unisid.datasets import DatasetConfig, Part, part
+from unisid.datasets.columns import column, ids
+from unisid.datasets.files import find, find_tables
+from unisid.datasets.tabular import parts_of, read_items, read_rows
+from unisid.errors import DataError
+
+Sequence = list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(DatasetConfig):
+    """Where the samples and the items are, and what their columns are called."""
+
+    items: str = runtime("")
+    """The table of items: a Parquet, CSV or TSV file or a folder of them."""
+    samples: tuple[str, ...] = runtime(())
+    """The tables of samples (Parquet), in time order: such as train, valid, test."""
+    item_id: str = "item_id"
+    """The items' column with the id that histories and targets name."""
+    title: str = "title"
+    """The items' column with the title."""
+    columns: tuple[str, ...] = ()
+    """Further text columns of the items to keep; none: every column of text there is."""
+    user: str = "user_id"
+    """The samples' column with the user."""
+    history: str = "history"
+    """The samples' column with the list of items before the target, oldest first."""
+    target: str = "target"
+    """The samples' column with the item that comes next."""
+
+    def build(self) -> "Windows":
+        return Windows(self)
+
+
+class Windows:
+    """Interactions recovered from samples; only their order is known."""
+
+    oddities: Literal["refuse", "count"] = "count"
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.text = ("title", *config.columns) if config.columns else ("title", "description")
+
+    def sources(self) -> dict[str, list[str]]:
+        if not self.config.samples:
+            raise DataError("dataset.samples: no path is given; list the tables of samples, oldest first")
+        return {
+            "items": find_tables("dataset.items", self.config.items),
+            "interactions": [find("dataset.samples", path) for path in self.config.samples],
+        }
+
+    def parts(self) -> list[Part]:
+        items = [p for path in self.sources()["items"] for p in parts_of("items", path)]
+        return [*items, part("interactions")]
+
+    def read(self, part: Part) -> pa.Table:
+        config = self.config
+        if part["table"] == "items":
+            return read_items(part, config.item_id, config.title, config.columns)
+        names = (config.user, config.history, config.target)
+        tables = [
+            pa.table([column(table, name, path) for name in names], ["user", "history", "target"])
+            for path in self.sources()["interactions"]
+            for table in [read_rows(whole, names)[0] for whole in parts_of("interactions", path)]
+        ]
+        samples = pa.concat_tables(tables).combine_chunks()
+        return _interactions(samples)
+
+
+def _interactions(samples: pa.Table) -> pa.Table:
+    users = ids(samples["user"], "dataset.samples, user").combine_chunks().dictionary_encode()
+    order = np.argsort(users.indices.to_numpy(), kind="stable")
+    number = users.indices.to_numpy()[order]
+    histories = samples["history"].take(order).combine_chunks()
+    ends = np.cumsum(np.asarray(pc.fill_null(pc.list_value_length(histories), 0)))
+    flat = pc.list_flatten(histories).cast(pa.string()).to_pylist()
+    targets = samples["target"].take(order).cast(pa.string()).to_pylist()
+    starts = np.append(0, ends)
+    windows = [[*flat[a:b], target] for (a, b), target in zip(pairwise(starts.tolist()), targets, strict=True)]
+    bounds = np.append(np.flatnonzero(np.diff(number, prepend=-1)), len(number)).tolist()
+    sequences = [joined(windows[a:b]) for a, b in pairwise(bounds)]
+    lengths = np.array([len(s) for s in sequences])
+    position = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return pa.table(
+        {
+            "user_id": users.dictionary.take(np.repeat(number[bounds[:-1]], lengths)),
+            "item_id": pa.array([item for s in sequences for item in s], pa.string()),
+            "position": position,
+        }
+    )
+
+
+def joined(windows: list[Sequence]) -> Sequence:
+    """The sequence that a user's windows, oldest first, are windows on; the longest overlap of each is the true one.
+
+    [a, b, c], [b, c, d] -> [a, b, c, d]; a window that overlaps nothing is appended whole.
+    """
+    known = list(windows[0])
+    for window in windows[1:]:
+        longest = min(len(known), len(window) - 1)
+        overlap = next(n for n in range(longest, -1, -1) if known[len(known) - n :] == window[:n])
+        known += window[overlap:]
+    return known

@@ -1,0 +1,53 @@
+"""Which split an interaction belongs to. E interactions, already sorted by user and, within a user, by time.
+
+Labels are 0, 1, 2 for train, valid, test. Every row that is not its user's first is a sample, and the row's label
+is its split; within a user labels never decrease, so a history never holds a row of a later split than its target.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Int, Int8
+
+
+def first_rows(user: Int[np.ndarray, "E"]) -> Bool[np.ndarray, "E"]:
+    """The rows that are their user's first, and therefore no sample: they have no history."""
+    first = np.ones(len(user), bool)
+    first[1:] = user[1:] != user[:-1]
+    return first
+
+
+def temporal_split(user: Int[np.ndarray, "E"], timestamp: Int[np.ndarray, "E"]) -> Int8[np.ndarray, "E"]:
+    """All samples pooled, oldest target first, cut at 80% and 90% (METHODS 1, `temporal`).
+
+    Samples of one time stand in the order of the rows given: by user number, then by the user's own order. A user's
+    first row takes the label of the row after it, so it is known exactly when it first serves as history; where no
+    row comes after it, that of the samples of its time.
+    """
+    first = first_rows(user)
+    order = np.argsort(timestamp, kind="stable")
+    sampled = ~first[order]
+    samples = int(sampled.sum())
+    earlier = np.empty(len(user), np.int64)
+    earlier[order] = np.cumsum(sampled) - sampled
+    label = ((earlier >= samples * 8 // 10).astype(np.int8) + (earlier >= samples * 9 // 10)).astype(np.int8)
+    followed = np.flatnonzero(first[:-1] & ~first[1:])
+    label[followed] = label[followed + 1]
+    return label
+
+
+def leave_one_out_split(user: Int[np.ndarray, "E"]) -> Int8[np.ndarray, "E"]:
+    """A user's last row is test, the last but one valid, the rest train; fewer than three rows are all train."""
+    starts = np.flatnonzero(first_rows(user))
+    lengths = np.diff(np.append(starts, len(user)))
+    label = np.zeros(len(user), np.int8)
+    long = lengths >= 3
+    ends = (starts + lengths)[long]
+    label[ends - 1] = 2
+    label[ends - 2] = 1
+    return label
+
+
+def tied_steps(user: Int[np.ndarray, "E"], timestamp: Int[np.ndarray, "E"]) -> Bool[np.ndarray, "E"]:
+    """The rows whose place after the row before them, of the same user, is not decided by time."""
+    tied = ~first_rows(user)
+    tied[1:] &= timestamp[1:] == timestamp[:-1]
+    return tied

@@ -1,0 +1,270 @@
+"""Makes the catalog: raw data read and cleaned in parallel parts (`reading`); filtered, numbered, split in columns.
+
+What must see all rows at once (window, k-core, numbering, order, splits) runs in numpy in the calling process, on
+integers only. The result is a pure function of the data as a set of rows (under `ties = "row"`, of their order too)
+and of the settings. N items, U users, E interactions.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unisid.artifacts.catalog import SPLITS, write_interactions
+from unisid.artifacts.tables import write_tables
+from unisid.compute import Job, Pool
+from unisid.config import Json, fingerprint, runtime
+from unisid.datasets import DatasetConfig, synthetic
+from unisid.datasets.files import digest
+from unisid.errors import ConfigError, DataError
+from unisid.ops.kcore import k_core, largest_k
+from unisid.ops.seeded import hash_strings, pair
+from unisid.ops.splits import first_rows, leave_one_out_split, temporal_split, tied_steps
+from unisid.ops.text import PLACEHOLDER
+from unisid.stages.reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
+
+INPUTS: tuple[str, ...] = ()
+ITEMS_PER_FILE = 1 << 18
+MOST_WORDS = 20
+"""Titles with more words than this are dropped by the title rules."""
+YEAR_ZERO, FOREVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+Oddity = Literal["refuse", "count"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What is read, what of it is kept, and how it is split."""
+
+    dataset: DatasetConfig = field(default_factory=synthetic.Config)
+    """The raw data: one of the kinds in unisid/datasets."""
+    protocol: Literal["temporal", "leave-one-out"] = "temporal"
+    """How samples are split: pooled by time 80/10/10, or each user's last two items (METHODS 1)."""
+    k_core: int = 5
+    """Interactions that every user and every item must keep, after all else is dropped; 0 keeps all."""
+    window_start: str = ""
+    """First day that counts, 2016-10 or 2016-10-01 (UTC); empty: from the beginning."""
+    window_end: str = ""
+    """First day that no longer counts, in the same form; empty: to the end."""
+    min_items: int = 3000
+    """`temporal` with a window_start: while fewer items survive, the start moves one year earlier; 0: never."""
+    history_length: int = 10
+    """How many of the last items a sample's history keeps: 10 in `temporal`, 20 in `leave-one-out` papers."""
+    title_rules: bool | None = None
+    """Drop items without a title, with markup in it or with more than 20 words in it; None: under `temporal`."""
+    text: tuple[str, ...] = ()
+    """The columns that make up an item's text, in order; none: those the dataset names (title, description)."""
+    ties: Literal["seed", "row"] = "seed"
+    """The order of a user's interactions of one time: by a seeded hash of user and item, or as in the files."""
+    seed: int = 42
+    """Decides the numbering of items and users, and ties."""
+    keep_cold_items: bool = False
+    """Keep the items that no interaction is left of: they too get a number, a text and a semantic id."""
+    unknown_items: Oddity | None = None
+    """Interactions that name an item the items lack: an error, or dropped and counted; None: the dataset's way."""
+    duplicate_items: Oddity | None = None
+    """Item ids that occur twice: an error, or the first row wins and the rest is counted; None: the dataset's way."""
+    pool: Pool = runtime(Pool())
+    """The workers that read and clean."""
+
+    def __post_init__(self) -> None:
+        if self.k_core < 0 or self.history_length < 1 or self.min_items < 0 or self.seed < 0:
+            raise ConfigError(f"catalog: k_core {self.k_core}, history_length {self.history_length}, min_items "
+                              f"{self.min_items}, seed {self.seed}; must be k_core >= 0, history_length >= 1, "
+                              "min_items >= 0, seed >= 0")  # fmt: skip
+        if start_of(self.window_start) >= end_of(self.window_end):
+            raise ConfigError(f"catalog: window_end {self.window_end} is not after window_start {self.window_start}")
+
+    @property
+    def applies_title_rules(self) -> bool:
+        return self.protocol == "temporal" if self.title_rules is None else self.title_rules
+
+
+def sources(config: Config) -> dict[str, Json]:
+    """Role -> where the raw data of that role lie, and the fingerprint of their content."""
+    found = config.dataset.build().sources().items()
+    return {
+        role: {"address": ", ".join(paths), "fingerprint": fingerprint([digest(path) for path in paths])}
+        for role, paths in found
+    }
+
+
+def make(job: Job) -> Json:
+    """Write the catalog of `job.config` to `job.out`; returns its statistics."""
+    config: Config = job.config
+    way = config.dataset.build().oddities
+    job.say(f"reading {config.dataset.kind} data")
+    items = read_items(job.compute, config.dataset, config.text, config.pool)
+    items, repeated = distinct(items, (config.duplicate_items or way) == "refuse")
+    table = read_interactions(job.compute, config.dataset, config.pool)
+    if config.protocol == "temporal" or config.window_start or config.window_end:
+        _require_times(table, config)
+    users, rows = rows_of(table, items, (config.unknown_items or way) == "refuse")
+    del table
+    job.say(f"{items.num_rows:,} items, {len(rows):,} interactions of {len(users):,} users read")
+    allowed = _allowed(config, items)
+    rows, counts = _filtered(config, rows, allowed)
+    job.say(f"{len(rows):,} interactions kept")
+
+    alive = np.bincount(rows.item, minlength=items.num_rows) > 0
+    item_rows = _seeded_order(items["item_id"], alive | (allowed & config.keep_cold_items), config.seed)
+    user_rows = _seeded_order(users, np.bincount(rows.user, minlength=len(users)) > 0, config.seed)
+    kept = items.drop_columns(["markup"]).take(item_rows)
+    write_tables(job.out, "items", _in_files(kept))
+    write_tables(job.out, "users", [pa.table({"user_id": users.take(user_rows)})])
+    names = kept["item_id"]
+    oddities = {
+        "duplicate_items": repeated,
+        "titles_with_markup": int(items["markup"].take(item_rows).to_numpy().sum()),
+        "empty_texts": int(pc.sum(pc.equal(kept["text"], PLACEHOLDER)).as_py()),
+        "cold_items": len(item_rows) - int(alive.sum()),
+        "items_dropped": items.num_rows - len(item_rows),
+    }
+    user, item = _numbers(user_rows, len(users))[rows.user], _numbers(item_rows, items.num_rows)[rows.item]
+    timestamp = rows.timestamp
+    del items, kept, rows, alive, allowed
+    order = _time_order(config, user, item, timestamp, users.take(user_rows), names)
+    user, item, timestamp = user[order], item[order], timestamp[order]
+    split = temporal_split(user, timestamp) if config.protocol == "temporal" else leave_one_out_split(user)
+    write_interactions(job.out, user, item, timestamp, split)
+    return _statistics(user, timestamp, split, len(item_rows), len(user_rows)) | counts | {"oddities": oddities}
+
+
+def _statistics(user: Ints, timestamp: Ints, split: Ints, items: int, users: int) -> Json:
+    sampled = ~first_rows(user)
+    samples = np.bincount(split[sampled], minlength=len(SPLITS)).tolist()
+    return {
+        "items": items,
+        "users": users,
+        "interactions": len(user),
+        "density": len(user) / (items * users),
+        "tied_steps": float(tied_steps(user, timestamp).sum() / max(1, sampled.sum())),
+        "users_without_samples": users - len(np.unique(user[sampled])),
+        **dict(zip(SPLITS, samples, strict=True)),
+    }
+
+
+# --- what is kept ---
+
+
+def _allowed(config: Config, items: pa.Table) -> Ints:
+    """The items [N] that the title rules let through."""
+    if not config.applies_title_rules:
+        return np.ones(items.num_rows, bool)
+    blanks = pc.count_substring(items["title"], " ").to_numpy()
+    titled = pc.not_equal(items["title"], "").to_numpy()
+    return titled & (blanks < MOST_WORDS) & ~items["markup"].to_numpy()
+
+
+def _filtered(config: Config, rows: Rows, allowed: Ints) -> tuple[Rows, Json]:
+    """The interactions that survive, and how many were dropped for which reason."""
+    dropped = {"unknown_item": int((rows.item < 0).sum())}
+    known = rows.where(rows.item >= 0)
+    ruled = known.where(allowed[known.item])
+    dropped["title_rules"] = len(known) - len(ruled)
+    end = end_of(config.window_end)
+    start = start_of(config.window_start)
+    while True:
+        inside = ruled.where((ruled.timestamp >= start) & (ruled.timestamp < end))
+        core = inside.where(k_core(inside.user, inside.item, config.k_core))
+        enough = config.protocol != "temporal" or len(np.unique(core.item)) >= config.min_items
+        if enough or not config.min_items or start <= ruled.timestamp.min(initial=FOREVER):
+            break
+        start = _year_earlier(start)
+    dropped["outside_window"] = len(ruled) - len(inside)
+    dropped["k_core"] = len(inside) - len(core)
+    if not len(core):
+        raise _emptied(config, inside, dropped)
+    opened = {"window_start": _iso(start)} if config.window_start else {}
+    return core, {"dropped": dropped, **opened}
+
+
+def _emptied(config: Config, inside: Rows, dropped: dict[str, int]) -> DataError:
+    if not len(inside):
+        reasons = ", ".join(f"{name} {count}" for name, count in dropped.items() if count)
+        return DataError(f"catalog: no interaction is left (dropped: {reasons}); check that the ids of both tables "
+                         "agree, catalog.window_start and window_end, and catalog.title_rules")  # fmt: skip
+    best = largest_k(inside.user, inside.item, config.k_core)
+    users, items = len(np.unique(inside.user)), len(np.unique(inside.item))
+    return DataError(f"catalog: the {config.k_core}-core of {len(inside)} interactions of {users} users with {items} "
+                     f"items is empty; set catalog.k_core to {best} or less, or give more data")  # fmt: skip
+
+
+def _require_times(table: pa.Table, config: Config) -> None:
+    if "timestamp" not in table.column_names:
+        wants = "a window" if config.protocol == "leave-one-out" else "the protocol 'temporal'"
+        raise DataError(f"catalog: {wants} needs times, the {config.dataset.kind} data have positions only; "
+                        "set catalog.protocol to leave-one-out and no window, or name a column of times")  # fmt: skip
+
+
+# --- numbers and order ---
+
+
+def _seeded_order(names: pa.ChunkedArray | pa.Array, kept: Ints, seed: int) -> Ints:
+    """The positions of the kept ids, in the order of their numbers: by seeded hash, equal hashes by id."""
+    chosen = np.flatnonzero(kept)
+    names = names.take(chosen)
+    chosen = chosen[pc.sort_indices(names).to_numpy()]
+    names = names.take(pc.sort_indices(names))
+    return chosen[np.argsort(_hashes(names, seed), kind="stable")]
+
+
+def _hashes(names: pa.ChunkedArray | pa.Array, seed: int) -> Ints:
+    """A seeded 64-bit hash of each id."""
+    names = (names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names).cast(pa.large_string())
+    _, offsets, data = names.buffers()
+    if not len(names):
+        return np.empty(0, np.uint64)
+    starts = np.frombuffer(offsets, np.int64)[names.offset : names.offset + len(names) + 1]
+    return hash_strings(np.frombuffer(data, np.uint8), starts, seed)
+
+
+def _numbers(order: Ints, size: int) -> Ints:
+    """The inverse of an order: position -> number, -1 for what is not in it."""
+    number = np.full(size, -1, np.int32)
+    number[order] = np.arange(len(order), dtype=np.int32)
+    return number
+
+
+def _time_order(config: Config, user: Ints, item: Ints, timestamp: Ints, users: pa.Array, items: pa.Array) -> Ints:
+    """Rows by user, then time, then `config.ties`; what is given is in the order of the files."""
+    if config.ties == "row":
+        return np.lexsort((timestamp, user))
+    tie = pair(_hashes(users, config.seed + 1)[user], _hashes(items, config.seed + 2)[item])
+    return np.lexsort((tie, timestamp, user))
+
+
+def _in_files(items: pa.Table) -> Iterator[pa.Table]:
+    for start in range(0, max(1, items.num_rows), ITEMS_PER_FILE):
+        yield items.slice(start, ITEMS_PER_FILE)
+
+
+# --- days ---
+
+
+def start_of(text: str) -> int:
+    """The first second of a day, 2016-10 or 2016-10-01 in UTC; of the empty text, the beginning of time."""
+    if not text:
+        return int(YEAR_ZERO)
+    try:
+        return int(datetime.fromisoformat(text if len(text) > 7 else f"{text}-01").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        raise ConfigError(f"catalog: '{text}' is no day; write 2016-10 or 2016-10-01") from None
+
+
+def end_of(text: str) -> int:
+    """The same, of the empty text the end of time."""
+    return start_of(text) if text else int(FOREVER)
+
+
+def _year_earlier(start: int) -> int:
+    moment = datetime.fromtimestamp(start, UTC)
+    leap_day = moment.month == 2 and moment.day == 29
+    return int(moment.replace(year=moment.year - 1, day=28 if leap_day else moment.day).timestamp())
+
+
+def _iso(start: int) -> str:
+    return datetime.fromtimestamp(start, UTC).date().isoformat()

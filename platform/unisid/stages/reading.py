@@ -1,0 +1,158 @@
+"""The parallel half of the catalog: raw parts read and cleaned by workers, joined in order, checked.
+
+E interactions, N items.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from unisid.compute import Compute, Pool, Step
+from unisid.config import did_you_mean
+from unisid.datasets import Dataset, DatasetConfig, Part
+from unisid.errors import DataError
+from unisid.ops.text import PLACEHOLDER, clean_text, has_markup
+
+SHOWN = 3
+"""How many of the wrong values an error names."""
+Ints = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Interactions in columns; users and items are positions in their lists of ids."""
+
+    user: Ints
+    """[E]."""
+    item: Ints
+    """[E]; -1 where the items lack it."""
+    timestamp: Ints
+    """[E], seconds or positions."""
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def where(self, kept: Ints) -> "Rows":
+        """The rows that a mask [E] keeps; themselves, not copied, where it keeps all."""
+        return self if kept.all() else Rows(self.user[kept], self.item[kept], self.timestamp[kept])
+
+
+def read_items(compute: Compute, config: DatasetConfig, text: Sequence[str], pool: Pool) -> pa.Table:
+    """All items, cleaned: item_id, title, text, further columns and `markup` (whether the raw title had any)."""
+    return _read(compute, config, "items", functools.partial(_item_reader, config, tuple(text)), pool)
+
+
+def read_interactions(compute: Compute, config: DatasetConfig, pool: Pool) -> pa.Table:
+    """All interactions in their original order: user_id and item_id as dictionaries, timestamp or position."""
+    return _read(compute, config, "interactions", functools.partial(_interaction_reader, config), pool)
+
+
+def _read(compute: Compute, config: DatasetConfig, table: str, make: Callable[[], Callable[[pa.Table], pa.Table]],
+          pool: Pool) -> pa.Table:  # fmt: skip
+    parts = [part | {"number": n} for n, part in enumerate(config.build().parts()) if part["table"] == table]
+    found = [piece for piece in compute.map(parts, Step(make, pool)) if piece.num_rows]
+    if not found:
+        raise DataError(f"catalog: the {config.kind} data hold no {table}; at least one row of them is needed")
+    found.sort(key=lambda piece: piece["part"][0].as_py())
+    for piece in found[1:]:
+        if piece.column_names != found[0].column_names:
+            raise DataError(f"catalog: the files of {table} differ in their columns: {found[0].column_names} and "
+                            f"{piece.column_names}; give all of them the same")  # fmt: skip
+    return pa.concat_tables(found).drop_columns(["part"]).unify_dictionaries().combine_chunks()
+
+
+def _item_reader(config: DatasetConfig, asked: tuple[str, ...]) -> Callable[[pa.Table], pa.Table]:
+    dataset = config.build()
+
+    def read(table: pa.Table) -> pa.Table:
+        part = _part(table)
+        raw = dataset.read(part)
+        titles = raw["title"].to_pylist()
+        columns = {name: _cleaned(raw[name]) for name in raw.column_names if name != "item_id"}
+        return _numbered(part, {
+            "item_id": raw["item_id"],
+            "title": columns["title"],
+            "text": _text(dataset, asked, columns),
+            **columns,
+            "markup": pa.array([has_markup(title) for title in titles], pa.bool_()),
+        })  # fmt: skip
+
+    return read
+
+
+def _interaction_reader(config: DatasetConfig) -> Callable[[pa.Table], pa.Table]:
+    dataset = config.build()
+
+    def read(table: pa.Table) -> pa.Table:
+        part = _part(table)
+        rows = dataset.read(part)
+        encoded = {name: rows[name].combine_chunks() for name in rows.column_names}
+        return _numbered(part, encoded | {name: encoded[name].dictionary_encode() for name in ("user_id", "item_id")})
+
+    return read
+
+
+def _part(table: pa.Table) -> Part:
+    [part] = table.to_pylist()
+    return part
+
+
+def _numbered(part: Part, columns: dict[str, Any]) -> pa.Table:
+    table = pa.table(columns)
+    return table.append_column("part", pa.array(np.full(table.num_rows, part["number"], np.int32)))
+
+
+def _cleaned(texts: pa.ChunkedArray) -> pa.Array:
+    return pa.array([clean_text(text) for text in texts.to_pylist()], pa.string())
+
+
+def _text(dataset: Dataset, asked: tuple[str, ...], columns: dict[str, pa.Array]) -> pa.Array:
+    """The chosen columns joined by blanks; the placeholder where nothing is in them."""
+    for name in asked:
+        if name not in columns:
+            raise DataError(f"catalog.text: the items have no text column '{name}'{did_you_mean(name, columns)}; "
+                            f"they have: {', '.join(sorted(columns))}")  # fmt: skip
+    chosen = [columns[name].to_pylist() for name in asked or dataset.text or columns if name in columns]
+    joined = [" ".join(filter(None, texts)) or PLACEHOLDER for texts in zip(*chosen, strict=True)]
+    return pa.array(joined, pa.string())
+
+
+def distinct(items: pa.Table, refuse: bool) -> tuple[pa.Table, int]:
+    """Items of which each id occurs once, the first row of it, and how many rows were too many."""
+    encoded = items["item_id"].combine_chunks().dictionary_encode()
+    _, first = np.unique(encoded.indices.to_numpy(), return_index=True)
+    surplus = items.num_rows - len(first)
+    if surplus and refuse:
+        again = np.setdiff1d(np.arange(items.num_rows), first)
+        shown = ", ".join(f"'{name}'" for name in items["item_id"].take(again[:SHOWN]).to_pylist())
+        raise DataError(f"catalog: {surplus} rows of the items repeat an item id that came before: {shown}; make the "
+                        "ids unique, or set catalog.duplicate_items to count: the first row then wins")  # fmt: skip
+    return (items.take(first) if surplus else items), surplus
+
+
+def rows_of(table: pa.Table, items: pa.Table, refuse: bool) -> tuple[pa.Array, Rows]:
+    """The ids of the users, and the interactions by position in these and in the items.
+
+    Raises DataError where an interaction names an item that the items lack and `refuse` says so.
+    """
+    user, item = table["user_id"].combine_chunks(), table["item_id"].combine_chunks()
+    place = pc.fill_null(pc.index_in(item.dictionary, value_set=items["item_id"].combine_chunks()), -1)
+    rows = Rows(
+        user.indices.to_numpy(),
+        place.to_numpy().astype(np.int32)[item.indices.to_numpy()],
+        table["position" if "position" in table.column_names else "timestamp"].to_numpy(),
+    )
+    unknown = np.flatnonzero(rows.item < 0)
+    if len(unknown) and refuse:
+        names = item.take(unknown[: 1000 * SHOWN]).cast(pa.string()).unique()
+        shown = ", ".join(f"'{name}'" for name in names[:SHOWN].to_pylist())
+        raise DataError(f"catalog: {len(unknown)} of {len(rows)} interactions name an item that the items lack: "
+                        f"{shown} (first in row {unknown[0] + 1} of the interactions); complete the items, or set "
+                        "catalog.unknown_items to count: such interactions are then dropped")  # fmt: skip
+    return user.dictionary, rows
