@@ -1,13 +1,12 @@
-"""The plain compute: this process, or a few processes of this machine over gloo. No cluster, no Ray.
+"""The plain compute: this process, or a few processes of this machine over gloo or NCCL. No cluster, no Ray.
 
 It is what tests, laptops and a lone GPU use, and the yardstick that the Ray runtime is held against.
 """
 
 import contextlib
+import functools
 import os
-import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,56 +19,51 @@ import torch.multiprocessing
 from unisid.artifacts.store import Place
 from unisid.compute import Metrics, Part, Pool, Report, Step, Stream, Worker
 from unisid.errors import UnisidError
+from unisid.runtime.checkpoints import Checkpoints
 from unisid.runtime.process_group import Collectives
 
 T = TypeVar("T")
+Tell = Callable[[int, Metrics], None]
 
 
-class LocalWorker(Collectives):
-    """A worker whose checkpoints are directories `<work>/<name>/checkpoint-<n>`; the last whole one counts."""
+class Member(Collectives):
+    """A worker of a fit: its checkpoints lie at the fit's work place, its reports go through `tell`, numbered.
 
-    def __init__(self, pool: Pool, streams: Mapping[str, Stream], folder: Path, report: Report | None) -> None:
+    Args:
+        last: the checkpoint to resume from, as rank 0 found it before the fit began, so that all agree.
+        tell: called on rank 0 with the report's number (a resumed fit goes on where its checkpoint stands).
+    """
+
+    def __init__(self, pool: Pool, streams: Mapping[str, Stream], checkpoints: Checkpoints, last: int | None,
+                 tell: Tell) -> None:  # fmt: skip
         super().__init__(pool, streams)
-        self.folder, self.tell = folder, report
+        self.checkpoints, self.last, self.tell = checkpoints, last, tell
+        self.reports = 0
+        torch.manual_seed(0)  # a process that serves several fits starts each like a fresh one
 
     def report(self, metrics: Metrics, save: Callable[[Path], None] | None = None) -> None:
-        if self.rank == 0 and save is not None:
-            old = self._checkpoints()
-            number = int(old[-1].name.rpartition("-")[2]) + 1 if old else 0
-            draft = self.folder / f".draft-{number}"
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir(parents=True)
-            save(draft)
-            draft.rename(self.folder / f"checkpoint-{number:06d}")
-            for directory in old:
-                shutil.rmtree(directory)
-        if self.size > 1:
-            dist.barrier()
-        if self.rank == 0 and self.tell is not None:
-            self.tell(metrics)
+        if self.rank == 0:
+            if save is not None:
+                self.checkpoints.commit(self.reports, save)
+            self.tell(self.reports, metrics)
+        self.reports += 1
 
     def resume(self) -> Path | None:
-        found = self._checkpoints()
-        return found[-1] if found else None
-
-    def _checkpoints(self) -> list[Path]:
-        return sorted(self.folder.glob("checkpoint-*"))
+        if self.last is None:
+            return None
+        self.reports = self.last + 1
+        return self.checkpoints.fetch(self.last)
 
 
 class LocalCompute:
-    """`fit` and `map` without a cluster. Checkpoints need a local work place."""
+    """`fit` and `map` without a cluster."""
 
     def fit(self, train: Callable[[Worker, Any], T], task: Any, *, name: str, pool: Pool, work: Place,
             streams: Mapping[str, Stream] | None = None, report: Report | None = None) -> T:  # fmt: skip
-        base = Path(work.uri) if work.is_local else Path(tempfile.gettempdir()) / "unisid"
-        folder = base / name.replace("/", "_")
+        checkpoints = Checkpoints(work, name)
         if pool.workers <= 1:
-            threads = torch.get_num_threads()
-            try:
-                return train(LocalWorker(pool, streams or {}, folder, report), task)
-            finally:
-                torch.set_num_threads(threads)
-        return _spawn(train, task, pool, streams or {}, folder, report)
+            return fit_here(train, task, pool, streams or {}, checkpoints, report)
+        return _spawn(train, task, pool, streams or {}, checkpoints, report)
 
     def map(self, parts: Sequence[Part], *steps: Step) -> Iterator[pa.Table]:
         functions = [step.make() for step in steps]
@@ -80,46 +74,67 @@ class LocalCompute:
             yield table
 
 
-def _spawn(train: Callable[[Worker, Any], T], task: Any, pool: Pool, streams: Mapping[str, Stream], folder: Path,
-           report: Report | None) -> T:  # fmt: skip
+def fit_here(train: Callable[[Worker, Any], T], task: Any, pool: Pool, streams: Mapping[str, Stream],
+             checkpoints: Checkpoints, report: Report | None) -> T:  # fmt: skip
+    """Run a fit of one worker inside this process, whose threads and random state stay as they were."""
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if pool.gpus else []):
+        try:
+            tell = functools.partial(_tell, report)
+            return train(Member(pool, streams, checkpoints, checkpoints.last(), tell), task)
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _tell(report: Report | None, number: int, metrics: Metrics) -> None:
+    if report is not None:
+        report(metrics)
+
+
+def _spawn(train: Callable[[Worker, Any], T], task: Any, pool: Pool, streams: Mapping[str, Stream],
+           checkpoints: Checkpoints, report: Report | None) -> T:  # fmt: skip
     context = torch.multiprocessing.get_context("spawn")
-    results = context.SimpleQueue()
+    results, taken = context.SimpleQueue(), context.Event()
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    arguments = (train, task, pool, streams, folder, port, results)
+    arguments = (train, task, pool, streams, checkpoints, checkpoints.last(), port, results, taken)
     processes = torch.multiprocessing.spawn(_process, args=arguments, nprocs=pool.workers, join=False)  # type: ignore[attr-defined]
     outcome = None
     alive = True
     try:
         while alive:
-            alive = not processes.join(timeout=0.2)
+            alive = not processes.join(timeout=0.1)
             while not results.empty():
                 kind, value = results.get()
-                if kind == "report" and report is not None:
-                    report(value)
+                if kind == "report":
+                    _tell(report, 0, value)
                 elif kind == "error":
                     raise value
-                elif kind == "result":
+                else:
                     outcome = value
+                    taken.set()
     finally:
         for process in processes.processes:
             process.terminate()
+            process.join()
     return outcome  # type: ignore[return-value]
 
 
 def _process(rank: int, train: Callable[[Worker, Any], T], task: Any, pool: Pool, streams: Mapping[str, Stream],
-             folder: Path, port: int, results: Any) -> None:  # fmt: skip
+             checkpoints: Checkpoints, last: int | None, port: int, results: Any, taken: Any) -> None:  # fmt: skip
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    gpu = pool.gpus > 0 and torch.cuda.is_available()
-    if gpu:
-        torch.cuda.set_device(rank % torch.cuda.device_count())
-    dist.init_process_group("nccl" if gpu else "gloo", rank=rank, world_size=pool.workers)
+    gpus = torch.cuda.device_count() if pool.gpus > 0 else 0
+    if gpus:
+        torch.cuda.set_device(rank % gpus)
+    # NCCL refuses two ranks on one GPU
+    backend = "nccl" if gpus >= pool.workers else "gloo"
+    dist.init_process_group(backend, rank=rank, world_size=pool.workers)
     try:
-        worker = LocalWorker(pool, streams, folder, lambda metrics: results.put(("report", dict(metrics))))
-        value = train(worker, task)
+        value = train(Member(pool, streams, checkpoints, last, lambda _, m: results.put(("report", dict(m)))), task)
         if rank == 0:
             results.put(("result", value))
+            taken.wait()  # tensors are sent as handles into this process
     except UnisidError as error:
         results.put(("error", error))
     finally:

@@ -1,0 +1,111 @@
+"""`Compute` on Ray: `fit` by Ray Train, `map` by Ray Data, side by side in one session."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from unisid.artifacts.store import Place
+from unisid.compute import Part, Pool, Report, Step, Stream, Worker
+from unisid.errors import ConfigError
+from unisid.runtime import ray_data, ray_session
+from unisid.runtime.checkpoints import Checkpoints
+from unisid.runtime.local import LocalCompute, fit_here
+from unisid.runtime.ray_train import Assignment, Group
+
+T = TypeVar("T")
+
+
+class RayCompute:
+    """The machines of the Ray session of this process.
+
+    Consecutive fits of the same pool share one worker group; a fit of another pool closes it and starts its own.
+    One fit runs at a time; maps may run beside it.
+
+    Args:
+        own: whether the session is this machine's own, which hands out more cores than there are (maps are then cut
+            to what is left beside an idle group, whereas on a cluster the idle group makes room).
+        max_failures: so many times one fit is started again after workers died.
+    """
+
+    def __init__(self, own: bool = True, max_failures: int = 3) -> None:
+        self.own, self.max_failures = own, max_failures
+        self.group: Group | None = None
+        self.lock = threading.Lock()
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, address: str | None = None, cpus: int | None = None, dashboard: bool = False,
+             max_failures: int = 3) -> Iterator["RayCompute"]:  # fmt: skip
+        """A compute with its Ray session, as `ray_session.session` finds or starts it."""
+        with ray_session.session(address, cpus, dashboard) as own:
+            compute = cls(own, max_failures)
+            try:
+                yield compute
+            finally:
+                compute.close()
+
+    def fit(self, train: Callable[[Worker, Any], T], task: Any, *, name: str, pool: Pool, work: Place,
+            streams: Mapping[str, Stream] | None = None, report: Report | None = None) -> T:  # fmt: skip
+        job = Assignment(train, task, pool, streams or {}, Checkpoints(work, name))
+        if pool.workers == 0:
+            return fit_here(train, task, pool, job.streams, job.checkpoints, report)
+        with self.lock:
+            group = self._serving(pool)
+            try:
+                return group.fit(job, report)
+            except BaseException:
+                self._release(wait=False)  # its workers may be out of step
+                raise
+
+    def map(self, parts: Sequence[Part], *steps: Step) -> Iterator[pa.Table]:
+        if not parts or all(step.pool.workers == 0 for step in steps):
+            yield from LocalCompute().map(parts, *steps)
+            return
+        yield from ray_data.stream(parts, steps, *self._room(steps))
+
+    def close(self) -> None:
+        """Send the worker group home."""
+        with self.lock:
+            self._release()
+
+    def _serving(self, pool: Pool) -> Group:
+        """The running group of this shape, or a new one in place of any other."""
+        if self.group is not None and self.group.alive and self.group.pool == pool:
+            return self.group
+        self._release()
+        for what, each in (("CPU", pool.cpus), ("GPU", pool.gpus)):
+            have = ray_session.total(what)
+            if self.own and each * pool.workers > have:
+                raise ConfigError(f"pool: {pool.workers} workers of {each:g} {what}s each, this machine's Ray hands "
+                                  f"out {have:g}; ask for fewer or attach to a cluster (RAY_ADDRESS)")  # fmt: skip
+        self.group = Group(pool, self.max_failures)
+        return self.group
+
+    def _release(self, wait: bool = True) -> None:
+        group, self.group = self.group, None
+        if group is not None:
+            group.close(wait)
+
+    def _room(self, steps: Sequence[Step]) -> tuple[float, float]:
+        """The (cores, GPUs) a map may hold; an idle group that leaves too few goes home first."""
+        cpus, gpus = self._beside()
+        short_of_cpus = not self.own and sum(s.pool.cpus * s.pool.workers for s in steps) > cpus
+        short_of_gpus = sum(s.pool.gpus * s.pool.workers for s in steps) > gpus
+        if (short_of_cpus or short_of_gpus) and self.lock.acquire(blocking=False):
+            try:
+                self._release()
+            finally:
+                self.lock.release()
+            cpus, gpus = self._beside()
+        return max(cpus, 1.0), gpus
+
+    def _beside(self) -> tuple[float, float]:
+        held = self.group.pool if self.group is not None and self.group.alive else None
+        workers = held.workers if held else 0
+        return (
+            ray_session.total("CPU") - workers * (held.cpus if held else 0.0),
+            ray_session.total("GPU") - workers * (held.gpus if held else 0.0),
+        )

@@ -1,0 +1,133 @@
+"""`map` on Ray Data: a block a part, an actor pool a step, results streamed back as they come.
+
+Three things keep it from hanging or losing work. The pools are cut to what the session can hand out, because actors
+of a later step that find no core would wait for ever for those of an earlier one. Blocks are never split or joined
+(no target size), so a part stays the grain of retry: when an actor dies, Ray starts another and gives it the same
+part. And a step's UnisidError travels as data, so that it reaches the driver as itself and is not tried again.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.ipc as ipc
+import ray.data
+
+from unisid import errors
+from unisid.compute import Part, Pool, Step
+from unisid.errors import ConfigError, UnisidError
+
+WORD = "unisid.word"
+"""The only column of a table that is a message: Ray Data drops empty blocks and schema metadata, but never rows."""
+
+
+def stream(parts: Sequence[Part], steps: Sequence[Step], cpus: float, gpus: float) -> Iterator[pa.Table]:
+    """Stream parts through steps within so many cores and GPUs; yields as `Compute.map` says."""
+    grants = fit_into([step.pool for step in steps], len(parts), cpus, gpus)
+    context(preserve_order=False)
+    dataset = ray.data.from_arrow([pa.Table.from_pylist([part]) for part in parts])
+    for step, grant in zip(steps, grants, strict=True):
+        dataset = dataset.map_batches(
+            Link,
+            fn_constructor_args=(step.make, step.pool.cpus),
+            batch_size=None,
+            batch_format="pyarrow",
+            zero_copy_batch=True,
+            compute=ray.data.ActorPoolStrategy(size=grant.workers, max_tasks_in_flight_per_actor=2),
+            num_cpus=grant.cpus,
+            num_gpus=grant.gpus,
+        )
+    for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
+        yield unwrap(table)
+
+
+def context(*, preserve_order: bool) -> ray.data.DataContext:
+    """Ray Data's settings in this process: quiet, and one table in is one table out."""
+    found = ray.data.DataContext.get_current()
+    found.enable_progress_bars = False
+    found.target_max_block_size = None
+    found.execution_options.preserve_order = preserve_order
+    return found
+
+
+def fit_into(pools: Sequence[Pool], parts: int, cpus: float, gpus: float) -> list[Pool]:
+    """What each step is granted so that all pools run at once within `cpus` and `gpus`.
+
+    Workers beyond the number of parts go first, then workers of the largest pools; when one worker a step is still
+    too much, cores are shared (they only steer scheduling). GPUs are never shared beyond what a pool says.
+
+    Raises:
+        ConfigError: one worker of every step needs more GPUs than there are.
+    """
+    grants = [dataclasses.replace(p, workers=max(1, min(p.workers, parts))) for p in pools]
+    while _need(grants, "gpus") > gpus or _need(grants, "cpus") > cpus:
+        scarce = "gpus" if _need(grants, "gpus") > gpus else "cpus"
+        held = [getattr(g, scarce) * g.workers if g.workers > 1 else 0.0 for g in grants]
+        if not any(held):
+            break
+        largest = held.index(max(held))
+        grants[largest] = dataclasses.replace(grants[largest], workers=grants[largest].workers - 1)
+    if (need := _need(grants, "gpus")) > gpus:
+        raise ConfigError(f"pool: one worker of each of {len(pools)} chained steps needs {need:g} GPUs, there are "
+                          f"{gpus:g}; set the pools' gpus so that their sum fits, or 0")  # fmt: skip
+    share = min(1.0, cpus / _need(grants, "cpus"))
+    return [dataclasses.replace(g, cpus=max(0.001, _floor(g.cpus * share))) for g in grants]
+
+
+def _need(pools: Sequence[Pool], what: str) -> float:
+    return sum(float(getattr(p, what)) * p.workers for p in pools)
+
+
+def _floor(cpus: float) -> float:
+    return int(cpus * 1000) / 1000  # Ray counts in ten-thousandths
+
+
+class Link:
+    """One actor of a step: makes the step's function once, then maps table after table."""
+
+    def __init__(self, make: Callable[[], Callable[[pa.Table], pa.Table]], cpus: float) -> None:
+        self.make, self.cpus = make, cpus
+        self.function: Callable[[pa.Table], pa.Table] | None = None
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        return answer(self._map, block)
+
+    def _map(self, table: pa.Table) -> pa.Table:
+        if self.function is None:
+            self.function = self.make()
+            if "torch" in sys.modules:
+                sys.modules["torch"].set_num_threads(max(1, int(self.cpus)))
+        return self.function(table)
+
+
+def answer(function: Callable[[pa.Table], pa.Table], block: pa.Table) -> pa.Table:
+    """The block that a function makes of a block; an error is passed on as a block too."""
+    try:
+        return wrap(function(unwrap(block)))
+    except UnisidError as error:
+        return _say({"error": type(error).__name__, "text": str(error)})
+
+
+def wrap(table: pa.Table) -> pa.Table:
+    """A table as a block: an empty one becomes a message of its schema."""
+    if table.num_rows:
+        return table
+    return _say({"empty": table.schema.serialize().to_pybytes().hex()})
+
+
+def unwrap(block: pa.Table) -> pa.Table:
+    """The inverse of `wrap`; raises the error that a block stands for."""
+    if WORD not in block.column_names:
+        return block
+    word = json.loads(block[WORD][0].as_py())
+    if "error" in word:
+        raise getattr(errors, word["error"], UnisidError)(word["text"])
+    schema = ipc.read_schema(pa.py_buffer(bytes.fromhex(word["empty"])))
+    return schema.empty_table()
+
+
+def _say(word: dict[str, Any]) -> pa.Table:
+    return pa.table({WORD: [json.dumps(word)]})

@@ -1,0 +1,89 @@
+"""One Ray session: started on this machine, or attached to a running cluster; it carries what every worker needs."""
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ray
+
+import unisid
+
+DEFAULTS = {
+    # Train's controller looks at its workers this often; by default a dead worker goes unnoticed for two seconds
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "TOKENIZERS_PARALLELISM": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+QUIET = {"RAY_DATA_DISABLE_PROGRESS_BARS": "1", "RAY_TRAIN_ENABLE_PRINT_PATCH": "0"}
+
+OBJECT_STORE = 2 << 30
+"""Bytes that our own Ray holds in shared memory; more than that spills to disk."""
+
+
+@contextlib.contextmanager
+def session(address: str | None = None, cpus: int | None = None, dashboard: bool = False) -> Iterator[bool]:
+    """A Ray session, for as long as the context lasts; one that already runs in this process is used and left alone.
+
+    Yields whether it is this machine's own, not a cluster's.
+
+    Args:
+        address: a cluster to attach to; without it RAY_ADDRESS (which `ray job submit` sets), and else a Ray of our
+            own on this machine.
+        cpus: cores our own Ray may hand out; by default two more than the machine has, at least 4: train workers
+            and the actors of a map must fit side by side, and the operating system shares the cores well.
+        dashboard: for our own Ray; needed where Tune stops trials early.
+    """
+    ours = not ray.is_initialized()
+    address = address or os.environ.get("RAY_ADDRESS")
+    if ours:
+        start(address, cpus, dashboard)
+    try:
+        yield not address
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def start(address: str | None, cpus: int | None, dashboard: bool) -> None:
+    """Attach to the cluster at `address`, or start Ray on this machine."""
+    settings = {**DEFAULTS, **QUIET}
+    settings = {name: os.environ.setdefault(name, value) for name, value in settings.items()}
+    own: dict[str, Any] = {}
+    if not address:
+        own = {
+            "num_cpus": cpus or max(4, 2 + (os.cpu_count() or 1)),
+            "include_dashboard": dashboard,
+            "object_store_memory": OBJECT_STORE,
+        }
+    for name in ("ray", "ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    ray.init(
+        address=address,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        configure_logging=True,
+        runtime_env=runtime_env(settings, attached=bool(address)),
+        **own,
+    )
+
+
+def runtime_env(settings: dict[str, str], *, attached: bool) -> dict[str, Any]:
+    """What travels to every worker; whatever the job was submitted with stays as it is.
+
+    A cluster gets this very package besides, so that driver and workers never run two versions of it.
+    """
+    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}").get("runtime_env") or {}
+    given = job.get("env_vars") or {}
+    found: dict[str, Any] = {"env_vars": {k: v for k, v in settings.items() if k not in given}}
+    if attached and "py_modules" not in job:
+        found["py_modules"] = [str(Path(unisid.__file__).parent)]
+    return found
+
+
+def total(resource: str) -> float:
+    """How much of a resource the session has."""
+    return float(ray.cluster_resources().get(resource, 0.0))

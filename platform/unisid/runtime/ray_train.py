@@ -1,0 +1,205 @@
+"""`fit` on Ray Train: one long-lived worker group serves one job after another.
+
+Starting a group costs more than many a fit (processes, imports, a rendezvous), so a group is one TorchTrainer run
+whose train function asks a mailbox for jobs until it is sent home. When a worker dies, Ray Train starts the group
+anew; its loop finds the job that is not over and resumes it from that job's own last checkpoint. Checkpoints lie at
+the job's work place and not in the run's storage, because the run outlives the job and a job may outlive the driver.
+"""
+
+import dataclasses
+import tempfile
+import threading
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.cloudpickle as cloudpickle
+import ray.data
+import ray.train
+import torch
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from unisid.compute import Pool, Report, Stream, Worker
+from unisid.errors import ConfigError, UnisidError
+from unisid.runtime.checkpoints import Checkpoints
+from unisid.runtime.local import Member
+from unisid.runtime.mailbox import Mailbox
+from unisid.runtime.process_group import Piece, pieces, read_piece
+from unisid.runtime.ray_data import answer, context, unwrap
+
+CURABLE = (RuntimeError, OSError, ray.exceptions.RayError)
+"""What a restart may cure: a lost peer, a full GPU, a network. Anything else is a fault of the program."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One fit as it travels to the workers."""
+
+    train: Callable[[Worker, Any], Any]
+    task: Any
+    pool: Pool
+    streams: Mapping[str, Stream]
+    checkpoints: Checkpoints
+
+
+class RayMember(Member):
+    """A worker whose streams come through Ray Data: read ahead in other processes, in stored order."""
+
+    def stream(self, name: str) -> Iterator[pa.Table]:
+        source = self.streams[name]
+        found = pieces(source, self.rank, self.size)
+        if not found:
+            return
+        context(preserve_order=True)
+        # no cores: reads that waited for one would wait for ever where the workers hold them all
+        dataset = ray.data.from_arrow([pa.Table.from_pylist([dataclasses.asdict(p)]) for p in found]).map_batches(
+            _read,
+            fn_kwargs={"source": source},
+            batch_size=None,
+            batch_format="pyarrow",
+            compute=ray.data.TaskPoolStrategy(size=2),
+            num_cpus=0,
+        )
+        for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2):
+            yield unwrap(block)
+
+
+def _read(block: pa.Table, source: Stream) -> pa.Table:
+    return answer(lambda part: read_piece(source, Piece(**part.to_pylist()[0])), block)
+
+
+class Group:
+    """A running worker group of one shape, seen from the driver."""
+
+    def __init__(self, pool: Pool, max_failures: int) -> None:
+        self.pool = pool
+        self.mailbox = ray.remote(Mailbox).options(num_cpus=0).remote(max_failures)
+        self.failure: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, daemon=True, name="worker-group")
+        self.thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self.thread.is_alive()
+
+    def fit(self, job: Assignment, report: Report | None) -> Any:
+        """Give the group a job and follow it to its end; each of its reports is passed on once."""
+        number = ray.get(self.mailbox.put.remote(cloudpickle.dumps(job)))
+        shown = -1
+        for kind, value in self._events(number):
+            if kind == "report":
+                if value[0] > shown and report is not None:  # work done again after a crash reports again
+                    report(value[1])
+                shown = max(shown, value[0])
+            elif kind == "result":
+                return cloudpickle.loads(value)
+            elif kind == "error":
+                raise cloudpickle.loads(value)
+            else:
+                raise RuntimeError(f"fit '{job.checkpoints.name}': {value}")
+
+    def close(self, wait: bool = True) -> None:
+        """Send the workers home; their cores are free when this returns (unless not asked to wait)."""
+        if self.alive:
+            ray.get(self.mailbox.close.remote())
+            if wait:
+                self.thread.join(timeout=60.0)
+        if not self.alive:
+            ray.kill(self.mailbox)
+
+    def _events(self, number: int) -> Iterator[tuple[str, Any]]:
+        seen = 0
+        while True:
+            pending = self.mailbox.hear.remote(number, seen)
+            while not ray.wait([pending], timeout=1.0)[0]:
+                if not self.alive:
+                    raise ConfigError(f"pool: a group of {self.pool.workers} workers with {self.pool.cpus:g} CPUs and "
+                                      f"{self.pool.gpus:g} GPUs each could not be kept running ({self.failure}); "
+                                      f"the cluster has {_resources()}") from self.failure  # fmt: skip
+            events = ray.get(pending)
+            seen += len(events)
+            yield from events
+
+    def _run(self) -> None:
+        """The TorchTrainer's whole life, in a thread of the driver."""
+        resources = {"CPU": self.pool.cpus} | ({"GPU": self.pool.gpus} if self.pool.gpus else {})
+        trainer = TorchTrainer(
+            serve,
+            train_loop_config={"mailbox": self.mailbox},
+            # several ranks on one GPU are beyond NCCL
+            torch_config=TorchConfig(backend="nccl" if self.pool.gpus >= 1 else "gloo"),
+            scaling_config=ray.train.ScalingConfig(
+                num_workers=self.pool.workers, use_gpu=self.pool.gpus > 0, resources_per_worker=resources
+            ),
+            run_config=ray.train.RunConfig(
+                name=f"group-{uuid.uuid4().hex[:8]}",
+                storage_path=tempfile.mkdtemp(prefix="unisid-ray-train-"),
+                # the mailbox counts the failures of each job
+                failure_config=ray.train.FailureConfig(max_failures=-1, controller_failure_limit=3),
+            ),
+        )
+        try:
+            trainer.fit()
+        except Exception as error:
+            self.failure = error
+
+
+def serve(config: dict[str, Any]) -> None:
+    """What every worker of a group does: take jobs, do them in step with its peers, until it is sent home."""
+    mailbox, done = config["mailbox"], -1
+    rank = ray.train.get_context().get_world_rank()
+    while (found := ray.get(mailbox.take.remote(done, rank))) is not None:
+        done, job = found
+        _perform(mailbox, done, job)
+
+
+def _perform(mailbox: Any, number: int, packed: bytes) -> None:
+    member: Member | None = None
+    try:
+        job: Assignment = cloudpickle.loads(packed)
+        member = _member(mailbox, number, job)
+        value = job.train(member, job.task)
+        member.all_reduce(torch.zeros(1, device=member.device)).item()  # over for all, or for none
+        if member.rank == 0:
+            ray.get(mailbox.tell.remote(number, ("result", cloudpickle.dumps(value))))
+    except CURABLE as error:
+        text = f"{type(error).__name__}: {error}"
+        ray.get(mailbox.complain.remote(number, text, member and member.last, _packed(error)))
+        raise
+    except Exception as error:
+        ray.get(mailbox.tell.remote(number, ("error", _packed(error))))
+        if member is None or member.size > 1:
+            raise  # peers may be waiting in a collective: only a restart brings the group back in step
+
+
+def _member(mailbox: Any, number: int, job: Assignment) -> RayMember:
+    def tell(report: int, metrics: Mapping[str, float]) -> None:
+        mailbox.tell.remote(number, ("report", (report, dict(metrics))))
+
+    member = RayMember(job.pool, job.streams, job.checkpoints, None, tell)
+    last = job.checkpoints.last() if member.rank == 0 else None
+    agreed = member.broadcast(torch.tensor(-1 if last is None else last, device=member.device)).item()
+    member.last = None if agreed < 0 else int(agreed)
+    return member
+
+
+def _packed(error: Exception) -> bytes:
+    """An error for the driver, with the worker's traceback; one that does not travel becomes a RuntimeError."""
+    trace = "".join(traceback.format_exception(error))
+    if not isinstance(error, UnisidError):
+        error.add_note(f"In the worker:\n{trace}")
+    try:
+        packed = cloudpickle.dumps(error)
+        cloudpickle.loads(packed)
+    except Exception:
+        return cloudpickle.dumps(RuntimeError(trace))
+    return packed
+
+
+def _resources() -> str:
+    have = ray.cluster_resources()
+    return f"{have.get('CPU', 0):g} CPUs and {have.get('GPU', 0):g} GPUs"
