@@ -1,0 +1,45 @@
+"""Interactions -> vectors of users and items. One module a kind.
+
+A graph model works column by column: a column of its output depends on the same column of its parameter and on
+nothing else. So W workers own d_g / W columns of all nodes each, and only dot products must be added up.
+"""
+
+from abc import abstractmethod
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from unisid.config import PlugIn
+from unisid.ops.propagate import Adjacency
+
+
+class GraphModel(nn.Module):
+    """The columns that one worker owns, of all V nodes: users first, then items."""
+
+    vectors: nn.Parameter
+    """[V, w]: all that is learned."""
+
+    @abstractmethod
+    def forward(self) -> Float[Tensor, "V w"]:
+        """What nodes are scored with: the dot product of a user's and an item's row."""
+
+    @abstractmethod
+    def penalty(self, nodes: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+        """This worker's part of the regulariser of a batch's nodes: a sum over them and over own columns."""
+
+    @abstractmethod
+    def layers(self) -> list[Tensor]:
+        """What fusion reads: K + 1 views [V, w] of every node, the nearest first; without gradients."""
+
+
+class GraphConfig(PlugIn):
+    """Base of the Configs in this folder."""
+
+    num_layers: int
+    """K: the model has K + 1 layers."""
+    width: int
+    """d_g: columns over all workers."""
+
+    @abstractmethod
+    def build(self, graph: Adjacency, columns: range, seed: int) -> GraphModel:
+        """The model of some columns, on the graph's device; a column's start depends on its number and the seed."""

@@ -1,0 +1,68 @@
+"""LightGCN: the mean of a node's own vector and its K propagations (He et al., 2020; UQF thesis, 3.2).
+
+V nodes (users first), w own columns, K propagation layers.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from unisid.errors import ConfigError
+from unisid.graphs import GraphConfig, GraphModel
+from unisid.ops.propagate import Adjacency, layers, mean_over_layers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(GraphConfig):
+    """LightGCN's shape and its regulariser."""
+
+    num_layers: int = 5
+    """K: how many steps apart two nodes may be and still be told of each other (UQF thesis: 5)."""
+    width: int = 256
+    """d_g: numbers a node and layer (UQF thesis: 256)."""
+    penalty: float = 1e-4
+    """Weight of the squared length of a batch's E(0) rows, over 2B (UQF thesis, listing B.1)."""
+
+    def __post_init__(self) -> None:
+        if self.num_layers < 0 or self.width < 1 or self.penalty < 0:
+            raise ConfigError(f"lightgcn: num_layers {self.num_layers}, width {self.width}, penalty {self.penalty}; "
+                              "must be num_layers >= 0, width >= 1, penalty >= 0")  # fmt: skip
+
+    def build(self, graph: Adjacency, columns: range, seed: int) -> "LightGCN":
+        return LightGCN(self, graph, columns, seed)
+
+
+class LightGCN(GraphModel):
+    """Some columns of LightGCN, of all nodes."""
+
+    def __init__(self, config: Config, graph: Adjacency, columns: range, seed: int) -> None:
+        super().__init__()
+        self.config, self.graph = config, graph
+        self.vectors = nn.Parameter(xavier(graph, columns, config.width, seed))
+
+    def forward(self) -> Float[Tensor, "V w"]:
+        return mean_over_layers(self.graph, self.vectors, self.config.num_layers)
+
+    def penalty(self, nodes: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+        return self.config.penalty * self.vectors.index_select(0, nodes).square().sum()
+
+    def layers(self) -> list[Tensor]:
+        return layers(self.graph, self.vectors.detach(), self.config.num_layers)
+
+
+def xavier(graph: Adjacency, columns: range, width: int, seed: int) -> Float[Tensor, "V w"]:
+    """Xavier's uniform start, for users and items apart; each column draws from a generator of its own."""
+    device = graph.users_items.device
+    vectors = torch.empty(graph.num_nodes, len(columns), device=device)
+    for place, column in enumerate(columns):
+        mixed = int(np.random.SeedSequence((seed, column)).generate_state(1, np.uint64)[0] >> 1)
+        generator = torch.Generator(device).manual_seed(mixed)
+        vectors[:, place].copy_(torch.rand(graph.num_nodes, generator=generator, device=device))
+    vectors.mul_(2.0).sub_(1.0)
+    vectors[: graph.num_users].mul_(math.sqrt(6.0 / (graph.num_users + width)))
+    vectors[graph.num_users :].mul_(math.sqrt(6.0 / (graph.num_items + width)))
+    return vectors

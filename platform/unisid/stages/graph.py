@@ -1,0 +1,307 @@
+"""catalog -> graph: what the interaction graph says of every item, layer by layer, by LightGCN trained with BPR.
+
+Every worker holds the whole graph and its own columns of all vectors; a step adds up the batch's 2B dot products
+over workers and exchanges nothing else. So W workers compute what one computes. Batches are large, because each
+step propagates through the whole graph. U users, N items, V = U + N nodes, M edges, w own columns, D all columns.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unisid.artifacts.catalog import VALID, Catalog
+from unisid.artifacts.graph import ITEMS, USERS
+from unisid.artifacts.shards import to_arrow, write_shard
+from unisid.artifacts.store import Place
+from unisid.compute import Job, Pool, Worker
+from unisid.config import Json, runtime
+from unisid.errors import ConfigError, DataError
+from unisid.graphs import GraphConfig, GraphModel, lightgcn
+from unisid.ops.bpr import Unknown, bpr
+from unisid.ops.propagate import Adjacency, adjacency
+from unisid.ops.ranking import rank_of_target
+from unisid.training import columns
+
+INPUTS = ("catalog",)
+CUTOFF = 20
+SCORES_AT_ONCE = 1 << 24
+SHARD_ROWS = 1 << 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """How the graph is learned."""
+
+    graph: GraphConfig = field(default_factory=lightgcn.Config)
+    """The kind of graph model, with its layers and width."""
+    learning_rate: float = 1e-2
+    """Of Adam, constant. Large batches bear, and need, more than the 1e-3 that is usual at 2,048 edges."""
+    batch_edges: int = 16_384
+    """B: edges of a step; each step propagates once through the whole graph."""
+    epochs: int = 300
+    """At most this many passes over the edges."""
+    validate_every: int = 5
+    """Epochs between validations."""
+    patience: int = 5
+    """Stop after this many validations without a better recall."""
+    validation_users: int = 10_000
+    """At most this many users, drawn by seed, are ranked for; all items are scored for each."""
+    use_all_interactions: bool = False
+    """Learn from validation and test interactions too, as the UQF thesis does. It leaks: for comparison only."""
+    seed: int = 42
+    checkpoint_seconds: float = runtime(120.0)
+    """Commit a checkpoint at the first validation after so many seconds; a killed fit loses no more than this."""
+    pool: Pool = runtime(Pool())
+    """Each worker takes a share of the columns and holds the whole graph."""
+
+    def __post_init__(self) -> None:
+        counts = (self.batch_edges, self.epochs, self.validate_every, self.patience, self.validation_users)
+        if min(counts) < 1 or not self.learning_rate > 0:
+            raise ConfigError(
+                "graph: batch_edges {}, epochs {}, validate_every {}, patience {}, validation_users {}, learning_rate "
+                "{}: must all be positive".format(*counts, self.learning_rate)
+            )
+        if self.graph.width < self.pool.workers:
+            raise ConfigError(f"graph: {self.pool.workers} workers share {self.graph.width} columns; "
+                              f"graph.pool.workers must be at most graph.graph.width")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every worker is sent."""
+
+    config: Config
+    catalog: Place
+    out: Place
+
+
+def make(job: Job) -> Json:
+    """Learn the graph and write its layers; returns the counts."""
+    config: Config = job.config
+    catalog = Catalog.read(job.inputs["catalog"])
+    job.say(
+        f"graph: {config.graph.kind} of {config.graph.num_layers} layers x {config.graph.width} columns for "
+        f"{catalog.num_users:,} users and {catalog.num_items:,} items, on {config.pool.workers} workers"
+    )
+    if config.use_all_interactions:
+        job.say("graph: learns from validation and test interactions too; its results LEAK, for comparison only")
+    task = Task(config, job.inputs["catalog"], job.out)
+    counts = job.compute.fit(
+        train, task, name=f"{job.name}-{config.graph.kind}", pool=config.pool, work=job.work, report=job.report
+    )
+    job.say(f"graph: recall@{CUTOFF} {counts['best_recall']:.4f} of {counts['validation_targets']:,} validation "
+            f"targets after {counts['best_epoch']} of {counts['epochs']} epochs; "
+            f"{counts['isolated_items']:,} items have no interactions and zero vectors")  # fmt: skip
+    return counts
+
+
+def train(worker: Worker, task: Task) -> Json:
+    """The work of one worker: learn its columns, then write its share of the shards."""
+    edges = Edges.read(task, worker.device)
+    config = task.config
+    mine = columns.owned(config.graph.width, worker.rank, worker.size)
+    model = config.graph.build(edges.graph, mine, config.seed).to(worker.device)
+    state = learn(worker, config, model, edges)
+    with torch.no_grad():
+        final, layers = model(), model.layers()
+    num_users, width = edges.graph.num_users, config.graph.width
+    _write(worker, task.out, USERS, "vector", [final[:num_users]], edges.user_degree, width)
+    _write(worker, task.out, ITEMS, "layers", [layer[num_users:] for layer in layers], edges.item_degree, width)
+    worker.all_reduce(torch.zeros(1, device=worker.device))  # nobody returns before all shards are written
+    return edges.counts(config) | {
+        "layers": len(layers),
+        "width": width,
+        "best_recall": state["best_recall"],
+        "best_epoch": state["best_epoch"],
+        "epochs": state["epoch"],
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """What is learned from and validated on; the same on every worker."""
+
+    graph: Adjacency
+    unknown: Unknown
+    user: Tensor
+    """[M] int32, by user, then item."""
+    item: Tensor
+    learnable: Tensor
+    """The edges whose user has an unknown item to compare with."""
+    valid_user: Tensor
+    """The users of the validation targets, a target each."""
+    valid_item: Tensor
+    user_degree: NDArray[np.int32]
+    item_degree: NDArray[np.int32]
+
+    @classmethod
+    def read(cls, task: Task, device: torch.device) -> "Edges":
+        catalog = Catalog.read(task.catalog)
+        shape = (catalog.num_users, catalog.num_items)
+        user, item = _all_edges(catalog) if task.config.use_all_interactions else catalog.training_edges()
+        if not len(user):
+            raise DataError(f"graph: {catalog.place} has no training interactions among {catalog.num_users} users and "
+                            f"{catalog.num_items} items; a graph needs at least one")  # fmt: skip
+        users, items = torch.from_numpy(user).to(device), torch.from_numpy(item).to(device)
+        unknown = Unknown.of(users, items, *shape)
+        learnable = (unknown.count()[users] > 0).nonzero()[:, 0]
+        if not len(learnable):
+            raise DataError(f"graph: every user with training interactions has all {catalog.num_items} items, so none "
+                            "is left to be ranked lower; more items are needed")  # fmt: skip
+        valid_user, valid_item = _validation(catalog, task.config, user, item)
+        return cls(
+            graph=adjacency(user, item, *shape).to(device),
+            unknown=unknown,
+            user=users,
+            item=items,
+            learnable=learnable,
+            valid_user=torch.from_numpy(valid_user).to(device),
+            valid_item=torch.from_numpy(valid_item).to(device),
+            user_degree=np.bincount(user, minlength=shape[0]).astype(np.int32),
+            item_degree=np.bincount(item, minlength=shape[1]).astype(np.int32),
+        )
+
+    def counts(self, config: Config) -> Json:
+        leaky = {"leaky": True} if config.use_all_interactions else {}
+        return leaky | {
+            "users": self.graph.num_users,
+            "items": self.graph.num_items,
+            "nodes": self.graph.num_nodes,
+            "edges": len(self.user),
+            "edges_without_negative": len(self.user) - len(self.learnable),
+            "isolated_users": int((self.user_degree == 0).sum()),
+            "isolated_items": int((self.item_degree == 0).sum()),
+            "validation_targets": len(self.valid_user),
+        }
+
+    def batches(self, config: Config, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """(user, known item, unknown item) of every step of an epoch: the same on all workers."""
+        mixed = int(np.random.SeedSequence((config.seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
+        generator = torch.Generator(self.user.device).manual_seed(mixed)
+        order = torch.randperm(len(self.learnable), generator=generator, device=self.user.device)
+        for places in order.tensor_split(-(-len(order) // config.batch_edges)):
+            chosen = self.learnable[places]
+            users = self.user[chosen].long()
+            yield users, self.item[chosen].long(), self.unknown.sample(users, generator)
+
+
+def learn(worker: Worker, config: Config, model: GraphModel, edges: Edges) -> Json:
+    """Train until the epochs are done or recall no longer improves; leaves the best vectors in the model."""
+    optimizer = torch.optim.Adam([model.vectors], lr=config.learning_rate, fused=True)
+    slots = {"step": torch.zeros((), device=worker.device),
+             "exp_avg": torch.zeros_like(model.vectors), "exp_avg_sq": torch.zeros_like(model.vectors)}  # fmt: skip
+    optimizer.state[model.vectors].update(slots)
+    best = model.vectors.detach().to("cpu", copy=True)
+    state: Json = {"epoch": 0, "step": 0, "best_recall": -1.0, "best_epoch": 0}
+    kept = {"vectors": model.vectors.data, "best": best, "first": slots["exp_avg"], "second": slots["exp_avg_sq"]}
+    if (directory := worker.resume()) is not None:
+        mine = columns.owned(config.graph.width, worker.rank, worker.size)
+        state = columns.load(directory, kept, mine)
+        slots["step"].fill_(state["step"])
+    saved = time.monotonic()
+    while state["epoch"] < config.epochs and not _exhausted(state, config):
+        loss = _epoch(worker, config, model, edges, optimizer, state)
+        if state["epoch"] % config.validate_every and state["epoch"] < config.epochs:
+            continue
+        recall = validate(worker, model, edges)
+        if recall > state["best_recall"] or not len(edges.valid_user):
+            state |= {"best_recall": recall, "best_epoch": state["epoch"]}
+            best.copy_(model.vectors.detach())
+        shown = {"loss": loss, f"valid_recall_{CUTOFF}": recall, "epoch": state["epoch"], "step": state["step"]}
+        due = torch.tensor([float(time.monotonic() - saved > config.checkpoint_seconds)], device=worker.device)
+        save = columns.saving(worker, kept, state, config.graph.width) if worker.broadcast(due).item() else None
+        worker.report(shown, save)
+        saved = time.monotonic() if save else saved
+    model.vectors.data.copy_(best)
+    return state
+
+
+def _epoch(worker: Worker, config: Config, model: GraphModel, edges: Edges, optimizer: torch.optim.Optimizer,
+           state: Json) -> float:  # fmt: skip
+    total, steps = torch.zeros((), device=worker.device), 0
+    for users, known, unknown in edges.batches(config, state["epoch"]):
+        nodes = torch.cat([users, known + edges.graph.num_users, unknown + edges.graph.num_users])
+        left, right, wrong = model().index_select(0, nodes).view(3, len(users), -1)
+        # Summed in float64: the rounded total then hardly depends on how the columns were shared out.
+        partial = torch.stack([(left * right).sum(1, dtype=torch.float64), (left * wrong).sum(1, dtype=torch.float64)])
+        scores = columns.Total.apply(partial, worker).float()
+        loss = bpr(scores[0], scores[1])
+        optimizer.zero_grad(set_to_none=True)
+        (loss + model.penalty(nodes) / (2 * len(users))).backward()
+        optimizer.step()
+        total += loss.detach()
+        steps += 1
+    state |= {"epoch": state["epoch"] + 1, "step": state["step"] + steps}
+    mean = float(total) / steps
+    if not np.isfinite(mean):
+        raise DataError(f"graph, epoch {state['epoch']}: the loss is {mean}; lower graph.learning_rate "
+                        f"({config.learning_rate})")  # fmt: skip
+    return mean
+
+
+@torch.no_grad()
+def validate(worker: Worker, model: GraphModel, edges: Edges) -> float:
+    """Recall@20 of the validation targets among all items but those the user knows; exact, over all columns."""
+    vectors, hits = model(), 0.0
+    users, items = vectors[: edges.graph.num_users], vectors[edges.graph.num_users :]
+    rows = max(1, SCORES_AT_ONCE // len(items))
+    for user, target in zip(edges.valid_user.split(rows), edges.valid_item.split(rows), strict=True):
+        scores = worker.all_reduce(users[user] @ items.T)
+        own = scores.gather(1, target[:, None])
+        start, count = edges.unknown.offsets[user], edges.unknown.offsets.diff()[user]
+        row = torch.arange(len(user), device=user.device).repeat_interleave(count)
+        within = torch.arange(len(row), device=user.device) - (count.cumsum(0) - count)[row]
+        scores[row, edges.item[start[row] + within].long()] = -torch.inf
+        scores.scatter_(1, target[:, None], own)  # a target is never masked, as all are known where the graph leaks
+        hits += float((rank_of_target(scores, target) <= CUTOFF).sum())
+    return hits / max(1, len(edges.valid_user))
+
+
+def _exhausted(state: Json, config: Config) -> bool:
+    return (state["epoch"] - state["best_epoch"]) // config.validate_every >= config.patience
+
+
+def _all_edges(catalog: Catalog) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    keys = np.unique(catalog.user.astype(np.int64) * catalog.num_items + catalog.item)
+    return (keys // catalog.num_items).astype(np.int32), (keys % catalog.num_items).astype(np.int32)
+
+
+def _validation(
+    catalog: Catalog, config: Config, user: NDArray[Any], item: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The (user, target) pairs to rank: of users with edges, and new to them unless the graph leaks; users sampled."""
+    rows = np.flatnonzero(catalog.split == VALID)
+    width = catalog.num_items
+    keys = np.unique(catalog.user[rows].astype(np.int64) * width + catalog.item[rows])
+    keys = keys[np.isin(keys // width, user)]
+    if not config.use_all_interactions:
+        keys = keys[~np.isin(keys, user.astype(np.int64) * width + item)]
+    users = np.unique(keys // width)
+    if len(users) > config.validation_users:
+        chosen = np.random.default_rng(config.seed).choice(users, config.validation_users, replace=False)
+        keys = keys[np.isin(keys // width, chosen)]
+    return keys // width, keys % width
+
+
+def _write(worker: Worker, out: Place, family: str, column: str, layers: list[Tensor], degree: NDArray[np.int32],
+           width: int) -> None:  # fmt: skip
+    """Write the layers [n, w] of n nodes, zero where there is no edge.
+
+    Whole columns meet a shard at a time; workers take turns at writing.
+    """
+    for index, start in enumerate(range(0, len(degree), SHARD_ROWS)):
+        rows = slice(start, start + SHARD_ROWS)
+        part = torch.stack([layer[rows] for layer in layers], 1)
+        part[torch.from_numpy(degree[rows] == 0).to(part.device)] = 0.0
+        whole = columns.join(worker, part, width)
+        if index % worker.size == worker.rank:
+            known = {"degree": pa.array(degree[rows])} if family == ITEMS else {}
+            table = {column: to_arrow(whole.cpu().numpy())} | known
+            write_shard(out, family, index, pa.table(table))
