@@ -5,7 +5,7 @@ n rows, D width of the vectors, d width of the latent space, L levels, K codes o
 """
 
 import abc
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -46,6 +46,7 @@ class TokenizerConfig(PlugIn, abc.ABC):
             )
 
 
+@runtime_checkable
 class Peers(Protocol):
     """What a loss may ask of the workers it is computed on; a lone worker gathers what it gave."""
 

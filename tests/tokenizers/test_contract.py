@@ -1,0 +1,125 @@
+"""What every tokenizer in the folder must do, whoever wrote it."""
+
+import pytest
+import torch
+
+from unisid.artifacts.store import Place
+from unisid.config import from_record, plug_in, plug_ins, to_record
+from unisid.errors import ConfigError
+from unisid.ops.residual import lookup
+from unisid.tokenizers import LearnedTokenizer, TokenizerConfig, read_tokenizer, write_tokenizer
+
+KINDS = plug_ins("tokenizers")
+WIDTH = 12
+
+
+def vectors(count: int = 300, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    middle = torch.randn(10, WIDTH, generator=generator)
+    return middle[torch.arange(count) % 10] + 0.1 * torch.randn(count, WIDTH, generator=generator) + 5
+
+
+def fitted(kind: str, count: int = 300):
+    torch.manual_seed(0)
+    config = plug_in("tokenizers", kind)(levels=2, codebook_size=8)
+    tokenizer = config.build(WIDTH)
+    tokenizer.mean.copy_(vectors().mean(0))
+    tokenizer.std.copy_(vectors().std(0))
+    tokenizer.start(vectors(count), 3)
+    return config, tokenizer.eval()
+
+
+class Alone:
+    rank = 0
+
+    def all_gather(self, tensor):
+        return tensor
+
+
+@pytest.fixture(params=KINDS)
+def kind(request) -> str:
+    return request.param
+
+
+def test_the_folder_is_the_registry():
+    assert {"rqvae", "rqkmeans"} <= set(KINDS)
+
+
+def test_settings_say_their_sizes_and_survive_the_record(kind):
+    config = plug_in("tokenizers", kind)(levels=4, codebook_size=16)
+    assert isinstance(config, TokenizerConfig)
+    assert config.sizes == (16, 16, 16, 16)
+    assert from_record(TokenizerConfig, to_record(config)) == config
+
+
+@pytest.mark.parametrize("bad", [{"levels": 0}, {"codebook_size": 1}, {"sample": 0}])
+def test_impossible_sizes_are_refused(kind, bad):
+    with pytest.raises(ConfigError, match="must be levels >= 1, codebook_size >= 2, sample >= 1"):
+        plug_in("tokenizers", kind)(**bad)
+
+
+@torch.no_grad()
+def test_codes_are_in_range_and_decode_to_vectors(kind):
+    _, tokenizer = fitted(kind)
+    codes = tokenizer.encode(vectors())
+    assert codes.shape == (300, 2)
+    assert 0 <= codes.min()
+    assert codes.max() < 8
+    decoded = tokenizer.decode(codes)
+    assert decoded.shape == (300, WIDTH)
+    assert decoded.isfinite().all()
+    assert decoded.dtype == torch.float32
+    assert tokenizer.encode(vectors()[:0]).shape == (0, 2)
+
+
+@torch.no_grad()
+def test_rows_are_encoded_each_for_itself(kind):
+    _, tokenizer = fitted(kind)
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(tokenizer.encode(vectors()[order]), tokenizer.encode(vectors())[order])
+
+
+@torch.no_grad()
+def test_start_is_a_function_of_its_arguments_and_spreads_the_codes(kind):
+    _, tokenizer = fitted(kind)
+    _, again = fitted(kind)
+    assert torch.equal(tokenizer.codebooks, again.codebooks)
+    used = [len(level.unique()) for level in tokenizer.encode(vectors()).T]
+    assert min(used) >= 6
+    latents = tokenizer.latent(tokenizer.standardise(vectors()))
+    quantized = lookup(tokenizer.encode(vectors()), tokenizer.codebooks)
+    assert (latents - quantized).square().sum() < 0.5 * (latents - latents.mean(0)).square().sum()
+
+
+def test_a_sample_smaller_than_the_codebook_is_enough(kind):
+    _, tokenizer = fitted(kind, count=3)
+    assert tokenizer.codebooks.isfinite().all()
+
+
+@torch.no_grad()
+def test_written_and_read_is_the_same(kind, place: Place):
+    config, tokenizer = fitted(kind)
+    write_tokenizer(place, config, tokenizer)
+    again = read_tokenizer(place)
+    assert type(again) is type(tokenizer)
+    assert torch.equal(again.encode(vectors()), tokenizer.encode(vectors()))
+    assert torch.equal(again.decode(again.encode(vectors())), tokenizer.decode(tokenizer.encode(vectors())))
+
+
+def test_what_learns_gets_better_and_gradients_reach_every_parameter(kind):
+    _, tokenizer = fitted(kind)
+    if not isinstance(tokenizer, LearnedTokenizer):
+        assert not list(tokenizer.parameters())
+        return
+    tokenizer.train()
+    optimizer = torch.optim.AdamW(tokenizer.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(20):
+        loss, shown = tokenizer.loss(vectors(), Alone())
+        assert all(not value.requires_grad for value in shown.values())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert all(parameter.grad is not None for parameter in tokenizer.parameters())
+    assert losses[-1] < 0.8 * losses[0], losses
