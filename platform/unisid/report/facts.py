@@ -1,0 +1,118 @@
+"""What a report tells, gathered once from the artifacts and their records. Whatever is not there is left out.
+
+Item numbers are shuffled, so the first items of a large catalogue are a fair sample of it. N items, L levels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from unisid.artifacts.codes import Codes, pack
+from unisid.artifacts.record import Record, read_record
+from unisid.artifacts.store import NOUNS, Place
+from unisid.artifacts.tables import table_names
+from unisid.artifacts.weights import read_json
+
+CODES_READ = 1 << 20
+"""Items whose codes a report looks at, at most."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The metrics as a reader wants them: the model first, then its baselines."""
+
+    methods: list[str]
+    cutoffs: list[int]
+    means: dict[str, Any]
+    """method -> history rule -> metric -> {"mean", "low", "high"}."""
+    comparisons: dict[str, Any]
+    """baseline -> history rule -> metric -> {"difference", "low", "high", "p", "cohens_d"}."""
+    counts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Index:
+    """The semantic ids of the first items, with their titles."""
+
+    sizes: tuple[int, ...]
+    num_items: int
+    codes: NDArray[np.int32]
+    titles: list[str]
+    quality: dict[str, Any]
+
+
+def records(places: Mapping[str, Place]) -> dict[str, Record]:
+    """The complete artifacts' records, in the order of the flow."""
+    found = {noun: read_record(places[noun]) for noun in NOUNS if noun in places}
+    return {noun: record for noun, record in found.items() if record is not None}
+
+
+def results(places: Mapping[str, Place]) -> Results | None:
+    """The metrics, or None where none are complete."""
+    record = records(places).get("metrics")
+    if record is None:
+        return None
+    means, comparisons = (read_json(places["metrics"], name) for name in ("metrics.json", "comparisons.json"))
+    methods = [record.config["method"], *record.config["baselines"]]
+    return Results(methods, record.counts["cutoffs"], means, comparisons, record.counts)
+
+
+def index(places: Mapping[str, Place], titles: int) -> Index | None:
+    """The semantic ids, with at most so many titles, or None where no codes are complete."""
+    known = records(places)
+    if "codes" not in known or "catalog" not in known:
+        return None
+    codes = Codes(places["codes"], known["codes"])
+    column = head(places["codes"], "items", "codes", CODES_READ)
+    rows = column.flatten().to_numpy().reshape(-1, codes.num_levels)
+    names = head(places["catalog"], "items", "title", min(titles, len(rows))).to_pylist()
+    quality = known["codes"].counts.get("quality", {})
+    return Index(codes.sizes, int(known["catalog"].counts["items"]), rows, [n or "" for n in names], quality)
+
+
+def head(place: Place, family: str, column: str, rows: int) -> pa.Array:
+    """The first rows of a table's column, reading no more than they need."""
+    pieces: list[pa.Array] = []
+    for name in table_names(place, family):
+        for batch in pq.ParquetFile(place.open(name)).iter_batches(columns=[column]):
+            pieces.append(batch.column(0)[: rows - sum(map(len, pieces))])
+            if sum(map(len, pieces)) >= rows:
+                return pa.concat_arrays(pieces)
+    return pa.concat_arrays(pieces)
+
+
+def curves(places: Mapping[str, Place]) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """noun -> name -> (step, value), of all that the stages reported."""
+    found: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for noun in records(places):
+        if places[noun].exists("curve.parquet"):
+            table = pq.read_table(places[noun].open("curve.parquet"))
+            for step, name, value in zip(*(table[c].to_pylist() for c in ("step", "name", "value")), strict=True):
+                found.setdefault(noun, {}).setdefault(name, []).append((step, value))
+    return found
+
+
+def example_prefix(found: Index, least: int = 10) -> tuple[int, ...]:
+    """A prefix to show: the longest that at least so many titled items share; among those, the fullest."""
+    codes = found.codes[: len(found.titles)]
+    best: tuple[int, ...] = ()
+    for length in range(1, codes.shape[1] + 1):
+        keys, first, counts = np.unique(
+            pack(codes[:, :length].astype(np.int64), found.sizes), return_index=True, return_counts=True
+        )
+        if not len(keys) or (length > 1 and counts.max() < least):
+            break
+        best = tuple(codes[first[counts.argmax()], :length].tolist())
+    return best
+
+
+def items_of(found: Index, prefix: tuple[int, ...]) -> list[int]:
+    """The titled items under a prefix, by semantic id."""
+    codes = found.codes[: len(found.titles)]
+    inside = np.flatnonzero((codes[:, : len(prefix)] == np.array(prefix, np.int64)).all(1))
+    return [int(i) for i in inside[np.lexsort(codes[inside].T[::-1])]]

@@ -1,0 +1,108 @@
+"""Results and plans as plain text, for terminals and logs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from unisid.artifacts.codes import spell
+from unisid.artifacts.metrics import HISTORY_RULES
+from unisid.artifacts.store import Address, Place
+from unisid.report import facts
+
+SHOWN_CUTOFFS = (5, 10, 20)
+TITLES_READ = 1 << 16
+MARKS = {"complete": "+", "shared": "=", "half made": "~", "to make": "-", "drift": "!"}
+
+
+class Entry(Protocol):
+    """What a plan says of one artifact."""
+
+    @property
+    def noun(self) -> str: ...
+    @property
+    def address(self) -> Address: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def inputs(self) -> Mapping[str, object]: ...
+    @property
+    def difference(self) -> Sequence[str]: ...
+
+
+def plan_tree(entries: Sequence[Entry]) -> str:
+    """What exists and what would run, each artifact with what it is made from."""
+    rows = [
+        (f"{MARKS[e.state]} {e.address}", e.state, f"from {', '.join(e.inputs)}" if e.inputs else "") for e in entries
+    ]
+    lines = align(rows).splitlines()
+    for number, entry in reversed(list(enumerate(entries))):
+        lines[number + 1 : number + 1] = [f"      {change}" for change in entry.difference]
+    todo = sum(e.state in ("half made", "to make") for e in entries)
+    return "\n".join([*lines, f"{len(entries) - todo} of {len(entries)} are there; {todo or 'nothing'} to make"])
+
+
+def results(places: Mapping[str, Place]) -> str:
+    """Everything that is known of a run: the ranking, the index, and what one prefix holds."""
+    parts = [ranking(places), index_quality(places), example_items(places)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def ranking(places: Mapping[str, Place]) -> str:
+    """HR and NDCG of every method under both history rules, and the model's paired advantage."""
+    found = facts.results(places)
+    if found is None:
+        return ""
+    cutoffs = [k for k in SHOWN_CUTOFFS if k in found.cutoffs] or found.cutoffs
+    names = [f"{metric}@{k}" for metric in ("HR", "NDCG") for k in cutoffs]
+    rows: list[Sequence[str]] = []
+    for rule in HISTORY_RULES:
+        rows.append([f"history {rule}", *names])
+        rows += [[f"  {m}", *(f"{found.means[m][rule][n]['mean']:.4f}" for n in names)] for m in found.methods]
+    last = names[len(names) // 2 :][min(1, len(cutoffs) - 1)]
+    lines = [f"ranking, {found.counts['samples']:,} test samples, all items", align(rows, right=True)]
+    lines.append("paired by sample, history excluded")
+    for baseline, rules in found.comparisons.items():
+        lines.append(f"  {found.methods[0]} - {baseline}: {advantage(rules['excluded'][last], last)}")
+    return "\n".join(lines)
+
+
+def advantage(test: Mapping[str, float], name: str) -> str:
+    """'NDCG@10 +0.0123 [+0.0050, +0.0190], one-sided p 0.001, Cohen's d +0.050'."""
+    spread = f"[{test['low']:+.4f}, {test['high']:+.4f}]"
+    return f"{name} {test['difference']:+.4f} {spread}, one-sided p {test['p']:.2g}, Cohen's d {test['cohens_d']:+.3f}"
+
+
+def index_quality(places: Mapping[str, Place]) -> str:
+    """The use of every level, and collisions before they were resolved."""
+    found = facts.index(places, 0)
+    if found is None or "usage" not in found.quality:
+        return ""
+    quality = found.quality
+    learned = len(quality["usage"])
+    rows: list[Sequence[str]] = [["level", "codes", "used", "entropy"]]
+    for level, size in enumerate(found.sizes[:learned]):
+        used, spread = quality["usage"][level], quality["entropy"][level]
+        rows.append([str(level + 1), str(size), f"{used:.1%}", f"{spread:.1%}"])
+    before = f"{quality['distinct_share']:.1%} distinct, {quality['collision_rate']:.1%} of items in collisions"
+    after = f"before resolution: {before}; after: all {found.num_items:,} unique"
+    return "\n".join(["semantic ids", align(rows, right=True), after])
+
+
+def example_items(places: Mapping[str, Place], count: int = 10) -> str:
+    """Some items of one prefix, by title."""
+    found = facts.index(places, TITLES_READ)
+    if found is None or not len(found.titles):
+        return ""
+    prefix = facts.example_prefix(found, count)
+    items = facts.items_of(found, prefix)[:count]
+    rows = [(spell(tuple(found.codes[i].tolist())), found.titles[i]) for i in items]
+    return f"items under {spell(prefix)}\n{align(rows)}"
+
+
+def align(rows: Iterable[Sequence[str]], right: bool = False) -> str:
+    """Columns of equal width; with `right`, all but the first are flush right."""
+    table = [list(row) for row in rows]
+    widths = [max(len(row[c]) for row in table) for c in range(len(table[0]))]
+    side = [">" if right and c else "<" for c in range(len(widths))]
+    return "\n".join(
+        "  ".join(f"{v:{s}{w}}" for v, s, w in zip(row, side, widths, strict=True)).rstrip() for row in table
+    )

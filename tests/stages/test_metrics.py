@@ -1,0 +1,176 @@
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.baselines.catalogs import random_baskets, write_catalog
+from tests.references import ranking as slow
+from unisid.artifacts.catalog import TEST
+from unisid.artifacts.codes import Codes, write_codes
+from unisid.artifacts.metrics import Metrics
+from unisid.artifacts.model import write_model
+from unisid.artifacts.record import Record, write_record
+from unisid.artifacts.tables import write_table
+from unisid.artifacts.weights import read_json
+from unisid.backbones import tiger
+from unisid.compute import Job
+from unisid.config import to_record
+from unisid.errors import ArtifactError, ConfigError, DataError
+from unisid.recommend import Recommender
+from unisid.runtime.local import LocalCompute
+from unisid.stages import metrics
+
+N = 24
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """A recommender of known scores: each item's distance to the history's last one, so that many are equal."""
+
+    batch_size: int = 1
+
+    def rank(self, histories, k, exclude_history):
+        assert not exclude_history
+        scores = np.stack([score_all(h) for h in histories])
+        items = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return items, np.take_along_axis(scores, items, axis=1)
+
+
+def score_all(history):
+    return -np.abs(np.arange(N) - history[-1]).astype(np.float32)
+
+
+@pytest.fixture
+def job(place):
+    """The inputs of a metrics stage: real artifacts, with a tiny untrained model."""
+    inputs = {noun: place / noun for noun in metrics.INPUTS}
+    catalog = write_catalog(inputs["catalog"], random_baskets(30, N, seed=5), N)
+    sizes = (5, 5)
+    write_codes(inputs["codes"], np.stack([np.arange(N) // 5, np.arange(N) % 5], 1), sizes)
+    given = {"catalog": {"address": "catalog/small/1", "fingerprint": catalog.record.fingerprint}}
+    codes_record = Record(address="codes/small/1", config={}, inputs=given, counts={"sizes": list(sizes)})
+    write_record(inputs["codes"], codes_record)
+    rows = catalog.samples(TEST)
+    items, lengths = catalog.history(rows)
+    histories = np.split(items, np.cumsum(lengths)[:-1])
+    columns = {"user": catalog.user[rows], "history": [h.tolist() for h in histories], "target": catalog.item[rows]}
+    write_table(inputs["sequences"], "test", 0, pa.table(columns))
+    write_record(inputs["sequences"], Record(address="sequences/small/1", config={}, inputs={}))
+    settings = tiger.Config(width=8, heads=1, head_width=8, feedforward=8, encoder_layers=1, decoder_layers=1)
+    write_model(inputs["model"], to_record(settings), settings.build(sizes).state_dict())
+    spoken = {"codes": {"address": "codes/small/1", "fingerprint": codes_record.fingerprint}}
+    write_record(inputs["model"], Record(address="model/small/1", config={}, inputs=spoken))
+    said = []
+    return Job(config=metrics.Config(beam=8, resamples=50), inputs=inputs, out=place / "metrics", name="small",
+               compute=LocalCompute(), report=lambda values: None, say=said.append)  # fmt: skip
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    monkeypatch.setattr(metrics.Recommender, "load", lambda *places: Scripted())
+
+
+def read_ranks(job, method):
+    table = Metrics(job.out, Record(address="metrics/small/1", config={}, inputs={})).ranks(method)
+    return {name: table[name].to_numpy() for name in ("excluded", "allowed")}
+
+
+def samples_of(job):
+    table = metrics.Sequences.read(job.inputs["sequences"]).table("test")
+    return list(zip(table["history"].to_pylist(), table["target"].to_pylist(), strict=True))
+
+
+@pytest.mark.parametrize("rows_per_part", [7, 1000])
+def test_one_decode_gives_both_rules_exactly(job, scripted, rows_per_part):
+    """Wherever the list reaches, its ranks are those over all items, ties included; past it there is none."""
+    job = dataclasses.replace(job, config=dataclasses.replace(job.config, rows_per_part=rows_per_part, beam=20))
+    metrics.make(job)
+    got = read_ranks(job, "tiger")
+    for row, (history, target) in enumerate(samples_of(job)):
+        scores = score_all(history).tolist()
+        masked = [-math.inf if i in history else s for i, s in enumerate(scores)]
+        assert got["allowed"][row] == slow.rank_of_target(scores, target)
+        assert got["excluded"][row] == pytest.approx(slow.rank_of_target(masked, target), nan_ok=True)
+
+
+def test_a_target_beyond_the_list_has_no_rank(job, scripted):
+    metrics.make(job)
+    ranks = read_ranks(job, "tiger")["allowed"]
+    assert np.isnan(ranks).any()
+    assert np.nanmax(ranks) <= 8 + max(len(history) for history, _ in samples_of(job))
+
+
+def test_what_is_written_agrees(job, scripted):
+    counts = metrics.make(job)
+    results, comparisons = read_json(job.out, "metrics.json"), read_json(job.out, "comparisons.json")
+    assert set(results) == {"tiger", "popularity", "itemknn"}
+    assert counts["samples"] == 30
+    assert counts["cutoffs"] == [1, 3, 5]  # of the standard ones, what the beam of 8 can tell
+    for method in results:
+        for rule, ranks in read_ranks(job, method).items():
+            cell = results[method][rule]["NDCG@5"]
+            assert cell["mean"] == pytest.approx(slow.ndcg(ranks.tolist(), 5))
+            assert cell["low"] <= cell["mean"] <= cell["high"]
+    test = comparisons["itemknn"]["allowed"]["HR@5"]
+    assert test["difference"] == pytest.approx(
+        results["tiger"]["allowed"]["HR@5"]["mean"] - results["itemknn"]["allowed"]["HR@5"]["mean"]
+    )
+    assert test["low"] <= test["difference"] <= test["high"]
+    assert set(comparisons["itemknn"]["allowed"]["thesis, over cut-offs"]) == {"HR", "NDCG"}
+    assert counts["chosen"]["itemknn"]["decay"] in (0.4, 0.6, 0.8, 1.0)
+
+
+def test_making_again_writes_the_same_bytes(job, scripted):
+    files = [(metrics.make(job), {name: job.out.read(name) for name in job.out.sizes()}) for _ in range(2)]
+    assert files[0] == files[1]
+
+
+def test_with_a_real_backbone_whose_list_holds_every_item(job):
+    """With the beam as wide as the catalogue every target is ranked, as the recommender itself ranks it."""
+    config = dataclasses.replace(job.config, beam=N, baselines=(), batch_size=4, rows_per_part=11)
+    counts = metrics.make(dataclasses.replace(job, config=config))
+    assert counts["targets_listed"] == counts["samples"]
+    recommender = Recommender.load(job.inputs["model"], job.inputs["codes"], job.inputs["catalog"])
+    got = read_ranks(job, "tiger")
+    for row, (history, target) in enumerate(samples_of(job)):
+        if target not in history:
+            items, _ = recommender.rank([np.array(history)], N, exclude_history=True)
+            assert abs(got["excluded"][row] - 1 - items[0].tolist().index(target)) <= 1
+
+
+def test_refuses_a_model_of_another_index(job):
+    codes = Codes.read(job.inputs["codes"])
+    write_record(job.inputs["codes"], dataclasses.replace(codes.record, config={"seed": 1}))
+    with pytest.raises(ArtifactError, match=r"speaks the codes codes/small/1 .* load it with the index"):
+        metrics.make(job)
+
+
+def test_refuses_a_cutoff_past_the_catalogue(job):
+    job = dataclasses.replace(job, config=metrics.Config(cutoffs=(5, 30)))
+    with pytest.raises(ConfigError, match=r"metrics.cutoffs: 30 is more than the catalogue's 24 items; .* at most 24"):
+        metrics.make(job)
+
+
+def test_refuses_to_measure_nothing(job, scripted):
+    empty = metrics.Sequences.read(job.inputs["sequences"]).table("test")[:0]
+    write_table(job.inputs["sequences"], "test", 0, empty)
+    with pytest.raises(DataError, match="has no test samples"):
+        metrics.make(job)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"cutoffs": (10, 100)}, "metrics.beam: 50 is smaller than the largest cut-off 100"),
+        ({"cutoffs": (0,)}, r"metrics.cutoffs: \(0,\); must be positive"),
+        ({"beam": 0}, "metrics: beam 0, .* must all be positive"),
+        ({"baselines": ("itemkn",)}, "baselines: no kind 'itemkn'; did you mean 'itemknn'"),
+        ({"method": "popularity"}, "metrics.method: 'popularity' reads like the baseline"),
+    ],
+)
+def test_refuses_settings(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        metrics.Config(**settings)
