@@ -27,6 +27,7 @@ STYLE = {
 }  # fmt: skip
 
 
+@mpl.rc_context(STYLE)
 def loss_curves(curves: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) -> Figure | None:
     """One panel a stage and quantity: the training loss, and what validation went by."""
     panels = [
@@ -50,6 +51,7 @@ def loss_curves(curves: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]])
     return figure
 
 
+@mpl.rc_context(STYLE)
 def level_usage(codes: NDArray[Any], sizes: Sequence[int]) -> Figure:
     """How evenly each level's codes are used: items a code, fullest first; dashed, equal use."""
     figure, axes = _panels(1, len(sizes), 2.3, 2.1)
@@ -64,6 +66,7 @@ def level_usage(codes: NDArray[Any], sizes: Sequence[int]) -> Figure:
     return figure
 
 
+@mpl.rc_context(STYLE)
 def prefix_map(vectors: NDArray[Any], first_codes: NDArray[Any]) -> Figure:
     """The fused vectors on their two widest directions (PCA), coloured by the first code; rarer codes are grey."""
     centred = vectors - vectors.mean(0)
@@ -81,9 +84,11 @@ def prefix_map(vectors: NDArray[Any], first_codes: NDArray[Any]) -> Figure:
     axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2, title="first code")
     axis.set(xticks=[], yticks=[])
     axis.grid(visible=False)
+    axis.spines[:].set_visible(False)
     return figure
 
 
+@mpl.rc_context(STYLE)
 def metric_bars(means: Mapping[str, Any], methods: Sequence[str], cutoffs: Sequence[int]) -> Figure:
     """HR and NDCG at a few cut-offs by method, with their 95% intervals; one row a history rule."""
     figure, axes = _panels(len(HISTORY_RULES), 2, 4.2, 2.3)
@@ -100,15 +105,15 @@ def metric_bars(means: Mapping[str, Any], methods: Sequence[str], cutoffs: Seque
                          color=PALETTE[number % len(PALETTE)], yerr=ends.clip(min=0), error_kw=style)  # fmt: skip
             axis.set_xticks(places, [f"@{k}" for k in cutoffs])
             axis.set_title(f"{metric}, history {rule}")
-    axes[0].legend(loc="upper left")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(methods))
     return figure
 
 
+@mpl.rc_context(STYLE)
 def png(figure: Figure) -> bytes:
     """On white."""
     buffer = io.BytesIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(buffer, format="png", dpi=150, facecolor="white", bbox_inches="tight")
+    figure.savefig(buffer, format="png", dpi=150, facecolor="white", bbox_inches="tight")
     return buffer.getvalue()
 
 
@@ -122,7 +127,5 @@ def svg(figure: Figure, name: str) -> str:
 
 
 def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Any]]:
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False)
-        return figure, list(axes.reshape(-1))
+    figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False).reshape(-1))

@@ -60,8 +60,9 @@ def ranking(places: Mapping[str, Place]) -> str:
     last = names[len(names) // 2 :][min(1, len(cutoffs) - 1)]
     lines = [f"ranking, {found.counts['samples']:,} test samples, all items", align(rows, right=True)]
     lines.append("paired by sample, history excluded")
-    for baseline, rules in found.comparisons.items():
-        lines.append(f"  {found.methods[0]} - {baseline}: {advantage(rules['excluded'][last], last)}")
+    for baseline in found.methods[1:]:
+        test = found.comparisons[baseline]["excluded"][last]
+        lines.append(f"  {found.methods[0]} - {baseline}: {advantage(test, last)}")
     return "\n".join(lines)
 
 

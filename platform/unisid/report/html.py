@@ -1,0 +1,213 @@
+"""The report: one HTML file that needs nothing else, and the plots beside it as PNG.
+
+Sections are made from whatever artifacts are complete. `page.css` and `page.js` are written into the file.
+"""
+
+import datetime
+import importlib.resources
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from string import Template
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from unisid.artifacts.fused import Fused
+from unisid.artifacts.metrics import HISTORY_RULES
+from unisid.artifacts.record import Record
+from unisid.artifacts.store import Place
+from unisid.config import flatten
+from unisid.report import facts, plots
+from unisid.report.tables import SHOWN_CUTOFFS
+
+FILE = "report.html"
+EXPLORED = 20_000
+"""Items in the explorer, at most: about 1.5 MB of page."""
+MAPPED = 4000
+"""Items in the map of vectors, at most."""
+
+PAGE = Template("""<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title><style>$css</style></head>
+<body><header><p class="eyebrow">unisid report</p><h1>$title</h1><p class="quiet">$subtitle</p>$note
+<nav>$links</nav></header><main>$body</main>
+<footer class="quiet">Written $written from the artifacts' records. All figures are of this run alone.</footer>
+<script>$script</script></body></html>
+""")
+
+
+def write_report(places: Mapping[str, Place], out: Place, note: str = "") -> Place:
+    """Write `report.html` and its plots into `out`, from the complete artifacts among `places` (noun -> place)."""
+    records = facts.records(places)
+    figures = draw(places)
+    for name, figure in figures.items():
+        out.write(f"{name}.png", plots.png(figure))
+    drawn = {name: plots.svg(figure, name) for name, figure in figures.items()}
+    sections = {
+        "Results": _results(places, drawn),
+        "Index": _index(places, drawn),
+        "Explorer": _explorer(places),
+        "Learning": _figure(drawn, "loss_curves", "What each stage reported while it learned."),
+        "Flow": _flow(records),
+        "Settings": _settings(records),
+    }
+    present = {name: text for name, text in sections.items() if text}
+    last = list(records.values())[-1] if records else None
+    page = PAGE.substitute(
+        title=escape(last.address.split("/", 1)[1] if last else "nothing made yet"),
+        subtitle=escape(" → ".join(records) or "no artifact is complete"),
+        note=f'<p class="note">{escape(note)}</p>' if note else "",
+        links="".join(f'<a href="#{n.lower()}">{n}</a>' for n in present),
+        body="".join(f'<section id="{n.lower()}"><h2>{n}</h2>{text}</section>' for n, text in present.items()),
+        written=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        css=_asset("page.css"),
+        script=_asset("page.js"),
+    )
+    out.write(FILE, page.encode())
+    return out
+
+
+def draw(places: Mapping[str, Place]) -> dict[str, Figure]:
+    """Every plot that the artifacts allow, by name."""
+    records = facts.records(places)
+    figures: dict[str, Figure | None] = {"loss_curves": plots.loss_curves(facts.curves(places))}
+    results, index = facts.results(places), facts.index(places, 0)
+    if results is not None:
+        cutoffs = [k for k in SHOWN_CUTOFFS if k in results.cutoffs] or results.cutoffs
+        figures["metric_bars"] = plots.metric_bars(results.means, results.methods, cutoffs)
+    if index is not None:
+        figures["level_usage"] = plots.level_usage(index.codes, index.sizes)
+    if index is not None and "fused" in records:
+        shown = min(MAPPED, len(index.codes))
+        vectors = Fused(places["fused"], records["fused"]).vectors(np.arange(shown))
+        figures["prefix_map"] = plots.prefix_map(vectors, index.codes[:shown, 0])
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def _results(places: Mapping[str, Place], drawn: Mapping[str, str]) -> str:
+    found = facts.results(places)
+    if found is None:
+        return ""
+    names = [f"{metric}@{k}" for metric in ("HR", "NDCG") for k in found.cutoffs]
+    tables = []
+    for rule in HISTORY_RULES:
+        best = {n: max(found.means[m][rule][n]["mean"] for m in found.methods) for n in names}
+        rows = [[method, *(_mean(found.means[method][rule][n], best[n]) for n in names)] for method in found.methods]
+        tables.append(f"<h3>History {rule}</h3>{_table(['method', *names], rows, raw=True)}")
+    top = 10 if 10 in found.cutoffs else found.cutoffs[-1]
+    rows = [
+        [f"against {baseline}", f"{name}, history {rule}", *_advantage(found.comparisons[baseline][rule][name])]
+        for baseline in found.methods[1:]
+        for name in (f"HR@{top}", f"NDCG@{top}")
+        for rule in HISTORY_RULES
+    ]
+    paired = _table([found.methods[0], "", "difference", "95% interval", "p, one-sided", "Cohen's d"], rows)
+    intro = (f"<p>{found.counts['samples']:,} test samples, each target ranked among all items; equal scores count "
+             "half. Small figures are 95% bootstrap intervals; the best mean of a column is bold.</p>")  # fmt: skip
+    return intro + _figure(drawn, "metric_bars") + "".join(tables) + f"<h3>Paired, sample by sample</h3>{paired}"
+
+
+def _index(places: Mapping[str, Place], drawn: Mapping[str, str]) -> str:
+    found = facts.index(places, 0)
+    if found is None:
+        return ""
+    intro = (
+        f"<p>{found.num_items:,} items, {len(found.sizes)} levels of {_join(found.sizes)} codes; all ids unique.</p>"
+    )
+    plain = [[key, _value(value)] for key, value in flatten(found.quality).items()]
+    quality = f"<details><summary>Quality report</summary>{_table(['figure', 'value'], plain)}</details>"
+    usage = _figure(drawn, "level_usage", "Items a code, fullest first; dashed: equal use.")
+    seen = _figure(drawn, "prefix_map", "Fused vectors on their two widest directions, coloured by the first code.")
+    return intro + usage + seen + (quality if plain else "")
+
+
+def _explorer(places: Mapping[str, Place]) -> str:
+    found = facts.index(places, EXPLORED)
+    if found is None or not found.titles:
+        return ""
+    codes = found.codes[: len(found.titles)]
+    order = np.lexsort(codes.T[::-1])
+    rows = [[*codes[i].tolist(), found.titles[i]] for i in order.tolist()]
+    shown = "" if len(rows) == found.num_items else f" Shown are {len(rows):,} items, a fair sample."
+    data = json.dumps(rows, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return (
+        f"<p>The tree of semantic ids: open a prefix to see what its items have in common.{shown}</p>"
+        '<input id="search" type="search" placeholder="Search titles, or a prefix such as 12,7" '
+        'aria-label="Search the items"><div id="tree"></div>'
+        f'<script type="application/json" id="items">{data}</script>'
+    )
+
+
+def _flow(records: Mapping[str, Record]) -> str:
+    cards = []
+    for noun, record in records.items():
+        counts = flatten(record.counts)
+        numbers = {key: value for key, value in counts.items() if isinstance(value, int) and "." not in key}
+        shown = "".join(f"<li><b>{v:,}</b> {escape(k.replace('_', ' '))}</li>" for k, v in list(numbers.items())[:4])
+        rows = [[key, _value(value)] for key, value in {**counts, **_sizes(record)}.items()]
+        made = ", ".join(f"{role} {entry['fingerprint'][:8]}" for role, entry in record.inputs.items())
+        cards.append(
+            f'<article><h3>{noun}</h3><p class="mono">{escape(record.address)}<br>{record.fingerprint[:12]}</p>'
+            f'<ul>{shown}</ul><p class="quiet">{record.seconds:,.1f} s · {escape(record.created[:16])}'
+            f"{'<br>from ' + escape(made) if made else ''}</p>"
+            f"<details><summary>All counts and files</summary>{_table(['', ''], rows)}</details></article>"
+        )
+    return f'<div class="flow">{"".join(cards)}</div>' if cards else ""
+
+
+def _sizes(record: Record) -> dict[str, str]:
+    return {name: f"{size:,} bytes" for name, size in record.files.items()}
+
+
+def _settings(records: Mapping[str, Record]) -> str:
+    return "".join(
+        f"<details><summary>{noun}</summary>{_table(['key', 'value'], rows)}</details>"
+        for noun, record in records.items()
+        if (rows := [[key, _value(v)] for key, v in flatten(record.config | record.runtime, noun).items()])
+    )
+
+
+def _figure(drawn: Mapping[str, str], name: str, caption: str = "") -> str:
+    under = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure id="{name}">{drawn[name]}{under}</figure>' if name in drawn else ""
+
+
+def _mean(cell: Mapping[str, float], best: float) -> str:
+    mean = f"{cell['mean']:.4f}"
+    body = f"<b>{mean}</b>" if cell["mean"] == best and best > 0 else mean
+    return f"{body}<small>{cell['low']:.4f}–{cell['high']:.4f}</small>"
+
+
+def _advantage(test: Mapping[str, float]) -> list[str]:
+    spread = f"{test['low']:+.4f} to {test['high']:+.4f}"
+    return [f"{test['difference']:+.4f}", spread, f"{test['p']:.2g}", f"{test['cohens_d']:+.3f}"]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], raw: bool = False) -> str:
+    """A table; with `raw`, the cells are markup already, but for each row's first."""
+    clean: Callable[[str], str] = str if raw else escape
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join(
+        f"<tr><th>{escape(row[0])}</th>{''.join(f'<td>{clean(cell)}</td>' for cell in row[1:])}</tr>" for row in rows
+    )
+    head_row = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
+    return f'<div class="wide"><table>{head_row}<tbody>{body}</tbody></table></div>'
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return _join(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _join(values: Iterable[Any]) -> str:
+    return ", ".join(_value(v) for v in values)
+
+
+def _asset(name: str) -> str:
+    return importlib.resources.files("unisid.report").joinpath(name).read_text(encoding="utf-8")
