@@ -1,12 +1,12 @@
 """Ragged matrices as a few rectangles: rows sorted by length, cut into buckets, padded inside a bucket only.
 
-N items of n_i rows each, P padded rows in all (the sum of n_i and a little more), D width.
+N items of n_i rows each, T rows to take from, P padded rows in all (the sum of n_i and a little more), D width.
 """
 
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 BUCKETS = 8
@@ -37,32 +37,33 @@ class Ragged:
     def mean(self) -> Float[Tensor, "N D"]:
         """Every item's mean over its real rows."""
         sums = torch.cat([bucket.float().sum(dim=1) for bucket in self.split(self.values)])
-        return sums / self.lengths.clamp(min=1)[:, None]
+        return sums / self.lengths[:, None]
 
 
 def pack(
-    values: Float[Tensor, "T D"], lengths: Int[Tensor, "N"], buckets: int = BUCKETS
+    values: Float[Tensor, "T D"], starts: Int[Tensor, "N"], lengths: Int[Tensor, "N"], buckets: int = BUCKETS
 ) -> tuple[Ragged, Int[Tensor, "N"]]:
-    """Rows of N items joined, and how many each has -> the buckets, and `order`: item order[k] lies at place k."""
+    """Items' rows, gathered from a common store -> the buckets, and `order`: item order[k] lies at place k.
+
+    Args:
+        starts: item i is rows starts[i] to starts[i] + lengths[i]; -1 for an item that is one row of zeros.
+    """
+    lengths = torch.where(starts < 0, 1, lengths)
     ordered, order = torch.sort(lengths, stable=True)
-    starts = (lengths.cumsum(0) - lengths)[order]
-    per_bucket = max(1, -(-len(lengths) // buckets))
     shapes, masks, sources = [], [], []
-    for counts, first in zip(ordered.split(per_bucket), starts.split(per_bucket), strict=True):
-        longest = max(1, int(counts[-1]))
-        real = torch.arange(longest) < counts[:, None]
-        shapes.append((len(counts), longest))
+    per_bucket = -(-len(lengths) // buckets)
+    for counts, first in zip(ordered.split(per_bucket), starts[order].split(per_bucket), strict=True):
+        position = torch.arange(int(counts[-1]))
+        real = position < counts[:, None]
+        taken = real & (first >= 0)[:, None]
+        shapes.append((len(counts), len(position)))
         masks.append(None if bool(real.all()) else real)
-        sources.append(torch.where(real, first[:, None] + torch.arange(longest), -1).reshape(-1))
-    source = torch.cat(sources)
-    padded = _take(values, source)
-    return Ragged(padded, ordered, tuple(shapes), tuple(masks)), order
+        sources.append(torch.where(taken, first[:, None] + position, -1).reshape(-1))
+    return Ragged(_take(values, torch.cat(sources)), ordered, tuple(shapes), tuple(masks)), order
 
 
 def _take(values: Float[Tensor, "T D"], source: Int[Tensor, "P"]) -> Float[Tensor, "P D"]:
-    real: Bool[Tensor, P] = source >= 0
-    if bool(real.all()):
-        return values[source]
-    padded = values.new_zeros(len(source), values.shape[1])
-    padded[real] = values[source[real]]
-    return padded
+    """Rows by number; zeros for -1."""
+    taken = values[source.clamp(min=0)]
+    taken[source < 0] = 0
+    return taken

@@ -1,0 +1,43 @@
+"""Contrast of anchors with candidates, where known friends of an anchor do not count as strangers.
+
+B anchors, C candidates (the positives of all anchors of all workers), D width, K neighbours an item.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+def info_nce(
+    anchors: Float[Tensor, "B D"],
+    candidates: Float[Tensor, "C D"],
+    own: Int[Tensor, "B"],
+    ignored: Bool[Tensor, "B C"],
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """How surely each anchor knows its own candidate among all: the mean over anchors of a cross-entropy.
+
+    -log( exp(cos(u_i, p_i) / tau) / sum over c in {p_i} and not ignored of exp(cos(u_i, p_c) / tau) )
+    (UQF thesis, 4.3.2 and listing B.6). Always in float32: a temperature of 0.05 magnifies every rounding.
+
+    Args:
+        own: which candidate is the anchor's positive; it counts even where `ignored` marks it.
+        ignored: candidates that are no evidence against the anchor.
+    """
+    with torch.autocast(anchors.device.type, enabled=False):
+        cosine = F.normalize(anchors.float(), dim=-1) @ F.normalize(candidates.float(), dim=-1).T
+        ignored = ignored.scatter(1, own[:, None], False)
+        return F.cross_entropy((cosine / temperature).masked_fill(ignored, float("-inf")), own)
+
+
+def known(
+    anchors: Int[Tensor, "B"], neighbours: Int[Tensor, "B K"], candidates: Int[Tensor, "C"]
+) -> Bool[Tensor, "B C"]:
+    """Which candidate items are the anchor itself or among its neighbours (-1: no neighbour)."""
+    distinct, place = torch.unique(candidates, return_inverse=True)
+    friends = torch.cat([anchors[:, None], neighbours], dim=1).to(distinct.dtype)
+    column = torch.searchsorted(distinct, friends).clamp(max=len(distinct) - 1)
+    column = torch.where(distinct[column] == friends, column, len(distinct))  # one more column, for those not here
+    found = torch.zeros(len(anchors), len(distinct) + 1, dtype=torch.bool, device=anchors.device)
+    return found.scatter_(1, column, True)[:, place]

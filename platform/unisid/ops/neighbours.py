@@ -1,0 +1,72 @@
+"""The items that share most users with an item, exactly, by sparse products of bounded size.
+
+U users, N items, n rows of a block, K neighbours.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+PAIRS = 1 << 24
+"""Item pairs counted at one time; about 50 bytes each."""
+
+ROWS = 1 << 14
+"""Items counted at one time: keeps (row, count, item) inside 63 bits."""
+
+
+def incidence(users: NDArray[np.int32], items: NDArray[np.int32], num_users: int, num_items: int) -> sp.csr_matrix:
+    """R [U, N], one where a user took an item; the pairs must be distinct."""
+    return sp.csr_matrix((np.ones(len(users), np.int32), (users, items)), shape=(num_users, num_items))
+
+
+def co_occurrence(
+    taken: sp.csr_matrix, start: int, stop: int, num_neighbours: int, pairs: int = PAIRS
+) -> NDArray[np.int32]:
+    """For items start to stop: the other items by how many users both have, most first, ties by item number.
+
+    The rows of R^T R, whose off-diagonal entries are those numbers (UQF thesis, 4.3.2), a block at a time. A row
+    ends with -1 where no further item shares a user. [stop - start, K].
+
+    Args:
+        taken: R [U, N] of ones, without duplicates.
+        pairs: at most so many entries of the product are held at a time, but at least one item's.
+    """
+    by_item = taken.tocsc()[:, start:stop].T.tocsr()
+    best = np.full((stop - start, num_neighbours), -1, np.int32)
+    for low, high in _blocks(by_item, np.diff(taken.indptr), taken.shape[1], pairs):
+        product = (by_item[low:high] @ taken).tocsr()
+        best[low:high] = _first(product, start + low, num_neighbours)
+    return best
+
+
+def _blocks(
+    by_item: sp.csr_matrix, user_degree: NDArray[Any], num_items: int, pairs: int
+) -> Iterator[tuple[int, int]]:
+    """Row ranges whose products have at most `pairs` entries, by the bound min(N, sum over users of their degree)."""
+    reach = np.concatenate([[0], np.cumsum(user_degree[by_item.indices], dtype=np.int64)])[by_item.indptr]
+    bound = np.concatenate([[0], np.cumsum(np.minimum(np.diff(reach), num_items))])
+    low = 0
+    while low < by_item.shape[0]:
+        high = max(low + 1, int(np.searchsorted(bound, bound[low] + pairs, side="right")) - 1)
+        high = min(high, low + ROWS)
+        yield low, high
+        low = high
+
+
+def _first(product: sp.csr_matrix, start: int, num_neighbours: int) -> NDArray[np.int32]:
+    """The columns of the largest entries of every row, the row's own item left out."""
+    num_rows, num_items = product.shape
+    row = np.repeat(np.arange(num_rows), np.diff(product.indptr))
+    other = product.indices != row + start
+    row, column, count = row[other], product.indices[other], product.data[other].astype(np.int64)
+    most = count.max(initial=0)
+    key = (row * (most + 1) + (most - count)) * num_items + column  # one integer each: row, then count, then item
+    key.sort()
+    rank = np.arange(len(row)) - np.searchsorted(row, np.arange(num_rows))[row]
+    kept = rank < num_neighbours
+    best = np.full((num_rows, num_neighbours), -1, np.int32)
+    best[row[kept], rank[kept]] = key[kept] % num_items
+    return best

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.references import neighbours as reference
+from unisid.ops.nearest import Nearest
+from unisid.ops.neighbours import co_occurrence, incidence
+
+
+def _incidence(baskets: list[set[int]], num_items: int):
+    pairs = [(u, i) for u, basket in enumerate(baskets) for i in sorted(basket)]
+    users, items = np.array(pairs, np.int32).reshape(-1, 2).T
+    return incidence(users, items, len(baskets), num_items)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sets(st.integers(0, 8), max_size=6), min_size=1, max_size=12), st.integers(1, 10), st.integers(1, 40)
+)
+def test_equals_counting_pair_by_pair_however_it_is_cut(baskets: list[set[int]], width: int, pairs: int) -> None:
+    taken = _incidence(baskets, 9)
+    expected = reference.co_occurrence(baskets, 9, width)
+    assert co_occurrence(taken, 0, 9, width, pairs).tolist() == expected
+    assert co_occurrence(taken, 3, 7, width, pairs).tolist() == expected[3:7]
+
+
+def test_blocks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from unisid.ops import neighbours
+
+    held = []
+    first = neighbours._first
+    monkeypatch.setattr(neighbours, "_first", lambda product, *rest: held.append(product.nnz) or first(product, *rest))
+    rng = np.random.default_rng(0)
+    baskets = [set(rng.integers(0, 200, 12).tolist()) for _ in range(100)]
+    co_occurrence(_incidence(baskets, 200), 0, 200, 5, pairs=500)
+    assert max(held) <= 500
+    assert len(held) > 5
+
+
+def _vectors(num: int = 400) -> np.ndarray:
+    return np.random.default_rng(1).normal(size=(num, 8)).astype(np.float32)
+
+
+def test_nearest_equals_sorting_all_cosines() -> None:
+    vectors = _vectors(50)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine = unit @ unit.T
+    np.fill_diagonal(cosine, -2)
+    found = Nearest.build(vectors).neighbours(10, 30, 6)
+    assert found.tolist() == np.argsort(-cosine, axis=1)[10:30, :6].tolist()
+
+
+def test_nearest_of_few_ends_with_minus_one() -> None:
+    found = Nearest.build(_vectors(3)).neighbours(0, 3, 5)
+    assert (np.sort(found, axis=1)[:, :3] == -1).all()
+    assert {tuple(sorted(row[:2])) for row in found.tolist()} == {(1, 2), (0, 2), (0, 1)}
+
+
+def test_an_item_is_never_its_own_neighbour_among_equals() -> None:
+    found = Nearest.build(np.ones((20, 4), np.float32)).neighbours(0, 20, 3)
+    assert not (found == np.arange(20)[:, None]).any()
+    assert (found >= 0).all()
+
+
+def test_inverted_lists_report_the_recall_that_they_have() -> None:
+    vectors = _vectors(2000)
+    exact, lists = Nearest.build(vectors), Nearest.build(vectors, exact_limit=100)
+    truth, found = exact.neighbours(0, 2000, 10), lists.neighbours(0, 2000, 10)
+    assert exact.recall(0, 2000, truth) == 1.0
+    shares = [len(np.intersect1d(t, f)) / 10 for t, f in zip(truth, found, strict=True)]
+    assert lists.recall(0, 2000, found, sample=2000) == pytest.approx(np.mean(shares))
+    assert 0.3 < np.mean(shares) < 1.0
+    assert (lists.neighbours(0, 2000, 10) == Nearest.build(vectors, exact_limit=100).neighbours(0, 2000, 10)).all()
