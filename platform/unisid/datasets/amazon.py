@@ -98,7 +98,7 @@ def _reviews(release: Release, path: str, number: int, data: bytes) -> pa.Table:
         rows = pajson.read_json(io.BytesIO(data), parse_options=options)
     except pa.ArrowInvalid:  # slower, but it knows the line
         lines = _lines(path, number, data, json.loads)
-        rows = pa.table({name: pa.chunked_array([[line.get(name) for line in lines]]) for name in fields})
+        rows = pa.table({name: pa.array([_word(line.get(name)) for line in lines], pa.string()) for name in fields})
     return pa.table(
         {
             "user_id": ids(rows[release.user], f"{path}, field '{release.user}'", number),
@@ -134,6 +134,10 @@ def _lines(path: str, number: int, data: bytes, parse: Callable[[str], Any]) -> 
                 raise DataError(f"{path}, line {number + index}: must be an object of fields, is '{line[:80]}'")
             found.append(value)
     return found
+
+
+def _word(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _text(value: Any) -> str:

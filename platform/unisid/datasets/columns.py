@@ -11,7 +11,7 @@ from unisid.errors import DataError
 
 Unit = Literal["s", "ms", "us", "ns"]
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-RESERVED = {"item_id", "title", "text"}
+RESERVED = {"item_id", "title", "text", "markup", "part"}
 
 
 def column(table: pa.Table, name: str, where: str, hint: str = "") -> pa.ChunkedArray:

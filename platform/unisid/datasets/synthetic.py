@@ -98,10 +98,13 @@ class Synthetic:
 
     @cached_property
     def leaves(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Each item's leaf of the texts and of the behaviour [N]; all leaves of a hierarchy are equally large."""
-        c, rng = self.config, np.random.default_rng((self.config.seed, 0))
-        text = rng.permutation(c.items) % (c.topics * c.subtopics)
-        return text, rng.permutation(c.items) % (c.circles * c.subcircles)
+        """Each item's leaf of the texts and of the behaviour [N].
+
+        Every cell (topic, subcircle) is as large as every other, give or take one item; so the two are independent.
+        """
+        c = self.config
+        rest, behaviour = np.divmod(np.random.default_rng((c.seed, 0)).permutation(c.items), c.circles * c.subcircles)
+        return rest % c.topics * c.subtopics + rest // c.topics % c.subtopics, behaviour
 
     def _items(self, rows: NDArray[np.int64]) -> pa.Table:
         c, rng = self.config, np.random.default_rng((self.config.seed, 1, int(rows[0])))

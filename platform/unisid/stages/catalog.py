@@ -5,7 +5,6 @@ integers only. The result is a pure function of the data as a set of rows (under
 and of the settings. N items, U users, E interactions.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -95,6 +94,31 @@ def sources(config: Config) -> dict[str, Json]:
 def make(job: Job) -> Json:
     """Write the catalog of `job.config` to `job.out`; returns its statistics."""
     config: Config = job.config
+    items, users, rows, repeated = _read(job, config)
+    allowed = _allowed(config, items)
+    rows, counts = _filtered(config, rows, allowed)
+    job.say(f"{len(rows):,} interactions kept")
+    alive = np.bincount(rows.item, minlength=items.num_rows) > 0
+    item_order = _seeded_order(items["item_id"], alive | (allowed & config.keep_cold_items), config.seed)
+    user_order = _seeded_order(users, np.bincount(rows.user, minlength=len(users)) > 0, config.seed)
+    oddities = {"duplicate_items": repeated, "cold_items": len(item_order) - int(alive.sum())}
+    oddities |= _write_items(job, items, item_order)
+    users, item_ids = users.take(user_order), items["item_id"].take(item_order)
+    write_tables(job.out, "users", [pa.table({"user_id": users})])
+
+    user = _numbers(user_order)[rows.user]
+    item = _numbers(item_order)[rows.item]
+    timestamp = rows.timestamp
+    del items, rows
+    order = _time_order(config, user, item, timestamp, users, item_ids)
+    user, item, timestamp = user[order], item[order], timestamp[order]
+    split = temporal_split(user, timestamp) if config.protocol == "temporal" else leave_one_out_split(user)
+    write_interactions(job.out, user, item, timestamp, split)
+    return _statistics(user, timestamp, split, len(item_ids), len(users)) | counts | {"oddities": oddities}
+
+
+def _read(job: Job, config: Config) -> tuple[pa.Table, pa.Array, Rows, int]:
+    """The items, the users' ids, the interactions, and how many rows of the items repeated an id."""
     way = config.dataset.build().oddities
     job.say(f"reading {config.dataset.kind} data")
     items = read_items(job.compute, config.dataset, config.text, config.pool)
@@ -103,34 +127,22 @@ def make(job: Job) -> Json:
     if config.protocol == "temporal" or config.window_start or config.window_end:
         _require_times(table, config)
     users, rows = rows_of(table, items, (config.unknown_items or way) == "refuse")
-    del table
     job.say(f"{items.num_rows:,} items, {len(rows):,} interactions of {len(users):,} users read")
-    allowed = _allowed(config, items)
-    rows, counts = _filtered(config, rows, allowed)
-    job.say(f"{len(rows):,} interactions kept")
+    return items, users, rows, repeated
 
-    alive = np.bincount(rows.item, minlength=items.num_rows) > 0
-    item_rows = _seeded_order(items["item_id"], alive | (allowed & config.keep_cold_items), config.seed)
-    user_rows = _seeded_order(users, np.bincount(rows.user, minlength=len(users)) > 0, config.seed)
-    kept = items.drop_columns(["markup"]).take(item_rows)
-    write_tables(job.out, "items", _in_files(kept))
-    write_tables(job.out, "users", [pa.table({"user_id": users.take(user_rows)})])
-    names = kept["item_id"]
-    oddities = {
-        "duplicate_items": repeated,
-        "titles_with_markup": int(items["markup"].take(item_rows).to_numpy().sum()),
-        "empty_texts": int(pc.sum(pc.equal(kept["text"], PLACEHOLDER)).as_py()),
-        "cold_items": len(item_rows) - int(alive.sum()),
-        "items_dropped": items.num_rows - len(item_rows),
+
+def _write_items(job: Job, items: pa.Table, order: Ints) -> dict[str, int]:
+    """Write the items in the order of their numbers, a file's worth at a time; returns what was odd about them."""
+    kept = items.drop_columns(["markup"])
+    # Workers send texts with 64-bit offsets, for all of them together may exceed 2 GiB; a file never does.
+    narrow = pa.schema([(name, pa.string()) for name in kept.column_names])
+    starts = range(0, len(order), ITEMS_PER_FILE)
+    write_tables(job.out, "items", (kept.take(order[a : a + ITEMS_PER_FILE]).cast(narrow) for a in starts))
+    return {
+        "titles_with_markup": int(items["markup"].to_numpy()[order].sum()),
+        "empty_texts": int(pc.equal(items["text"], PLACEHOLDER).to_numpy()[order].sum()),
+        "items_dropped": items.num_rows - len(order),
     }
-    user, item = _numbers(user_rows, len(users))[rows.user], _numbers(item_rows, items.num_rows)[rows.item]
-    timestamp = rows.timestamp
-    del items, kept, rows, alive, allowed
-    order = _time_order(config, user, item, timestamp, users.take(user_rows), names)
-    user, item, timestamp = user[order], item[order], timestamp[order]
-    split = temporal_split(user, timestamp) if config.protocol == "temporal" else leave_one_out_split(user)
-    write_interactions(job.out, user, item, timestamp, split)
-    return _statistics(user, timestamp, split, len(item_rows), len(user_rows)) | counts | {"oddities": oddities}
 
 
 def _statistics(user: Ints, timestamp: Ints, split: Ints, items: int, users: int) -> Json:
@@ -222,9 +234,9 @@ def _hashes(names: pa.ChunkedArray | pa.Array, seed: int) -> Ints:
     return hash_strings(np.frombuffer(data, np.uint8), starts, seed)
 
 
-def _numbers(order: Ints, size: int) -> Ints:
-    """The inverse of an order: position -> number, -1 for what is not in it."""
-    number = np.full(size, -1, np.int32)
+def _numbers(order: Ints) -> Ints:
+    """The inverse of an order: position -> number. What lies between, and is not in the order, is undefined."""
+    number = np.zeros(order.max() + 1, np.int32)
     number[order] = np.arange(len(order), dtype=np.int32)
     return number
 
@@ -235,11 +247,6 @@ def _time_order(config: Config, user: Ints, item: Ints, timestamp: Ints, users: 
         return np.lexsort((timestamp, user))
     tie = pair(_hashes(users, config.seed + 1)[user], _hashes(items, config.seed + 2)[item])
     return np.lexsort((tie, timestamp, user))
-
-
-def _in_files(items: pa.Table) -> Iterator[pa.Table]:
-    for start in range(0, max(1, items.num_rows), ITEMS_PER_FILE):
-        yield items.slice(start, ITEMS_PER_FILE)
 
 
 # --- days ---

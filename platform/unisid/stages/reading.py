@@ -109,7 +109,7 @@ def _numbered(part: Part, columns: dict[str, Any]) -> pa.Table:
 
 
 def _cleaned(texts: pa.ChunkedArray) -> pa.Array:
-    return pa.array([clean_text(text) for text in texts.to_pylist()], pa.string())
+    return pa.array([clean_text(text) for text in texts.to_pylist()], pa.large_string())
 
 
 def _text(dataset: Dataset, asked: tuple[str, ...], columns: dict[str, pa.Array]) -> pa.Array:
@@ -120,7 +120,7 @@ def _text(dataset: Dataset, asked: tuple[str, ...], columns: dict[str, pa.Array]
                             f"they have: {', '.join(sorted(columns))}")  # fmt: skip
     chosen = [columns[name].to_pylist() for name in asked or dataset.text or columns if name in columns]
     joined = [" ".join(filter(None, texts)) or PLACEHOLDER for texts in zip(*chosen, strict=True)]
-    return pa.array(joined, pa.string())
+    return pa.array(joined, pa.large_string())
 
 
 def distinct(items: pa.Table, refuse: bool) -> tuple[pa.Table, int]:

@@ -1,0 +1,99 @@
+import gzip
+import json
+
+import pytest
+
+from tests.datasets.reading import read_all
+from unisid.datasets import amazon, files
+from unisid.errors import DataError
+
+
+def write(path, lines):
+    with gzip.open(path, "wt", encoding="utf8") as file:
+        file.writelines(f"{line}\n" for line in lines)
+    return (str(path),)
+
+
+def review_2018(user, item, time, **more):
+    return json.dumps({"overall": 5.0, "reviewerID": user, "asin": item, "unixReviewTime": time} | more)
+
+
+def test_2014_has_metadata_in_python_literals(tmp_path):
+    meta = ["{'asin': '0001', 'title': \"It's\", 'brand': 'B', 'categories': [['Beauty', 'Hair']], 'price': 1.5}"]
+    reviews = [review_2018("A", "0001", 1355616000, helpful=[1, 2], reviewText="x\ty")]
+    config = amazon.Config(
+        release="2014", reviews=write(tmp_path / "r.json.gz", reviews), metadata=write(tmp_path / "m.json.gz", meta)
+    )
+    items, interactions = read_all(config)
+    assert items == [{"item_id": "0001", "title": "It's", "description": "", "brand": "B", "categories": "Beauty Hair"}]
+    assert interactions == [{"user_id": "A", "item_id": "0001", "timestamp": 1355616000}]
+
+
+def test_2014_metadata_are_never_run(tmp_path):
+    meta = ["{'asin': __import__('os').getcwd()}"]
+    config = amazon.Config(
+        release="2014", reviews=write(tmp_path / "r.gz", ["{}"]), metadata=write(tmp_path / "m.gz", meta)
+    )
+    with pytest.raises(DataError, match=r"m\.gz, line 1: is not a whole object"):
+        read_all(config)
+
+
+def test_2018_and_2023_differ_in_names_and_units(tmp_path):
+    meta = [{"asin": "B1", "title": "Pen", "description": ["Blue.", "Fine."], "brand": "P", "category": ["Office"]}]
+    old = amazon.Config(
+        reviews=write(tmp_path / "r18.gz", [review_2018("A", "B1", 1500000000)]),
+        metadata=write(tmp_path / "m18.gz", map(json.dumps, meta)),
+    )
+    new_meta = [{"parent_asin": "B1", "title": "Pen", "description": ["Blue.", "Fine."], "store": "P",
+                 "categories": ["Office"], "images": []}]  # fmt: skip
+    new_review = {"user_id": "A", "asin": "B1-x", "parent_asin": "B1", "timestamp": 1500000000123}
+    new = amazon.Config(
+        release="2023",
+        reviews=write(tmp_path / "r23.gz", [json.dumps(new_review)]),
+        metadata=write(tmp_path / "m23.gz", map(json.dumps, new_meta)),
+    )
+    assert read_all(old) == read_all(new)
+    assert read_all(new)[0][0]["description"] == "Blue. Fine."
+
+
+def test_a_broken_line_is_named_by_file_and_number(tmp_path, monkeypatch):
+    good = [review_2018("A", "B1", t) for t in range(50)]
+    whole = files.blocks
+    monkeypatch.setattr(amazon, "blocks", lambda path: whole(path, 100))  # many blocks: lines must be counted over all
+    for broken in ('{"asin": "B1", ', "[1, 2]"):
+        reviews = write(tmp_path / "r.json.gz", [*good, broken, *good])
+        config = amazon.Config(reviews=reviews, metadata=write(tmp_path / "m.gz", ['{"asin": "B1"}']))
+        with pytest.raises(DataError, match=r"r\.json\.gz, line 51: "):
+            read_all(config)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"asin": "B1", "unixReviewTime": 1}', r"field 'reviewerID', row 3: the id is missing \(1 such rows\)"),
+        (review_2018("A", "B1", "yesterday"), r"field 'unixReviewTime', row 3: 'yesterday' is no time"),
+        (review_2018("A", "B1", None), r"field 'unixReviewTime', row 3: 'None' is no time"),
+    ],
+)
+def test_missing_and_wrong_fields(tmp_path, line, message):
+    good = review_2018("A", "B1", 5)
+    reviews = write(tmp_path / "r.gz", [good, good, line])
+    config = amazon.Config(reviews=reviews, metadata=write(tmp_path / "m.gz", ['{"asin": "B1"}']))
+    with pytest.raises(DataError, match=message):
+        read_all(config)
+
+
+def test_a_file_cut_off_is_an_error(tmp_path):
+    (path,) = write(tmp_path / "r.json.gz", [review_2018("A", f"B{n}", n) for n in range(5000)])
+    data = (tmp_path / "r.json.gz").read_bytes()
+    (tmp_path / "r.json.gz").write_bytes(data[: len(data) // 2])
+    config = amazon.Config(reviews=(path,), metadata=write(tmp_path / "m.gz", ['{"asin": "B1"}']))
+    with pytest.raises(DataError, match=r"r\.json\.gz"):
+        read_all(config)
+
+
+def test_several_categories_are_several_parts(tmp_path):
+    reviews = tuple(write(tmp_path / f"r{n}.gz", [review_2018("A", f"B{n}", n)])[0] for n in range(3))
+    config = amazon.Config(reviews=reviews, metadata=write(tmp_path / "m.gz", ['{"asin": "B1"}']))
+    assert len(config.build().parts()) == 4
+    assert [row["item_id"] for row in read_all(config)[1]] == ["B0", "B1", "B2"]

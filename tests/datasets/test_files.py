@@ -1,0 +1,51 @@
+import gzip
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unisid.datasets import files
+from unisid.errors import DataError
+
+
+@given(data=st.binary(max_size=200), size=st.integers(1, 50))
+def test_blocks_are_whole_lines_and_know_their_numbers(tmp_path_factory, data, size):
+    path = tmp_path_factory.mktemp("blocks") / "lines.gz"
+    path.write_bytes(gzip.compress(data))
+    found = list(files.blocks(str(path), size))
+    assert b"".join(block for _, block in found) == data
+    number = 1
+    for first, block in found:
+        assert first == number
+        number += block.count(b"\n")
+    assert all(block.endswith(b"\n") for _, block in found[:-1])
+
+
+def test_a_digest_is_of_the_content_and_not_the_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "BLOCK", 16)
+    (tmp_path / "a").write_bytes(b"x" * 100)
+    (tmp_path / "b").write_bytes(b"x" * 100)
+    (tmp_path / "c").write_bytes(b"x" * 99 + b"y")
+    a, b, c = (files.digest(str(tmp_path / name)) for name in "abc")
+    assert a == b != c
+
+
+def test_the_digest_of_a_large_file_sees_its_size_and_both_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "WHOLE", 1000)
+    monkeypatch.setattr(files, "BLOCK", 16)
+    variants = [b"x" * 5000, b"x" * 5001, b"y" + b"x" * 4999, b"x" * 4999 + b"y"]
+    digests = set()
+    for n, data in enumerate(variants):
+        (tmp_path / str(n)).write_bytes(data)
+        digests.add(files.digest(str(tmp_path / str(n))))
+    assert len(digests) == len(variants)
+
+
+def test_an_empty_file_has_a_digest(tmp_path):
+    (tmp_path / "a").write_bytes(b"")
+    assert len(files.digest(str(tmp_path / "a"))) == 64
+
+
+def test_a_folder_without_tables(tmp_path):
+    with pytest.raises(DataError, match=r"dataset.items: the folder .* holds no file that ends in .parquet"):
+        files.find_tables("dataset.items", str(tmp_path))

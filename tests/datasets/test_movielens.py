@@ -1,0 +1,28 @@
+from tests.datasets.reading import read_all
+from unisid.datasets import movielens
+
+FLAGS = ["unknown", "Action", "Drama"]
+
+
+def test_100k_in_its_original_files(tmp_path):
+    (tmp_path / "u.genre").write_text("".join(f"{name}|{n}\n" for n, name in enumerate(FLAGS)) + "\n")
+    rows = "1|Toy Story (1995)|01-Jan-1995||http://x|0|1|1\n2|Mis\u00e9rables, Les (1995)|||http://y|0|0|0\n"
+    (tmp_path / "u.item").write_bytes(rows.encode("latin-1"))
+    (tmp_path / "u.data").write_text("196\t1\t3\t881250949\n186\t2\t3\t891717742\n")
+    items, interactions = read_all(movielens.Config(path=str(tmp_path)))
+    assert items == [
+        {"item_id": "1", "title": "Toy Story (1995)", "genres": "Action Drama"},
+        {"item_id": "2", "title": "Mis\u00e9rables, Les (1995)", "genres": ""},
+    ]
+    assert interactions[0] == {"user_id": "196", "item_id": "1", "timestamp": 881250949}
+    assert len(interactions) == 2
+
+
+def test_1m_in_its_original_files(tmp_path):
+    films = "1::Toy Story (1995)::Animation|Children's\n11::American President, The: X (1995)::Drama\n"
+    (tmp_path / "movies.dat").write_bytes(films.encode("latin-1"))
+    (tmp_path / "ratings.dat").write_text("1::11::5::978300760\n")
+    items, interactions = read_all(movielens.Config(size="1m", path=str(tmp_path)))
+    assert items[0] == {"item_id": "1", "title": "Toy Story (1995)", "genres": "Animation Children's"}
+    assert items[1]["title"] == "American President, The: X (1995)"
+    assert interactions == [{"user_id": "1", "item_id": "11", "timestamp": 978300760}]

@@ -1,0 +1,44 @@
+import sys
+
+import pytest
+
+from tests.datasets.reading import read_all
+from unisid.datasets import recbole
+from unisid.errors import DataError
+
+INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n196\t242\t3\t881250949\n"
+ITEM = (
+    "item_id:token\tmovie_title:token_seq\trelease_year:token\tprice:float\tclass:token_seq\n"
+    "242\tKolya\t1996\t1.5\tComedy\n"
+)
+
+
+def write(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "ml-100k.inter").write_text(INTER)
+    (folder / "ml-100k.item").write_text(ITEM)
+
+
+def test_atomic_files(tmp_path):
+    write(tmp_path)
+    items, interactions = read_all(recbole.Config(path=str(tmp_path)))
+    assert items == [{"item_id": "242", "title": "Kolya", "release_year": "1996", "class": "Comedy"}]
+    assert interactions == [{"user_id": "196", "item_id": "242", "timestamp": 881250949}]
+
+
+def test_the_installed_package_is_found_and_not_imported(tmp_path, monkeypatch):
+    write(tmp_path / "recbole" / "dataset_example" / "ml-100k")
+    (tmp_path / "recbole" / "__init__.py").write_text("raise ImportError('must not run')")
+    monkeypatch.syspath_prepend(tmp_path)
+    items, _ = read_all(recbole.Config())
+    assert items[0]["title"] == "Kolya"
+    assert "recbole" not in sys.modules
+
+
+def test_a_title_must_be_found_or_named(tmp_path):
+    write(tmp_path)
+    (tmp_path / "ml-100k.item").write_text("item_id:token\tlabel:token_seq\n1\tx\n")
+    with pytest.raises(DataError, match=r"no column looks like a title; set dataset.title to one of item_id, label"):
+        read_all(recbole.Config(path=str(tmp_path)))
+    items, _ = read_all(recbole.Config(path=str(tmp_path), title="label"))
+    assert items == [{"item_id": "1", "title": "x"}]

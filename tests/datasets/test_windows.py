@@ -1,0 +1,50 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.datasets.reading import read_all
+from unisid.datasets import windows
+from unisid.errors import DataError
+
+
+@given(st.permutations(range(30)), st.integers(1, 10), st.integers(0, 29), st.integers(1, 3))
+def test_a_sequence_is_recovered_from_its_windows(sequence, length, start, step):
+    targets = range(max(1, start), len(sequence), min(step, length))
+    cut = [list(sequence[max(0, t - length) : t + 1]) for t in targets]
+    if cut:
+        first = max(0, targets[0] - length)
+        assert windows.joined(cut) == list(sequence[first : targets[-1] + 1])
+
+
+def test_windows_without_overlap_are_joined_end_to_end():
+    assert windows.joined([["a", "b"], ["c", "d"], ["c", "d", "e"]]) == ["a", "b", "c", "d", "e"]
+
+
+def test_samples_of_several_files(tmp_path):
+    pq.write_table(
+        pa.table({"item_id": [1, 2, 3, 4], "title": ["a", "b", "c", "d"], "brand": [*"wxyz"]}), tmp_path / "i.parquet"
+    )
+    pq.write_table(
+        pa.table({"user_id": ["u", "v"], "history": [[1], [4, 4]], "target": [2, 4]}), tmp_path / "a.parquet"
+    )
+    pq.write_table(pa.table({"user_id": ["w", "u"], "history": [[], [1, 2]], "target": [1, 3]}), tmp_path / "b.parquet")
+    config = windows.Config(
+        items=str(tmp_path / "i.parquet"), samples=(str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet"))
+    )
+    items, interactions = read_all(config)
+    assert items[0] == {"item_id": "1", "title": "a", "brand": "w"}
+    sequences = {}
+    for row in interactions:
+        assert row["position"] == len(sequences.setdefault(row["user_id"], []))
+        sequences[row["user_id"]].append(row["item_id"])
+    assert sequences == {"u": ["1", "2", "3"], "v": ["4", "4", "4"], "w": ["1"]}
+
+
+def test_a_missing_column_is_named(tmp_path):
+    pq.write_table(pa.table({"user_id": ["u"], "histories": [[1]], "target": [2]}), tmp_path / "a.parquet")
+    config = windows.Config(samples=(str(tmp_path / "a.parquet"),), items=str(tmp_path / "a.parquet"), title="user_id",
+                            item_id="target")  # fmt: skip
+    with pytest.raises(DataError, match=r"a.parquet: no column 'history'; did you mean 'histories'\?"):
+        read_all(config)

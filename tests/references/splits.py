@@ -1,0 +1,37 @@
+"""The two protocols as samples with their histories, one at a time. Rows are (user, item, time), in any order."""
+
+Row = tuple[str, str, int]
+Sample = tuple[str, tuple[str, ...], str]
+
+
+def sequences(rows: list[Row]) -> dict[str, list[Row]]:
+    """Each user's rows, oldest first; rows of one time stay in the order given."""
+    users: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row[2]):
+        users.setdefault(row[0], []).append(row)
+    return users
+
+
+def leave_one_out(rows: list[Row], length: int) -> dict[str, list[Sample]]:
+    splits: dict[str, list[Sample]] = {"train": [], "valid": [], "test": []}
+    for user, mine in sequences(rows).items():
+        for i in range(1, len(mine)):
+            left = len(mine) - 1 - i
+            split = "train" if len(mine) < 3 or left > 1 else ("test", "valid")[left]
+            splits[split].append(_sample(user, mine, i, length))
+    return splits
+
+
+def temporal(rows: list[Row], length: int) -> dict[str, list[Sample]]:
+    """Times must all differ: what decides between equal ones is not this function's business."""
+    pooled = []
+    for user, mine in sequences(rows).items():
+        pooled += [(mine[i][2], _sample(user, mine, i, length)) for i in range(1, len(mine))]
+    pooled.sort()
+    first, second = int(len(pooled) * 0.8 + 1e-9), int(len(pooled) * 0.9 + 1e-9)
+    samples = [sample for _, sample in pooled]
+    return {"train": samples[:first], "valid": samples[first:second], "test": samples[second:]}
+
+
+def _sample(user: str, mine: list[Row], i: int, length: int) -> Sample:
+    return user, tuple(item for _, item, _ in mine[max(i - length, 0) : i]), mine[i][1]
