@@ -128,11 +128,11 @@ class RQVAE(LearnedTokenizer):
 
 
 def perceptron(widths: tuple[int, ...]) -> nn.Sequential:
-    """Linear layers with ReLU between; He's start keeps the signal's scale through many narrowing layers."""
+    """Linear layers with ReLU between. Glorot's start (LC-Rec) lets latents begin small, near the codebooks' first guess."""
     layers: list[nn.Module] = []
     for inner, outer in itertools.pairwise(widths):
         linear = nn.Linear(inner, outer)
-        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+        nn.init.xavier_normal_(linear.weight)
         nn.init.zeros_(linear.bias)
         layers += [linear, nn.ReLU()]
     return nn.Sequential(*layers[:-1])
