@@ -4,6 +4,7 @@ An SVG takes its ink from the page (currentColor), so one drawing serves light a
 """
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -117,12 +118,17 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+@mpl.rc_context(STYLE)
 def svg(figure: Figure, name: str) -> str:
     """To stand inside a page: transparent, in the page's own ink. `name` keeps ids of several drawings apart."""
     buffer = io.StringIO()
-    with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
+    figure.savefig(buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
     drawing = buffer.getvalue()
+    used = set(re.findall(r"#([\w-]+)[\")]", drawing))
+    ids = [found for found in re.findall(r'\bid="([^"]+)"', drawing) if found in used]
+    number = {found: f"{name}-{n}" for n, found in enumerate(ids)}
+    drawing = re.sub(r' id="([^"]+)"', lambda m: f' id="{number[m[1]]}"' if m[1] in number else "", drawing)
+    drawing = re.sub(r"#([\w-]+)(?=[\")])", lambda m: f"#{number.get(m[1], m[1])}", drawing)
     return drawing[drawing.index("<svg") :].replace(INK, "currentColor").replace("'DejaVu Sans'", "inherit")
 
 

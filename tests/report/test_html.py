@@ -1,0 +1,117 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from tests.report.runs import write_run
+from unisid.artifacts.store import Place
+from unisid.report import html
+
+TITLES = ["Apple & pear", "</script><script>alert(1)</script>", *(f"Thing {n}" for n in range(60))]
+VOID = {"meta", "input", "br"}
+
+
+class Balance(HTMLParser):
+    """Collects ids and outward references, and insists that every element is closed in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.references, self.scripts = [], [], [], 0
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.ids += [values["id"]] if "id" in values else []
+        self.references += [v for k, v in values.items() if k in ("src", "href", "xlink:href") and v]
+        self.scripts += tag == "script"
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def places(place):
+    return write_run(place, TITLES)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """One whole report, for all that only read it: places, folder, page."""
+    place = Place.of(tmp_path_factory.mktemp("run"))
+    places = write_run(place, TITLES)
+    return places, *write(places, place, note="Proves <nothing>.")
+
+
+def parse(page):
+    parser = Balance()
+    parser.feed(page)
+    assert parser.open == []
+    return parser
+
+
+def write(places, place, **options):
+    out = html.write_report(places, place / "report", **options)
+    return out, out.read("report.html").decode()
+
+
+def test_is_one_well_formed_file_that_needs_nothing_else(written):
+    _, out, page = written
+    found = parse(page)
+    assert all(r.startswith(("#", "data:")) for r in found.references)
+    assert len(set(found.ids)) == len(found.ids), "two drawings share an id"
+    assert found.scripts == 2
+    assert "Proves &lt;nothing&gt;." in page
+    assert set(out.sizes()) == {
+        "report.html",
+        "loss_curves.png",
+        "metric_bars.png",
+        "level_usage.png",
+        "prefix_map.png",
+    }
+    assert out.read("metric_bars.png")[:4] == b"\x89PNG"
+
+
+def test_tells_settings_fingerprints_and_results(written):
+    places, _, page = written
+    assert "codes.tokenizer.kind" in page
+    assert html.facts.records(places)["codes"].fingerprint[:12] in page
+    assert "<b>0.3014</b>" in page  # the best HR@10: 0.12 * 10 ** 0.4
+    assert "0.1256" in page  # popularity's, which is not
+    assert "against itemknn" in page
+
+
+def test_explorer_holds_every_item_sorted_and_inert(written):
+    _, _, page = written
+    data = re.search(r'<script type="application/json" id="items">(.*?)</script>', page, re.S).group(1)
+    assert "<" not in data
+    rows = json.loads(data)
+    assert sorted(row[-1] for row in rows) == sorted(TITLES)
+    assert [row[:-1] for row in rows] == sorted(row[:-1] for row in rows)
+
+
+def test_explorer_is_bounded(places, place, monkeypatch):
+    monkeypatch.setattr(html, "EXPLORED", 10)
+    _, page = write(places, place)
+    rows = json.loads(re.search(r'id="items">(.*?)</script>', page, re.S).group(1))
+    assert len(rows) == 10
+    assert "Shown are 10 items" in page
+
+
+@pytest.mark.parametrize("nouns", [[], ["catalog"], ["catalog", "codes"], ["catalog", "fused"]])
+def test_tells_what_is_there(places, place, nouns):
+    _, page = write({noun: places[noun] for noun in nouns}, place)
+    found = parse(page)
+    assert ("results" in found.ids, "explorer" in found.ids) == (False, "codes" in nouns)
+
+
+def test_what_is_half_made_is_left_out(places, place):
+    places["metrics"].remove("record.json")
+    _, page = write(places, place)
+    assert "results" not in parse(page).ids
