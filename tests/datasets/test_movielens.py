@@ -26,3 +26,14 @@ def test_1m_in_its_original_files(tmp_path):
     assert items[0] == {"item_id": "1", "title": "Toy Story (1995)", "genres": "Animation Children's"}
     assert items[1]["title"] == "American President, The: X (1995)"
     assert interactions == [{"user_id": "1", "item_id": "11", "timestamp": 978300760}]
+
+
+def test_relative_paths_are_those_of_where_it_was_built(tmp_path, monkeypatch):
+    (tmp_path / "u.genre").write_text("Drama|0\n")
+    (tmp_path / "u.item").write_text("1|Toy Story (1995)|||http://x|1\n")
+    (tmp_path / "u.data").write_text("196\t1\t3\t881250949\n")
+    monkeypatch.chdir(tmp_path)
+    dataset = movielens.Config(path=".").build()
+    parts = dataset.parts()
+    monkeypatch.chdir("/")
+    assert [dataset.read(part).num_rows for part in parts] == [1, 1]

@@ -48,3 +48,13 @@ def test_a_missing_column_is_named(tmp_path):
                             item_id="target")  # fmt: skip
     with pytest.raises(DataError, match=r"a.parquet: no column 'history'; did you mean 'histories'\?"):
         read_all(config)
+
+
+def test_relative_paths_are_those_of_where_it_was_built(tmp_path, monkeypatch):
+    pq.write_table(pa.table({"user_id": ["u"], "history": [[1]], "target": [2]}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"item_id": [1, 2], "title": ["a", "b"]}), tmp_path / "i.parquet")
+    monkeypatch.chdir(tmp_path)
+    dataset = windows.Config(items="i.parquet", samples=("a.parquet",)).build()
+    parts = dataset.parts()
+    monkeypatch.chdir("/")
+    assert [dataset.read(part).num_rows for part in parts] == [2, 2]

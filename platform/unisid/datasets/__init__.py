@@ -15,7 +15,11 @@ Part = dict[str, Any]
 
 
 class Dataset(Protocol):
-    """What the catalog stage asks of raw data. It must pickle."""
+    """What the catalog stage asks of raw data.
+
+    It is built once, where relative paths mean something, and is then pickled to workers, where they do not: what
+    `read` needs must be absolute.
+    """
 
     text: tuple[str, ...]
     """The columns that make up an item's text, in order, as far as the items have them; none: all of them."""

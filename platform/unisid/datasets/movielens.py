@@ -43,6 +43,7 @@ class MovieLens:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.folder = Place.of(config.path) if config.path else None
 
     def sources(self) -> dict[str, list[str]]:
         items, ratings = FILES[self.config.size]
@@ -68,7 +69,7 @@ class MovieLens:
         )
 
     def _find(self, name: str) -> str:
-        return find("dataset.path", f"{Place.of(self.config.path)}/{name}" if self.config.path else "")
+        return find("dataset.path", f"{self.folder}/{name}" if self.folder else "")
 
     def _items_100k(self, path: str) -> pa.Table:
         genres = read_csv(self._find("u.genre"), "|", ["name", "number"], quoted=False)["name"].to_pylist()

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unisid.artifacts.store import Place
 from unisid.config import runtime
 from unisid.datasets import DatasetConfig, Part, part
 from unisid.datasets.columns import column, ids
@@ -55,6 +56,7 @@ class Windows:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.samples = [Place.of(path).uri for path in config.samples]
         self.text = ("title", *config.columns) if config.columns else ("title", "description")
 
     def sources(self) -> dict[str, list[str]]:
@@ -62,7 +64,7 @@ class Windows:
             raise DataError("dataset.samples: no path is given; list the tables of samples, oldest first")
         return {
             "items": find_tables("dataset.items", self.config.items),
-            "interactions": [find("dataset.samples", path) for path in self.config.samples],
+            "interactions": [find("dataset.samples", path) for path in self.samples],
         }
 
     def parts(self) -> list[Part]:
@@ -76,7 +78,7 @@ class Windows:
         names = (config.user, config.history, config.target)
         tables = [
             pa.table([column(table, name, path) for name in names], ["user", "history", "target"])
-            for path in self.sources()["interactions"]
+            for path in self.samples
             for table in [read_rows(whole, names)[0] for whole in parts_of("interactions", path)]
         ]
         samples = pa.concat_tables(tables).combine_chunks()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from unisid.compute import Compute, Pool, Step
 from unisid.config import did_you_mean
-from unisid.datasets import Dataset, DatasetConfig, Part
+from unisid.datasets import Dataset, Part
 from unisid.errors import DataError
 from unisid.ops.text import PLACEHOLDER, clean_text, has_markup
 
@@ -43,22 +43,22 @@ class Rows:
         return self if kept.all() else Rows(self.user[kept], self.item[kept], self.timestamp[kept])
 
 
-def read_items(compute: Compute, config: DatasetConfig, text: Sequence[str], pool: Pool) -> pa.Table:
+def read_items(compute: Compute, dataset: Dataset, text: Sequence[str], pool: Pool) -> pa.Table:
     """All items, cleaned: item_id, title, text, further columns and `markup` (whether the raw title had any)."""
-    return _read(compute, config, "items", functools.partial(_item_reader, config, tuple(text)), pool)
+    return _read(compute, dataset, "items", functools.partial(_item_reader, dataset, tuple(text)), pool)
 
 
-def read_interactions(compute: Compute, config: DatasetConfig, pool: Pool) -> pa.Table:
+def read_interactions(compute: Compute, dataset: Dataset, pool: Pool) -> pa.Table:
     """All interactions in their original order: user_id and item_id as dictionaries, timestamp or position."""
-    return _read(compute, config, "interactions", functools.partial(_interaction_reader, config), pool)
+    return _read(compute, dataset, "interactions", functools.partial(_interaction_reader, dataset), pool)
 
 
-def _read(compute: Compute, config: DatasetConfig, table: str, make: Callable[[], Callable[[pa.Table], pa.Table]],
+def _read(compute: Compute, dataset: Dataset, table: str, make: Callable[[], Callable[[pa.Table], pa.Table]],
           pool: Pool) -> pa.Table:  # fmt: skip
-    parts = [part | {"number": n} for n, part in enumerate(config.build().parts()) if part["table"] == table]
+    parts = [part | {"number": n} for n, part in enumerate(dataset.parts()) if part["table"] == table]
     found = [piece for piece in compute.map(parts, Step(make, pool)) if piece.num_rows]
     if not found:
-        raise DataError(f"catalog: the {config.kind} data hold no {table}; at least one row of them is needed")
+        raise DataError(f"catalog: the raw data hold no {table}; at least one row of them is needed")
     found.sort(key=lambda piece: piece["part"][0].as_py())
     for piece in found[1:]:
         if piece.column_names != found[0].column_names:
@@ -67,9 +67,7 @@ def _read(compute: Compute, config: DatasetConfig, table: str, make: Callable[[]
     return pa.concat_tables(found).drop_columns(["part"]).unify_dictionaries().combine_chunks()
 
 
-def _item_reader(config: DatasetConfig, asked: tuple[str, ...]) -> Callable[[pa.Table], pa.Table]:
-    dataset = config.build()
-
+def _item_reader(dataset: Dataset, asked: tuple[str, ...]) -> Callable[[pa.Table], pa.Table]:
     def read(table: pa.Table) -> pa.Table:
         part = _part(table)
         raw = dataset.read(part)
@@ -86,9 +84,7 @@ def _item_reader(config: DatasetConfig, asked: tuple[str, ...]) -> Callable[[pa.
     return read
 
 
-def _interaction_reader(config: DatasetConfig) -> Callable[[pa.Table], pa.Table]:
-    dataset = config.build()
-
+def _interaction_reader(dataset: Dataset) -> Callable[[pa.Table], pa.Table]:
     def read(table: pa.Table) -> pa.Table:
         part = _part(table)
         rows = dataset.read(part)
