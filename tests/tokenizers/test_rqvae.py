@@ -38,6 +38,23 @@ def test_loss_is_reconstruction_and_weighted_quantization():
     assert float(loss.detach()) == pytest.approx(float(reconstruction) + 0.5 * quantization, rel=1e-5)
 
 
+def test_descent_makes_codes_that_say_more_of_the_vectors():
+    torch.manual_seed(1)
+    middle = torch.randn(12, 5)
+    x = middle[torch.arange(240) % 12] + 0.1 * torch.randn(240, 5)
+    model = build(codebook_size=8, widths=(32, 4), restart_after=10)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    errors = []
+    for _ in range(200):
+        loss, shown = model.loss(x, Shard(0, model.latent(x).detach()))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        errors.append(float(shown["reconstruction"]))
+    assert errors[-1] < 0.2 * errors[0]
+    assert [len(level.unique()) for level in model.encode(x).T] == [8, 8]
+
+
 def test_halves_of_a_batch_average_to_the_whole_and_restart_alike():
     x = torch.randn(20, 5)
     results = []
