@@ -38,6 +38,13 @@ def test_pooling_is_that_of_the_real_tokens_alone(pooling):
     torch.testing.assert_close(pool(states, lengths, pooling), expected)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_without_lengths_every_token_is_real(pooling):
+    torch.manual_seed(0)
+    states = torch.randn(4, 5, 3)
+    torch.testing.assert_close(pool(states, None, pooling), pool(states, torch.full((4,), 5), pooling))
+
+
 def test_half_precision_states_are_added_up_in_float32():
     states = torch.full((1, 4096, 1), 1.001, dtype=torch.bfloat16)
     assert pool(states, torch.tensor([4096]), "mean").item() == pytest.approx(states[0, 0, 0].item(), rel=1e-5)

@@ -53,7 +53,8 @@ def encode(encoder: Encoder, tokens: Tokens, device: torch.device, *, pooling: P
         full = bool(real.all())
         slots += ids.size
         hidden = encoder(_move(ids.astype(np.int64), device), None if full else _move(real, device))
-        pooled.index_copy_(0, _move(rows, device), pool(hidden, _move(lengths, device), pooling))
+        vectors = pool(hidden, None if full else _move(lengths, device), pooling)
+        pooled.index_copy_(0, _move(rows, device), vectors)
         if keep_states:
             flat = hidden.flatten(0, 1)
             if not full:

@@ -39,10 +39,18 @@ def batches_by_length(lengths: NDArray[np.int64], batch_tokens: int) -> list[NDA
     return [np.array(batch, np.int64) for batch in batches]
 
 
-def pool(states: Float[Tensor, "B T D"], lengths: Int[Tensor, "B"], pooling: Pooling) -> Float[Tensor, "B D"]:
-    """One float32 vector a sequence: the mean over its real tokens, or its last real token; the rest is padding."""
+def pool(states: Float[Tensor, "B T D"], lengths: Int[Tensor, "B"] | None, pooling: Pooling) -> Float[Tensor, "B D"]:
+    """One float32 vector a sequence: the mean over its real tokens, or its last real token.
+
+    Args:
+        lengths: real tokens, at least one; the rest is padding and may hold anything. None: all are real.
+    """
     if pooling == "last":
+        if lengths is None:
+            return states[:, -1].float()
         return states[torch.arange(len(states), device=states.device), lengths - 1].float()
+    if lengths is None:
+        return states.mean(1, dtype=torch.float32)
     real = torch.arange(states.shape[1], device=states.device) < lengths[:, None]
     summed = torch.where(real[:, :, None], states, 0).sum(1, dtype=torch.float32)
     return summed / lengths[:, None]

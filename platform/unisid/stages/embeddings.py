@@ -58,7 +58,7 @@ class Config:
     """Items a shard: the grain of parallel work and of resuming. It shapes the files, so it bears identity."""
     batch_tokens: int = runtime(0)
     """Tokens a forward pass, padding included; 0: 65,536 on a GPU, 2,048 on a CPU. It changes rounding alone."""
-    tokenize: Pool = runtime(Pool())
+    tokenize: Pool = runtime(Pool(cpus=0.5))
     """Who reads and tokenises."""
     pool: Pool = runtime(Pool())
     """Who runs the encoder; `gpus` of 0.5 lets one worker write while the other computes."""
