@@ -18,19 +18,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import unisid
+import unisid.stages.catalog
+import unisid.stages.codes
+import unisid.stages.embeddings
+import unisid.stages.fused
+import unisid.stages.graph
+import unisid.stages.metrics
+import unisid.stages.model
+import unisid.stages.sequences
 from unisid import config as settings
+from unisid import stages
 from unisid.artifacts.record import Record, find, fingerprint_of, read_record, require, write_record
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
 from unisid.report.html import write_report
-from unisid.stages import catalog, codes, embeddings, fused, graph, metrics, model, sequences
 
-STAGES: Mapping[str, ModuleType] = {
-    module.__name__.rpartition(".")[2]: module
-    for module in (catalog, embeddings, graph, fused, codes, sequences, model, metrics)
-}
+STAGES: Mapping[str, ModuleType] = {noun: getattr(stages, noun) for noun in NOUNS}
 DRAFT = ".draft.json"
 State = Literal["complete", "shared", "half made", "to make", "drift"]
 
@@ -45,14 +50,14 @@ class Recipe:
     """The artifacts' version."""
     note: str = runtime("")
     """What a reader of the report should know before believing the figures."""
-    catalog: catalog.Config = field(default_factory=catalog.Config)
-    embeddings: embeddings.Config = field(default_factory=embeddings.Config)
-    graph: graph.Config = field(default_factory=graph.Config)
-    fused: fused.Config = field(default_factory=fused.Config)
-    codes: codes.Config = field(default_factory=codes.Config)
-    sequences: sequences.Config = field(default_factory=sequences.Config)
-    model: model.Config = field(default_factory=model.Config)
-    metrics: metrics.Config = field(default_factory=metrics.Config)
+    catalog: stages.catalog.Config = field(default_factory=stages.catalog.Config)
+    embeddings: stages.embeddings.Config = field(default_factory=stages.embeddings.Config)
+    graph: stages.graph.Config = field(default_factory=stages.graph.Config)
+    fused: stages.fused.Config = field(default_factory=stages.fused.Config)
+    codes: stages.codes.Config = field(default_factory=stages.codes.Config)
+    sequences: stages.sequences.Config = field(default_factory=stages.sequences.Config)
+    model: stages.model.Config = field(default_factory=stages.model.Config)
+    metrics: stages.metrics.Config = field(default_factory=stages.metrics.Config)
 
 
 @dataclass(frozen=True)

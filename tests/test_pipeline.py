@@ -1,0 +1,183 @@
+"""The pipeline over small stages: skip, share, resume, drift, and what is told."""
+
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from unisid import pipeline
+from unisid.artifacts.record import read_record
+from unisid.artifacts.store import Address, Store
+from unisid.config import runtime
+from unisid.errors import ArtifactError, ConfigError, DriftError
+from unisid.runtime.local import LocalCompute
+
+MADE: list[str] = []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    size: int = 1
+    workers: int = runtime(1)
+    fail: bool = runtime(False)
+
+
+def stage(noun: str, inputs: tuple[str, ...]) -> SimpleNamespace:
+    def make(job: Any) -> dict[str, Any]:
+        MADE.append(noun)
+        job.out.write("part-0", b"x" * job.config.size)
+        if job.config.fail:
+            raise RuntimeError("pulled plug")
+        job.report({"loss": 0.5, "step": 3})
+        text = b"".join(job.inputs[role].read("data") for role in inputs) + noun[:1].encode() * job.config.size
+        job.out.write("data", text)
+        return {"size": job.config.size}
+
+    return SimpleNamespace(__name__=noun, INPUTS=inputs, make=make, Config=Config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    name: str = "r"
+    version: str = "1"
+    note: str = ""
+    catalog: Config = field(default_factory=Config)
+    embeddings: Config = field(default_factory=Config)
+    codes: Config = field(default_factory=Config)
+
+
+@pytest.fixture(autouse=True)
+def small_stages(monkeypatch):
+    flow = {"catalog": (), "embeddings": ("catalog",), "codes": ("catalog", "embeddings")}
+    monkeypatch.setattr(pipeline, "STAGES", {noun: stage(noun, inputs) for noun, inputs in flow.items()})
+    monkeypatch.setattr(pipeline, "write_report", lambda places, out, note: None)
+    MADE.clear()
+
+
+def run(store, recipe, until="codes"):
+    said: list[str] = []
+    places = pipeline.run(recipe, store, LocalCompute(), pipeline.Silent(), said.append, until)
+    return places, said
+
+
+def states(store, recipe):
+    return {e.noun: e.state for e in pipeline.plan(recipe, store, "codes")}
+
+
+def test_it_makes_what_is_missing_and_then_nothing(place):
+    store = Store(place)
+    assert set(states(store, Recipe()).values()) == {"to make"}
+    places, _ = run(store, Recipe())
+    assert MADE == ["catalog", "embeddings", "codes"]
+    assert places["codes"].read("data") == b"ccec"
+    assert set(states(store, Recipe()).values()) == {"complete"}
+    _, said = run(store, Recipe())
+    assert MADE == ["catalog", "embeddings", "codes"]
+    assert said == []
+
+
+def test_until_stops_early(place):
+    run(Store(place), Recipe(), until="embeddings")
+    assert MADE == ["catalog", "embeddings"]
+    with pytest.raises(ConfigError, match="no stage 'code'; did you mean 'codes'"):
+        run(Store(place), Recipe(), until="code")
+
+
+def test_runtime_settings_cause_nothing(place):
+    run(Store(place), Recipe())
+    run(Store(place), Recipe(embeddings=Config(workers=7)))
+    assert MADE == ["catalog", "embeddings", "codes"]
+
+
+def test_another_setting_under_the_same_name_is_drift_before_anything_runs(place):
+    store = Store(place)
+    run(store, Recipe())
+    with pytest.raises(DriftError, match=r"(?s)embeddings/r/1: .*size: 1 -> 2.*--name.*unisid drop embeddings/r/1"):
+        run(store, Recipe(embeddings=Config(size=2)))
+    assert MADE == ["catalog", "embeddings", "codes"]
+
+
+def test_equal_artifacts_are_shared_under_another_name(place):
+    store = Store(place)
+    run(store, Recipe())
+    other = Recipe(name="other", codes=Config(size=2))
+    assert states(store, other) == {"catalog": "shared", "embeddings": "shared", "codes": "to make"}
+    places, _ = run(store, other)
+    assert MADE == ["catalog", "embeddings", "codes", "codes"]
+    assert str(places["catalog"]).endswith("catalog/r/1")
+    assert str(places["codes"]).endswith("codes/other/1")
+
+
+def test_a_changed_input_is_drift_downstream_and_says_which(place):
+    store = Store(place)
+    run(store, Recipe())
+    pipeline.drop(store, Address.parse("embeddings/r/1"))
+    with pytest.raises(DriftError, match=r"(?s)codes/r/1.*inputs.embeddings"):
+        run(store, Recipe(embeddings=Config(size=2)))
+
+
+def test_a_half_made_artifact_is_invisible_and_gone_on_with(place):
+    store = Store(place)
+    with pytest.raises(RuntimeError, match="pulled plug"):
+        run(store, Recipe(embeddings=Config(fail=True)))
+    half = store.place(Address.parse("embeddings/r/1"))
+    assert read_record(half) is None
+    assert half.exists("part-0")
+    assert states(store, Recipe()) == {"catalog": "complete", "embeddings": "half made", "codes": "to make"}
+    half.write("kept", b"1")
+    places, _ = run(store, Recipe())
+    assert places["embeddings"].exists("kept"), "parts of the same settings are kept"
+
+
+def test_parts_made_from_other_settings_are_cleared(place):
+    store = Store(place)
+    with pytest.raises(RuntimeError, match="pulled plug"):
+        run(store, Recipe(embeddings=Config(fail=True)))
+    store.place(Address.parse("embeddings/r/1")).write("kept", b"1")
+    places, _ = run(store, Recipe(embeddings=Config(size=5)))
+    assert not places["embeddings"].exists("kept")
+    assert places["embeddings"].read("part-0") == b"xxxxx"
+
+
+def test_the_record_holds_what_made_it(place):
+    store = Store(place)
+    places, _ = run(store, Recipe(codes=Config(size=3, workers=4)))
+    record = read_record(places["codes"])
+    assert record.config == {"size": 3}
+    assert record.runtime == {"workers": 4, "fail": False}
+    assert record.counts == {"size": 3}
+    assert record.inputs["embeddings"]["fingerprint"] == read_record(places["embeddings"]).fingerprint
+    assert record.files["data"] == 5
+    assert ".draft.json" not in record.files
+    assert not places["codes"].exists(".draft.json")
+    assert pipeline.read_curve(places["codes"]) == [(3, "loss", 0.5)]
+
+
+def test_sync_tells_everything_complete(place):
+    store = Store(place)
+    run(store, Recipe(), until="embeddings")
+    told: list[tuple[str, dict[str, float]]] = []
+
+    class Listening(pipeline.Silent):
+        def metrics(self, values):
+            told.append(("metric", dict(values)))
+
+        def finish(self, record, place):
+            told.append((record.address, {}))
+
+    assert [str(a) for a in pipeline.sync(Recipe(), store, Listening())] == ["catalog/r/1", "embeddings/r/1"]
+    assert ("metric", {"loss": 0.5, "step": 3}) in told
+    assert ("embeddings/r/1", {}) in told
+
+
+def test_nothing_to_drop_is_an_error(place):
+    with pytest.raises(ArtifactError, match="nothing is there to remove"):
+        pipeline.drop(Store(place), Address.parse("codes/r/1"))
+
+
+def test_another_version_is_another_address(place):
+    store = Store(place)
+    run(store, Recipe())
+    run(store, replace(Recipe(codes=Config(size=2)), version="2"))
+    assert [str(a) for a in store.addresses("codes")] == ["codes/r/1", "codes/r/2"]
