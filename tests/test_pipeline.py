@@ -148,7 +148,7 @@ def test_the_record_holds_what_made_it(place):
     assert record.runtime == {"workers": 4, "fail": False}
     assert record.counts == {"size": 3}
     assert record.inputs["embeddings"]["fingerprint"] == read_record(places["embeddings"]).fingerprint
-    assert record.files["data"] == 5
+    assert record.files["data"] == len(b"c" + b"ce" + b"ccc")
     assert ".draft.json" not in record.files
     assert not places["codes"].exists(".draft.json")
     assert pipeline.read_curve(places["codes"]) == [(3, "loss", 0.5)]
@@ -166,7 +166,7 @@ def test_sync_tells_everything_complete(place):
         def finish(self, record, place):
             told.append((record.address, {}))
 
-    assert [str(a) for a in pipeline.sync(Recipe(), store, Listening())] == ["catalog/r/1", "embeddings/r/1"]
+    assert [str(a) for a in pipeline.sync(Recipe(), store, Listening(), "codes")] == ["catalog/r/1", "embeddings/r/1"]
     assert ("metric", {"loss": 0.5, "step": 3}) in told
     assert ("embeddings/r/1", {}) in told
 

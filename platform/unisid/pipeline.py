@@ -155,9 +155,9 @@ def run(
     return places
 
 
-def sync(recipe: Recipe, store: Store, tracker: Tracker) -> list[Address]:
+def sync(recipe: Recipe, store: Store, tracker: Tracker, until: str = NOUNS[-1]) -> list[Address]:
     """Tell the tracker, from the artifacts alone, of everything complete: for when it was away during the run."""
-    planned = [entry for entry in plan(recipe, store) if entry.state in ("complete", "shared")]
+    planned = [entry for entry in plan(recipe, store, until) if entry.state in ("complete", "shared")]
     places = {entry.noun: store.place(entry.address) for entry in planned}
     with _told(recipe, planned, tracker):
         for entry in planned:
