@@ -1,5 +1,6 @@
 import dataclasses
 import datetime
+import gzip
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -62,6 +63,8 @@ def test_columns_under_other_names_and_names_that_are_taken(config, tmp_path):
         ),
         (["5", " 6.5 "], "s", [5, 6]),
         (["1970-01-02", "1970-01-03 00:00:01"], "s", [86400, 172801]),
+        (["1970-01-02T00:00:00Z", "1970-01-03 01:00:01.5+01:00"], "s", [86400, 172801]),
+        ([datetime.date(1970, 1, 2), datetime.date(1970, 1, 3)], "s", [86400, 172800]),
     ],
 )
 def test_times_in_any_usual_form(config, tmp_path, values, unit, seconds):
@@ -74,6 +77,8 @@ def test_times_in_any_usual_form(config, tmp_path, values, unit, seconds):
     [
         (["5", "soon"], r"column 'timestamp', row 2: 'soon' is no time \(1 such rows\); every interaction needs"),
         (["5", ""], r"row 2: '' is no time"),
+        (["2018-11-30", "30.11.2018"], r"row 2: '30.11.2018' is no time"),
+        (["2018-11-30", "5"], r"row 2: '5' is no time"),
         ([5, None], r"row 2: 'None' is no time"),
         ([float("nan"), 5.0], r"row 1: 'nan' is no time"),
     ],
@@ -107,6 +112,17 @@ def test_missing_ids_columns_and_files(config, tmp_path):
     (tmp_path / "bad.csv").write_text("item_id,title\n1,a,b\n")
     with pytest.raises(DataError, match=r"bad.csv: cannot be read as a table with ',' between columns"):
         read_all(dataclasses.replace(config, items=str(tmp_path / "bad.csv")))
+
+
+def test_a_compressed_file_that_is_cut_off(config, tmp_path):
+    path = tmp_path / "rows.csv.gz"
+    rows = "".join(f"u{n},8,{n}\n" for n in range(5000))
+    whole = gzip.compress(f"user_id,item_id,timestamp\n{rows}".encode())
+    path.write_bytes(whole)
+    assert len(read_all(dataclasses.replace(config, interactions=str(path)))[1]) == 5000
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"rows.csv.gz: cannot be read"):
+        read_all(dataclasses.replace(config, interactions=str(path)))
 
 
 def test_a_damaged_parquet_file(config, tmp_path):

@@ -15,7 +15,7 @@ from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table
 from unisid.compute import Job
-from unisid.config import to_record
+from unisid.config import from_record, override, to_record
 from unisid.datasets import synthetic, tables, windows
 from unisid.errors import ConfigError, DataError
 from unisid.ops.text import PLACEHOLDER
@@ -302,6 +302,14 @@ def test_positions_cannot_be_split_by_time(tmp_path):
 def test_settings_that_make_no_sense(settings, message):
     with pytest.raises(ConfigError, match=message):
         catalog.Config(dataset=synthetic.Config(), **settings)
+
+
+def test_settings_make_the_round_trip_and_take_words_from_a_command_line():
+    config = catalog.Config(title_rules=True, text=("title",), unknown_items="count")
+    assert from_record(catalog.Config, to_record(config)) == config
+    for key, word in (("unknown_items", "refuse"), ("title_rules", "False"), ("dataset.items", "70"), ("seed", "3")):
+        assert getattr(override(config, key, word), key.partition(".")[0]) != getattr(config, key.partition(".")[0])
+    assert override(config, "dataset", "windows").dataset == windows.Config()
 
 
 def test_sources_tell_content_and_not_paths(tmp_path):

@@ -1,5 +1,6 @@
 """Typed columns out of raw tables: ids, times and texts, with errors that name the file, the row and the value."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Literal
 
@@ -11,6 +12,8 @@ from unisid.errors import DataError
 
 Unit = Literal["s", "ms", "us", "ns"]
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+NUMBER = r"^[-+]?\d+(\.\d*)?([eE][-+]?\d+)?$"
+DATE = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[-+]\d{2}:?\d{2})?)?$"
 RESERVED = {"item_id", "title", "text", "markup", "part"}
 
 
@@ -58,15 +61,16 @@ def times(values: pa.ChunkedArray, where: str, unit: Unit = "s", first: int = 1)
 
 
 def _times_of_text(text: pa.ChunkedArray, where: str, unit: Unit, first: int) -> pa.ChunkedArray:
-    try:
-        return times(pc.utf8_trim_whitespace(text).cast(pa.float64()), where, unit, first)
-    except pa.ArrowInvalid:
-        pass
-    try:
-        return times(text.cast(pa.timestamp("s")), where, unit, first)
-    except pa.ArrowInvalid:
-        numbers = pc.match_substring_regex(text, r"^\s*[-+]?\d+(\.\d*)?\s*$")
-        return _whole(pc.if_else(numbers, 0, None), text, where, first)
+    text = pc.utf8_trim_whitespace(text)
+    for kind in (pa.float64(), pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        with contextlib.suppress(pa.ArrowInvalid):
+            return times(text.cast(kind), where, unit, first)
+    # Some rows are wrong: those that look like nothing known or, where all look right, unlike the first.
+    number = pc.fill_null(pc.match_substring_regex(text, NUMBER), False)
+    date = pc.fill_null(pc.match_substring_regex(text, DATE), False)
+    known = pc.or_(number, date)
+    right = pc.equal(number, number[0]) if pc.all(known).as_py() else known
+    return _whole(pc.if_else(right, 0, None), text, where, first)
 
 
 def _per(values: pa.ChunkedArray, divisor: int) -> pa.ChunkedArray:

@@ -43,7 +43,10 @@ def find_tables(where: str, path: str) -> list[str]:
 
 def _kind(place: Place) -> Any:
     fs, path = place.filesystem
-    return fs.get_file_info(path).type
+    try:
+        return fs.get_file_info(path).type
+    except OSError as error:
+        raise _unreadable(place.uri, error) from None
 
 
 def digest(path: str) -> str:
@@ -63,7 +66,24 @@ def digest(path: str) -> str:
 def open_input(path: str) -> Any:
     """A readable stream, decompressed where the name says so (.gz, .bz2, .zst)."""
     fs, inner = Place(path).filesystem
-    return fs.open_input_stream(inner)
+    try:
+        return fs.open_input_stream(inner)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def read_whole(path: str) -> bytes:
+    """All of a file, decompressed where the name says so."""
+    try:
+        with open_input(path) as stream:
+            return bytes(stream.read())
+    except (OSError, pa.ArrowInvalid) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(where: str, error: Exception) -> DataError:
+    return DataError(f"{where}: cannot be read ({error}); check rights and credentials, or fetch the file again: "
+                     "it may be damaged or cut off")  # fmt: skip
 
 
 def blocks(path: str, size: int = 64 << 20) -> Iterator[tuple[int, bytes]]:
@@ -80,7 +100,6 @@ def blocks(path: str, size: int = 64 << 20) -> Iterator[tuple[int, bytes]]:
                 else:
                     rest += data
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{path}, after line {number - 1}: cannot be read ({error}); "
-                        "the file is damaged or cut off: fetch it again") from None  # fmt: skip
+        raise _unreadable(f"{path}, after line {number - 1}", error) from None
     if rest:
         yield number, rest

@@ -15,7 +15,7 @@ from unisid.artifacts.store import Place
 from unisid.config import runtime
 from unisid.datasets import DatasetConfig, Part, part
 from unisid.datasets.columns import ids, times
-from unisid.datasets.files import find, open_input
+from unisid.datasets.files import find, read_whole
 from unisid.datasets.tabular import parse_csv, read_csv
 
 FILES = {"100k": ("u.item", "u.data"), "1m": ("movies.dat", "ratings.dat")}
@@ -87,6 +87,4 @@ def _items_1m(path: str) -> pa.Table:
 
 
 def _double_colons(path: str, names: list[str]) -> pa.Table:
-    with open_input(path) as stream:
-        data = stream.read().replace(b"::", b"\t")
-    return parse_csv(data, path, "\t", names, "latin-1", quoted=False)
+    return parse_csv(read_whole(path).replace(b"::", b"\t"), path, "\t", names, "latin-1", quoted=False)

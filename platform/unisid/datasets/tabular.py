@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from unisid.artifacts.store import Place
 from unisid.datasets import Part, part
 from unisid.datasets.columns import is_text, item_table
-from unisid.datasets.files import open_input
+from unisid.datasets.files import read_whole
 from unisid.errors import DataError
 
 ROWS_PER_PART = 1 << 20
@@ -64,8 +64,7 @@ def read_csv(path: str, delimiter: str = ",", names: Sequence[str] | None = None
         names: the columns, where the file has no header line.
         quoted: whether cells may stand in double quotes.
     """
-    with open_input(path) as stream:
-        return parse_csv(stream.read(), path, delimiter, names, encoding, quoted)
+    return parse_csv(read_whole(path), path, delimiter, names, encoding, quoted)
 
 
 def parse_csv(data: bytes, where: str, delimiter: str, names: Sequence[str] | None = None, encoding: str = "utf8",
@@ -94,7 +93,7 @@ def _open(path: str) -> Any:
     fs, inner = Place(path).filesystem
     try:
         return pq.ParquetFile(inner, filesystem=fs)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(path, error) from None
 
 
