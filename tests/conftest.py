@@ -13,3 +13,12 @@ from unisid.artifacts.store import Place  # noqa: E402  # after the hook, which 
 def place(tmp_path) -> Place:
     """An empty local place."""
     return Place.of(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def ray_compute():
+    """One Ray session of four logical cores for all tests that need one."""
+    from unisid.runtime.ray_compute import RayCompute
+
+    with RayCompute.open(cpus=4) as compute:
+        yield compute

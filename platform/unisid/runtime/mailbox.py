@@ -69,12 +69,14 @@ class Mailbox:
                     raise RuntimeError(text)  # the other ranks may hold the job: only a restart frees them
             return len(self.slots) - 1, slot.job
 
-    async def tell(self, number: int, event: Event) -> None:
-        """What a worker says of a job; what comes after the end is not heard."""
+    async def tell(self, number: int, event: Event) -> bool:
+        """What a worker says of a job; returns whether anyone still wants to hear of it."""
         async with self.changed:
             slot = self.slots[number]
-            if slot is not None and not slot.over:
-                self._add(slot, event)
+            if slot is None or slot.over or not self.open:
+                return False
+            self._add(slot, event)
+            return True
 
     async def complain(self, number: int, text: str, last: int | None, error: bytes) -> None:
         """A worker stumbles over an error that a restart may cure; the same one from the same checkpoint is final."""

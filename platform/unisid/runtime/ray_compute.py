@@ -56,9 +56,9 @@ class RayCompute:
             group = self._serving(pool)
             try:
                 return group.fit(job, report)
-            except BaseException:
-                self._release(wait=False)  # its workers may be out of step
-                raise
+            finally:
+                if group.busy:  # interrupted: an error of the job itself leaves the group fit for the next one
+                    self._release(wait=False)
 
     def map(self, parts: Sequence[Part], *steps: Step) -> Iterator[pa.Table]:
         if not parts or all(step.pool.workers == 0 for step in steps):

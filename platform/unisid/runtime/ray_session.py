@@ -18,7 +18,12 @@ DEFAULTS = {
     "TOKENIZERS_PARALLELISM": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-QUIET = {"RAY_DATA_DISABLE_PROGRESS_BARS": "1", "RAY_TRAIN_ENABLE_PRINT_PATCH": "0"}
+QUIET = {
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    # Ray's core prints an error for every actor pool of Ray Data, which is none; set it to "info" to hear all
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+}
 
 OBJECT_STORE = 2 << 30
 """Bytes that our own Ray holds in shared memory; more than that spills to disk."""

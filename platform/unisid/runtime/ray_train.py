@@ -76,7 +76,7 @@ class Group:
     """A running worker group of one shape, seen from the driver."""
 
     def __init__(self, pool: Pool, max_failures: int) -> None:
-        self.pool = pool
+        self.pool, self.busy = pool, False
         self.mailbox = ray.remote(Mailbox).options(num_cpus=0).remote(max_failures)
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, daemon=True, name="worker-group")
@@ -89,8 +89,9 @@ class Group:
     def fit(self, job: Assignment, report: Report | None) -> Any:
         """Give the group a job and follow it to its end; each of its reports is passed on once."""
         number = ray.get(self.mailbox.put.remote(cloudpickle.dumps(job)))
-        shown = -1
+        shown, self.busy = -1, True
         for kind, value in self._events(number):
+            self.busy = kind == "report"
             if kind == "report":
                 if value[0] > shown and report is not None:  # work done again after a crash reports again
                     report(value[1])
@@ -103,13 +104,10 @@ class Group:
                 raise RuntimeError(f"fit '{job.checkpoints.name}': {value}")
 
     def close(self, wait: bool = True) -> None:
-        """Send the workers home; their cores are free when this returns (unless not asked to wait)."""
+        """Send the workers home, a running job at its next report; their cores are free when this has waited."""
         if self.alive:
             ray.get(self.mailbox.close.remote())
-            if wait:
-                self.thread.join(timeout=60.0)
-        if not self.alive:
-            ray.kill(self.mailbox)
+            self.thread.join(timeout=60.0 if wait else 0.0)
 
     def _events(self, number: int) -> Iterator[tuple[str, Any]]:
         seen = 0
@@ -178,7 +176,8 @@ def _perform(mailbox: Any, number: int, packed: bytes) -> None:
 
 def _member(mailbox: Any, number: int, job: Assignment) -> RayMember:
     def tell(report: int, metrics: Mapping[str, float]) -> None:
-        mailbox.tell.remote(number, ("report", (report, dict(metrics))))
+        if not ray.get(mailbox.tell.remote(number, ("report", (report, dict(metrics))))):
+            raise InterruptedError(f"nobody waits for '{job.checkpoints.name}' any more")
 
     member = RayMember(job.pool, job.streams, job.checkpoints, None, tell)
     last = job.checkpoints.last() if member.rank == 0 else None

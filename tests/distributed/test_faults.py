@@ -1,0 +1,68 @@
+"""Processes are killed: nothing is lost, nothing is told twice, and the result is that of a run left in peace."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from tests.runtime import toy
+from unisid.artifacts.store import Place
+from unisid.compute import Pool, Step
+from unisid.runtime.local import LocalCompute
+
+ONE, TWO = Pool(workers=1), Pool(workers=2)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory):
+    return toy.write_rows(Place.of(tmp_path_factory.mktemp("rows")))
+
+
+def fit(compute, work, stream, pool, task):
+    shown = []
+    result = compute.fit(toy.train, task, name="toy", pool=pool, work=Place.of(work), streams={"rows": stream},
+                         report=shown.append)  # fmt: skip
+    return result, shown
+
+
+@pytest.mark.parametrize(("disaster", "on_rank"), [("kill", 1), ("runtime error", 0)])
+def test_a_fit_whose_worker_dies_resumes_to_the_same_end(ray_compute, tmp_path, stream, disaster, on_rank):
+    calm, calm_shown = fit(ray_compute, tmp_path / "calm", stream, TWO, toy.Toy())
+    marker = tmp_path / "struck"
+    task = toy.Toy(disaster=disaster, on_rank=on_rank, marker=str(marker))
+    struck, struck_shown = fit(ray_compute, tmp_path / "struck-work", stream, TWO, task)
+    assert marker.exists()
+    assert struck["weights"] == calm["weights"]
+    assert struck["pid"] != calm["pid"]
+    assert struck_shown == calm_shown
+
+
+def test_an_error_that_comes_back_is_final(ray_compute, tmp_path, stream):
+    """Each attempt ends at the same step from the same checkpoint: two are enough."""
+    with pytest.raises(RuntimeError, match=r"shapes \[3\] and \[4\] do not match") as caught:
+        fit(ray_compute, tmp_path, stream, TWO, toy.Toy(disaster="runtime error"))
+    assert "toy.py" in caught.value.__notes__[0]
+
+
+def test_a_map_whose_actor_dies_loses_no_part(ray_compute, tmp_path):
+    parts = [{"n": n} for n in range(1, 8)]
+    steps = [Step(functools.partial(toy.make_die_once, str(tmp_path / "died")), TWO), Step(toy.make_repeat, ONE)]
+    tables = list(ray_compute.map(parts, *steps))
+    assert (tmp_path / "died").exists()
+    assert sorted(t.num_rows for t in tables) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_an_interrupted_fit_is_given_up(ray_compute, tmp_path, stream):
+    """The driver's own failure, here in `report`, stops the workers; the next fit starts afresh."""
+
+    def tired(metrics):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ray_compute.fit(toy.train, toy.Toy(epochs=500), name="long", pool=ONE, work=Place.of(tmp_path),
+                        streams={"rows": stream}, report=tired)  # fmt: skip
+    after, _ = fit(ray_compute, tmp_path / "after", stream, ONE, toy.Toy())
+    local, _ = fit(LocalCompute(), tmp_path / "local", stream, ONE, toy.Toy())
+    np.testing.assert_array_equal(toy.weights(after), toy.weights(local))
