@@ -212,18 +212,18 @@ def test_two_workers_make_what_one_makes(place):
 def test_a_killed_fit_goes_on_where_it_was(place):
     """A fit of 3 epochs and then of 6, resumed, ends as one of 6."""
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill_at_third(metrics):
         if metrics["epoch"] == 3:
-            raise Killed
+            raise KilledError
 
     training = dataclasses.replace(QUICK, checkpoint_seconds=0.0)
     config = vae_config(training=training)
     job = Job(config=config, inputs=inputs(place, clusters()), out=place / "codes", name="codes",
               compute=LocalCompute(), report=kill_at_third, say=lambda line: None)  # fmt: skip
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         stage.make(job)
     stage.make(dataclasses.replace(job, report=lambda metrics: None))
     make(place / "undisturbed", config, clusters())

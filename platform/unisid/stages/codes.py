@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import pack, write_codes
 from unisid.artifacts.fused import Fused
-from unisid.artifacts.shards import Shards
+from unisid.artifacts.shards import Shards, to_arrow
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import write_json
 from unisid.compute import Job, Metrics, Part, Pool, Step, Worker
@@ -26,7 +26,7 @@ from unisid.config import runtime
 from unisid.errors import ConfigError, DataError
 from unisid.ops.assignment import ordinals
 from unisid.stages import quality
-from unisid.stages.unique import PART_ROWS, Encoder, moved_distances, unique_codes
+from unisid.stages.unique import PART_ROWS, Encoder, matrix, moved_distances, unique_codes
 from unisid.tokenizers import LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
 from unisid.training.loop import Outcome, Training, run
 
@@ -173,7 +173,7 @@ def encode(job: Job, encoder: Encoder) -> tuple[NDArray[np.int32], float]:
     step = Step(functools.partial(_encode, encoder), job.config.pool)
     for table in job.compute.map(row_parts(len(codes)), step):
         start = table["row"][0].as_py()
-        codes[start : start + len(table)] = np.stack(table["codes"].to_numpy())
+        codes[start : start + len(table)] = matrix(table["codes"])
         errors[start : start + len(table)] = table["error"].to_numpy()
     return codes, float(errors.mean())
 
@@ -187,7 +187,7 @@ def _encode(encoder: Encoder) -> Any:
         vectors = encoder.read(tokenizer, rows)
         codes = tokenizer.encode(vectors)
         error = ((tokenizer.decode(codes) - vectors) / tokenizer.std).square().mean(1)
-        columns = {"row": rows, "codes": list(codes.int().cpu().numpy()), "error": error.double().cpu().numpy()}
+        columns = {"row": rows, "codes": to_arrow(codes.int().cpu().numpy()), "error": error.double().cpu().numpy()}
         return pa.table(columns)
 
     return step

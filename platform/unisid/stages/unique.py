@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unisid.artifacts.codes import pack
-from unisid.artifacts.shards import Shards, write_array
+from unisid.artifacts.shards import Shards, to_arrow, write_array
 from unisid.artifacts.store import Place
 from unisid.compute import Compute, Part, Pool, Step
 from unisid.ops.assignment import distinct_codes, place_within_room, run_starts
@@ -60,8 +60,13 @@ def unique_codes(
         rows, starts = crowded(codes, sizes, level, room)
         step = functools.partial(_resettle, encoder, level=level, room=room)
         for table in revisit(compute, pool, work / f"crowded-{level}", rows, starts, codes, step):
-            codes[table["row"].to_numpy()] = np.stack(table["codes"].to_numpy())
+            codes[table["row"].to_numpy()] = matrix(table["codes"])
     return codes
+
+
+def matrix(column: pa.ChunkedArray) -> NDArray[np.int32]:
+    """A column of lists of one length -> [n, L]."""
+    return column.combine_chunks().flatten().to_numpy().reshape(len(column), -1)
 
 
 def crowded(
@@ -129,7 +134,7 @@ def _resettle(encoder: Encoder, shards: Shards, *, level: int, room: int) -> Fun
         moved = new != old[:, level]
         old[:, level] = new
         old[:, level + 1 :] = torch.where(moved[:, None], below, old[:, level + 1 :])
-        return pa.table({"row": rows, "codes": list(old.int().cpu().numpy())})
+        return pa.table({"row": rows, "codes": to_arrow(old.int().cpu().numpy())})
 
     return step
 

@@ -128,7 +128,7 @@ class RQVAE(LearnedTokenizer):
 
 
 def perceptron(widths: tuple[int, ...]) -> nn.Sequential:
-    """Linear layers with ReLU between. Glorot's start (LC-Rec) lets latents begin small, near the codebooks' first guess."""
+    """Linear layers with ReLU between. Glorot's start, as in LC-Rec, gives small first latents."""
     layers: list[nn.Module] = []
     for inner, outer in itertools.pairwise(widths):
         linear = nn.Linear(inner, outer)
