@@ -18,8 +18,9 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.tables import write_table
 from unisid.compute import Job, Pool
 from unisid.config import to_record
-from unisid.encoders import hashing, transformer
+from unisid.encoders import hashing, join, transformer
 from unisid.errors import ArtifactError, ConfigError, DataError
+from unisid.ops.text import PLACEHOLDER
 from unisid.runtime.local import LocalCompute
 from unisid.stages import embeddings
 
@@ -152,9 +153,9 @@ def same_bytes(one: Embeddings, other: Embeddings) -> bool:
 
 
 def test_empty_texts_are_read_as_the_placeholder_and_counted(place):
-    lines = ["red table", "", None, "  ", "!?", "unknown item"]
+    lines = ["red table", "", None, "  ", "!?", PLACEHOLDER]
     made = make(write_catalog(place / "catalog", lines), place / "out", HASHING)
-    assert made.record.counts["empty"] == 4
+    assert made.record.counts["empty"] == 5
     vectors = made.pooled()
     for row in (1, 2, 3, 4):
         np.testing.assert_array_equal(vectors[row], vectors[5])
@@ -203,17 +204,23 @@ def test_large_vectors_are_no_matter_where_states_are_not_kept(place):
     ({"max_tokens": 0}, "embeddings.max_tokens: is 0; must be at least 1"),
     ({"shard_rows": 0}, "embeddings.shard_rows: is 0; must be at least 1"),
     ({"batch_tokens": -1}, "embeddings.batch_tokens: is -1; must be at least 0"),
-    ({"placeholder": " "}, "embeddings.placeholder: is empty; must be a text"),
 ])  # fmt: skip
 def test_wrong_settings_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         dataclasses.replace(HASHING, **settings)
 
 
-def test_a_placeholder_without_a_token_is_refused(place):
+class Mute(hashing.Config):
+    """An encoder that knows no word."""
+
+    def tokenizer(self, max_tokens):
+        return lambda texts: join([[] for _ in texts], [False] * len(texts))
+
+
+def test_an_encoder_that_knows_no_word_is_refused(place):
     catalog = write_catalog(place / "catalog", ["red"])
-    with pytest.raises(ConfigError, match=r"embeddings.placeholder: '!\?' has no token"):
-        embeddings.make(job_of(catalog, place / "out", dataclasses.replace(HASHING, placeholder="!?")))
+    with pytest.raises(ConfigError, match="embeddings.encoder: its tokenizer makes no token of 'item without text'"):
+        embeddings.make(job_of(catalog, place / "out", dataclasses.replace(HASHING, encoder=Mute())))
 
 
 def test_a_catalog_without_items_is_refused(place):

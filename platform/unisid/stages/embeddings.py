@@ -28,6 +28,7 @@ from unisid.encoders import EncoderConfig, Tokens, transformer
 from unisid.encoders.encode import Encoded, encode
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.pooling import Pooling
+from unisid.ops.text import PLACEHOLDER
 
 INPUTS = ("catalog",)
 COUNTS = b"unisid.counts"
@@ -52,8 +53,6 @@ class Config:
     """Scale text vectors to length 1. None: as the pooling's convention has it, only for 'last'."""
     keep_states: bool = True
     """Keep every token's state, not only text vectors: what UQF needs, and 2 bytes x tokens x width an item."""
-    placeholder: str = "unknown item"
-    """Read in place of an empty text."""
     shard_rows: int = 4096
     """Items a shard: the grain of parallel work and of resuming. It shapes the files, so it bears identity."""
     batch_tokens: int = runtime(0)
@@ -67,8 +66,6 @@ class Config:
         for name, least in {"max_tokens": 1, "shard_rows": 1, "batch_tokens": 0}.items():
             if getattr(self, name) < least:
                 raise ConfigError(f"embeddings.{name}: is {getattr(self, name)}; must be at least {least}")
-        if not self.placeholder.strip():
-            raise ConfigError("embeddings.placeholder: is empty; must be a text to read in place of empty ones")
 
 
 def sources(config: Config) -> dict[str, Json]:
@@ -83,7 +80,7 @@ def make(job: Job) -> Json:
     catalog = Catalog.read(job.inputs["catalog"])
     if catalog.num_items == 0:
         raise DataError(f"{catalog.place}: has no items; there is nothing to embed")
-    Reader(catalog.place, config).tokenize([config.placeholder])  # a missing model is found here, not in a worker
+    Reader(catalog.place, config).tokenize([PLACEHOLDER])  # a missing model is found here, not in a worker
     parts = plan(catalog.num_items, config.shard_rows)
     present = set(shard_indices(job.out, FAMILY))
     missing = [part for part in parts if part["shard"] not in present]
@@ -142,19 +139,16 @@ class Reader:
         })  # fmt: skip
 
     def tokenize(self, texts: list[str | None]) -> tuple[Tokens, list[bool]]:
-        """The tokens, and which texts held none: they are read as the placeholder."""
-        blank = [text is None or not text.strip() for text in texts]
-        tokens = self.tokenizer(self._fill(texts, blank))
+        """The tokens, and which texts say nothing to this encoder: the catalog's placeholder is read in their place."""
+        filled = [text if text and text.strip() else PLACEHOLDER for text in texts]
+        tokens = self.tokenizer(filled)
         if not tokens.lengths.all():
-            blank = [b or n == 0 for b, n in zip(blank, tokens.lengths.tolist(), strict=True)]
-            tokens = self.tokenizer(self._fill(texts, blank))
+            filled = [text if n else PLACEHOLDER for text, n in zip(filled, tokens.lengths.tolist(), strict=True)]
+            tokens = self.tokenizer(filled)
         if not tokens.lengths.all():
-            raise ConfigError(f"embeddings.placeholder: '{self.config.placeholder}' has no token in this encoder's "
-                              "vocabulary; must be words it knows")  # fmt: skip
-        return tokens, blank
-
-    def _fill(self, texts: list[str | None], blank: list[bool]) -> list[str]:
-        return [self.config.placeholder if b or text is None else text for text, b in zip(texts, blank, strict=True)]
+            raise ConfigError(f"embeddings.encoder: its tokenizer makes no token of '{PLACEHOLDER}', which stands for "
+                              "empty texts; use an encoder whose vocabulary knows words")  # fmt: skip
+        return tokens, [text == PLACEHOLDER for text in filled]
 
 
 class Writer:
