@@ -111,7 +111,7 @@ def _csr(row: Any, column: Any, weight: Any, degree: Any, shape: tuple[int, ...]
     kind = np.int32 if small else np.int64
     order = np.lexsort((column, row))
     offsets = np.concatenate([[0], np.cumsum(degree)])
-    parts = (offsets.astype(kind), column[order].astype(kind), weight[order])
+    starts, ends = torch.from_numpy(offsets.astype(kind)), torch.from_numpy(column[order].astype(kind))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(*map(torch.from_numpy, parts), size=shape, check_invariants=True)
+        return torch.sparse_csr_tensor(starts, ends, torch.from_numpy(weight[order]), shape, check_invariants=True)

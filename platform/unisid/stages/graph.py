@@ -41,10 +41,10 @@ class Config:
 
     graph: GraphConfig = field(default_factory=lightgcn.Config)
     """The kind of graph model, with its layers and width."""
-    learning_rate: float = 1e-2
+    learning_rate: float = 2e-2
     """Of Adam, constant. Large batches bear, and need, more than the 1e-3 that is usual at 2,048 edges."""
     batch_edges: int = 16_384
-    """B: edges of a step; each step propagates once through the whole graph."""
+    """B: edges of a step; each step propagates through the whole graph, so a large graph wants about a tenth of its edges."""
     epochs: int = 300
     """At most this many passes over the edges."""
     validate_every: int = 5
@@ -207,7 +207,7 @@ def learn(worker: Worker, config: Config, model: GraphModel, edges: Edges) -> Js
         slots["step"].fill_(state["step"])
     saved = time.monotonic()
     while state["epoch"] < config.epochs and not _exhausted(state, config):
-        loss = _epoch(worker, config, model, edges, optimizer, state)
+        loss = train_epoch(worker, config, model, edges, optimizer, state)
         if state["epoch"] % config.validate_every and state["epoch"] < config.epochs:
             continue
         recall = validate(worker, model, edges)
@@ -223,8 +223,9 @@ def learn(worker: Worker, config: Config, model: GraphModel, edges: Edges) -> Js
     return state
 
 
-def _epoch(worker: Worker, config: Config, model: GraphModel, edges: Edges, optimizer: torch.optim.Optimizer,
-           state: Json) -> float:  # fmt: skip
+def train_epoch(worker: Worker, config: Config, model: GraphModel, edges: Edges, optimizer: torch.optim.Optimizer,
+                state: Json) -> float:  # fmt: skip
+    """One pass over the edges; counts it and its steps in `state`, returns the mean loss."""
     total, steps = torch.zeros((), device=worker.device), 0
     for users, known, unknown in edges.batches(config, state["epoch"]):
         nodes = torch.cat([users, known + edges.graph.num_users, unknown + edges.graph.num_users])
