@@ -24,15 +24,14 @@ def _layer(layer: Layer, queries: list[Tensor], h_text: Tensor, h_graph: Tensor)
     width = len(queries[0])
     own = torch.stack(queries)
     asks = layer.self_in.weight.split(width)
-    bias = layer.self_in.bias.split(width)
     after = []
     for q in queries:
-        keys, values = own @ asks[1].T + bias[1], own @ asks[2].T + bias[2]
-        seen = _attend(asks[0] @ q + bias[0], keys, values, layer.num_heads)
+        keys, values = own @ asks[1].T, own @ asks[2].T
+        seen = _attend(asks[0] @ q, keys, values, layer.num_heads)
         after.append(_norm(layer.self_norm, q + _linear(layer.self_out, seen)))
     fused = []
     for q in after:
-        ask_text, ask_graph = _linear(layer.cross_in, q).split(width)
+        ask_text, ask_graph = (layer.cross_in.weight @ q).split(width)
         from_text = _read(layer.text_in, layer.text_out, ask_text, h_text, layer.num_heads)
         from_graph = _read(layer.graph_in, layer.graph_out, ask_graph, h_graph, layer.num_heads)
         gate = 1 / (1 + torch.exp(-_linear(layer.gate, torch.cat([from_text, from_graph]))))
@@ -44,7 +43,7 @@ def _layer(layer: Layer, queries: list[Tensor], h_text: Tensor, h_graph: Tensor)
 
 
 def _read(project: torch.nn.Linear, out: torch.nn.Linear, ask: Tensor, rows: Tensor, num_heads: int) -> Tensor:
-    both = torch.stack([_linear(project, row) for row in rows])
+    both = torch.stack([project.weight @ row for row in rows])
     keys, values = both.split(len(ask), dim=1)
     return _linear(out, _attend(ask, keys, values, num_heads))
 

@@ -92,12 +92,13 @@ class Layer(nn.Module):
     def __init__(self, width: int, num_heads: int, rate: float) -> None:
         super().__init__()
         self.num_heads, self.rate = num_heads, rate
-        self.self_in = nn.Linear(width, 3 * width)
+        # No biases in: a key's changes no attention, a value's is the output map's, a query's the norm's before it.
+        self.self_in = nn.Linear(width, 3 * width, bias=False)
         self.self_out = nn.Linear(width, width)
         self.self_norm = nn.LayerNorm(width)
-        self.cross_in = nn.Linear(width, 2 * width)  # what the queries ask of the text, and of the graph
-        self.text_in = nn.Linear(width, 2 * width)  # keys and values
-        self.graph_in = nn.Linear(width, 2 * width)
+        self.cross_in = nn.Linear(width, 2 * width, bias=False)  # what the queries ask of the text, and of the graph
+        self.text_in = nn.Linear(width, 2 * width, bias=False)  # keys and values
+        self.graph_in = nn.Linear(width, 2 * width, bias=False)
         self.text_out = nn.Linear(width, width)
         self.graph_out = nn.Linear(width, width)
         self.gate = nn.Linear(2 * width, width)

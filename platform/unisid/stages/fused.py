@@ -107,7 +107,8 @@ def load(place: Place) -> Fusion:
     described = read_json(place, DESCRIPTION)
     config = from_record(FusionConfig, described["fusion"])  # type: ignore[arg-type, type-abstract]
     fusion = config.build(int(described["text_width"]), int(described["graph_width"]))  # type: ignore[call-overload]
-    fusion.load_state_dict(read_weights(place, WEIGHTS))
+    if fusion.state_dict():
+        fusion.load_state_dict(read_weights(place, WEIGHTS))
     return fusion.eval()
 
 
@@ -130,7 +131,8 @@ def learn(worker: Worker, task: Task) -> Json:
 
 def write_fusion(task: Task, model: Fusion, learned: Json) -> None:
     """Weights first: the description's presence says that both are whole."""
-    write_weights(task.out, WEIGHTS, model.state_dict())
+    if model.state_dict():
+        write_weights(task.out, WEIGHTS, model.state_dict())
     described = {"fusion": to_record(task.config.fusion), "text_width": task.text_width,
                  "graph_width": task.graph_width, "learned": learned}  # fmt: skip
     write_json(task.out, DESCRIPTION, described)

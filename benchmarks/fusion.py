@@ -1,0 +1,176 @@
+"""One UQF training step, beside the plain form: three encodings, everything padded to 64 tokens, unfused attention.
+
+The plain form is that of the UQF thesis's listings (B.3 to B.8), with padding masked: it is what both sides must
+agree with. It is given this package's weights, so that with dropout off both losses must be equal; both are then
+timed with the settings' dropout, forward and backward pass, in turn, and the medians compared.
+"""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unisid.fusion.uqf import UQF, Config, Layer
+from unisid.ops.contrast import info_nce
+from unisid.stages.fused_inputs import GRAPH_DROPPED, KEPT, TEXT_DROPPED, Known
+
+PADDED = 64
+TEXT, GRAPH, LAYERS = 384, 64, 6
+TEMPERATURE, RECONSTRUCTION = 0.05, 0.2
+
+
+class Plain(nn.Module):
+    """The listings' model; shares the parameters of a `UQF`."""
+
+    def __init__(self, fast: UQF, rate: float) -> None:
+        super().__init__()
+        self.fast, self.drop = fast, nn.Dropout(rate)
+
+    def forward(self, text: Tensor, mask: Tensor, graph: Tensor) -> Tensor:
+        h_text, h_graph = self.fast.text_in(text), self.fast.graph_in(graph)
+        queries = self.fast.queries.expand(len(text), -1, -1)
+        for layer in self.fast.layers:
+            queries = self._layer(layer, queries, h_text, mask, h_graph)
+        out: Tensor = self.fast.out(queries.mean(dim=1))
+        return out
+
+    def _layer(self, layer: Layer, queries: Tensor, text: Tensor, mask: Tensor, graph: Tensor) -> Tensor:
+        ask, key, value = layer.self_in.weight.chunk(3)
+        seen = _attend(queries, queries, (ask, key, value), layer.num_heads, None)
+        queries = layer.self_norm(queries + self.drop(layer.self_out(seen)))
+        ask_text, ask_graph = layer.cross_in.weight.chunk(2)
+        from_text = _attend(queries, text, (ask_text, *layer.text_in.weight.chunk(2)), layer.num_heads, mask)
+        from_graph = _attend(queries, graph, (ask_graph, *layer.graph_in.weight.chunk(2)), layer.num_heads, None)
+        from_text, from_graph = layer.text_out(from_text), layer.graph_out(from_graph)
+        gate = torch.sigmoid(layer.gate(torch.cat([from_text, from_graph], dim=-1)))
+        queries = layer.cross_norm(queries + self.drop(gate * from_text + (1 - gate) * from_graph))
+        inner = layer.narrow(self.drop(F.gelu(layer.widen(queries))))
+        return layer.feed_forward_norm(queries + self.drop(inner))
+
+
+def _attend(queries: Tensor, rows: Tensor, weights: tuple[Tensor, ...], num_heads: int, mask: Tensor | None) -> Tensor:
+    """Three projections one by one, and a softmax that is written out."""
+    ask, keys, values = (
+        F.linear(x, w).unflatten(-1, (num_heads, -1)).transpose(1, 2)
+        for x, w in zip((queries, rows, rows), weights, strict=True)
+    )
+    scores = ask @ keys.transpose(-2, -1) / ask.shape[-1] ** 0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask[:, None, None, :], float("-inf"))
+    return (scores.softmax(dim=-1) @ values).transpose(1, 2).flatten(2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """A catalogue held in memory, and a batch of it: the items of the anchors and of both kinds of positives."""
+
+    known: Known
+    items: tuple[np.ndarray, np.ndarray, np.ndarray]
+    hidden: np.ndarray
+
+
+def draw(lengths: np.ndarray, batch: int, seed: int = 0) -> Draw:
+    """Random states for items of the given token counts; each anchor with two random positives."""
+    rng = np.random.default_rng(seed)
+    counts = torch.from_numpy(lengths)
+    tokens = torch.from_numpy(rng.normal(size=(lengths.sum(), TEXT)).astype(np.float16))
+    known = Known(tokens, counts, torch.from_numpy(rng.normal(size=(len(lengths), LAYERS, GRAPH)).astype(np.float32)))
+    anchors = rng.permutation(len(lengths))[:batch]
+    structure, semantic = rng.integers(0, len(lengths), (2, batch))
+    chance = rng.random(batch)
+    hidden = np.select([chance < 0.1, chance < 0.2], [TEXT_DROPPED, GRAPH_DROPPED], KEPT).astype(np.int64)
+    return Draw(known, (anchors, structure, semantic), hidden)
+
+
+def fast_step(model: UQF, drawn: Draw) -> Tensor:
+    """Every distinct (item, what is hidden) once, in one forward pass over tokens in buckets."""
+    hidden = np.concatenate([drawn.hidden, np.zeros(2 * len(drawn.hidden), np.int64)])
+    distinct, which = np.unique(np.concatenate(drawn.items) * 3 + hidden, return_inverse=True)
+    items, place = drawn.known.view(distinct // 3, distinct % 3)
+    return _loss(model, model(items)[torch.from_numpy(place[which])].chunk(3), drawn)
+
+
+def plain_step(model: Plain, drawn: Draw) -> Tensor:
+    """Anchors, structure positives and semantic positives, each padded to 64 tokens and encoded by itself."""
+    starts = drawn.known.lengths.cumsum(0) - drawn.known.lengths
+    encoded = []
+    for kind, items in enumerate(drawn.items):
+        text = torch.zeros(len(items), PADDED, TEXT)
+        for row, item in enumerate(items):
+            count = int(drawn.known.lengths[item])
+            text[row, :count] = drawn.known.tokens[int(starts[item]) : int(starts[item]) + count]
+        mask = torch.arange(PADDED) < drawn.known.lengths[torch.from_numpy(items)][:, None]
+        graph = drawn.known.graph[torch.from_numpy(items)].clone()
+        if kind == 0:
+            text[torch.from_numpy(drawn.hidden == TEXT_DROPPED)] = 0
+            graph[torch.from_numpy(drawn.hidden == GRAPH_DROPPED)] = 0
+        encoded.append(model(text, mask, graph))
+    return _loss(model.fast, encoded, drawn)
+
+
+def _loss(model: UQF, encoded: Any, drawn: Draw) -> Tensor:
+    anchors, structure, semantic = encoded
+    own, nobody = torch.arange(len(anchors)), torch.zeros(len(anchors), len(anchors), dtype=torch.bool)
+    text, graph = model.reconstruct(anchors)
+    targets = (mean[torch.from_numpy(drawn.items[0])] for mean in drawn.known.means())
+    missed = sum(F.mse_loss(x, y) for x, y in zip((text, graph), targets, strict=True))
+    near = 0.4 * info_nce(anchors, structure, own, nobody, TEMPERATURE)
+    return near + 0.6 * info_nce(anchors, semantic, own, nobody, TEMPERATURE) + RECONSTRUCTION * missed
+
+
+def compare(lengths: np.ndarray, config: Config, batch: int, repeats: int) -> dict[str, float]:
+    """Losses equal first, then the median seconds of a step of either side, and their ratio."""
+    torch.manual_seed(0)
+    fast = config.build(TEXT, GRAPH)
+    plain = Plain(fast, config.dropout)
+    drawn = draw(lengths, batch)
+    with torch.no_grad():
+        ours, theirs = fast_step(fast.eval(), drawn).item(), plain_step(plain.eval(), drawn).item()
+    assert abs(ours - theirs) <= 1e-4 * abs(theirs), f"losses differ: {ours} and {theirs}"
+    fast.train()
+    plain.train()
+    seconds: dict[str, list[float]] = {"fast": [], "plain": []}
+    sides: dict[str, Callable[[], Tensor]] = {
+        "fast": lambda: fast_step(fast, drawn),
+        "plain": lambda: plain_step(plain, drawn),
+    }
+    for _ in range(repeats + 1):
+        for name, side in sides.items():
+            fast.zero_grad()
+            begun = time.perf_counter()
+            side().backward()
+            seconds[name].append(time.perf_counter() - begun)
+    medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}  # the first one warms up
+    return {
+        "loss": ours,
+        "mean_tokens": float(lengths.mean()),
+        "plain_seconds": medians["plain"],
+        "fast_seconds": medians["fast"],
+        "ratio": medians["plain"] / medians["fast"],
+    }
+
+
+def main(width: int = 256, batch: int = 128, repeats: int = 5) -> dict[str, Any]:
+    """Titles of a MiniLM's usual 8 to 12 tokens with a longer tail, and texts that fill all 64."""
+    config = Config(width=width, output_width=width, num_heads=width // 32)
+    rng = np.random.default_rng(0)
+    titles = np.clip(rng.lognormal(2.25, 0.35, 4096).round().astype(np.int64), 4, 40)
+    full = np.full(1024, PADDED)
+    return {
+        "threads": torch.get_num_threads(),
+        "width": width,
+        "batch": batch,
+        "titles": compare(titles, config, batch, repeats),
+        "full_length": compare(full, config, batch, max(1, repeats // 2)),
+    }
+
+
+if __name__ == "__main__":
+    for key, value in main().items():
+        print(key, value)
