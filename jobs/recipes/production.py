@@ -1,0 +1,50 @@
+"""A large shop's own tables on a GPU cluster: the thesis's sizes, one GPU a worker."""
+
+from unisid.backbones import tiger
+from unisid.compute import Pool
+from unisid.datasets import tables
+from unisid.encoders import transformer
+from unisid.fusion import uqf
+from unisid.graphs import lightgcn
+from unisid.pipeline import Recipe
+from unisid.stages import catalog, codes, embeddings, fused, graph, metrics, model, sequences
+from unisid.tokenizers import rqvae
+from unisid.training.loop import Training
+
+READERS = Pool(workers=32, cpus=1)
+GPUS = Pool(workers=8, cpus=8, gpus=1)
+
+
+def production() -> Recipe:
+    """Qwen3-Embedding, LightGCN, UQF, RQ-VAE, TIGER on eight GPUs; give your tables with --catalog.dataset.items."""
+    return Recipe(
+        name="production",
+        catalog=catalog.Config(dataset=tables.Config(), protocol="temporal", history_length=10, pool=READERS),
+        embeddings=embeddings.Config(
+            encoder=transformer.Config(model="Qwen/Qwen3-Embedding-0.6B", dtype="bfloat16"),
+            batch_tokens=65_536,
+            tokenize=READERS,
+            pool=GPUS,
+        ),
+        graph=graph.Config(graph=lightgcn.Config(num_layers=5, width=256), batch_edges=1 << 20, pool=GPUS),
+        fused=fused.Config(
+            fusion=uqf.Config(),
+            batch_size=2048,
+            training=Training(epochs=1000, patience=40, learning_rate=1e-4, weight_decay=1e-5),
+            pool=GPUS,
+        ),
+        codes=codes.Config(
+            tokenizer=rqvae.Config(levels=4, codebook_size=1024),
+            batch_size=20_480,
+            training=Training(epochs=5000, patience=50, validate_every=10, learning_rate=1e-3, weight_decay=0.1),
+            pool=GPUS,
+        ),
+        sequences=sequences.Config(pool=READERS),
+        model=model.Config(
+            backbone=tiger.Config(width=256, encoder_layers=6, decoder_layers=6, dropout=0.2),
+            batch_size=4096,
+            training=Training(epochs=200, patience=15, learning_rate=1e-3, weight_decay=0.035, warmup_steps=10_000),
+            pool=GPUS,
+        ),
+        metrics=metrics.Config(method="uqf-tiger", pool=GPUS),
+    )
