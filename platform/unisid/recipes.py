@@ -82,7 +82,9 @@ def _recipes_of(module: ModuleType) -> dict[str, Callable[[], Recipe]]:
     return {
         name: function
         for name, function in functions
-        if function.__module__ == module.__name__ and inspect.signature(function).return_annotation is Recipe
+        if not name.startswith("_")
+        and function.__module__ == module.__name__
+        and inspect.signature(function).return_annotation is Recipe
     }
 
 
