@@ -233,16 +233,24 @@ def test_a_killed_fit_goes_on_where_it_was(place):
 
 def test_keep_decides_by_what_a_checkpoint_is_judged(place):
     scores = {}
+    training = dataclasses.replace(QUICK, epochs=80, patience=80, validate_every=5)
     for keep in ("collisions", "reconstruction"):
         curve = []
-        job = Job(config=vae_config(keep=keep), inputs=inputs(place / keep, clusters()), out=place / keep / "codes",
-                  name="codes", compute=LocalCompute(), report=curve.append, say=lambda line: None)  # fmt: skip
+        config = vae_config(keep=keep, training=training)
+        job = Job(config=config, inputs=inputs(place / keep, clusters()), out=place / keep / "codes", name="codes",
+                  compute=LocalCompute(), report=curve.append, say=lambda line: None)  # fmt: skip
         stage.make(job)
         scores[keep] = [m for m in curve if "valid_score" in m]
     for m in scores["reconstruction"]:
         assert m["valid_score"] == m["valid_reconstruction"]
-    for m in scores["collisions"]:
+    trained = [m for m in scores["collisions"] if m["valid_reconstruction"] < 0.9]
+    untrained = [m for m in scores["collisions"] if m["valid_reconstruction"] >= 0.9]
+    assert trained
+    assert untrained
+    for m in trained:
         assert m["valid_collisions"] <= m["valid_score"] < m["valid_collisions"] + 1 / 200
+    for m in untrained:
+        assert m["valid_score"] == 1 + m["valid_reconstruction"]
 
 
 def test_global_batches_do_not_depend_on_workers(place):

@@ -33,6 +33,9 @@ from unisid.training.loop import Outcome, Training, run
 INPUTS = ("catalog", "fused")
 VALIDATION_ROWS = 1 << 18
 """A larger catalogue is validated on this many items, evenly spread."""
+UNTRAINED = 0.9
+"""A checkpoint with more reconstruction error is not judged by collisions: an untrained encoder scatters items well,
+and codes that say no more of them than the mean (an error of 1) must not be kept for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,9 +241,11 @@ class Fitting:
         distinct = len(torch.unique(worker.all_gather(torch.cat(codes)), dim=0))
         collisions = 1 - distinct / len(self.validation)
         reconstruction = float(worker.all_reduce(error)) / (len(mine) * worker.size)
-        # Of equally few collisions the better reconstruction wins: it weighs less than one item.
-        tie = reconstruction / (1 + reconstruction) / len(self.validation)
-        score = collisions + tie if self.task.config.keep == "collisions" else reconstruction
+        score = reconstruction
+        if self.task.config.keep == "collisions":
+            # Of equally few collisions the better reconstruction wins: it weighs less than one item.
+            tie = reconstruction / (1 + reconstruction) / len(self.validation)
+            score = collisions + tie if reconstruction < UNTRAINED else 1 + reconstruction
         return {"score": score, "collisions": collisions, "reconstruction": reconstruction}
 
     def _read(self, rows: NDArray[np.int64]) -> Tensor:
