@@ -19,7 +19,7 @@ from unisid.ops import beam, trie
 
 ITEMS, SIZES = 12_000, (256, 256, 256)
 HISTORY = 20
-USERS = 32
+USERS = 16
 CHECKED = 10
 """Items compared for every user."""
 ROUNDS = 3
