@@ -4,18 +4,22 @@ Implementations live in `runtime`: `local` (this process, or plain processes ove
 never knows which it runs on.
 """
 
+from __future__ import annotations  # torch is named here, not imported: many a step's process needs none
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pyarrow as pa
-import torch
-from torch import Tensor
 
 from unisid.artifacts.store import Place
 from unisid.config import runtime
 from unisid.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 T = TypeVar("T")
 Metrics = Mapping[str, float]

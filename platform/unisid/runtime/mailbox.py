@@ -21,7 +21,8 @@ class Slot:
     job: bytes
     events: list[Event] = field(default_factory=list)
     attempts: int = 0
-    trouble: tuple[str, int | None] | None = None
+    troubles: dict[tuple[str, int | None], int] = field(default_factory=dict)
+    """(what was said, the checkpoint it began from) -> the attempt that said it."""
     over: bool = False
 
 
@@ -63,7 +64,7 @@ class Mailbox:
             if rank == 0:
                 slot.attempts += 1
                 if slot.attempts > self.max_failures + 1:
-                    said = slot.trouble[0] if slot.trouble else "nothing: it was killed, perhaps for its memory"
+                    said = next((text for text, _ in reversed(slot.troubles)), "nothing: killed, perhaps for memory")
                     text = f"its workers died {slot.attempts - 1} times; the last one said: {said}"
                     self._add(slot, ("lost", text))
                     raise RuntimeError(text)  # the other ranks may hold the job: only a restart frees them
@@ -84,9 +85,8 @@ class Mailbox:
             slot = self.slots[number]
             if slot is None or slot.over:
                 return
-            if slot.trouble == (text, last) and slot.attempts > 1:
+            if slot.troubles.setdefault((text, last), slot.attempts) < slot.attempts:
                 self._add(slot, ("error", error))
-            slot.trouble = (text, last)
 
     async def hear(self, number: int, seen: int) -> list[Event]:
         """The events of a job from the `seen`-th on; waits for one."""

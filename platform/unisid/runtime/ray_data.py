@@ -1,4 +1,4 @@
-"""`map` on Ray Data: a block a part, an actor pool a step, results streamed back as they come.
+"""`map` and streams on Ray Data: a block a part, an actor pool a step, results streamed back as they come.
 
 Three things keep it from hanging or losing work. The pools are cut to what the session can hand out, because actors
 of a later step that find no core would wait for ever for those of an earlier one. Blocks are never split or joined
@@ -17,8 +17,9 @@ import pyarrow.ipc as ipc
 import ray.data
 
 from unisid import errors
-from unisid.compute import Part, Pool, Step
+from unisid.compute import Part, Pool, Step, Stream
 from unisid.errors import ConfigError, UnisidError
+from unisid.runtime.streams import Piece, read_piece
 
 WORD = "unisid.word"
 """The only column of a table that is a message: Ray Data drops empty blocks and schema metadata, but never rows."""
@@ -42,6 +43,30 @@ def stream(parts: Sequence[Part], steps: Sequence[Step], cpus: float, gpus: floa
         )
     for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
         yield unwrap(table)
+
+
+def read(source: Stream, found: Sequence[Piece]) -> Iterator[pa.Table]:
+    """The pieces of a stream in their order, read ahead by two tasks.
+
+    The tasks hold no cores: a read that waited for one would wait for ever where the readers' own workers hold all.
+    """
+    if not found:
+        return
+    context(preserve_order=True)
+    dataset = ray.data.from_arrow([pa.Table.from_pylist([dataclasses.asdict(p)]) for p in found]).map_batches(
+        _read,
+        fn_kwargs={"source": source},
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ray.data.TaskPoolStrategy(size=2),
+        num_cpus=0,
+    )
+    for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2):
+        yield unwrap(block)
+
+
+def _read(block: pa.Table, source: Stream) -> pa.Table:
+    return answer(lambda part: read_piece(source, Piece(**part.to_pylist()[0])), block)
 
 
 def context(*, preserve_order: bool) -> ray.data.DataContext:

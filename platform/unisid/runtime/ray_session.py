@@ -15,6 +15,8 @@ import unisid
 DEFAULTS = {
     # Train's controller looks at its workers this often; by default a dead worker goes unnoticed for two seconds
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    # a busy laptop needs more than the default minute to start a group
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
     "TOKENIZERS_PARALLELISM": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
@@ -59,6 +61,7 @@ def start(address: str | None, cpus: int | None, dashboard: bool) -> None:
     settings = {name: os.environ.setdefault(name, value) for name, value in settings.items()}
     own: dict[str, Any] = {}
     if not address:
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody takes this machine away
         own = {
             "num_cpus": cpus or max(4, 2 + (os.cpu_count() or 1)),
             "include_dashboard": dashboard,

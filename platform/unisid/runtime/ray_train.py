@@ -6,7 +6,6 @@ anew; its loop finds the job that is not over and resumes it from that job's own
 the job's work place and not in the run's storage, because the run outlives the job and a job may outlive the driver.
 """
 
-import dataclasses
 import tempfile
 import threading
 import traceback
@@ -18,7 +17,6 @@ from typing import Any
 import pyarrow as pa
 import ray
 import ray.cloudpickle as cloudpickle
-import ray.data
 import ray.train
 import torch
 from ray.train.torch import TorchConfig, TorchTrainer
@@ -28,8 +26,8 @@ from unisid.errors import ConfigError, UnisidError
 from unisid.runtime.checkpoints import Checkpoints
 from unisid.runtime.local import Member
 from unisid.runtime.mailbox import Mailbox
-from unisid.runtime.process_group import Piece, pieces, read_piece
-from unisid.runtime.ray_data import answer, context, unwrap
+from unisid.runtime.ray_data import read
+from unisid.runtime.streams import pieces
 
 CURABLE = (RuntimeError, OSError, ray.exceptions.RayError)
 """What a restart may cure: a lost peer, a full GPU, a network. Anything else is a fault of the program."""
@@ -50,26 +48,7 @@ class RayMember(Member):
     """A worker whose streams come through Ray Data: read ahead in other processes, in stored order."""
 
     def stream(self, name: str) -> Iterator[pa.Table]:
-        source = self.streams[name]
-        found = pieces(source, self.rank, self.size)
-        if not found:
-            return
-        context(preserve_order=True)
-        # no cores: reads that waited for one would wait for ever where the workers hold them all
-        dataset = ray.data.from_arrow([pa.Table.from_pylist([dataclasses.asdict(p)]) for p in found]).map_batches(
-            _read,
-            fn_kwargs={"source": source},
-            batch_size=None,
-            batch_format="pyarrow",
-            compute=ray.data.TaskPoolStrategy(size=2),
-            num_cpus=0,
-        )
-        for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2):
-            yield unwrap(block)
-
-
-def _read(block: pa.Table, source: Stream) -> pa.Table:
-    return answer(lambda part: read_piece(source, Piece(**part.to_pylist()[0])), block)
+        return read(self.streams[name], pieces(self.streams[name], self.rank, self.size))
 
 
 class Group:
@@ -88,8 +67,8 @@ class Group:
 
     def fit(self, job: Assignment, report: Report | None) -> Any:
         """Give the group a job and follow it to its end; each of its reports is passed on once."""
-        number = ray.get(self.mailbox.put.remote(cloudpickle.dumps(job)))
         shown, self.busy = -1, True
+        number = ray.get(self.mailbox.put.remote(cloudpickle.dumps(job)))
         for kind, value in self._events(number):
             self.busy = kind == "report"
             if kind == "report":
@@ -125,25 +104,26 @@ class Group:
     def _run(self) -> None:
         """The TorchTrainer's whole life, in a thread of the driver."""
         resources = {"CPU": self.pool.cpus} | ({"GPU": self.pool.gpus} if self.pool.gpus else {})
-        trainer = TorchTrainer(
-            serve,
-            train_loop_config={"mailbox": self.mailbox},
-            # several ranks on one GPU are beyond NCCL
-            torch_config=TorchConfig(backend="nccl" if self.pool.gpus >= 1 else "gloo"),
-            scaling_config=ray.train.ScalingConfig(
-                num_workers=self.pool.workers, use_gpu=self.pool.gpus > 0, resources_per_worker=resources
-            ),
-            run_config=ray.train.RunConfig(
-                name=f"group-{uuid.uuid4().hex[:8]}",
-                storage_path=tempfile.mkdtemp(prefix="unisid-ray-train-"),
-                # the mailbox counts the failures of each job
-                failure_config=ray.train.FailureConfig(max_failures=-1, controller_failure_limit=3),
-            ),
-        )
-        try:
-            trainer.fit()
-        except Exception as error:
-            self.failure = error
+        with tempfile.TemporaryDirectory(prefix="unisid-group-") as folder:
+            trainer = TorchTrainer(
+                serve,
+                train_loop_config={"mailbox": self.mailbox},
+                # several ranks on one GPU are beyond NCCL
+                torch_config=TorchConfig(backend="nccl" if self.pool.gpus >= 1 else "gloo"),
+                scaling_config=ray.train.ScalingConfig(
+                    num_workers=self.pool.workers, use_gpu=self.pool.gpus > 0, resources_per_worker=resources
+                ),
+                run_config=ray.train.RunConfig(
+                    name=f"group-{uuid.uuid4().hex[:8]}",
+                    storage_path=folder,
+                    # the mailbox counts the failures of each job
+                    failure_config=ray.train.FailureConfig(max_failures=-1, controller_failure_limit=3),
+                ),
+            )
+            try:
+                trainer.fit()
+            except Exception as error:
+                self.failure = error
 
 
 def serve(config: dict[str, Any]) -> None:
