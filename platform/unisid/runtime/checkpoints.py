@@ -54,15 +54,13 @@ class Checkpoints:
             raise ArtifactError(f"{self.place}: checkpoint {number} cannot be written ({error}); free space or rights "
                                 "are needed, or another place for the store (--store)") from error  # fmt: skip
 
-    def fetch(self, number: int) -> Path:
-        """A local directory with the files of a checkpoint: the checkpoint itself where the place is local."""
+    def fetch(self, number: int, scratch: Path) -> Path:
+        """A local directory with a checkpoint's files: the checkpoint itself where the place is local, or `scratch`."""
         source = self.place / _folder(number)
-        fs, path = source.filesystem
         if source.is_local:
-            return Path(path)
-        target = Path(tempfile.mkdtemp(prefix="unisid-checkpoint-"))
-        pafs.copy_files(path, str(target), source_filesystem=fs)
-        return target
+            return Path(source.filesystem[1])
+        _download(source, scratch)
+        return scratch
 
     def _numbers(self) -> list[int]:
         return [int(f.rpartition("-")[2]) for f in self.place.folders() if f.startswith("checkpoint-")]
@@ -92,3 +90,13 @@ class Checkpoints:
 
 def _folder(number: int) -> str:
     return f"checkpoint-{number:06d}"
+
+
+def _download(source: Place, target: Path) -> None:
+    fs, path = source.filesystem
+    target.mkdir(exist_ok=True)
+    for name in source.sizes():
+        with fs.open_input_stream(f"{path}/{name}") as stream, (target / name).open("wb") as file:
+            shutil.copyfileobj(stream, file)
+    for folder in source.folders():
+        _download(source / folder, target / folder)

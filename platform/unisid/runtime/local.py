@@ -7,6 +7,7 @@ import contextlib
 import functools
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,7 +53,8 @@ class Member(Collectives):
         if self.last is None:
             return None
         self.reports = self.last + 1
-        return self.checkpoints.fetch(self.last)
+        self.scratch = tempfile.TemporaryDirectory(prefix="unisid-resume-")  # goes with this worker
+        return self.checkpoints.fetch(self.last, Path(self.scratch.name))
 
 
 class LocalCompute:

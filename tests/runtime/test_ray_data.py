@@ -1,0 +1,74 @@
+"""What `map` decides before Ray Data runs: how many actors fit, and what travels as a block."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.runtime import toy
+from unisid import errors
+from unisid.compute import Pool
+from unisid.errors import ArtifactError, ConfigError
+from unisid.runtime.ray_data import Link, answer, fit_into, unwrap, wrap
+
+pools = st.builds(Pool, workers=st.integers(0, 9), cpus=st.floats(0.1, 8), gpus=st.sampled_from([0.0, 0.5, 1.0]))
+
+
+@given(st.lists(pools, min_size=1, max_size=4), st.integers(1, 20), st.floats(1, 64))
+def test_all_pools_run_at_once_within_what_there_is(asked, parts, cpus):
+    granted = fit_into(asked, parts, cpus, gpus=8.0)
+    assert sum(g.workers * g.cpus for g in granted) <= cpus + 0.01
+    assert sum(g.workers * g.gpus for g in granted) <= 8.0
+    for ask, grant in zip(asked, granted, strict=True):
+        assert 1 <= grant.workers <= max(1, min(ask.workers, parts))
+        assert 0 < grant.cpus <= max(ask.cpus, 0.001)
+        assert grant.gpus == ask.gpus
+
+
+def test_what_fits_is_granted_as_asked():
+    asked = [Pool(workers=2, cpus=1), Pool(workers=1, cpus=2, gpus=1)]
+    assert fit_into(asked, 10, 4.0, 1.0) == asked
+
+
+def test_the_larger_pool_gives_way_first():
+    granted = fit_into([Pool(workers=6), Pool(workers=2)], 10, 4.0, 0.0)
+    assert [g.workers for g in granted] == [2, 2]
+
+
+def test_gpus_that_are_not_there_are_refused():
+    with pytest.raises(ConfigError, match=r"one worker of each of 2 chained steps needs 1.5 GPUs, there are 1; set"):
+        fit_into([Pool(gpus=1), Pool(gpus=0.5)], 5, 8.0, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["ConfigError", "DataError", "ArtifactError", "DriftError"])
+def test_an_error_is_passed_down_the_chain_as_itself(kind):
+    def fail(table):
+        raise getattr(errors, kind)("here: wrong; right")
+
+    block = answer(lambda t: t, answer(fail, pa.table({"n": [1]})))
+    with pytest.raises(getattr(errors, kind), match="here: wrong; right"):
+        unwrap(block)
+
+
+def test_a_step_that_cannot_be_made_says_why():
+    with pytest.raises(ArtifactError, match="model: no weights here"):
+        unwrap(Link(toy.make_nothing, 1.0)(pa.table({"n": [1]})))
+
+
+def test_other_errors_are_not_swallowed():
+    with pytest.raises(ZeroDivisionError):
+        answer(lambda t: 1 // 0, pa.table({"n": [1]}))
+
+
+def test_an_empty_table_keeps_its_schema():
+    empty = toy.repeat(pa.table({"n": [0]}))
+    assert unwrap(wrap(empty)).schema == empty.schema
+    assert answer(lambda t: t.slice(0, 0), wrap(empty)).num_rows == 1
+    full = toy.repeat(pa.table({"n": [2]}))
+    assert wrap(full) is full
+
+
+def test_a_step_sees_the_table_and_not_the_message():
+    seen = []
+    answer(lambda t: seen.append(t) or t, wrap(pa.table({"n": pa.array([], pa.int8())})))
+    assert seen[0].schema == pa.schema({"n": pa.int8()})
