@@ -81,6 +81,7 @@ def test_without_the_window_each_user_is_one_sample(place, inputs):
 def test_files_and_row_groups_are_bounded(place, inputs, monkeypatch):
     whole, _ = made(place / "whole", inputs)
     monkeypatch.setattr(sequences, "ROWS_PER_FILE", 100)
+    monkeypatch.setattr(sequences, "ROWS_PER_GROUP", 64)
     read, _ = made(place, inputs)
     files = [pq.ParquetFile(read.place.open(n)) for n in read.place.sizes() if n.startswith("train-")]
     assert [f.metadata.num_rows for f in files[:-1]] == [100] * (len(files) - 1)

@@ -75,6 +75,20 @@ def test_a_share_smaller_than_a_batch_is_read_again():
     assert sorted(set(seen)) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(("kept", "passes"), [(1000, 1), (50, 4)])
+def test_only_a_small_share_is_kept(monkeypatch, kept, passes):
+    monkeypatch.setattr(feed, "KEPT_ROWS", kept)
+    source, begun = tables(), []
+
+    def counted():
+        begun.append(1)
+        return source()
+
+    seen = [b.targets.tolist() for b in Feed(counted, ITEM_TOKENS, 8, (0, 0)).batches(0, 48)]
+    assert len(begun) == passes
+    assert seen == [rows for _, rows in drawn(0, 48)]
+
+
 def test_a_worker_without_rows_says_so():
     empty = Feed(lambda: iter(()), ITEM_TOKENS, 8, (0, 0))
     with pytest.raises(DataError, match="this worker's share has no rows; use fewer workers"):

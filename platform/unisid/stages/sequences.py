@@ -22,8 +22,8 @@ from unisid.errors import ArtifactError, DataError
 
 INPUTS = ("catalog", "codes")
 ROWS_PER_FILE = 1 << 17
-SHARES = 64
-"""Row groups that even a small table is cut into, so that many workers find a share; one has 64 to 8,192 rows."""
+ROWS_PER_GROUP = 1 << 13
+"""The least that a reader decodes at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,7 @@ def _writer(catalog_at: Place, codes_at: Place, out: Place, config: Config) -> C
         split, file, start, stop = (part[name][0].as_py() for name in ("split", "file", "start", "stop"))
         rows = targets(split)
         table = samples(catalog, codes, rows[start:stop])
-        group = min(8192, max(64, -(-len(rows) // SHARES)))
-        write_table(out, SPLITS[split], file, table, rows_per_group=group)
+        write_table(out, SPLITS[split], file, table, ROWS_PER_GROUP)
         lengths = table["history"].combine_chunks().value_lengths().to_numpy()
         return pa.table(
             {

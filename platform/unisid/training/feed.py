@@ -21,6 +21,8 @@ from unisid.backbones import PAD
 from unisid.errors import DataError
 
 BATCHES_PER_BLOCK = 64
+KEPT_ROWS = 1 << 18
+"""A share of no more rows stays in memory after its first pass: tens of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +60,36 @@ class Feed:
 
     def _endless(self) -> Iterator[tuple["Block", NDArray[Any]]]:
         number, held = 0, pa.table({})
-        while True:
+        for tables in self._passes():
             seen = 0
-            for table in self.tables():
+            for table in tables:
                 seen += table.num_rows
                 held = pa.concat_tables([held, table]) if held.num_rows else table
                 if held.num_rows >= BATCHES_PER_BLOCK * self.batch_size:
                     held = yield from self._block(held, number)
                     number += 1
             if not seen:
-                raise DataError("training table: this worker's share has no rows; use fewer workers than the table "
-                                "has row groups (model.pool.workers)")  # fmt: skip
+                raise DataError(
+                    "training table: this worker's share has no rows; use fewer workers (model.pool.workers)"
+                )
             if held.num_rows >= self.batch_size:
                 held = yield from self._block(held, number)
                 number += 1
+
+    def _passes(self) -> Iterator[Iterator[pa.Table]]:
+        """The share from its start, again and again; a small one is read once and kept."""
+        kept: list[pa.Table] = []
+
+        def keeping() -> Iterator[pa.Table]:
+            for table in self.tables():
+                if sum(t.num_rows for t in kept) <= KEPT_ROWS:
+                    kept.append(table)
+                yield table
+
+        yield keeping()
+        is_small = sum(t.num_rows for t in kept) <= KEPT_ROWS
+        while True:
+            yield iter(kept) if is_small else self.tables()
 
     def _block(self, table: pa.Table, number: int) -> Generator[tuple["Block", NDArray[Any]], None, pa.Table]:
         """A block's batches; returns the rows that did not fill one, which open the next block."""
