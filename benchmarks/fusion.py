@@ -73,6 +73,8 @@ class Draw:
     known: Known
     items: tuple[np.ndarray, np.ndarray, np.ndarray]
     hidden: np.ndarray
+    targets: tuple[Tensor, Tensor]
+    """What is to be reconstructed of the anchors."""
 
 
 def draw(lengths: np.ndarray, batch: int, seed: int = 0) -> Draw:
@@ -85,7 +87,8 @@ def draw(lengths: np.ndarray, batch: int, seed: int = 0) -> Draw:
     structure, semantic = rng.integers(0, len(lengths), (2, batch))
     chance = rng.random(batch)
     hidden = np.select([chance < 0.1, chance < 0.2], [TEXT_DROPPED, GRAPH_DROPPED], KEPT).astype(np.int64)
-    return Draw(known, (anchors, structure, semantic), hidden)
+    text, graph = (mean[torch.from_numpy(anchors)] for mean in known.means())
+    return Draw(known, (anchors, structure, semantic), hidden, (text, graph))
 
 
 def fast_step(model: UQF, drawn: Draw) -> Tensor:
@@ -118,8 +121,7 @@ def _loss(model: UQF, encoded: Any, drawn: Draw) -> Tensor:
     anchors, structure, semantic = encoded
     own, nobody = torch.arange(len(anchors)), torch.zeros(len(anchors), len(anchors), dtype=torch.bool)
     text, graph = model.reconstruct(anchors)
-    targets = (mean[torch.from_numpy(drawn.items[0])] for mean in drawn.known.means())
-    missed = sum(F.mse_loss(x, y) for x, y in zip((text, graph), targets, strict=True))
+    missed = F.mse_loss(text, drawn.targets[0]) + F.mse_loss(graph, drawn.targets[1])
     near = 0.4 * info_nce(anchors, structure, own, nobody, TEMPERATURE)
     return near + 0.6 * info_nce(anchors, semantic, own, nobody, TEMPERATURE) + RECONSTRUCTION * missed
 

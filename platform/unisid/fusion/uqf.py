@@ -117,7 +117,8 @@ class Layer(nn.Module):
         from_text = self.text_out(self._read_text(ask_text, ragged, self.text_in(text)))
         keys, values = self._heads(self.graph_in(graph), 2)
         from_graph = self.graph_out(_attend(ask_graph, keys, values))
-        gate = torch.sigmoid(self.gate(torch.cat([from_text, from_graph], dim=-1)))
+        for_text, for_graph = self.gate.weight.chunk(2, dim=1)  # W_a [T; R] without copying T and R together
+        gate = torch.sigmoid(F.linear(from_text, for_text, self.gate.bias) + F.linear(from_graph, for_graph))
         queries = self.cross_norm(queries + self._drop(torch.lerp(from_graph, from_text, gate)))
 
         inner = self.narrow(self._drop(F.gelu(self.widen(queries))))
@@ -136,8 +137,8 @@ class Layer(nn.Module):
         return torch.cat(read)
 
     def _heads(self, joined: Float[Tensor, "B T _"], parts: int) -> Sequence[Tensor]:
-        """Several projections side by side -> each as [B, H, T, D / H]."""
-        return joined.unflatten(-1, (parts, self.num_heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+        """Several projections side by side -> each as [B, H, T, D / H], all of them views."""
+        return [part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in joined.chunk(parts, dim=-1)]
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
