@@ -21,6 +21,7 @@ def kmeans(rows: Float[Tensor, "n d"], size: int, *, seed: int, iterations: int 
     """
     if len(rows) <= size:
         return rows[torch.arange(size, device=rows.device) % len(rows)].clone()
+    faiss.omp_set_num_threads(torch.get_num_threads())  # a worker's share of the machine, which FAISS knows nothing of
     gpu = rows.is_cuda and hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
     clustering = faiss.Kmeans(rows.shape[1], size, niter=iterations, nredo=restarts, seed=seed, gpu=gpu,
                               min_points_per_centroid=1, max_points_per_centroid=points_per_code)  # fmt: skip
