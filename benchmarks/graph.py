@@ -139,7 +139,7 @@ def same_answer(edges: stage.Edges) -> float:
     """The largest difference of the two propagations; raises where they disagree."""
     model = MODEL.build(edges.graph, range(MODEL.width), 0)
     theirs, mine = usual_propagation(coo(edges), model.vectors.detach()), model().detach()
-    torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(mine, theirs, atol=1e-7, rtol=1e-4)
     return float((mine - theirs).abs().max())
 
 
