@@ -44,7 +44,7 @@ class Config:
     learning_rate: float = 2e-2
     """Of Adam, constant. Large batches bear, and need, more than the 1e-3 that is usual at 2,048 edges."""
     batch_edges: int = 16_384
-    """B: edges of a step; each step propagates through the whole graph, so a large graph wants about a tenth of its edges."""
+    """B: edges of a step, which propagates through the whole graph: a large graph wants about a tenth of its edges."""
     epochs: int = 300
     """At most this many passes over the edges."""
     validate_every: int = 5
