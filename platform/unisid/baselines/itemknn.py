@@ -28,7 +28,7 @@ class Config(BaselineConfig):
 
     shrinkages: tuple[float, ...] = (0.0, 5.0, 20.0)
     """How little to trust a pair that few users share: as many users in common halve its similarity."""
-    decays: tuple[float, ...] = (0.4, 0.6, 0.8, 1.0)
+    decays: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
     """Weight of a history item relative to the one after it; 1 for a bag of items."""
     validation_samples: int = 4000
     """Validation samples that decide, drawn by seed where there are more."""
