@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,23 @@ import ray
 
 import unisid
 
-DEFAULTS = {
+SETTINGS = {
     # Train's controller looks at its workers this often; by default a dead worker goes unnoticed for two seconds
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    # a busy laptop needs more than the default minute to start a group
+    # a busy machine needs more than the default minute to start a group
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-QUIET = {
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+"""What every process of a session knows, unless the environment says otherwise."""
+OWN_SETTINGS = {
+    # nobody takes this machine away
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     # Ray's core prints an error for every actor pool of Ray Data, which is none; set it to "info" to hear all
     "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
-
 OBJECT_STORE = 2 << 30
 """Bytes that our own Ray holds in shared memory; more than that spills to disk."""
 
@@ -56,38 +59,50 @@ def session(address: str | None = None, cpus: int | None = None, dashboard: bool
 
 
 def start(address: str | None, cpus: int | None, dashboard: bool) -> None:
-    """Attach to the cluster at `address`, or start Ray on this machine."""
-    settings = {**DEFAULTS, **QUIET}
-    settings = {name: os.environ.setdefault(name, value) for name, value in settings.items()}
-    own: dict[str, Any] = {}
+    """Attach to the cluster at `address`, or start Ray on this machine, whose processes inherit our environment."""
+    settings = {name: os.environ.setdefault(name, value) for name, value in SETTINGS.items()}
+    own: dict[str, Any] = {
+        "num_cpus": cpus or max(4, 2 + (os.cpu_count() or 1)),
+        "include_dashboard": dashboard,
+        "object_store_memory": OBJECT_STORE,
+    }
     if not address:
-        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody takes this machine away
-        own = {
-            "num_cpus": cpus or max(4, 2 + (os.cpu_count() or 1)),
-            "include_dashboard": dashboard,
-            "object_store_memory": OBJECT_STORE,
-        }
-    for name in ("ray", "ray.data", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    ray.init(
-        address=address,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        configure_logging=True,
-        runtime_env=runtime_env(settings, attached=bool(address)),
-        **own,
-    )
+        for name, value in OWN_SETTINGS.items():
+            os.environ.setdefault(name, value)
+    with _hushed():
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **({"runtime_env": runtime_env(settings)} if address else own),
+        )
+    for logger in ("ray.data", "ray.train"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
 
 
-def runtime_env(settings: dict[str, str], *, attached: bool) -> dict[str, Any]:
-    """What travels to every worker; whatever the job was submitted with stays as it is.
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep what Ray's core writes past Python to standard error (that its log level was set) off the terminal."""
+    sys.stderr.flush()
+    terminal, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nothing)
 
-    A cluster gets this very package besides, so that driver and workers never run two versions of it.
+
+def runtime_env(settings: dict[str, str]) -> dict[str, Any]:
+    """What travels to a cluster's workers: settings, and this very package, so that no two versions of it meet.
+
+    Whatever the job was submitted with stays as it is.
     """
     job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}").get("runtime_env") or {}
     given = job.get("env_vars") or {}
     found: dict[str, Any] = {"env_vars": {k: v for k, v in settings.items() if k not in given}}
-    if attached and "py_modules" not in job:
+    if "py_modules" not in job:
         found["py_modules"] = [str(Path(unisid.__file__).parent)]
     return found
 
