@@ -2,13 +2,11 @@
 
 import functools
 
-import numpy as np
 import pytest
 
 from tests.runtime import toy
 from unisid.artifacts.store import Place
 from unisid.compute import Pool, Step
-from unisid.runtime.local import LocalCompute
 
 ONE, TWO = Pool(workers=1), Pool(workers=2)
 
@@ -27,11 +25,10 @@ def fit(compute, work, stream, pool, task):
     return result, shown
 
 
-@pytest.mark.parametrize(("disaster", "on_rank"), [("kill", 1), ("runtime error", 0)])
-def test_a_fit_whose_worker_dies_resumes_to_the_same_end(ray_compute, tmp_path, stream, disaster, on_rank):
+def test_a_fit_whose_worker_is_killed_resumes_to_the_same_end(ray_compute, tmp_path, stream):
     calm, calm_shown = fit(ray_compute, tmp_path / "calm", stream, TWO, toy.Toy())
     marker = tmp_path / "struck"
-    task = toy.Toy(disaster=disaster, on_rank=on_rank, marker=str(marker))
+    task = toy.Toy(disaster="kill", on_rank=1, marker=str(marker))
     struck, struck_shown = fit(ray_compute, tmp_path / "struck-work", stream, TWO, task)
     assert marker.exists()
     assert struck["weights"] == calm["weights"]
@@ -55,14 +52,17 @@ def test_a_map_whose_actor_dies_loses_no_part(ray_compute, tmp_path):
 
 
 def test_an_interrupted_fit_is_given_up(ray_compute, tmp_path, stream):
-    """The driver's own failure, here in `report`, stops the workers; the next fit starts afresh."""
+    """The driver's own failure, here in `report`, sends the workers home from the middle of their work."""
+    groups = []
 
     def tired(metrics):
+        groups.append(ray_compute.group)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ray_compute.fit(toy.train, toy.Toy(epochs=500), name="long", pool=ONE, work=Place.of(tmp_path),
+        ray_compute.fit(toy.train, toy.Toy(epochs=500), name="long", pool=TWO, work=Place.of(tmp_path),
                         streams={"rows": stream}, report=tired)  # fmt: skip
-    after, _ = fit(ray_compute, tmp_path / "after", stream, ONE, toy.Toy())
-    local, _ = fit(LocalCompute(), tmp_path / "local", stream, ONE, toy.Toy())
-    np.testing.assert_array_equal(toy.weights(after), toy.weights(local))
+    assert len(groups) == 1
+    assert ray_compute.group is None
+    groups[0].thread.join(timeout=120)
+    assert not groups[0].alive

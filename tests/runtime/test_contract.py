@@ -3,14 +3,13 @@
 import os
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 
 from tests.runtime import toy
 from unisid.artifacts.store import Place
 from unisid.compute import Pool, Step
-from unisid.errors import ArtifactError, ConfigError, DataError
+from unisid.errors import ConfigError, DataError
 from unisid.runtime.local import LocalCompute
 
 ONE, TWO = Pool(workers=1), Pool(workers=2)
@@ -121,9 +120,7 @@ def test_maps_give_the_same_tables(ray_compute):
 @pytest.mark.slow
 def test_an_error_in_a_map_comes_out_as_itself(ray_compute):
     with pytest.raises(DataError, match=r"part 3: is empty; must hold rows"):
-        list(ray_compute.map(PARTS, Step(toy.make_refuse, TWO), Step(toy.make_repeat, ONE)))
-    with pytest.raises(ArtifactError, match=r"model: no weights here"):
-        list(ray_compute.map(PARTS[:1], Step(toy.make_nothing, ONE)))
+        list(ray_compute.map(PARTS, Step(toy.make_refuse, ONE), Step(toy.make_repeat, ONE)))
 
 
 def test_a_map_without_workers_runs_here(ray_compute):
@@ -138,10 +135,3 @@ def test_a_pool_beyond_the_machine_is_refused(ray_compute, tmp_path):
         ray_compute.fit(toy.shares, None, name="s", pool=Pool(workers=99), work=Place.of(tmp_path))
     with pytest.raises(ConfigError, match=r"needs 1 GPUs, there are 0"):
         list(ray_compute.map(PARTS, Step(toy.make_repeat, Pool(workers=1, gpus=1))))
-
-
-def test_tables_pass_through_blocks_unchanged():
-    from unisid.runtime.ray_data import unwrap, wrap
-
-    empty = toy.repeat(pa.table({"n": [0]}))
-    assert unwrap(wrap(empty)).schema == empty.schema

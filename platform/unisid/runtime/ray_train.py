@@ -33,6 +33,10 @@ CURABLE = (RuntimeError, OSError, ray.exceptions.RayError)
 """What a restart may cure: a lost peer, a full GPU, a network. Anything else is a fault of the program."""
 
 
+class GivenUp(Exception):  # noqa: N818  # no error: the driver was interrupted and hears no more
+    """Ends a fit in its workers."""
+
+
 @dataclass(frozen=True)
 class Assignment:
     """One fit as it travels to the workers."""
@@ -157,7 +161,7 @@ def _perform(mailbox: Any, number: int, packed: bytes) -> None:
 def _member(mailbox: Any, number: int, job: Assignment) -> RayMember:
     def tell(report: int, metrics: Mapping[str, float]) -> None:
         if not ray.get(mailbox.tell.remote(number, ("report", (report, dict(metrics))))):
-            raise InterruptedError(f"nobody waits for '{job.checkpoints.name}' any more")
+            raise GivenUp(f"nobody waits for '{job.checkpoints.name}' any more")
 
     member = RayMember(job.pool, job.streams, job.checkpoints, None, tell)
     last = job.checkpoints.last() if member.rank == 0 else None
