@@ -42,9 +42,7 @@ def co_occurrence(
     return best
 
 
-def _blocks(
-    by_item: sp.csr_matrix, user_degree: NDArray[Any], num_items: int, pairs: int
-) -> Iterator[tuple[int, int]]:
+def _blocks(by_item: sp.csr_matrix, user_degree: NDArray[Any], num_items: int, pairs: int) -> Iterator[tuple[int, int]]:
     """Row ranges whose products have at most `pairs` entries, by the bound min(N, sum over users of their degree)."""
     reach = np.concatenate([[0], np.cumsum(user_degree[by_item.indices], dtype=np.int64)])[by_item.indptr]
     bound = np.concatenate([[0], np.cumsum(np.minimum(np.diff(reach), num_items))])
