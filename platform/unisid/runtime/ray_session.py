@@ -24,12 +24,6 @@ SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 """What every process of a session knows, unless the environment says otherwise."""
-OWN_SETTINGS = {
-    # nobody takes this machine away
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    # Ray's core prints an error for every actor pool of Ray Data, which is none; set it to "info" to hear all
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
-}
 OBJECT_STORE = 2 << 30
 """Bytes that our own Ray holds in shared memory; more than that spills to disk."""
 
@@ -66,9 +60,10 @@ def start(address: str | None, cpus: int | None, dashboard: bool) -> None:
         "include_dashboard": dashboard,
         "object_store_memory": OBJECT_STORE,
     }
+    # Ray's core prints an error for every actor pool of Ray Data, which is none; set it to "info" to hear all
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if not address:
-        for name, value in OWN_SETTINGS.items():
-            os.environ.setdefault(name, value)
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody takes this machine away
     with _hushed():
         ray.init(
             address=address,
