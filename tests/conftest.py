@@ -6,7 +6,7 @@ from jaxtyping import install_import_hook
 install_import_hook(["unisid.ops", "unisid.graphs", "unisid.fusion", "unisid.tokenizers", "unisid.backbones"],
                     "beartype.beartype")  # fmt: skip
 
-from unisid.artifacts.store import Place  # noqa: E402  # after the hook, which must see every import
+from unisid.artifacts.store import Place  # after the hook, which must see every import
 
 
 @pytest.fixture

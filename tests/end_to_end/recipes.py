@@ -41,9 +41,9 @@ def planted(name: str = "planted", items: int = 1000, users: int = 3000, seed: i
             backbone=tiger.Config(
                 width=64, heads=4, head_width=16, feedforward=128, encoder_layers=1, decoder_layers=1
             ),
-            samples_per_epoch=16_000,
-            valid_samples=500,
-            training=Training(epochs=8, patience=8, learning_rate=3e-3, warmup_steps=50),
+            samples_per_epoch=8_000,
+            valid_samples=300,
+            training=Training(epochs=6, patience=6, learning_rate=3e-3, warmup_steps=30),
             pool=BOTH,
         ),
         metrics=metrics.Config(method="uqf-tiger"),

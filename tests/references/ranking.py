@@ -39,7 +39,10 @@ def bootstrap_means(values: list[float], resamples: int, seed: int) -> list[floa
 
 def itemknn_scores(baskets: list[set[int]], num_items: int, history: list[int], shrinkage: float,
                    decay: float) -> list[float]:  # fmt: skip
-    """Cosine over users, damped where few users share a pair, summed over the history with decay**age; an item is no neighbour of itself."""
+    """Cosine over users, damped where few users share a pair, summed over the history with decay**age.
+
+    An item is no neighbour of itself.
+    """
     scores = [0.0] * num_items
     for age, seen in enumerate(reversed(history)):
         for item in range(num_items):

@@ -20,8 +20,8 @@ from unisid.config import from_record, to_record
 from unisid.errors import ConfigError, DataError
 from unisid.runtime.local import LocalCompute
 from unisid.stages import codes as stage
-from unisid.stages import unique
-from unisid.stages.quality import Gate
+from unisid.stages import codes_unique as unique
+from unisid.stages.codes_quality import Gate
 from unisid.tokenizers import read_tokenizer, rqkmeans, rqvae, write_tokenizer
 from unisid.training.loop import Training
 

@@ -24,7 +24,7 @@ from unisid.ops.kcore import k_core, largest_k
 from unisid.ops.seeded import hash_strings, pair
 from unisid.ops.splits import first_rows, leave_one_out_split, temporal_split, tied_steps
 from unisid.ops.text import PLACEHOLDER
-from unisid.stages.reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
+from unisid.stages.catalog_reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
 
 INPUTS: tuple[str, ...] = ()
 ITEMS_PER_FILE = 1 << 18

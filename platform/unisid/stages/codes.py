@@ -25,8 +25,8 @@ from unisid.compute import Job, Metrics, Part, Pool, Step, Worker
 from unisid.config import runtime
 from unisid.errors import ConfigError, DataError
 from unisid.ops.assignment import ordinals
-from unisid.stages import quality
-from unisid.stages.unique import PART_ROWS, Encoder, matrix, moved_distances, unique_codes
+from unisid.stages import codes_quality as quality
+from unisid.stages.codes_unique import PART_ROWS, Encoder, matrix, moved_distances, unique_codes
 from unisid.tokenizers import LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
 from unisid.training.loop import Outcome, Training, run
 

@@ -23,9 +23,9 @@ from unisid.compute import Job, Pool, Step, Worker
 from unisid.config import Json, from_record, runtime, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.fusion import Fusion, FusionConfig, LearnedFusion, uqf
-from unisid.stages.contrast import Contrast, Loss
+from unisid.stages.fused_contrast import Contrast, Loss
 from unisid.stages.fused_inputs import Reader
-from unisid.stages.neighbours import SEMANTIC, STRUCTURE, make_tables, missing_parts
+from unisid.stages.fused_neighbours import SEMANTIC, STRUCTURE, make_tables, missing_parts
 from unisid.training import loop
 from unisid.training.loop import Training
 from unisid.training.precision import Precision, autocast

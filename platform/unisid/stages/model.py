@@ -19,7 +19,7 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table
 from unisid.backbones import Backbone, BackboneConfig, tiger
 from unisid.compute import Job, Metrics, Pool, Stream, Worker
-from unisid.config import Json, to_record
+from unisid.config import Json, runtime, to_record
 from unisid.errors import ConfigError
 from unisid.ops import beam, trie
 from unisid.training import loop
@@ -51,7 +51,7 @@ class Config:
     """Validation samples that are ranked, drawn by seed; 0 for all."""
     beam: int = 20
     """Beams of the validation's search."""
-    pool: Pool = field(default_factory=Pool)
+    pool: Pool = runtime(Pool())
     """The workers that train."""
 
     def __post_init__(self) -> None:

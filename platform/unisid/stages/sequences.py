@@ -6,7 +6,7 @@ L levels, E interactions.
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import write_table
 from unisid.compute import Job, Part, Pool, Step
-from unisid.config import Json
+from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, DataError
 
 INPUTS = ("catalog", "codes")
@@ -34,7 +34,7 @@ class Config:
     """Every training interaction is a target, with those before it as its history; else only each user's last one."""
     seed: int = 42
     """Of the order of training samples."""
-    pool: Pool = field(default_factory=Pool)
+    pool: Pool = runtime(Pool())
     """The workers that write files."""
 
 

@@ -23,7 +23,7 @@ from unisid.errors import ConfigError
 from unisid.fusion import Items, LearnedFusion
 from unisid.ops.contrast import info_nce, known
 from unisid.stages.fused_inputs import GRAPH_DROPPED, KEPT, TEXT_DROPPED, Reader
-from unisid.stages.neighbours import neighbours
+from unisid.stages.fused_neighbours import neighbours
 
 VALIDATION = 2**32 - 1
 """Stands in for the epoch where the draws of validation are seeded."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from unisid.errors import ConfigError, DataError
-from unisid.stages.quality import (
+from unisid.stages.codes_quality import (
     Gate,
     check,
     consistency,
