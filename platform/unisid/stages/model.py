@@ -79,15 +79,9 @@ class Task:
 def make(job: Job) -> Json:
     """Train, keep the best weights, say how it went."""
     task = Task(job.config, job.inputs["codes"], job.inputs["sequences"], job.out)
-
-    def report(values: Metrics) -> None:
-        job.report(values)
-        ndcg = f", NDCG@{CUTOFF} {values['valid_score']:.4f}" if "valid_score" in values else ""
-        job.say(f"epoch {values['epoch']:.0f}: loss {values['loss']:.4f}{ndcg}")
-
     stream = Stream(job.inputs["sequences"], "train-", ("tokens", "target"))
     return job.compute.fit(train, task, name=job.name, pool=task.config.pool, work=job.work,
-                           streams={"train": stream}, report=report)  # fmt: skip
+                           streams={"train": stream}, report=job.report)  # fmt: skip
 
 
 def train(worker: Worker, task: Task) -> Json:
