@@ -36,7 +36,7 @@ def planted(name: str = "planted", items: int = 1000, users: int = 3000, seed: i
             training=Training(epochs=15, patience=5, learning_rate=1e-3),
             pool=BOTH,
         ),
-        codes=codes.Config(tokenizer=rqkmeans.Config(levels=3, codebook_size=32)),
+        codes=codes.Config(tokenizer=rqkmeans.Config(levels=3, codebook_size=32), pool=BOTH),
         model=model.Config(
             backbone=tiger.Config(
                 width=64, heads=4, head_width=16, feedforward=128, encoder_layers=1, decoder_layers=1

@@ -22,7 +22,7 @@ class Recommending(mlflow.pyfunc.PythonModel):
 
     def load_context(self, context: Any) -> None:
         places = {noun: Place.of(path) for noun, path in context.artifacts.items()}
-        codes = Place.of((context.model_config or {}).get("codes", places["codes"].uri))
+        codes = Place.of((context.model_config or {}).get("codes") or places["codes"].uri)
         self.recommender = Recommender.load(places["model"], codes, places["catalog"])
         self.item_ids = Catalog.read(places["catalog"]).item_ids.to_pylist()
         self.item_of = {item_id: item for item, item_id in enumerate(self.item_ids)}

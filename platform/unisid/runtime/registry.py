@@ -74,6 +74,7 @@ def _log(uri: str, run: str, name: str, code: str, parts: Mapping[str, Place], s
             pip_requirements=REQUIREMENTS,
             registered_model_name=name,
             metadata={noun: record.fingerprint for noun, record in records.items()},
+            model_config={"codes": ""},
         )
     version = str(info.registered_model_version)
     _describe(client, name, version, records)

@@ -123,7 +123,7 @@ def learn(worker: Worker, task: Task) -> Json:
                          config.training.seed)  # fmt: skip
     outcome = asdict(loop.run(worker, objective, config.training))
     learned = {"best_valid_loss": outcome["best_score"], "best_epoch": outcome["best_epoch"],
-               "epochs": outcome["epochs"], "learning_seconds": outcome["seconds"]}  # fmt: skip
+               "epochs": outcome["epochs"]}  # fmt: skip
     if worker.rank == 0:
         write_fusion(task, model, learned)
     return learned
