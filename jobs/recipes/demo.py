@@ -57,9 +57,10 @@ def demo() -> Recipe:
             backbone=tiger.Config(
                 width=96, heads=4, head_width=24, feedforward=256, encoder_layers=2, decoder_layers=2
             ),
+            batch_size=64,
             samples_per_epoch=24_000,
             valid_samples=943,
-            training=Training(epochs=14, patience=4, learning_rate=2e-3, weight_decay=0.035, warmup_steps=100),
+            training=Training(epochs=12, patience=4, learning_rate=1.5e-3, weight_decay=0.035, warmup_steps=200),
             pool=LAPTOP,
         ),
         metrics=metrics.Config(method="uqf-tiger", pool=LAPTOP),

@@ -95,7 +95,7 @@ def run(
     """Train until the epochs are done or validation no longer improves; leaves the best weights in the model."""
     model = objective.model.to(worker.device)
     owned = [p for p in (parameters if parameters is not None else model.parameters()) if p.requires_grad]
-    optimizer = torch.optim.AdamW(owned, lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(owned, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     state: dict[str, Any] = {"epoch": 0, "step": 0, "best_score": None, "best_epoch": 0, "seconds": 0.0}
     best: dict[str, Tensor] = {}
     if (directory := worker.resume()) is not None:
