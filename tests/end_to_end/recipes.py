@@ -16,12 +16,12 @@ from unisid.training.loop import Training
 BOTH = Pool(workers=1, cpus=2)
 
 
-def planted(name: str = "planted", items: int = 1000, users: int = 3000, seed: int = 0) -> Recipe:
+def planted(name: str = "planted", items: int = 2000, users: int = 6000, seed: int = 0) -> Recipe:
     """Next items are told by text and behaviour together, by neither alone (see datasets/synthetic.py)."""
     return Recipe(
         name=name,
         catalog=catalog.Config(
-            dataset=synthetic.Config(items=items, users=users, seed=seed),
+            dataset=synthetic.Config(items=items, users=users, shortest=4, longest=8, seed=seed),
             protocol="leave-one-out",
             history_length=10,
             k_core=0,
@@ -43,7 +43,7 @@ def planted(name: str = "planted", items: int = 1000, users: int = 3000, seed: i
             ),
             samples_per_epoch=8_000,
             valid_samples=300,
-            training=Training(epochs=6, patience=6, learning_rate=3e-3, warmup_steps=30),
+            training=Training(epochs=8, patience=8, learning_rate=3e-3, warmup_steps=30),
             pool=BOTH,
         ),
         metrics=metrics.Config(method="uqf-tiger"),

@@ -13,7 +13,7 @@ from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.store import Store
 from unisid.runtime.local import LocalCompute
 
-MARGIN = 0.02
+MARGIN = 0.03
 """By how much HR@10 must be higher, at the lower end of a paired 95% interval."""
 
 
