@@ -23,7 +23,7 @@ import tyro
 from torch import Tensor
 
 from unisid.artifacts.embeddings import FAMILY
-from unisid.artifacts.shards import Shards
+from unisid.artifacts.shards import Shards, shard_parts
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import write_table
 from unisid.compute import Pool
@@ -54,7 +54,7 @@ def main(
         reader, writer = embeddings.Reader(place / "catalog", config), embeddings.Writer(place / "out", config)
         seconds, processor = defaultdict[str, float](float), defaultdict[str, float](float)
         counts, error = Counter[str](), 0.0
-        for number, part in enumerate(embeddings.plan(len(texts), part_items)):
+        for number, part in enumerate(shard_parts(len(texts), part_items)):
             table = pa.Table.from_pylist([part])
             batches = forward_batches(reader(table), writer)
             work: dict[str, Callable[[], Any]] = {

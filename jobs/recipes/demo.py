@@ -1,12 +1,13 @@
 """MovieLens-100K on a laptop: everything works, in minutes; nothing is proved about methods."""
 
 from dataclasses import replace
+from typing import Literal
 
 from unisid.backbones import tiger
 from unisid.compute import Pool
 from unisid.datasets import recbole
 from unisid.encoders import transformer
-from unisid.fusion import uqf
+from unisid.fusion import single, uqf
 from unisid.graphs import lightgcn
 from unisid.pipeline import Recipe
 from unisid.stages import catalog, codes, embeddings, fused, graph, metrics, model, sequences
@@ -77,9 +78,7 @@ def demo_graph() -> Recipe:
     return _ablation("graph")
 
 
-def _ablation(modality: str) -> Recipe:
-    from unisid.fusion import single
-
+def _ablation(modality: Literal["text", "graph"]) -> Recipe:
     base = demo()
     return replace(
         base,

@@ -31,14 +31,17 @@ class Catalog:
 
     @classmethod
     def read(cls, place: Place) -> "Catalog":
+        """Raises ArtifactError where no complete catalog is."""
         return cls(place, require(place, "catalog"))
 
     @property
     def num_items(self) -> int:
+        """N."""
         return int(self.record.counts["items"])
 
     @property
     def num_users(self) -> int:
+        """U."""
         return int(self.record.counts["users"])
 
     @property
@@ -53,10 +56,12 @@ class Catalog:
 
     @functools.cached_property
     def titles(self) -> pa.Array:
+        """The items' titles [N]."""
         return read_table(self.place, "items", ["title"])["title"].combine_chunks()
 
     @functools.cached_property
     def user_ids(self) -> pa.Array:
+        """The shop's names of the users [U], by user number."""
         return read_table(self.place, "users", ["user_id"])["user_id"].combine_chunks()
 
     @functools.cached_property
@@ -86,8 +91,11 @@ class Catalog:
 
     def training_edges(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The distinct (user, item) pairs that may be learned from, by user, then item."""
-        seen = self.split == TRAIN
-        keys = np.unique(self.user[seen].astype(np.int64) * self.num_items + self.item[seen])
+        return self.edges(self.split == TRAIN)
+
+    def edges(self, rows: NDArray[np.bool_] | slice) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The distinct (user, item) pairs of some interactions, by user, then item."""
+        keys = np.unique(self.user[rows].astype(np.int64) * self.num_items + self.item[rows])
         return (keys // self.num_items).astype(np.int32), (keys % self.num_items).astype(np.int32)
 
     def samples(self, split: int) -> NDArray[np.int64]:

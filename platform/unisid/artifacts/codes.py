@@ -58,6 +58,7 @@ class Codes:
 
     @classmethod
     def read(cls, place: Place) -> "Codes":
+        """Raises ArtifactError where no complete codes are."""
         return cls(place, require(place, "codes"))
 
     @property
@@ -67,6 +68,7 @@ class Codes:
 
     @property
     def num_levels(self) -> int:
+        """L."""
         return len(self.sizes)
 
     @property

@@ -26,18 +26,22 @@ class Embeddings:
 
     @classmethod
     def read(cls, place: Place) -> "Embeddings":
+        """Raises ArtifactError where no complete embeddings are."""
         return cls(place, require(place, "embeddings"))
 
     @property
     def shards(self) -> Shards:
+        """All columns, by item number."""
         return Shards(self.place, FAMILY)
 
     @property
     def width(self) -> int:
+        """D."""
         return int(self.record.counts["width"])
 
     @property
     def has_states(self) -> bool:
+        """Whether token states were kept beside the pooled vectors."""
         return bool(self.record.counts["has_states"])
 
     def pooled(self, rows: NDArray[Any] | None = None) -> NDArray[np.float32]:

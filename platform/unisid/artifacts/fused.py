@@ -27,14 +27,17 @@ class Fused:
 
     @classmethod
     def read(cls, place: Place) -> "Fused":
+        """Raises ArtifactError where no complete fused vectors are."""
         return cls(place, require(place, "fused"))
 
     @property
     def shards(self) -> Shards:
+        """All columns, by item number."""
         return Shards(self.place, FAMILY)
 
     @property
     def width(self) -> int:
+        """D."""
         return int(self.record.counts["width"])
 
     def vectors(self, rows: NDArray[Any] | None = None) -> NDArray[np.float32]:

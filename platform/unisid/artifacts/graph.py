@@ -27,10 +27,12 @@ class Graph:
 
     @classmethod
     def read(cls, place: Place) -> "Graph":
+        """Raises ArtifactError where no complete graph is."""
         return cls(place, require(place, "graph"))
 
     @property
     def items(self) -> Shards:
+        """All columns, by item number."""
         return Shards(self.place, ITEMS)
 
     @property
@@ -40,6 +42,7 @@ class Graph:
 
     @property
     def width(self) -> int:
+        """D."""
         return int(self.record.counts["width"])
 
     def layers(self, rows: NDArray[Any] | None = None) -> NDArray[np.float32]:

@@ -28,6 +28,7 @@ class Metrics:
 
     @classmethod
     def read(cls, place: Place) -> "Metrics":
+        """Raises ArtifactError where no complete metrics are."""
         return cls(place, require(place, "metrics"))
 
     def results(self) -> dict[str, Any]:
@@ -35,4 +36,5 @@ class Metrics:
         return read_json(self.place, "metrics.json")
 
     def ranks(self, method: str) -> pa.Table:
+        """Every test sample's user, target and rank under each history rule."""
         return read_table(self.place, f"ranks-{method}")

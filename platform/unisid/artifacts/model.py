@@ -16,6 +16,7 @@ from unisid.errors import ArtifactError
 
 
 def write_model(place: Place, backbone: dict[str, Any], weights: dict[str, Tensor]) -> None:
+    """Write a trained backbone: the settings that build it, as `config.to_record` gives them, and its weights."""
     write_weights(place, "weights.safetensors", weights)
     write_json(place, "backbone.json", backbone)
 
@@ -44,4 +45,5 @@ class Model:
         return read_json(self.place, "backbone.json")
 
     def weights(self) -> dict[str, Tensor]:
+        """The backbone's weights, by name, on the CPU."""
         return read_weights(self.place, "weights.safetensors")

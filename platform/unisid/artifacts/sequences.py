@@ -25,6 +25,7 @@ class Sequences:
 
     @classmethod
     def read(cls, place: Place) -> "Sequences":
+        """Raises ArtifactError where no complete sequences are."""
         return cls(place, require(place, "sequences"))
 
     def table(self, split: str) -> pa.Table:
@@ -32,4 +33,5 @@ class Sequences:
         return read_table(self.place, split)
 
     def num_samples(self, split: str) -> int:
+        """How many samples a split has."""
         return int(self.record.counts[split])

@@ -59,6 +59,20 @@ def shard_indices(place: Place, family: str) -> list[int]:
     return sorted(int(n[len(prefix) : -len(suffix)]) for n in names)
 
 
+def shard_parts(num_rows: int, shard_rows: int) -> list[dict[str, Any]]:
+    """A table cut into shards, a part of work each: the shard's number, its first row and the row after its last."""
+    return [
+        {"shard": shard, "start": start, "stop": min(start + shard_rows, num_rows)}
+        for shard, start in enumerate(range(0, num_rows, shard_rows))
+    ]
+
+
+def missing_parts(place: Place, family: str, num_rows: int, shard_rows: int) -> list[dict[str, Any]]:
+    """The parts of a family whose shards are not there yet."""
+    present = set(shard_indices(place, family))
+    return [part for part in shard_parts(num_rows, shard_rows) if part["shard"] not in present]
+
+
 @dataclass(frozen=True)
 class Shards:
     """Random access to the rows of a family. Opens lazily, so it is cheap to send to a worker."""
@@ -68,6 +82,7 @@ class Shards:
 
     @functools.cached_property
     def tables(self) -> list[pa.Table]:
+        """The shards, opened and memory-mapped, in order."""
         indices = shard_indices(self.place, self.family)
         if indices != list(range(len(indices))) or not indices:
             raise ArtifactError(f"{self.place}: shards of '{self.family}' are {indices}: some are missing")
@@ -80,16 +95,6 @@ class Shards:
 
     def __len__(self) -> int:
         return int(self.starts[-1])
-
-    @property
-    def columns(self) -> list[str]:
-        return list(self.tables[0].column_names)
-
-    def width(self, column: str) -> int:
-        """How wide a vector column, or a ragged column's rows, are."""
-        kind = self.tables[0].schema.field(column).type
-        kind = kind.value_type if pa.types.is_large_list(kind) else kind
-        return int(kind.list_size)
 
     def read(self, column: str, rows: NDArray[Any] | slice | None = None) -> NDArray[Any]:
         """A column's values at the given rows (all by default): [n] or [n, D]. A copy only if rows are given."""

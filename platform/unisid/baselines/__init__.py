@@ -17,10 +17,7 @@ from torch import Tensor
 
 from unisid.artifacts.catalog import Catalog
 from unisid.config import PlugIn
-from unisid.ops.ranking import rank_of_target
-
-SCORES_AT_ONCE = 1 << 24
-"""Scores held in memory while ranking: 64 MiB of float32."""
+from unisid.ops.ranking import SCORES_AT_ONCE, rank_of_target
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,7 @@ class Histories:
         return np.repeat(np.cumsum(self.lengths), self.lengths) - 1 - np.arange(len(self.items))
 
     def part(self, start: int, stop: int) -> "Histories":
+        """The samples start to stop."""
         first, last = self.lengths[:start].sum(), self.lengths[:stop].sum()
         return Histories(self.items[first:last], self.lengths[start:stop])
 

@@ -6,7 +6,6 @@ V nodes (users first), w own columns, K propagation layers.
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from unisid.errors import ConfigError
 from unisid.graphs import GraphConfig, GraphModel
 from unisid.ops.propagate import Adjacency, layers, mean_over_layers
+from unisid.ops.seeded import seed_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +59,7 @@ def xavier(graph: Adjacency, columns: range, width: int, seed: int) -> Float[Ten
     device = graph.users_items.device
     vectors = torch.empty(graph.num_nodes, len(columns), device=device)
     for place, column in enumerate(columns):
-        mixed = int(np.random.SeedSequence((seed, column)).generate_state(1, np.uint64)[0] >> 1)
-        generator = torch.Generator(device).manual_seed(mixed)
+        generator = torch.Generator(device).manual_seed(seed_of(seed, column))
         vectors[:, place].copy_(torch.rand(graph.num_nodes, generator=generator, device=device))
     vectors.mul_(2.0).sub_(1.0)
     vectors[: graph.num_users].mul_(math.sqrt(6.0 / (graph.num_users + width)))

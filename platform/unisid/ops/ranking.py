@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Array = np.ndarray
+SCORES_AT_ONCE = 1 << 24
+"""Scores held in memory while all items are ranked: 64 MiB of float32."""
 
 
 def rank_of_target(scores: Float[Tensor, "B N"], targets: Int[Tensor, " B"]) -> Float[Tensor, " B"]:

@@ -26,6 +26,11 @@ def hash_strings(data: UInt8[np.ndarray, "b"], offsets: Int[np.ndarray, "m"], se
     return mix(hashes ^ mix(np.full(1, seed, np.uint64)))
 
 
+def seed_of(*numbers: int) -> int:
+    """One seed for a torch generator out of several numbers; near numbers give unrelated draws."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
 def mix(value: UInt64[np.ndarray, "n"]) -> UInt64[np.ndarray, "n"]:
     """Every bit of the result depends on every bit of the value (the finaliser of SplitMix64)."""
     value = value + GOLDEN

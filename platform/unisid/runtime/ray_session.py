@@ -39,7 +39,7 @@ def session(address: str | None = None, cpus: int | None = None, dashboard: bool
             own on this machine.
         cpus: cores our own Ray may hand out; by default two more than the machine has, at least 4: train workers
             and the actors of a map must fit side by side, and the operating system shares the cores well.
-        dashboard: for our own Ray; needed where Tune stops trials early.
+        dashboard: for our own Ray.
     """
     ours = not ray.is_initialized()
     address = address or os.environ.get("RAY_ADDRESS")

@@ -28,7 +28,7 @@ from unisid.ops.assignment import ordinals
 from unisid.stages import codes_quality as quality
 from unisid.stages.codes_unique import PART_ROWS, Encoder, matrix, moved_distances, unique_codes
 from unisid.tokenizers import LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
-from unisid.training.loop import Outcome, Training, run
+from unisid.training.loop import Training, run
 
 INPUTS = ("catalog", "fused")
 VALIDATION_ROWS = 1 << 18
@@ -125,6 +125,7 @@ def check_room(config: Config, num_items: int) -> None:
 
 
 def row_parts(num_rows: int) -> list[Part]:
+    """The rows in parts of PART_ROWS."""
     return [{"start": s, "stop": min(s + PART_ROWS, num_rows)} for s in range(0, num_rows, PART_ROWS)]
 
 
@@ -273,7 +274,7 @@ def learn(worker: Worker, task: Task) -> dict[str, float]:
         tokenizer.start(sample, config.training.seed)
     ended: dict[str, float] = {}
     if isinstance(tokenizer, LearnedTokenizer):
-        outcome: Outcome[Tensor] = run(worker, Fitting(worker, tokenizer, task), config.training)
+        outcome = run(worker, Fitting(worker, tokenizer, task), config.training)
         ended = {"best_epoch": outcome.best_epoch, "epochs": outcome.epochs}
     if worker.rank == 0:
         write_tokenizer(task.out, config.tokenizer, tokenizer)

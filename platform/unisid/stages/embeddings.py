@@ -19,7 +19,7 @@ import torch
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.embeddings import FAMILY
-from unisid.artifacts.shards import shard_indices, shard_name, to_arrow, to_ragged, write_shard
+from unisid.artifacts.shards import missing_parts, shard_name, shard_parts, to_arrow, to_ragged, write_shard
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_rows
 from unisid.compute import Job, Part, Pool, Step
@@ -81,20 +81,13 @@ def make(job: Job) -> Json:
     if catalog.num_items == 0:
         raise DataError(f"{catalog.place}: has no items; there is nothing to embed")
     Reader(catalog.place, config).tokenize([PLACEHOLDER])  # a missing model is found here, not in a worker
-    parts = plan(catalog.num_items, config.shard_rows)
-    present = set(shard_indices(job.out, FAMILY))
-    missing = [part for part in parts if part["shard"] not in present]
-    if present:
-        job.say(f"{len(present)} of {len(parts)} shards are there already")
+    missing = missing_parts(job.out, FAMILY, catalog.num_items, config.shard_rows)
+    num_shards = len(shard_parts(catalog.num_items, config.shard_rows))
+    if len(missing) < num_shards:
+        job.say(f"{num_shards - len(missing)} of {num_shards} shards are there already")
     if missing:
         _run(job, catalog.place, missing, config)
-    return summary(job.out, len(parts), catalog.num_items, config.keep_states)
-
-
-def plan(num_items: int, shard_rows: int) -> list[Part]:
-    """One part a shard: its number and its rows."""
-    starts = range(0, num_items, shard_rows)
-    return [{"shard": k, "start": s, "stop": min(s + shard_rows, num_items)} for k, s in enumerate(starts)]
+    return summary(job.out, num_shards, catalog.num_items, config.keep_states)
 
 
 def _run(job: Job, catalog: Place, missing: list[Part], config: Config) -> None:

@@ -16,16 +16,17 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.embeddings import Embeddings
 from unisid.artifacts.fused import FAMILY
 from unisid.artifacts.graph import Graph
-from unisid.artifacts.shards import Shards, to_arrow, write_shard
+from unisid.artifacts.shards import Shards, missing_parts, to_arrow, write_shard
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.compute import Job, Pool, Step, Worker
 from unisid.config import Json, from_record, runtime, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.fusion import Fusion, FusionConfig, LearnedFusion, uqf
+from unisid.ops.nearest import EXACT_LIMIT
 from unisid.stages.fused_contrast import Contrast, Loss
 from unisid.stages.fused_inputs import Reader
-from unisid.stages.fused_neighbours import SEMANTIC, STRUCTURE, make_tables, missing_parts
+from unisid.stages.fused_neighbours import ROWS, SEMANTIC, STRUCTURE, make_tables
 from unisid.training import loop
 from unisid.training.loop import Training
 from unisid.training.precision import Precision, autocast
@@ -42,7 +43,7 @@ class Config:
     """What makes one vector of text and graph."""
     num_neighbours: int = 50
     """Neighbours of each kind that an item has; positives are drawn from them."""
-    exact_limit: int = 1_000_000
+    exact_limit: int = EXACT_LIMIT
     """Up to so many items the search for near texts compares all pairs; above, inverted lists are searched."""
     loss: Loss = field(default_factory=Loss)
     training: Training = field(
@@ -95,7 +96,7 @@ def make(job: Job) -> Json:
         counts |= _tables(job, config, reader, num_items)
     task = Task(config, reader, job.out, num_items, embeddings.width, graph.width)
     counts |= _learn(job, task, learns=isinstance(fusion, LearnedFusion))
-    _write(job, reader, config, missing_parts(job.out, FAMILY, num_items))
+    _write(job, reader, config, missing_parts(job.out, FAMILY, num_items, ROWS))
     text_only = int(Shards(job.out, FAMILY).read("text_only").sum())
     if text_only:
         job.say(f"{text_only} items have no interactions: their vectors come from text alone, and are marked")

@@ -13,9 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import Catalog
-from unisid.artifacts.shards import Shards, shard_indices, to_arrow, write_shard
+from unisid.artifacts.shards import Shards, missing_parts, shard_parts, to_arrow, write_shard
 from unisid.artifacts.store import Place
-from unisid.compute import Job, Part, Pool, Step
+from unisid.compute import Job, Pool, Step
 from unisid.config import Json
 from unisid.ops.nearest import Nearest
 from unisid.ops.neighbours import co_occurrence, incidence
@@ -26,26 +26,12 @@ ROWS = 1 << 13
 """Items a shard: the grain of parallel work and of resuming."""
 
 
-def parts_of(num_items: int) -> list[Part]:
-    """One part a shard: its number and its rows."""
-    return [
-        {"shard": shard, "start": start, "stop": min(start + ROWS, num_items)}
-        for shard, start in enumerate(range(0, num_items, ROWS))
-    ]
-
-
-def missing_parts(place: Place, family: str, num_items: int) -> list[Part]:
-    """The parts of a family whose shards are not there yet."""
-    present = set(shard_indices(place, family))
-    return [part for part in parts_of(num_items) if part["shard"] not in present]
-
-
 def make_tables(job: Job, reader: Reader, num_items: int, num_neighbours: int, exact_limit: int, pool: Pool) -> Json:
     """Write what is missing of both tables; returns what they hold, in numbers."""
     semantic = functools.partial(semantic_writer, reader, job.out, num_neighbours, exact_limit)
     structure = functools.partial(structure_writer, reader.catalog, job.out, num_neighbours)
     for family, writer in ((SEMANTIC, semantic), (STRUCTURE, structure)):  # structure falls back on semantic
-        missing = missing_parts(job.out, family, num_items)
+        missing = missing_parts(job.out, family, num_items, ROWS)
         for _ in job.compute.map(missing, Step(writer, pool)):
             pass
     counts = _summary(job.out, num_items)
@@ -103,7 +89,7 @@ def _part(part: pa.Table) -> tuple[int, int, int]:
 def _summary(place: Place, num_items: int) -> Json:
     structure, semantic = Shards(place, STRUCTURE), Shards(place, SEMANTIC)
     totals = {STRUCTURE: 0, SEMANTIC: 0}
-    for part in parts_of(num_items):
+    for part in shard_parts(num_items, ROWS):
         rows = np.arange(part["start"], part["stop"])
         for family, table in ((STRUCTURE, structure), (SEMANTIC, semantic)):
             totals[family] += int((neighbours(table, rows) >= 0).sum())

@@ -26,12 +26,12 @@ from unisid.errors import ConfigError, DataError
 from unisid.graphs import GraphConfig, GraphModel, lightgcn
 from unisid.ops.bpr import Unknown, bpr
 from unisid.ops.propagate import Adjacency, adjacency
-from unisid.ops.ranking import rank_of_target
+from unisid.ops.ranking import SCORES_AT_ONCE, rank_of_target
+from unisid.ops.seeded import seed_of
 from unisid.training import columns
 
 INPUTS = ("catalog",)
 CUTOFF = 20
-SCORES_AT_ONCE = 1 << 24
 SHARD_ROWS = 1 << 15
 
 
@@ -145,7 +145,7 @@ class Edges:
     def read(cls, task: Task, device: torch.device) -> "Edges":
         catalog = Catalog.read(task.catalog)
         shape = (catalog.num_users, catalog.num_items)
-        user, item = _all_edges(catalog) if task.config.use_all_interactions else catalog.training_edges()
+        user, item = catalog.edges(slice(None)) if task.config.use_all_interactions else catalog.training_edges()
         if not len(user):
             raise DataError(f"graph: {catalog.place} has no training interactions among {catalog.num_users} users and "
                             f"{catalog.num_items} items; a graph needs at least one")  # fmt: skip
@@ -183,8 +183,7 @@ class Edges:
 
     def batches(self, config: Config, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """(user, known item, unknown item) of every step of an epoch: the same on all workers."""
-        mixed = int(np.random.SeedSequence((config.seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
-        generator = torch.Generator(self.user.device).manual_seed(mixed)
+        generator = torch.Generator(self.user.device).manual_seed(seed_of(config.seed, epoch))
         order = torch.randperm(len(self.learnable), generator=generator, device=self.user.device)
         for places in order.tensor_split(-(-len(order) // config.batch_edges)):
             chosen = self.learnable[places]
@@ -267,11 +266,6 @@ def validate(worker: Worker, model: GraphModel, edges: Edges) -> float:
 
 def _exhausted(state: Json, config: Config) -> bool:
     return (state["epoch"] - state["best_epoch"]) // config.validate_every >= config.patience
-
-
-def _all_edges(catalog: Catalog) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    keys = np.unique(catalog.user.astype(np.int64) * catalog.num_items + catalog.item)
-    return (keys // catalog.num_items).astype(np.int32), (keys % catalog.num_items).astype(np.int32)
 
 
 def _validation(

@@ -82,6 +82,7 @@ class Tokenizer(nn.Module, abc.ABC):
         """Fit what needs no gradient to a sample of vectors: at least the codebooks. A function of its arguments."""
 
     def standardise(self, vectors: Float[Tensor, "n D"]) -> Float[Tensor, "n D"]:
+        """(x - mean) / std, per dimension."""
         return (vectors - self.mean) / self.std
 
     def encode(self, vectors: Float[Tensor, "n D"]) -> Int[Tensor, "n L"]:

@@ -37,7 +37,7 @@ class Config(TokenizerConfig):
     sinkhorn_epsilon: float = 0.0
     """Above 0: while training, the last level is assigned in balance with this temperature (LC-Rec: 0.003)."""
     sample: int = 20_480
-    """Items of the first batch, whose residuals' k-means the codebooks start from."""
+    """Items, drawn by the seed, whose residuals' k-means the codebooks start from."""
 
     def __post_init__(self) -> None:
         self.check()

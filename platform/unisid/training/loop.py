@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +80,7 @@ class Objective(Protocol[B]):
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[B]):
+class Outcome:
     """How a fit ended. The model holds the best weights."""
 
     best_score: float
@@ -89,12 +89,10 @@ class Outcome(Generic[B]):
     seconds: float
 
 
-def run(
-    worker: Worker, objective: Objective[B], config: Training, parameters: Sequence[Tensor] | None = None
-) -> Outcome[B]:
+def run(worker: Worker, objective: Objective[B], config: Training) -> Outcome:
     """Train until the epochs are done or validation no longer improves; leaves the best weights in the model."""
     model = objective.model.to(worker.device)
-    owned = [p for p in (parameters if parameters is not None else model.parameters()) if p.requires_grad]
+    owned = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(owned, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     state: dict[str, Any] = {"epoch": 0, "step": 0, "best_score": None, "best_epoch": 0, "seconds": 0.0}
     best: dict[str, Tensor] = {}
@@ -134,7 +132,7 @@ def run(
 
 
 def _train_epoch(worker: Worker, objective: Objective[B], config: Training, optimizer: torch.optim.Optimizer,
-                 owned: list[Tensor], state: dict[str, Any], total_steps: int) -> dict[str, float]:  # fmt: skip
+                 owned: Sequence[Tensor], state: dict[str, Any], total_steps: int) -> dict[str, float]:  # fmt: skip
     objective.model.train()
     sums: dict[str, Any] = {}
     count = 0
