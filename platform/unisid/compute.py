@@ -135,12 +135,15 @@ class Job:
     """What a stage is given: its settings, where its inputs lie, where to write, and the machines."""
 
     config: Any
+    """The stage's own `Config`."""
     inputs: Mapping[str, Place]
     """Role -> a complete artifact; an optional input that the recipe leaves out is absent."""
     out: Place
+    """Where the artifact's files go."""
     name: str
     """Identifies this very making, settings and inputs included: the address and the fingerprint's start."""
     compute: Compute
+    """The machines."""
     report: Report
     """Where curves go: call with {"name": value, ..., "step": n}; names are prefixed by the noun for the tracker."""
     say: Callable[[str], None]

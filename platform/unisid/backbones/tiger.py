@@ -28,12 +28,17 @@ class Config(BackboneConfig):
     width: int = 128
     """Of the hidden vectors (d_model)."""
     heads: int = 6
+    """Attention heads of a layer (num_heads)."""
     head_width: int = 64
+    """Of each head's queries, keys and values (d_kv); heads x head_width need not be the width."""
     feedforward: int = 1024
     """Inner width of the feed-forward layers (d_ff)."""
     encoder_layers: int = 4
+    """Layers that read the history."""
     decoder_layers: int = 4
+    """Layers that foretell the target."""
     dropout: float = 0.1
+    """Share of values that training zeroes, in attention weights and between layers."""
 
     def __post_init__(self) -> None:
         sizes = (self.width, self.heads, self.head_width, self.feedforward, self.encoder_layers, self.decoder_layers)

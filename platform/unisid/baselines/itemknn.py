@@ -33,6 +33,7 @@ class Config(BaselineConfig):
     validation_samples: int = 4000
     """Validation samples that decide, drawn by seed where there are more."""
     seed: int = 42
+    """Draws the validation samples."""
 
     def __post_init__(self) -> None:
         grid = self.shrinkages and self.decays

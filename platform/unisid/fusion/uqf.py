@@ -30,7 +30,9 @@ class Config(FusionConfig):
     output_width: int = 1024
     """d_u, the width of the fused vector."""
     num_layers: int = 4
+    """L, each of self-attention, two cross-attentions, a gate and a feed-forward net."""
     num_heads: int = 16
+    """H, heads of every attention; must divide the width."""
     dropout: float = 0.1
     """After self-attention, after the gate, and after both linear maps of the feed-forward net."""
 

@@ -46,9 +46,11 @@ class Config:
     exact_limit: int = EXACT_LIMIT
     """Up to so many items the search for near texts compares all pairs; above, inverted lists are searched."""
     loss: Loss = field(default_factory=Loss)
+    """What a fusion that learns is trained for."""
     training: Training = field(
         default_factory=lambda: Training(epochs=1000, patience=40, learning_rate=1e-4, weight_decay=1e-5)
     )
+    """How long and how fast it learns; its precision also serves when the vectors are written."""
     batch_size: int = 256
     """Anchors a step, over all workers."""
     write_batch: int = runtime(1024)

@@ -56,6 +56,7 @@ class Config:
     use_all_interactions: bool = False
     """Learn from validation and test interactions too, as the UQF thesis does. It leaks: for comparison only."""
     seed: int = 42
+    """Decides first vectors, the order of edges, the unknown items and the validation users."""
     checkpoint_seconds: float = runtime(120.0)
     """Commit a checkpoint at the first validation after so many seconds; a killed fit loses no more than this."""
     pool: Pool = runtime(Pool())

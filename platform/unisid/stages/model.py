@@ -43,6 +43,7 @@ class Config:
             epochs=200, patience=10, learning_rate=1e-3, weight_decay=0.035, warmup_steps=500
         )
     )
+    """How long and how fast it learns; its seed also draws the validation samples."""
     batch_size: int = 256
     """Samples a step, over all workers."""
     samples_per_epoch: int = 0

@@ -38,12 +38,17 @@ class Training:
     learning_rate: float = 1e-3
     """The peak rate of AdamW."""
     weight_decay: float = 0.0
+    """Of AdamW: a step takes away this share of every weight, times the rate."""
     warmup_steps: int = 0
+    """Steps over which the rate rises to its peak."""
     schedule: Literal["cosine", "constant", "inverse_square_root"] = "cosine"
+    """How the rate goes on after the warm-up: `cosine` falls to 0 at the last of `epochs`."""
     gradient_clip: float = 1.0
     """Largest norm of the whole gradient; 0 for no limit."""
     seed: int = 42
+    """Decides first weights, the order of batches and dropout."""
     precision: Precision = "auto"
+    """Of forward passes; `auto`: bfloat16 on a GPU, float32 on a CPU."""
     checkpoint_seconds: float = runtime(60.0)
     """Commit a checkpoint at the first epoch's end after so many seconds; a killed fit loses no more than this."""
 
