@@ -1,14 +1,16 @@
 """The pipeline over small stages: skip, share, resume, drift, and what is told."""
 
+import errno
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.artifacts.disks import Brittle
 from unisid import pipeline
-from unisid.artifacts.record import read_record
-from unisid.artifacts.store import Address, Store
+from unisid.artifacts.record import read_record, require, require_input
+from unisid.artifacts.store import Address, Place, Store
 from unisid.config import runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
 from unisid.runtime.local import LocalCompute
@@ -181,3 +183,86 @@ def test_another_version_is_another_address(place):
     run(store, Recipe())
     run(store, replace(Recipe(codes=Config(size=2)), version="2"))
     assert [str(a) for a in store.addresses("codes")] == ["codes/r/1", "codes/r/2"]
+
+
+@pytest.fixture
+def brittle(tmp_path):
+    """A store whose disk may fail at any change."""
+    Brittle.allow()
+    store = Store(Place.of(f"brittle://{tmp_path.name}"))
+    yield store
+    Brittle.allow()
+    store.root.clear()
+
+
+def whole(store):
+    """Every artifact that looks complete, and is; raises where one only looks it."""
+    found = [a for a in store.addresses() if read_record(store.place(a)) is not None]
+    return {str(a): require(store.place(a), a.noun).fingerprint for a in found}
+
+
+def test_wherever_the_disk_fails_nothing_looks_whole_that_is_not(brittle):
+    run(Store(brittle.root / "calm"), Recipe())
+    calm = whole(Store(brittle.root / "calm"))
+    Brittle.allow(1000)
+    run(Store(brittle.root / "counted"), Recipe())
+    needed = int(1000 - Brittle.left)
+    assert needed > 20
+    for changes in range(needed):
+        store = Store(brittle.root / str(changes))
+        Brittle.allow(changes)
+        with pytest.raises(ArtifactError, match=r"cannot be (written|removed) \(.*\); .*rights"):
+            run(store, Recipe())
+        Brittle.allow()
+        assert whole(store).items() <= calm.items()
+        places, _ = run(store, Recipe())
+        assert whole(store) == calm
+        assert places["codes"].read("data") == b"ccec"
+
+
+def test_a_read_only_store_can_be_looked_at_and_not_changed(brittle):
+    run(brittle, Recipe(), until="embeddings")
+    made = whole(brittle)
+    with Brittle.read_only():
+        assert states(brittle, Recipe()) == {"catalog": "complete", "embeddings": "complete", "codes": "to make"}
+        run(brittle, Recipe(), until="embeddings")
+        with pytest.raises(
+            ArtifactError, match=r"codes/r/1/.draft.json: cannot be written .*Read-only .*another place"
+        ):
+            run(brittle, Recipe())
+        with pytest.raises(ArtifactError, match=r"catalog/r/1/record.json: cannot be removed .*Read-only"):
+            pipeline.drop(brittle, Address.parse("catalog/r/1"))
+    assert whole(brittle) == made
+
+
+def test_what_is_half_removed_is_not_complete(brittle):
+    run(brittle, Recipe())
+    Brittle.allow(2, errno.EIO)  # as many as removing one file takes
+    with pytest.raises(ArtifactError, match="codes/r/1: cannot be removed"):
+        pipeline.drop(brittle, Address.parse("codes/r/1"))
+    Brittle.allow()
+    assert states(brittle, Recipe())["codes"] == "to make"
+
+
+def test_an_input_whose_address_another_took_is_refused(place):
+    store = Store(place)
+    places, _ = run(store, Recipe())
+    made = read_record(places["codes"])
+    assert require_input(store, made, "catalog") == places["catalog"]
+    pipeline.drop(store, Address.parse("catalog/r/1"))
+    with pytest.raises(ArtifactError, match="no complete catalog here"):
+        require_input(store, made, "catalog")
+    run(store, Recipe(catalog=Config(size=2)), until="catalog")
+    with pytest.raises(
+        ArtifactError, match=r"catalog/r/1: has the fingerprint .* codes/r/1 was made from .*unisid drop"
+    ):
+        require_input(store, made, "catalog")
+
+
+@pytest.mark.parametrize("draft", [b"", b"[]", b'"x"', b"{"])
+def test_a_damaged_draft_is_begun_anew(place, draft):
+    half = Store(place).place(Address.parse("catalog/r/1"))
+    half.write(".draft.json", draft)
+    half.write("kept", b"1")
+    places, _ = run(Store(place), Recipe())
+    assert not places["catalog"].exists("kept")

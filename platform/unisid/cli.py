@@ -17,7 +17,7 @@ import numpy as np
 from unisid import __version__, recipes
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes, parse, spell
-from unisid.artifacts.record import read_record, require
+from unisid.artifacts.record import read_record, require, require_input
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.compute import Compute
 from unisid.config import did_you_mean
@@ -216,8 +216,8 @@ def _recommend(known: argparse.Namespace) -> None:
 
     store = _store(known)
     place = _newest(store, "model", known.model)
-    inputs = require(place, "model").inputs
-    codes, catalog_place = (store.place(Address.parse(inputs[n]["address"])) for n in ("codes", "catalog"))
+    record = require(place, "model")
+    codes, catalog_place = (require_input(store, record, noun) for noun in ("codes", "catalog"))
     catalog = Catalog.read(catalog_place)
     history = _history_of(catalog, known.user) if known.user else _numbers(catalog, known.history)
     recommender = Recommender.load(place, codes, catalog_place)
@@ -230,7 +230,7 @@ def _recommend(known: argparse.Namespace) -> None:
 def _index(known: argparse.Namespace) -> tuple[Codes, Catalog]:
     store = _store(known)
     codes = Codes.read(_newest(store, "codes", known.codes))
-    return codes, Catalog.read(store.place(Address.parse(codes.record.inputs["catalog"]["address"])))
+    return codes, Catalog.read(require_input(store, codes.record, "catalog"))
 
 
 def _newest(store: Store, noun: str, address: str | None) -> Place:

@@ -28,8 +28,9 @@ import unisid.stages.model
 import unisid.stages.sequences
 from unisid import config as settings
 from unisid import stages
-from unisid.artifacts.record import Record, find, fingerprint_of, read_record, require, write_record
+from unisid.artifacts.record import RECORD, Record, find, fingerprint_of, read_record, require, write_record
 from unisid.artifacts.store import NOUNS, Address, Place, Store
+from unisid.artifacts.tables import read_file
 from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
@@ -206,10 +207,11 @@ def refuse_drift(planned: list[Planned]) -> None:
 
 
 def drop(store: Store, address: Address) -> None:
-    """Remove one artifact, complete or not."""
+    """Remove one artifact, complete or not. The record goes first: what is half removed is not complete."""
     place = store.place(address)
     if not place.exists():
         raise ArtifactError(f"{address}: nothing is there to remove")
+    place.remove(RECORD)
     place.clear()
 
 
@@ -320,7 +322,7 @@ def read_curve(place: Place) -> list[tuple[int, str, float]]:
     """What a stage reported; empty where it reported nothing."""
     if not place.exists("curve.parquet"):
         return []
-    table = pq.read_table(place.open("curve.parquet"))
+    table = read_file(place, "curve.parquet")
     return list(zip(*(table[name].to_pylist() for name in ("step", "name", "value")), strict=True))
 
 
@@ -333,6 +335,6 @@ def _runtime(config: Any, identity: Json) -> Json:
 def _draft_of(place: Place) -> str | None:
     if not place.exists(DRAFT):
         return None
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, AttributeError):
         return str(json.loads(place.read(DRAFT)).get("fingerprint"))
     return None

@@ -3,7 +3,7 @@
 import pytest
 from mlflow import MlflowClient
 
-from unisid.artifacts.record import Record
+from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Place
 from unisid.runtime.tracking import EXPERIMENT, Tracker, tracking_uri
 
@@ -44,6 +44,23 @@ def test_a_pipeline_is_a_parent_run_and_its_stages_are_children(tmp_path):
     assert [(m.step, m.value) for m in curve] == [(0, 1.0), (1, 0.5), (2, pytest.approx(1 / 3))]
     assert runs["model"].info.status == "FAILED"
     assert said == []
+
+
+@pytest.mark.slow
+def test_what_lies_on_another_file_system_is_told_too(tmp_path):
+    told, said = tracker(tmp_path)
+    remote = Place.of(f"memory://{tmp_path.name}")
+    remote.write("report.html", b"<p>all well</p>")
+    places = {noun: remote / noun for noun in ("catalog", "codes")}
+    for noun, place in places.items():
+        write_record(place, Record(address=f"{noun}/far/1", config={}, inputs={}))
+    with told.pipeline("far", {}, {}):
+        told.publish("far", places, remote)
+        run = told.parent
+    assert [f.path for f in MlflowClient(tracking_uri=told.uri).list_artifacts(run, "report")] == ["report/report.html"]
+    assert len(said) == 1
+    assert "far-index is not registered" in said[0]
+    assert "a local copy can be registered" in said[0]
 
 
 @pytest.mark.slow

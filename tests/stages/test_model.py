@@ -1,5 +1,10 @@
 import dataclasses
+import json
 import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,6 +160,31 @@ def test_a_killed_fit_goes_on_as_if_nothing_had_been(inputs, place, samples_per_
     assert [values["epoch"] for values in said if isinstance(values, dict)] == [3, 4]
     for name, tensor in weights(place / "undisturbed").items():
         assert torch.equal(tensor, weights(out)[name]), name
+
+
+@pytest.mark.slow
+def test_a_killed_process_leaves_a_checkpoint_that_is_gone_on_from(inputs, place):
+    make(CONFIG, inputs, place / "undisturbed")
+    program = (
+        "import json, os, signal, sys\n"
+        "from dataclasses import replace\n"
+        "from unisid.artifacts.store import Place\n"
+        "from tests.stages.test_model import CONFIG, LocalCompute, model, ring\n"
+        "places = {noun: Place(uri) for noun, uri in json.loads(sys.argv[1]).items()}\n"
+        "job = ring.job(CONFIG, places, Place(sys.argv[2]), LocalCompute())\n"
+        "kill = lambda values: os.kill(os.getpid(), signal.SIGKILL) if values['epoch'] == 2 else None\n"
+        "model.make(replace(job, report=kill))\n"
+    )
+    places = json.dumps({noun: at.uri for noun, at in inputs.items()})
+    command = [sys.executable, "-c", program, places, (place / "killed").uri]
+    died = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert not (place / "killed").exists("weights.safetensors")
+    said: list = []
+    make(CONFIG, inputs, place / "killed", said)
+    assert [values["epoch"] for values in said if isinstance(values, dict)] == [3, 4]
+    for name, tensor in weights(place / "undisturbed").items():
+        assert torch.equal(tensor, weights(place / "killed")[name]), name
 
 
 @pytest.mark.slow

@@ -65,15 +65,16 @@ def read_record(place: Place) -> Record | None:
         return None
     try:
         body = json.loads(place.read(RECORD))
-        stated = body.pop("fingerprint")
+        stated = str(body.pop("fingerprint"))
         record = Record(**body)
-    except (ValueError, TypeError, KeyError) as error:
+        contents = record.fingerprint
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError(
             f"{place}/{RECORD}: is not a record ({error}); delete the folder and make it anew"
         ) from None
-    if stated != record.fingerprint:
+    if stated != contents:
         raise ArtifactError(
-            f"{place}/{RECORD}: its fingerprint {stated[:12]} does not match its contents ({record.fingerprint[:12]}): "
+            f"{place}/{RECORD}: its fingerprint {stated[:12]} does not match its contents ({contents[:12]}): "
             "the record was edited or was written by another version; delete the folder and make it anew"
         )
     return record
@@ -94,6 +95,19 @@ def require(place: Place, noun: str) -> Record:
                 "the file is truncated or missing; delete the folder and make it anew"
             )
     return record
+
+
+def require_input(store: Store, record: Record, role: str) -> Place:
+    """Where an input of an artifact lies; raises ArtifactError where another has taken its address since."""
+    entry = record.inputs[role]
+    place = store.place(Address.parse(entry["address"]))
+    found = require(place, role).fingerprint
+    if found != entry["fingerprint"]:
+        raise ArtifactError(
+            f"{place}: has the fingerprint {found[:12]}, {record.address} was made from {entry['fingerprint'][:12]}; "
+            f"make {record.address} anew from what is here: unisid drop {record.address}, then run its recipe"
+        )
+    return place
 
 
 def find(store: Store, noun: str, wanted: str) -> Address | None:

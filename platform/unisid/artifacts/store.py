@@ -105,21 +105,14 @@ class Place:
 
     def read(self, name: str) -> bytes:
         fs, path = self.filesystem
-        try:
-            with fs.open_input_stream(f"{path}/{name}") as stream:
-                return bytes(stream.read())
-        except FileNotFoundError:
-            raise ArtifactError(f"{self}: no file '{name}' here") from None
+        with self._reading(name), fs.open_input_stream(f"{path}/{name}") as stream:
+            return bytes(stream.read())
 
     def open(self, name: str) -> Any:
         """A seekable input: memory-mapped where the place is local."""
         fs, path = self.filesystem
-        try:
-            if self.is_local:
-                return pa.memory_map(f"{path}/{name}")
-            return fs.open_input_file(f"{path}/{name}")
-        except FileNotFoundError:
-            raise ArtifactError(f"{self}: no file '{name}' here") from None
+        with self._reading(name):
+            return pa.memory_map(f"{path}/{name}") if self.is_local else fs.open_input_file(f"{path}/{name}")
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Any]:
@@ -146,12 +139,32 @@ class Place:
         """Remove everything at this place."""
         fs, path = self.filesystem
         if self.exists():
-            fs.delete_dir(path)
+            with self._removing(""):
+                fs.delete_dir(path)
 
     def remove(self, name: str) -> None:
         fs, path = self.filesystem
         if self.exists(name):
-            fs.delete_file(f"{path}/{name}")
+            with self._removing(f"/{name}"):
+                fs.delete_file(f"{path}/{name}")
+
+    @contextlib.contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise ArtifactError(f"{self}: no file '{name}' here") from None
+        except OSError as error:
+            raise ArtifactError(
+                f"{self}/{name}: cannot be read ({error}); a file that you may read is needed"
+            ) from None
+
+    @contextlib.contextmanager
+    def _removing(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ArtifactError(f"{self}{name}: cannot be removed ({error}); rights to write are needed") from None
 
 
 @dataclass(frozen=True)

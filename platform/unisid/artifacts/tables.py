@@ -1,6 +1,7 @@
 """Tables in Parquet: written in numbered files, read whole or by column."""
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,14 +42,14 @@ def read_table(place: Place, family: str, columns: Sequence[str] | None = None) 
     names = table_names(place, family)
     if not names:
         raise ArtifactError(f"{place}: no table '{family}' here")
-    return pa.concat_tables([_read(place, name, columns) for name in names]).combine_chunks()
+    return pa.concat_tables([read_file(place, name, columns) for name in names]).combine_chunks()
 
 
 def read_rows(place: Place, family: str, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
     """Rows start to stop of a family, counted over all its files; only the row groups that hold them are read."""
     pieces, first = [], 0
     for name in table_names(place, family):
-        file = pq.ParquetFile(place.open(name))
+        file = open_table(place, name)
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
             if first < stop and first + rows > start:
@@ -60,9 +61,22 @@ def read_rows(place: Place, family: str, start: int, stop: int, columns: Sequenc
     raise ArtifactError(f"{place}: table '{family}' has {first} rows, not {stop}")
 
 
-def _read(place: Place, name: str, columns: Sequence[str] | None) -> pa.Table:
-    try:
+def read_file(place: Place, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """One Parquet file, whole."""
+    with _whole(place, name):
         return pq.read_table(place.open(name), columns=list(columns) if columns is not None else None)
+
+
+def open_table(place: Place, name: str) -> pq.ParquetFile:
+    """One Parquet file, to be read group by group."""
+    with _whole(place, name):
+        return pq.ParquetFile(place.open(name))
+
+
+@contextlib.contextmanager
+def _whole(place: Place, name: str) -> Iterator[None]:
+    try:
+        yield
     except pa.ArrowInvalid as error:
         raise ArtifactError(f"{place}/{name}: is not a whole Parquet file ({error}); delete the artifact's folder "
                             "and make it anew") from None  # fmt: skip

@@ -32,5 +32,9 @@ def write_json(place: Place, name: str, value: object) -> None:
 
 
 def read_json(place: Place, name: str) -> dict[str, object]:
-    value: dict[str, object] = json.loads(place.read(name))
+    try:
+        value: dict[str, object] = json.loads(place.read(name))
+    except ValueError as error:
+        raise ArtifactError(f"{place}/{name}: is not whole JSON ({error}); delete the artifact's folder and make it "
+                            "anew") from None  # fmt: skip
     return value

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unisid.artifacts.codes import Codes, pack
 from unisid.artifacts.record import Record, read_record
 from unisid.artifacts.store import NOUNS, Place
-from unisid.artifacts.tables import table_names
+from unisid.artifacts.tables import open_table, read_file, table_names
 from unisid.artifacts.weights import read_json
 
 CODES_READ = 1 << 20
@@ -79,7 +78,7 @@ def head(place: Place, family: str, column: str, rows: int) -> pa.Array:
     """The first rows of a table's column, reading no more than they need."""
     pieces: list[pa.Array] = []
     for name in table_names(place, family):
-        for batch in pq.ParquetFile(place.open(name)).iter_batches(columns=[column]):
+        for batch in open_table(place, name).iter_batches(columns=[column]):
             pieces.append(batch.column(0)[: rows - sum(map(len, pieces))])
             if sum(map(len, pieces)) >= rows:
                 return pa.concat_arrays(pieces)
@@ -91,7 +90,7 @@ def curves(places: Mapping[str, Place]) -> dict[str, dict[str, list[tuple[int, f
     found: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for noun in records(places):
         if places[noun].exists("curve.parquet"):
-            table = pq.read_table(places[noun].open("curve.parquet"))
+            table = read_file(places[noun], "curve.parquet")
             for step, name, value in zip(*(table[c].to_pylist() for c in ("step", "name", "value")), strict=True):
                 found.setdefault(noun, {}).setdefault(name, []).append((step, value))
     return found

@@ -15,7 +15,6 @@ from mlflow.types.schema import Array, DataType
 
 from unisid.artifacts.record import Record, require
 from unisid.artifacts.store import Place
-from unisid.errors import ConfigError
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 REQUIREMENTS = ["unisid", "torch", "transformers", "pyarrow", "numpy", "safetensors", "pandas"]
@@ -62,9 +61,7 @@ def _log(uri: str, run: str, name: str, code: str, parts: Mapping[str, Place], s
         return f"registry: {name} version {known} already holds {first.address}"
     remote = [str(place) for place in parts.values() if not place.is_local]
     if remote:
-        raise ConfigError(
-            f"registry: {remote[0]} is not on this machine; copy the artifacts to a local store to register"
-        )
+        return f"registry: {name} is not registered: {remote[0]} is not on this machine; a local copy can be registered"
     with mlflow.start_run(run_id=run):
         info = mlflow.pyfunc.log_model(
             name=name,

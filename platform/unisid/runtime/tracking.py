@@ -7,6 +7,7 @@ away: the pipeline goes on, says so once, and `unisid sync` tells the server lat
 import contextlib
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -79,8 +80,10 @@ class Tracker:
             return
 
         def register() -> None:
-            for file in report.sizes():
-                self.client.log_artifact(run, f"{report.uri}/{file}", "report")
+            with tempfile.TemporaryDirectory() as folder:  # the report may lie where MLflow cannot read
+                for file in report.sizes():
+                    (Path(folder) / file).write_bytes(report.read(file))
+                self.client.log_artifacts(run, folder, "report")
             for line in registry.register(self.uri, run, name, places):
                 self.say(line)
 

@@ -1,0 +1,193 @@
+"""The command line inside this process: whatever is wrong with the input, one message, exit code 1, nothing made."""
+
+import pytest
+
+from tests.artifacts.disks import Brittle, no_file_larger_than
+from unisid import cli, pipeline
+from unisid.artifacts.record import read_record
+from unisid.artifacts.store import Address, Place, Store
+
+RECIPE = """
+from dataclasses import replace
+from tests.end_to_end.recipes import tiny
+from unisid.datasets import tables
+from unisid.pipeline import Recipe
+from unisid.stages import catalog
+
+
+def shop() -> Recipe:
+    dataset = tables.Config(items="{folder}/items.csv", interactions="{folder}/rows.csv")
+    config = catalog.Config(dataset=dataset, protocol="leave-one-out", k_core=0, title_rules=False)
+    return replace(tiny("shop"), catalog=config)
+"""
+ITEMS = "item_id,title\n" + "".join(f"i{n},thing {n}\n" for n in range(8))
+ROWS = "user_id,item_id,timestamp\n" + "".join(f"u{u},i{(u + n) % 8},{n}\n" for u in range(6) for n in range(5))
+
+
+@pytest.fixture(autouse=True)
+def untold(monkeypatch):
+    monkeypatch.setattr(cli, "_tracker", lambda store: pipeline.Silent())
+
+
+@pytest.fixture
+def shop(tmp_path, capsys):
+    """Runs a command over a small shop's tables; returns the exit code, what was printed and what was complained of."""
+    (tmp_path / "recipe.py").write_text(RECIPE.format(folder=tmp_path))
+    (tmp_path / "items.csv").write_text(ITEMS)
+    (tmp_path / "rows.csv").write_text(ROWS)
+
+    def unisid(*words, store=tmp_path / "store"):
+        code = cli.main([*words, "--store", str(store)])
+        out, complaint = capsys.readouterr()
+        return code, out, complaint
+
+    unisid.folder = tmp_path
+    unisid.recipe = f"{tmp_path}/recipe.py:shop"
+    unisid.run = lambda *words, **more: unisid("run", unisid.recipe, "--compute", "local", *words, **more)
+    return unisid
+
+
+def complete(store):
+    found = Store(Place.of(store))
+    return [str(a) for a in found.addresses() if read_record(found.place(a)) is not None]
+
+
+def test_a_good_shop_becomes_a_catalog(shop):
+    code, out, complaint = shop.run("--until", "catalog")
+    assert (code, complaint) == (0, "")
+    assert "catalog/shop/1" in out
+    assert complete(shop.folder / "store") == ["catalog/shop/1"]
+
+
+@pytest.mark.parametrize(
+    ("items", "rows", "words", "message"),
+    [
+        (ITEMS + ",nameless\n", ROWS, (), "items.csv, column 'item_id', row 9: the id is missing"),
+        (ITEMS + "i1,again\n", ROWS, (), "repeat an item id that came before: 'i1'"),
+        (ITEMS, ROWS + "u1,i99,7\n", (), "name an item that the items lack: 'i99'"),
+        (ITEMS, ROWS + "u1,i1,soon\n", (), "rows.csv, column 'timestamp', row 31: 'soon' is no time"),
+        (ITEMS, ROWS + "u1,i1,\n", (), "row 31: '' is no time"),
+        (ITEMS, ROWS.replace("timestamp", "when"), (), "no column 'timestamp'"),
+        (ITEMS, ROWS, ("--catalog.k-core", "9"), "the 9-core of 30 interactions of 6 users with 8 items is empty"),
+        (ITEMS, "user_id,item_id,timestamp\n", (), "the raw data hold no interactions"),
+        ("", ROWS, (), "items.csv: is empty"),
+        (
+            ITEMS,
+            ROWS,
+            ("--metrics.cutoffs", "10", "--metrics.beam", "5"),
+            "metrics.beam: 5 is smaller than the largest cut-off",
+        ),
+        (ITEMS, ROWS, ("--model.beam", "5"), "beam 5 is smaller than 10"),
+        (ITEMS, ROWS, ("--catalog.k_cor", "2"), "no setting '--catalog.k_cor'; did you mean 'catalog.k_core'?"),
+        (ITEMS, ROWS, ("--until", "catalogue"), "no stage 'catalogue'; did you mean 'catalog'?"),
+    ],
+)
+def test_bad_input_is_one_message_and_nothing_made(shop, items, rows, words, message):
+    (shop.folder / "items.csv").write_text(items)
+    (shop.folder / "rows.csv").write_text(rows)
+    code, _, complaint = shop.run(*(words if "--until" in words else ("--until", "catalog", *words)))
+    assert code == 1
+    assert complaint.startswith("error: ")
+    assert message in complaint
+    assert complete(shop.folder / "store") == []
+
+
+def test_oddities_are_handled_and_counted(shop):
+    (shop.folder / "items.csv").write_text(ITEMS + "cold,<b>Never</b> bought\nblank,\n")
+    (shop.folder / "rows.csv").write_text(ROWS + "lone,i1,1\nu0,blank,9\n")
+    code, _, _ = shop.run("--until", "catalog", "--catalog.keep-cold-items")
+    assert code == 0
+    counts = read_record(Place.of(shop.folder / "store/catalog/shop/1")).counts
+    assert counts["oddities"] == {"duplicate_items": 0, "cold_items": 1, "titles_with_markup": 1, "empty_texts": 1,
+                                  "items_dropped": 0}  # fmt: skip
+    assert counts["users_without_samples"] == 1
+
+
+def test_a_code_space_that_is_too_small_stops_at_the_codes(shop):
+    code, _, complaint = shop.run("--until", "codes", "--fused.fusion", "concat", "--codes.tokenizer.levels", "1",
+                                  "--codes.tokenizer.codebook-size", "4")  # fmt: skip
+    assert code == 1
+    assert "1 levels of 4 codes name 4 items" in complaint
+    assert complete(shop.folder / "store")[-1] == "fused/shop/1"
+
+
+def test_a_full_disk_is_one_message_and_goes_on_later(shop):
+    with no_file_larger_than(300):
+        code, _, complaint = shop.run("--until", "catalog")
+    assert code == 1
+    assert ": cannot be written (" in complaint
+    assert "free space or rights are needed, or another place for the store (--store)" in complaint
+    assert complete(shop.folder / "store") == []
+    assert "half made" in shop("list")[1]
+    assert shop.run("--until", "catalog")[0] == 0
+    assert complete(shop.folder / "store") == ["catalog/shop/1"]
+
+
+def test_a_place_that_cannot_be_written_is_one_message(shop):
+    (shop.folder / "file").write_text("no folder")
+    code, _, complaint = shop.run("--until", "catalog", store=shop.folder / "file" / "store")
+    assert code == 1
+    assert ": cannot be written (" in complaint
+
+
+def test_a_read_only_store_answers_and_refuses_changes(shop):
+    store = f"brittle://{shop.folder.name}"
+    Brittle.allow()
+    assert shop.run("--until", "catalog", store=store)[0] == 0
+    with Brittle.read_only():
+        assert shop("show", "catalog/shop/1", store=store)[0] == 0
+        assert shop("list", store=store)[0] == 0
+        assert shop.run("--until", "catalog", store=store)[0] == 0
+        for code, _, complaint in (shop.run("--until", "embeddings", store=store),
+                                   shop("drop", "catalog/shop/1", store=store)):  # fmt: skip
+            assert code == 1
+            assert "Read-only file system" in complaint
+    assert complete(store) == ["catalog/shop/1"]
+
+
+def test_a_damaged_artifact_is_one_message(shop):
+    shop.run("--until", "catalog")
+    place = Store(Place.of(shop.folder / "store")).place(Address.parse("catalog/shop/1"))
+    whole = place.read("items-00000.parquet")
+    place.write("items-00000.parquet", whole[:-20])
+    code, _, complaint = shop("show", "catalog/shop/1")
+    assert code == 1
+    assert "items-00000.parquet: has" in complaint
+    code, _, complaint = shop.run("--until", "embeddings")
+    assert code == 1
+    assert "the file is truncated or missing" in complaint
+    place.write("items-00000.parquet", whole)
+    place.write("record.json", place.read("record.json").replace(b'"seed": 42', b'"seed": 43'))
+    for words in (("list",), ("show", "catalog/shop/1"), ("plan", shop.recipe)):
+        code, _, complaint = shop(*words)
+        assert code == 1
+        assert "does not match its contents" in complaint
+
+
+def test_names_taken_by_other_artifacts_since_are_refused(shop):
+    assert shop.run("--until", "codes", "--fused.fusion", "concat")[0] == 0
+    assert shop("sid", "i1")[0] == 0
+    shop("drop", "catalog/shop/1")
+    code, _, complaint = shop("sid", "i1")
+    assert code == 1
+    assert "catalog/shop/1: no complete catalog here" in complaint
+    assert shop.run("--until", "catalog", "--catalog.seed", "7")[0] == 0
+    for words in (("sid", "i1"), ("items", "0")):
+        code, _, complaint = shop(*words)
+        assert code == 1
+        assert "codes/shop/1 was made from" in complaint
+
+
+def test_unknown_recipes_and_files(shop):
+    for words, message in (
+        (("run", "demoo"), "recipe 'demoo': not known; did you mean 'demo'?"),
+        (("run", f"{shop.folder}/recipe.py:shoop"), "did you mean 'shop'?"),
+        (("run", f"{shop.folder}/absent.py:shop"), "is not there"),
+        (("run",), "which recipe? known:"),
+        (("drop", "codes/none/1"), "nothing is there to remove"),
+        (("sid", "i1"), "no codes here yet; run a recipe first"),
+        (("recommend", "--user", "u1"), "no model here yet; run a recipe first"),
+    ):
+        code, _, complaint = shop(*words)
+        assert code == 1
+        assert message in complaint
