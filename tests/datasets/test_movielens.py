@@ -1,5 +1,8 @@
+import pytest
+
 from tests.datasets.reading import read_all
 from unisid.datasets import movielens
+from unisid.errors import DataError
 
 FLAGS = ["unknown", "Action", "Drama"]
 
@@ -37,3 +40,18 @@ def test_relative_paths_are_those_of_where_it_was_built(tmp_path, monkeypatch):
     parts = dataset.parts()
     monkeypatch.chdir("/")
     assert [dataset.read(part).num_rows for part in parts] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("1::::5::978300760\n", r"ratings.dat, row 2: the id is missing"),
+        ("1::11::5::soon\n", r"ratings.dat, row 2: 'soon' is no time"),
+        ("1::11::5::\n", r"ratings.dat, row 2: '' is no time"),
+    ],
+)
+def test_missing_ids_and_times_are_named(tmp_path, row, message):
+    (tmp_path / "movies.dat").write_text("11::American President, The (1995)::Drama\n")
+    (tmp_path / "ratings.dat").write_text("1::11::5::978300760\n" + row)
+    with pytest.raises(DataError, match=message):
+        read_all(movielens.Config(size="1m", path=str(tmp_path)))

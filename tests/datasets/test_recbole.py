@@ -42,3 +42,18 @@ def test_a_title_must_be_found_or_named(tmp_path):
         read_all(recbole.Config(path=str(tmp_path)))
     items, _ = read_all(recbole.Config(path=str(tmp_path), title="label"))
     assert items == [{"item_id": "1", "title": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("196\t\t3\t5\n", r"ml-100k.inter, row 2: the id is missing"),
+        ("196\t242\t3\tsoon\n", r"ml-100k.inter, row 2: 'soon' is no time"),
+        ("196\t242\t3\t\n", r"ml-100k.inter, row 2: '' is no time"),
+    ],
+)
+def test_missing_ids_and_times_are_named(tmp_path, row, message):
+    write(tmp_path)
+    (tmp_path / "ml-100k.inter").write_text(INTER + row)
+    with pytest.raises(DataError, match=message):
+        read_all(recbole.Config(path=str(tmp_path)))

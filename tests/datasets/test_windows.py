@@ -50,6 +50,21 @@ def test_a_missing_column_is_named(tmp_path):
         read_all(config)
 
 
+@pytest.mark.parametrize(
+    ("histories", "targets", "message"),
+    [
+        ([[1], [2]], [2, None], r"a.parquet, column 'target', row 2: the id is missing"),
+        ([[1], [1, None]], [2, 1], r"a.parquet, column 'history', row 2: an item id is missing"),
+        ([1, 2], [2, 1], r"a.parquet, column 'history': holds int64; every row must be a list of item ids"),
+    ],
+)
+def test_missing_items_are_named(tmp_path, histories, targets, message):
+    pq.write_table(pa.table({"item_id": [1, 2], "title": ["a", "b"]}), tmp_path / "i.parquet")
+    pq.write_table(pa.table({"user_id": ["u", "v"], "history": histories, "target": targets}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=message):
+        read_all(windows.Config(items=str(tmp_path / "i.parquet"), samples=(str(tmp_path / "a.parquet"),)))
+
+
 def test_relative_paths_are_those_of_where_it_was_built(tmp_path, monkeypatch):
     pq.write_table(pa.table({"user_id": ["u"], "history": [[1]], "target": [2]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"item_id": [1, 2], "title": ["a", "b"]}), tmp_path / "i.parquet")

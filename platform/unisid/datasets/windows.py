@@ -75,14 +75,27 @@ class Windows:
         config = self.config
         if part["table"] == "items":
             return read_items(part, config.item_id, config.title, config.columns)
-        names = (config.user, config.history, config.target)
-        tables = [
-            pa.table([column(table, name, path) for name in names], ["user", "history", "target"])
-            for path in self.samples
-            for table in [read_rows(whole, names)[0] for whole in parts_of("interactions", path)]
-        ]
-        samples = pa.concat_tables(tables).combine_chunks()
+        parts = [part for path in self.samples for part in parts_of("interactions", path)]
+        samples = pa.concat_tables([self._samples(part) for part in parts]).combine_chunks()
         return _interactions(samples)
+
+    def _samples(self, part: Part) -> pa.Table:
+        config, path = self.config, part["path"]
+        names = (config.user, config.history, config.target)
+        rows, first = read_rows(part, names)
+        user, history, target = (column(rows, name, path) for name in names)
+        _check_lists(history.combine_chunks(), f"{path}, column '{config.history}'", first)
+        ids(target, f"{path}, column '{config.target}'", first)
+        return pa.table([user, history, target], ["user", "history", "target"])
+
+
+def _check_lists(lists: pa.Array, where: str, first: int) -> None:
+    if not (pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)):
+        raise DataError(f"{where}: holds {lists.type}; every row must be a list of item ids, oldest first")
+    absent = pc.is_null(pc.list_flatten(lists))
+    if pc.any(absent).as_py():
+        row = pc.list_parent_indices(lists)[pc.index(absent, True).as_py()].as_py()
+        raise DataError(f"{where}, row {row + first}: an item id is missing; leave out what has none")
 
 
 def _interactions(samples: pa.Table) -> pa.Table:
