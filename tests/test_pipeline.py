@@ -36,7 +36,7 @@ def stage(noun: str, inputs: tuple[str, ...]) -> SimpleNamespace:
         job.out.write("data", text)
         return {"size": job.config.size}
 
-    return SimpleNamespace(__name__=noun, INPUTS=inputs, make=make, Config=Config)
+    return SimpleNamespace(INPUTS=inputs, make=make, Config=Config, sources=lambda config: {})
 
 
 @dataclass(frozen=True, kw_only=True)

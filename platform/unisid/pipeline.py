@@ -124,8 +124,7 @@ def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1]) -> list[Planned]:
             role: {"address": str(planned[role].address), "fingerprint": planned[role].fingerprint}
             for role in stage.INPUTS
         }
-        if hasattr(stage, "sources"):
-            inputs |= stage.sources(config)
+        inputs |= stage.sources(config)
         planned[noun] = _resolve(noun, Address(noun, recipe.name, recipe.version), config, inputs, store)
     return list(planned.values())
 

@@ -304,13 +304,9 @@ def test_the_gate_refuses_a_bad_index_and_says_why(place):
     make(place / "low", kmeans_config(gate=Gate(distinct=0.1, usage=0.1, entropy=0.1)), clusters())
 
 
-def test_batches_that_workers_cannot_share_equally_are_refused(place):
-    class Three:
-        rank, size, device = 0, 3, torch.device("cpu")
-
-    task = stage.Task(vae_config(), Shards(place, "vectors"), np.zeros(1), np.ones(1), place)
+def test_batches_that_workers_cannot_share_equally_are_refused():
     with pytest.raises(ConfigError, match="batch_size 80 is not a multiple of 3 workers"):
-        stage.learn(Three(), task)
+        stage.Config(batch_size=80, pool=Pool(workers=3))
 
 
 def test_one_item_is_a_catalogue(place):

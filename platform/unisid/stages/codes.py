@@ -22,7 +22,7 @@ from unisid.artifacts.shards import Shards, to_arrow
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import write_json
 from unisid.compute import Job, Metrics, Part, Pool, Step, Worker
-from unisid.config import runtime
+from unisid.config import Json, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.ops.assignment import ordinals
 from unisid.stages import codes_quality as quality
@@ -62,6 +62,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise ConfigError(f"codes: batch_size {self.batch_size}; must be at least 1")
+        if self.batch_size % max(1, self.pool.workers):
+            raise ConfigError(f"codes: batch_size {self.batch_size} is not a multiple of {self.pool.workers} workers")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,12 @@ class Task:
     out: Place
 
 
-def make(job: Job) -> dict[str, Any]:
+def sources(config: Config) -> dict[str, Json]:
+    """Nothing but artifacts goes in."""
+    return {}
+
+
+def make(job: Job) -> Json:
     """Fit, encode, resolve, judge, write; the counts hold `sizes` and the quality report."""
     config: Config = job.config
     catalog, vectors = Catalog.read(job.inputs["catalog"]), Fused.read(job.inputs["fused"]).shards
@@ -261,8 +268,6 @@ def shuffled(task: Task, epoch: int) -> NDArray[np.int64]:
 def learn(worker: Worker, task: Task) -> dict[str, float]:
     """Fit a tokenizer and, on rank 0, write it out; returns how the fit ended."""
     config = task.config
-    if config.batch_size % worker.size:
-        raise ConfigError(f"codes: batch_size {config.batch_size} is not a multiple of {worker.size} workers")
     torch.manual_seed(config.training.seed)
     tokenizer: Tokenizer = config.tokenizer.build(len(task.mean)).to(worker.device)
     tokenizer.mean.copy_(torch.from_numpy(task.mean))

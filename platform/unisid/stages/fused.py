@@ -81,6 +81,11 @@ class Task:
     graph_width: int
 
 
+def sources(config: Config) -> dict[str, Json]:
+    """Nothing but artifacts goes in."""
+    return {}
+
+
 def make(job: Job) -> Json:
     """Write `vectors-*.arrow` and the fusion; for one that learns, the neighbour tables before."""
     config: Config = job.config

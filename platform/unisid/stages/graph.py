@@ -83,6 +83,11 @@ class Task:
     out: Place
 
 
+def sources(config: Config) -> dict[str, Json]:
+    """Nothing but artifacts goes in."""
+    return {}
+
+
 def make(job: Job) -> Json:
     """Learn the graph and write its layers; returns the counts."""
     config: Config = job.config

@@ -79,6 +79,11 @@ class Config:
                 )
 
 
+def sources(config: Config) -> dict[str, Json]:
+    """Nothing but artifacts goes in."""
+    return {}
+
+
 def make(job: Job) -> Json:
     """Rank, summarise, compare; returns the headline figures."""
     config: Config = job.config

@@ -77,6 +77,11 @@ class Task:
     out: Place
 
 
+def sources(config: Config) -> dict[str, Json]:
+    """Nothing but artifacts goes in."""
+    return {}
+
+
 def make(job: Job) -> Json:
     """Train, keep the best weights, say how it went."""
     task = Task(job.config, job.inputs["codes"], job.inputs["sequences"], job.out)

@@ -38,6 +38,11 @@ class Config:
     """The workers that write files."""
 
 
+def sources(config: Config) -> dict[str, Json]:
+    """Nothing but artifacts goes in."""
+    return {}
+
+
 def make(job: Job) -> Json:
     """Write the tables; the counts are the samples of each split and the longest history in tokens."""
     catalog, codes = Catalog.read(job.inputs["catalog"]), Codes.read(job.inputs["codes"])

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from unisid.compute import Metrics, Worker
 from unisid.config import runtime
 from unisid.errors import ConfigError, DataError
+from unisid.ops.seeded import seed_of
 from unisid.training import checkpoint
 from unisid.training.precision import Precision, autocast
 from unisid.training.schedule import SCHEDULES
@@ -111,7 +112,7 @@ def run(worker: Worker, objective: Objective[B], config: Training) -> Outcome:
 
     while state["epoch"] < config.epochs and not _exhausted(state, config):
         epoch = state["epoch"]
-        torch.manual_seed(hash((config.seed, epoch, worker.rank)) % 2**63)
+        torch.manual_seed(seed_of(config.seed, epoch, worker.rank))
         shown = _train_epoch(worker, objective, config, optimizer, owned, state, total_steps)
         state["epoch"] = epoch + 1
         last = state["epoch"] == config.epochs
