@@ -7,6 +7,7 @@ import contextlib
 import functools
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -138,7 +139,13 @@ def _process(rank: int, train: Callable[[Worker, Any], T], task: Any, pool: Pool
         if rank == 0:
             results.put(("result", value))
             taken.wait()  # tensors are sent as handles into this process
+        dist.barrier()
     except UnisidError as error:
         results.put(("error", error))
     finally:
         dist.destroy_process_group()
+    # Everything is handed over. Taking the interpreter down while the threads of gloo and Arrow end can abort a process
+    # that did all its work ("terminate called without an active exception").
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
