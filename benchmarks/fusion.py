@@ -26,44 +26,74 @@ TEMPERATURE, RECONSTRUCTION = 0.05, 0.2
 
 
 class Plain(nn.Module):
-    """The listings' model; shares the parameters of a `UQF`."""
+    """The listings' model, with the weights of a `UQF`; what the listings add beyond those (biases) is zero."""
 
     def __init__(self, fast: UQF, rate: float) -> None:
         super().__init__()
-        self.fast, self.drop = fast, nn.Dropout(rate)
+        self.fast = fast
+        self.layers = nn.ModuleList(PlainLayer(layer, rate) for layer in fast.layers)
 
     def forward(self, text: Tensor, mask: Tensor, graph: Tensor) -> Tensor:
         h_text, h_graph = self.fast.text_in(text), self.fast.graph_in(graph)
         queries = self.fast.queries.expand(len(text), -1, -1)
-        for layer in self.fast.layers:
-            queries = self._layer(layer, queries, h_text, mask, h_graph)
+        for layer in self.layers:
+            queries = layer(queries, h_text, mask, h_graph)
         out: Tensor = self.fast.out(queries.mean(dim=1))
         return out
 
-    def _layer(self, layer: Layer, queries: Tensor, text: Tensor, mask: Tensor, graph: Tensor) -> Tensor:
-        ask, key, value = layer.self_in.weight.chunk(3)
-        seen = _attend(queries, queries, (ask, key, value), layer.num_heads, None)
-        queries = layer.self_norm(queries + self.drop(layer.self_out(seen)))
-        ask_text, ask_graph = layer.cross_in.weight.chunk(2)
-        from_text = _attend(queries, text, (ask_text, *layer.text_in.weight.chunk(2)), layer.num_heads, mask)
-        from_graph = _attend(queries, graph, (ask_graph, *layer.graph_in.weight.chunk(2)), layer.num_heads, None)
-        from_text, from_graph = layer.text_out(from_text), layer.graph_out(from_graph)
-        gate = torch.sigmoid(layer.gate(torch.cat([from_text, from_graph], dim=-1)))
-        queries = layer.cross_norm(queries + self.drop(gate * from_text + (1 - gate) * from_graph))
-        inner = layer.narrow(self.drop(F.gelu(layer.widen(queries))))
-        return layer.feed_forward_norm(queries + self.drop(inner))
+
+class PlainLayer(nn.Module):
+    """Listing B.4: torch's own multi-head attention first, then two of `CrossAttention`, gate and feed-forward net."""
+
+    def __init__(self, fast: Layer, rate: float) -> None:
+        super().__init__()
+        width = fast.self_out.in_features
+        self.drop = nn.Dropout(rate)
+        self.self_attn = nn.MultiheadAttention(width, fast.num_heads, dropout=rate, batch_first=True)
+        self.self_attn.in_proj_weight = fast.self_in.weight
+        self.self_attn.out_proj = fast.self_out  # type: ignore[assignment]
+        ask_text, ask_graph = fast.cross_in.weight.chunk(2)
+        self.text = CrossAttention(ask_text, fast.text_in.weight, fast.text_out, fast.num_heads, rate)
+        self.graph = CrossAttention(ask_graph, fast.graph_in.weight, fast.graph_out, fast.num_heads, rate)
+        self.gate, self.self_norm, self.cross_norm = fast.gate, fast.self_norm, fast.cross_norm
+        self.widen, self.narrow, self.feed_forward_norm = fast.widen, fast.narrow, fast.feed_forward_norm
+
+    def forward(self, queries: Tensor, text: Tensor, mask: Tensor, graph: Tensor) -> Tensor:
+        seen, _ = self.self_attn(queries, queries, queries)
+        queries = self.self_norm(queries + self.drop(seen))
+        from_text, from_graph = self.text(queries, text, mask), self.graph(queries, graph)
+        gate = torch.sigmoid(self.gate(torch.cat([from_text, from_graph], dim=-1)))
+        queries = self.cross_norm(queries + self.drop(gate * from_text + (1 - gate) * from_graph))
+        inner = self.narrow(self.drop(F.gelu(self.widen(queries))))
+        normed: Tensor = self.feed_forward_norm(queries + self.drop(inner))
+        return normed
 
 
-def _attend(queries: Tensor, rows: Tensor, weights: tuple[Tensor, ...], num_heads: int, mask: Tensor | None) -> Tensor:
-    """Three projections one by one, and a softmax that is written out."""
-    ask, keys, values = (
-        F.linear(x, w).unflatten(-1, (num_heads, -1)).transpose(1, 2)
-        for x, w in zip((queries, rows, rows), weights, strict=True)
-    )
-    scores = ask @ keys.transpose(-2, -1) / ask.shape[-1] ** 0.5
-    if mask is not None:
-        scores = scores.masked_fill(~mask[:, None, None, :], float("-inf"))
-    return (scores.softmax(dim=-1) @ values).transpose(1, 2).flatten(2)
+class CrossAttention(nn.Module):
+    """Listing B.3: three projections one by one, a softmax that is written out, dropout on masked weights."""
+
+    def __init__(self, ask: Tensor, read: Tensor, out: nn.Module, num_heads: int, rate: float) -> None:
+        super().__init__()
+        self.num_heads, self.out_proj, self.drop = num_heads, out, nn.Dropout(rate)
+        self.q_proj, self.k_proj, self.v_proj = (_linear(weight) for weight in (ask, *read.chunk(2)))
+
+    def forward(self, queries: Tensor, rows: Tensor, mask: Tensor | None = None) -> Tensor:
+        ask, keys, values = (
+            project(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            for project, x in ((self.q_proj, queries), (self.k_proj, rows), (self.v_proj, rows))
+        )
+        weights = ask @ keys.transpose(-2, -1) / ask.shape[-1] ** 0.5
+        if mask is not None:
+            weights = weights.masked_fill(~mask[:, None, None, :], float("-inf"))
+        weights = self.drop(weights.softmax(dim=-1))
+        out: Tensor = self.out_proj((weights @ values).transpose(1, 2).flatten(2))
+        return out
+
+
+def _linear(weight: Tensor) -> nn.Linear:
+    made = nn.Linear(weight.shape[1], weight.shape[0])
+    made.weight.data, made.bias.data = weight.detach().clone(), torch.zeros(weight.shape[0])
+    return made
 
 
 @dataclasses.dataclass(frozen=True)
