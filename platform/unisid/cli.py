@@ -255,8 +255,7 @@ def _history_of(catalog: Catalog, user_id: str) -> list[int]:
     user = catalog.user_ids.index(user_id).as_py()
     if user < 0:
         raise DataError(f"user '{user_id}': not in {catalog.record.address}, which has {catalog.num_users} users")
-    rows = slice(catalog.offsets[user], catalog.offsets[user + 1])
-    return [int(item) for item in catalog.item[rows][-catalog.history_length :]]
+    return [int(item) for item in catalog.item[catalog.offsets[user] : catalog.offsets[user + 1]]]
 
 
 @contextlib.contextmanager

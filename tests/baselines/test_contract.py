@@ -8,7 +8,7 @@ import torch
 from tests.baselines.catalogs import random_baskets, write_catalog
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.tables import write_table
-from unisid.baselines import BaselineConfig, Histories, mask_history, rank_targets
+from unisid.baselines import BaselineConfig, Histories, mask_past, rank_targets
 from unisid.config import from_record, plug_in, plug_ins, to_record
 
 KINDS = plug_ins("baselines")
@@ -23,14 +23,11 @@ def test_histories(catalog):
     histories = Histories(np.array([5, 6, 7, 8]), np.array([3, 0, 1]))
     assert histories.rows.tolist() == [0, 0, 0, 2]
     assert histories.ages.tolist() == [2, 1, 0, 0]
-    part = histories.part(1, 3)
-    assert part.items.tolist() == [8]
-    assert part.lengths.tolist() == [0, 1]
 
 
 def test_masking_leaves_the_scores_alone():
     scores = torch.zeros(2, 3)
-    masked = mask_history(scores, Histories(np.array([0, 2, 1]), np.array([2, 1])))
+    masked = mask_past(scores, Histories(np.array([0, 2, 1]), np.array([2, 1])))
     assert masked.isneginf().tolist() == [[True, False, True], [False, True, False]]
     assert (scores == 0).all()
 
@@ -63,11 +60,9 @@ def test_learns_nothing_from_test_targets(kind, catalog, place):
 def test_ranks_do_not_depend_on_the_batch(kind, catalog, monkeypatch):
     baseline = plug_in("baselines", kind)().build(catalog)
     rows = catalog.samples(TEST)
-    items, lengths = catalog.history(rows)
-    histories, targets = Histories(items.astype(np.int64), lengths), catalog.item[rows].astype(np.int64)
-    whole = list(rank_targets(baseline, histories, targets, catalog.num_items))
+    whole = list(rank_targets(baseline, catalog, rows))
     monkeypatch.setattr("unisid.baselines.SCORES_AT_ONCE", 7 * catalog.num_items)
-    pieces = list(rank_targets(baseline, histories, targets, catalog.num_items))
+    pieces = list(rank_targets(baseline, catalog, rows))
     assert len(pieces) > 1
     for rule in (0, 1):
         np.testing.assert_array_equal(np.concatenate([p[rule] for p in pieces]), whole[0][rule])

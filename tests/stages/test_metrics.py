@@ -8,7 +8,7 @@ import pytest
 
 from tests.baselines.catalogs import random_baskets, write_catalog
 from tests.references import ranking as slow
-from unisid.artifacts.catalog import TEST
+from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.codes import Codes, write_codes
 from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.model import write_model
@@ -34,10 +34,13 @@ class Scripted:
     batch_size: int = 1
 
     def rank(self, histories, k, exclude_history):
-        assert not exclude_history
         scores = np.stack([score_all(h) for h in histories])
+        if exclude_history:
+            for row, history in zip(scores, histories, strict=True):
+                row[history] = -np.inf
         items = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        return items, np.take_along_axis(scores, items, axis=1)
+        scores = np.take_along_axis(scores, items, axis=1)
+        return np.where(np.isfinite(scores), items, -1), scores
 
 
 def score_all(history):
@@ -48,7 +51,7 @@ def score_all(history):
 def job(place):
     """The inputs of a metrics stage: real artifacts, with a tiny untrained model."""
     inputs = {noun: place / noun for noun in metrics.INPUTS}
-    catalog = write_catalog(inputs["catalog"], random_baskets(30, N, seed=5), N)
+    catalog = write_catalog(inputs["catalog"], random_baskets(30, N, seed=5), N, history_length=3)
     sizes = (5, 5)
     write_codes(inputs["codes"], np.stack([np.arange(N) // 5, np.arange(N) % 5], 1), sizes)
     given = {"catalog": {"address": "catalog/small/1", "fingerprint": catalog.record.fingerprint}}
@@ -80,32 +83,43 @@ def read_ranks(job, method):
 
 
 def samples_of(job):
-    table = metrics.Sequences.read(job.inputs["sequences"]).table("test")
-    return list(zip(table["history"].to_pylist(), table["target"].to_pylist(), strict=True))
+    """All that each test user took before, and the target."""
+    catalog = Catalog.read(job.inputs["catalog"])
+    rows = catalog.samples(TEST)
+    items, lengths = catalog.past(rows)
+    assert lengths.max() > catalog.history_length
+    pasts = [past.tolist() for past in np.split(items, np.cumsum(lengths)[:-1])]
+    return list(zip(pasts, catalog.item[rows].tolist(), strict=True))
 
 
 @pytest.mark.parametrize("rows_per_part", [7, 1000])
-def test_one_decode_gives_both_rules_exactly(job, scripted, rows_per_part):
-    """Wherever the list reaches, its ranks are those over all items, ties included; past it there is none."""
+def test_both_rules_rank_as_over_all_items(job, scripted, rows_per_part):
+    """Excluded is all that the user took before, however little of it the model reads; ties count half."""
     job = dataclasses.replace(job, config=dataclasses.replace(job.config, rows_per_part=rows_per_part, beam=20))
     metrics.make(job)
     got = read_ranks(job, "tiger")
     for row, (history, target) in enumerate(samples_of(job)):
         scores = score_all(history).tolist()
         masked = [-math.inf if i in history else s for i, s in enumerate(scores)]
-        assert got["allowed"][row] == slow.rank_of_target(scores, target)
-        assert got["excluded"][row] == pytest.approx(slow.rank_of_target(masked, target), nan_ok=True)
+        for rule, values in (("allowed", scores), ("excluded", masked)):
+            top = np.argsort(-np.array(values), kind="stable")[:20].tolist()
+            rivals = [i for i in range(N) if values[i] == values[target]]
+            if target not in top or values[target] == -math.inf:
+                assert np.isnan(got[rule][row])
+            elif set(rivals) <= set(top):  # the list cuts no tie
+                assert got[rule][row] == slow.rank_of_target(values, target)
 
 
 def test_a_target_beyond_the_list_has_no_rank(job, scripted):
     metrics.make(job)
     ranks = read_ranks(job, "tiger")["allowed"]
     assert np.isnan(ranks).any()
-    assert np.nanmax(ranks) <= 8 + max(len(history) for history, _ in samples_of(job))
+    assert np.nanmax(ranks) <= 8
 
 
 def test_what_is_written_agrees(job, scripted):
     counts = metrics.make(job)
+    assert counts["targets_taken_before"] == sum(target in past for past, target in samples_of(job))
     results, comparisons = read_json(job.out, "metrics.json"), read_json(job.out, "comparisons.json")
     assert set(results) == {"tiger", "popularity", "itemknn"}
     assert counts["samples"] == 30
@@ -154,7 +168,7 @@ def test_with_a_real_backbone_whose_list_holds_every_item(job):
     got = read_ranks(job, "tiger")
     for row, (history, target) in enumerate(samples_of(job)):
         if target not in history:
-            items, _ = recommender.rank([np.array(history)], N, exclude_history=True)
+            items, _ = recommender.rank([np.array(history)], N, exclude_history=True)  # which reads its end only
             assert abs(got["excluded"][row] - 1 - items[0].tolist().index(target)) <= 1
 
 
@@ -171,10 +185,16 @@ def test_refuses_a_cutoff_past_the_catalogue(job):
         metrics.make(job)
 
 
-def test_refuses_to_measure_nothing(job, scripted):
-    empty = metrics.Sequences.read(job.inputs["sequences"]).table("test")[:0]
-    write_table(job.inputs["sequences"], "test", 0, empty)
+def test_refuses_to_measure_nothing(job, scripted, monkeypatch):
+    monkeypatch.setattr(Catalog, "samples", lambda self, split: np.array([], np.int64))
     with pytest.raises(DataError, match="has no test samples"):
+        metrics.make(job)
+
+
+def test_refuses_sequences_of_another_catalog(job, scripted):
+    fewer = metrics.Sequences.read(job.inputs["sequences"]).table("test")[:-1]
+    write_table(job.inputs["sequences"], "test", 0, fewer)
+    with pytest.raises(ArtifactError, match=r"its 29 test samples are not the 30 of the catalog .* one recipe"):
         metrics.make(job)
 
 

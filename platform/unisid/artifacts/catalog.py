@@ -105,8 +105,16 @@ class Catalog:
         return np.flatnonzero((self.split == split) & ~first)
 
     def history(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """The histories of samples: items joined, oldest first, [sum h_s], and lengths [S]."""
-        starts = np.maximum(rows - self.history_length, self.offsets[self.user[rows]])
+        """The histories of samples: the last `history_length` items before each, joined, oldest first; lengths [S]."""
+        return self._before(rows, np.maximum(rows - self.history_length, self.offsets[self.user[rows]]))
+
+    def past(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """All that the users took before samples, joined, oldest first, [sum p_s], and lengths [S]."""
+        return self._before(rows, self.offsets[self.user[rows]])
+
+    def _before(
+        self, rows: NDArray[np.int64], starts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         lengths = rows - starts
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return self.item[np.repeat(starts, lengths) + within], lengths

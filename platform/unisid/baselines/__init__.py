@@ -7,7 +7,7 @@ It scores every item for every history, so that one evaluator ranks all methods.
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -42,10 +42,11 @@ class Histories:
         """How many later items the history has: 0 for the last one."""
         return np.repeat(np.cumsum(self.lengths), self.lengths) - 1 - np.arange(len(self.items))
 
-    def part(self, start: int, stop: int) -> "Histories":
-        """The samples start to stop."""
-        first, last = self.lengths[:start].sum(), self.lengths[:stop].sum()
-        return Histories(self.items[first:last], self.lengths[start:stop])
+    @classmethod
+    def of(cls, joined: tuple[NDArray[Any], NDArray[np.int64]]) -> "Histories":
+        """From what `Catalog.history` and `Catalog.past` return."""
+        items, lengths = joined
+        return cls(items.astype(np.int64), lengths)
 
 
 class Baseline(Protocol):
@@ -67,19 +68,25 @@ class BaselineConfig(PlugIn):
         """Fit on the training rows of a catalog."""
 
 
-def mask_history(scores: Float[Tensor, "B N"], histories: Histories) -> Float[Tensor, "B N"]:
-    """Scores with -inf at each sample's own history."""
+def mask_past(scores: Float[Tensor, "B N"], past: Histories) -> Float[Tensor, "B N"]:
+    """Scores with -inf at all that each sample's user took before."""
     masked = scores.clone()
-    masked[torch.from_numpy(histories.rows), torch.from_numpy(histories.items)] = -torch.inf
+    masked[torch.from_numpy(past.rows), torch.from_numpy(past.items)] = -torch.inf
     return masked
 
 
 def rank_targets(
-    baseline: Baseline, histories: Histories, targets: NDArray[np.int64], num_items: int
+    baseline: Baseline, catalog: Catalog, rows: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Batch by batch, the targets' ranks over all items with the history excluded, and allowed."""
-    size = max(1, SCORES_AT_ONCE // max(1, num_items))
-    for start in range(0, len(targets), size):
-        part, wanted = histories.part(start, start + size), torch.from_numpy(targets[start : start + size])
-        scores = baseline.scores(part)
-        yield rank_of_target(mask_history(scores, part), wanted).numpy(), rank_of_target(scores, wanted).numpy()
+    """Batch by batch, the ranks of samples' targets over all items with the user's past excluded, and allowed.
+
+    Args:
+        rows: the samples, as `Catalog.samples` gives them.
+    """
+    size = max(1, SCORES_AT_ONCE // max(1, catalog.num_items))
+    for start in range(0, len(rows), size):
+        some = rows[start : start + size]
+        targets = torch.from_numpy(catalog.item[some].astype(np.int64))
+        scores = baseline.scores(Histories.of(catalog.history(some)))
+        without = mask_past(scores, Histories.of(catalog.past(some)))
+        yield rank_of_target(without, targets).numpy(), rank_of_target(scores, targets).numpy()

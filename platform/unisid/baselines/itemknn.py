@@ -88,14 +88,12 @@ def choose(config: Config, taken: sp.csr_matrix, catalog: Catalog) -> ItemKnn:
     rows = catalog.samples(VALID)
     if len(rows) > config.validation_samples:
         rows = np.sort(np.random.default_rng(config.seed).choice(rows, config.validation_samples, replace=False))
-    items, lengths = catalog.history(rows)
-    histories, targets = Histories(items.astype(np.int64), lengths), catalog.item[rows].astype(np.int64)
     best, best_score = ItemKnn(cosine(both, single, grid[0][0]), grid[0][1]), -1.0
     for shrinkage in config.shrinkages:
         similarity = cosine(both, single, shrinkage)
         for decay in config.decays if len(rows) else ():
             model = ItemKnn(similarity, decay)
-            ranks = [excluded for excluded, _ in rank_targets(model, histories, targets, catalog.num_items)]
+            ranks = [excluded for excluded, _ in rank_targets(model, catalog, rows)]
             score = float(metric_values(np.concatenate(ranks), (10,))[:, 1].mean())
             if score > best_score:
                 model.chosen = {"shrinkage": shrinkage, "decay": decay, "valid_NDCG@10": score}

@@ -1,25 +1,23 @@
 """Metrics: the recommender and its baselines rank every test target among all items, under one evaluator.
 
-One decode serves both history rules: the model lists its best `beam` items and as many more as the longest history
-holds. The list as it is answers "history allowed"; without the sample's own history it answers "excluded", and at
-least `beam` items are left, so that dropping afterwards equals excluding within. A target that is not in the list
-has no rank. B batch, k list length, S samples, M metrics.
+Two history rules stand side by side: "allowed" ranks every item, "excluded" those that the user has not taken before
+the target, however long ago. The model lists its best `beam` items under each; a target that is not in the list has
+no rank. B batch, k list length, S samples, M metrics.
 """
 
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
-from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES
 from unisid.artifacts.model import Model
@@ -30,7 +28,7 @@ from unisid.artifacts.weights import write_json
 from unisid.baselines import BaselineConfig, Histories, rank_targets
 from unisid.compute import Job, Pool, Step
 from unisid.config import Json, plug_in, runtime
-from unisid.errors import ConfigError, DataError
+from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values, paired_test, rank_in_list
 from unisid.recommend import Recommender
 
@@ -48,7 +46,7 @@ class Config:
     cutoffs: tuple[int, ...] = ()
     """The K of HR@K and NDCG@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
     beam: int = 50
-    """Items to list a sample, at least the largest cut-off; the longest history's length is added to it."""
+    """Items to list a sample under each history rule; at least the largest cut-off."""
     baselines: tuple[str, ...] = ("popularity", "itemknn")
     """Kinds in `baselines` to rank beside the model."""
     resamples: int = 2000
@@ -90,23 +88,45 @@ def make(job: Job) -> Json:
     catalog, codes = Catalog.read(job.inputs["catalog"]), Codes.read(job.inputs["codes"])
     Model.read(job.inputs["model"], codes)
     cutoffs = usable_cutoffs(config, catalog.num_items)
-    samples = Sequences.read(job.inputs["sequences"]).table("test").select(["user", "history", "target"])
-    if not samples.num_rows:
-        raise DataError(f"{job.inputs['sequences']}: has no test samples; give the catalog a split that leaves some")
-    ranks = {config.method: rank_model(job, samples, catalog.num_items)}
+    rows = sample_rows(catalog, job.inputs["sequences"])
+    ranks = {config.method: rank_model(job, len(rows), catalog.num_items)}
     chosen: dict[str, dict[str, float]] = {}
     for kind in config.baselines:
-        ranks[kind], chosen[kind] = rank_baseline(kind, catalog, samples)
-        job.say(f"{kind}: ranked {samples.num_rows} samples{_spell(chosen[kind])}")
+        ranks[kind], chosen[kind] = rank_baseline(kind, catalog, rows)
+        job.say(f"{kind}: ranked {len(rows)} samples{_spell(chosen[kind])}")
     for method, by_rule in ranks.items():
         columns = {rule: pa.array(by_rule[rule], from_pandas=True) for rule in HISTORY_RULES}
-        table = pa.table({"user": samples["user"], "target": samples["target"], **columns})
+        table = pa.table({"user": catalog.user[rows], "target": catalog.item[rows], **columns})
         write_table(job.out, f"ranks-{method}", 0, table)
     results = {method: summarise(by_rule, cutoffs, config) for method, by_rule in ranks.items()}
     comparisons = {kind: compare(ranks[config.method], ranks[kind], cutoffs, config) for kind in config.baselines}
     write_json(job.out, "metrics.json", results)
     write_json(job.out, "comparisons.json", comparisons)
-    return _counts(config, cutoffs, samples, ranks, results, comparisons) | {"chosen": chosen}
+    headline = _headline(config, cutoffs, results, comparisons)
+    return {
+        "samples": len(rows),
+        "cutoffs": list(cutoffs),
+        "targets_taken_before": _taken_before(catalog, rows),
+        "targets_listed": int(np.isfinite(ranks[config.method]["allowed"]).sum()),
+        "chosen": chosen,
+    } | headline
+
+
+def sample_rows(catalog: Catalog, sequences: Place) -> NDArray[np.int64]:
+    """The interactions that are test targets, in the order in which the sequences store them.
+
+    Raises:
+        DataError: there are none.
+        ArtifactError: the sequences are not this catalog's.
+    """
+    rows, stored = catalog.samples(TEST), Sequences.read(sequences).table("test").select(["user", "target"])
+    if not len(rows):
+        raise DataError(f"{sequences}: has no test samples; give the catalog a split that leaves some")
+    same_users = np.array_equal(stored["user"], catalog.user[rows])
+    if not (same_users and np.array_equal(stored["target"], catalog.item[rows])):
+        raise ArtifactError(f"{sequences}: its {stored.num_rows} test samples are not the {len(rows)} of the catalog "
+                            f"{catalog.place}; both must come from one recipe")  # fmt: skip
+    return rows
 
 
 def usable_cutoffs(config: Config, num_items: int) -> tuple[int, ...]:
@@ -117,24 +137,22 @@ def usable_cutoffs(config: Config, num_items: int) -> tuple[int, ...]:
     return tuple(sorted(set(config.cutoffs))) or tuple(k for k in CUTOFFS if k <= min(num_items, config.beam))
 
 
-def rank_model(job: Job, samples: pa.Table, num_items: int) -> Ranks:
+def rank_model(job: Job, num_samples: int, num_items: int) -> Ranks:
     """The recommender's ranks of all samples, decoded by the workers of the pool."""
     config: Config = job.config
-    longest = int(pc.max(pc.list_value_length(samples["history"])).as_py())
     parts = [
-        {"start": start, "stop": min(start + config.rows_per_part, samples.num_rows)}
-        for start in range(0, samples.num_rows, config.rows_per_part)
+        {"start": start, "stop": min(start + config.rows_per_part, num_samples)}
+        for start in range(0, num_samples, config.rows_per_part)
     ]
-    length = min(config.beam + longest, num_items)
-    step = Step(functools.partial(ModelRanker, dict(job.inputs), config, length), config.pool)
-    ranks = {rule: np.full(samples.num_rows, np.nan) for rule in HISTORY_RULES}
+    step = Step(functools.partial(ModelRanker, dict(job.inputs), config, min(config.beam, num_items)), config.pool)
+    ranks = {rule: np.full(num_samples, np.nan) for rule in HISTORY_RULES}
     done, begun = 0, time.monotonic()
     for table in job.compute.map(parts, step):
         rows = table["row"].to_numpy()
         for rule in HISTORY_RULES:
             ranks[rule][rows] = table[rule].to_numpy()
         done += len(rows)
-        job.say(f"{config.method}: ranked {done} of {samples.num_rows} samples, "
+        job.say(f"{config.method}: ranked {done} of {num_samples} samples, "
                 f"{done / (time.monotonic() - begun):.0f} a second")  # fmt: skip
     return ranks
 
@@ -148,40 +166,30 @@ class ModelRanker:
             inputs["model"], inputs["codes"], inputs["catalog"], torch.device("cuda" if gpu else "cpu")
         )
         self.recommender = dataclasses.replace(loaded, batch_size=config.batch_size)
-        self.samples = Sequences.read(inputs["sequences"]).table("test").select(["history", "target"])
+        self.catalog = Catalog.read(inputs["catalog"])
+        self.samples = self.catalog.samples(TEST)
         self.length = length
 
     def __call__(self, part: pa.Table) -> pa.Table:
         start, stop = part["start"][0].as_py(), part["stop"][0].as_py()
-        samples = self.samples.slice(start, stop - start)
-        histories = [np.asarray(history, np.int64) for history in samples["history"].to_pylist()]
-        items, scores = self.recommender.rank(histories, self.length, exclude_history=False)
-        ranks = ranks_of_lists(items, scores, histories, samples["target"].to_numpy())
+        rows = self.samples[start:stop]
+        past, lengths = self.catalog.past(rows)
+        histories = np.split(past, np.cumsum(lengths)[:-1])  # the recommender reads the end of each
+        targets = torch.from_numpy(self.catalog.item[rows].astype(np.int64))
+        ranks = {rule: self._ranks(histories, targets, rule == "excluded") for rule in HISTORY_RULES}
         return pa.table({"row": np.arange(start, stop), **ranks})
 
-
-def ranks_of_lists(items: NDArray[Any], scores: NDArray[Any], histories: list[NDArray[Any]],
-                   targets: NDArray[Any]) -> Ranks:  # fmt: skip
-    """The targets' ranks in lists [B, k] padded with -1, without each sample's history, and with it."""
-    seen = np.full((len(histories), max(1, max(map(len, histories)))), -2, np.int64)
-    for row, history in enumerate(histories):
-        seen[row, : len(history)] = history
-    listed = items >= 0
-    fresh = listed & ~(items[:, :, None] == seen[:, None, :]).any(2)
-    arrays = (torch.from_numpy(np.asarray(a)) for a in (items, scores, targets.astype(np.int64)))
-    rank: Callable[..., torch.Tensor] = functools.partial(rank_in_list, *arrays)
-    return {"excluded": rank(torch.from_numpy(fresh)).numpy(), "allowed": rank(torch.from_numpy(listed)).numpy()}
+    def _ranks(self, histories: list[NDArray[Any]], targets: torch.Tensor, exclude: bool) -> NDArray[np.float64]:
+        found = self.recommender.rank(histories, self.length, exclude_history=exclude)
+        items, scores = (torch.from_numpy(array) for array in found)
+        return rank_in_list(items, scores, targets, items >= 0).numpy()
 
 
-def rank_baseline(kind: str, catalog: Catalog, samples: pa.Table) -> tuple[Ranks, dict[str, float]]:
-    """A baseline's ranks of all samples, and the hyper-parameters that validation chose."""
+def rank_baseline(kind: str, catalog: Catalog, rows: NDArray[np.int64]) -> tuple[Ranks, dict[str, float]]:
+    """A baseline's ranks of the samples, and the hyper-parameters that validation chose."""
     settings: BaselineConfig = plug_in("baselines", kind)()
     baseline = settings.build(catalog)
-    history = samples["history"].combine_chunks()
-    lengths = pc.list_value_length(history).to_numpy(zero_copy_only=False).astype(np.int64)
-    histories = Histories(history.flatten().to_numpy(zero_copy_only=False).astype(np.int64), lengths)
-    batches = rank_targets(baseline, histories, samples["target"].to_numpy().astype(np.int64), catalog.num_items)
-    excluded, allowed = (np.concatenate(part) for part in zip(*batches, strict=True))
+    excluded, allowed = (np.concatenate(part) for part in zip(*rank_targets(baseline, catalog, rows), strict=True))
     return {"excluded": excluded, "allowed": allowed}, baseline.chosen
 
 
@@ -214,17 +222,16 @@ def compare(model: Ranks, baseline: Ranks, cutoffs: tuple[int, ...], config: Con
     return found
 
 
-def _counts(config: Config, cutoffs: tuple[int, ...], samples: pa.Table, ranks: dict[str, Ranks], results: Json,
-            comparisons: Json) -> Json:  # fmt: skip
+def _taken_before(catalog: Catalog, rows: NDArray[np.int64]) -> int:
+    """How many targets their user took before: misses under "excluded"."""
+    past = Histories.of(catalog.past(rows))
+    return len(np.unique(past.rows[past.items == catalog.item[rows][past.rows]]))
+
+
+def _headline(config: Config, cutoffs: tuple[int, ...], results: Json, comparisons: Json) -> Json:
     top = 10 if 10 in cutoffs else cutoffs[-1]
     headline = [f"HR@{top}", f"NDCG@{top}"]
-    history = samples["history"].combine_chunks()
-    within = history.flatten().to_numpy() == samples["target"].to_numpy()[pc.list_parent_indices(history)]
     return {
-        "samples": samples.num_rows,
-        "cutoffs": list(cutoffs),
-        "targets_in_history": len(np.unique(pc.list_parent_indices(history).to_numpy()[within])),
-        "targets_listed": int(np.isfinite(ranks[config.method]["allowed"]).sum()),
         "means": {m: {r: {h: results[m][r][h]["mean"] for h in headline} for r in HISTORY_RULES} for m in results},
         "advantage": {b: {r: {h: comparisons[b][r][h] for h in headline} for r in HISTORY_RULES} for b in comparisons},
     }
