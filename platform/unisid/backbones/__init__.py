@@ -2,20 +2,26 @@
 
 Tokens are numbered as `Codes.tokens` does, level after level from 0; `PAD` fills short rows on the right. What else a
 backbone's vocabulary holds is its own affair. B samples, T tokens of the longest history, L levels, K beams, D width,
-V vocabulary entries.
+V vocabulary entries, N items.
 """
 
 import itertools
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unisid.config import PlugIn
+from unisid.config import Json, PlugIn
 
 PAD = -1
 """Fills short rows of histories."""
+NO_LOSS = -100
+"""The label of an entry that is read and not learned."""
 
 
 class Backbone(nn.Module):
@@ -42,13 +48,77 @@ class Backbone(nn.Module):
     def logits(self, hidden: Float[Tensor, "B K D"], entries: slice) -> Float[Tensor, "B K V"]:
         """The head: as `ops.beam.Decoder`."""
 
+    def start_from(self, codes: NDArray[Any], texts: Sequence[str]) -> None:
+        """Called once before training with every item's codes [N, L] and title; nothing where they are of no use."""
+
+    def weights(self) -> dict[str, Tensor]:
+        """What is saved, under the names that others load it by; tied tensors once."""
+        return self.state_dict()
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """The inverse of `weights`."""
+        self.load_state_dict(weights)
+
+    def files(self) -> dict[str, bytes]:
+        """What must lie beside the weights so that others can load them."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Samples laid end to end in rows: none sees another, because its positions begin at 0."""
+
+    ids: Int[Tensor, "B T"]
+    """Vocabulary entries."""
+    positions: Int[Tensor, "B T"]
+    """Of every entry in its own sample."""
+    labels: Int[Tensor, "B T"]
+    """The entry itself where it is learned, `NO_LOSS` where it is only read."""
+
+    @property
+    def num_labels(self) -> int:
+        """Entries that are learned."""
+        return int((self.labels != NO_LOSS).sum())
+
+    def to(self, device: torch.device) -> "Packed":
+        return Packed(self.ids.to(device), self.positions.to(device), self.labels.to(device))
+
+
+class Speaker(Backbone):
+    """A backbone that also speaks words: semantic ids are tokens among those of a language."""
+
+    opening: list[int]
+    """Entries before a prompt's head: the beginning of a text, the chat template's."""
+    closing: list[int]
+    """Entries after a prompt's tail."""
+    ending: list[int]
+    """Entries that end a response."""
+    max_tokens: int
+    """Of the longest prompt and response together."""
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """The entries of texts, nothing added to them; a semantic id's tokens become one entry each."""
+
+    @abstractmethod
+    def loss_of(self, packed: Packed) -> Float[Tensor, ""]:
+        """The sum of -log p over the entries of `packed.labels` that are learned."""
+
 
 class BackboneConfig(PlugIn):
     """Base of every backbone's settings."""
 
     @abstractmethod
     def build(self, sizes: tuple[int, ...]) -> Backbone:
-        """A backbone with fresh weights for an index of these level sizes."""
+        """A backbone with fresh weights for an index of these level sizes; pretrained ones where it begins there."""
+
+    def rebuild(self, sizes: tuple[int, ...], files: Mapping[str, bytes]) -> Backbone:
+        """The structure alone, of what `Backbone.files` wrote; a trained model's weights are loaded into it."""
+        return self.build(sizes)
+
+    def sources(self) -> dict[str, Json]:
+        """Pretrained weights that go in: role -> address and fingerprint."""
+        return {}
 
 
 def level_starts(sizes: tuple[int, ...], first: int) -> tuple[int, ...]:
