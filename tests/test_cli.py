@@ -1,5 +1,8 @@
 """The command line inside this process: whatever is wrong with the input, one message, exit code 1, nothing made."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.artifacts.disks import Brittle, no_file_larger_than
@@ -159,9 +162,9 @@ def test_a_damaged_artifact_is_one_message(shop):
     place.write("items-00000.parquet", whole)
     place.write("record.json", place.read("record.json").replace(b'"seed": 42', b'"seed": 43'))
     for words in (("list",), ("show", "catalog/shop/1"), ("plan", shop.recipe)):
-        code, _, complaint = shop(*words)
+        code, out, complaint = shop(*words)
         assert code == 1
-        assert "does not match its contents" in complaint
+        assert "does not match its contents" in out + complaint
 
 
 def test_names_taken_by_other_artifacts_since_are_refused(shop):
@@ -191,3 +194,21 @@ def test_unknown_recipes_and_files(shop):
         code, _, complaint = shop(*words)
         assert code == 1
         assert message in complaint
+
+
+def test_the_list_goes_on_past_a_damaged_artifact(shop):
+    shop.run("--until", "catalog")
+    shop.run("--until", "catalog", "--name", "other", "--catalog.k-core", "1")
+    record = shop.folder / "store" / "catalog" / "other" / "1" / "record.json"
+    record.write_text("{")
+    code, out, complaint = shop("list")
+    assert code == 1
+    assert "1 damaged, as listed" in complaint
+    assert [line.split()[0] for line in out.splitlines()] == ["catalog/other/1", "catalog/shop/1"]
+    assert "damaged: " in out.splitlines()[0]
+
+
+def test_a_lookup_needs_no_torch():
+    """`unisid sid` and its like answer at once."""
+    program = "import sys, unisid.cli; assert 'torch' not in sys.modules and 'ray' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)

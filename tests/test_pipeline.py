@@ -9,6 +9,7 @@ import pytest
 
 from tests.artifacts.disks import Brittle
 from unisid import pipeline
+from unisid.artifacts.curve import read_curve
 from unisid.artifacts.record import read_record, require, require_input
 from unisid.artifacts.store import Address, Place, Store
 from unisid.config import runtime
@@ -153,7 +154,7 @@ def test_the_record_holds_what_made_it(place):
     assert record.files["data"] == len(b"c" + b"ce" + b"ccc")
     assert ".draft.json" not in record.files
     assert not places["codes"].exists(".draft.json")
-    assert pipeline.read_curve(places["codes"]) == [(3, "loss", 0.5)]
+    assert read_curve(places["codes"]) == [(3, "loss", 0.5)]
 
 
 def test_sync_tells_everything_complete(place):
@@ -266,3 +267,19 @@ def test_a_damaged_draft_is_begun_anew(place, draft):
     half.write("kept", b"1")
     places, _ = run(Store(place), Recipe())
     assert not places["catalog"].exists("kept")
+
+
+def test_a_truncated_artifact_is_not_complete(place):
+    store = Store(place)
+    run(store, Recipe())
+    (store.root / "codes" / "r" / "1").write("data", b"")
+    with pytest.raises(ArtifactError, match=r"codes/r/1/data: has 0 bytes, its record says 4: .* make it anew"):
+        pipeline.plan(Recipe(), store, "codes")
+
+
+@pytest.mark.parametrize(("file", "body"), [("record.json", b"{"), ("data", b"")])
+def test_a_damaged_artifact_is_never_shared(place, file, body):
+    store = Store(place)
+    run(store, Recipe(name="a"))
+    (store.root / "codes" / "a" / "1").write(file, body)
+    assert [entry.state for entry in pipeline.plan(Recipe(name="b"), store, "codes")] == ["shared", "shared", "to make"]

@@ -4,6 +4,8 @@ Exit codes: 0 done; 1 something the user can put right (one message says what); 
 130 interrupted (what was complete stays, `unisid run` goes on from there).
 """
 
+from __future__ import annotations  # what is heavy is named here and imported where it is used
+
 import argparse
 import contextlib
 import json
@@ -11,19 +13,23 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unisid import __version__, recipes
+from unisid import __version__
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes, parse, spell
-from unisid.artifacts.record import read_record, require, require_input
+from unisid.artifacts.record import check_files, read_record, require, require_input
 from unisid.artifacts.store import NOUNS, Address, Place, Store
-from unisid.compute import Compute
 from unisid.config import did_you_mean
 from unisid.errors import ArtifactError, DataError, UnisidError
-from unisid.pipeline import Recipe, Tracker
 
+if TYPE_CHECKING:
+    from unisid.compute import Compute
+    from unisid.pipeline import Recipe, Tracker
+
+Act = Callable[[argparse.Namespace], None]
 EPILOG = "exit codes: 0 done, 1 an error you can put right, 2 wrong words, 130 interrupted"
 
 
@@ -56,9 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"unisid {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(
-        name: str, act: Callable[[argparse.Namespace], None], text: str, **options: bool
-    ) -> argparse.ArgumentParser:
+    def command(name: str, act: Act, text: str, **options: bool) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, epilog=EPILOG, **options)  # type: ignore[arg-type]
         sub.set_defaults(act=act)
         sub.add_argument(
@@ -68,6 +72,14 @@ def _parser() -> argparse.ArgumentParser:
         )
         return sub
 
+    _add_flows(command)
+    _add_artifacts(command)
+    _add_questions(command)
+    return parser
+
+
+def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands about recipes."""
     for name, act, text in (
         ("plan", _plan, "Print the tree of a recipe's artifacts: what exists and what would run."),
         ("run", _run, "Make what a recipe still lacks, and print the results."),
@@ -82,11 +94,19 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("sync", _sync, "Tell MLflow of a recipe's complete artifacts (when it was away during the run).")
     sub.add_argument("recipe")
     command("recipes", _recipes, "List the ready recipes.")
+
+
+def _add_artifacts(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands about what lies in the store."""
     command("list", _list, "List the artifacts in the store.")
     sub = command("show", _show, "Describe one artifact: settings, inputs, counts, files.")
     sub.add_argument("address", help="such as codes/demo/1")
     sub = command("drop", _drop, "Remove one artifact.")
     sub.add_argument("address")
+
+
+def _add_questions(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that ask an index or a recommender."""
     sub = command("sid", _sid, "Print the semantic IDs of items.")
     sub.add_argument("item", nargs="+", help="the shop's item ids")
     sub.add_argument("--codes", help="the index, such as codes/demo/1 (default: the newest)")
@@ -101,7 +121,6 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--model", help="the recommender, such as model/demo/1 (default: the newest)")
     sub.add_argument("--k", type=int, default=10, help="how many")
     sub.add_argument("--allow-history", action="store_true", help="items of the history may be recommended again")
-    return parser
 
 
 def _store(known: argparse.Namespace) -> Store:
@@ -109,6 +128,8 @@ def _store(known: argparse.Namespace) -> Store:
 
 
 def _recipe(known: argparse.Namespace) -> Recipe:
+    from unisid import recipes
+
     if getattr(known, "help", False):
         print(known.usage())
         if known.recipe:
@@ -162,16 +183,28 @@ def _sync(known: argparse.Namespace) -> None:
 
 
 def _recipes(known: argparse.Namespace) -> None:
+    from unisid import recipes
+
     for name, function in sorted(recipes.ready().items()):
         print(f"{name:<24}{(function.__doc__ or '').strip().splitlines()[0]}")
 
 
 def _list(known: argparse.Namespace) -> None:
     store = _store(known)
+    damaged = 0
     for address in store.addresses():
-        record = read_record(store.place(address))
-        state = f"{record.fingerprint[:12]}  {record.created}" if record else "half made"
+        try:
+            record = read_record(place := store.place(address))
+            if record is not None:
+                check_files(place, record)
+            state = f"{record.fingerprint[:12]}  {record.created}" if record else "half made"
+        except ArtifactError as error:
+            state, damaged = f"damaged: {error}", damaged + 1
         print(f"{address!s:<40}{state}")
+    if damaged:
+        raise ArtifactError(
+            f"{store.root}: {damaged} damaged, as listed; remove each (unisid drop ADDRESS) and make it anew"
+        )
 
 
 def _show(known: argparse.Namespace) -> None:
@@ -237,7 +270,10 @@ def _newest(store: Store, noun: str, address: str | None) -> Place:
     """The artifact asked for, or the one made last."""
     if address:
         return store.place(Address.parse(address))
-    records = [r for a in store.addresses(noun) if (r := read_record(store.place(a))) is not None]
+    records = []
+    for known in store.addresses(noun):
+        with contextlib.suppress(ArtifactError):  # a damaged one is not what is meant
+            records += [r] if (r := read_record(store.place(known))) is not None else []
     if not records:
         raise ArtifactError(f"{store.root}: no {noun} here yet; run a recipe first: unisid run demo")
     return store.place(Address.parse(max(records, key=lambda r: r.created).address))

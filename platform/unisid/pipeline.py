@@ -14,9 +14,6 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Literal, Protocol
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 import unisid
 import unisid.stages.catalog
 import unisid.stages.codes
@@ -28,9 +25,18 @@ import unisid.stages.model
 import unisid.stages.sequences
 from unisid import config as settings
 from unisid import stages
-from unisid.artifacts.record import RECORD, Record, find, fingerprint_of, read_record, require, write_record
+from unisid.artifacts.curve import Point, read_curve, write_curve
+from unisid.artifacts.record import (
+    RECORD,
+    Record,
+    check_files,
+    find,
+    fingerprint_of,
+    read_record,
+    require,
+    write_record,
+)
 from unisid.artifacts.store import NOUNS, Address, Place, Store
-from unisid.artifacts.tables import read_file
 from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
@@ -231,6 +237,7 @@ def _resolve(noun: str, address: Address, config: Any, inputs: dict[str, Json], 
     state: State
     difference: tuple[str, ...] = ()
     if record is not None and record.fingerprint == wanted:
+        check_files(place, record)
         state = "complete"
     elif (twin := find(store, noun, wanted)) is not None:
         address, state = twin, "shared"
@@ -257,43 +264,52 @@ def _make(
         out.clear()
         out.write(DRAFT, json.dumps({"fingerprint": entry.fingerprint}).encode())
     begun = time.monotonic()
-    progress = Progress(say)
-    curve: list[tuple[int, str, float]] = []
+    curve: list[Point] = []
     with tracker.stage(entry.noun, settings.flatten(settings.to_record(config), entry.noun)) as log:
-
-        def report(values: Metrics) -> None:
-            step = int(values.get("step", len(curve)))
-            curve.extend((step, name, float(value)) for name, value in values.items() if name != "step")
-            log.metrics(values)
-            progress.show(values)
-
         job = Job(
             config=config,
             inputs={role: places[role] for role in stage.INPUTS},
             out=out,
             name=f"{entry.address}-{entry.fingerprint[:12]}",
             compute=compute,
-            report=report,
+            report=_reporting(curve, log, Progress(say)),
             say=lambda line: say(f"      {line}"),
         )
         counts = stage.make(job)
         write_curve(out, curve)
         job.work.clear()
-        record = Record(
-            address=str(entry.address),
-            config=entry.config,
-            inputs=entry.inputs,
-            counts=counts,
-            files=out.sizes(),
-            code_version=unisid.__version__,
-            seconds=round(time.monotonic() - begun, 3),
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            runtime=_runtime(config, entry.config),
-        )
-        write_record(out, record)
-        out.remove(DRAFT)
+        record = _complete(entry, out, counts, time.monotonic() - begun, _runtime(config, entry.config))
         say(f"      done in {record.seconds:.1f} s")
         log.finish(record, out)
+
+
+def _reporting(curve: list[Point], log: StageLog, progress: "Progress") -> Callable[[Metrics], None]:
+    """Where a stage's figures go: the artifact's curve, the tracker, the person who waits."""
+
+    def report(values: Metrics) -> None:
+        step = int(values.get("step", len(curve)))
+        curve.extend((step, name, float(value)) for name, value in values.items() if name != "step")
+        log.metrics(values)
+        progress.show(values)
+
+    return report
+
+
+def _complete(entry: Planned, out: Place, counts: Json, seconds: float, how: Json) -> Record:
+    record = Record(
+        address=str(entry.address),
+        config=entry.config,
+        inputs=entry.inputs,
+        counts=counts,
+        files=out.sizes(),
+        code_version=unisid.__version__,
+        seconds=round(seconds, 3),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        runtime=how,
+    )
+    write_record(out, record)
+    out.remove(DRAFT)
+    return record
 
 
 class Progress:
@@ -306,23 +322,6 @@ class Progress:
         if time.monotonic() - self.shown >= self.seconds:
             self.shown = time.monotonic()
             self.say("      " + "  ".join(f"{name} {value:.5g}" for name, value in values.items()))
-
-
-def write_curve(place: Place, curve: list[tuple[int, str, float]]) -> None:
-    """Keep what a stage reported as `curve.parquet` (step, name, value); nothing where it reported nothing."""
-    if curve:
-        steps, names, values = zip(*curve, strict=True)
-        table = pa.table({"step": pa.array(steps, pa.int64()), "name": list(names), "value": pa.array(values)})
-        with place.writing("curve.parquet") as stream:
-            pq.write_table(table, stream)
-
-
-def read_curve(place: Place) -> list[tuple[int, str, float]]:
-    """What a stage reported; empty where it reported nothing."""
-    if not place.exists("curve.parquet"):
-        return []
-    table = read_file(place, "curve.parquet")
-    return list(zip(*(table[name].to_pylist() for name in ("step", "name", "value")), strict=True))
 
 
 def _runtime(config: Any, identity: Json) -> Json:

@@ -96,6 +96,13 @@ def test_positions_instead_of_times(config, tmp_path):
     assert rows[1] == {"user_id": "b", "item_id": "8", "position": 1}
 
 
+@pytest.mark.parametrize("values", [[0.0, 1.5], ["0", "1.5"]])
+def test_a_fractional_position_is_refused(config, tmp_path, values):
+    config = dataclasses.replace(parquet(config, tmp_path, place=values), position="place")
+    with pytest.raises(DataError, match=r"column 'place', row 2: '1.5' is no position; positions are whole numbers"):
+        read_all(config)
+
+
 def test_missing_ids_columns_and_files(config, tmp_path):
     (tmp_path / "gap.csv").write_text("item_id,title\n1,a\n,b\n")
     with pytest.raises(DataError, match=r"gap.csv, column 'item_id', row 2: the id is missing"):

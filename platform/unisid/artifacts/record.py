@@ -4,6 +4,7 @@ The fingerprint covers the noun, the settings that bear identity and the inputs'
 before anything runs, and two artifacts with one fingerprint are interchangeable.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -87,6 +88,12 @@ def require(place: Place, noun: str) -> Record:
         raise ArtifactError(f"{place}: no complete {noun} here; run the recipe that makes it")
     if record.noun != noun:
         raise ArtifactError(f"{place}: is {record.noun}, not {noun}")
+    check_files(place, record)
+    return record
+
+
+def check_files(place: Place, record: Record) -> None:
+    """Raise ArtifactError where a file of the artifact is missing or not as long as its record says."""
     found = place.sizes()
     for name, size in record.files.items():
         if found.get(name) != size:
@@ -94,7 +101,6 @@ def require(place: Place, noun: str) -> Record:
                 f"{place}/{name}: has {found.get(name, 'no')} bytes, its record says {size}: "
                 "the file is truncated or missing; delete the folder and make it anew"
             )
-    return record
 
 
 def require_input(store: Store, record: Record, role: str) -> Place:
@@ -111,9 +117,11 @@ def require_input(store: Store, record: Record, role: str) -> Place:
 
 
 def find(store: Store, noun: str, wanted: str) -> Address | None:
-    """An address that holds a complete artifact with this fingerprint, if any: what may be shared."""
+    """An address that holds a whole artifact with this fingerprint, if any, to be shared. A damaged one is not."""
     for address in store.addresses(noun):
-        record = read_record(store.place(address))
-        if record is not None and record.fingerprint == wanted:
-            return address
+        with contextlib.suppress(ArtifactError):
+            record = read_record(place := store.place(address))
+            if record is not None and record.fingerprint == wanted:
+                check_files(place, record)
+                return address
     return None

@@ -46,6 +46,20 @@ def _whole_where_possible(values: pa.ChunkedArray) -> pa.ChunkedArray:
         return values
 
 
+def positions(values: pa.ChunkedArray, where: str, first: int = 1) -> pa.ChunkedArray:
+    """An order as int64, from whole numbers or text of them."""
+    numbers = values
+    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+        with contextlib.suppress(pa.ArrowInvalid):
+            numbers = pc.utf8_trim_whitespace(values.cast(pa.string())).cast(pa.float64())
+    if pa.types.is_floating(numbers.type):
+        broken = pc.fill_null(pc.and_(pc.is_finite(numbers), pc.not_equal(numbers, pc.floor(numbers))), False)
+        if pc.any(broken).as_py():
+            row = pc.index(broken, True).as_py()
+            raise DataError(f"{where}, row {row + first}: '{values[row]}' is no position; positions are whole numbers")
+    return times(values, where, "s", first)
+
+
 def times(values: pa.ChunkedArray, where: str, unit: Unit = "s", first: int = 1) -> pa.ChunkedArray:
     """Times as int64 seconds since 1970, from numbers in the given unit, from dates, or from text of either."""
     kind = values.type

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from unisid.config import runtime
 from unisid.datasets import DatasetConfig, Part
-from unisid.datasets.columns import Unit, column, ids, times
+from unisid.datasets.columns import Unit, column, ids, positions, times
 from unisid.datasets.files import find_tables
 from unisid.datasets.tabular import parts_of, read_items, read_rows
 
@@ -71,13 +71,15 @@ class Tables:
             return read_items(part, config.item_id, config.title, config.columns)
         clock = config.position or config.timestamp
         table, first = read_rows(part, (config.user, config.item, clock))
-        timed = column(table, clock, where, NO_CLOCK)
+        timed, at = column(table, clock, where, NO_CLOCK), f"{where}, column '{clock}'"
         return pa.table(
             {
                 "user_id": ids(column(table, config.user, where), f"{where}, column '{config.user}'", first),
                 "item_id": ids(column(table, config.item, where), f"{where}, column '{config.item}'", first),
-                "position" if config.position else "timestamp": times(
-                    timed, f"{where}, column '{clock}'", "s" if config.position else config.unit, first
-                ),
             }
+            | (
+                {"position": positions(timed, at, first)}
+                if config.position
+                else {"timestamp": times(timed, at, config.unit, first)}
+            )
         )

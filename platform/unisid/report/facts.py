@@ -12,9 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unisid.artifacts.codes import Codes, pack
+from unisid.artifacts.curve import read_curve
 from unisid.artifacts.record import Record, read_record
 from unisid.artifacts.store import NOUNS, Place
-from unisid.artifacts.tables import open_table, read_file, table_names
+from unisid.artifacts.tables import open_table, table_names
 from unisid.artifacts.weights import read_json
 
 CODES_READ = 1 << 20
@@ -89,10 +90,8 @@ def curves(places: Mapping[str, Place]) -> dict[str, dict[str, list[tuple[int, f
     """noun -> name -> (step, value), of all that the stages reported."""
     found: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for noun in records(places):
-        if places[noun].exists("curve.parquet"):
-            table = read_file(places[noun], "curve.parquet")
-            for step, name, value in zip(*(table[c].to_pylist() for c in ("step", "name", "value")), strict=True):
-                found.setdefault(noun, {}).setdefault(name, []).append((step, value))
+        for step, name, value in read_curve(places[noun]):
+            found.setdefault(noun, {}).setdefault(name, []).append((step, value))
     return found
 
 
