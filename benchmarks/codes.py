@@ -44,7 +44,7 @@ def main(items: int = 1_000_000, peer_items: int = 50_000) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         place = Place.of(folder)
         write_inputs(place, items)
-        config = stage.Config(tokenizer=rqkmeans.Config(levels=3, codebook_size=256, restarts=1, sample=65_536))
+        config = stage.Config(tokenizer=rqkmeans.Config(num_levels=3, codebook_size=256, restarts=1, sample=65_536))
         said: list[tuple[float, str]] = []
         begun = time.perf_counter()
         job = Job(config=config, inputs={n: place / n for n in ("catalog", "fused")}, out=place / "codes",

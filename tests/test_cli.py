@@ -107,7 +107,7 @@ def test_oddities_are_handled_and_counted(shop):
 
 
 def test_a_code_space_that_is_too_small_stops_at_the_codes(shop):
-    code, _, complaint = shop.run("--until", "codes", "--fused.fusion", "concat", "--codes.tokenizer.levels", "1",
+    code, _, complaint = shop.run("--until", "codes", "--fused.fusion", "concat", "--codes.tokenizer.num_levels", "1",
                                   "--codes.tokenizer.codebook-size", "4")  # fmt: skip
     assert code == 1
     assert "1 levels of 4 codes name 4 items" in complaint

@@ -39,7 +39,7 @@ def beauty() -> Recipe:
             pool=LAPTOP,
         ),
         codes=codes.Config(
-            tokenizer=rqvae.Config(levels=3, codebook_size=256, widths=(256, 128, 64)),
+            tokenizer=rqvae.Config(num_levels=3, codebook_size=256, widths=(256, 128, 64)),
             training=Training(epochs=300, patience=10, validate_every=10, learning_rate=1e-3, weight_decay=0.1),
             pool=LAPTOP,
         ),

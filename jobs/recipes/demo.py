@@ -48,7 +48,7 @@ def demo() -> Recipe:
             pool=LAPTOP,
         ),
         codes=codes.Config(
-            tokenizer=rqvae.Config(levels=3, codebook_size=64, widths=(256, 128, 32)),
+            tokenizer=rqvae.Config(num_levels=3, codebook_size=64, widths=(256, 128, 32)),
             batch_size=512,
             training=Training(epochs=200, patience=200, validate_every=10, learning_rate=1e-3, weight_decay=0.1),
             pool=LAPTOP,
@@ -56,7 +56,7 @@ def demo() -> Recipe:
         sequences=sequences.Config(),
         model=model.Config(
             backbone=tiger.Config(
-                width=96, heads=4, head_width=24, feedforward=256, encoder_layers=2, decoder_layers=2
+                width=96, num_heads=4, head_width=24, feedforward_width=256, num_encoder_layers=2, num_decoder_layers=2
             ),
             batch_size=64,
             samples_per_epoch=24_000,

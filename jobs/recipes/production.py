@@ -34,14 +34,14 @@ def production() -> Recipe:
             pool=GPUS,
         ),
         codes=codes.Config(
-            tokenizer=rqvae.Config(levels=4, codebook_size=1024),
+            tokenizer=rqvae.Config(num_levels=4, codebook_size=1024),
             batch_size=20_480,
             training=Training(epochs=5000, patience=50, validate_every=10, learning_rate=1e-3, weight_decay=0.1),
             pool=GPUS,
         ),
         sequences=sequences.Config(pool=READERS),
         model=model.Config(
-            backbone=tiger.Config(width=256, encoder_layers=6, decoder_layers=6, dropout=0.2),
+            backbone=tiger.Config(width=256, num_encoder_layers=6, num_decoder_layers=6, dropout=0.2),
             batch_size=4096,
             training=Training(epochs=200, patience=15, learning_rate=1e-3, weight_decay=0.035, warmup_steps=10_000),
             pool=GPUS,

@@ -6,7 +6,7 @@ from unisid.backbones.tiger import FIRST_TOKEN, START, Config, Tiger
 from unisid.errors import ConfigError
 
 SIZES = (8, 5, 6, 4)
-CONFIG = Config(width=32, heads=3, head_width=8, feedforward=40, encoder_layers=2, decoder_layers=3)
+CONFIG = Config(width=32, num_heads=3, head_width=8, feedforward_width=40, num_encoder_layers=2, num_decoder_layers=3)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_its_default_size_is_the_papers():
     assert (t5.num_layers, t5.num_decoder_layers, t5.dropout_rate) == (4, 4, 0.1)
 
 
-@pytest.mark.parametrize("settings", [{"width": 0}, {"dropout": 1.0}, {"decoder_layers": 0}])
+@pytest.mark.parametrize("settings", [{"width": 0}, {"dropout": 1.0}, {"num_decoder_layers": 0}])
 def test_impossible_sizes_are_refused(settings):
     with pytest.raises(ConfigError, match="tiger: sizes"):
         Config(**settings)

@@ -36,10 +36,10 @@ def planted(name: str = "planted", items: int = 2000, users: int = 6000, seed: i
             training=Training(epochs=15, patience=5, learning_rate=1e-3),
             pool=BOTH,
         ),
-        codes=codes.Config(tokenizer=rqkmeans.Config(levels=3, codebook_size=32), pool=BOTH),
+        codes=codes.Config(tokenizer=rqkmeans.Config(num_levels=3, codebook_size=32), pool=BOTH),
         model=model.Config(
             backbone=tiger.Config(
-                width=64, heads=4, head_width=16, feedforward=128, encoder_layers=1, decoder_layers=1
+                width=64, num_heads=4, head_width=16, feedforward_width=128, num_encoder_layers=1, num_decoder_layers=1
             ),
             samples_per_epoch=8_000,
             valid_samples=300,
@@ -57,7 +57,7 @@ def tiny(name: str = "tiny") -> Recipe:
         base,
         graph=replace(base.graph, epochs=3),
         fused=replace(base.fused, training=Training(epochs=2, learning_rate=1e-3), batch_size=32),
-        codes=replace(base.codes, tokenizer=rqkmeans.Config(levels=3, codebook_size=8)),
+        codes=replace(base.codes, tokenizer=rqkmeans.Config(num_levels=3, codebook_size=8)),
         model=replace(base.model, samples_per_epoch=500, training=Training(epochs=2, learning_rate=3e-3)),
         metrics=replace(base.metrics, resamples=200),
     )

@@ -160,7 +160,7 @@ def test_questions_on_the_command_line(ran):
     ("words", "message"),
     [
         (("run", "tinyy"), "recipe 'tinyy': not known"),
-        (("run", RECIPE, "--codes.tokenizer.levles", "4"), "did you mean 'codes.tokenizer.levels'"),
+        (("run", RECIPE, "--codes.tokenizer.num_levles", "4"), "did you mean 'codes.tokenizer.num_levels'"),
         (("run", RECIPE, "--fused.fusion", "sum"), "fusion: no kind 'sum'"),
         (("show", "code/tiny/1"), "did you mean 'codes'"),
         (("show", "codes/tinny/1"), "did you mean 'codes/tiny/1'"),

@@ -22,7 +22,9 @@ def random_codes(num_items: int, seed: int, sizes: tuple[int, ...] = SIZES) -> t
 @pytest.fixture(scope="module")
 def tiger():
     torch.manual_seed(0)
-    config = Config(width=32, heads=2, head_width=8, feedforward=48, encoder_layers=2, decoder_layers=2)
+    config = Config(
+        width=32, num_heads=2, head_width=8, feedforward_width=48, num_encoder_layers=2, num_decoder_layers=2
+    )
     return config.build(SIZES).eval()
 
 

@@ -17,8 +17,8 @@ def tracker(tmp_path, uri=None):
 @pytest.mark.slow
 def test_a_pipeline_is_a_parent_run_and_its_stages_are_children(tmp_path):
     told, said = tracker(tmp_path)
-    with told.pipeline("demo", {"codes.tokenizer.levels": 3}, {"note": "a note"}):
-        with told.stage("codes", {"codes.tokenizer.levels": 3}) as log:
+    with told.pipeline("demo", {"codes.tokenizer.num_levels": 3}, {"note": "a note"}):
+        with told.stage("codes", {"codes.tokenizer.num_levels": 3}) as log:
             for step in range(3):
                 log.metrics({"loss": 1.0 / (step + 1), "step": step})
             record = Record(
@@ -34,7 +34,7 @@ def test_a_pipeline_is_a_parent_run_and_its_stages_are_children(tmp_path):
     experiment = client.get_experiment_by_name(EXPERIMENT)
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
     assert runs["demo"].info.status == "FINISHED"
-    assert runs["demo"].data.params["codes.tokenizer.levels"] == "3"
+    assert runs["demo"].data.params["codes.tokenizer.num_levels"] == "3"
     child = runs["codes"]
     assert child.data.tags["mlflow.parentRunId"] == runs["demo"].info.run_id
     assert child.data.tags["input.fused"] == "fused/demo/1 abc"

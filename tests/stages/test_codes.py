@@ -61,11 +61,11 @@ def make(place: Place, config: stage.Config, vectors: np.ndarray, **more) -> Cod
 
 
 def kmeans_config(levels: int = 3, size: int = 8, **more) -> stage.Config:
-    return stage.Config(tokenizer=rqkmeans.Config(levels=levels, codebook_size=size, restarts=1), **more)
+    return stage.Config(tokenizer=rqkmeans.Config(num_levels=levels, codebook_size=size, restarts=1), **more)
 
 
 def vae_config(**more) -> stage.Config:
-    tokenizer = rqvae.Config(levels=3, codebook_size=8, widths=(16, 8), restart_after=2)
+    tokenizer = rqvae.Config(num_levels=3, codebook_size=8, widths=(16, 8), restart_after=2)
     return stage.Config(tokenizer=tokenizer, batch_size=80, **({"training": QUICK} | more))
 
 
@@ -134,7 +134,7 @@ def test_unique_for_any_clustering(tmp_path_factory, data):
 
 def test_an_over_full_prefix_sheds_its_farthest_items_to_the_nearest_with_room(place):
     """Eight points about one centroid with room for four: the four farthest go next door, first code and all."""
-    tokenizer = rqkmeans.Config(levels=2, codebook_size=4)
+    tokenizer = rqkmeans.Config(num_levels=2, codebook_size=4)
     built = tokenizer.build(1)
     built.codebooks.copy_(torch.tensor([[[0.0], [10.0], [100.0], [-100.0]], [[-1.0], [0.0], [1.0], [2.0]]]))
     write_tokenizer(place, tokenizer, built)
@@ -191,7 +191,7 @@ def test_the_same_settings_give_the_same_bytes(place, config):
 @pytest.mark.slow
 def test_two_workers_make_what_one_makes(place):
     """Codebooks, codes and report; dead codes restart and the last level is balanced on the way."""
-    tokenizer = rqvae.Config(levels=3, codebook_size=8, widths=(16, 8), restart_after=2, sinkhorn_epsilon=0.05)
+    tokenizer = rqvae.Config(num_levels=3, codebook_size=8, widths=(16, 8), restart_after=2, sinkhorn_epsilon=0.05)
     curves = {}
     for workers in (1, 2):
         config = stage.Config(tokenizer=tokenizer, batch_size=80, training=QUICK, pool=Pool(workers=workers))
@@ -277,7 +277,7 @@ def test_settings_survive_the_record():
 
 
 def test_a_code_space_smaller_than_the_catalogue_is_refused_with_what_would_do(place):
-    with pytest.raises(ConfigError, match=r"2 levels of 8 codes name 64 items.*200; levels=3 or codebook_size=15"):
+    with pytest.raises(ConfigError, match=r"2 levels of 8 codes name 64 items.*200; num_levels=3 or codebook_size=15"):
         make(place, kmeans_config(2, 8), clusters())
     with pytest.raises(ConfigError, match="do not fit 63 bits"):
         make(place, kmeans_config(8, 256), clusters())

@@ -63,7 +63,9 @@ def job(place):
     columns = {"user": catalog.user[rows], "history": [h.tolist() for h in histories], "target": catalog.item[rows]}
     write_table(inputs["sequences"], "test", 0, pa.table(columns))
     write_record(inputs["sequences"], Record(address="sequences/small/1", config={}, inputs={}))
-    settings = tiger.Config(width=8, heads=1, head_width=8, feedforward=8, encoder_layers=1, decoder_layers=1)
+    settings = tiger.Config(
+        width=8, num_heads=1, head_width=8, feedforward_width=8, num_encoder_layers=1, num_decoder_layers=1
+    )
     write_model(inputs["model"], to_record(settings), settings.build(sizes).state_dict())
     spoken = {"codes": {"address": "codes/small/1", "fingerprint": codes_record.fingerprint}}
     write_record(inputs["model"], Record(address="model/small/1", config={}, inputs=spoken))

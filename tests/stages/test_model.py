@@ -23,7 +23,15 @@ from unisid.stages import model, sequences
 from unisid.training.loop import Training
 
 N = 24
-TINY = Tiger(width=64, heads=4, head_width=16, feedforward=128, encoder_layers=1, decoder_layers=1, dropout=0.05)
+TINY = Tiger(
+    width=64,
+    num_heads=4,
+    head_width=16,
+    feedforward_width=128,
+    num_encoder_layers=1,
+    num_decoder_layers=1,
+    dropout=0.05,
+)
 CONFIG = model.Config(
     backbone=TINY,
     training=Training(epochs=4, learning_rate=3e-3, checkpoint_seconds=0.0),

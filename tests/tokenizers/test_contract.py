@@ -21,7 +21,7 @@ def vectors(count: int = 300, seed: int = 0) -> torch.Tensor:
 
 def fitted(kind: str, count: int = 300):
     torch.manual_seed(0)
-    config = plug_in("tokenizers", kind)(levels=2, codebook_size=8)
+    config = plug_in("tokenizers", kind)(num_levels=2, codebook_size=8)
     tokenizer = config.build(WIDTH)
     tokenizer.mean.copy_(vectors().mean(0))
     tokenizer.std.copy_(vectors().std(0))
@@ -46,15 +46,15 @@ def test_the_folder_is_the_registry():
 
 
 def test_settings_say_their_sizes_and_survive_the_record(kind):
-    config = plug_in("tokenizers", kind)(levels=4, codebook_size=16)
+    config = plug_in("tokenizers", kind)(num_levels=4, codebook_size=16)
     assert isinstance(config, TokenizerConfig)
     assert config.sizes == (16, 16, 16, 16)
     assert from_record(TokenizerConfig, to_record(config)) == config
 
 
-@pytest.mark.parametrize("bad", [{"levels": 0}, {"codebook_size": 1}, {"sample": 0}])
+@pytest.mark.parametrize("bad", [{"num_levels": 0}, {"codebook_size": 1}, {"sample": 0}])
 def test_impossible_sizes_are_refused(kind, bad):
-    with pytest.raises(ConfigError, match="must be levels >= 1, codebook_size >= 2, sample >= 1"):
+    with pytest.raises(ConfigError, match="must be num_levels >= 1, codebook_size >= 2, sample >= 1"):
         plug_in("tokenizers", kind)(**bad)
 
 

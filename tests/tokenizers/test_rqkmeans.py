@@ -9,7 +9,7 @@ from unisid.tokenizers import rqkmeans
 
 def test_only_directions_count_when_normalised():
     x = torch.randn(400, 6, generator=torch.Generator().manual_seed(0))
-    tokenizer = rqkmeans.Config(levels=2, codebook_size=8, normalise=True).build(6)
+    tokenizer = rqkmeans.Config(num_levels=2, codebook_size=8, normalise=True).build(6)
     tokenizer.start(x, 0)
     lengths = torch.rand(400, 1, generator=torch.Generator().manual_seed(1)) * 9 + 0.5
     assert torch.equal(tokenizer.encode(x * lengths), tokenizer.encode(x))
@@ -18,7 +18,7 @@ def test_only_directions_count_when_normalised():
 
 def test_a_code_for_every_vector_gives_the_vectors_back():
     x = torch.randn(8, 6, generator=torch.Generator().manual_seed(0))
-    tokenizer = rqkmeans.Config(levels=1, codebook_size=8).build(6)
+    tokenizer = rqkmeans.Config(num_levels=1, codebook_size=8).build(6)
     tokenizer.mean.fill_(0.5)
     tokenizer.std.fill_(2.0)
     tokenizer.start(x, 0)

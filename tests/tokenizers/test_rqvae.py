@@ -20,7 +20,7 @@ class Shard:
 
 def build(**settings):
     torch.manual_seed(0)
-    defaults = {"levels": 2, "codebook_size": 4, "widths": (8, 3), "restart_after": 0}
+    defaults = {"num_levels": 2, "codebook_size": 4, "widths": (8, 3), "restart_after": 0}
     model = rqvae.Config(**(defaults | settings)).build(5)
     model.start(torch.randn(64, 5), 0)
     return model
@@ -122,7 +122,7 @@ def test_bad_settings_are_refused():
 
 
 def test_weights_of_another_shape_are_refused(place):
-    write_tokenizer(place, rqvae.Config(levels=2, codebook_size=4, widths=(8, 2)), build())
+    write_tokenizer(place, rqvae.Config(num_levels=2, codebook_size=4, widths=(8, 2)), build())
     with pytest.raises(ArtifactError, match=r"are not the weights tokenizer\.json describes"):
         read_tokenizer(place)
     place.write("tokenizer.json", b"{}")

@@ -27,21 +27,28 @@ class Config(BackboneConfig):
 
     width: int = 128
     """Of the hidden vectors (d_model)."""
-    heads: int = 6
-    """Attention heads of a layer (num_heads)."""
+    num_heads: int = 6
+    """Attention heads of a layer."""
     head_width: int = 64
-    """Of each head's queries, keys and values (d_kv); heads x head_width need not be the width."""
-    feedforward: int = 1024
+    """Of each head's queries, keys and values (d_kv); num_heads x head_width need not be the width."""
+    feedforward_width: int = 1024
     """Inner width of the feed-forward layers (d_ff)."""
-    encoder_layers: int = 4
+    num_encoder_layers: int = 4
     """Layers that read the history."""
-    decoder_layers: int = 4
+    num_decoder_layers: int = 4
     """Layers that foretell the target."""
     dropout: float = 0.1
     """Share of values that training zeroes, in attention weights and between layers."""
 
     def __post_init__(self) -> None:
-        sizes = (self.width, self.heads, self.head_width, self.feedforward, self.encoder_layers, self.decoder_layers)
+        sizes = (
+            self.width,
+            self.num_heads,
+            self.head_width,
+            self.feedforward_width,
+            self.num_encoder_layers,
+            self.num_decoder_layers,
+        )
         if min(sizes) < 1 or not 0 <= self.dropout < 1:
             raise ConfigError(f"tiger: sizes {sizes} and dropout {self.dropout}; must be at least 1, and in [0, 1)")
 
@@ -68,10 +75,10 @@ class Tiger(Backbone):
                 vocab_size=FIRST_TOKEN + sum(sizes),
                 d_model=config.width,
                 d_kv=config.head_width,
-                num_heads=config.heads,
-                d_ff=config.feedforward,
-                num_layers=config.encoder_layers,
-                num_decoder_layers=config.decoder_layers,
+                num_heads=config.num_heads,
+                d_ff=config.feedforward_width,
+                num_layers=config.num_encoder_layers,
+                num_decoder_layers=config.num_decoder_layers,
                 dropout_rate=config.dropout,
                 pad_token_id=START,
                 decoder_start_token_id=START,

@@ -94,7 +94,7 @@ def make(job: Job) -> Json:
     mean, std = moments(job, vectors)
     task = Task(config, vectors, mean, std, job.out)
     kind = config.tokenizer.kind
-    job.say(f"fitting {kind}, {config.tokenizer.levels} levels of {config.tokenizer.codebook_size} codes")
+    job.say(f"fitting {kind}, {config.tokenizer.num_levels} levels of {config.tokenizer.codebook_size} codes")
     fitted = job.compute.fit(learn, task, name=f"{job.name}-{kind}", pool=config.pool, work=job.work,
                              report=job.report)  # fmt: skip
     encoder = Encoder(vectors, job.out, config.pool.gpus > 0)
@@ -118,7 +118,7 @@ def make(job: Job) -> Json:
 
 def check_room(config: Config, num_items: int) -> None:
     """Refuse a code space that is smaller than the catalogue, or too large for 63-bit keys."""
-    levels, size = config.tokenizer.levels, config.tokenizer.codebook_size
+    levels, size = config.tokenizer.num_levels, config.tokenizer.codebook_size
     if (levels + (config.unique == "append")) * math.log2(size) >= 63:
         raise ConfigError(f"codes.tokenizer: {levels} levels of {size} codes do not fit 63 bits; use fewer or smaller")
     if config.unique == "assign" and size**levels < num_items:
@@ -127,7 +127,7 @@ def check_room(config: Config, num_items: int) -> None:
         enough_codes += enough_codes**levels < num_items  # the root is rounded
         raise ConfigError(
             f"codes.tokenizer: {levels} levels of {size} codes name {size**levels:,} items, the catalogue has "
-            f"{num_items:,}; levels={enough_levels} or codebook_size={enough_codes} would do"
+            f"{num_items:,}; num_levels={enough_levels} or codebook_size={enough_codes} would do"
         )
 
 
@@ -179,7 +179,7 @@ _MEASURED = pa.schema(
 
 def encode(job: Job, encoder: Encoder) -> tuple[NDArray[np.int32], float]:
     """The nearest codes of all items [N, L], and the mean squared error of their reconstruction, standardised."""
-    codes = np.empty((len(encoder.vectors), job.config.tokenizer.levels), np.int32)
+    codes = np.empty((len(encoder.vectors), job.config.tokenizer.num_levels), np.int32)
     errors = np.empty(len(codes), np.float64)
     step = Step(functools.partial(_encode, encoder), job.config.pool)
     for table in job.compute.map(row_parts(len(codes)), step):

@@ -23,7 +23,7 @@ WEIGHTS, DESCRIPTION = "weights.safetensors", "tokenizer.json"
 class TokenizerConfig(PlugIn, abc.ABC):
     """Settings of a tokenizer; every kind has at least these."""
 
-    levels: int
+    num_levels: int
     codebook_size: int
     sample: int
     """How many items `Tokenizer.start` is to be shown."""
@@ -31,7 +31,7 @@ class TokenizerConfig(PlugIn, abc.ABC):
     @property
     def sizes(self) -> tuple[int, ...]:
         """The number of codes of every level [L]."""
-        return (self.codebook_size,) * self.levels
+        return (self.codebook_size,) * self.num_levels
 
     @abc.abstractmethod
     def build(self, width: int) -> "Tokenizer":
@@ -39,10 +39,10 @@ class TokenizerConfig(PlugIn, abc.ABC):
 
     def check(self) -> None:
         """What every kind demands of its sizes; raises ConfigError."""
-        if self.levels < 1 or self.codebook_size < 2 or self.sample < 1:
+        if self.num_levels < 1 or self.codebook_size < 2 or self.sample < 1:
             raise ConfigError(
-                f"tokenizer: levels {self.levels}, codebook_size {self.codebook_size}, sample {self.sample}; "
-                "must be levels >= 1, codebook_size >= 2, sample >= 1"
+                f"tokenizer: num_levels {self.num_levels}, codebook_size {self.codebook_size}, sample {self.sample}; "
+                "must be num_levels >= 1, codebook_size >= 2, sample >= 1"
             )
 
 

@@ -20,7 +20,7 @@ from unisid.tokenizers import Tokenizer, TokenizerConfig
 class Config(TokenizerConfig):
     """Residual k-means by FAISS."""
 
-    levels: int = 3
+    num_levels: int = 3
     """Codes of a semantic id."""
     codebook_size: int = 256
     """Centroids of each level."""
@@ -50,7 +50,7 @@ class RQKMeans(Tokenizer):
     def __init__(self, config: Config, width: int) -> None:
         super().__init__(width)
         self.config = config
-        self.register_buffer("codebooks", torch.zeros(config.levels, config.codebook_size, width))
+        self.register_buffer("codebooks", torch.zeros(config.num_levels, config.codebook_size, width))
 
     def latent(self, standard: Float[Tensor, "n D"]) -> Float[Tensor, "n d"]:
         if not self.config.normalise:
@@ -65,6 +65,6 @@ class RQKMeans(Tokenizer):
         rows = self.latent(self.standardise(vectors))
         points = math.ceil(self.config.sample / self.config.codebook_size)
         self.codebooks.copy_(
-            residual_kmeans(rows, self.config.levels, self.config.codebook_size, seed=seed, points_per_code=points,
+            residual_kmeans(rows, self.config.num_levels, self.config.codebook_size, seed=seed, points_per_code=points,
                             iterations=self.config.iterations, restarts=self.config.restarts)
         )  # fmt: skip

@@ -22,7 +22,7 @@ from unisid.tokenizers import LearnedTokenizer, Peers, TokenizerConfig
 class Config(TokenizerConfig):
     """RQ-VAE with k-means start, dead-code restart and optional balanced assignment."""
 
-    levels: int = 3
+    num_levels: int = 3
     """Codes of a semantic id."""
     codebook_size: int = 256
     """Codewords of each level."""
@@ -63,8 +63,8 @@ class RQVAE(LearnedTokenizer):
         self.config = config
         self.encoder = perceptron((width, *config.widths))
         self.decoder = perceptron((*reversed(config.widths), width))
-        self.codebooks = nn.Parameter(torch.zeros(config.levels, config.codebook_size, config.widths[-1]))
-        self.register_buffer("idle", torch.zeros(config.levels, config.codebook_size, dtype=torch.long))
+        self.codebooks = nn.Parameter(torch.zeros(config.num_levels, config.codebook_size, config.widths[-1]))
+        self.register_buffer("idle", torch.zeros(config.num_levels, config.codebook_size, dtype=torch.long))
 
     def latent(self, standard: Float[Tensor, "n D"]) -> Float[Tensor, "n d"]:
         latents: Tensor = self.encoder(standard)
