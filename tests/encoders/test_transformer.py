@@ -10,6 +10,7 @@ from tests.references.embeddings import pool, states_one_by_one
 from unisid.encoders.encode import encode
 from unisid.encoders.transformer import Config
 from unisid.errors import ConfigError
+from unisid.pretrained import Pretrained
 
 CPU = torch.device("cpu")
 TEXTS = ["red table", "large old printer with ink and paper for desk", "lamp", "blue pen of new desk", "zebra ink",
@@ -61,8 +62,8 @@ def test_a_path_is_known_by_what_its_files_hold(tmp_path):
 
 
 def test_large_weights_are_known_by_sampled_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("unisid.encoders.transformer.BLOCK", 64)
-    monkeypatch.setattr("unisid.encoders.transformer.NUM_BLOCKS", 4)
+    monkeypatch.setattr("unisid.pretrained.BLOCK", 64)
+    monkeypatch.setattr("unisid.pretrained.NUM_BLOCKS", 4)
     folder = tiny_bert(tmp_path)
     before, weights = Config(model=str(folder)).source(), folder / "model.safetensors"
     whole = weights.read_bytes()
@@ -123,9 +124,7 @@ def test_minilm_out_of_its_wheel_knows_what_is_alike():
 @needs_minilm
 def test_minilm_equals_sentence_transformers():
     library = pytest.importorskip("sentence_transformers")
-    from unisid.encoders.transformer import locate
-
-    peer = library.SentenceTransformer(str(locate(f"package:{PACKAGE}")), device="cpu")
+    peer = library.SentenceTransformer(str(Pretrained("encoder model", f"package:{PACKAGE}").locate()), device="cpu")
     peer.max_seq_length = 16
     texts = ["HP 74 black ink", "A4 paper, 500 sheets, bright white, for laser printers, copiers, faxes and more", "x"]
     expected = peer[1](peer[0](peer.preprocess(texts)))["sentence_embedding"].detach().numpy()
