@@ -12,7 +12,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -308,11 +307,9 @@ def _machines(kind: str) -> Iterator[Compute]:
 
 
 def _tracker(store: Store) -> Tracker:
-    from unisid.runtime.tracking import Tracker, quiet, tracking_uri
+    from unisid.runtime.tracking import tracker
 
-    quiet()
-    folder = store.root.uri if store.root.is_local else str(Path.cwd())
-    return Tracker(tracking_uri(store.root), Place(f"{folder}/mlflow-artifacts"), _say)
+    return tracker(store.root, _say)
 
 
 def _say(line: str) -> None:

@@ -12,11 +12,22 @@ import pyarrow as pa
 
 from unisid.artifacts.record import Record, require
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import read_table
-from unisid.artifacts.weights import read_json
+from unisid.artifacts.tables import read_table, write_table
+from unisid.artifacts.weights import read_json, write_json
 
 CUTOFFS = (1, 3, 5, 10, 20, 50)
 HISTORY_RULES = ("excluded", "allowed")
+
+
+def write_metrics(place: Place, results: dict[str, Any], comparisons: dict[str, Any]) -> None:
+    """Write what all ranks come to: per method, and of the model against each baseline."""
+    write_json(place, "metrics.json", results)
+    write_json(place, "comparisons.json", comparisons)
+
+
+def write_ranks(place: Place, method: str, ranks: pa.Table) -> None:
+    """Write a method's ranks; columns as at the top."""
+    write_table(place, f"ranks-{method}", 0, ranks)
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,10 @@ class Metrics:
     def results(self) -> dict[str, Any]:
         """method -> history rule -> metric -> {"mean", "low", "high"}."""
         return read_json(self.place, "metrics.json")
+
+    def comparisons(self) -> dict[str, Any]:
+        """baseline -> history rule -> metric -> {"difference", "low", "high", "p", "cohens_d"}."""
+        return read_json(self.place, "comparisons.json")
 
     def ranks(self, method: str) -> pa.Table:
         """Every test sample's user, target and rank under each history rule."""

@@ -11,12 +11,10 @@ from unisid.artifacts.store import Place
 from unisid.errors import ArtifactError
 
 
-def write_weights(
-    place: Place, name: str, tensors: Mapping[str, Tensor], notes: Mapping[str, str] | None = None
-) -> None:
-    """Write tensors and text notes under `name`; tied tensors are written once for each of their names."""
+def write_weights(place: Place, name: str, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors under `name`; tied tensors are written once for each of their names."""
     plain = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
-    place.write(name, safetensors.torch.save(plain, metadata=dict(notes or {})))
+    place.write(name, safetensors.torch.save(plain))
 
 
 def read_weights(place: Place, name: str) -> dict[str, Tensor]:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from unisid.artifacts.codes import Codes, pack
 from unisid.artifacts.curve import read_curve
+from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.record import Record, read_record
 from unisid.artifacts.store import NOUNS, Place
 from unisid.artifacts.tables import open_table, table_names
-from unisid.artifacts.weights import read_json
 
 CODES_READ = 1 << 20
 """Items whose codes a report looks at, at most."""
@@ -57,9 +57,9 @@ def results(places: Mapping[str, Place]) -> Results | None:
     record = records(places).get("metrics")
     if record is None:
         return None
-    means, comparisons = (read_json(places["metrics"], name) for name in ("metrics.json", "comparisons.json"))
+    found = Metrics(places["metrics"], record)
     methods = [record.config["method"], *record.config["baselines"]]
-    return Results(methods, record.counts["cutoffs"], means, comparisons, record.counts)
+    return Results(methods, record.counts["cutoffs"], found.results(), found.comparisons(), record.counts)
 
 
 def index(places: Mapping[str, Place], titles: int) -> Index | None:

@@ -33,8 +33,17 @@ UNREACHABLE = (MlflowException, SQLAlchemyError, requests.RequestException, OSEr
 
 def tracking_uri(store: Place) -> str:
     """MLFLOW_TRACKING_URI, or an SQLite database beside the artifacts (in the working folder for a remote store)."""
-    folder = store.uri if store.is_local else str(Path.cwd())
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder}/mlflow.db"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_local_folder(store)}/mlflow.db"
+
+
+def tracker(store: Place, say: Callable[[str], None]) -> "Tracker":
+    """Who tells MLflow of a store's runs."""
+    quiet()
+    return Tracker(tracking_uri(store), Place(f"{_local_folder(store)}/mlflow-artifacts"), say)
+
+
+def _local_folder(store: Place) -> str:
+    return store.uri if store.is_local else str(Path.cwd())
 
 
 def quiet() -> None:

@@ -19,12 +19,10 @@ from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES
+from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, write_metrics, write_ranks
 from unisid.artifacts.model import Model
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import write_table
-from unisid.artifacts.weights import write_json
 from unisid.baselines import BaselineConfig, Histories, rank_targets
 from unisid.compute import Job, Pool, Step
 from unisid.config import Json, plug_in, runtime
@@ -97,11 +95,10 @@ def make(job: Job) -> Json:
     for method, by_rule in ranks.items():
         columns = {rule: pa.array(by_rule[rule], from_pandas=True) for rule in HISTORY_RULES}
         table = pa.table({"user": catalog.user[rows], "target": catalog.item[rows], **columns})
-        write_table(job.out, f"ranks-{method}", 0, table)
+        write_ranks(job.out, method, table)
     results = {method: summarise(by_rule, cutoffs, config) for method, by_rule in ranks.items()}
     comparisons = {kind: compare(ranks[config.method], ranks[kind], cutoffs, config) for kind in config.baselines}
-    write_json(job.out, "metrics.json", results)
-    write_json(job.out, "comparisons.json", comparisons)
+    write_metrics(job.out, results, comparisons)
     headline = _headline(config, cutoffs, results, comparisons)
     return {
         "samples": len(rows),
