@@ -33,7 +33,10 @@ def stage(noun: str, inputs: tuple[str, ...]) -> SimpleNamespace:
         if job.config.fail:
             raise RuntimeError("pulled plug")
         job.report({"loss": 0.5, "step": 3})
-        text = b"".join(job.inputs[role].read("data") for role in inputs) + noun[:1].encode() * job.config.size
+        text = (
+            b"".join(job.inputs[role].read("data") for role in inputs if role in job.inputs)
+            + noun[:1].encode() * job.config.size
+        )
         job.out.write("data", text)
         return {"size": job.config.size}
 
@@ -46,7 +49,7 @@ class Recipe:
     version: str = "1"
     note: str = ""
     catalog: Config = field(default_factory=Config)
-    embeddings: Config = field(default_factory=Config)
+    embeddings: Config | None = field(default_factory=Config)
     codes: Config = field(default_factory=Config)
 
 
@@ -85,6 +88,20 @@ def test_until_stops_early(place):
     assert MADE == ["catalog", "embeddings"]
     with pytest.raises(ConfigError, match="no stage 'code'; did you mean 'codes'"):
         run(Store(place), Recipe(), until="code")
+
+
+def test_what_a_recipe_leaves_out_is_neither_made_nor_an_input(place):
+    store, without = Store(place), Recipe(embeddings=None)
+    places, _ = run(store, without)
+    assert MADE == ["catalog", "codes"]
+    assert list(places) == ["catalog", "codes"]
+    assert places["codes"].read("data") == b"cc"
+    assert set(read_record(places["codes"]).inputs) == {"catalog"}
+    assert states(store, without) == {"catalog": "complete", "codes": "complete"}
+    with pytest.raises(ConfigError, match=r"recipe 'r': has no embeddings; .*embeddings.Config\(\)"):
+        run(store, without, until="embeddings")
+    with pytest.raises(DriftError, match=r"(?s)codes/r/1.*inputs.embeddings: \(absent\) -> "):
+        run(store, Recipe())
 
 
 def test_runtime_settings_cause_nothing(place):
@@ -283,3 +300,22 @@ def test_a_damaged_artifact_is_never_shared(place, file, body):
     run(store, Recipe(name="a"))
     (store.root / "codes" / "a" / "1").write(file, body)
     assert [entry.state for entry in pipeline.plan(Recipe(name="b"), store, "codes")] == ["shared", "shared", "to make"]
+
+
+def test_a_recipe_without_instructions_plans_as_if_there_were_no_such_noun(place, monkeypatch):
+    """What was made before the noun existed is still complete."""
+    monkeypatch.undo()
+    without, store = pipeline.Recipe(), Store(place)
+    planned = {entry.noun: entry for entry in pipeline.plan(without, store)}
+    assert "instructions" not in planned
+    assert set(planned["model"].inputs) == {"catalog", "codes", "sequences"}
+    taught = replace(without, instructions=pipeline.stages.instructions.Config())
+    changed = {entry.noun: entry for entry in pipeline.plan(taught, store)}
+    assert list(changed) == list(pipeline.NOUNS)
+    assert set(changed["instructions"].inputs) == {"catalog", "codes", "sequences"}
+    assert set(changed["model"].inputs) == {"catalog", "codes", "sequences", "instructions"}
+    before = pipeline.fingerprint_of("model", planned["model"].config, planned["model"].inputs)
+    assert planned["model"].fingerprint == before != changed["model"].fingerprint
+    assert all(
+        changed[noun].fingerprint == planned[noun].fingerprint for noun in planned if noun not in ("model", "metrics")
+    )

@@ -20,6 +20,7 @@ import unisid.stages.codes
 import unisid.stages.embeddings
 import unisid.stages.fused
 import unisid.stages.graph
+import unisid.stages.instructions
 import unisid.stages.metrics
 import unisid.stages.model
 import unisid.stages.sequences
@@ -63,6 +64,8 @@ class Recipe:
     fused: stages.fused.Config = field(default_factory=stages.fused.Config)
     codes: stages.codes.Config = field(default_factory=stages.codes.Config)
     sequences: stages.sequences.Config = field(default_factory=stages.sequences.Config)
+    instructions: stages.instructions.Config | None = None
+    """What a language model is taught in words; a recipe that leaves it out makes none."""
     model: stages.model.Config = field(default_factory=stages.model.Config)
     metrics: stages.metrics.Config = field(default_factory=stages.metrics.Config)
 
@@ -123,12 +126,15 @@ def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1]) -> list[Planned]:
     """What a run of the recipe would find and make, in order, up to and including the noun `until`."""
     if until not in NOUNS:
         raise ConfigError(f"no stage '{until}'{settings.did_you_mean(until, NOUNS)}; known: {', '.join(NOUNS)}")
+    if getattr(recipe, until) is None:
+        raise ConfigError(f"recipe '{recipe.name}': has no {until}; give it settings: {until}={until}.Config()")
     planned: dict[str, Planned] = {}
-    for noun in _needed(until):
+    for noun in _needed(recipe, until):
         stage, config = STAGES[noun], getattr(recipe, noun)
         inputs = {
             role: {"address": str(planned[role].address), "fingerprint": planned[role].fingerprint}
             for role in stage.INPUTS
+            if role in planned
         }
         inputs |= stage.sources(config)
         planned[noun] = _resolve(noun, Address(noun, recipe.name, recipe.version), config, inputs, store)
@@ -220,12 +226,13 @@ def drop(store: Store, address: Address) -> None:
     place.clear()
 
 
-def _needed(until: str) -> list[str]:
+def _needed(recipe: Recipe, until: str) -> list[str]:
+    """The nouns that a run goes through; an input without settings is one that the recipe leaves out."""
     wanted, stack = set(), [until]
     while stack:
         noun = stack.pop()
         wanted.add(noun)
-        stack.extend(STAGES[noun].INPUTS)
+        stack.extend(role for role in STAGES[noun].INPUTS if getattr(recipe, role) is not None)
     return [noun for noun in NOUNS if noun in wanted]
 
 
@@ -268,7 +275,7 @@ def _make(
     with tracker.stage(entry.noun, settings.flatten(settings.to_record(config), entry.noun)) as log:
         job = Job(
             config=config,
-            inputs={role: places[role] for role in stage.INPUTS},
+            inputs={role: places[role] for role in stage.INPUTS if role in places},
             out=out,
             name=f"{entry.address}-{entry.fingerprint[:12]}",
             compute=compute,

@@ -17,13 +17,15 @@ from unisid import pipeline
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.record import require
-from unisid.artifacts.store import NOUNS, Address, Place, Store
+from unisid.artifacts.store import NOUNS as KNOWN
+from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ArtifactError
 from unisid.recommend import Recommender
 from unisid.runtime.local import LocalCompute
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
+NOUNS = [noun for noun in KNOWN if getattr(tiny(), noun) is not None]
 RECIPE = "tests/end_to_end/recipes.py:tiny"
 
 

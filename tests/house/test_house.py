@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from unisid.artifacts.store import NOUNS
+
 ROOT = Path(__file__).parents[2]
 UNSAFE = {
     ("trust_remote_code", "True"),
@@ -50,7 +52,7 @@ def test_nothing_unsafe_is_called(path):
                 assert not unsafe, f"{path}:{node.lineno}"
 
 
-@pytest.mark.parametrize("noun", ["catalog", "embeddings", "graph", "fused", "codes", "sequences", "model", "metrics"])
+@pytest.mark.parametrize("noun", NOUNS)
 def test_the_listing_is_the_architecture(noun):
     """One noun, the same in every room."""
     for room in ("platform/unisid/artifacts/{}.py", "platform/unisid/stages/{}.py", "jobs/{}.py",

@@ -19,7 +19,7 @@ import pyarrow.fs as pafs
 from unisid.config import did_you_mean
 from unisid.errors import ArtifactError, ConfigError
 
-NOUNS = ("catalog", "embeddings", "graph", "fused", "codes", "sequences", "model", "metrics")
+NOUNS = ("catalog", "embeddings", "graph", "fused", "codes", "sequences", "instructions", "model", "metrics")
 """The arrows of the data flow, in order."""
 
 

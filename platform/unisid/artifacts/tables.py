@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -47,18 +48,46 @@ def read_table(place: Place, family: str, columns: Sequence[str] | None = None) 
 
 def read_rows(place: Place, family: str, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
     """Rows start to stop of a family, counted over all its files; only the row groups that hold them are read."""
-    pieces, first = [], 0
-    for name in table_names(place, family):
-        file = open_table(place, name)
-        for group in range(file.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            if first < stop and first + rows > start:
-                table = file.read_row_group(group, columns=list(columns) if columns is not None else None)
-                pieces.append(table.slice(max(start - first, 0), min(stop - first, rows) - max(start - first, 0)))
-            first += rows
-        if first >= stop:
-            return pa.concat_tables(pieces).combine_chunks()
-    raise ArtifactError(f"{place}: table '{family}' has {first} rows, not {stop}")
+    return Rows.of(place, family).read(start, stop, columns)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A family's rows by number; how many each file holds is looked up once."""
+
+    place: Place
+    family: str
+    files: tuple[tuple[str, int], ...]
+    """Name and number of the first row of each, in order."""
+    size: int
+    """Rows of all files."""
+
+    @classmethod
+    def of(cls, place: Place, family: str) -> "Rows":
+        files, first = [], 0
+        for name in table_names(place, family):
+            files.append((name, first))
+            first += open_table(place, name).metadata.num_rows
+        return cls(place, family, tuple(files), first)
+
+    def read(self, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows start to stop; only the row groups that hold them are read."""
+        if stop > self.size:
+            raise ArtifactError(f"{self.place}: table '{self.family}' has {self.size} rows, not {stop}")
+        wanted = list(columns) if columns is not None else None
+        pieces = []
+        ends = [first for _, first in self.files[1:]] + [self.size]
+        for (name, first), end in zip(self.files, ends, strict=True):
+            if first >= stop or end <= start:
+                continue
+            file = open_table(self.place, name)
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                if first < stop and first + rows > start:
+                    table = file.read_row_group(group, columns=wanted)
+                    pieces.append(table.slice(max(start - first, 0), min(stop - first, rows) - max(start - first, 0)))
+                first += rows
+        return pa.concat_tables(pieces).combine_chunks()
 
 
 def read_file(place: Place, name: str, columns: Sequence[str] | None = None) -> pa.Table:

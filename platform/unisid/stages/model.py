@@ -26,7 +26,7 @@ from unisid.training import loop
 from unisid.training.feed import Batch, Block, Feed
 from unisid.training.loop import Training
 
-INPUTS = ("catalog", "codes", "sequences")
+INPUTS = ("catalog", "codes", "sequences", "instructions")
 CUTOFF = 10
 """Of the NDCG that decides."""
 VALIDATION_BATCH = 128

@@ -1,0 +1,45 @@
+"""The instructions: prompts and responses in words, for a language model to learn from.
+
+Tables `train-*.parquet` and `valid-*`, a row an instruction: `task` (its kind), `user` (-1 where none is behind it),
+`target` (the item asked for), `head`, `pieces` (items, oldest first), `tail`, `response`. The prompt is the head, the
+pieces with `ops.prompts.SEPARATOR` between them, and the tail. The rows of all tasks are mixed by seed, so that a
+stream read in stored order is mixed too.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from unisid.artifacts.record import Record, require
+from unisid.artifacts.store import Place
+from unisid.artifacts.tables import read_table
+
+COLUMNS = ("task", "user", "target", "head", "pieces", "tail", "response")
+WORDS = ("head", "pieces", "tail", "response")
+"""The columns that a model learns from."""
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """Read instructions."""
+
+    place: Place
+    record: Record
+
+    @classmethod
+    def read(cls, place: Place) -> "Instructions":
+        """Raises ArtifactError where no complete instructions are."""
+        return cls(place, require(place, "instructions"))
+
+    def table(self, split: str) -> pa.Table:
+        """A whole split in memory: 'train' or 'valid'."""
+        return read_table(self.place, split)
+
+    def num_rows(self, split: str) -> int:
+        """How many rows a split has."""
+        return int(self.record.counts[split])
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The kinds of its tasks."""
+        return tuple(self.record.config["tasks"])

@@ -1,0 +1,22 @@
+"""From a history of semantic ids, the next item's: what serving asks."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from unisid.ops.prompts import NEXT
+from unisid.tasks import TaskConfig, Words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TaskConfig):
+    """The first task of LC-Rec; alone it is the thesis's TIGER-LLM."""
+
+    source = "samples"
+    prompt = NEXT
+
+    def pieces(self, words: Words) -> pa.Array:
+        return words.sids
+
+    def responses(self, words: Words) -> pa.Array:
+        return words.sids
