@@ -92,6 +92,118 @@ def test_where_too_few_items_are_allowed_the_rest_says_so(tiger, codes):
     assert found.scores[0, 3:].tolist() == [-torch.inf, -torch.inf]
 
 
+@pytest.mark.parametrize("renormalised", [False, True])
+@torch.no_grad()
+def test_of_a_subset_the_best_items_are_those_of_scoring_it_whole(tiger, codes, renormalised):
+    generator = torch.Generator().manual_seed(7)
+    allowed = torch.rand(3, 200, generator=generator) < torch.tensor([[0.5], [0.2], [0.9]])
+    excluded = torch.randint(-1, 200, (3, 40), generator=generator)
+    built = trie.build(codes)
+    scores = [reference.scores(tiger, history, codes, renormalised) for history in HISTORIES]
+    for by_user, barred in [(True, None), (True, excluded), (False, None), (False, excluded)]:
+        some = allowed if by_user else allowed[0]
+        found = beam.search(
+            tiger,
+            padded(HISTORIES),
+            built,
+            k=15,
+            beam=200,
+            allowed=some,
+            excluded=barred,
+            renormalised=renormalised,
+        )
+        for row, every in enumerate(scores):
+            closed = {item for item in range(200) if not allowed[row if by_user else 0, item]}
+            closed |= set() if barred is None else set(barred[row].tolist())
+            expected = reference.best(every, codes, 15, closed)
+            assert found.items[row].tolist() == expected
+            assert torch.allclose(found.scores[row], every[expected], atol=2e-5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+@torch.no_grad()
+def test_any_beam_finds_k_items_wherever_k_are_allowed_and_not_excluded(tiger, codes, data):
+    k = data.draw(st.integers(1, 6))
+    width = data.draw(st.integers(k, 12))
+    open_ = data.draw(st.lists(st.integers(0, 199), min_size=k, max_size=15, unique=True))
+    barred = data.draw(st.lists(st.integers(0, 199).filter(lambda item: item not in open_), max_size=30))
+    allowed = torch.zeros(200, dtype=torch.bool)
+    allowed[open_ + barred[::2]] = True
+    if data.draw(st.booleans()):
+        allowed = torch.stack([allowed, torch.ones(200, dtype=torch.bool)])
+    excluded = torch.tensor([barred + [PAD] * 2] * 2)
+    found = beam.search(
+        tiger, padded(HISTORIES[:2]), trie.build(codes), k=k, beam=width, allowed=allowed, excluded=excluded
+    )
+    assert set(found.items[0].tolist()) <= set(open_)
+    for items in found.items.tolist():
+        assert len(set(items)) == k
+        assert not set(items) & {*barred, -1}
+
+
+@torch.no_grad()
+def test_where_too_few_items_are_in_the_subset_the_rest_says_so(tiger, codes):
+    allowed = torch.zeros(2, 200, dtype=torch.bool)
+    allowed[0, [3, 77]] = True
+    found = beam.search(tiger, padded(HISTORIES[:2]), trie.build(codes), k=4, beam=10, allowed=allowed)
+    assert set(found.items[0, :2].tolist()) == {3, 77}
+    assert found.items[0, 2:].tolist() == found.items[1, 2:].tolist() == [-1, -1]
+    assert found.items[1].tolist() == [-1] * 4
+
+
+@pytest.mark.parametrize("shape", [(199,), (1, 200), (3, 200), (2, 3, 200)])
+def test_a_subset_of_another_index_or_of_other_users_is_refused(tiger, codes, shape):
+    with pytest.raises(ConfigError, match=r"allowed has the shape .* must be \(200,\).* or \(2, 200\)"):
+        beam.search(
+            tiger, padded(HISTORIES[:2]), trie.build(codes), k=1, beam=1, allowed=torch.ones(shape, dtype=torch.bool)
+        )
+
+
+class Whim:
+    """A decoder whose logits are the prompt's, level by level, and which notes the tokens it is given."""
+
+    level_starts = (0, 7, 13)
+
+    def start(self, prompts):
+        self.prompts = prompts
+        return torch.zeros(len(prompts), 1, 0, dtype=torch.long), prompts[:, None, 0]
+
+    def step(self, state, tokens, parents):
+        rows = torch.arange(len(tokens))[:, None]
+        self.written = torch.cat([state[rows, parents], tokens[..., None]], -1)
+        return self.written, self.prompts[:, self.written.shape[2]][:, None].expand(*tokens.shape, -1)
+
+    def logits(self, hidden, entries):
+        return hidden[..., entries]
+
+
+def test_a_hundred_thousand_random_decodes_hold_no_invalid_semantic_id():
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        codes = random_codes(60 + 10 * seed, seed=seed)
+        entries = codes + torch.tensor(Whim.level_starts)
+        logits = torch.randn(5000, 3, 22, generator=generator) * 4
+        allowed = torch.rand(5000, len(codes), generator=generator) < torch.rand(5000, 1, generator=generator)
+        excluded = torch.randint(-1, len(codes), (5000, 8), generator=generator)
+        whim = Whim()
+        found = beam.search(whim, logits, trie.build(codes), k=5, beam=6, allowed=allowed, excluded=excluded)
+
+        prefixes = {tuple(entry[:2]) for entry in entries.tolist()}
+        assert {tuple(pair) for pair in whim.written.flatten(0, 1).unique(dim=0).tolist()} <= prefixes
+        closed = ~allowed
+        closed[torch.arange(5000)[:, None].expand_as(excluded)[excluded >= 0], excluded[excluded >= 0]] = True
+        real = found.items >= 0
+        assert torch.equal(real.sum(1), (~closed).sum(1).clamp_max(5))
+        items = found.items.clamp_min(0)
+        assert not (closed.gather(1, items) & real).any()
+        ordered = torch.where(real, found.items, -1 - torch.arange(5)).sort(1).values
+        assert (ordered[:, 1:] != ordered[:, :-1]).all()
+        # The score is the item's own, so the codes that were walked are the item's.
+        truth = logits.log_softmax(-1)[torch.arange(5000)[:, None, None], torch.arange(3), entries[items]].sum(-1)
+        assert torch.allclose(found.scores[real], truth[real], atol=1e-4)
+
+
 class Indifferent:
     """A decoder to which every token is alike."""
 

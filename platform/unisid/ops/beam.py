@@ -3,7 +3,7 @@
 The score of an item is the sum over levels of log p(code | history, codes before), with p the softmax over the whole
 vocabulary: codes that the trie forbids take no part in the choice but keep their share of p (UQF thesis, eq. 3.40).
 Renormalised, p is the softmax over the allowed codes alone (eq. 3.41). B users, K beams, W the most codes allowed
-after one prefix, D width, V vocabulary, E excluded items a user, N items.
+after one prefix, D width, V vocabulary, E excluded items a user, N items, A is B, or 1 where all users share.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,16 @@ from typing import Protocol, TypeVar, runtime_checkable
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 from unisid.errors import ConfigError
 from unisid.ops.trie import Children, Level, Trie
 
 P = TypeVar("P", contravariant=True)
 S = TypeVar("S")
+
+CACHED_LOGITS, HELD_LOGITS = 1 << 22, 1 << 27
+"""Most logits made at once: what a CPU's caches hold, and what an accelerator's memory can spare."""
 
 
 @runtime_checkable
@@ -60,28 +64,32 @@ def search(
     k: int,
     beam: int,
     excluded: Int[Tensor, "B E"] | None = None,
+    allowed: Bool[Tensor, "*users N"] | None = None,
     renormalised: bool = False,
 ) -> Ranked:
     """The best k items of every user. Exact where no level has more prefixes than `beam`.
 
-    Prefixes that lead to excluded items only are never kept, so at least k items are found whenever k are allowed.
-    Equal scores are ordered by semantic id.
+    Prefixes that lead only to items which may not be answered are never kept, so at least k items are found whenever k
+    may be. Equal scores are ordered by semantic id.
 
     Args:
         excluded: items not to be answered; -1 fills short rows.
+        allowed: whether an item may be answered (is in stock, is sold in the market): for all users [N], or by user
+            [B, N]. What is excluded is not allowed either. A form of the choice only: no score changes, those of
+            `renormalised` neither.
     """
     check(k, beam, len(trie.items))
     state, hidden = decoder.start(prompts)
     users = len(hidden)
     scores = hidden.new_zeros((users, 1), dtype=torch.float32)
     nodes = torch.zeros((users, 1), dtype=torch.long, device=hidden.device)
-    barred = None if excluded is None else _barred_leaves(trie, excluded)
+    limits = _limits(trie, users, excluded, allowed)
     for depth, level in enumerate(trie.levels):
         children = trie.step(depth, nodes.reshape(-1))
         gains = _log_probabilities(decoder, hidden, children, depth, renormalised)
         open_ = children.valid.view_as(gains)
-        if barred is not None:
-            open_ = open_ & _has_open_leaf(level, children.nodes.view_as(gains), barred)
+        if limits is not None:
+            open_ = open_ & limits.leave_open(level, children.nodes.view_as(gains))
         totals = torch.where(open_, scores[:, :, None] + gains, -torch.inf).flatten(1)
         candidates = children.nodes.view(users, -1)
         is_last = depth == len(trie.levels) - 1
@@ -107,12 +115,25 @@ def _log_probabilities(
 ) -> Float[Tensor, "B K W"]:
     codes = children.codes.view(*hidden.shape[:2], -1)
     start = decoder.level_starts[depth]
-    if not renormalised:
-        logits = decoder.logits(hidden, slice(None)).float()
-        return logits.gather(-1, codes + start) - logits.logsumexp(-1, keepdim=True)
     ends = (*decoder.level_starts, None)
+    if not renormalised:
+        return _whole_softmax(decoder, hidden, codes + start)
     logits = decoder.logits(hidden, slice(start, ends[depth + 1])).float().gather(-1, codes)
     return logits.masked_fill(~children.valid.view_as(codes), -torch.inf).log_softmax(-1)
+
+
+def _whole_softmax(
+    decoder: Decoder[P, S], hidden: Float[Tensor, "B K D"], entries: Int[Tensor, "B K W"]
+) -> Float[Tensor, "B K W"]:
+    """log p of some entries under the softmax over the whole vocabulary, whose logits are made some rows at a time."""
+    vocabulary = decoder.logits(hidden[:1, :0], slice(None)).shape[-1]
+    rows = max(1, (CACHED_LOGITS if hidden.device.type == "cpu" else HELD_LOGITS) // vocabulary)
+    found = [
+        # log_softmax and not logsumexp, which torch leaves several times slower on a CPU.
+        decoder.logits(some[None], slice(None)).log_softmax(-1, dtype=torch.float32)[0].gather(-1, wanted)
+        for some, wanted in zip(hidden.flatten(0, 1).split(rows), entries.flatten(0, 1).split(rows), strict=True)
+    ]
+    return torch.cat(found).view_as(entries)
 
 
 def _best(totals: Float[Tensor, "B C"], candidates: Int[Tensor, "B C"], size: int) -> Int[Tensor, "B size"]:
@@ -125,17 +146,53 @@ def _best(totals: Float[Tensor, "B C"], candidates: Int[Tensor, "B C"], size: in
     return torch.topk((ordered << 32) + (0xFFFFFFFF - candidates), size).indices
 
 
-def _barred_leaves(trie: Trie, excluded: Int[Tensor, "B E"]) -> Int[Tensor, "B E"]:
-    """The leaves of the excluded items, ascending, each once; the number of items where a row has no more."""
+@dataclass(frozen=True)
+class _Limits:
+    """Which leaves may be answered, by counts: a look-up a node, however many leaves lie below it."""
+
+    before: Int[Tensor, "A N_and_end"] | None
+    """Allowed leaves before a leaf; all are allowed where there is none."""
+    barred: Int[Tensor, "B E"] | None
+    """Allowed leaves that are excluded, ascending, each once; the number of items where a row has no more."""
+
+    def leave_open(self, level: Level, nodes: Int[Tensor, "B K W"]) -> Bool[Tensor, "B K W"]:
+        """Whether a node leads to a leaf that may be answered."""
+        first, end = level.first_leaf[nodes].long().flatten(1), level.first_leaf[nodes + 1].long().flatten(1)
+        count = end - first
+        if self.before is not None:
+            before = self.before.expand(len(nodes), -1)
+            count = before.gather(1, end) - before.gather(1, first)
+        if self.barred is not None:
+            count = count - (torch.searchsorted(self.barred, end) - torch.searchsorted(self.barred, first))
+        return (count > 0).view_as(nodes)
+
+
+def _limits(trie: Trie, users: int, excluded: Tensor | None, allowed: Tensor | None) -> _Limits | None:
+    by_leaf = None if allowed is None else _by_leaf(trie, users, allowed)
+    barred = None if excluded is None else _barred_leaves(trie, excluded, by_leaf)
+    if by_leaf is None:
+        return None if barred is None else _Limits(None, barred)
+    return _Limits(functional.pad(by_leaf.cumsum(1, dtype=torch.int32), (1, 0)), barred)
+
+
+def _by_leaf(trie: Trie, users: int, allowed: Bool[Tensor, "*users N"]) -> Bool[Tensor, "A N"]:
+    num_items = len(trie.items)
+    if allowed.shape not in ((num_items,), (users, num_items)):
+        raise ConfigError(
+            f"beam search: allowed has the shape {tuple(allowed.shape)}; must be ({num_items},), an entry an item, "
+            f"or ({users}, {num_items}), a row a user"
+        )
+    return allowed.view(-1, num_items)[:, trie.items]
+
+
+def _barred_leaves(trie: Trie, excluded: Int[Tensor, "B E"], by_leaf: Bool[Tensor, "A N"] | None) -> Int[Tensor, "B E"]:
+    """As `_Limits.barred`."""
     end = len(trie.items)
-    leaves = torch.where(excluded >= 0, trie.leaves[excluded.clamp_min(0)].long(), end).sort(dim=1).values
+    leaves = trie.leaves[excluded.clamp_min(0)].long()
+    counts = excluded >= 0
+    if by_leaf is not None:
+        counts = counts & by_leaf.expand(len(excluded), -1).gather(1, leaves)
+    leaves = torch.where(counts, leaves, end).sort(dim=1).values
     repeated = torch.zeros_like(leaves, dtype=torch.bool)
     repeated[:, 1:] = leaves[:, 1:] == leaves[:, :-1]
     return leaves.masked_fill(repeated, end).sort(dim=1).values
-
-
-def _has_open_leaf(level: Level, nodes: Int[Tensor, "B K W"], barred: Int[Tensor, "B E"]) -> Bool[Tensor, "B K W"]:
-    """Whether a node leads to an item that is not excluded: leaves below it against barred ones among them."""
-    first, end = level.first_leaf[nodes].long().flatten(1), level.first_leaf[nodes + 1].long().flatten(1)
-    num_barred = torch.searchsorted(barred, end) - torch.searchsorted(barred, first)
-    return (end - first > num_barred).view_as(nodes)
