@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unisid.ops import prompts
@@ -8,6 +8,7 @@ from unisid.ops.prompts import LONGEST_TITLE, clean
 texts = st.text(max_size=300) | st.text("ab <>:\n_|1", max_size=300)
 
 
+@settings(deadline=None)
 @given(texts)
 def test_a_cleaned_title_is_one_harmless_line(text):
     line = clean(text)
@@ -38,6 +39,7 @@ def test_what_it_makes_of_titles(title, expected):
     assert clean(title) == expected
 
 
+@settings(deadline=None)
 @given(texts)
 def test_a_cut_is_between_words(text):
     words = clean(text).split(" ")

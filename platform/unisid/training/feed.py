@@ -60,36 +60,15 @@ class Feed:
 
     def _endless(self) -> Iterator[tuple["Block", NDArray[Any]]]:
         number, held = 0, pa.table({})
-        for tables in self._passes():
-            seen = 0
+        for tables in passes(self.tables, KEPT_ROWS):
             for table in tables:
-                seen += table.num_rows
                 held = pa.concat_tables([held, table]) if held.num_rows else table
                 if held.num_rows >= BATCHES_PER_BLOCK * self.batch_size:
                     held = yield from self._block(held, number)
                     number += 1
-            if not seen:
-                raise DataError(
-                    "training table: this worker's share has no rows; use fewer workers (model.pool.workers)"
-                )
             if held.num_rows >= self.batch_size:
                 held = yield from self._block(held, number)
                 number += 1
-
-    def _passes(self) -> Iterator[Iterator[pa.Table]]:
-        """The share from its start, again and again; a small one is read once and kept."""
-        kept: list[pa.Table] = []
-
-        def keeping() -> Iterator[pa.Table]:
-            for table in self.tables():
-                if sum(t.num_rows for t in kept) <= KEPT_ROWS:
-                    kept.append(table)
-                yield table
-
-        yield keeping()
-        is_small = sum(t.num_rows for t in kept) <= KEPT_ROWS
-        while True:
-            yield iter(kept) if is_small else self.tables()
 
     def _block(self, table: pa.Table, number: int) -> Generator[tuple["Block", NDArray[Any]], None, pa.Table]:
         """A block's batches; returns the rows that did not fill one, which open the next block."""
@@ -101,6 +80,28 @@ class Feed:
         for rows in rng.permutation(by_length.reshape(-1, self.batch_size)):
             yield block, rows
         return table.take(order[used:])
+
+
+def passes(tables: Callable[[], Iterator[pa.Table]], most: int) -> Iterator[Iterator[pa.Table]]:
+    """A worker's share from its start, again and again; one of at most so many rows is read once and kept."""
+    kept: list[pa.Table] = []
+    seen = 0
+
+    def reading() -> Iterator[pa.Table]:
+        nonlocal seen
+        for table in tables():
+            seen += table.num_rows
+            if seen <= most:
+                kept.append(table)
+            else:
+                kept.clear()
+            yield table
+
+    yield reading()
+    if not seen:
+        raise DataError("training table: this worker's share has no rows; use fewer workers (model.pool.workers)")
+    while True:
+        yield iter(kept) if seen <= most else tables()
 
 
 @dataclass(frozen=True)
