@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from tests.backbones.models import settings
 from tests.ops.test_beam import random_codes
 from unisid.backbones import PAD, Backbone
-from unisid.config import from_record, plug_in, plug_ins, to_record
+from unisid.config import from_record, plug_ins, to_record
 from unisid.ops import beam, trie
 from unisid.ops.beam import Decoder
 
@@ -14,9 +15,9 @@ TOKENS = torch.tensor([[0, 4, 9, 1, 5, 10], [3, 8, 11, PAD, PAD, PAD]])
 TARGETS = torch.tensor([[2, 6, 9], [0, 4, 11]])
 
 
-@pytest.fixture(params=plug_ins("backbones"))
-def config(request):
-    return plug_in("backbones", request.param)()
+@pytest.fixture(scope="module", params=plug_ins("backbones"))
+def config(request, tmp_path_factory):
+    return settings(request.param, tmp_path_factory.mktemp("language"))
 
 
 @pytest.fixture
@@ -80,3 +81,21 @@ def test_it_can_be_searched(backbone):
     with torch.no_grad():
         found = beam.search(backbone.eval(), TOKENS, trie.build(codes), k=30, beam=30)
     assert found.items.sort(1).values.tolist() == [list(range(30))] * 2
+
+
+def test_what_is_saved_is_the_whole_of_it(config, backbone):
+    """The structure is rebuilt from the files, and the weights make it the same model."""
+    backbone.eval()
+    torch.manual_seed(1)
+    again = config.rebuild(SIZES, backbone.files()).eval()
+    again.load(backbone.weights())
+    with torch.no_grad():
+        assert torch.equal(again.loss(TOKENS, TARGETS), backbone.loss(TOKENS, TARGETS))
+    assert again.level_starts == backbone.level_starts
+    assert again.files() == backbone.files()
+
+
+def test_titles_may_be_shown_to_it_before_it_learns(backbone):
+    codes = random_codes(30, seed=0, sizes=SIZES).numpy()
+    backbone.start_from(codes, [f"item number {n}" for n in range(30)])
+    assert backbone.loss(TOKENS, TARGETS).isfinite()

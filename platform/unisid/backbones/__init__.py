@@ -104,6 +104,15 @@ class Speaker(Backbone):
     def loss_of(self, packed: Packed) -> Float[Tensor, ""]:
         """The sum of -log p over the entries of `packed.labels` that are learned."""
 
+    @abstractmethod
+    def start_words(self, prompts: Int[Tensor, "B T"]) -> tuple[Any, Float[Tensor, "B 1 D"]]:
+        """Read prompts in entries of the vocabulary, padded on the right with `PAD`; goes on as `start` does."""
+
+    @abstractmethod
+    def answer(self, prompts: Sequence[Sequence[int]], limit: int) -> list[str]:
+        """The likeliest next word after each prompt (entries), and so on: words of the language alone, until the
+        response ends or has `limit` entries."""
+
 
 class BackboneConfig(PlugIn):
     """Base of every backbone's settings."""

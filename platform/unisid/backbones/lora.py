@@ -1,0 +1,65 @@
+"""LoRA: small trained matrices beside frozen ones, and how they become one again (Hu et al. 2021)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from unisid.errors import ConfigError
+
+NAME = "default"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """W + alpha / rank B A, of which A and B learn."""
+
+    rank: int = 16
+    """Rows of A, columns of B."""
+    alpha: float = 32.0
+    """How much the product counts: alpha / rank times."""
+    dropout: float = 0.05
+    """Share of A's inputs that training zeroes."""
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    """Names of the linear layers, in every block, that are given a pair."""
+
+    def __post_init__(self) -> None:
+        if self.rank < 1 or not self.alpha > 0 or not 0 <= self.dropout < 1 or not self.targets:
+            raise ConfigError(
+                f"lora: rank {self.rank}, alpha {self.alpha}, dropout {self.dropout}, {len(self.targets)} targets; "
+                "must be at least 1, positive, in [0, 1), and one or more"
+            )
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / self.rank
+
+
+def inject(model: Any, lora: Lora) -> None:
+    """Give the model's layers their pairs; nothing else of it learns from here on."""
+    layers = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    if unknown := sorted(set(lora.targets) - layers):
+        raise ConfigError(f"lora.targets: the model has no linear layer '{unknown[0]}'; must be among "
+                          f"{', '.join(sorted(layers))}")  # fmt: skip
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError:
+        raise ConfigError('lora: needs the package peft; install "unisid[llm]"') from None
+    settings = LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(lora.targets)
+    )
+    inject_adapter_in_model(settings, model, adapter_name=NAME)
+
+
+def merged(weights: dict[str, Tensor], lora: Lora) -> dict[str, Tensor]:
+    """A model's weights with the pairs added into what they stand beside, under its names without LoRA."""
+    whole = {}
+    for name, tensor in weights.items():
+        if ".lora_" in name:
+            continue
+        stem, is_base, kind = name.partition(".base_layer.")
+        if is_base and kind == "weight":
+            down, up = (weights[f"{stem}.lora_{side}.{NAME}.weight"].float() for side in "AB")
+            tensor = (tensor.float() + lora.scale * (up @ down)).to(tensor.dtype)
+        whole[f"{stem}.{kind}" if is_base else name] = tensor
+    return whole

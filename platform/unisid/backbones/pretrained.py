@@ -1,0 +1,57 @@
+"""A pretrained causal language model and its tokenizer: found, loaded, and refused where it cannot serve."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+from unisid.backbones import causal_forward
+from unisid.errors import ConfigError
+from unisid.pretrained import Pretrained
+
+ROLE = "language model"
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language model and the tokenizer that it was trained with."""
+
+    model: Any
+    tokenizer: Any
+
+
+def find(model: str, revision: str | None = None) -> Pretrained:
+    """A language model by hub id, folder, GGUF file or package."""
+    return Pretrained(ROLE, model, revision, takes_gguf=True)
+
+
+def load(found: Pretrained, dtype: torch.dtype, attention: str) -> Language:
+    """Weights and tokenizer; a GGUF's quantised weights become plain ones.
+
+    Raises:
+        ConfigError: they cannot be had, are of another family, or the tokenizer is not a fast one.
+    """
+    logging.disable_progress_bar()
+    settings = found.load(AutoConfig.from_pretrained)
+    if settings.model_type not in causal_forward.FAMILIES:
+        raise ConfigError(f"{found}: its type is '{settings.model_type}'; must be one of "
+                          f"{', '.join(causal_forward.FAMILIES)}")  # fmt: skip
+    tokenizer = found.load(AutoTokenizer.from_pretrained)
+    if not tokenizer.is_fast:
+        raise ConfigError(f"{found}: has no tokenizer.json and none can be made of what it has; give a model that has")
+    options = {"dtype": dtype, "attn_implementation": attention, "use_safetensors": True}
+    model = found.load(AutoModelForCausalLM.from_pretrained, **options)
+    causal_forward.check(model)
+    return Language(plain(model), tokenizer)
+
+
+def plain(model: Any) -> Any:
+    """The model without the traces of how it was stored: its weights are quantised no longer."""
+    for trace in ("hf_quantizer", "quantization_method", "is_quantized"):
+        vars(model).pop(trace, None)
+    vars(model.config).pop("quantization_config", None)
+    model.config.name_or_path = ""
+    model.config.use_cache = False
+    return model
