@@ -1,7 +1,7 @@
 """Instructions from a stream, as the micro-batches of a language model's steps.
 
-A prompt is tokenised piece by piece; one that is too long loses its oldest pieces. Samples lie end to end in rows of
-a model's longest length (first fit, the longest first), each with positions of its own.
+A prompt is tokenised piece by piece; one that is too long loses its oldest pieces. Samples lie end to end in few,
+near-equally long rows, none longer than the model reads, and each has positions of its own.
 
 The order is drawn in runs of neighbours, block by block, by (seed, block) alone. Worker r of W streams rows r, r + W,
 ...; a run is a multiple of W rows, so its rows fall to all workers evenly, and the workers' shares of a step are
@@ -10,6 +10,7 @@ out the last ones, fewer than W: from the second pass on, steps are so many rows
 B rows, T tokens of the longest.
 """
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -106,7 +107,7 @@ class Packer:
         """The samples in exactly so many micro-batches, of near-equal numbers of samples; some may be blank."""
         by_length = sorted(samples, key=len, reverse=True)
         if self.packed:
-            return [pack(first_fit(by_length[n::number], self.speaker.max_tokens)) for n in range(number)]
+            return [pack(lay(by_length[n::number], self.speaker.max_tokens)) for n in range(number)]
         bounds = [len(samples) * n // number for n in range(number + 1)]
         return [pack([[sample] for sample in by_length[a:b]]) for a, b in pairwise(bounds)]
 
@@ -135,7 +136,8 @@ class Packer:
         if len(self._known) + len(missing) > KEPT_TEXTS:
             self._known.clear()
             missing = sorted(texts)
-        self._known.update(zip(missing, self.speaker.encode(missing), strict=True))
+        if missing:
+            self._known.update(zip(missing, self.speaker.encode(missing), strict=True))
 
 
 def newest(pieces: Sequence[list[int]], separator: list[int], room: int) -> list[list[int]]:
@@ -165,18 +167,22 @@ def shorter(texts: Sequence[str], entries: Sequence[list[int]], room: int) -> li
     return found if over <= 0 else None
 
 
-def first_fit(samples: Sequence[Sample], room: int) -> list[list[Sample]]:
-    """Samples in rows of so many entries: each in the first row that has room for it."""
-    rows: list[list[Sample]] = []
-    left: list[int] = []
-    for sample in samples:
-        row = next((n for n, free in enumerate(left) if free >= len(sample)), len(rows))
-        if row == len(rows):
-            rows.append([])
-            left.append(room)
-        rows[row].append(sample)
-        left[row] -= len(sample)
-    return rows
+def lay(samples: Sequence[Sample], room: int) -> list[list[Sample]]:
+    """Samples, the longest first, in rows of at most so many entries: few rows, and near-equally full.
+
+    Each goes to the row that is least full; where one runs over, it takes a row more.
+    """
+    number = -(-sum(map(len, samples)) // room)
+    while True:
+        rows: list[list[Sample]] = [[] for _ in range(number)]
+        filled = [(0, row) for row in range(number)]
+        for sample in samples:
+            least, row = filled[0]
+            heapq.heapreplace(filled, (least + len(sample), row))
+            rows[row].append(sample)
+        if number >= len(samples) or max(filled)[0] <= room:
+            return rows
+        number += 1
 
 
 def pack(rows: Sequence[Sequence[Sample]]) -> Packed:
