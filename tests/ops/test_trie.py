@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -16,9 +18,13 @@ def indices(draw) -> list[tuple[int, ...]]:
 
 
 @settings(deadline=None, max_examples=60)
-@given(indices())
-def test_every_prefix_has_the_children_of_the_dictionary_trie(codes):
-    built, twin = trie.build(torch.tensor(codes)), reference.build(codes)
+@given(indices(), st.sampled_from([0, 12, trie.TABLE]))
+def test_every_prefix_has_the_children_of_the_dictionary_trie(codes, table):
+    with patch.object(trie, "TABLE", table):
+        built, twin = trie.build(torch.tensor(codes)), reference.build(codes)
+    assert [level.table is not None for level in built.levels] == [
+        above * level.width <= table for above, level in zip([1, *map(len, built.levels)], built.levels, strict=False)
+    ]
     prefixes = [()]
     nodes = torch.zeros(1, dtype=torch.long)
     for level in range(len(codes[0])):
@@ -44,6 +50,14 @@ def test_the_leaves_below_a_node_are_the_items_of_its_prefix(codes):
             prefix = codes[below[0]][: depth + 1]
             assert sorted(codes[item] for item in below) == [c for c in ordered if c[: depth + 1] == prefix]
     assert built.leaves[built.items.long()].tolist() == list(range(len(codes)))
+
+
+def test_a_trie_that_moves_takes_its_tables_along():
+    built = trie.build(torch.tensor([[0, 0], [0, 1], [0, 5], [3, 2]]))
+    moved = built.to(torch.device("meta"))
+    for before, after in zip(built.levels, moved.levels, strict=True):
+        assert after.table.nodes.device.type == after.codes.device.type == "meta"
+        assert after.table.nodes.shape == before.table.nodes.shape
 
 
 def test_a_level_is_as_wide_as_its_busiest_node():

@@ -2,15 +2,19 @@
 
 Items are sorted by semantic id, so that the children of a node, and the leaves below it, are contiguous: a level is
 a CSR over the nodes of the one above, and a child's number is its parent's first child plus its place among them.
-Nodes of the last level are leaves, one an item, in semantic-id order. N items, L levels, R rows (nodes looked up),
-W the most children that a node of a level has.
+Nodes of the last level are leaves, one an item, in semantic-id order. Where a level's nodes are few, its whole answer
+is a table besides, and a step is a copy of rows. N items, L levels, R rows (nodes looked up), W the most children that
+a node of a level has.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+
+TABLE = 1 << 21
+"""Most entries of a level's table, of 17 bytes each: commonly the first two levels have one."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,13 @@ class Children:
     codes: Int[Tensor, "R W"]
     nodes: Int[Tensor, "R W"]
     valid: Bool[Tensor, "R W"]
+
+    def of(self, rows: Int[Tensor, " R"]) -> "Children":
+        """Those of some rows, in order."""
+        return Children(*(part.index_select(0, rows) for part in (self.codes, self.nodes, self.valid)))
+
+    def to(self, device: torch.device) -> "Children":
+        return Children(self.codes.to(device), self.nodes.to(device), self.valid.to(device))
 
 
 @dataclass(frozen=True)
@@ -34,9 +45,20 @@ class Level:
     """Node n's leaves are first_leaf[n] to first_leaf[n + 1]."""
     width: int
     """The most children a parent has."""
+    table: Children | None = None
+    """The children of every parent, where they are few enough to be laid out."""
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def to(self, device: torch.device) -> "Level":
+        return Level(
+            self.codes.to(device),
+            self.first_child.to(device),
+            self.first_leaf.to(device),
+            self.width,
+            self.table and self.table.to(device),
+        )
 
 
 @dataclass(frozen=True)
@@ -52,17 +74,10 @@ class Trie:
     def step(self, level: int, nodes: Int[Tensor, " R"]) -> Children:
         """The children, in a level, of R nodes of the level above. No loop over rows, no wait for the device."""
         here = self.levels[level]
-        first, end = here.first_child[nodes, None], here.first_child[nodes + 1, None]
-        children = first + torch.arange(here.width, device=nodes.device)
-        valid = children < end
-        children = torch.where(valid, children, first).long()
-        return Children(here.codes[children].long(), children, valid)
+        return _children(here, nodes) if here.table is None else here.table.of(nodes)
 
     def to(self, device: torch.device) -> "Trie":
-        levels = tuple(
-            Level(level.codes.to(device), level.first_child.to(device), level.first_leaf.to(device), level.width)
-            for level in self.levels
-        )
+        levels = tuple(level.to(device) for level in self.levels)
         return Trie(levels, self.items.to(device), self.leaves.to(device))
 
 
@@ -94,4 +109,14 @@ def _level(ordered: Tensor, above: Tensor, below: Tensor) -> Level:
     """From the level's codes by leaf, and the first leaves of the nodes above and of its own."""
     first_child = torch.searchsorted(below, above)
     width = int(first_child.diff().max())
-    return Level(ordered[below[:-1]], first_child.int(), below.int(), width)
+    level = Level(ordered[below[:-1]], first_child.int(), below.int(), width)
+    parents = len(first_child) - 1
+    return level if parents * width > TABLE else replace(level, table=_children(level, torch.arange(parents)))
+
+
+def _children(level: Level, parents: Int[Tensor, " R"]) -> Children:
+    first, end = level.first_child[parents, None], level.first_child[parents + 1, None]
+    nodes = first + torch.arange(level.width, device=parents.device)
+    valid = nodes < end
+    nodes = torch.where(valid, nodes, first).long()
+    return Children(level.codes[nodes].long(), nodes, valid)
