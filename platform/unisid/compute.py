@@ -7,9 +7,10 @@ never knows which it runs on.
 from __future__ import annotations  # torch is named here, not imported: many a step's process needs none
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -19,9 +20,10 @@ from unisid.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 T = TypeVar("T")
+B = TypeVar("B")
 Metrics = Mapping[str, float]
 Report = Callable[[Metrics], None]
 Part = dict[str, Any]
@@ -53,6 +55,54 @@ class Stream:
     columns: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Descent:
+    """How gradients become steps, whoever takes them."""
+
+    zero: Literal[0, 1, 2, 3] = 0
+    """What workers share out among themselves: 1 the optimizer's state, 2 gradients too, 3 weights too; 0 nothing."""
+    bfloat16: bool = False
+    """Whether forward passes are in bfloat16; what is learned adds up in float32 all the same."""
+    weight_decay: float = 0.0
+    """Of AdamW."""
+    gradient_clip: float = 0.0
+    """Largest norm of a step's whole gradient; 0 for no limit."""
+    micro_batches: int = 1
+    """Backward passes a step, on every worker."""
+
+
+class Engine(Protocol):
+    """Who holds a model while it learns. Every method must be called by all workers, as collectives are."""
+
+    def loss(self, measure: Callable[[B], tuple[Tensor, Metrics]], batch: B) -> tuple[Tensor, Metrics]:
+        """`measure(batch)`, with the model's weights at hand and in the precision that was asked for."""
+        ...
+
+    def backward(self, loss: Tensor) -> None:
+        """Add a micro-batch's gradient; the step's is the mean over workers of what each has added."""
+        ...
+
+    def step(self, rate: float) -> None:
+        """Clip, update at this learning rate, and forget the gradient."""
+        ...
+
+    def whole(self) -> AbstractContextManager[None]:
+        """Inside, the model has all its weights on every worker: to validate or to copy, not to change them."""
+        ...
+
+    def state(self) -> Iterator[tuple[str, Tensor]]:
+        """All that learning changes, one whole tensor after another, on every worker; `Worker.engine` takes it back.
+
+        Weights are named `model.<name>`, the optimizer's `<slot>.<name>`. Weights that learn nothing are not in it:
+        whoever builds the model gives them back.
+        """
+        ...
+
+    def release(self) -> None:
+        """Give the model back as it came: ordinary weights, whole on every worker. The engine is over."""
+        ...
+
+
 class Worker(Protocol):
     """One of the `size` equal processes of a fit. Every collective must be called by all of them."""
 
@@ -70,6 +120,17 @@ class Worker(Protocol):
 
     def broadcast(self, tensor: Tensor) -> Tensor:
         """Rank 0's tensor, in place, on every worker."""
+        ...
+
+    def engine(self, model: nn.Module, descent: Descent, state: Mapping[str, Tensor] | None = None) -> Engine:
+        """Hand over a model that lies on this worker's device, equal on all of them.
+
+        Args:
+            state: what an `Engine.state` once gave, to go on from; of any engine and any number of workers.
+
+        Raises:
+            ConfigError: for ZeRO where the package that does it is missing.
+        """
         ...
 
     def stream(self, name: str) -> Iterator[pa.Table]:

@@ -7,11 +7,14 @@ import pytest
 import torch
 from torch import nn
 
+from tests.training import tongue
 from unisid.artifacts.store import Place
 from unisid.compute import Pool
-from unisid.errors import ConfigError, DataError
+from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.runtime.local import LocalCompute
+from unisid.training import checkpoint
 from unisid.training.loop import Training, run
+from unisid.training.memory import naming_the_setting
 
 
 @dataclass(frozen=True)
@@ -105,3 +108,43 @@ def test_settings_out_of_range_are_refused():
         Training(epochs=0)
     with pytest.raises(ConfigError, match="pool: -1 workers"):
         Pool(workers=-1)
+
+
+def test_a_full_memory_names_the_setting_to_lower(tmp_path):
+    task = tongue.Task(TRAINING, full_at=1)
+    with pytest.raises(ConfigError, match=r"training, step 3: the memory is full \(CUDA out of memory. Tried to "
+                       r"allocate 2.00 GiB.\); lower micro_batch .*training.zero.*gradient_checkpointing"):  # fmt: skip
+        LocalCompute().fit(tongue.train, task, name="full", pool=Pool(), work=Place.of(tmp_path))
+
+
+def test_only_a_full_memory_is_taken_for_one():
+    with pytest.raises(ConfigError, match="the memory is full"), naming_the_setting("here", 0):
+        torch.empty(1 << 60, dtype=torch.uint8)  # torch's own allocator refuses
+    with pytest.raises(ConfigError, match="add workers"), naming_the_setting("here", 3):
+        raise MemoryError
+    with pytest.raises(RuntimeError, match="shapes do not match"), naming_the_setting("here", 0):
+        raise RuntimeError("shapes do not match")
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(tmp_path, Task(TRAINING, fail_after=3))
+    (file,) = tmp_path.rglob("tensors-*.safetensors")
+    file.write_bytes(file.read_bytes()[:-5])
+    with pytest.raises(ArtifactError, match="is not a whole checkpoint"):
+        fit(tmp_path, Task(TRAINING))
+    file.unlink()
+    with pytest.raises(ArtifactError, match="is missing; it is another model's"):
+        fit(tmp_path, Task(TRAINING))
+
+
+def test_large_states_are_cut_into_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "FILE_BYTES", 100)
+    tensors = {f"t{n}": torch.arange(20.0) + n for n in range(5)} | {"flag": torch.tensor(True)}
+    checkpoint.save(tmp_path, tensors.items(), {"epoch": 3})
+    assert len(list(tmp_path.glob("tensors-*"))) > 2
+    read = checkpoint.Checkpoint(tmp_path)
+    assert read.counters == {"epoch": 3}
+    assert set(read) == set(tensors)
+    assert len(read) == 6
+    assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
-from unisid.compute import Pool, Stream
+from unisid.compute import Descent, Engine, Pool, Stream
 from unisid.runtime.streams import pieces, read_piece
+from unisid.training.engine import PlainEngine
 
 
 class Gather(torch.autograd.Function):
@@ -52,6 +53,14 @@ class Collectives:
         if self.size > 1:
             dist.broadcast(tensor, 0)
         return tensor
+
+    def engine(self, model: nn.Module, descent: Descent, state: Mapping[str, Tensor] | None = None) -> Engine:
+        """The plain engine, or DeepSpeed's. One worker has nobody to share with: it is plain whatever is asked for."""
+        if descent.zero == 0 or self.size == 1:
+            return PlainEngine(self, model, descent, state)
+        from unisid.runtime.deepspeed import ZeroEngine  # an extra that few installations have
+
+        return ZeroEngine(self, model, descent, state)
 
     def stream(self, name: str) -> Iterator[pa.Table]:
         """This worker's share, row group by row group."""

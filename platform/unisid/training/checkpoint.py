@@ -1,55 +1,74 @@
-"""Training state in a directory: tensors as safetensors, the rest as JSON. Nothing is a pickle.
+"""Training state in a directory: whole tensors as safetensors, the rest as JSON. Nothing is a pickle.
 
-The optimizer's state is flattened to names `optimizer.<parameter number>.<slot>`.
+Tensors are written as they come, in files of limited size, so that no more than one such file is ever held in memory;
+and read one by one, so that each worker takes of them what it needs. They are whole, whoever gave them: a fit goes on
+with another engine or another number of workers.
 """
 
+import contextlib
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
-from torch import Tensor, nn
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from unisid.errors import ArtifactError
 
-TENSORS, STATE = "tensors.safetensors", "state.json"
+COUNTERS = "state.json"
+FILE_BYTES = 1 << 30
+"""Tensors that are held in memory until they are written."""
 
 
-def save(directory: Path, model: nn.Module, optimizer: torch.optim.Optimizer, best: dict[str, Tensor],
-         state: dict[str, Any]) -> None:  # fmt: skip
-    """Write everything that is needed to go on: weights, optimizer slots, the best weights so far, counters."""
-    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-    tensors |= {f"best.{k}": v for k, v in best.items()}
-    scalars = {}
-    for number, slots in optimizer.state_dict()["state"].items():
-        for slot, value in slots.items():
-            key = f"optimizer.{number}.{slot}"
-            if isinstance(value, Tensor):
-                tensors[key] = value
-            else:
-                scalars[key] = value
-    plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    safetensors.torch.save_file(plain, directory / TENSORS)
-    (directory / STATE).write_text(json.dumps({"state": state, "slots": scalars}))
+def save(directory: Path, tensors: Iterable[tuple[str, Tensor]], counters: Mapping[str, Any]) -> None:
+    """Write everything that is needed to go on."""
+    held: dict[str, Tensor] = {}
+    files = waiting = 0
+    for name, tensor in tensors:
+        held[name] = tensor.detach().to("cpu", copy=True).contiguous()
+        waiting += held[name].nbytes
+        if waiting >= FILE_BYTES:
+            safetensors.torch.save_file(held, directory / f"tensors-{files:05d}.safetensors")
+            held, files, waiting = {}, files + 1, 0
+    safetensors.torch.save_file(held, directory / f"tensors-{files:05d}.safetensors")
+    (directory / COUNTERS).write_text(json.dumps(dict(counters)))
 
 
-def load(
-    directory: Path, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The inverse of `save`: fills the model and the optimizer; returns the best weights and the counters."""
-    try:
-        tensors = safetensors.torch.load_file(directory / TENSORS)
-        body = json.loads((directory / STATE).read_text())
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise ArtifactError(f"{directory}: is not a whole checkpoint ({error}); delete it to start anew") from None
-    model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
-    slots: dict[int, dict[str, Any]] = {}
-    for key, value in [*tensors.items(), *body["slots"].items()]:
-        if key.startswith("optimizer."):
-            _, number, slot = key.split(".", 2)
-            slots.setdefault(int(number), {})[slot] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": slots, "param_groups": groups})
-    best = {k[5:]: v for k, v in tensors.items() if k.startswith("best.")}
-    return best, body["state"]
+class Checkpoint(Mapping[str, Tensor]):
+    """A written state: its counters, and its tensors by name, each read when it is asked for."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.files: dict[str, Path] = {}
+        with self._whole():
+            self.counters: dict[str, Any] = json.loads((directory / COUNTERS).read_text())
+            for file in sorted(directory.glob("tensors-*.safetensors")):
+                with safe_open(file, "pt") as opened:
+                    self.files |= dict.fromkeys(opened.keys(), file)
+
+    def __getitem__(self, name: str) -> Tensor:
+        file = self.files[name]
+        with self._whole(), safe_open(file, "pt") as opened:
+            tensor: Tensor = opened.get_tensor(name)
+            return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin so, without it."""
+        return {name.removeprefix(prefix): self[name] for name in self if name.startswith(prefix)}
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, SafetensorError) as error:
+            raise ArtifactError(
+                f"{self.directory}: is not a whole checkpoint ({error}); delete it to start anew"
+            ) from None

@@ -1,29 +1,38 @@
 """The one training loop: batches, loss, step, validation, checkpoint, early stopping; plain torch, any device.
 
-Gradients are averaged over workers by hand after each backward pass, in one flat all-reduce: losses must be means
-over the worker's own share of a global batch of equal shares. Each epoch seeds torch anew from (seed, epoch, rank),
-so a resumed fit draws what the undisturbed one would have drawn.
+Who holds the weights and takes the steps is the worker's `Engine`. A step's gradient is the mean over workers, and
+over micro-batches where there are several: losses must be means over equal shares of a global batch, or sums that
+`Accumulation` counts. Each epoch seeds torch anew from (seed, epoch, rank), so a resumed fit draws what the
+undisturbed one would have drawn.
 """
 
 import functools
+import itertools
 import math
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from unisid.compute import Metrics, Worker
+from unisid.compute import Descent, Engine, Metrics, Worker
 from unisid.config import runtime
 from unisid.errors import ConfigError, DataError
 from unisid.ops.seeded import seed_of
 from unisid.training import checkpoint
-from unisid.training.precision import Precision, autocast
+from unisid.training.checkpoint import Checkpoint
+from unisid.training.engine import learned, load_weights
+from unisid.training.memory import naming_the_setting
+from unisid.training.precision import Precision, is_bfloat16
 from unisid.training.schedule import SCHEDULES
+from unisid.training.throughput import peak_of, throughput
 
 B = TypeVar("B")
+BEST = "best."
+"""What names of the best weights so far begin with in a checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +59,8 @@ class Training:
     """Decides first weights, the order of batches and dropout."""
     precision: Precision = "auto"
     """Of forward passes; `auto`: bfloat16 on a GPU, float32 on a CPU."""
+    zero: Literal[0, 1, 2, 3] = runtime(0)
+    """What workers share out, by DeepSpeed's ZeRO: 1 the optimizer's state, 2 also gradients, 3 also weights; 0 nothing."""
     checkpoint_seconds: float = runtime(60.0)
     """Commit a checkpoint at the first epoch's end after so many seconds; a killed fit loses no more than this."""
 
@@ -59,6 +70,8 @@ class Training:
                 f"training: epochs {self.epochs}, patience {self.patience}, validate_every {self.validate_every}, "
                 f"learning_rate {self.learning_rate}: must all be positive"
             )
+        if self.zero not in (0, 1, 2, 3):
+            raise ConfigError(f"training: zero {self.zero}; must be 0 (none), 1, 2 or 3")
 
 
 class Objective(Protocol[B]):
@@ -69,20 +82,33 @@ class Objective(Protocol[B]):
     """Of the metric that `validate` returns under "score"."""
 
     def steps_per_epoch(self) -> int:
-        """How many batches `batches` yields; the same on every worker."""
+        """How many steps an epoch has; the same on every worker."""
         ...
 
     def batches(self, epoch: int) -> Iterable[B]:
-        """This worker's share of every global batch of an epoch."""
+        """This worker's share of every global batch of an epoch, a micro-batch at a time."""
         ...
 
     def loss(self, batch: B) -> tuple[Tensor, Metrics]:
-        """The mean loss of the share, and what else to show of it."""
+        """The mean loss of the share, or a sum that `Accumulation` counts; and what else to show of it."""
         ...
 
     def validate(self) -> Metrics:
         """Must hold "score", equal on every worker; the model is in eval mode, without gradients."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accumulation(Generic[B]):
+    """How micro-batches become a step. The default is one to a step, whose loss is a mean."""
+
+    micro_batches: int = 1
+    """Of every step, on every worker."""
+    count: Callable[[B], int] | None = None
+    """What a micro-batch's loss is the sum over. The step's is all sums by all counts, over workers too, however the
+    global batch is divided. None: losses are means, and so is the step's."""
+    tokens: Callable[[B], int] | None = None
+    """Tokens that a micro-batch makes the model read; None where speed is not shown."""
 
 
 @dataclass(frozen=True)
@@ -95,91 +121,164 @@ class Outcome:
     seconds: float
 
 
-def run(worker: Worker, objective: Objective[B], config: Training) -> Outcome:
+@dataclass
+class Progress:
+    """What of a fit goes into its checkpoints, beside the engine's state."""
+
+    counters: dict[str, Any] = field(
+        default_factory=lambda: {"epoch": 0, "step": 0, "best_score": None, "best_epoch": 0, "seconds": 0.0}
+    )
+    best: dict[str, Tensor] = field(default_factory=dict)
+    """The best weights so far; on rank 0 alone."""
+
+
+def run(worker: Worker, objective: Objective[B], config: Training,
+        accumulation: Accumulation[B] | None = None) -> Outcome:  # fmt: skip
     """Train until the epochs are done or validation no longer improves; leaves the best weights in the model."""
     model = objective.model.to(worker.device)
-    owned = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(owned, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
-    state: dict[str, Any] = {"epoch": 0, "step": 0, "best_score": None, "best_epoch": 0, "seconds": 0.0}
-    best: dict[str, Tensor] = {}
+    parameters = sum(p.numel() for p in model.parameters())
+    progress, written = Progress(), None
     if (directory := worker.resume()) is not None:
-        best, state = checkpoint.load(directory, model, optimizer)
+        written = Checkpoint(directory)
+        progress = Progress(written.counters, written.part(BEST) if worker.rank == 0 else {})
     else:
         for tensor in model.state_dict().values():
             worker.broadcast(tensor)
-    total_steps = config.epochs * objective.steps_per_epoch()
+    accumulation = accumulation if accumulation is not None else Accumulation[B]()
+    engine = worker.engine(model, _descent(worker, config, accumulation), written)
+    fit = Fit(worker, objective, engine, config, accumulation, parameters, progress)
+    state = progress.counters
     begun, saved = time.monotonic() - state["seconds"], time.monotonic()
 
     while state["epoch"] < config.epochs and not _exhausted(state, config):
-        epoch = state["epoch"]
-        torch.manual_seed(seed_of(config.seed, epoch, worker.rank))
-        shown = _train_epoch(worker, objective, config, optimizer, owned, state, total_steps)
-        state["epoch"] = epoch + 1
-        last = state["epoch"] == config.epochs
-        if state["epoch"] % config.validate_every == 0 or last:
-            score, shown_too = _validate(objective)
-            shown |= shown_too
-            if state["best_score"] is None or _better(score, state["best_score"], objective.higher_is_better):
-                state |= {"best_score": score, "best_epoch": state["epoch"]}
-                best = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+        torch.manual_seed(seed_of(config.seed, state["epoch"], worker.rank))
+        shown = _train_epoch(fit)
+        state["epoch"] += 1
+        if state["epoch"] % config.validate_every == 0 or state["epoch"] == config.epochs:
+            shown |= _validate(fit)
         state["seconds"] = time.monotonic() - begun
         due = _agreed(worker, time.monotonic() - saved > config.checkpoint_seconds)
-        worker.report(
-            shown | {"epoch": state["epoch"], "step": state["step"]},
-            functools.partial(checkpoint.save, model=model, optimizer=optimizer, best=best, state=dict(state))
-            if due
-            else None,
-        )
+        _report(fit, shown | {"epoch": state["epoch"], "step": state["step"]}, due)
         saved = time.monotonic() if due else saved
 
-    if best:
-        model.load_state_dict(best)
+    engine.release()
+    if state["best_score"] is not None:
+        if worker.rank == 0:
+            load_weights(model, progress.best, prefix="")
+        for tensor in learned(model).values():
+            worker.broadcast(tensor.detach())
     return Outcome(float(state["best_score"] or 0.0), state["best_epoch"], state["epoch"], time.monotonic() - begun)
 
 
-def _train_epoch(worker: Worker, objective: Objective[B], config: Training, optimizer: torch.optim.Optimizer,
-                 owned: Sequence[Tensor], state: dict[str, Any], total_steps: int) -> dict[str, float]:  # fmt: skip
-    objective.model.train()
+@dataclass(frozen=True)
+class Fit(Generic[B]):
+    """All that an epoch needs."""
+
+    worker: Worker
+    objective: Objective[B]
+    engine: Engine
+    config: Training
+    accumulation: Accumulation[B]
+    parameters: int
+    progress: Progress
+
+    def scale(self, micro_batches: list[B]) -> float | Tensor:
+        """What a step's losses are multiplied by, so that their mean over workers adds up to the step's loss."""
+        if self.accumulation.count is None:
+            return 1.0 / self.accumulation.micro_batches
+        counted = float(sum(self.accumulation.count(batch) for batch in micro_batches))
+        everywhere = self.worker.all_reduce(torch.tensor(counted, device=self.worker.device))
+        return self.worker.size / everywhere.clamp(min=1.0)
+
+    def rate(self, step: int) -> float:
+        total = self.config.epochs * self.objective.steps_per_epoch()
+        return self.config.learning_rate * SCHEDULES[self.config.schedule](step, self.config.warmup_steps, total)
+
+
+def _descent(worker: Worker, config: Training, accumulation: Accumulation[B]) -> Descent:
+    return Descent(
+        zero=config.zero,
+        bfloat16=is_bfloat16(config.precision, worker.device),
+        weight_decay=config.weight_decay,
+        gradient_clip=config.gradient_clip,
+        micro_batches=accumulation.micro_batches,
+    )
+
+
+def _train_epoch(fit: Fit[B]) -> dict[str, float]:
+    fit.objective.model.train()
     sums: dict[str, Any] = {}
-    count = 0
-    for batch in objective.batches(state["epoch"]):
-        rate = config.learning_rate * SCHEDULES[config.schedule](state["step"], config.warmup_steps, total_steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        with autocast(config.precision, worker.device):
-            loss, shown = objective.loss(batch)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        average_gradients(worker, owned)
-        if config.gradient_clip:
-            torch.nn.utils.clip_grad_norm_(owned, config.gradient_clip)
-        optimizer.step()
-        state["step"] += 1
-        count += 1
-        for name, value in {"loss": loss.detach(), **shown}.items():
-            sums[name] = sums.get(name, 0.0) + value  # stays on the device until the epoch ends
-    means = {name: float(value) / max(1, count) for name, value in sums.items()}
+    steps, tokens, begun = 0, 0, time.monotonic()
+    batches = iter(fit.objective.batches(fit.progress.counters["epoch"]))
+    while micro_batches := list(itertools.islice(batches, fit.accumulation.micro_batches)):
+        where = f"training, step {fit.progress.counters['step']}"
+        with naming_the_setting(where, fit.config.zero):
+            for name, value in _step(fit, micro_batches):
+                sums[name] = sums.get(name, 0.0) + value  # stays on the device until the epoch ends
+        fit.progress.counters["step"] += 1
+        steps += 1
+        if fit.accumulation.tokens is not None:
+            tokens += sum(map(fit.accumulation.tokens, micro_batches))
+    means, tokens_everywhere = _gathered(fit.worker, sums, steps, tokens)
     if not all(math.isfinite(v) for v in means.values()):
-        raise DataError(f"training, epoch {state['epoch']}: the loss is {means['loss']}; lower the learning rate "
-                        f"({config.learning_rate}) or look for extreme values in the inputs")  # fmt: skip
-    return means
+        raise DataError(
+            f"training, epoch {fit.progress.counters['epoch']}: the loss is {means['loss']}; lower the learning rate "
+            f"({fit.config.learning_rate}) or look for extreme values in the inputs"
+        )
+    if fit.accumulation.tokens is None:
+        return means
+    seconds = time.monotonic() - begun
+    peak = peak_of(fit.worker.device)
+    return means | throughput(tokens_everywhere, seconds, fit.parameters, fit.worker.size, peak)
 
 
-def average_gradients(worker: Worker, parameters: Sequence[Tensor]) -> None:
-    """Replace every gradient by its mean over workers, with one flat all-reduce."""
-    if worker.size == 1:
-        return
-    gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-    flat = worker.all_reduce(torch.cat([g.reshape(-1) for g in gradients])) / worker.size
-    for parameter, piece in zip(parameters, flat.split([g.numel() for g in gradients]), strict=True):
-        parameter.grad = piece.view_as(parameter).clone()
+def _step(fit: Fit[B], micro_batches: list[B]) -> Iterator[tuple[str, Any]]:
+    """Take one step; yields what to show of it, the parts of each micro-batch."""
+    rate, scale = fit.rate(fit.progress.counters["step"]), fit.scale(micro_batches)
+    for batch in micro_batches:
+        loss, shown = fit.engine.loss(fit.objective.loss, batch)
+        loss = loss * scale
+        fit.engine.backward(loss)
+        yield "loss", loss.detach()
+        for name, value in shown.items():
+            yield name, value / len(micro_batches)
+    fit.engine.step(rate)
 
 
-def _validate(objective: Objective[B]) -> tuple[float, dict[str, float]]:
+def _gathered(worker: Worker, sums: dict[str, Any], steps: int, tokens: int) -> tuple[dict[str, float], float]:
+    """The means of an epoch's steps over workers, and the tokens of all."""
+    if worker.size > 1:
+        own = [torch.as_tensor(value, device=worker.device).double() for value in (*sums.values(), tokens)]
+        *reduced, tokens_everywhere = worker.all_reduce(torch.stack(own)).tolist()
+        return {n: v / worker.size / max(1, steps) for n, v in zip(sums, reduced, strict=True)}, tokens_everywhere
+    return {name: float(value) / max(1, steps) for name, value in sums.items()}, tokens
+
+
+@torch.no_grad()
+def _validate(fit: Fit[B]) -> dict[str, float]:
+    """Judge the weights as they are, and keep them where they are the best so far."""
+    objective, state = fit.objective, fit.progress.counters
     objective.model.eval()
-    with torch.no_grad():
+    with fit.engine.whole():
         metrics = {k: float(v) for k, v in objective.validate().items()}
-    return metrics["score"], {f"valid_{k}": v for k, v in metrics.items()}
+        score = metrics["score"]
+        if state["best_score"] is None or _better(score, state["best_score"], objective.higher_is_better):
+            state |= {"best_score": score, "best_epoch": state["epoch"]}
+            if fit.worker.rank == 0:
+                fit.progress.best = {k: v.to("cpu", copy=True) for k, v in learned(objective.model).items()}
+    return {f"valid_{k}": v for k, v in metrics.items()}
+
+
+def _report(fit: Fit[B], shown: dict[str, float], due: bool) -> None:
+    if not due:
+        fit.worker.report(shown)
+        return
+    best = ((BEST + name, tensor) for name, tensor in fit.progress.best.items())
+    tensors = itertools.chain(fit.engine.state(), best)
+    save = functools.partial(checkpoint.save, tensors=tensors, counters=dict(fit.progress.counters))
+    if fit.worker.rank:
+        deque(fit.engine.state(), maxlen=0)  # it takes all workers to gather what the first one writes in `report`
+    fit.worker.report(shown, save)
 
 
 def _better(score: float, best: float, higher: bool) -> bool:

@@ -1,0 +1,124 @@
+"""The plain engine: each worker holds all weights and steps with AdamW on the mean of all workers' gradients.
+
+Gradients are averaged by hand after the last backward pass of a step, in one flat all-reduce. `runtime.deepspeed` is
+the other engine, for models that fit no single device.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from unisid.compute import Descent, Metrics
+from unisid.errors import ArtifactError
+from unisid.training.precision import autocast
+
+B = TypeVar("B")
+MODEL = "model."
+"""What names of weights and buffers begin with in a state."""
+
+
+class Peers(Protocol):
+    """What an engine needs of a `Worker`."""
+
+    size: int
+    device: torch.device
+
+    def all_reduce(self, tensor: Tensor) -> Tensor:
+        """The sum over workers, in place."""
+        ...
+
+
+class PlainEngine:
+    """Whole weights everywhere."""
+
+    def __init__(self, worker: Peers, model: nn.Module, descent: Descent, state: Mapping[str, Tensor] | None) -> None:
+        self.worker, self.model, self.descent = worker, model, descent
+        self.owned = trained(model)
+        parameters = list(self.owned.values())
+        self.optimizer = torch.optim.AdamW(parameters, weight_decay=descent.weight_decay, fused=True)
+        if state is not None:
+            load_weights(model, state)
+            slots = {n: slots_of(state, name) for n, name in enumerate(self.owned)}
+            groups = self.optimizer.state_dict()["param_groups"]
+            known = {n: found for n, found in slots.items() if found}
+            self.optimizer.load_state_dict({"state": known, "param_groups": groups})
+
+    def loss(self, measure: Callable[[B], tuple[Tensor, Metrics]], batch: B) -> tuple[Tensor, Metrics]:
+        with autocast("bfloat16" if self.descent.bfloat16 else "float32", self.worker.device):
+            return measure(batch)
+
+    def backward(self, loss: Tensor) -> None:
+        loss.backward()
+
+    def step(self, rate: float) -> None:
+        parameters = list(self.owned.values())
+        average_gradients(self.worker, parameters)
+        if self.descent.gradient_clip:
+            torch.nn.utils.clip_grad_norm_(parameters, self.descent.gradient_clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def whole(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def state(self) -> Iterator[tuple[str, Tensor]]:
+        for name, tensor in learned(self.model).items():
+            yield MODEL + name, tensor.detach()
+        for name, parameter in self.owned.items():
+            for slot, value in self.optimizer.state.get(parameter, {}).items():
+                yield f"{slot}.{name}", value
+
+    def release(self) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+
+
+def trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The weights that take gradients, by name; a tied one once."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def kept_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """The buffers that belong to the model's state, by name."""
+    kept = model.state_dict().keys()
+    return {name: buffer for name, buffer in model.named_buffers() if name in kept}
+
+
+def learned(model: nn.Module) -> dict[str, Tensor]:
+    """What learning changes in a model: the trained weights and the kept buffers."""
+    return {**trained(model), **kept_buffers(model)}
+
+
+@torch.no_grad()
+def load_weights(model: nn.Module, state: Mapping[str, Tensor], prefix: str = MODEL) -> None:
+    """Fill what is learned of a model from a state.
+
+    Raises:
+        ArtifactError: where the state is another model's.
+    """
+    for name, tensor in learned(model).items():
+        value = state.get(prefix + name)
+        if value is None or value.shape != tensor.shape:
+            found = "is missing" if value is None else f"has shape {tuple(value.shape)}, not {tuple(tensor.shape)}"
+            raise ArtifactError(f"checkpoint: '{name}' {found}; it is another model's: delete it to start anew")
+        tensor.copy_(value)
+
+
+def slots_of(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """AdamW's values for one weight, by slot; nothing where it has never stepped."""
+    values = {slot: state.get(f"{slot}.{name}") for slot in ("step", "exp_avg", "exp_avg_sq")}
+    return {slot: value for slot, value in values.items() if value is not None}
+
+
+def average_gradients(worker: Peers, parameters: Sequence[Tensor]) -> None:
+    """Replace every gradient by its mean over workers, with one flat all-reduce."""
+    if worker.size == 1:
+        return
+    gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+    flat = worker.all_reduce(torch.cat([g.reshape(-1) for g in gradients])) / worker.size
+    for parameter, piece in zip(parameters, flat.split([g.numel() for g in gradients]), strict=True):
+        parameter.grad = piece.view_as(parameter).clone()

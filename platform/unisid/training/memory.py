@@ -1,0 +1,33 @@
+"""What to do about a full memory, said where it happens."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from unisid.errors import ConfigError
+
+SIGNS = ("out of memory", "DefaultCPUAllocator", "not enough memory", "ALLOC_FAILED")
+"""What RuntimeErrors say of memory that have no type of their own."""
+
+
+@contextlib.contextmanager
+def naming_the_setting(where: str, zero: int) -> Iterator[None]:
+    """Turn a failed allocation into an error that names what to lower; any other error passes as it is."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        more = f"raise training.zero (it is {zero}) and the workers, " if zero < 3 else "add workers, "
+        raise ConfigError(
+            f"{where}: the memory is full ({str(error).splitlines()[0] if str(error) else 'no more room'}); lower "
+            f"micro_batch (batch_size where there is none), {more}or set the backbone's gradient_checkpointing"
+        ) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed: on a GPU, in torch's CPU allocator, or in Python."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)

@@ -1,0 +1,150 @@
+"""The plain engine: how the global batch is divided changes nothing, and its state is all it needs to go on."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tests.training import tongue
+from tests.training.tongue import Task
+from unisid.artifacts.store import Place
+from unisid.compute import Descent, Pool
+from unisid.errors import ArtifactError
+from unisid.runtime.local import LocalCompute
+from unisid.training.engine import PlainEngine, learned, trained
+from unisid.training.loop import Training
+from unisid.training.throughput import named_peak, throughput
+
+TRAINING = Training(epochs=3, learning_rate=0.01, weight_decay=0.1, warmup_steps=2, checkpoint_seconds=0.0)
+
+
+class Alone:
+    rank, size, device = 0, 1, torch.device("cpu")
+
+    def all_reduce(self, tensor):
+        return tensor
+
+
+def fit(tmp_path, task, workers=1):
+    shown = []
+    result = LocalCompute().fit(tongue.train, task, name="tongue", pool=Pool(workers=workers),
+                                work=Place.of(tmp_path), report=shown.append)  # fmt: skip
+    return result, shown
+
+
+def assert_same(one, two, **tolerance):
+    for name, value in one["weights"].items():
+        if name != "seen":
+            torch.testing.assert_close(torch.from_numpy(two["weights"][name]), torch.from_numpy(value), **tolerance)
+
+
+@pytest.fixture(scope="module")
+def undivided(tmp_path_factory):
+    return fit(tmp_path_factory.mktemp("undivided"), Task(TRAINING))
+
+
+def test_a_step_is_that_of_the_global_batch(undivided):
+    """The reference: torch's AdamW, the mean over all labels of the batch, one backward pass."""
+    torch.manual_seed(0)
+    model = tongue.Tongue()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], weight_decay=0.1)
+    best, losses = (math.inf, {}), []
+    for step in range(9):
+        rate = 0.01 * ((step + 1) / 2 if step < 2 else 0.5 * (1 + math.cos(math.pi * (step - 2) / 7)))
+        optimizer.param_groups[0]["lr"] = rate
+        words, labels = tongue.rows(step)
+        loss = tongue.summed(model, words, labels) / tongue.count((words, labels))
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        losses.append(float(loss.detach()))
+        if step % 3 == 2:
+            words, labels = tongue.rows(10_000)
+            score = float(tongue.summed(model, words, labels) / tongue.count((words, labels)))
+            best = min(best, (score, {k: v.clone().numpy() for k, v in model.state_dict().items()}), key=lambda b: b[0])
+    result, shown = undivided
+    assert result["score"] == pytest.approx(best[0], rel=1e-5)
+    assert_same({"weights": best[1]}, result, rtol=1e-4, atol=1e-6)
+    assert [m["loss"] for m in shown] == pytest.approx([sum(losses[n : n + 3]) / 3 for n in (0, 3, 6)], rel=1e-5)
+
+
+@pytest.mark.parametrize("micro_batches", [2, 4, 8])
+def test_micro_batches_change_nothing(tmp_path, undivided, micro_batches):
+    result, shown = fit(tmp_path, Task(TRAINING, micro_batches=micro_batches))
+    assert_same(undivided[0], result, rtol=1e-4, atol=1e-6)
+    assert [m["loss"] for m in shown] == pytest.approx([m["loss"] for m in undivided[1]], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_workers_change_nothing(tmp_path, undivided):
+    result, shown = fit(tmp_path, Task(TRAINING, micro_batches=2), workers=2)
+    assert_same(undivided[0], result, rtol=1e-4, atol=1e-6)
+    assert [m["loss"] for m in shown] == pytest.approx([m["loss"] for m in undivided[1]], rel=1e-5)
+
+
+def test_what_is_learned_is_named_once():
+    model = tongue.Tongue()
+    assert list(trained(model)) == ["embed.weight", "mix.weight", "mix.bias", "norm.weight", "norm.bias"]
+    assert list(learned(model)) == [*trained(model), "seen"]
+
+
+def step(engine, model, number):
+    loss, _ = engine.loss(lambda batch: (tongue.summed(model, *batch), {}), tongue.rows(number))
+    engine.backward(loss)
+    engine.step(0.01)
+
+
+def test_a_state_goes_on_where_it_was_taken():
+    model, other = tongue.Tongue(), tongue.Tongue()
+    other.frozen.load_state_dict(model.frozen.state_dict())
+    descent = Descent(weight_decay=0.1, gradient_clip=1.0)
+    engine = PlainEngine(Alone(), model, descent, None)
+    for number in range(3):
+        step(engine, model, number)
+    state = {name: tensor.clone() for name, tensor in engine.state()}
+    assert float(state["step.mix.bias"]) == 3.0
+    second = PlainEngine(Alone(), other, descent, state)
+    step(engine, model, 3)
+    step(second, other, 3)
+    for name, tensor in engine.state():
+        assert torch.equal(tensor, dict(second.state())[name]), name
+
+
+def test_a_state_of_another_model_is_refused():
+    state = dict(PlainEngine(Alone(), tongue.Tongue(), Descent(), None).state())
+    with pytest.raises(ArtifactError, match=r"checkpoint: 'weight' is missing; it is another model's"):
+        PlainEngine(Alone(), nn.Linear(3, 4), Descent(), state)
+    state["model.mix.bias"] = torch.zeros(3)
+    with pytest.raises(ArtifactError, match=r"'mix.bias' has shape \(3,\), not \(128,\)"):
+        PlainEngine(Alone(), tongue.Tongue(), Descent(), state)
+
+
+def test_bfloat16_is_in_the_forward_pass_alone():
+    model = tongue.Tongue()
+    engine = PlainEngine(Alone(), model, Descent(bfloat16=True), None)
+    engine.loss(lambda words: (model.mix(model.embed(words)), {}), torch.arange(3))
+    found, _ = engine.loss(lambda words: (model.mix(model.embed(words)), {}), torch.arange(3))
+    assert found.dtype == torch.bfloat16
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_tokens_a_second_are_shown(undivided):
+    _, shown = undivided
+    assert all(m["tokens_per_second"] > 0 for m in shown)
+    assert "mfu" not in shown[0], "a CPU has no peak"
+
+
+def test_mfu_is_six_operations_a_parameter_and_token():
+    found = throughput(tokens=1e6, seconds=10.0, parameters=10**9, devices=2, peak=1e15)
+    assert found == {"tokens_per_second": 1e5, "mfu": pytest.approx(6e14 / 2e15)}
+    assert throughput(1.0, 1.0, 1, 1, None) == {"tokens_per_second": 1.0}
+
+
+@pytest.mark.parametrize(("name", "peak"), [
+    ("NVIDIA H100 80GB HBM3", 989e12), ("NVIDIA H100 PCIe", 756e12), ("NVIDIA A100-SXM4-40GB", 312e12),
+    ("NVIDIA L4", 121e12), ("NVIDIA L40S", 362e12), ("NVIDIA A10G", 70e12), ("Tesla T4", None),
+])  # fmt: skip
+def test_peaks_by_name(name, peak):
+    assert named_peak(name) == peak
