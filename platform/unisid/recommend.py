@@ -1,29 +1,38 @@
-"""The recommender that serves: histories of items in, ranked items out.
+"""The recommender that serves: histories of items in, ranked items out; where it speaks words, words in and out too.
 
-n histories, k items each, L levels.
+n histories or texts, k items each, L levels, N items, B batch, T entries of the longest prompt, K beams, D width,
+V vocabulary entries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
+from torch import Tensor
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.model import Model
 from unisid.artifacts.store import Place
-from unisid.backbones import Backbone, BackboneConfig
+from unisid.backbones import Backbone, BackboneConfig, Speaker
 from unisid.config import from_record
-from unisid.errors import DataError
+from unisid.errors import ConfigError, DataError
 from unisid.ops import beam, trie
+from unisid.ops.prompts import SID_TO_TITLE, TITLE_TO_SID, Prompt, clean
+from unisid.ops.semantic_ids import spell_all
 from unisid.ops.trie import Trie
 from unisid.training.feed import padded
 
 BEAM = 50
 """Beams where the caller names none."""
+TITLE_TOKENS = 64
+"""Most entries of a title that is told."""
+Answer = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Items [n, k] and their log-probabilities [n, k], best first; item -1 of score -inf fills up."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,8 @@ class Recommender:
     trie: Trie
     tokens: NDArray[np.int64]
     """Every item's tokens [N, L]."""
+    level_offsets: NDArray[np.int64]
+    """The first token of every level [L]."""
     history_length: int
     device: torch.device
     batch_size: int = 128
@@ -45,45 +56,109 @@ class Recommender:
         trained = Model.read(model, index)
         device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         settings: BackboneConfig = from_record(BackboneConfig, trained.backbone())  # type: ignore[type-abstract]
-        backbone = settings.build(index.sizes)
-        backbone.load_state_dict(trained.weights())
+        backbone = settings.rebuild(index.sizes, trained.files())
+        backbone.load(trained.weights())
         return cls(
             backbone.to(device).eval(),
             trie.build(torch.from_numpy(index.codes.copy())).to(device),
             index.tokens(np.arange(len(index.codes))),
+            index.level_offsets,
             Catalog.read(catalog).history_length,
             device,
         )
 
     @torch.no_grad()
     def rank(
-        self, histories: Sequence[NDArray[Any]], k: int, exclude_history: bool = True, beam_width: int | None = None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The best k items [n, k] for each history of item numbers, oldest first, and their log-probabilities [n, k].
+        self,
+        histories: Sequence[NDArray[Any]],
+        k: int,
+        exclude_history: bool = True,
+        beam_width: int | None = None,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> Answer:
+        """The best k items for each history of item numbers, oldest first.
 
-        Only the last `history_length` items of a history are read; `exclude_history` bars all of them. Where fewer
-        than k items are left, item -1 of score -inf fills up.
+        Only the last `history_length` items of a history are read; `exclude_history` bars all of them, `allowed` [N]
+        all but some (what is in stock, what a market sells).
 
         Raises:
-            ConfigError: for a beam smaller than k, or k larger than the catalogue.
+            ConfigError: for a beam smaller than k, k larger than the catalogue, or `allowed` of another length.
             DataError: for an empty history or an unknown item.
         """
-        width = beam_width if beam_width is not None else max(k, BEAM)
-        beam.check(k, width, len(self.tokens))
+        width = self._width(k, beam_width)
+        subset = None if allowed is None else torch.from_numpy(allowed).to(self.device)
         rows = [np.asarray(history, np.int64) for history in histories]
         self._check(rows)
         items = np.empty((len(rows), k), np.int64)
         scores = np.empty((len(rows), k), np.float32)
-        # Neighbours in length share a batch, so that little is padded.
-        order = np.argsort([min(len(row), self.history_length) for row in rows], kind="stable")
-        for start in range(0, len(rows), self.batch_size):
-            some = order[start : start + self.batch_size]
+        read = [row[-self.history_length :] for row in rows]
+        for some in self._batches(read):
             chosen = [rows[number] for number in some]
-            prompts = self._pad([self.tokens[row[-self.history_length :]].reshape(-1) for row in chosen])
+            prompts = self._pad([self.tokens[read[number]].reshape(-1) for number in some])
             excluded = self._pad(chosen) if exclude_history else None
-            found = beam.search(self.backbone, prompts, self.trie, k=k, beam=width, excluded=excluded)
+            found = beam.search(self.backbone, prompts, self.trie, k=k, beam=width, excluded=excluded, allowed=subset)
             items[some], scores[some] = found.items.cpu().numpy(), found.scores.cpu().numpy()
         return items, scores
+
+    @torch.no_grad()
+    def find(self, texts: Sequence[str], k: int, beam_width: int | None = None) -> Answer:
+        """The k items that each text names likeliest.
+
+        Raises:
+            ConfigError: as `rank`, and where the backbone speaks no words.
+            DataError: for a text without words.
+        """
+        speaker, width = self._speaker(), self._width(k, beam_width)
+        cleaned = [clean(text) for text in texts]
+        if "" in cleaned:
+            number = cleaned.index("")
+            raise DataError(f"text {number}: {texts[number]!r} has no words in it; a text needs at least one")
+        prompts = _asked(speaker, TITLE_TO_SID, cleaned, self.tokens.shape[1])
+        items = np.empty((len(texts), k), np.int64)
+        scores = np.empty((len(texts), k), np.float32)
+        for some in self._batches(prompts):
+            padded_prompts = self._pad([np.array(prompts[number]) for number in some])
+            found = beam.search(_InWords(speaker), padded_prompts, self.trie, k=k, beam=width)
+            items[some], scores[some] = found.items.cpu().numpy(), found.scores.cpu().numpy()
+        return items, scores
+
+    @torch.no_grad()
+    def title_of(self, items: Sequence[int]) -> list[str]:
+        """What the backbone itself calls the items [n]: its likeliest words, not the catalogue's.
+
+        Raises:
+            ConfigError: where the backbone speaks no words.
+            DataError: for an unknown item.
+        """
+        speaker = self._speaker()
+        self._check([np.array([item], np.int64) for item in items])
+        sids = spell_all(self.tokens[np.asarray(items, np.int64)] - self.level_offsets)
+        prompts = _asked(speaker, SID_TO_TITLE, sids, 0)
+        limit = min(TITLE_TOKENS, speaker.max_tokens - max(map(len, prompts), default=0))
+        titles = np.empty(len(items), dtype=object)
+        for some in self._batches(prompts):
+            titles[some] = speaker.answer([prompts[number] for number in some], limit)
+        return list(titles)
+
+    def _speaker(self) -> Speaker:
+        if not isinstance(self.backbone, Speaker):
+            kind = type(self.backbone).__module__.rpartition(".")[2]
+            raise ConfigError(
+                f"recommender: the backbone '{kind}' knows semantic ids and no words; for texts and titles it must be "
+                "a language model (model.backbone lcrec)"
+            )
+        return self.backbone
+
+    def _width(self, k: int, beam_width: int | None) -> int:
+        width = beam_width if beam_width is not None else max(k, BEAM)
+        beam.check(k, width, len(self.tokens))
+        return width
+
+    def _batches(self, rows: Sequence[Sized]) -> Iterator[NDArray[np.int64]]:
+        """Row numbers, batch by batch; neighbours in length share one, so that little is padded."""
+        order = np.argsort([len(row) for row in rows], kind="stable")
+        for start in range(0, len(rows), self.batch_size):
+            yield order[start : start + self.batch_size]
 
     def _pad(self, rows: list[NDArray[Any]]) -> torch.Tensor:
         lengths = np.array([len(row) for row in rows])
@@ -96,3 +171,33 @@ class Recommender:
             if row.min() < 0 or row.max() >= len(self.tokens):
                 wrong = row[(row < 0) | (row >= len(self.tokens))][0]
                 raise DataError(f"history {number}: no item {wrong}; items are numbered 0 to {len(self.tokens) - 1}")
+
+
+def _asked(speaker: Speaker, prompt: Prompt, texts: Sequence[str], answer: int) -> list[list[int]]:
+    """Prompts in entries, as training makes them; words that leave no room for so long an answer are cut."""
+    head, tail = speaker.encode(prompt)
+    before, after = speaker.opening + head, tail + speaker.closing
+    room = max(1, speaker.max_tokens - len(before) - len(after) - answer - len(speaker.ending))
+    return [[*before, *entries[:room], *after] for entries in speaker.encode(texts)]
+
+
+@dataclass(frozen=True)
+class _InWords:
+    """A speaker as `ops.beam.Decoder`, asked in entries of its vocabulary instead of histories."""
+
+    speaker: Speaker
+
+    @property
+    def level_starts(self) -> tuple[int, ...]:
+        return self.speaker.level_starts
+
+    def start(self, prompts: Int[Tensor, "B T"]) -> tuple[Any, Float[Tensor, "B 1 D"]]:
+        return self.speaker.start_words(prompts)
+
+    def step(
+        self, state: Any, tokens: Int[Tensor, "B K"], parents: Int[Tensor, "B K"]
+    ) -> tuple[Any, Float[Tensor, "B K D"]]:
+        return self.speaker.step(state, tokens, parents)
+
+    def logits(self, hidden: Float[Tensor, "B K D"], entries: slice) -> Float[Tensor, "B K V"]:
+        return self.speaker.logits(hidden, entries)

@@ -169,10 +169,13 @@ def test_model(anywhere):
     given_ = {"a": shared, "tied": shared, "turned": shared.T, "half": torch.ones(2, dtype=torch.bfloat16),
               "number": torch.tensor(3)}  # fmt: skip
     place = anywhere / "model"
-    model.write_model(place, {"kind": "tiger", "width": 8, "rate": 0.1}, given_)
+    model.write_model(
+        place, {"kind": "tiger", "width": 8, "rate": 0.1}, given_, {"config.json": b"{}", "x.jinja": b"x"}
+    )
     complete(place, "model", inputs={"codes": {"address": spoken.address, "fingerprint": spoken.fingerprint}})
     read = model.Model.read(place, codes.Codes.read(index))
     assert read.backbone() == {"kind": "tiger", "width": 8, "rate": 0.1}
+    assert read.files() == {"config.json": b"{}", "x.jinja": b"x"}
     found = read.weights()
     assert found.keys() == given_.keys()
     for name, tensor in given_.items():

@@ -144,7 +144,7 @@ def test_the_saved_weights_are_those_of_the_best_epoch(trained, inputs):
 
 
 def weights(out):
-    return read_weights(out, "weights.safetensors")
+    return read_weights(out, "model.safetensors")
 
 
 @pytest.mark.parametrize("samples_per_epoch", [0, 320])
@@ -187,7 +187,7 @@ def test_a_killed_process_leaves_a_checkpoint_that_is_gone_on_from(inputs, place
     command = [sys.executable, "-c", program, places, (place / "killed").uri]
     died = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
     assert died.returncode == -signal.SIGKILL
-    assert not (place / "killed").exists("weights.safetensors")
+    assert not (place / "killed").exists("model.safetensors")
     said: list = []
     make(CONFIG, inputs, place / "killed", said)
     assert [values["epoch"] for values in said if isinstance(values, dict)] == [3, 4]

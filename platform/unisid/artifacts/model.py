@@ -1,24 +1,35 @@
 """The model: a trained recommender and the fingerprint of the codes it speaks.
 
-`weights.safetensors`, `backbone.json` (the settings that build it). Loading it with other codes is refused.
+`model.safetensors`, `backbone.json` (the settings that build it), and beside them whatever the library of a language
+model needs to load the weights on its own (`config.json`, `tokenizer.json`, ...). Loading it with other codes is
+refused.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.record import Record, require
+from unisid.artifacts.curve import FILE as CURVE
+from unisid.artifacts.record import RECORD, Record, require
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.errors import ArtifactError
 
+WEIGHTS, BACKBONE = "model.safetensors", "backbone.json"
 
-def write_model(place: Place, backbone: dict[str, Any], weights: dict[str, Tensor]) -> None:
-    """Write a trained backbone: the settings that build it, as `config.to_record` gives them, and its weights."""
-    write_weights(place, "weights.safetensors", weights)
-    write_json(place, "backbone.json", backbone)
+
+def write_model(
+    place: Place, backbone: dict[str, Any], weights: Mapping[str, Tensor], files: Mapping[str, bytes] | None = None
+) -> None:
+    """Write a trained backbone: the settings that build it, as `config.to_record` gives them, its weights, and what
+    must lie beside them."""
+    write_weights(place, WEIGHTS, weights)
+    for name, data in (files or {}).items():
+        place.write(name, data)
+    write_json(place, BACKBONE, backbone)
 
 
 @dataclass(frozen=True)
@@ -42,8 +53,13 @@ class Model:
 
     def backbone(self) -> dict[str, Any]:
         """The settings of the backbone, as `config.from_record` reads them."""
-        return read_json(self.place, "backbone.json")
+        return read_json(self.place, BACKBONE)
 
     def weights(self) -> dict[str, Tensor]:
         """The backbone's weights, by name, on the CPU."""
-        return read_weights(self.place, "weights.safetensors")
+        return read_weights(self.place, WEIGHTS)
+
+    def files(self) -> dict[str, bytes]:
+        """What lies beside the weights for others, by name."""
+        known = {WEIGHTS, BACKBONE, RECORD, CURVE}
+        return {name: self.place.read(name) for name in self.place.sizes() if name not in known}

@@ -14,7 +14,7 @@ from unisid.errors import ArtifactError
 def write_weights(place: Place, name: str, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors under `name`; tied tensors are written once for each of their names."""
     plain = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
-    place.write(name, safetensors.torch.save(plain))
+    place.write(name, safetensors.torch.save(plain, metadata={"format": "pt"}))
 
 
 def read_weights(place: Place, name: str) -> dict[str, Tensor]:

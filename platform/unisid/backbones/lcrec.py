@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
@@ -132,7 +133,7 @@ class LCRec(Speaker):
     def start_from(self, codes: NDArray[Any], texts: Sequence[str]) -> None:
         if self.config.rows == "item_text":
             offsets = torch.tensor(self.level_starts) - self.level_starts[0]
-            stands_for = torch.from_numpy(codes).long() + offsets
+            stands_for = torch.from_numpy(codes.astype(np.int64)) + offsets
             for old, new in words.rows(self.language, self.level_starts[0]):
                 new.copy_(words.mean_of_texts(old, new, self._titles(texts), stands_for))
 

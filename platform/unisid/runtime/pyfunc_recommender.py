@@ -1,48 +1,80 @@
-"""The registered recommender: histories of item ids -> ranked item ids with scores.
+"""The registered recommender: item ids and texts in, ranked items and titles out.
 
-Input: a table with the column `history` (a list of item ids, oldest first); parameters `k` and `exclude_history`.
-`mlflow.pyfunc.load_model(uri, model_config={"codes": PATH})` serves with another copy of the index: any index but
-the one it was trained on is refused.
+Input: a table with one of three columns; parameters `k` and `exclude_history` (of histories).
+
+    history   lists of item ids, oldest first  ->  item_ids, titles, scores: what comes next
+    text      words                            ->  item_ids, titles, scores: the items that they name
+    item_id   item ids                         ->  title: what the model itself calls the item
+
+The last two need a model that speaks words (lcrec). `mlflow.pyfunc.load_model(uri, model_config={"codes": PATH})`
+serves with another copy of the index: any index but the one it was trained on is refused.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Place
 from unisid.errors import DataError
-from unisid.recommend import Recommender
+from unisid.recommend import Answer, Recommender
+
+COLUMNS = ("history", "text", "item_id")
 
 
 class Recommending(mlflow.pyfunc.PythonModel):
-    """Ranks items for histories, under the trie of the model's own index."""
+    """Ranks items for histories and texts, under the trie of the model's own index."""
 
     def load_context(self, context: Any) -> None:
         places = {noun: Place.of(path) for noun, path in context.artifacts.items()}
         codes = Place.of((context.model_config or {}).get("codes") or places["codes"].uri)
         self.recommender = Recommender.load(places["model"], codes, places["catalog"])
-        self.item_ids = Catalog.read(places["catalog"]).item_ids.to_pylist()
+        catalog = Catalog.read(places["catalog"])
+        self.item_ids, self.titles = catalog.item_ids.to_pylist(), catalog.titles.to_pylist()
         self.item_of = {item_id: item for item, item_id in enumerate(self.item_ids)}
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         settings = {"k": 10, "exclude_history": True} | (params or {})
-        histories = [self._numbers(history) for history in model_input["history"]]
-        items, scores = self.recommender.rank(histories, int(settings["k"]), bool(settings["exclude_history"]))
+        asked = [name for name in COLUMNS if name in model_input and model_input[name].notna().any()]
+        if len(asked) != 1:
+            raise DataError(f"recommender: the input has {asked or 'none'} of the columns {', '.join(COLUMNS)}; must "
+                            "be exactly one")  # fmt: skip
+        values, k = model_input[asked[0]].tolist(), int(settings["k"])
+        self._check(asked[0], values)
+        if asked[0] == "item_id":
+            return pd.DataFrame({"title": self.recommender.title_of(self._numbers(values).tolist())})
+        if asked[0] == "text":
+            return self._named(self.recommender.find(values, k))
+        histories = [self._numbers(history) for history in values]
+        return self._named(self.recommender.rank(histories, k, bool(settings["exclude_history"])))
+
+    def _check(self, column: str, values: list[Any]) -> None:
+        wanted = (list, tuple, np.ndarray) if column == "history" else str
+        for row, value in enumerate(values):
+            if not isinstance(value, wanted):
+                what = "a list of item ids" if column == "history" else "text"
+                raise DataError(f"recommender: {column} of row {row} is {value!r}; must be {what}")
+
+    def _named(self, answer: Answer) -> pd.DataFrame:
+        found = [(row[row >= 0], scores[row >= 0]) for row, scores in zip(*answer, strict=True)]
         return pd.DataFrame(
             {
-                "item_ids": [[self.item_ids[i] for i in row if i >= 0] for row in items],
-                "scores": [row[found >= 0].tolist() for row, found in zip(scores, items, strict=True)],
+                "item_ids": [[self.item_ids[item] for item in items] for items, _ in found],
+                "titles": [[self.titles[item] for item in items] for items, _ in found],
+                "scores": [scores.tolist() for _, scores in found],
             }
         )
 
-    def _numbers(self, history: Any) -> np.ndarray[Any, Any]:
-        unknown = [item_id for item_id in history if item_id not in self.item_of]
+    def _numbers(self, item_ids: Iterable[Any]) -> NDArray[np.int64]:
+        known = list(item_ids)
+        unknown = [item_id for item_id in known if item_id not in self.item_of]
         if unknown:
             raise DataError(f"recommender: no item '{unknown[0]}' in its catalogue of {len(self.item_ids)} items")
-        return np.array([self.item_of[item_id] for item_id in history], np.int64)
+        return np.array([self.item_of[item_id] for item_id in known], np.int64)
 
 
 mlflow.models.set_model(Recommending())

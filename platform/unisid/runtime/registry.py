@@ -43,8 +43,21 @@ def _index(uri: str, run: str, name: str, places: Mapping[str, Place]) -> str:
 
 def _recommender(uri: str, run: str, name: str, places: Mapping[str, Place]) -> str:
     signature = ModelSignature(
-        inputs=Schema([ColSpec(Array(DataType.string), "history")]),
-        outputs=Schema([ColSpec(Array(DataType.string), "item_ids"), ColSpec(Array(DataType.double), "scores")]),
+        inputs=Schema(
+            [
+                ColSpec(Array(DataType.string), "history", required=False),
+                ColSpec(DataType.string, "text", required=False),
+                ColSpec(DataType.string, "item_id", required=False),
+            ]
+        ),
+        outputs=Schema(
+            [
+                ColSpec(Array(DataType.string), "item_ids", required=False),
+                ColSpec(Array(DataType.string), "titles", required=False),
+                ColSpec(Array(DataType.double), "scores", required=False),
+                ColSpec(DataType.string, "title", required=False),
+            ]
+        ),
         params=ParamSchema(
             [ParamSpec("k", DataType.integer, 10), ParamSpec("exclude_history", DataType.boolean, True)]
         ),

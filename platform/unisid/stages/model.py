@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.model import write_model
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table
-from unisid.backbones import Backbone, BackboneConfig, tiger
+from unisid.backbones import Backbone, BackboneConfig, Speaker, tiger
 from unisid.compute import Job, Metrics, Pool, Stream, Worker
 from unisid.config import Json, runtime, to_record
 from unisid.errors import ConfigError
@@ -72,19 +73,20 @@ class Task:
     """What a worker is told."""
 
     config: Config
+    catalog: Place
     codes: Place
     sequences: Place
     out: Place
 
 
 def sources(config: Config) -> dict[str, Json]:
-    """Nothing but artifacts goes in."""
-    return {}
+    """The pretrained weights that the backbone begins with, where it does."""
+    return config.backbone.sources()
 
 
 def make(job: Job) -> Json:
     """Train, keep the best weights, say how it went."""
-    task = Task(job.config, job.inputs["codes"], job.inputs["sequences"], job.out)
+    task = Task(job.config, job.inputs["catalog"], job.inputs["codes"], job.inputs["sequences"], job.out)
     stream = Stream(job.inputs["sequences"], "train-", ("tokens", "target"))
     return job.compute.fit(train, task, name=job.name, pool=task.config.pool, work=job.work,
                            streams={"train": stream}, report=job.report)  # fmt: skip
@@ -95,10 +97,12 @@ def train(worker: Worker, task: Task) -> Json:
     codes = Codes.read(task.codes)
     torch.manual_seed(task.config.training.seed)
     backbone = task.config.backbone.build(codes.sizes)
+    if isinstance(backbone, Speaker):
+        backbone.start_from(codes.codes, Catalog.read(task.catalog).titles.to_pylist())
     objective = NextItem(worker, task, codes, backbone)
     outcome = loop.run(worker, objective, task.config.training)
     if worker.rank == 0:
-        write_model(task.out, to_record(task.config.backbone), backbone.state_dict())
+        write_model(task.out, to_record(task.config.backbone), backbone.weights(), backbone.files())
     samples = outcome.epochs * objective.steps_per_epoch() * task.config.batch_size
     return {
         "parameters": sum(p.numel() for p in backbone.parameters()),
