@@ -29,17 +29,18 @@ def main() -> dict[str, Any]:
     """Users a second of both at 20 and 50 beams, and their ratio."""
     torch.manual_seed(0)
     tiger = Config().build(SIZES).eval()
-    codes = _index()
+    codes = random_index()
     built = trie.build(codes)
     offsets = torch.tensor(tiger.level_starts) - FIRST_TOKEN
     histories = (codes[torch.randint(ITEMS, (USERS, HISTORY))] + offsets).flatten(1)
-    prefixes = _prefix_table(codes, tiger.level_starts)
-    item_of = {tuple(row): item for item, row in enumerate((codes + torch.tensor(tiger.level_starts)).tolist())}
+    entries = codes + torch.tensor(tiger.level_starts)
+    prefixes = prefix_table(entries)
+    item_of = {tuple(row): item for item, row in enumerate(entries.tolist())}
     result: dict[str, Any] = {"items": ITEMS, "users": USERS, "threads": torch.get_num_threads()}
     for width in (20, 50):
         ours = _ours(tiger, histories, built, width)
         theirs = _generate(tiger, histories, prefixes, width)
-        agreement = _compare(ours(), theirs(), item_of)
+        agreement = same_items(ours(), theirs(), item_of)
         fast, slow = _seconds(ours, theirs)
         result[f"beam_{width}"] = {
             "unisid_users_per_second": round(USERS / fast, 2),
@@ -50,7 +51,7 @@ def main() -> dict[str, Any]:
     return result
 
 
-def _index() -> Tensor:
+def random_index() -> Tensor:
     """Random unique codes whose prefixes are shared, as a tokenizer's are."""
     chosen = torch.randperm(256 * 24 * 8)[:ITEMS]
     first, second, third = torch.unravel_index(chosen, (256, 24, 8))
@@ -59,9 +60,10 @@ def _index() -> Tensor:
     return torch.stack([first, second, spread[second, third]], 1)
 
 
-def _prefix_table(codes: Tensor, starts: tuple[int, ...]) -> dict[tuple[int, ...], list[int]]:
+def prefix_table(entries: Tensor) -> dict[tuple[int, ...], list[int]]:
+    """The public way's trie: what may follow each prefix, in entries of the vocabulary."""
     table: dict[tuple[int, ...], set[int]] = {}
-    for row in (codes + torch.tensor(starts)).tolist():
+    for row in entries.tolist():
         for level in range(len(row)):
             table.setdefault(tuple(row[:level]), set()).add(row[level])
     return {prefix: sorted(after) for prefix, after in table.items()}
@@ -103,16 +105,17 @@ def _generate(
     return run
 
 
-def _compare(ours: beam.Ranked, theirs: Any, item_of: dict[tuple[int, ...], int]) -> bool:
+def same_items(ours: beam.Ranked, theirs: Any, item_of: dict[tuple[int, ...], int], tolerance: float = 1e-4) -> bool:
     """Whether both give the same items; where two scores are one to rounding, either order is right."""
-    sequences = theirs.sequences[:, 1:].view(USERS, -1, len(SIZES)).tolist()
-    scores = theirs.sequences_scores.view(USERS, -1)
-    assert torch.allclose(ours.scores[:, :CHECKED], scores[:, :CHECKED], atol=1e-4), "the scores differ"
-    for user in range(USERS):
+    users = len(ours.items)
+    sequences = theirs.sequences[:, -len(SIZES) :].view(users, -1, len(SIZES)).tolist()
+    scores = theirs.sequences_scores.view(users, -1)
+    assert torch.allclose(ours.scores[:, :CHECKED], scores[:, :CHECKED], atol=tolerance), "the scores differ"
+    for user in range(users):
         listed = [item_of[tuple(sequence)] for sequence in sequences[user]]
         for place, item in enumerate(ours.items[user, :CHECKED].tolist()):
             there = listed.index(item)
-            assert abs(float(scores[user, there] - scores[user, place])) < 1e-4, f"user {user}: the items differ"
+            assert abs(float(scores[user, there] - scores[user, place])) < tolerance, f"user {user}: the items differ"
     return True
 
 

@@ -1,10 +1,15 @@
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
+from tests.ops.test_beam import random_codes
 from unisid.backbones import causal_forward
 from unisid.errors import ConfigError
+from unisid.ops import beam, trie
 
 VOCABULARY = 61
 SMALL = {
@@ -105,6 +110,66 @@ def test_some_of_the_head_is_that_part_of_all_of_it(model):
     everything = causal_forward.head(model, hidden)
     assert torch.allclose(everything, model.lm_head(hidden))
     assert torch.allclose(causal_forward.head(model, hidden, slice(7, 20)), everything[..., 7:20], atol=1e-6)
+
+
+class Language:
+    """A model as the decoder of a search; its semantic-id tokens are the last 22 of the vocabulary."""
+
+    level_starts = (39, 46, 52)
+
+    def __init__(self, model):
+        self.model = model
+
+    def start(self, prompts):
+        memory, hidden = causal_forward.read(self.model, prompts, prompts >= 0)
+        return (memory, causal_forward.Past()), hidden[:, None]
+
+    def step(self, state, tokens, parents):
+        past, hidden = causal_forward.append(self.model, state[0], state[1].follow(parents), tokens)
+        return (state[0], past), hidden
+
+    def logits(self, hidden, entries):
+        return causal_forward.head(self.model, hidden, entries)
+
+
+@torch.no_grad()
+def test_a_wide_search_equals_the_librarys_scores_of_every_item(model):
+    codes = random_codes(60, seed=4)
+    entries = codes + torch.tensor(Language.level_starts)
+    ids, real = prompts()
+    found = beam.search(Language(model), ids, trie.build(codes), k=60, beam=60)
+    for row in range(3):
+        prompt = ids[row, real[row]].expand(60, -1)
+        log_p = model(torch.cat([prompt, entries[:, :2]], 1)).logits[:, -3:].log_softmax(-1)
+        scores = log_p.gather(-1, entries[:, :, None]).sum((1, 2))
+        assert found.items[row].sort().values.tolist() == list(range(60))
+        assert torch.allclose(found.scores[row], scores[found.items[row]], atol=1e-4)
+        assert torch.allclose(found.scores[row], scores.sort(descending=True).values, atol=1e-4)
+
+
+@torch.no_grad()
+def test_no_part_of_a_search_waits_for_a_value_and_every_shape_is_known_beforehand():
+    """Tensors without values go through all of it, and would raise where one were asked for."""
+    codes = random_codes(200, seed=5)
+    given = (prompts()[0], trie.build(codes), torch.arange(200) % 3 > 0, torch.randint(200, (3, 4)))
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+
+    def without_values(part):
+        if isinstance(part, torch.Tensor):
+            return mode.from_tensor(part)
+        if isinstance(part, tuple):
+            return tuple(map(without_values, part))
+        if dataclasses.is_dataclass(part):
+            return type(part)(**{f.name: without_values(getattr(part, f.name)) for f in dataclasses.fields(part)})
+        return part
+
+    ids, built, allowed, excluded = map(without_values, given)
+    with mode:
+        decoder = Language(random_model(CONFIGS["qwen3"]))
+        found = beam.search(decoder, ids, built, k=5, beam=10, allowed=allowed, excluded=excluded)
+        assert found.items.shape == found.scores.shape == (3, 5)
+        with pytest.raises(DataDependentOutputException):
+            found.items[0, 0].item()
 
 
 class Doubled(nn.Module):
