@@ -18,11 +18,12 @@ import numpy as np
 
 from unisid import __version__
 from unisid.artifacts.catalog import Catalog
-from unisid.artifacts.codes import Codes, parse, spell
+from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import check_files, read_record, require, require_input
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.config import did_you_mean
 from unisid.errors import ArtifactError, DataError, UnisidError
+from unisid.ops.semantic_ids import parse, spell
 
 if TYPE_CHECKING:
     from unisid.compute import Compute

@@ -1,11 +1,11 @@
-"""The codes artifact: uniqueness is enforced, lookup works both ways, semantic ids spell and parse."""
+"""The codes artifact: uniqueness is enforced, lookup works both ways."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unisid.artifacts.codes import Codes, pack, parse, spell, write_codes
+from unisid.artifacts.codes import Codes, pack, write_codes
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Place
 from unisid.errors import ArtifactError, DataError
@@ -52,17 +52,6 @@ def test_shared_or_impossible_codes_are_refused(place):
         write_codes(place, np.array([[1, 1, 1], [1, 1, 1]]), SIZES)
     with pytest.raises(ArtifactError, match="codes reach"):
         write_codes(place, np.array([[3, 0, 0]]), SIZES)
-
-
-def test_a_semantic_id_spells_and_parses():
-    assert spell((12, 7, 200)) == "<a_12><b_7><c_200>"
-    assert parse("<a_12><b_7><c_200>") == parse("12,7,200") == parse("12-7-200") == (12, 7, 200)
-
-
-@pytest.mark.parametrize("text", ["<b_1>", "<a_1><c_2>", "a_1", "", "<a_1>x", "1,,2"])
-def test_what_is_no_semantic_id_is_refused(text):
-    with pytest.raises(DataError, match="must look like"):
-        parse(text)
 
 
 def test_too_many_levels_are_refused(place):

@@ -18,6 +18,7 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_rows, read_table, table_name, write_table, write_tables
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.errors import ArtifactError
+from unisid.ops.semantic_ids import parse, spell
 
 N, D, LAYERS = 7, 3, 2
 RNG = np.random.default_rng(0)
@@ -137,7 +138,7 @@ def test_codes(anywhere, monkeypatch):
     assert (read.sizes, read.num_levels, read.num_tokens) == (sizes, 3, 7)
     np.testing.assert_array_equal(read.codes, given_)
     for item, row in enumerate(given_.tolist()):
-        assert read.find(codes.parse(codes.spell(tuple(row)))).tolist() == [item]
+        assert read.find(parse(spell(row))).tolist() == [item]
 
 
 def test_sequences(anywhere):

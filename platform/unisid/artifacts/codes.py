@@ -6,7 +6,6 @@ N items, L levels.
 """
 
 import functools
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,19 +104,3 @@ class Codes:
         keys = pack(self.codes.astype(np.int64), self.sizes)
         order = np.argsort(keys)
         return order, keys[order]
-
-
-def spell(codes: tuple[int, ...]) -> str:
-    """(12, 7, 200) -> '<a_12><b_7><c_200>'."""
-    return "".join(f"<{chr(ord('a') + level)}_{code}>" for level, code in enumerate(codes))
-
-
-def parse(text: str) -> tuple[int, ...]:
-    """'<a_12><b_7>', '12,7' or '12-7' -> (12, 7); raises DataError for anything else."""
-    spelled = re.findall(r"<([a-z])_(\d+)>", text)
-    letters = [chr(ord("a") + level) for level in range(len(spelled))]
-    if spelled and text == "".join(f"<{a}_{n}>" for a, (_, n) in zip(letters, spelled, strict=True)):
-        return tuple(int(n) for _, n in spelled)
-    if re.fullmatch(r"\d+([,-]\d+)*", text):
-        return tuple(int(n) for n in re.split(r"[,-]", text))
-    raise DataError(f"semantic id '{text}': must look like '<a_12><b_7><c_200>' or '12,7,200', from the first level on")

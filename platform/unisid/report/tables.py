@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from unisid.artifacts.codes import spell
 from unisid.artifacts.metrics import HISTORY_RULES
 from unisid.artifacts.store import Address, Place
+from unisid.ops.semantic_ids import spell
 from unisid.report import facts
 
 SHOWN_CUTOFFS = (5, 10, 20)

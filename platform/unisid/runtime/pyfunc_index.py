@@ -10,9 +10,10 @@ import mlflow
 import pandas as pd
 
 from unisid.artifacts.catalog import Catalog
-from unisid.artifacts.codes import Codes, parse, spell
+from unisid.artifacts.codes import Codes
 from unisid.artifacts.store import Place
 from unisid.errors import ConfigError, DataError
+from unisid.ops.semantic_ids import parse, spell
 
 
 class SIDIndex(mlflow.pyfunc.PythonModel):
