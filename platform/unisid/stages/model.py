@@ -1,36 +1,34 @@
 """Makes the model: a backbone trained to foretell the next item's semantic id.
 
-Training rows stream; validation ranks all items for a sample of the validation split by the same constrained beam
-search that serves, and its NDCG@10 decides which weights are kept. B samples, L levels, S validation samples.
+Training rows stream: histories and targets, or for a language model instructions (`model_instructed.py`). Validation
+ranks all items for a sample of the validation split by the same constrained beam search that serves, and its NDCG@10
+decides which weights are kept (`model_validation.py`).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
+from unisid.artifacts.instructions import WORDS
 from unisid.artifacts.model import write_model
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import read_table
 from unisid.backbones import Backbone, BackboneConfig, Speaker, tiger
 from unisid.compute import Job, Metrics, Pool, Stream, Worker
 from unisid.config import Json, runtime, to_record
 from unisid.errors import ConfigError
-from unisid.ops import beam, trie
+from unisid.stages.model_instructed import Instructed
+from unisid.stages.model_validation import CUTOFF, Judge
 from unisid.training import loop
-from unisid.training.feed import Batch, Block, Feed
-from unisid.training.loop import Training
+from unisid.training.feed import Batch, Feed
+from unisid.training.loop import Accumulation, Training
 
 INPUTS = ("catalog", "codes", "sequences", "instructions")
-CUTOFF = 10
-"""Of the NDCG that decides."""
-VALIDATION_BATCH = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +45,11 @@ class Config:
     """How long and how fast it learns; its seed also draws the validation samples."""
     batch_size: int = 256
     """Samples a step, over all workers."""
+    micro_batch: int = runtime(0)
+    """Samples that a worker takes through the model at once: fewer need less memory, and change nothing that is
+    learned. 0: its whole share of a step."""
+    packed: bool = runtime(True)
+    """Instructions lie end to end in rows of the model's longest length; else one a row, beside others as long."""
     samples_per_epoch: int = 0
     """Training samples between two validations; 0 for all of them."""
     valid_samples: int = 2000
@@ -57,15 +60,25 @@ class Config:
     """The workers that train."""
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.samples_per_epoch + 1, self.valid_samples + 1) < 1:
-            raise ConfigError(f"model: batch_size {self.batch_size}, samples_per_epoch {self.samples_per_epoch}, "
-                              f"valid_samples {self.valid_samples}; must be at least 1, 0 and 0")  # fmt: skip
+        if min(self.batch_size, self.micro_batch + 1, self.samples_per_epoch + 1, self.valid_samples + 1) < 1:
+            raise ConfigError(f"model: batch_size {self.batch_size}, micro_batch {self.micro_batch}, samples_per_epoch "
+                              f"{self.samples_per_epoch}, valid_samples {self.valid_samples}; must be at least 1, 0, 0 "
+                              "and 0")  # fmt: skip
         if self.batch_size % max(1, self.pool.workers):
             raise ConfigError(
                 f"model: batch_size {self.batch_size} over {self.pool.workers} workers; must divide evenly"
             )
+        share = self.batch_size // max(1, self.pool.workers)
+        if share % self.micro_batch_size(self.pool.workers):
+            raise ConfigError(f"model: micro_batch {self.micro_batch} does not divide the {share} samples that each "
+                              f"worker has of batch_size {self.batch_size}; {math.gcd(share, self.micro_batch)} "
+                              "would")  # fmt: skip
         if self.beam < CUTOFF:
             raise ConfigError(f"model: beam {self.beam} is smaller than {CUTOFF}, the items that validation ranks")
+
+    def micro_batch_size(self, workers: int) -> int:
+        """Samples that each of so many workers takes through the model at once."""
+        return self.micro_batch or self.batch_size // max(1, workers)
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,7 @@ class Task:
     catalog: Place
     codes: Place
     sequences: Place
+    instructions: Place | None
     out: Place
 
 
@@ -86,24 +100,29 @@ def sources(config: Config) -> dict[str, Json]:
 
 def make(job: Job) -> Json:
     """Train, keep the best weights, say how it went."""
-    task = Task(job.config, job.inputs["catalog"], job.inputs["codes"], job.inputs["sequences"], job.out)
-    stream = Stream(job.inputs["sequences"], "train-", ("tokens", "target"))
+    catalog, codes, sequences = (job.inputs[role] for role in ("catalog", "codes", "sequences"))
+    instructions = job.inputs.get("instructions")
+    task = Task(job.config, catalog, codes, sequences, instructions, job.out)
+    if instructions is None:
+        stream = Stream(job.inputs["sequences"], "train-", ("tokens", "target"))
+    else:
+        stream = Stream(instructions, "train-", WORDS)
     return job.compute.fit(train, task, name=job.name, pool=task.config.pool, work=job.work,
                            streams={"train": stream}, report=job.report)  # fmt: skip
 
 
 def train(worker: Worker, task: Task) -> Json:
     """What every worker runs; the first writes the model."""
-    codes = Codes.read(task.codes)
-    torch.manual_seed(task.config.training.seed)
-    backbone = task.config.backbone.build(codes.sizes)
+    config, codes = task.config, Codes.read(task.codes)
+    torch.manual_seed(config.training.seed)
+    backbone = config.backbone.build(codes.sizes)
     if isinstance(backbone, Speaker):
         backbone.start_from(codes.codes, Catalog.read(task.catalog).titles.to_pylist())
-    objective = NextItem(worker, task, codes, backbone)
-    outcome = loop.run(worker, objective, task.config.training)
+    objective = _objective(worker, task, codes, backbone)
+    outcome = loop.run(worker, objective, config.training, objective.accumulation)
     if worker.rank == 0:
-        write_model(task.out, to_record(task.config.backbone), backbone.weights(), backbone.files())
-    samples = outcome.epochs * objective.steps_per_epoch() * task.config.batch_size
+        write_model(task.out, to_record(config.backbone), backbone.weights(), backbone.files())
+    samples = outcome.epochs * objective.steps_per_epoch() * config.batch_size
     return {
         "parameters": sum(p.numel() for p in backbone.parameters()),
         f"valid_ndcg_{CUTOFF}": outcome.best_score,
@@ -113,52 +132,45 @@ def train(worker: Worker, task: Task) -> Json:
     }
 
 
+def _objective(worker: Worker, task: Task, codes: Codes, backbone: Backbone) -> "NextItem | Instructed":
+    config = task.config
+    judge = Judge(worker, codes, task.sequences, config.valid_samples, config.beam, config.training.seed)
+    if task.instructions is None:
+        return NextItem(worker, task, codes, backbone, judge)
+    if not isinstance(backbone, Speaker):
+        raise ConfigError(f"model.backbone: '{config.backbone.kind}' speaks no words and cannot learn from the "
+                          "recipe's instructions; choose one that does (lcrec), or leave them out")  # fmt: skip
+    return Instructed(worker, config, task.instructions, backbone, judge)
+
+
 class NextItem:
-    """The objective: cross-entropy of the target's tokens, judged by ranking all items."""
+    """The objective of a recipe without instructions: cross-entropy of the target's tokens."""
 
     higher_is_better: bool = True
 
-    def __init__(self, worker: Worker, task: Task, codes: Codes, backbone: Backbone) -> None:
-        config, sequences = task.config, Sequences.read(task.sequences)
+    def __init__(self, worker: Worker, task: Task, codes: Codes, backbone: Backbone, judge: Judge) -> None:
+        config = task.config
         self.model: nn.Module = backbone
-        self.backbone, self.worker, self.config = backbone, worker, config
-        wanted = config.samples_per_epoch or sequences.num_samples("train")
+        self.backbone, self.worker, self.judge = backbone, worker, judge
+        wanted = config.samples_per_epoch or Sequences.read(task.sequences).num_samples("train")
         self.steps = max(1, wanted // config.batch_size)
-        item_tokens = codes.tokens(np.arange(len(codes.codes)))
+        self.at_once = config.micro_batch_size(worker.size)
         share = config.batch_size // worker.size
-        self.feed = Feed(lambda: worker.stream("train"), item_tokens, share, (config.training.seed, worker.rank))
-        self.trie = trie.build(torch.from_numpy(codes.codes.copy())).to(worker.device)
-        self.valid = Block.of(read_table(task.sequences, "valid", ["tokens", "target"]))
-        self.item_tokens = item_tokens
+        self.accumulation: Accumulation[Batch] = Accumulation(micro_batches=share // self.at_once)
+        seed = (config.training.seed, worker.rank)
+        self.feed = Feed(lambda: worker.stream("train"), judge.item_tokens, share, seed)
 
     def steps_per_epoch(self) -> int:
         return self.steps
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         for batch in self.feed.batches(epoch * self.steps, self.steps):
-            yield batch.to(self.worker.device)
+            for start in range(0, len(batch.targets), self.at_once):
+                own = slice(start, start + self.at_once)
+                yield Batch(batch.histories[own], batch.targets[own]).to(self.worker.device)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         return self.backbone.loss(batch.histories, batch.targets), {}
 
     def validate(self) -> Metrics:
-        """Mean NDCG and hit rate at the cutoff over the drawn validation samples, each ranked by one worker."""
-        sums = torch.zeros(3, device=self.worker.device)
-        rows = self._rows()[self.worker.rank :: self.worker.size]
-        rows = rows[np.argsort(self.valid.lengths[rows], kind="stable")]
-        num_items = len(self.trie.items)
-        for start in range(0, len(rows), VALIDATION_BATCH):
-            some = rows[start : start + VALIDATION_BATCH]
-            histories = self.valid.batch(some, self.item_tokens).histories.to(self.worker.device)
-            found = beam.search(self.backbone, histories, self.trie, k=min(CUTOFF, num_items), beam=self.config.beam)
-            targets = torch.from_numpy(self.valid.targets[some].astype(np.int64)).to(self.worker.device)
-            hits = found.items == targets[:, None]
-            gains = 1 / torch.arange(2, hits.shape[1] + 2, device=hits.device).log2()
-            sums += torch.stack([(hits * gains).sum(), hits.sum(), hits.new_tensor(len(some), dtype=torch.float32)])
-        ndcg, rate, count = self.worker.all_reduce(sums).tolist()
-        return {"score": ndcg / count, f"hr_{CUTOFF}": rate / count}
-
-    def _rows(self) -> Any:
-        number = len(self.valid.lengths)
-        wanted = min(number, self.config.valid_samples or number)
-        return np.random.default_rng(self.config.training.seed).permutation(number)[:wanted]
+        return self.judge(self.backbone)

@@ -60,7 +60,7 @@ class Training:
     precision: Precision = "auto"
     """Of forward passes; `auto`: bfloat16 on a GPU, float32 on a CPU."""
     zero: Literal[0, 1, 2, 3] = runtime(0)
-    """What workers share out, by DeepSpeed's ZeRO: 1 the optimizer's state, 2 also gradients, 3 also weights; 0 nothing."""
+    """What workers share out by DeepSpeed's ZeRO: 1 the optimizer's state, 2 also gradients, 3 also weights; 0 none."""
     checkpoint_seconds: float = runtime(60.0)
     """Commit a checkpoint at the first epoch's end after so many seconds; a killed fit loses no more than this."""
 

@@ -1,0 +1,53 @@
+"""How a recommender is judged while it learns: all items are ranked for some validation samples, as serving would.
+
+S validation samples.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.store import Place
+from unisid.artifacts.tables import read_table
+from unisid.backbones import Backbone
+from unisid.compute import Metrics, Worker
+from unisid.ops import beam, ranking, trie
+from unisid.training.feed import Block
+
+CUTOFF = 10
+"""Of the NDCG that decides."""
+AT_ONCE = 128
+
+
+class Judge:
+    """Ranks by constrained beam search; each sample by one worker."""
+
+    def __init__(self, worker: Worker, codes: Codes, sequences: Place, samples: int, width: int, seed: int) -> None:
+        """`samples` of the validation split are drawn by seed (0 for all); `width` is the search's beams."""
+        self.worker, self.width = worker, width
+        self.trie = trie.build(torch.from_numpy(codes.codes.copy())).to(worker.device)
+        self.valid = Block.of(read_table(sequences, "valid", ["tokens", "target"]))
+        self.item_tokens = codes.tokens(np.arange(len(codes.codes)))
+        number = len(self.valid.lengths)
+        self.rows = np.random.default_rng(seed).permutation(number)[: min(number, samples or number)]
+
+    def __call__(self, backbone: Backbone) -> Metrics:
+        """Mean NDCG, as the score, and hit rate at the cutoff."""
+        sums = torch.zeros(3, dtype=torch.float64)
+        rows = self.rows[self.worker.rank :: self.worker.size]
+        rows = rows[np.argsort(self.valid.lengths[rows], kind="stable")]
+        for start in range(0, len(rows), AT_ONCE):
+            values = ranking.metric_values(self._ranks(backbone, rows[start : start + AT_ONCE]), [CUTOFF])
+            sums += torch.tensor([*values.sum(0), len(values)])
+        rate, ndcg, count = self.worker.all_reduce(sums.to(self.worker.device)).tolist()
+        return {"score": ndcg / count, f"hr_{CUTOFF}": rate / count}
+
+    def _ranks(self, backbone: Backbone, rows: Any) -> Any:
+        device = self.worker.device
+        histories = self.valid.batch(rows, self.item_tokens).histories.to(device)
+        k = min(CUTOFF, len(self.trie.items))
+        found = beam.search(backbone, histories, self.trie, k=k, beam=self.width)
+        targets = torch.from_numpy(self.valid.targets[rows].astype(np.int64)).to(device)
+        return ranking.rank_in_list(found.items, found.scores, targets, found.items >= 0).cpu().numpy()
