@@ -1,7 +1,7 @@
 """`unisid`: plan, run and look at recipes and artifacts.
 
 Exit codes: 0 done; 1 something the user can put right (one message says what); 2 wrong words on the command line;
-130 interrupted (what was complete stays, `unisid run` goes on from there).
+130 interrupted by Ctrl-C, 143 by SIGTERM (what was complete stays, `unisid run` goes on from there).
 """
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,15 +23,16 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import check_files, read_record, require, require_input
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.config import did_you_mean
-from unisid.errors import ArtifactError, DataError, UnisidError
+from unisid.errors import ArtifactError, ConfigError, DataError, UnisidError
 from unisid.ops.semantic_ids import parse, spell
+from unisid.signals import Told, stoppable
 
 if TYPE_CHECKING:
     from unisid.compute import Compute
     from unisid.pipeline import Recipe, Tracker
 
 Act = Callable[[argparse.Namespace], None]
-EPILOG = "exit codes: 0 done, 1 an error you can put right, 2 wrong words, 130 interrupted"
+EPILOG = "exit codes: 0 done, 1 an error you can put right, 2 wrong words, 130 interrupted, 143 told to stop (SIGTERM)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,13 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     known.rest = rest
     try:
-        known.act(known)
+        with stoppable():
+            known.act(known)
     except UnisidError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("interrupted: what is complete stays; the same command goes on from there", file=sys.stderr)
-        return 130
+        return 143 if isinstance(stop, Told) else 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
@@ -124,6 +127,12 @@ def _add_questions(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _store(known: argparse.Namespace) -> Store:
+    lost = "://" not in known.store and not Path(known.store).is_absolute()
+    if lost and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+        raise ConfigError(
+            f"store '{known.store}': would lie in this job's own copy of the working folder, and go with it; "
+            "give a URI or the absolute path of a shared folder (--store or UNISID_STORE)"
+        )
     return Store(Place.of(known.store))
 
 

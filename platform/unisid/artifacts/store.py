@@ -1,11 +1,14 @@
 """Where artifacts live: addresses, places on any pyarrow or fsspec file system, and the store of both.
 
-A `Place` is a directory on a file system. It is a plain string inside, so it travels to workers as it is.
+A `Place` is a directory on a file system. It is a plain string inside, so it travels to workers as it is. What a URI
+says after `?` (s3://bucket/folder?region=eu-west-1&endpoint_override=http://host:9000) is how to reach the file
+system: every place below has it too. Passwords belong in the environment, not there: URIs are shown and recorded.
 """
 
 import contextlib
 import functools
 import re
+import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +24,8 @@ from unisid.errors import ArtifactError, ConfigError
 
 NOUNS = ("catalog", "embeddings", "graph", "fused", "codes", "sequences", "instructions", "model", "metrics")
 """The arrows of the data flow, in order."""
+LARGEST_COPY = 5 << 30
+"""Bytes that S3 copies from name to name in one request, and pyarrow knows no other; a larger file is sent again."""
 
 
 @dataclass(frozen=True, order=True)
@@ -63,17 +68,21 @@ class Place:
     def of(cls, path: str | Path) -> "Place":
         """A place from a user's path: relative local paths become absolute, URIs stay."""
         text = str(path)
-        return cls(text.rstrip("/") if "://" in text else str(Path(text).expanduser().absolute()))
+        if "://" not in text:
+            return cls(str(Path(text).expanduser().absolute()))
+        folder, options = _split(text)
+        return cls(folder.rstrip("/") + options)
 
     def __truediv__(self, name: str) -> "Place":
-        return Place(f"{self.uri}/{name}")
+        folder, options = _split(self.uri)
+        return Place(f"{folder}/{name}{options}")
 
     def __str__(self) -> str:
         return self.uri
 
     @property
     def name(self) -> str:
-        return self.uri.rpartition("/")[2]
+        return _split(self.uri)[0].rpartition("/")[2]
 
     @property
     def is_local(self) -> bool:
@@ -86,22 +95,32 @@ class Place:
 
     def exists(self, name: str = "") -> bool:
         fs, path = self.filesystem
-        found = fs.get_file_info(f"{path}/{name}" if name else path).type
+        with self._reading(name):
+            found = fs.get_file_info(f"{path}/{name}" if name else path).type
         return bool(found != pafs.FileType.NotFound)
 
     def sizes(self) -> dict[str, int]:
         """The files directly inside, by name, with their size in bytes; hidden and half-written ones left out."""
-        fs, path = self.filesystem
-        entries = fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
-        found = {e.base_name: int(e.size) for e in entries if e.type == pafs.FileType.File}
+        found = {e.base_name: int(e.size) for e in self._entries() if e.type == pafs.FileType.File}
         return {name: found[name] for name in sorted(found) if not name.startswith(".")}
 
     def folders(self) -> list[str]:
         """The names of the directories directly inside."""
-        fs, path = self.filesystem
-        entries = fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
-        names = (e.base_name for e in entries if e.type == pafs.FileType.Directory)
+        names = (e.base_name for e in self._entries() if e.type == pafs.FileType.Directory)
         return sorted(n for n in names if not n.startswith("."))
+
+    def fetch(self, folder: Path) -> Path:
+        """A local folder with everything that is here: the place itself where it is local, or copied into `folder`."""
+        fs, path = self.filesystem
+        if self.is_local:
+            return Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in self.sizes():
+            with self._reading(name), fs.open_input_stream(f"{path}/{name}") as source, (folder / name).open("wb") as f:
+                shutil.copyfileobj(source, f, 1 << 20)
+        for name in self.folders():
+            (self / name).fetch(folder / name)
+        return folder
 
     def read(self, name: str) -> bytes:
         fs, path = self.filesystem
@@ -123,9 +142,9 @@ class Place:
             fs.create_dir(path, recursive=True)
             with fs.open_output_stream(draft) as stream:
                 yield stream
-            fs.move(draft, f"{path}/{name}")
+            _rename(fs, draft, f"{path}/{name}")
         except OSError as error:
-            raise ArtifactError(f"{self}/{name}: cannot be written ({error}); free space or rights are needed, "
+            raise ArtifactError(f"{self / name}: cannot be written ({error}); free space or rights are needed, "
                                 "or another place for the store (--store)") from error  # fmt: skip
         finally:
             with contextlib.suppress(OSError):
@@ -148,6 +167,11 @@ class Place:
             with self._removing(f"/{name}"):
                 fs.delete_file(f"{path}/{name}")
 
+    def _entries(self) -> list[Any]:
+        fs, path = self.filesystem
+        with self._reading(""):
+            return list(fs.get_file_info(pafs.FileSelector(path, allow_not_found=True)))
+
     @contextlib.contextmanager
     def _reading(self, name: str) -> Iterator[None]:
         try:
@@ -156,7 +180,7 @@ class Place:
             raise ArtifactError(f"{self}: no file '{name}' here") from None
         except OSError as error:
             raise ArtifactError(
-                f"{self}/{name}: cannot be read ({error}); a file that you may read is needed"
+                f"{self / name if name else self}: cannot be read ({error}); a file that you may read is needed"
             ) from None
 
     @contextlib.contextmanager
@@ -186,19 +210,36 @@ class Store:
         ]
 
 
+def _split(uri: str) -> tuple[str, str]:
+    """A URI's folder, and how to reach its file system ("" or "?..."); a local path is all folder."""
+    folder, mark, options = uri.partition("?") if "://" in uri else (uri, "", "")
+    return folder, mark + options
+
+
+def _rename(fs: pafs.FileSystem, draft: str, path: str) -> None:
+    """Give a whole file its name. On an object store this copies it."""
+    if isinstance(fs, pafs.S3FileSystem) and fs.get_file_info(draft).size > LARGEST_COPY:
+        with fs.open_input_stream(draft) as source, fs.open_output_stream(path) as target:
+            shutil.copyfileobj(source, target, 16 << 20)
+    else:
+        fs.move(draft, path)
+
+
 @functools.lru_cache(maxsize=64)
 def _filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     if "://" not in uri:
         return pafs.LocalFileSystem(use_mmap=True), uri
     try:
         fs, path = pafs.FileSystem.from_uri(uri)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, NotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, NotImplementedError) as refusal:
         import fsspec
 
         parts = urlparse(uri)
         try:
             fs = pafs.PyFileSystem(pafs.FSSpecHandler(fsspec.filesystem(parts.scheme)))
         except (ValueError, ImportError) as error:
-            raise ConfigError(f"'{uri}': no file system for '{parts.scheme}://' ({error})") from None
+            raise ConfigError(f"'{uri}': no file system for '{parts.scheme}://' ({refusal}; {error})") from None
         path = f"{parts.netloc}{parts.path}"
+    except OSError as error:
+        raise ArtifactError(f"{uri}: cannot be reached ({error}); a file system that you may read is needed") from None
     return fs, path

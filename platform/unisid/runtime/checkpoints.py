@@ -56,11 +56,7 @@ class Checkpoints:
 
     def fetch(self, number: int, scratch: Path) -> Path:
         """A local directory with a checkpoint's files: the checkpoint itself where the place is local, or `scratch`."""
-        source = self.place / _folder(number)
-        if source.is_local:
-            return Path(source.filesystem[1])
-        _download(source, scratch)
-        return scratch
+        return (self.place / _folder(number)).fetch(scratch)
 
     def _numbers(self) -> list[int]:
         return [int(f.rpartition("-")[2]) for f in self.place.folders() if f.startswith("checkpoint-")]
@@ -90,13 +86,3 @@ class Checkpoints:
 
 def _folder(number: int) -> str:
     return f"checkpoint-{number:06d}"
-
-
-def _download(source: Place, target: Path) -> None:
-    fs, path = source.filesystem
-    target.mkdir(exist_ok=True)
-    for name in source.sizes():
-        with fs.open_input_stream(f"{path}/{name}") as stream, (target / name).open("wb") as file:
-            shutil.copyfileobj(stream, file)
-    for folder in source.folders():
-        _download(source / folder, target / folder)

@@ -12,6 +12,7 @@ from typing import Any
 import ray
 
 import unisid
+from unisid.signals import kept
 
 SETTINGS = {
     # Train's controller looks at its workers this often; by default a dead worker goes unnoticed for two seconds
@@ -64,7 +65,7 @@ def start(address: str | None, cpus: int | None, dashboard: bool) -> None:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if not address:
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody takes this machine away
-    with _hushed():
+    with _hushed(), kept():  # Ray listens for SIGTERM too, and ends the process without a word
         ray.init(
             address=address,
             log_to_driver=False,

@@ -4,6 +4,7 @@ Both are pyfuncs from code: nothing is pickled. A version is registered once for
 becomes `candidate`, and `champion` where there is none yet.
 """
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -72,14 +73,11 @@ def _log(uri: str, run: str, name: str, code: str, parts: Mapping[str, Place], s
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     if (known := _version_of(client, name, first.fingerprint)) is not None:
         return f"registry: {name} version {known} already holds {first.address}"
-    remote = [str(place) for place in parts.values() if not place.is_local]
-    if remote:
-        return f"registry: {name} is not registered: {remote[0]} is not on this machine; a local copy can be registered"
-    with mlflow.start_run(run_id=run):
+    with tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_id=run):  # MLflow reads from this machine only
         info = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(HERE / code),
-            artifacts={noun: place.uri for noun, place in parts.items()},
+            artifacts={noun: str(place.fetch(Path(scratch) / noun)) for noun, place in parts.items()},
             signature=signature,
             pip_requirements=REQUIREMENTS,
             registered_model_name=name,

@@ -1,0 +1,119 @@
+"""SIGTERM ends a command as Ctrl-C does: it says what stays, and the same command goes on from there."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.recipes import tiny
+from unisid import cli, pipeline
+from unisid.artifacts.record import read_record
+from unisid.artifacts.store import Address, Place, Store
+from unisid.runtime.local import LocalCompute
+from unisid.signals import Told, kept, stoppable
+
+ROOT = Path(__file__).parents[1]
+RECIPE = "tests/end_to_end/recipes.py:tiny"
+EPOCHS = {"local": 14, "ray": 15}
+"""Other settings, so that neither finds the other's model."""
+
+
+def told():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def told_twice(ended):
+    try:
+        told()
+    finally:
+        told()
+        ended.append(True)
+
+
+def told_while_another_listens():
+    """As `ray.init` does: it puts an exit of its own there."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(signal.SIGTERM))
+    told()
+
+
+def told_after_another_listened():
+    with kept():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(signal.SIGTERM))
+    told()
+
+
+def test_a_second_signal_does_not_disturb_the_ending():
+    before = signal.getsignal(signal.SIGTERM)
+    ended = []
+    with pytest.raises(Told), stoppable():
+        told_twice(ended)
+    assert ended
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_who_listens_goes_on_listening():
+    with pytest.raises(Told), stoppable():
+        told_after_another_listened()
+    with pytest.raises(Told), kept():
+        told_while_another_listens()
+    with pytest.raises(SystemExit), kept():
+        sys.exit(3)
+
+
+@pytest.mark.parametrize(("stop", "code"), [(Told, 143), (KeyboardInterrupt, 130)])
+def test_the_exit_code_tells_who_stopped_it(monkeypatch, capsys, stop, code):
+    def act(known):
+        raise stop
+
+    monkeypatch.setattr(cli, "_recipes", act)
+    assert cli.main(["recipes"]) == code
+    assert "interrupted: what is complete stays" in capsys.readouterr().err
+
+
+def test_a_job_does_not_write_where_it_would_be_lost(monkeypatch, capsys):
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    assert cli.main(["list", "--store", "runs"]) == 1
+    assert "store 'runs': would lie in this job's own copy" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory):
+    """A store with all that a model of the tiny recipe needs."""
+    store = tmp_path_factory.mktemp("store")
+    pipeline.run(tiny(), Store(Place.of(store)), LocalCompute(), pipeline.Silent(), lambda line: None, "sequences")
+    return store
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compute", ["local", "ray"])
+def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute):
+    """In the middle of a training: exit code 143, one message, no record; then on from the last checkpoint."""
+    words = ("run", RECIPE, "--name", compute, "--until", "model", "--store", str(ready))
+    patience = ("--model.training.epochs", str(EPOCHS[compute]), "--model.training.patience", "50")
+    program = [sys.executable, "-m", "unisid.cli", *words, *patience]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "RAY_ADDRESS"))}
+    process = subprocess.Popen([*program, "--compute", compute, "--model.training.checkpoint_seconds", "0"], cwd=ROOT,
+                               env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    model = Store(Place.of(ready)).place(Address("model", compute, "1"))
+    work = Path(model.uri) / ".work"
+    while not list(work.rglob("checkpoint-*/complete")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.terminate()
+    _, complaint = process.communicate(timeout=120)
+    assert process.returncode == 143, complaint
+    assert "interrupted: what is complete stays; the same command goes on from there" in complaint
+    assert "Traceback" not in complaint
+    assert read_record(model) is None
+    done = max(int(folder.name.rpartition("-")[2]) for folder in work.rglob("checkpoint-*"))
+    again = subprocess.run([*program, "--compute", "local"], cwd=ROOT, env=environment, capture_output=True, text=True,
+                           check=False, timeout=600)  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert f"[1/1] model/{compute}/1" in again.stdout
+    first = int(again.stdout.partition("epoch ")[2].split()[0])
+    assert first >= done + 2  # checkpoint n is of epoch n + 1
+    assert read_record(model) is not None
