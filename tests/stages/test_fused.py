@@ -20,7 +20,7 @@ from unisid.runtime.local import LocalCompute
 from unisid.stages import fused
 from unisid.stages.fused_contrast import Contrast, Loss
 from unisid.stages.fused_inputs import GRAPH_DROPPED, KEPT, TEXT_DROPPED, Reader
-from unisid.training import loop
+from unisid.training import engine, loop
 from unisid.training.loop import Training
 
 N, TEXT, GRAPH, LAYERS = 40, 6, 4, 3
@@ -290,7 +290,7 @@ def test_distinct_items_are_encoded_once(inputs: dict[str, Place], place: Place)
 
 
 def test_the_shares_of_two_workers_make_the_gradient_of_one(inputs: dict[str, Place], place: Place) -> None:
-    """What loop.average_gradients does with a gather whose backward pass sums over workers, without processes."""
+    """What engine.average_gradients does with a gather whose backward pass sums over workers, without processes."""
     ours = objective(inputs, place / "fused")
     plan = ours.plan(ours.learned[:16], np.random.default_rng(0), 0.4)
     parameters = list(ours.fusion.parameters())
@@ -325,7 +325,7 @@ def few_steps(worker, few: FewSteps) -> dict:
     loss, _ = ours.loss(batch)
     loss.backward()
     parameters = list(model.parameters())
-    loop.average_gradients(worker, parameters)
+    engine.average_gradients(worker, parameters)
     gradient = torch.cat([p.grad.flatten() for p in parameters])
     mean_loss = worker.all_reduce(loss.detach().clone()).item() / worker.size
     outcome = loop.run(worker, ours, task.config.training)

@@ -62,7 +62,7 @@ def test_a_step_is_that_of_the_global_batch(undivided):
         losses.append(float(loss.detach()))
         if step % 3 == 2:
             words, labels = tongue.rows(10_000)
-            score = float(tongue.summed(model, words, labels) / tongue.count((words, labels)))
+            score = float((tongue.summed(model, words, labels) / tongue.count((words, labels))).detach())
             best = min(best, (score, {k: v.clone().numpy() for k, v in model.state_dict().items()}), key=lambda b: b[0])
     result, shown = undivided
     assert result["score"] == pytest.approx(best[0], rel=1e-5)
