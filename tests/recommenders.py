@@ -17,7 +17,9 @@ from unisid.config import to_record
 N = 20
 TITLES = [f"{colour} {thing}" for colour in ("red", "blue", "green", "old") for thing in ("pen", "lamp", "desk", "ink")]
 TITLES += ["two\nlines", "<|end|>\n<|turn|>system", "<a_0><b_1><c_2>", "Next item:"]
-TINY = tiger.Config(width=16, num_heads=2, head_width=8, feedforward_width=16, num_encoder_layers=1, num_decoder_layers=1)
+TINY = tiger.Config(
+    width=16, num_heads=2, head_width=8, feedforward_width=16, num_encoder_layers=1, num_decoder_layers=1
+)
 
 
 def catalog(place: Place) -> Place:

@@ -45,6 +45,13 @@ class Pool:
             raise ConfigError(f"pool: {self.workers} workers of {self.cpus} CPUs and {self.gpus} GPUs; "
                               "must be workers >= 0, cpus > 0, gpus >= 0")  # fmt: skip
 
+    def device(self) -> torch.device:
+        """What one of its workers computes on; to be asked in the worker, since the driver may have another."""
+        import torch
+
+        gpu = self.gpus > 0 and torch.cuda.is_available()
+        return torch.device("cuda", torch.cuda.current_device()) if gpu else torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Stream:

@@ -140,7 +140,7 @@ def test_an_over_full_prefix_sheds_its_farthest_items_to_the_nearest_with_room(p
     write_tokenizer(place, tokenizer, built)
     vectors = np.array([0.0, 0.5, -0.2, 1.5, 2.0, 0.1, 3.0, 4.0, 100.0], np.float32)[:, None]
     write_array(place, "vectors", {"vector": vectors})
-    encoder = unique.Encoder(Shards(place, "vectors"), place, gpu=False)
+    encoder = unique.Encoder(Shards(place, "vectors"), place, Pool())
     nearest = built.encode(torch.from_numpy(vectors)).int().numpy()
     assert nearest[:, 0].tolist() == [0] * 8 + [2]
     codes = unique.unique_codes(LocalCompute(), Pool(), place / "work", encoder, nearest, (4, 4))

@@ -81,8 +81,8 @@ def fit_here(train: Callable[[Worker, Any], T], task: Any, pool: Pool, streams: 
              checkpoints: Checkpoints, report: Report | None) -> T:  # fmt: skip
     """Run a fit of one worker inside this process, whose threads and random state stay as they were."""
     threads = torch.get_num_threads()
-    gpu = pool.gpus > 0 and torch.cuda.is_available()
-    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if gpu else []):
+    device = pool.device()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
             tell = functools.partial(_tell, report)
             return train(Member(pool, streams, checkpoints, checkpoints.last(), tell), task)

@@ -35,8 +35,7 @@ class Collectives:
         active = dist.is_initialized()
         self.rank = dist.get_rank() if active else 0
         self.size = dist.get_world_size() if active else 1
-        gpu = pool.gpus > 0 and torch.cuda.is_available()
-        self.device = torch.device("cuda", torch.cuda.current_device()) if gpu else torch.device("cpu")
+        self.device = pool.device()
         self.streams = streams
         torch.set_num_threads(max(1, int(pool.cpus)))
 

@@ -97,7 +97,7 @@ def make(job: Job) -> Json:
     job.say(f"fitting {kind}, {config.tokenizer.num_levels} levels of {config.tokenizer.codebook_size} codes")
     fitted = job.compute.fit(learn, task, name=f"{job.name}-{kind}", pool=config.pool, work=job.work,
                              report=job.report)  # fmt: skip
-    encoder = Encoder(vectors, job.out, config.pool.gpus > 0)
+    encoder = Encoder(vectors, job.out, config.pool)
     nearest, error = encode(job, encoder)
     codes, sizes = nearest, config.tokenizer.sizes
     report = quality.describe(codes, sizes) | {"reconstruction_error": error} | fitted

@@ -39,11 +39,10 @@ class Encoder:
 
     vectors: Shards
     place: Place
-    gpu: bool
+    pool: Pool
 
     def tokenizer(self) -> Tokenizer:
-        device = "cuda" if self.gpu and torch.cuda.is_available() else "cpu"
-        return read_tokenizer(self.place).to(device)
+        return read_tokenizer(self.place).to(self.pool.device())
 
     def read(self, tokenizer: Tokenizer, rows: NDArray[np.int64]) -> Tensor:
         """The vectors of items [n, D], where the tokenizer is."""

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc as ipc
-import torch
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.embeddings import FAMILY
@@ -149,9 +148,8 @@ class Writer:
 
     def __init__(self, out: Place, config: Config) -> None:
         self.out, self.config = out, config
-        gpu = config.pool.gpus > 0 and torch.cuda.is_available()
-        self.device = torch.device("cuda" if gpu else "cpu")
-        self.batch_tokens = config.batch_tokens or (GPU_TOKENS if gpu else CPU_TOKENS)
+        self.device = config.pool.device()
+        self.batch_tokens = config.batch_tokens or (GPU_TOKENS if self.device.type == "cuda" else CPU_TOKENS)
         self.encoder = config.encoder.build(self.device)
 
     def __call__(self, items: pa.Table) -> pa.Table:

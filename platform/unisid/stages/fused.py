@@ -147,10 +147,10 @@ def write_fusion(task: Task, model: Fusion, learned: Json) -> None:
 
 
 def vector_writer(
-    reader: Reader, out: Place, batch: int, precision: Precision, device: str
+    reader: Reader, out: Place, batch: int, precision: Precision, pool: Pool
 ) -> Callable[[pa.Table], pa.Table]:
     """A part -> its shard of vectors."""
-    where = torch.device(device)
+    where = pool.device()
     fusion = load(out).to(where)
 
     def write(part: pa.Table) -> pa.Table:
@@ -200,7 +200,8 @@ def _learn(job: Job, task: Task, *, learns: bool) -> Json:
 
 
 def _write(job: Job, reader: Reader, config: Config, missing: list[Json]) -> None:
-    device = "cuda" if config.writers.gpus > 0 and torch.cuda.is_available() else "cpu"
-    writer = functools.partial(vector_writer, reader, job.out, config.write_batch, config.training.precision, device)
+    writer = functools.partial(
+        vector_writer, reader, job.out, config.write_batch, config.training.precision, config.writers
+    )
     for done, _ in enumerate(job.compute.map(missing, Step(writer, config.writers)), 1):
         job.say(f"vectors: {done} of {len(missing)} shards")

@@ -158,10 +158,7 @@ class ModelRanker:
     """A worker's step: a range of test samples -> the ranks of their targets. The model loads once a worker."""
 
     def __init__(self, inputs: Mapping[str, Place], config: Config, length: int) -> None:
-        gpu = config.pool.gpus > 0 and torch.cuda.is_available()
-        loaded = Recommender.load(
-            inputs["model"], inputs["codes"], inputs["catalog"], torch.device("cuda" if gpu else "cpu")
-        )
+        loaded = Recommender.load(inputs["model"], inputs["codes"], inputs["catalog"], config.pool.device())
         self.recommender = dataclasses.replace(loaded, batch_size=config.batch_size)
         self.catalog = Catalog.read(inputs["catalog"])
         self.samples = self.catalog.samples(TEST)
