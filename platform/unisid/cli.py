@@ -30,6 +30,8 @@ from unisid.signals import Told, stoppable
 if TYPE_CHECKING:
     from unisid.compute import Compute
     from unisid.pipeline import Recipe, Tracker
+    from unisid.runtime.trials import Runner
+    from unisid.search.running import Teller
 
 Act = Callable[[argparse.Namespace], None]
 EPILOG = "exit codes: 0 done, 1 an error you can put right, 2 wrong words, 130 interrupted, 143 told to stop (SIGTERM)"
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = _parser()
     known, rest = parser.parse_known_args(arguments)
-    if rest and known.command not in ("run", "plan", "sync"):
+    if rest and known.command not in ("run", "plan", "search", "sync"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     known.rest = rest
     try:
@@ -86,17 +88,37 @@ def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
     for name, act, text in (
         ("plan", _plan, "Print the tree of a recipe's artifacts: what exists and what would run."),
         ("run", _run, "Make what a recipe still lacks, and print the results."),
+        ("search", _search, "Try a recipe's settings out, and show what they change."),
     ):
         sub = command(name, act, text, add_help=False)
         sub.add_argument("recipe", nargs="?", help="a ready recipe's name, or file.py:function")
-        sub.add_argument("--until", default=NOUNS[-1], metavar="NOUN", help="the last artifact to make")
         sub.add_argument("-h", "--help", action="store_true", help="this text; with a recipe, its settings too")
         sub.set_defaults(usage=sub.format_help)
-        if name == "run":
+        if name == "search":
+            _add_search(sub)
+        else:
+            sub.add_argument("--until", default=NOUNS[-1], metavar="NOUN", help="the last artifact to make")
+        if name != "plan":
             sub.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
     sub = command("sync", _sync, "Tell MLflow of a recipe's complete artifacts (when it was away during the run).")
     sub.add_argument("recipe")
     command("recipes", _recipes, "List the ready recipes.")
+
+
+def _add_search(sub: argparse.ArgumentParser) -> None:
+    """What a search may be asked."""
+    sub.add_argument("--space", nargs="+", default=[], metavar="KEY=VALUE,VALUE", help="settings and the values that "
+                     "each takes, or ready spaces by name; all combinations are tried")  # fmt: skip
+    sub.add_argument("--seeds", nargs="+", type=int, default=[], metavar="SEED", help="try every point under each")
+    sub.add_argument("--objective", nargs="+", default=["index"], metavar="MEASURE",
+                     help="by what to judge, the first decides: index, ndcg, hr, distinct, entropy, ...")  # fmt: skip
+    sub.add_argument("--asha", metavar="MEASURE", help="stop trials early that are behind in this measure")
+    sub.add_argument("--grace", type=int, default=1, help="epochs before the first may be stopped")
+    sub.add_argument("--reduction", type=float, default=3.0, help="one in so many goes on")
+    sub.add_argument("--concurrent", type=int, help="at most so many trials at once (default: as many as fit)")
+    sub.add_argument("--called", default="", help="the search's name (default: the recipe's and the settings')")
+    sub.add_argument("--resume", action="store_true", help="go on with a search that was begun")
+    sub.add_argument("--register", action="store_true", help="register the winner in MLflow, as a candidate")
 
 
 def _add_artifacts(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -181,6 +203,19 @@ def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:
         print(f"  {place}")
     print(f"report   {report_place(recipe, store)}/report.html")
     print(f"MLflow   {tracking_uri(store.root)}  (mlflow ui --backend-store-uri {tracking_uri(store.root)})")
+
+
+def _search(known: argparse.Namespace) -> None:
+    recipe, store = _recipe(known), _store(known)
+    from unisid.search import asked, space
+    from unisid.search.run import run
+
+    stopping = asked.Stopping(measure=known.asha, grace=known.grace, reduction=known.reduction) if known.asha else None
+    search = asked.Search(recipe=recipe, space=space.parse(known.space), seeds=tuple(known.seeds), called=known.called,
+                          objectives=tuple(known.objective), stopping=stopping)  # fmt: skip
+    with _machines(known.compute) as compute:
+        run(search, store, compute, _trials(known, compute), _teller(store), _say, resume=known.resume,
+            register=known.register)  # fmt: skip
 
 
 def _sync(known: argparse.Namespace) -> None:
@@ -320,6 +355,25 @@ def _tracker(store: Store) -> Tracker:
     from unisid.runtime.tracking import tracker
 
     return tracker(store.root, _say)
+
+
+def _trials(known: argparse.Namespace, compute: Compute) -> Runner:
+    if known.compute == "local":
+        from unisid.runtime.trials import InTurn
+
+        return InTurn()
+    from unisid.runtime.ray_compute import RayCompute
+    from unisid.runtime.ray_tune import RayTune
+
+    assert isinstance(compute, RayCompute)
+    return RayTune.beside(compute, known.concurrent)
+
+
+def _teller(store: Store) -> Teller:
+    from unisid.runtime.search_runs import SearchRuns
+    from unisid.runtime.tracking import tracker
+
+    return SearchRuns(tracker(store.root, _say))
 
 
 def _say(line: str) -> None:

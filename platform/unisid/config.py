@@ -61,7 +61,7 @@ def from_record(cls: type[C], record: Mapping[str, Any]) -> C:
             continue
         if name not in fields:
             raise ConfigError(f"{cls.__qualname__}: no field '{name}'{did_you_mean(name, fields)}")
-        values[name] = _typed(hints[name], value)
+        values[name] = _typed(hints[name], value, name)
     return cls(**values)
 
 

@@ -1,0 +1,1 @@
+"""Ready spaces for `unisid search`: functions that return a `Space`."""

@@ -1,0 +1,80 @@
+"""Many pieces of work, each on its own share of the machines: what a search asks for, and the plain way of it.
+
+A piece says how it fares through `tell({"time": ..., "value": ...})`; its result, and whatever befalls it, is heard in
+the driver. `ray_tune` runs them beside one another.
+"""
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from unisid.errors import ConfigError
+
+Tell = Callable[[Mapping[str, float]], None]
+Work = Callable[[Any, Tell], Mapping[str, Any]]
+"""A module-level function: (piece, tell) -> its result, in plain values."""
+Kind = Literal["begun", "told", "done", "stopped", "lost"]
+"""begun: it runs, perhaps once more; told: what it said of itself; done: its result; stopped: for others were better;
+lost: {"error": text}."""
+Hear = Callable[[int, Kind, Mapping[str, Any]], None]
+"""(number of the piece, what happened, more of it)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What each piece holds while it runs."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.cpus:g} CPUs" + (f" and {self.gpus:g} GPUs" if self.gpus else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asha:
+    """Asynchronous successive halving (Li et al. 2020) of the larger `value`: at each rung the worse ones stop."""
+
+    longest: int
+    """No piece tells a time beyond this."""
+    grace: int = 1
+    """The first rung: no piece is stopped before this time."""
+    reduction: float = 3.0
+    """One in so many goes on from a rung; the next rung is so many times later."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.grace <= self.longest:
+            raise ConfigError(f"asha: grace {self.grace}; must be from 1 to {self.longest}, the last that is told")
+        if not self.reduction > 1:
+            raise ConfigError(f"asha: reduction {self.reduction:g}; must be above 1")
+
+
+class Runner(Protocol):
+    """Who does the work."""
+
+    def check(self, share: Share, asha: Asha | None) -> None:
+        """Raises ConfigError where this can never be done, before anything runs."""
+        ...
+
+    def run(self, pieces: Sequence[Any], work: Work, share: Share, hear: Hear, asha: Asha | None = None) -> None:
+        """Do every piece; returns when all are done, stopped or lost."""
+        ...
+
+
+class InTurn:
+    """One after the other, in this process. Nothing is retried, and nothing stops early."""
+
+    def check(self, share: Share, asha: Asha | None) -> None:
+        if asha is not None:
+            raise ConfigError("asha: early stopping is Ray Tune's; leave out --compute local")
+
+    def run(self, pieces: Sequence[Any], work: Work, share: Share, hear: Hear, asha: Asha | None = None) -> None:
+        for number, piece in enumerate(pieces):
+            hear(number, "begun", {})
+            try:
+                result = work(piece, lambda told, number=number: hear(number, "told", told))
+            except Exception as error:
+                hear(number, "lost", {"error": "".join(traceback.format_exception(error))})
+            else:
+                hear(number, "done", result)

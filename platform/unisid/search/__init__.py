@@ -1,0 +1,1 @@
+"""Searches: what happens to an index and a recommender when settings change."""

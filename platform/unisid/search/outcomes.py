@@ -1,0 +1,90 @@
+"""What became of each trial, kept in the search's folder: what its artifacts alone cannot tell."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from unisid.artifacts.store import Place
+from unisid.config import Json, differences
+from unisid.errors import ArtifactError, ConfigError
+from unisid.pipeline import Planned
+from unisid.search.trials import Trial
+
+State = Literal["complete", "stopped", "failed"]
+DEFINITION = "search.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A trial that is over."""
+
+    id: str
+    settings: Mapping[str, Any]
+    seed: int | None
+    state: State
+    """stopped: early, for others were better; failed: `note` says why."""
+    fingerprint: str
+    """Of the artifact that it was to make: another recipe's outcome is not this one's."""
+    values: dict[str, float] = field(default_factory=dict)
+    """Every measure of the artifacts that it completed."""
+    seconds: float = 0.0
+    """Spent on what this trial did not share, as the artifacts' records say."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A search's own files."""
+
+    place: Place
+
+    def begin(self, definition: Json, resume: bool) -> None:
+        """Write what the search asks for.
+
+        Raises:
+            ConfigError: a search of this name was begun, and this is not to go on with it, or asks for another thing.
+        """
+        if self.place.exists(DEFINITION):
+            before = self._json(DEFINITION)
+            changes = differences(before, definition)
+            if changes:
+                raise ConfigError(f"{self.place}: a search of this name asked for something else ("
+                                  f"{'; '.join(changes)}); give this one a name of its own (--called)")  # fmt: skip
+            if not resume:
+                raise ConfigError(f"{self.place}: was begun before, {len(self._files())} of its trials are over; "
+                                  "go on with --resume, or give this one a name of its own (--called)")  # fmt: skip
+        self.place.write(DEFINITION, _text(definition))
+
+    def keep(self, outcome: Outcome) -> None:
+        self.place.write(_file(outcome.id), _text(asdict(outcome)))
+
+    def known(self, trials: Sequence[Trial], plans: Sequence[Sequence[Planned]]) -> dict[str, Outcome]:
+        """The kept outcomes of these very trials, by id. Failed ones are to be tried again, and are left out."""
+        found: dict[str, Outcome] = {}
+        there = self._files()
+        for trial, planned in zip(trials, plans, strict=True):
+            if _file(trial.id) in there:
+                outcome = Outcome(**self._json(_file(trial.id)))
+                if outcome.fingerprint == planned[-1].fingerprint and outcome.state != "failed":
+                    found[trial.id] = outcome
+        return found
+
+    def _files(self) -> list[str]:
+        return [name for name in self.place.sizes() if name.startswith("trial-") and name.endswith(".json")]
+
+    def _json(self, name: str) -> Json:
+        try:
+            found: Json = json.loads(self.place.read(name))
+        except ValueError as error:
+            raise ArtifactError(f"{self.place}/{name}: is damaged ({error}); remove the file and go on with --resume"
+                                ) from None  # fmt: skip
+        return found
+
+
+def _file(trial: str) -> str:
+    return f"trial-{trial}.json"
+
+
+def _text(body: Json) -> bytes:
+    return (json.dumps(body, indent=2, sort_keys=True) + "\n").encode()

@@ -1,0 +1,82 @@
+"""What a trial's process does: its recipe, up to its last artifact, on the cores that it holds."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unisid import pipeline
+from unisid.artifacts.record import Record
+from unisid.artifacts.store import Place, Store
+from unisid.compute import Metrics
+from unisid.errors import UnisidError
+from unisid.pipeline import Recipe
+from unisid.runtime.local import LocalCompute
+from unisid.runtime.trials import Tell
+from unisid.search import measures
+
+
+@dataclass(frozen=True)
+class Order:
+    """A trial as it travels to its process."""
+
+    recipe: Recipe
+    until: str
+    store: str
+    watch: str | None
+    """The measure that it tells of while it runs."""
+
+
+def perform(order: Order, tell: Tell) -> Mapping[str, Any]:
+    """Make what is missing. What a user can put right is a result, {"error": text}: trying again would not help."""
+    store = Store(Place.of(order.store))
+    watcher = Watcher(store, order.watch, tell)
+    try:
+        watcher.look(order)
+        pipeline.run(order.recipe, store, LocalCompute(), watcher, lambda line: None, order.until)
+    except UnisidError as error:
+        return {"error": str(error)}
+    return {}
+
+
+class Watcher(pipeline.Silent):
+    """A tracker that tells how the watched measure fares, and nothing else."""
+
+    def __init__(self, store: Store, watch: str | None, tell: Tell) -> None:
+        self.store, self.watch, self.tell = store, watch, tell
+
+    def look(self, order: Order) -> None:
+        """Tell at once of what is complete already, where the measure has no curve."""
+        if self.watch is None or measures.MEASURES[self.watch].curve is not None:
+            return
+        for entry in pipeline.plan(order.recipe, self.store, order.until):
+            if entry.noun == measures.MEASURES[self.watch].noun and entry.state in ("complete", "shared"):
+                self.told(entry.noun, self.store.place(entry.address))
+
+    def told(self, noun: str, place: Place) -> None:
+        """A measure without a curve is known when its artifact is complete: at time 1."""
+        self.tell({"time": 1, "value": measures.of(self.store, noun, place)[str(self.watch)]})
+
+    @contextlib.contextmanager
+    def stage(self, noun: str, params: Mapping[str, Any]) -> Iterator[pipeline.StageLog]:
+        watched = self.watch is not None and measures.MEASURES[self.watch].noun == noun
+        yield Ear(self) if watched else self
+
+
+class Ear:
+    """The log of the stage that is watched."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.watcher, self.silent = watcher, True
+
+    def metrics(self, values: Metrics) -> None:
+        """One point of the measure's curve, where it has one: its time is the epoch."""
+        curve = measures.MEASURES[str(self.watcher.watch)].curve
+        if curve is not None and curve[0] in values:
+            self.silent = False
+            self.watcher.tell({"time": int(values["epoch"]), "value": curve[1](values[curve[0]])})
+
+    def finish(self, record: Record, place: Place) -> None:
+        """Without a curve, or of a stage that had nothing to learn, it is known now."""
+        if self.silent:
+            self.watcher.told(record.noun, place)

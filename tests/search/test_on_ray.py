@@ -1,0 +1,99 @@
+"""Trials as real processes of Ray Tune."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.end_to_end.recipes import tiny
+from tests.search.quick import RECIPE, ROOT, launch, made, quick, search
+from unisid.artifacts.store import Place
+from unisid.runtime.ray_tune import RayTune
+from unisid.search.asked import Search, Stopping
+from unisid.search.space import parse
+
+pytestmark = pytest.mark.slow
+
+
+class Killing:
+    """RayTune, whose first trial's process is killed when it has first told of itself."""
+
+    def __init__(self, tune):
+        self.tune, self.killed = tune, []
+        self.check = tune.check
+
+    def run(self, pieces, work, share, hear, asha=None):
+        def listen(number, kind, more):
+            hear(number, kind, more)
+            if kind == "told" and not self.killed:
+                self.killed.append(more["pid"])
+                os.kill(more["pid"], signal.SIGKILL)
+
+        self.tune.run(pieces, work, share, listen, asha)
+
+
+def test_trials_on_ray_survive_a_killed_process_and_make_what_is_made_here(ray_compute, tmp_path):
+    """Two processes fuse in each trial, the first trial's process dies in its recommender, and all is as if not."""
+    base = quick()
+    base = replace(base, fused=replace(tiny().fused, pool=replace(tiny().fused.pool, workers=2, cpus=1)))
+    asked = Search(recipe=base, space=parse(["fused.loss.structure_weight=0,1"]), objectives=("index", "ndcg"),
+                   stopping=Stopping(measure="ndcg", grace=3))  # fmt: skip
+    runner = Killing(RayTune(concurrent=1))
+    found, said = launch(asked, Place.of(tmp_path / "ray"), runner)
+    assert len(runner.killed) == 1
+    assert "structure_weight 0.0: begun again, its process died" in said
+    assert found[0].state == "complete"
+    assert found[1].state in ("complete", "stopped")
+    calm, _ = launch(replace(asked, stopping=None), Place.of(tmp_path / "calm"))
+    assert found[0].values == calm[0].values
+
+
+def test_the_worse_index_gets_no_recommender(ray_compute, tmp_path):
+    asked = search(["codes.tokenizer.codebook_size=24,5"], objectives=("ndcg", "index"),
+                   stopping=Stopping(measure="distinct", reduction=2))  # fmt: skip
+    found, _ = launch(asked, Place.of(tmp_path), RayTune(concurrent=1))
+    assert [outcome.state for outcome in found] == ["complete", "stopped"]
+    assert found[1].values["distinct"] < found[0].values["distinct"]
+    assert "ndcg" in found[0].values
+    assert "ndcg" not in found[1].values
+    assert found[1].note == f"after 1 at {found[1].values['distinct']:.4f}"
+    again, _ = launch(asked, Place.of(tmp_path), RayTune(concurrent=1), resume=True)
+    assert again == found
+
+
+def test_a_search_is_broken_off_and_gone_on_with_by_command(tmp_path):
+    command = [sys.executable, "-m", "jobs.search", RECIPE, "--fused.fusion", "concat", "--space",
+               "codes.tokenizer.codebook_size=6,7,8,9", "--concurrent", "1", "--store", str(tmp_path)]  # fmt: skip
+    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"} | {"PYTHONPATH": str(ROOT)}
+    with (tmp_path / "out").open("w") as out:
+        first = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
+        folder = tmp_path / "searches" / "tiny-codebook_size"
+        deadline = time.monotonic() + 300
+        while not list(folder.glob("trial-*.json")) and first.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        first.send_signal(signal.SIGINT)
+        assert first.wait(timeout=120) == 130, (tmp_path / "out").read_text()
+    done = len(list(folder.glob("trial-*.json")))
+    assert 1 <= done < 4
+    before = made(Place.of(tmp_path))
+    again = subprocess.run([*command, "--resume"], cwd=ROOT, env=environment, capture_output=True, text=True,
+                           check=False, timeout=500)  # fmt: skip
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert f"4 trials up to codes, {done} of them over already" in again.stdout
+    assert len(list(folder.glob("trial-*.json"))) == 4
+    assert {a: when for a, when in made(Place.of(tmp_path)).items() if a in before} == before
+    assert "best by index: --codes.tokenizer.codebook_size" in again.stdout
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("unisid").experiment_id])
+    last = next(r for r in runs if r.data.tags.get("kind") == "search" and r.info.status == "FINISHED")
+    nested = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == last.info.run_id]
+    assert len(nested) == 4
+    assert all(0 < run.data.metrics["index"] < 1 for run in nested)
+    assert {run.data.params["codes.tokenizer.codebook_size"] for run in nested} == {"6", "7", "8", "9"}
+    attached = [f.path for f in client.list_artifacts(last.info.run_id, "report")]
+    assert any(path.endswith("sensitivity.png") for path in attached)

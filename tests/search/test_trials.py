@@ -1,0 +1,152 @@
+"""What a search may be asked, and how each mistake is refused before anything runs."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.end_to_end.recipes import tiny
+from tests.search.quick import launch, made, search
+from unisid.artifacts.store import Store
+from unisid.errors import ConfigError
+from unisid.search import trials
+from unisid.search.asked import Stopping
+from unisid.search.space import Space, parse, ready
+
+
+def test_values_come_as_words_or_as_json():
+    space = parse(["codes.tokenizer.codebook-size=8, 16", "codes.tokenizer.widths=[[64, 32], [32]]"])
+    assert space.dimensions == {
+        "codes.tokenizer.codebook_size": ("8", "16"),
+        "codes.tokenizer.widths": ([64, 32], [32]),
+    }
+    assert len(space.points()) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "is empty; name a setting and its values .* or a ready space: .*structure_weight"),
+        (["codes.batch_size="], "'codes.batch_size' has no values"),
+        (["codes.batch_size=8,8"], "takes a value twice: 8, 8"),
+        (["codes.batch_size=8", "codes.batch_size=9"], "is given twice"),
+        (["structure_wieght"], "is no ready space; did you mean 'structure_weight'"),
+        (["codes.batch_size=[8,"], "are not JSON"),
+    ],
+)
+def test_words_that_make_no_space(words, message):
+    with pytest.raises(ConfigError, match=message):
+        parse(words)
+
+
+@pytest.mark.parametrize("name", sorted(ready()))
+def test_every_ready_space_fits_the_recipe_of_the_demo(name):
+    from jobs.recipes.demo import demo
+
+    found = trials.expand(demo(), ready()[name](), [1, 2], "model")
+    assert len(found) == 2 * len(ready()[name]().points())
+    assert len({trial.id for trial in found}) == len(found)
+
+
+def test_the_thesis_s_grid_is_there():
+    assert ready()["structure_weight"]().dimensions == {"fused.loss.structure_weight": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)}
+    assert ready()["temperature"]().dimensions == {"fused.loss.temperature": (0.03, 0.05, 0.07, 0.1, 0.2)}
+
+
+def test_trials_are_whole_recipes_named_by_their_overrides():
+    found = trials.expand(tiny(), parse(["fused.loss.structure_weight=0,0.5"]), [7], "codes")
+    assert [trial.settings for trial in found] == [{"fused.loss.structure_weight": v} for v in (0.0, 0.5)]
+    assert [trial.recipe.fused.loss.structure_weight for trial in found] == [0.0, 0.5]
+    assert all(trial.recipe.name == f"tiny-trial-{trial.id}" for trial in found)
+    assert found[1].name == "structure_weight 0.5, seed 7"
+    again = trials.expand(tiny(), parse(["fused.loss.structure_weight=0.50"]), [7], "model")
+    assert again[0].id != found[1].id, "up to the model its seed is another setting"
+    assert trials.expand(tiny(), parse(["fused.loss.structure_weight=0.50"]), [7], "codes")[0].id == found[1].id
+
+
+def test_seeds_are_those_of_what_the_space_touches_and_feeds():
+    recipe = trials.expand(tiny(), parse(["codes.tokenizer.codebook_size=6"]), [7], "model")[0].recipe
+    assert recipe.codes.training.seed == recipe.model.training.seed == 7
+    assert recipe.fused == tiny().fused
+    assert recipe.graph == tiny().graph
+    assert recipe.metrics == tiny().metrics
+    recipe = trials.expand(tiny(), parse(["embeddings.max_tokens=4"]), [7], "codes")[0].recipe
+    assert recipe.fused.training.seed == 7
+    assert recipe.graph == tiny().graph
+    assert recipe.model == tiny().model
+
+
+def test_a_plug_in_is_a_dimension_and_its_settings_come_after_it():
+    words = ["codes.tokenizer.restarts=1,2", "codes.tokenizer=rqkmeans", "codes.tokenizer.codebook_size=8"]
+    found = trials.expand(tiny(), parse(words), [], "codes")
+    assert [trial.recipe.codes.tokenizer.restarts for trial in found] == [1, 2]
+    assert found[0].settings["codes.tokenizer"] == "rqkmeans"
+
+
+def test_settings_that_are_right_only_together():
+    base = replace(tiny(), fused=replace(tiny().fused, fusion=replace(tiny().fused.fusion, width=6, num_heads=3)))
+    for width, heads in ((8, 4), (6, 2), (10, 5)):
+        words = [f"fused.fusion.width={width}", f"fused.fusion.num_heads={heads}"]
+        assert trials.expand(base, parse(words), [], "codes")[0].recipe.fused.fusion.width == width
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["codes.tokenizer.num_levles=2"], "'tiny' has no such setting; did you mean 'codes.tokenizer.num_levels'"),
+        (["codez=2"], "has no such setting"),
+        (["fused.loss.structure_weight=high"], "'high' is not of type float"),
+        (["codes.tokenizer.num_levels=2.5"], "'2.5' is not of type int"),
+        (["fused.loss.structure_weight=0,1.5"], "structure_weight=1.5: .*is 1.5; must be from 0 to 1"),
+        (["fused.loss=1"], "is a section of settings; name one of them: .*fused.loss.temperature"),
+        (["fused=1"], "is a section of settings"),
+        (["fused.fusion=sum"], "no kind 'sum'"),
+        (["fused.fusion.kind=concat"], "no such setting"),
+        (["fused.pool.workers=1,2"], "says how or where work is done and changes no result"),
+        (["name=a,b"], "says how or where work is done and changes no result"),
+        (["model.beam=10,20"], "changes no codes, which is what the objectives judge"),
+        (["instructions.seed=1"], "has no such setting"),
+    ],
+)
+def test_a_dimension_that_cannot_be_is_refused(words, message):
+    with pytest.raises(ConfigError, match=message):
+        trials.expand(tiny(), parse(words), [], "codes")
+
+
+def test_seeds_that_say_nothing_are_refused():
+    with pytest.raises(ConfigError, match="seeds 1, 1; each may be given once"):
+        trials.expand(tiny(), parse(["fused.num_neighbours=3"]), [1, 1], "codes")
+
+
+def test_trials_that_end_in_one_artifact_are_refused(place):
+    found = trials.expand(tiny(), Space({"fused.loss.structure_weight": (0.5, "0.5000")}), [], "codes")
+    with pytest.raises(ConfigError, match="make the same codes; leave one of the values out"):
+        trials.plans(found, Store(place))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"objectives": ("indx",)}, "objective 'indx': not known; did you mean 'index'"),
+        ({"objectives": ()}, "none is given"),
+        ({"objectives": ("index", "index")}, "each may be given once"),
+        ({"stopping": Stopping(measure="loss")}, "objective 'loss': not known"),
+    ],
+)
+def test_objectives_are_known_ones(more, message):
+    with pytest.raises(ConfigError, match=message):
+        search(["codes.tokenizer.codebook_size=6"], **more)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "watched", "message"),
+    [
+        (("index",), "ndcg", "judges the model, the trials end with the codes; watch an objective"),
+        (("index",), "index", "known when a trial is over, too late"),
+        (("ndcg",), "ndcg", "grace 9; must be from 1 to 3"),
+    ],
+)
+def test_stopping_that_stops_nothing_is_refused(place, objectives, watched, message):
+    stopping = Stopping(measure=watched, grace=9)
+    with pytest.raises(ConfigError, match=message):
+        launch(search(["codes.tokenizer.codebook_size=6,8"], objectives=objectives, stopping=stopping), place)
+    assert made(place) == {}
