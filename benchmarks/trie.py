@@ -5,8 +5,9 @@ python -m benchmarks.trie
 A step: given the nodes of all beams and their logits over one level's codes, the allowed codes, their nodes and their
 logits, forbidden ones at -inf. rectokens is driven as its own decoding does: dense masks for the first two levels, its
 CSR and `vtnk_pytorch` below (its fused kernels need CUDA). Logits over one level's codes are its kindest case: it masks
-all entries of the vocabulary, so its last step is timed again over those of a language model. The answers of both are
-compared first, node by node. Without the package, only our figures are given.
+all entries of the vocabulary, so its last step is timed again over those of a language model. Where it is dense, its
+step gives the mask alone and leaves the nodes to be looked up after the choice; ours gives both. The answers of both
+are compared first, node by node. Without the package, only our figures are given.
 """
 
 import importlib.util

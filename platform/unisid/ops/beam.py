@@ -75,8 +75,8 @@ def search(
     Args:
         excluded: items not to be answered; -1 fills short rows.
         allowed: whether an item may be answered (is in stock, is sold in the market): for all users [N], or by user
-            [B, N]. What is excluded is not allowed either. A form of the choice only: no score changes, those of
-            `renormalised` neither.
+            [B, N]. What is excluded may not be answered either. Neither changes a score, renormalised or not: the
+            codes of items that may not be answered keep their share of p.
     """
     check(k, beam, len(trie.items))
     state, hidden = decoder.start(prompts)
