@@ -7,6 +7,7 @@ from typing import Any
 
 from unisid.artifacts.curve import Point
 from unisid.artifacts.store import Place
+from unisid.errors import ArtifactError
 from unisid.runtime.tracking import Tracker
 
 
@@ -42,5 +43,12 @@ class SearchRuns:
         self.tracker.reachable = own.reachable
 
     def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None:
-        """Attach a folder to the search's run, and register what the places hold."""
+        """Attach a folder to the search's run, and register what the places hold.
+
+        Raises:
+            ArtifactError: there is something to register and MLflow is away.
+        """
         self.tracker.publish(name, places, report)
+        if places and not self.tracker.reachable:
+            raise ArtifactError(f"registry: {name} is not registered, for MLflow at {self.tracker.uri} cannot be "
+                                "reached; --resume --register does it when the server is back")  # fmt: skip
