@@ -67,6 +67,18 @@ def fit(tmp_path, task, workers=1):
 TRAINING = Training(epochs=6, learning_rate=0.1, checkpoint_seconds=0.0, warmup_steps=2)
 
 
+def test_a_long_epoch_says_how_far_it_is_and_changes_nothing(tmp_path, monkeypatch):
+    quiet = fit(tmp_path / "quiet", Task(TRAINING))
+    monkeypatch.setattr("unisid.training.loop.PROGRESS_SECONDS", -1.0)
+    told = []
+    pool, work = Pool(), Place.of(tmp_path / "told")
+    assert LocalCompute().fit(train, Task(TRAINING), name="line", pool=pool, work=work, report=told.append) == quiet
+    running = [(values["step"], values["running_loss"]) for values in told if "running_loss" in values]
+    assert [step for step, _ in running] == list(range(1, 25))
+    epochs = [values for values in told if "epoch" in values]
+    assert [loss for step, loss in running if step % 4 == 0] == pytest.approx([values["loss"] for values in epochs])
+
+
 def test_it_learns(tmp_path):
     weights, epochs, score = fit(tmp_path, Task(Training(epochs=60, learning_rate=0.1)))
     assert epochs <= 60

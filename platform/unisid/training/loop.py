@@ -31,6 +31,8 @@ from unisid.training.schedule import SCHEDULES
 from unisid.training.throughput import peak_of, throughput
 
 B = TypeVar("B")
+PROGRESS_SECONDS = 15.0
+"""In a longer epoch the first worker says so often how far it is: its own mean loss since the epoch's beginning."""
 BEST = "best."
 """What names of the best weights so far begin with in a checkpoint."""
 
@@ -209,6 +211,7 @@ def _train_epoch(fit: Fit[B]) -> dict[str, float]:
     fit.objective.model.train()
     sums: dict[str, Any] = {}
     steps, tokens, begun = 0, 0, time.monotonic()
+    told = begun
     batches = iter(fit.objective.batches(fit.progress.counters["epoch"]))
     while micro_batches := list(itertools.islice(batches, fit.accumulation.micro_batches)):
         where = f"training, step {fit.progress.counters['step']}"
@@ -219,6 +222,9 @@ def _train_epoch(fit: Fit[B]) -> dict[str, float]:
         steps += 1
         if fit.accumulation.tokens is not None:
             tokens += sum(map(fit.accumulation.tokens, micro_batches))
+        if fit.worker.rank == 0 and time.monotonic() - told > PROGRESS_SECONDS:
+            told = time.monotonic()
+            fit.worker.report({"running_loss": float(sums["loss"]) / steps, "step": fit.progress.counters["step"]})
     means, tokens_everywhere = _gathered(fit.worker, sums, steps, tokens)
     if not all(math.isfinite(v) for v in means.values()):
         raise DataError(
