@@ -24,7 +24,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from benchmarks.decode import ITEMS, SIZES, prefix_table, random_index, same_items
 from unisid.backbones import causal_forward, level_starts
-from unisid.backbones.causal_forward import Memory, Past
+from unisid.backbones.causal_forward import Memory
+from unisid.backbones.past import Past
 from unisid.ops import beam, trie
 
 LENGTHS = (100, 200)

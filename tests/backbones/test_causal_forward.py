@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2
 
 from tests.ops.test_beam import random_codes
 from unisid.backbones import causal_forward
+from unisid.backbones.past import Past
 from unisid.errors import ConfigError
 from unisid.ops import beam, trie
 
@@ -79,7 +80,7 @@ def test_a_prompt_is_read_as_the_library_reads_it(model):
 def test_beams_that_split_join_and_die_have_the_librarys_logits(model):
     ids, real = prompts()
     memory, _ = causal_forward.read(model, ids, real)
-    past = causal_forward.Past()
+    past = Past()
     generator = torch.Generator().manual_seed(2)
     written = torch.zeros(3, 1, 0, dtype=torch.long)
     for step, beams in enumerate((4, 7, 5, 1), 1):
@@ -98,7 +99,7 @@ def test_beams_that_split_join_and_die_have_the_librarys_logits(model):
 def test_only_the_beams_own_positions_are_kept_beam_by_beam(model):
     ids, real = prompts()
     memory, _ = causal_forward.read(model, ids, real)
-    past, _ = causal_forward.append(model, memory, causal_forward.Past(), torch.zeros(3, 50, dtype=torch.long))
+    past, _ = causal_forward.append(model, memory, Past(), torch.zeros(3, 50, dtype=torch.long))
     heads = model.config.num_key_value_heads
     assert all(part.shape[:3] == (3, heads, 14) for pair in memory.layers for part in pair)
     assert all(part.shape[:4] == (3, 50, heads, 1) for pair in past.layers for part in pair)
@@ -122,7 +123,7 @@ class Language:
 
     def start(self, prompts):
         memory, hidden = causal_forward.read(self.model, prompts, prompts >= 0)
-        return (memory, causal_forward.Past()), hidden[:, None]
+        return (memory, Past()), hidden[:, None]
 
     def step(self, state, tokens, parents):
         past, hidden = causal_forward.append(self.model, state[0], state[1].follow(parents), tokens)
@@ -194,7 +195,7 @@ def test_wrapped_layers_are_called():
     model.lm_head = Doubled(model.lm_head)
     ids, real = prompts()
     memory, first = causal_forward.read(model, ids, real)
-    _, second = causal_forward.append(model, memory, causal_forward.Past(), torch.tensor([[5], [6], [7]]))
+    _, second = causal_forward.append(model, memory, Past(), torch.tensor([[5], [6], [7]]))
     for row, length in enumerate(memory.lengths.tolist()):
         whole = torch.cat([ids[row, :length], torch.tensor([row + 5])])[None]
         theirs = model(whole).logits[0, -2:]
@@ -208,7 +209,7 @@ def test_half_precision_stays_near_the_librarys():
     model = random_model(CONFIGS["qwen3"]).bfloat16()
     ids, real = prompts()
     memory, _ = causal_forward.read(model, ids, real)
-    past, hidden = causal_forward.append(model, memory, causal_forward.Past(), torch.full((3, 2), 4))
+    past, hidden = causal_forward.append(model, memory, Past(), torch.full((3, 2), 4))
     assert hidden.dtype == past.layers[0][0].dtype == torch.bfloat16
     theirs = model(torch.cat([ids[2], torch.tensor([4])])[None]).logits[0, -1]
     assert torch.allclose(causal_forward.head(model, hidden)[2, 0], theirs, atol=0.5, rtol=0.05)

@@ -20,11 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention
 
+from unisid.backbones.past import KeyValue, Past
 from unisid.errors import ConfigError
 
 FAMILIES = ("llama", "qwen2", "qwen3")
-
-KeyValue = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -37,21 +36,6 @@ class Memory:
     """0 at real tokens, -inf at padding."""
     lengths: Int[Tensor, " B"]
     """Real tokens of every prompt: the position at which its beams begin."""
-
-
-@dataclass(frozen=True)
-class Past:
-    """The beams' own positions: every layer's keys and values [B, K, G, P, C]."""
-
-    layers: tuple[KeyValue, ...] = ()
-
-    def __len__(self) -> int:
-        return int(self.layers[0][0].shape[3]) if self.layers else 0
-
-    def follow(self, parents: Int[Tensor, "B K"]) -> "Past":
-        """The past of beams that continue the given ones."""
-        rows = torch.arange(len(parents), device=parents.device)[:, None]
-        return Past(tuple((keys[rows, parents], values[rows, parents]) for keys, values in self.layers))
 
 
 def check(model: Any) -> None:

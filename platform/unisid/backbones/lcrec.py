@@ -21,9 +21,10 @@ from transformers import GenerationConfig
 from unisid.backbones import NO_LOSS, PAD, BackboneConfig, Packed, Speaker, causal_forward, level_starts, pretrained
 from unisid.backbones import language_files as saved
 from unisid.backbones import vocabulary as words
-from unisid.backbones.causal_forward import Memory, Past
+from unisid.backbones.causal_forward import Memory
 from unisid.backbones.chat import Frame
 from unisid.backbones.lora import Lora, inject, merged
+from unisid.backbones.past import Past
 from unisid.backbones.pretrained import Language
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+from unisid.backbones.past import KeyValue, Past
 from unisid.ops.dropout import dropout
-
-KeyValue = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -28,21 +27,6 @@ class Memory:
     """Keys and values [B, H, T, C] of every decoder layer's cross-attention."""
     bias: Float[Tensor, "B 1 1 T"]
     """0 at real tokens, -inf at padding."""
-
-
-@dataclass(frozen=True)
-class Past:
-    """The beams' own positions: keys and values [B, K, H, P, C] of every decoder layer's self-attention."""
-
-    layers: tuple[KeyValue, ...] = ()
-
-    def __len__(self) -> int:
-        return int(self.layers[0][0].shape[3]) if self.layers else 0
-
-    def follow(self, parents: Int[Tensor, "B K"]) -> "Past":
-        """The past of beams that continue the given ones."""
-        rows = torch.arange(len(parents), device=parents.device)[:, None]
-        return Past(tuple((keys[rows, parents], values[rows, parents]) for keys, values in self.layers))
 
 
 def encode(stack: Any, embedded: Float[Tensor, "B T D"], real: Bool[Tensor, "B T"]) -> Float[Tensor, "B T D"]:

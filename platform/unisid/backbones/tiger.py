@@ -14,7 +14,8 @@ from torch.nn import functional
 from transformers import T5Config, T5ForConditionalGeneration
 
 from unisid.backbones import Backbone, BackboneConfig, level_starts
-from unisid.backbones.t5_forward import Memory, Past, decode, encode, remember
+from unisid.backbones.past import Past
+from unisid.backbones.t5_forward import Memory, decode, encode, remember
 from unisid.errors import ConfigError
 
 START = 0
