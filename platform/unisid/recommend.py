@@ -86,19 +86,10 @@ class Recommender:
             DataError: for an empty history or an unknown item.
         """
         width = self._width(k, beam_width)
-        subset = None if allowed is None else torch.from_numpy(allowed).to(self.device)
         rows = [np.asarray(history, np.int64) for history in histories]
         self._check(rows)
-        items = np.empty((len(rows), k), np.int64)
-        scores = np.empty((len(rows), k), np.float32)
-        read = [row[-self.history_length :] for row in rows]
-        for some in self._batches(read):
-            chosen = [rows[number] for number in some]
-            prompts = self._pad([self.tokens[read[number]].reshape(-1) for number in some])
-            excluded = self._pad(chosen) if exclude_history else None
-            found = beam.search(self.backbone, prompts, self.trie, k=k, beam=width, excluded=excluded, allowed=subset)
-            items[some], scores[some] = found.items.cpu().numpy(), found.scores.cpu().numpy()
-        return items, scores
+        prompts = [self.tokens[row[-self.history_length :]].reshape(-1) for row in rows]
+        return self._search(self.backbone, prompts, k, width, rows if exclude_history else None, allowed)
 
     @torch.no_grad()
     def find(self, texts: Sequence[str], k: int, beam_width: int | None = None) -> Answer:
@@ -114,13 +105,7 @@ class Recommender:
             number = cleaned.index("")
             raise DataError(f"text {number}: {texts[number]!r} has no words in it; a text needs at least one")
         prompts = _asked(speaker, TITLE_TO_SID, cleaned, self.tokens.shape[1])
-        items = np.empty((len(texts), k), np.int64)
-        scores = np.empty((len(texts), k), np.float32)
-        for some in self._batches(prompts):
-            padded_prompts = self._pad([np.array(prompts[number]) for number in some])
-            found = beam.search(_InWords(speaker), padded_prompts, self.trie, k=k, beam=width)
-            items[some], scores[some] = found.items.cpu().numpy(), found.scores.cpu().numpy()
-        return items, scores
+        return self._search(_InWords(speaker), [np.array(prompt) for prompt in prompts], k, width)
 
     @torch.no_grad()
     def title_of(self, items: Sequence[int]) -> list[str]:
@@ -139,6 +124,26 @@ class Recommender:
         for some in self._batches(prompts):
             titles[some] = speaker.answer([prompts[number] for number in some], limit)
         return list(titles)
+
+    def _search(
+        self,
+        decoder: beam.Decoder[torch.Tensor, Any],
+        prompts: Sequence[NDArray[Any]],
+        k: int,
+        width: int,
+        barred: Sequence[NDArray[np.int64]] | None = None,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> Answer:
+        """The best k items for each prompt, in the decoder's own entries; `barred` items are each prompt's own."""
+        items = np.empty((len(prompts), k), np.int64)
+        scores = np.empty((len(prompts), k), np.float32)
+        subset = None if allowed is None else torch.from_numpy(allowed).to(self.device)
+        for some in self._batches(prompts):
+            read = self._pad([prompts[number] for number in some])
+            excluded = None if barred is None else self._pad([barred[number] for number in some])
+            found = beam.search(decoder, read, self.trie, k=k, beam=width, excluded=excluded, allowed=subset)
+            items[some], scores[some] = found.items.cpu().numpy(), found.scores.cpu().numpy()
+        return items, scores
 
     def _speaker(self) -> Speaker:
         if not isinstance(self.backbone, Speaker):
