@@ -71,6 +71,7 @@ def beauty_llm() -> Recipe:
             backbone=lcrec.Config(model="Qwen/Qwen2.5-0.5B-Instruct", dtype="bfloat16"),
             batch_size=1024,
             micro_batch=16,
+            samples_per_epoch=131_072,
             training=Training(epochs=10, patience=3, learning_rate=3e-4, warmup_steps=200, zero=1),
             pool=EIGHT_GPUS,
         ),

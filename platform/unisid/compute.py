@@ -93,8 +93,9 @@ class Engine(Protocol):
         """Clip, update at this learning rate, and forget the gradient."""
         ...
 
-    def whole(self) -> AbstractContextManager[None]:
-        """Inside, the model has all its weights on every worker: to validate or to copy, not to change them."""
+    def whole(self) -> AbstractContextManager[object]:
+        """Inside, the model has all its weights on every worker, and computes in the precision that was asked for: to
+        validate or to copy, not to change them."""
         ...
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
@@ -146,6 +147,10 @@ class Worker(Protocol):
 
     def report(self, metrics: Metrics, save: Callable[[Path], None] | None = None) -> None:
         """Say how the fit goes; with `save`, also commit a checkpoint: rank 0 writes files into the given directory."""
+        ...
+
+    def progress(self, metrics: Metrics) -> None:
+        """Say how far the fit is, for whoever waits: rank 0's alone; after a crash some may be said twice."""
         ...
 
     def resume(self) -> Path | None:

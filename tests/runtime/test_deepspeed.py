@@ -78,6 +78,7 @@ def test_every_stage_learns_what_the_plain_engine_does(tmp_path, plain):
         assert_same(plain, result, rtol=1e-3, atol=1e-5)
         assert result["weights"]["seen"] == 9 * 2 + 1, "every micro-batch once, and the look at the released model"
     for result in found[3:]:
+        assert (result["weights"]["frozen.weight"] == plain["weights"]["frozen.weight"]).all(), "rounded"
         assert result["score"] == pytest.approx(plain["score"], rel=0.02)
         assert all(w.dtype in ("float32", "int64") for w in result["weights"].values())
 

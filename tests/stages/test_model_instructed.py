@@ -12,7 +12,7 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_weights
 from unisid.backbones import NO_LOSS, Packed, lcrec, tiger
 from unisid.compute import Pool
-from unisid.errors import ConfigError
+from unisid.errors import ConfigError, DataError
 from unisid.recommend import Recommender
 from unisid.runtime.local import LocalCompute
 from unisid.stages import instructions, model, sequences
@@ -61,6 +61,20 @@ def make(config, inputs, out):
 def undivided(config, inputs, tmp_path_factory):
     out = Place.of(tmp_path_factory.mktemp("undivided") / "model")
     return out, *make(config, inputs, out)
+
+
+def test_what_became_of_the_rows_is_in_the_record(undivided):
+    _, counts, _ = undivided
+    assert counts["instructions"]["samples"] >= 2 * 64
+    assert counts["instructions"]["dropped"] == 0
+
+
+def test_rows_of_which_none_fits_are_an_error(config, inputs, place, monkeypatch):
+    monkeypatch.setattr("unisid.training.packing.Packer._sample", lambda *row: None)
+    with pytest.raises(
+        DataError, match=r"instructions: none of the \d+ rows read so far fits 220 tokens; raise model.ba"
+    ):
+        make(config, inputs, place / "none")
 
 
 def test_it_learns_and_says_how_fast(undivided, inputs):

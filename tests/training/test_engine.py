@@ -14,7 +14,7 @@ from unisid.errors import ArtifactError
 from unisid.runtime.local import LocalCompute
 from unisid.training.engine import PlainEngine, learned, trained
 from unisid.training.loop import Training
-from unisid.training.throughput import named_peak, throughput
+from unisid.training.throughput import named_peak, operations_of, throughput
 
 TRAINING = Training(epochs=3, learning_rate=0.01, weight_decay=0.1, warmup_steps=2, checkpoint_seconds=0.0)
 
@@ -130,6 +130,37 @@ def test_bfloat16_is_in_the_forward_pass_alone():
     assert {p.dtype for p in model.parameters()} == {torch.float32}
 
 
+def test_what_learns_in_bfloat16_weights_adds_up_in_float32():
+    """Alone or shared out, small updates are not lost; afterwards the weights have their own type again."""
+    model = nn.Linear(1, 1, bias=False).to(torch.bfloat16)
+    frozen = nn.Linear(1, 1, bias=False).to(torch.bfloat16).requires_grad_(False)
+    model.frozen = frozen
+    nn.init.ones_(model.weight)
+    engine = PlainEngine(Alone(), model, Descent(), None)
+    for _ in range(50):
+        loss, _ = engine.loss(
+            lambda x: ((frozen(model(x)) * torch.sign(frozen.weight)).float().sum(), {}), torch.ones(1, 1)
+        )
+        engine.backward(loss)
+        engine.step(3e-4)
+    assert float(model.weight.detach()) == pytest.approx(1 - 50 * 3e-4, abs=1e-4)
+    engine.release()
+    assert model.weight.dtype == torch.bfloat16
+    assert float(model.weight.detach()) < 0.99
+
+
+def test_validation_is_in_the_precision_of_training():
+    model = tongue.Tongue()
+    for bfloat16, dtype in ((False, torch.float32), (True, torch.bfloat16)):
+        with PlainEngine(Alone(), model, Descent(bfloat16=bfloat16), None).whole():
+            assert model.mix(model.embed(torch.arange(3))).dtype == dtype
+
+
+def test_frozen_weights_cost_no_gradient_of_their_own():
+    model = nn.Sequential(nn.Linear(2, 3, bias=False), nn.Linear(3, 5, bias=False).requires_grad_(False))
+    assert operations_of(model) == 6 * 6 + 4 * 15
+
+
 def test_tokens_a_second_are_shown(undivided):
     _, shown = undivided
     assert all(m["tokens_per_second"] > 0 for m in shown)
@@ -137,7 +168,7 @@ def test_tokens_a_second_are_shown(undivided):
 
 
 def test_mfu_is_six_operations_a_parameter_and_token():
-    found = throughput(tokens=1e6, seconds=10.0, parameters=10**9, devices=2, peak=1e15)
+    found = throughput(tokens=1e6, seconds=10.0, operations=6 * 10**9, devices=2, peak=1e15)
     assert found == {"tokens_per_second": 1e5, "mfu": pytest.approx(6e14 / 2e15)}
     assert throughput(1.0, 1.0, 1, 1, None) == {"tokens_per_second": 1.0}
 

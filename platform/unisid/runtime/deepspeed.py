@@ -71,6 +71,8 @@ class ZeroEngine:
         self.deepspeed = _package(worker.device)
         self.worker, self.model, self.descent = worker, model, descent
         self.types = {name: parameter.dtype for name, parameter in model.named_parameters()}
+        # What rests is rounded to bfloat16 on the devices; it shall come back as it was.
+        self.resting = {n: p.detach().to("cpu", copy=True) for n, p in model.named_parameters() if not p.requires_grad}
         self.owned = trained(model)
         self.waiting = False
         if state is not None:
@@ -129,10 +131,13 @@ class ZeroEngine:
     @torch.no_grad()
     def release(self) -> None:
         with self.whole():
-            values = {n: p.detach().to(self.types[n], copy=True) for n, p in self.model.named_parameters()}
+            # By way of the host: the devices need not hold the weights twice.
+            values = {n: p.detach().to("cpu", self.types[n], copy=True) for n, p in self.model.named_parameters()}
+        values |= self.resting
         self.engine.destroy()
         del self.measure.model, self.engine, self.optimizer  # DeepSpeed remembers the module; the model shall go free
-        fresh = {id(p): nn.Parameter(values[n], p.requires_grad) for n, p in self.model.named_parameters()}
+        device = self.worker.device
+        fresh = {id(p): nn.Parameter(values[n].to(device), p.requires_grad) for n, p in self.model.named_parameters()}
         for module in self.model.modules():
             module._parameters = {n: p if p is None else fresh[id(p)] for n, p in module._parameters.items()}
 

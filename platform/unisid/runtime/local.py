@@ -26,6 +26,8 @@ from unisid.runtime.process_group import Collectives
 
 T = TypeVar("T")
 Tell = Callable[[int, Metrics], None]
+PROGRESS = -1
+"""The number of what is told by the clock: no report of the fit's own order."""
 
 
 class Member(Collectives):
@@ -49,6 +51,10 @@ class Member(Collectives):
                 self.checkpoints.commit(self.reports, save)
             self.tell(self.reports, metrics)
         self.reports += 1
+
+    def progress(self, metrics: Metrics) -> None:
+        if self.rank == 0:
+            self.tell(PROGRESS, metrics)
 
     def resume(self) -> Path | None:
         if self.last is None:

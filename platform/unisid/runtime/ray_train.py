@@ -24,7 +24,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from unisid.compute import Pool, Report, Stream, Worker
 from unisid.errors import ConfigError, UnisidError
 from unisid.runtime.checkpoints import Checkpoints
-from unisid.runtime.local import Member
+from unisid.runtime.local import PROGRESS, Member
 from unisid.runtime.mailbox import Mailbox
 from unisid.runtime.ray_data import read
 from unisid.runtime.streams import pieces
@@ -76,7 +76,8 @@ class Group:
         for kind, value in self._events(number):
             self.busy = kind == "report"
             if kind == "report":
-                if value[0] > shown and report is not None:  # work done again after a crash reports again
+                # work done again after a crash reports again
+                if (value[0] > shown or value[0] == PROGRESS) and report is not None:
                     report(value[1])
                 shown = max(shown, value[0])
             elif kind == "result":

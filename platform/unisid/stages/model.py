@@ -27,6 +27,7 @@ from unisid.stages.model_validation import CUTOFF, Judge
 from unisid.training import loop
 from unisid.training.feed import Batch, Feed
 from unisid.training.loop import Accumulation, Training
+from unisid.training.packing import Batching
 
 INPUTS = ("catalog", "codes", "sequences", "instructions")
 
@@ -47,23 +48,28 @@ class Config:
     """Samples a step, over all workers."""
     micro_batch: int = runtime(0)
     """Samples that a worker takes through the model at once: fewer need less memory, and change nothing that is
-    learned. 0: its whole share of a step."""
+    learned but what dropout draws. 0: its whole share of a step."""
     packed: bool = runtime(True)
     """Instructions lie end to end in rows of the model's longest length; else one a row, beside others as long."""
     samples_per_epoch: int = 0
     """Training samples between two validations; 0 for all of them."""
     valid_samples: int = 2000
     """Validation samples that are ranked, drawn by seed; 0 for all."""
+    valid_batch: int = runtime(128)
+    """Validation samples that are ranked at once."""
     beam: int = 20
     """Beams of the validation's search."""
     pool: Pool = runtime(Pool())
     """The workers that train."""
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.micro_batch + 1, self.samples_per_epoch + 1, self.valid_samples + 1) < 1:
-            raise ConfigError(f"model: batch_size {self.batch_size}, micro_batch {self.micro_batch}, samples_per_epoch "
-                              f"{self.samples_per_epoch}, valid_samples {self.valid_samples}; must be at least 1, 0, 0 "
-                              "and 0")  # fmt: skip
+        if (
+            min(self.batch_size, self.valid_batch) < 1
+            or min(self.micro_batch, self.samples_per_epoch, self.valid_samples) < 0
+        ):
+            raise ConfigError(f"model: batch_size {self.batch_size}, valid_batch {self.valid_batch}, micro_batch "
+                              f"{self.micro_batch}, samples_per_epoch {self.samples_per_epoch}, valid_samples "
+                              f"{self.valid_samples}; must be at least 1, 1, 0, 0 and 0")  # fmt: skip
         if self.batch_size % max(1, self.pool.workers):
             raise ConfigError(
                 f"model: batch_size {self.batch_size} over {self.pool.workers} workers; must divide evenly"
@@ -129,18 +135,26 @@ def train(worker: Worker, task: Task) -> Json:
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,
         "samples_per_second": round(samples / max(outcome.seconds, 1e-9), 1),
+        **objective.counts(),
     }
 
 
 def _objective(worker: Worker, task: Task, codes: Codes, backbone: Backbone) -> "NextItem | Instructed":
     config = task.config
-    judge = Judge(worker, codes, task.sequences, config.valid_samples, config.beam, config.training.seed)
+    seed = config.training.seed
+    judge = Judge(worker, codes, task.sequences, config.valid_samples, config.beam, seed, config.valid_batch)
     if task.instructions is None:
         return NextItem(worker, task, codes, backbone, judge)
     if not isinstance(backbone, Speaker):
         raise ConfigError(f"model.backbone: '{config.backbone.kind}' speaks no words and cannot learn from the "
                           "recipe's instructions; choose one that does (lcrec), or leave them out")  # fmt: skip
-    return Instructed(worker, config, task.instructions, backbone, judge)
+    batching = Batching(
+        batch_size=config.batch_size,
+        micro_batch_size=config.micro_batch_size(worker.size),
+        workers=worker.size,
+        packed=config.packed,
+    )
+    return Instructed(worker, task.instructions, backbone, judge, batching, config.samples_per_epoch, seed)
 
 
 class NextItem:
@@ -174,3 +188,7 @@ class NextItem:
 
     def validate(self) -> Metrics:
         return self.judge(self.backbone)
+
+    def counts(self) -> Json:
+        """Nothing to add to the record."""
+        return {}

@@ -5,7 +5,6 @@ it nor how many micro-batches they cut it into changes what is learned.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +14,11 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table
 from unisid.backbones import Packed, Speaker
 from unisid.compute import Metrics, Worker
+from unisid.config import Json
+from unisid.errors import DataError
 from unisid.stages.model_validation import Judge
 from unisid.training.loop import Accumulation
-from unisid.training.packing import Batching, Packer, Steps
-
-if TYPE_CHECKING:
-    from unisid.stages.model import Config
+from unisid.training.packing import COUNTED, Batching, Packer, Steps
 
 
 class Instructed:
@@ -28,19 +26,14 @@ class Instructed:
 
     higher_is_better: bool = True
 
-    def __init__(self, worker: Worker, config: "Config", place: Place, speaker: Speaker, judge: Judge) -> None:
-        self.worker, self.speaker, self.judge = worker, speaker, judge
+    def __init__(self, worker: Worker, place: Place, speaker: Speaker, judge: Judge, batching: Batching,
+                 samples_per_epoch: int, seed: int) -> None:  # fmt: skip
+        self.worker, self.speaker, self.judge, self.batching = worker, speaker, judge, batching
         self.model: nn.Module = speaker
-        self.batching = Batching(
-            batch_size=config.batch_size,
-            micro_batch_size=config.micro_batch_size(worker.size),
-            workers=worker.size,
-            packed=config.packed,
-        )
-        self.packer = Packer(speaker, config.packed)
-        self.order = Steps(lambda: worker.stream("train"), self.packer, self.batching, config.training.seed)
-        wanted = config.samples_per_epoch or Instructions.read(place).num_rows("train")
-        self.steps = max(1, wanted // config.batch_size)
+        self.packer = Packer(speaker, batching.packed)
+        self.order = Steps(lambda: worker.stream("train"), self.packer, batching, seed)
+        wanted = samples_per_epoch or Instructions.read(place).num_rows("train")
+        self.steps = max(1, wanted // batching.batch_size)
         self.valid = self._validation(place)
 
     @property
@@ -55,6 +48,9 @@ class Instructed:
 
     def batches(self, epoch: int) -> Iterator[Packed]:
         for step in self.order.steps(epoch * self.steps, self.steps):
+            if self.packer.counts["dropped"] == self.packer.counts["samples"]:
+                raise DataError(f"instructions: none of the {self.packer.counts['samples']} rows read so far fits "
+                                f"{self.speaker.max_tokens} tokens; raise model.backbone.max_tokens")  # fmt: skip
             yield from step
 
     def loss(self, batch: Packed) -> tuple[Tensor, Metrics]:
@@ -69,6 +65,10 @@ class Instructed:
             )
         total, count = self.worker.all_reduce(sums).tolist()
         return {**self.judge(self.speaker), "loss": total / max(1.0, count)}
+
+    def counts(self) -> Json:
+        """What became of the rows that the first worker read, those read again included."""
+        return {"instructions": {name: self.packer.counts[name] for name in COUNTED}}
 
     def _validation(self, place: Place) -> list[Packed]:
         """This worker's share of the validation instructions."""

@@ -18,15 +18,16 @@ from unisid.training.feed import Block
 
 CUTOFF = 10
 """Of the NDCG that decides."""
-AT_ONCE = 128
 
 
 class Judge:
     """Ranks by constrained beam search; each sample by one worker."""
 
-    def __init__(self, worker: Worker, codes: Codes, sequences: Place, samples: int, width: int, seed: int) -> None:
+    def __init__(
+        self, worker: Worker, codes: Codes, sequences: Place, samples: int, width: int, seed: int, at_once: int
+    ) -> None:
         """`samples` of the validation split are drawn by seed (0 for all); `width` is the search's beams."""
-        self.worker, self.width = worker, width
+        self.worker, self.width, self.at_once = worker, width, at_once
         self.trie = trie.build(torch.from_numpy(codes.codes.copy())).to(worker.device)
         self.valid = Block.of(read_table(sequences, "valid", ["tokens", "target"]))
         self.item_tokens = codes.tokens(np.arange(len(codes.codes)))
@@ -38,8 +39,8 @@ class Judge:
         sums = torch.zeros(3, dtype=torch.float64)
         rows = self.rows[self.worker.rank :: self.worker.size]
         rows = rows[np.argsort(self.valid.lengths[rows], kind="stable")]
-        for start in range(0, len(rows), AT_ONCE):
-            values = ranking.metric_values(self._ranks(backbone, rows[start : start + AT_ONCE]), [CUTOFF])
+        for start in range(0, len(rows), self.at_once):
+            values = ranking.metric_values(self._ranks(backbone, rows[start : start + self.at_once]), [CUTOFF])
             sums += torch.tensor([*values.sum(0), len(values)])
         rate, ndcg, count = self.worker.all_reduce(sums.to(self.worker.device)).tolist()
         return {"score": ndcg / count, f"hr_{CUTOFF}": rate / count}

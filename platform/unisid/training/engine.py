@@ -1,7 +1,8 @@
 """The plain engine: each worker holds all weights and steps with AdamW on the mean of all workers' gradients.
 
-Gradients are averaged by hand after the last backward pass of a step, in one flat all-reduce. `runtime.deepspeed` is
-the other engine, for models that fit no single device.
+Gradients are averaged by hand after the last backward pass of a step, in one flat all-reduce. What learns is float32
+while it does, whatever its type before and after: in bfloat16 a small update would be lost. `runtime.deepspeed` is the
+other engine, for models whose training fits no single device.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from unisid.compute import Descent, Metrics
 from unisid.errors import ArtifactError
-from unisid.training.precision import autocast
+from unisid.training.precision import Precision, autocast
 
 B = TypeVar("B")
 MODEL = "model."
@@ -38,6 +39,11 @@ class PlainEngine:
         self.worker, self.model, self.descent = worker, model, descent
         self.owned = trained(model)
         parameters = list(self.owned.values())
+        self.types = [parameter.dtype for parameter in parameters]
+        for parameter in parameters:
+            parameter.data = parameter.data.float()
+        half = descent.bfloat16 or any(p.dtype == torch.bfloat16 for p in model.parameters())  # frozen ones stay so
+        self.precision: Precision = "bfloat16" if half else "float32"
         self.optimizer = torch.optim.AdamW(parameters, weight_decay=descent.weight_decay, fused=True)
         if state is not None:
             load_weights(model, state)
@@ -47,7 +53,7 @@ class PlainEngine:
             self.optimizer.load_state_dict({"state": known, "param_groups": groups})
 
     def loss(self, measure: Callable[[B], tuple[Tensor, Metrics]], batch: B) -> tuple[Tensor, Metrics]:
-        with autocast("bfloat16" if self.descent.bfloat16 else "float32", self.worker.device):
+        with self.whole():
             return measure(batch)
 
     def backward(self, loss: Tensor) -> None:
@@ -63,8 +69,8 @@ class PlainEngine:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
-    def whole(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
+    def whole(self) -> contextlib.AbstractContextManager[object]:
+        return autocast(self.precision, self.worker.device)
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
         for name, tensor in learned(self.model).items():
@@ -75,6 +81,8 @@ class PlainEngine:
 
     def release(self) -> None:
         self.optimizer.zero_grad(set_to_none=True)
+        for parameter, dtype in zip(self.owned.values(), self.types, strict=True):
+            parameter.data = parameter.data.to(dtype)
 
 
 def trained(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -28,7 +28,7 @@ from unisid.training.engine import learned, load_weights
 from unisid.training.memory import naming_the_setting
 from unisid.training.precision import Precision, is_bfloat16
 from unisid.training.schedule import SCHEDULES
-from unisid.training.throughput import peak_of, throughput
+from unisid.training.throughput import operations_of, peak_of, throughput
 
 B = TypeVar("B")
 PROGRESS_SECONDS = 15.0
@@ -64,7 +64,8 @@ class Training:
     zero: Literal[0, 1, 2, 3] = runtime(0)
     """What workers share out by DeepSpeed's ZeRO: 1 the optimizer's state, 2 also gradients, 3 also weights; 0 none."""
     checkpoint_seconds: float = runtime(60.0)
-    """Commit a checkpoint at the first epoch's end after so many seconds; a killed fit loses no more than this."""
+    """Commit a checkpoint at the first epoch's end after so many seconds: a killed fit loses no more than this and an
+    epoch."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.patience < 1 or self.validate_every < 1 or not self.learning_rate > 0:
@@ -136,9 +137,20 @@ class Progress:
 
 def run(worker: Worker, objective: Objective[B], config: Training,
         accumulation: Accumulation[B] | None = None) -> Outcome:  # fmt: skip
-    """Train until the epochs are done or validation no longer improves; leaves the best weights in the model."""
+    """Train until the epochs are done or validation no longer improves; leaves the best weights in the model.
+
+    Raises:
+        ConfigError: a device's memory is full; says what to lower.
+        DataError: the loss is no number.
+        ArtifactError: the checkpoint is another model's.
+    """
+    with naming_the_setting("training", config.zero):
+        return _run(worker, objective, config, accumulation if accumulation is not None else Accumulation[B]())
+
+
+def _run(worker: Worker, objective: Objective[B], config: Training, accumulation: Accumulation[B]) -> Outcome:
     model = objective.model.to(worker.device)
-    parameters = sum(p.numel() for p in model.parameters())
+    operations = operations_of(model)
     progress, written = Progress(), None
     if (directory := worker.resume()) is not None:
         written = Checkpoint(directory)
@@ -146,9 +158,8 @@ def run(worker: Worker, objective: Objective[B], config: Training,
     else:
         for tensor in model.state_dict().values():
             worker.broadcast(tensor)
-    accumulation = accumulation if accumulation is not None else Accumulation[B]()
     engine = worker.engine(model, _descent(worker, config, accumulation), written)
-    fit = Fit(worker, objective, engine, config, accumulation, parameters, progress)
+    fit = Fit(worker, objective, engine, config, accumulation, operations, progress)
     state = progress.counters
     begun, saved = time.monotonic() - state["seconds"], time.monotonic()
 
@@ -181,7 +192,8 @@ class Fit(Generic[B]):
     engine: Engine
     config: Training
     accumulation: Accumulation[B]
-    parameters: int
+    operations: int
+    """What a token costs the model's matrices."""
     progress: Progress
 
     def scale(self, micro_batches: list[B]) -> float | Tensor:
@@ -224,7 +236,7 @@ def _train_epoch(fit: Fit[B]) -> dict[str, float]:
             tokens += sum(map(fit.accumulation.tokens, micro_batches))
         if fit.worker.rank == 0 and time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
-            fit.worker.report({"running_loss": float(sums["loss"]) / steps, "step": fit.progress.counters["step"]})
+            fit.worker.progress({"running_loss": float(sums["loss"]) / steps, "step": fit.progress.counters["step"]})
     means, tokens_everywhere = _gathered(fit.worker, sums, steps, tokens)
     if not all(math.isfinite(v) for v in means.values()):
         raise DataError(
@@ -235,7 +247,7 @@ def _train_epoch(fit: Fit[B]) -> dict[str, float]:
         return means
     seconds = time.monotonic() - begun
     peak = peak_of(fit.worker.device)
-    return means | throughput(tokens_everywhere, seconds, fit.parameters, fit.worker.size, peak)
+    return means | throughput(tokens_everywhere, seconds, fit.operations, fit.worker.size, peak)
 
 
 def _step(fit: Fit[B], micro_batches: list[B]) -> Iterator[tuple[str, Any]]:

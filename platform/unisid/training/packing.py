@@ -73,6 +73,10 @@ class Batching:
         return math.lcm(math.gcd(self.batch_size, ROWS_PER_RUN), self.workers)
 
 
+COUNTED = ("samples", "shortened", "cut", "dropped")
+"""Rows read; of these: the oldest pieces are gone, words are cut, it fits in no way."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """A prompt and its response in a model's entries."""
@@ -91,7 +95,7 @@ class Packer:
     def __init__(self, speaker: Speaker, packed: bool = True) -> None:
         self.speaker, self.packed = speaker, packed
         self.counts: Counter[str] = Counter()
-        """`samples`; of these `shortened` (oldest pieces gone), `cut` (words cut), `dropped` (fit in no way)."""
+        """By the names in COUNTED."""
         self._known: dict[str, list[int]] = {}
 
     def samples(self, table: pa.Table) -> list[Sample]:

@@ -1,6 +1,7 @@
 """How fast a model learns: tokens a second, and how much of what the devices can do that is."""
 
 import torch
+from torch import nn
 
 PEAKS = {
     "B200": 2250e12,
@@ -37,12 +38,20 @@ def named_peak(name: str) -> float | None:
     return None
 
 
-def throughput(tokens: float, seconds: float, parameters: int, devices: int, peak: float | None) -> dict[str, float]:
-    """Tokens a second over all devices; and MFU = 6 parameters tokens / (seconds devices peak), if the peak is known.
+def operations_of(model: nn.Module) -> int:
+    """What a token costs in a step: 2 operations a parameter forward, 2 backward, and 2 more where it learns.
 
-    A token costs 2 operations a parameter forward and 4 backward; attention's own are not counted (Chowdhery et al.
-    2022, appendix B, without its last term).
+    Attention's own are not counted (Chowdhery et al. 2022, appendix B, without its last term).
+    """
+    return sum((6 if parameter.requires_grad else 4) * parameter.numel() for parameter in model.parameters())
+
+
+def throughput(tokens: float, seconds: float, operations: int, devices: int, peak: float | None) -> dict[str, float]:
+    """Tokens a second over all devices; and MFU = operations tokens / (seconds devices peak), if the peak is known.
+
+    Args:
+        operations: of one token, as `operations_of` counts them.
     """
     rate = tokens / max(seconds, 1e-9)
     shown = {"tokens_per_second": rate}
-    return shown | ({"mfu": 6 * parameters * rate / (devices * peak)} if peak else {})
+    return shown | ({"mfu": operations * rate / (devices * peak)} if peak else {})
