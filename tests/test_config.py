@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unisid.config import differences, fingerprint, flatten, from_record, override, runtime, to_record
+from unisid.config import differences, fingerprint, flatten, from_record, identity_where, override, runtime, to_record
 from unisid.errors import ConfigError
 
 
@@ -49,6 +49,21 @@ def test_runtime_fields_bear_no_identity(config, workers):
     assert other != config
     assert to_record(other, identity=True) == to_record(config, identity=True)
     assert "workers" not in to_record(config, identity=True)["inner"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choosy:
+    inner: Inner = field(default_factory=Inner, metadata=identity_where(lambda config: config.used))
+    used: bool = False
+
+
+@given(configs)
+def test_a_field_may_bear_identity_beside_others_only(config):
+    plain, changed = Choosy(), Choosy(inner=config.inner)
+    assert to_record(changed, identity=True) == to_record(plain, identity=True) == {"used": False}
+    used = to_record(Choosy(inner=config.inner, used=True), identity=True)
+    assert used["inner"] == to_record(config.inner, identity=True)
+    assert from_record(Choosy, to_record(changed)) == changed
 
 
 @given(st.dictionaries(st.text(), st.integers()))

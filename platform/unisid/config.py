@@ -1,7 +1,8 @@
 """The little that dataclasses and tyro do not give: records, fingerprints, dotted overrides, plug-ins.
 
 A configuration is a tree of frozen, keyword-only dataclasses. A field *bears identity* unless it was made
-with `runtime`: identity is what decides the bytes of the result; worker counts, paths and devices do not.
+with `runtime`: identity is what decides the bytes of the result; worker counts, paths and devices do not. One with
+`identity_where` in its metadata bears it only beside other fields that make it count.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ import json
 import pkgutil
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from unisid.errors import ConfigError
@@ -38,11 +39,17 @@ def runtime(default: Any) -> Any:
     return dataclasses.field(default=default, metadata={"identity": False})
 
 
+def identity_where(holds: Callable[[Any], bool]) -> Mapping[str, Any]:
+    """Metadata of a field that decides the bytes of the result only where this holds of its configuration."""
+    return {"identity": holds}
+
+
 def to_record(config: Any, *, identity: bool = False) -> Json:
     """A configuration as plain JSON values; with `identity`, only the fields that bear identity."""
     record: Json = {"kind": config.kind} if isinstance(config, PlugIn) else {}
     for field in dataclasses.fields(config):
-        if not identity or field.metadata.get("identity", True):
+        bears = field.metadata.get("identity", True)
+        if not identity or (bears(config) if callable(bears) else bears):
             record[field.name] = _plain(getattr(config, field.name), identity)
     return record
 

@@ -14,6 +14,7 @@ from tests.backbones.models import language_model
 from unisid.backbones import NO_LOSS, PAD, Packed
 from unisid.backbones.lcrec import Config
 from unisid.backbones.lora import Lora
+from unisid.config import to_record
 from unisid.errors import ArtifactError, ConfigError
 from unisid.ops.prompts import NEXT, SEPARATOR
 from unisid.ops.semantic_ids import spell
@@ -252,6 +253,15 @@ def test_impossible_lora_is_refused(lora, message):
         Lora(**lora)
 
 
+def test_loras_settings_make_another_model_only_where_it_is_trained(config):
+    def identity(**changes):
+        return to_record(dataclasses.replace(config, **changes), identity=True)
+
+    for trained in ("all", "rows"):
+        assert identity(trained=trained) == identity(trained=trained, lora=LORA)
+    assert identity(trained="lora") != identity(trained="lora", lora=LORA)
+
+
 def test_lora_for_layers_that_are_not_there_is_refused(config):
     with pytest.raises(ConfigError, match=r"no linear layer 'query'; must be among .*q_proj"):
         build(config, trained="lora", lora=Lora(targets=("q_proj", "query")))
@@ -333,6 +343,27 @@ def test_a_gguf_becomes_a_plain_model_with_semantic_ids(tmp_path):
         loss = lcrec.loss(histories, targets)
     assert 3 < loss < 30
     assert "system\n" in tokenizer.decode(ids[0])
+
+
+NO_KERNEL = importlib.util.find_spec("flash_attn") is None
+
+
+@pytest.mark.skipif(not NO_KERNEL, reason="has flash_attn")
+def test_a_kernel_that_is_missing_is_named_before_training(config):
+    with pytest.raises(ConfigError, match=r"lcrec: attention 'flash_attention_2' cannot be used here \(.+; install"):
+        build(config, attention="flash_attention_2")
+
+
+def test_what_was_trained_with_another_kernel_is_served_without_it(config, lcrec):
+    """Wherever it was trained, sdpa answers; the package flash_attn may be missing here."""
+    served = dataclasses.replace(config, attention="flash_attention_2").rebuild(SIZES, lcrec.files()).eval()
+    served.load(lcrec.weights())
+    codes, _, histories, targets = histories_and_targets()
+    prompts = [asked(lcrec, own) for own in codes]
+    with torch.no_grad():
+        assert torch.equal(served.start(histories)[1], lcrec.start(histories)[1])
+        assert torch.equal(served.loss(histories, targets), lcrec.loss(histories, targets))
+    assert served.answer(prompts, 4) == lcrec.answer(prompts, 4)
 
 
 def test_files_of_another_index_or_in_pieces_are_refused(config, lcrec):

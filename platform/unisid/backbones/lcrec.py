@@ -5,6 +5,7 @@ prompt (`ops.prompts.NEXT`); what is too long loses its oldest items. B samples,
 longest prompt, L levels, K beams, D width, V vocabulary entries, N items, n prompts.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from unisid.backbones.chat import Frame
 from unisid.backbones.lora import Lora, inject, merged
 from unisid.backbones.past import Past
 from unisid.backbones.pretrained import Language
-from unisid.config import Json, runtime
+from unisid.config import Json, identity_where, runtime
 from unisid.errors import ArtifactError, ConfigError
 from unisid.ops import prompts as wording
 from unisid.ops.semantic_ids import tokens
@@ -50,14 +51,14 @@ class Config(BackboneConfig):
     titles of the items that bear the token."""
     trained: Literal["all", "rows", "lora"] = "all"
     """All weights; the new tokens' rows alone; or those and `lora`."""
-    lora: Lora = field(default_factory=Lora)
-    """Of `trained` lora."""
+    lora: Lora = field(default_factory=Lora, metadata=identity_where(lambda config: config.trained == "lora"))
+    """Of `trained` lora; bears no identity beside any other."""
     max_tokens: int = 1024
     """Of a prompt and its response; a longer history loses its oldest items."""
     gradient_checkpointing: bool = runtime(False)
     """Keep fewer activations and compute them again in the backward pass: less memory, a third more time."""
     attention: Literal["sdpa", "eager", "flash_attention_2"] = runtime("sdpa")
-    """Which of the library's kernels training uses."""
+    """Which of the library's kernels training uses; what is saved is served by sdpa."""
 
     def build(self, sizes: tuple[int, ...]) -> "LCRec":
         found = pretrained.find(self.model, self.revision)
@@ -68,14 +69,15 @@ class Config(BackboneConfig):
         return built
 
     def rebuild(self, sizes: tuple[int, ...], files: Mapping[str, bytes]) -> "LCRec":
-        language, frame = saved.read(files, getattr(torch, self.dtype), self.attention)
+        served = dataclasses.replace(self, attention="sdpa")  # the kernel of training may be missing where it serves
+        language, frame = saved.read(files, getattr(torch, self.dtype), served.attention)
         given = language.tokenizer.convert_tokens_to_ids(tokens(sizes))
         if given != list(range(given[0], len(language.tokenizer))):
             raise ArtifactError(
                 f"model: its tokenizer does not speak semantic ids of level sizes {list(sizes)}; load it with the "
                 "index it was trained on"
             )
-        return LCRec(self, language, frame, level_starts(sizes, given[0]), sizes)
+        return LCRec(served, language, frame, level_starts(sizes, given[0]), sizes)
 
     def sources(self) -> dict[str, Json]:
         return {"language": pretrained.find(self.model, self.revision).source()}

@@ -31,13 +31,15 @@ def load(found: Pretrained, dtype: torch.dtype, attention: str) -> Language:
     """Weights and tokenizer; a GGUF's quantised weights become plain ones.
 
     Raises:
-        ConfigError: they cannot be had, are of another family, or the tokenizer is not a fast one.
+        ConfigError: they cannot be had, are of another family, the tokenizer is not a fast one, or the kernel of
+            `attention` is missing.
     """
     logging.disable_progress_bar()
     settings = found.load(AutoConfig.from_pretrained)
     if settings.model_type not in causal_forward.FAMILIES:
         raise ConfigError(f"{found}: its type is '{settings.model_type}'; must be one of "
                           f"{', '.join(causal_forward.FAMILIES)}")  # fmt: skip
+    _check_kernel(settings, attention)
     tokenizer = found.load(AutoTokenizer.from_pretrained)
     if not tokenizer.is_fast:
         raise ConfigError(f"{found}: has no tokenizer.json and none can be made of what it has; give a model that has")
@@ -45,6 +47,18 @@ def load(found: Pretrained, dtype: torch.dtype, attention: str) -> Language:
     model = found.load(AutoModelForCausalLM.from_pretrained, **options)
     causal_forward.check(model)
     return Language(plain(model), tokenizer)
+
+
+def _check_kernel(settings: Any, attention: str) -> None:
+    """Before any weight is read: a model of no memory asks for the same kernel."""
+    try:
+        with torch.device("meta"):
+            AutoModelForCausalLM.from_config(settings, attn_implementation=attention)
+    except ImportError as error:
+        why = str(error).strip().split("\n")[0]
+        raise ConfigError(
+            f"lcrec: attention '{attention}' cannot be used here ({why}); install its package, or set attention to sdpa"
+        ) from None
 
 
 def plain(model: Any) -> Any:
