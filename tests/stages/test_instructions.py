@@ -10,13 +10,11 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.instructions import COLUMNS, Instructions
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.tables import write_table
-from unisid.config import plug_ins
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.prompts import SEPARATOR
 from unisid.ops.semantic_ids import spell
 from unisid.runtime.local import LocalCompute
 from unisid.stages import instructions, sequences
-from unisid.tasks import TaskConfig, Words
 
 N = 40
 USERS = [*ring.walks(30, N), [5, 6, 7], [7]]
@@ -226,23 +224,3 @@ def test_an_index_of_another_catalog_is_refused(place, inputs):
 def test_settings_that_make_no_sense(settings, message):
     with pytest.raises(ConfigError, match=message):
         instructions.Config(**settings)
-
-
-@pytest.mark.parametrize("kind", plug_ins("tasks"))
-def test_no_title_can_pass_for_a_line_of_a_prompt(kind):
-    """Heads and tails are whole lines that end in a colon, as no cleaned title does."""
-    task: TaskConfig = instructions.plug_in("tasks", kind)()
-    assert task.source in ("samples", "items")
-    assert task.prompt.head.endswith(":\n")
-    assert task.prompt.tail.startswith("\n")
-    assert task.prompt.tail.endswith(":")
-    lines = (task.prompt.head.strip() + task.prompt.tail).split("\n")
-    assert all(line.endswith(":") for line in lines)
-    assert task.__doc__
-
-
-def test_prompts_that_read_alike_ask_for_one_answer():
-    """Two tasks with the same prompt and the same words in it would teach two answers to one question."""
-    words = Words(pa.array(["sid"]), pa.array(["title"]))
-    tasks: list[TaskConfig] = [instructions.plug_in("tasks", kind)() for kind in plug_ins("tasks")]
-    assert len({(t.prompt, t.pieces(words)[0].as_py()) for t in tasks}) == len(tasks)

@@ -1,8 +1,10 @@
 """The words around semantic ids and titles: what a language model is asked, in training and in serving alike.
 
 A prompt is a head, pieces (items, as semantic ids or titles) with `SEPARATOR` between them, and a tail. Every line of
-a prompt that is not an item ends in a colon. A cleaned title holds no line break and no angle bracket and ends in no
-colon, so that no title can pass for a line of the prompt, for a semantic id or for a chat template's marker.
+a prompt that is not an item ends in a colon. A cleaned title holds no line break, no angle bracket and no `[INST]`
+(Llama 2's marker, which is plain text) and ends in no colon, so that no title can pass for a line of the prompt, for a
+semantic id or for such a marker of a chat template. Templates that mark turns with bare words (`USER:`) have no marker
+that a title could be kept from holding.
 """
 
 import re
@@ -14,6 +16,8 @@ SEPARATOR = "\n"
 """Stands between the items of a prompt."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BRACKETS = str.maketrans("<>", "‹›")
+MARKER = re.compile(r"\[(\s*/?\s*(?:INST|SYS)\s*)\]", re.IGNORECASE)
+"""A marker of templates such as Llama 2's."""
 
 
 class Prompt(NamedTuple):
@@ -33,7 +37,7 @@ SID_TO_TITLE = Prompt("Item:\n", "\nIts title:")
 
 def clean(title: str) -> str:
     """A title as one line that a prompt can hold; empty where nothing is left of it. Cleaning twice changes nothing."""
-    line = " ".join(CONTROL.sub(" ", title).translate(BRACKETS).split())
+    line = MARKER.sub(r"‹\1›", " ".join(CONTROL.sub(" ", title).translate(BRACKETS).split()))
     if len(line) > LONGEST_TITLE:
         kept, blank, _ = line[: LONGEST_TITLE + 1].rpartition(" ")
         line = kept if blank else line[:LONGEST_TITLE]

@@ -1,0 +1,74 @@
+"""What every task must do; a new module in the folder is tested unasked."""
+
+import typing
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+
+from unisid.config import from_record, plug_in, plug_ins, to_record
+from unisid.ops.prompts import clean
+from unisid.ops.semantic_ids import spell
+from unisid.tasks import Source, TaskConfig, Words
+
+KINDS = plug_ins("tasks")
+SIDS = [spell([n, n + 1, n + 2]) for n in range(3)]
+WORDS = Words(pa.array(SIDS), pa.array(["lamp", "pen", ""]))
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def task_of(kind: str) -> TaskConfig:
+    return plug_in("tasks", kind)()
+
+
+@every_kind
+def test_the_record_makes_the_same_task(kind: str) -> None:
+    task = task_of(kind)
+    assert task.kind == kind
+    assert from_record(TaskConfig, to_record(task)) == task  # type: ignore[type-abstract]
+    assert task.__doc__
+
+
+@every_kind
+def test_it_asks_of_something_with_words_of_its_own(kind: str) -> None:
+    task = task_of(kind)
+    assert task.source in typing.get_args(Source)
+    assert all(part.strip() for part in task.prompt)
+
+
+@every_kind
+def test_no_title_can_pass_for_a_line_of_its_prompt(kind: str) -> None:
+    """Heads and tails are whole lines that end in a colon, as no cleaned title does."""
+    prompt = task_of(kind).prompt
+    assert prompt.head.endswith(":\n")
+    assert prompt.tail.startswith("\n")
+    lines = (prompt.head.strip() + prompt.tail).split("\n")
+    assert all(line.endswith(":") and clean(line) != line for line in lines)
+
+
+@every_kind
+def test_every_item_has_its_place_in_prompt_and_response(kind: str) -> None:
+    """A text an item, in order, that tells items apart; none is missing, so that what is empty can be left out."""
+    task = task_of(kind)
+    backwards = Words(WORDS.sids[::-1], WORDS.titles[::-1])
+    for texts_of in (task.pieces, task.responses):
+        texts = texts_of(WORDS)
+        assert pa.types.is_string(texts.type)
+        assert len(texts) == len(set(texts.to_pylist())) == len(SIDS)
+        assert texts.null_count == 0
+        assert texts_of(backwards) == texts[::-1]
+        assert len(texts_of(Words(WORDS.sids[:0], WORDS.titles[:0]))) == 0
+
+
+@every_kind
+def test_an_item_asked_of_itself_does_not_hold_its_answer(kind: str) -> None:
+    task = task_of(kind)
+    assert task.source == "samples" or task.pieces(WORDS) != task.responses(WORDS)
+
+
+def test_prompts_that_read_alike_ask_for_one_answer() -> None:
+    """Two tasks with the same prompt and the same words in it would teach two answers to one question."""
+    tasks = [task_of(kind) for kind in KINDS]
+    asked = Counter((task.prompt.head, task.prompt.tail, task.pieces(WORDS)[0].as_py()) for task in tasks)
+    assert not [question for question, times in asked.items() if times > 1]
