@@ -26,7 +26,7 @@ from unisid.search.space import parse
 )
 def test_no_two_trials_of_a_phase_make_the_same_artifact(place, words, until):
     planned = trials.plans(trials.expand(tiny(), parse(words), [1, 2], until), Store(place))
-    there = {entry.fingerprint for entry in planned[0] if entry.noun in sharing.common(planned)}
+    there = {entry.fingerprint for entry in planned[0] if entry.noun in sharing.shared_by_all(planned)}
     last = sharing.Phase(until, tuple(range(len(planned))))
     for phase in (*sharing.phases(planned), last):
         making = set[str]()
@@ -42,7 +42,7 @@ def test_no_two_trials_of_a_phase_make_the_same_artifact(place, words, until):
 def test_phases_that_group_alike_are_one(place):
     words = ["fused.fusion=concat,single", "model.batch_size=8,16"]
     planned = trials.plans(trials.expand(tiny(), parse(words), [], "model"), Store(place))
-    assert sharing.common(planned) == ["catalog", "embeddings", "graph"]
+    assert sharing.shared_by_all(planned) == ["catalog", "embeddings", "graph"]
     assert [(phase.noun, len(phase.makers)) for phase in sharing.phases(planned)] == [("sequences", 2)]
 
 

@@ -7,7 +7,10 @@ import pytest
 from tests.end_to_end.recipes import tiny
 from tests.search.quick import launch, made, search
 from unisid.artifacts.store import Store
+from unisid.backbones import lcrec
+from unisid.encoders import transformer
 from unisid.errors import ConfigError
+from unisid.pipeline import Recipe
 from unisid.search import trials
 from unisid.search.asked import Stopping
 from unisid.search.space import Space, parse, ready
@@ -110,6 +113,50 @@ def test_settings_that_are_right_only_together():
 def test_a_dimension_that_cannot_be_is_refused(words, message):
     with pytest.raises(ConfigError, match=message):
         trials.expand(tiny(), parse(words), [], "codes")
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Two folders that look like models, and a third that holds the first one's files."""
+    for name, held in (("one", b"1"), ("two", b"2"), ("same", b"1")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+        (tmp_path / name / "model.safetensors").write_bytes(held)
+    return tmp_path
+
+
+def pretrained(folder) -> Recipe:
+    """A recipe that begins with weights from outside twice."""
+    base = tiny()
+    return replace(base, embeddings=replace(base.embeddings, encoder=transformer.Config(model=f"{folder}/one")),
+                   model=replace(base.model, backbone=lcrec.Config(model=f"{folder}/one")))  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["embeddings.encoder.model", "model.backbone.model"])
+def test_pretrained_weights_are_a_dimension(weights, place, key):
+    found = trials.expand(pretrained(weights), parse([f"{key}={weights}/one,{weights}/two"]), [1], "model")
+    assert [trials.at(trial.recipe, key) for trial in found] == [f"{weights}/one", f"{weights}/two"]
+    noun = key.partition(".")[0]
+    made_of = [{e.noun: e.fingerprint for e in planned} for planned in trials.plans(found, Store(place))]
+    assert made_of[0][noun] != made_of[1][noun]
+    assert len(trials.expand(pretrained(weights), parse([f"{key}={weights}/two"]), [], "model")) == 1
+
+
+def test_a_setting_that_counts_only_beside_another_is_a_dimension(weights):
+    words = ["model.backbone.trained=lora", "model.backbone.lora.rank=4,8"]
+    found = trials.expand(pretrained(weights), parse(words), [], "model")
+    assert [trial.recipe.model.backbone.lora.rank for trial in found] == [4, 8]
+
+
+def test_runtime_settings_stay_idle_beside_weights(weights):
+    words = [f"model.backbone.model={weights}/one,{weights}/two", "model.backbone.gradient_checkpointing=True,False"]
+    with pytest.raises(ConfigError, match="'model.backbone.gradient_checkpointing': .* changes no result"):
+        trials.expand(pretrained(weights), parse(words), [], "model")
+
+
+def test_the_same_weights_in_two_places_are_no_dimension(weights):
+    with pytest.raises(ConfigError, match="changes no result"):
+        trials.expand(pretrained(weights), parse([f"model.backbone.model={weights}/one,{weights}/same"]), [], "model")
 
 
 def test_seeds_that_say_nothing_are_refused():

@@ -82,13 +82,19 @@ def of_index(store: Store, record: Record) -> dict[str, float]:
 
 
 def of_model(place: Place) -> dict[str, float]:
-    """Validation at the best epoch."""
-    found = {"ndcg": float(require(place, "model").counts["valid_ndcg_10"])}
-    curve = read_curve(place)
-    scores = [(value, -step) for step, name, value in curve if name == "valid_score"]
-    best = -max(scores)[1] if scores else None
-    rates = [value for step, name, value in curve if name == "valid_hr_10" and step == best]
-    return found | ({"hr": rates[0]} if rates else {})
+    """Validation at the best epoch; without `hr` where the curve lacks that epoch, as after a restart."""
+    counts = require(place, "model").counts
+    rate = _by_epoch(place, "valid_hr_10").get(counts.get("best_epoch", 0))
+    return {"ndcg": float(counts["valid_ndcg_10"])} | ({} if rate is None else {"hr": rate})
+
+
+def of_making(store: Store, place: Place, name: str) -> list[tuple[int, float]]:
+    """(epoch, figure) of a complete artifact while it was made; what is known only at its end has the epoch 1."""
+    measure = MEASURES[name]
+    if measure.curve is not None and (told := _by_epoch(place, measure.curve[0])):
+        return [(epoch, measure.curve[1](value)) for epoch, value in sorted(told.items())]
+    values = of(store, measure.noun, place)
+    return [(1, values[name])] if name in values else []
 
 
 def contrast(means: Mapping[str, Any]) -> float:
@@ -105,6 +111,13 @@ def closeness(means: Mapping[str, Any]) -> float:
     if within is None or across is None or across >= 1:
         return 0.0
     return float((within - across) / (1 - across))
+
+
+def _by_epoch(place: Place, name: str) -> dict[int, float]:
+    """Epoch -> what was reported under a name, of the epochs that the curve has: a restart begins another curve."""
+    curve = read_curve(place)
+    epochs = {step: int(value) for step, told, value in curve if told == "epoch"}
+    return {epochs[step]: value for step, told, value in curve if told == name and step in epochs}
 
 
 def _text_cosines(store: Store, record: Record) -> Mapping[str, Any]:

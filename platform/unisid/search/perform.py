@@ -46,16 +46,17 @@ class Watcher(pipeline.Silent):
         self.store, self.watch, self.tell = store, watch, tell
 
     def look(self, order: Order) -> None:
-        """Tell at once of what is complete already, where the measure has no curve."""
-        if self.watch is None or measures.MEASURES[self.watch].curve is not None:
+        """Tell at once of what is complete already, be it from before or made for several trials."""
+        if self.watch is None:
             return
         for entry in pipeline.plan(order.recipe, self.store, order.until):
             if entry.noun == measures.MEASURES[self.watch].noun and entry.state in ("complete", "shared"):
-                self.told(entry.noun, self.store.place(entry.address))
+                self.told(self.store.place(entry.address))
 
-    def told(self, noun: str, place: Place) -> None:
-        """A measure without a curve is known when its artifact is complete: at time 1."""
-        self.tell({"time": 1, "value": measures.of(self.store, noun, place)[str(self.watch)]})
+    def told(self, place: Place) -> None:
+        """All that there is to tell of a complete artifact."""
+        for epoch, value in measures.of_making(self.store, place, str(self.watch)):
+            self.tell({"time": epoch, "value": value})
 
     @contextlib.contextmanager
     def stage(self, noun: str, params: Mapping[str, Any]) -> Iterator[pipeline.StageLog]:
@@ -79,4 +80,4 @@ class Ear:
     def finish(self, record: Record, place: Place) -> None:
         """Without a curve, or of a stage that had nothing to learn, it is known now."""
         if self.silent:
-            self.watcher.told(record.noun, place)
+            self.watcher.told(place)

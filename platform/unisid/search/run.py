@@ -16,7 +16,7 @@ from unisid.search.asked import Search
 from unisid.search.outcomes import Outcome
 from unisid.search.perform import Order, perform
 from unisid.search.running import Hearing, Running, Say, Teller
-from unisid.search.sharing import common, phases
+from unisid.search.sharing import phases, shared_by_all
 from unisid.stages.codes import check_room
 
 
@@ -38,7 +38,7 @@ def run(
     running.over = running.folder.known(asked, running.plans)
     say(f"search {search.name}: {len(asked)} trials up to {search.until}, {len(running.over)} of them over already")
     with teller.search(search.name, _params(search)):
-        _make_common(running, compute)
+        _make_shared(running, compute)
         for number, trial in enumerate(asked):
             if trial.id in running.over:
                 running.tell(number)
@@ -67,7 +67,7 @@ def _asha(running: Running) -> Asha | None:
     if watched.noun not in {entry.noun for entry in running.plans[0]}:
         raise ConfigError(f"asha: '{stopping.measure}' judges the {watched.noun}, the trials end with the {until}; "
                           "watch an objective")  # fmt: skip
-    if watched.noun in common(running.plans):
+    if watched.noun in shared_by_all(running.plans):
         raise ConfigError(f"asha: all trials share one {watched.noun}, so '{stopping.measure}' tells none from another")
     if watched.curve is None and watched.noun == until:
         raise ConfigError(f"asha: '{stopping.measure}' is known when a trial is over, too late to stop it; add an "
@@ -77,9 +77,9 @@ def _asha(running: Running) -> Asha | None:
     return Asha(longest=longest, grace=stopping.grace, reduction=stopping.reduction)
 
 
-def _make_common(running: Running, compute: Compute) -> None:
+def _make_shared(running: Running, compute: Compute) -> None:
     """What all trials share, by the driver; under the recipe's own name, unless all trials differ from it alike."""
-    nouns, first = common(running.plans), running.plans[0]
+    nouns, first = shared_by_all(running.plans), running.plans[0]
     for entry in (e for e in first if e.noun in nouns):
         if entry.state in ("half made", "to make"):
             running.say(f"shared by all trials: {entry.noun}")
@@ -135,6 +135,6 @@ def _plans(running: Running, numbers: Sequence[int]) -> list[list[Planned]]:
 
 def _share(running: Running, numbers: Sequence[int], plans: Sequence[Sequence[Planned]]) -> Share:
     """What a trial must hold for what is its own; what all share is the driver's."""
-    nouns = common(running.plans)
+    nouns = shared_by_all(running.plans)
     own = [[entry for entry in planned if entry.noun not in nouns] for planned in plans]
     return trials.share([running.trials[number] for number in numbers], own)

@@ -16,7 +16,7 @@ class Phase:
     """The trials, by number, that run up to this noun."""
 
 
-def common(plans: Sequence[Sequence[Planned]]) -> list[str]:
+def shared_by_all(plans: Sequence[Sequence[Planned]]) -> list[str]:
     """The nouns that all trials share, in order."""
     return [noun for noun in NOUNS if len(_groups(plans, noun)) == 1]
 

@@ -49,7 +49,11 @@ def expand(recipe: Recipe, space: Space, seeds: Sequence[int], until: str) -> li
     for key in space.dimensions:
         if not any(key.startswith(f"{other}.") for other in space.dimensions):  # else known when that one is set
             _refuse_unknown(recipe, key)
-        _refuse_idle(recipe, key, until)
+        _refuse_far(recipe, key, until)
+    points = space.points()
+    tried = [override(recipe, point) for point in points]
+    for key in space.dimensions:
+        _refuse_idle(key, points, tried)
     seeded = _seeds(recipe, space, until)
     if len(set(seeds)) < len(seeds):
         raise ConfigError(f"search: seeds {', '.join(map(str, seeds))}; each may be given once")
@@ -57,11 +61,10 @@ def expand(recipe: Recipe, space: Space, seeds: Sequence[int], until: str) -> li
         raise ConfigError(f"search: seeds {', '.join(map(str, seeds))}; no stage that the space changes up to {until} "
                           "takes a seed; leave them out")  # fmt: skip
     trials = []
-    for point in space.points():
-        tried = override(recipe, point)
-        shown = {key: _plain(tried, key) for key in point}
+    for point, varied in zip(points, tried, strict=True):
+        shown = {key: _plain(varied, key) for key in point}
         for seed in seeds or (None,):
-            sown = tried if seed is None else override(tried, dict.fromkeys(seeded, seed))
+            sown = varied if seed is None else override(varied, dict.fromkeys(seeded, seed))
             own = shown | ({} if seed is None else dict.fromkeys(seeded, seed))
             number = settings.fingerprint(own)[:SHORT]
             trials.append(Trial(number, shown, seed, replace(sown, name=f"{recipe.name}-trial-{number}"), until))
@@ -140,16 +143,36 @@ def _refuse_unknown(recipe: Recipe, key: str) -> None:
     raise ConfigError(f"space '{key}': recipe '{recipe.name}' has no such setting{did_you_mean(key, known)}")
 
 
-def _refuse_idle(recipe: Recipe, key: str, until: str) -> None:
-    """A dimension must bear identity and reach the artifact that is judged."""
+def _refuse_far(recipe: Recipe, key: str, until: str) -> None:
+    """A dimension must reach the artifact that is judged."""
     noun = key.partition(".")[0]
-    identity = settings.flatten(settings.to_record(recipe, identity=True))
-    everything = settings.flatten(settings.to_record(recipe))
-    if key in everything and key not in identity:
-        raise ConfigError(f"space '{key}': says how or where work is done and changes no result; nothing to search")
     if noun in NOUNS and noun not in _upstream(recipe, until):
         raise ConfigError(f"space '{key}': changes no {until}, which is what the objectives judge; "
                           "leave it out, or ask for an objective that depends on it")  # fmt: skip
+
+
+def _refuse_idle(key: str, points: Sequence[Mapping[str, Any]], tried: Sequence[Recipe]) -> None:
+    """A dimension must bear identity at some point, or decide what goes into its stage from outside."""
+    known = any(key in settings.flatten(settings.to_record(recipe)) for recipe in tried)
+    identity = any(key in settings.flatten(settings.to_record(recipe, identity=True)) for recipe in tried)
+    if known and not identity and not _feeds(key, points, tried):
+        raise ConfigError(f"space '{key}': says how or where work is done and changes no result; nothing to search")
+
+
+def _feeds(key: str, points: Sequence[Mapping[str, Any]], tried: Sequence[Recipe]) -> bool:
+    """Whether the sources of a setting's stage, such as pretrained weights, differ with its value.
+
+    A single value has nothing to differ from; then it is enough that something goes in.
+    """
+    noun = key.partition(".")[0]
+    if noun not in NOUNS:
+        return False
+    sources = [STAGES[noun].sources(getattr(recipe, noun)) for recipe in tried]
+    held = [{role: source["fingerprint"] for role, source in each.items()} for each in sources]
+    by_value: dict[str, set[str]] = {}
+    for point, each in zip(points, held, strict=True):
+        by_value.setdefault(str(point[key]), set()).add(settings.fingerprint(each))
+    return any(held) if len(by_value) == 1 else len(set(map(frozenset, by_value.values()))) > 1
 
 
 def _seeds(recipe: Recipe, space: Space, until: str) -> list[str]:
