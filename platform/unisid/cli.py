@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unisid import __version__
+from unisid import __version__, cli_search
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import check_files, read_record, require, require_input
@@ -30,8 +30,6 @@ from unisid.signals import Told, stoppable
 if TYPE_CHECKING:
     from unisid.compute import Compute
     from unisid.pipeline import Recipe, Tracker
-    from unisid.runtime.trials import Runner
-    from unisid.search.running import Teller
 
 Act = Callable[[argparse.Namespace], None]
 EPILOG = "exit codes: 0 done, 1 an error you can put right, 2 wrong words, 130 interrupted, 143 told to stop (SIGTERM)"
@@ -95,7 +93,7 @@ def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
         sub.add_argument("-h", "--help", action="store_true", help="this text; with a recipe, its settings too")
         sub.set_defaults(usage=sub.format_help)
         if name == "search":
-            _add_search(sub)
+            cli_search.add_options(sub)
         else:
             sub.add_argument("--until", default=NOUNS[-1], metavar="NOUN", help="the last artifact to make")
         if name != "plan":
@@ -103,22 +101,6 @@ def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub = command("sync", _sync, "Tell MLflow of a recipe's complete artifacts (when it was away during the run).")
     sub.add_argument("recipe")
     command("recipes", _recipes, "List the ready recipes.")
-
-
-def _add_search(sub: argparse.ArgumentParser) -> None:
-    """What a search may be asked."""
-    sub.add_argument("--space", nargs="+", default=[], metavar="KEY=VALUE,VALUE", help="settings and the values that "
-                     "each takes, or ready spaces by name; all combinations are tried")  # fmt: skip
-    sub.add_argument("--seeds", nargs="+", type=int, default=[], metavar="SEED", help="try every point under each")
-    sub.add_argument("--objective", nargs="+", default=["index"], metavar="MEASURE",
-                     help="by what to judge, the first decides: index, ndcg, hr, distinct, entropy, ...")  # fmt: skip
-    sub.add_argument("--asha", metavar="MEASURE", help="stop trials early that are behind in this measure")
-    sub.add_argument("--grace", type=int, default=1, help="epochs before the first may be stopped")
-    sub.add_argument("--reduction", type=float, default=3.0, help="one in so many goes on")
-    sub.add_argument("--concurrent", type=int, help="at most so many trials at once (default: as many as fit)")
-    sub.add_argument("--called", default="", help="the search's name (default: the recipe's and the settings')")
-    sub.add_argument("--resume", action="store_true", help="go on with a search that was begun")
-    sub.add_argument("--register", action="store_true", help="register the winner in MLflow, as a candidate")
 
 
 def _add_artifacts(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -206,16 +188,7 @@ def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:
 
 
 def _search(known: argparse.Namespace) -> None:
-    recipe, store = _recipe(known), _store(known)
-    from unisid.search import asked, space
-    from unisid.search.run import run
-
-    stopping = asked.Stopping(measure=known.asha, grace=known.grace, reduction=known.reduction) if known.asha else None
-    search = asked.Search(recipe=recipe, space=space.parse(known.space), seeds=tuple(known.seeds), called=known.called,
-                          objectives=tuple(known.objective), stopping=stopping)  # fmt: skip
-    with _machines(known.compute) as compute:
-        run(search, store, compute, _trials(known, compute), _teller(store), _say, resume=known.resume,
-            register=known.register)  # fmt: skip
+    cli_search.search(known, _recipe(known), _store(known), _machines, _say)
 
 
 def _sync(known: argparse.Namespace) -> None:
@@ -355,25 +328,6 @@ def _tracker(store: Store) -> Tracker:
     from unisid.runtime.tracking import tracker
 
     return tracker(store.root, _say)
-
-
-def _trials(known: argparse.Namespace, compute: Compute) -> Runner:
-    if known.compute == "local":
-        from unisid.runtime.trials import InTurn
-
-        return InTurn()
-    from unisid.runtime.ray_compute import RayCompute
-    from unisid.runtime.ray_tune import RayTune
-
-    assert isinstance(compute, RayCompute)
-    return RayTune.beside(compute, known.concurrent)
-
-
-def _teller(store: Store) -> Teller:
-    from unisid.runtime.search_runs import SearchRuns
-    from unisid.runtime.tracking import tracker
-
-    return SearchRuns(tracker(store.root, _say))
 
 
 def _say(line: str) -> None:
