@@ -3,9 +3,9 @@
 python -m benchmarks.decode_llm
 
 SmolLM2-135M with three levels of 256 semantic-id tokens added, in float32, prompts of 100 and of 200 tokens, 50 beams,
-one user, because `generate` reads the prompt once a beam. Both hold the same weights and index and score alike:
+four users, which for `generate` are two hundred rows. Both hold the same weights and index and score alike:
 log-softmax over the whole vocabulary, forbidden tokens masked afterwards. Both are warmed by a short prompt and then
-run in turn; the medians are compared, and the answers must be the same items. The trie's share is that of everything
+run in turn; the means are compared, and the answers must be the same items. The trie's share is that of everything
 in the search that is neither the model nor the softmax: the allowed codes, their scores gathered, the best of them
 chosen.
 """
@@ -31,8 +31,8 @@ from unisid.backbones.past import Past
 from unisid.ops import beam, trie
 
 LENGTHS = (100, 200)
-USERS, BEAMS = 1, 50
-ROUNDS = 3
+USERS, BEAMS = 4, 50
+ROUNDS = 2
 """Of both sides, in turn."""
 WARM = 10
 """Tokens of the prompt that warms both sides."""
@@ -200,7 +200,7 @@ def _generate(model: Any, prompts: Tensor, prefixes: dict[tuple[int, ...], list[
 
 
 def _in_turn(*runs: Callable[[], Any]) -> list[tuple[float, Any]]:
-    """The median seconds of each, and its last answer."""
+    """The mean seconds of each, and its last answer."""
     seconds: list[list[float]] = [[] for _ in runs]
     answers: list[Any] = [None] * len(runs)
     for _ in range(ROUNDS):
@@ -208,7 +208,7 @@ def _in_turn(*runs: Callable[[], Any]) -> list[tuple[float, Any]]:
             begun = time.perf_counter()
             answers[number] = run()
             seconds[number].append(time.perf_counter() - begun)
-    return list(zip(map(statistics.median, seconds), answers, strict=True))
+    return list(zip(map(statistics.fmean, seconds), answers, strict=True))
 
 
 def _seconds(run: Callable[[], Any]) -> float:
