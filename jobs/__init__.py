@@ -1,4 +1,9 @@
-"""Entry points for `ray job submit`, and the ready recipes."""
+"""Entry points for `ray job submit`, and the ready recipes.
+
+A job's store must outlive it: a URI (s3://bucket/folder) or a folder that all nodes share, by --store or UNISID_STORE.
+A job is FAILED when its exit code is not 0. `ray job stop` sends SIGTERM: what is complete stays, and the same
+command, submitted again, goes on from there. docs/howto/cluster.md says more.
+"""
 
 import sys
 

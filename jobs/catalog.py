@@ -1,6 +1,7 @@
-"""Make a recipe's catalog, and whatever of its inputs is still missing.
+r"""Make a recipe's catalog, and whatever of its inputs is still missing.
 
-ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- python -m jobs.catalog RECIPE [--key value]
+ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- \
+    python -m jobs.catalog RECIPE --store URI [--key value]
 """
 
 from jobs import run

@@ -1,6 +1,7 @@
-"""Make a recipe's codes, and whatever of its inputs is still missing.
+r"""Make a recipe's codes, and whatever of its inputs is still missing.
 
-ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- python -m jobs.codes RECIPE [--key value]
+ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- \
+    python -m jobs.codes RECIPE --store URI [--key value]
 """
 
 from jobs import run

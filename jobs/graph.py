@@ -1,6 +1,7 @@
-"""Make a recipe's graph, and whatever of its inputs is still missing.
+r"""Make a recipe's graph, and whatever of its inputs is still missing.
 
-ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- python -m jobs.graph RECIPE [--key value]
+ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- \
+    python -m jobs.graph RECIPE --store URI [--key value]
 """
 
 from jobs import run

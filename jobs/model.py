@@ -1,6 +1,7 @@
-"""Make a recipe's model, and whatever of its inputs is still missing.
+r"""Make a recipe's model, and whatever of its inputs is still missing.
 
-ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- python -m jobs.model RECIPE [--key value]
+ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- \
+    python -m jobs.model RECIPE --store URI [--key value]
 """
 
 from jobs import run

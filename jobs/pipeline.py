@@ -1,6 +1,7 @@
-"""Run a whole recipe.
+r"""Run a whole recipe.
 
-ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- python -m jobs.pipeline RECIPE [--key value]
+ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- \
+    python -m jobs.pipeline RECIPE --store URI [--key value]
 """
 
 from jobs import run

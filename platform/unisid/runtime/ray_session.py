@@ -12,6 +12,7 @@ from typing import Any
 import ray
 
 import unisid
+from unisid.errors import ConfigError
 from unisid.signals import kept
 
 SETTINGS = {
@@ -104,5 +105,12 @@ def runtime_env(settings: dict[str, str]) -> dict[str, Any]:
 
 
 def total(resource: str) -> float:
-    """How much of a resource the session has."""
-    return float(ray.cluster_resources().get(resource, 0.0))
+    """How much of a resource ("CPU", "GPU") the session has, or is said to grow to: UNISID_CLUSTER_CPUS, _GPUS.
+
+    A cluster that grows on demand may have nothing yet, and its head does not say what it can have.
+    """
+    name = f"UNISID_CLUSTER_{resource}S"
+    said = os.environ.get(name) or "0"
+    if not said.replace(".", "", 1).isdigit():
+        raise ConfigError(f"{name}: is '{said}'; must be how many {resource}s the cluster may grow to, such as 64")
+    return max(float(ray.cluster_resources().get(resource, 0.0)), float(said))

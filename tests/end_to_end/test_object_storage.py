@@ -1,0 +1,264 @@
+"""The whole flow on object storage: a real S3 API on loopback, processes that are killed, buckets that refuse."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import boto3
+import mlflow
+import pytest
+import requests
+from moto.server import ThreadedMotoServer
+
+from tests.end_to_end.recipes import tiny
+from unisid import cli, pipeline
+from unisid.artifacts import store as stores
+from unisid.artifacts.record import read_record, require
+from unisid.artifacts.shards import shard_indices
+from unisid.artifacts.store import Address, Place, Store
+from unisid.errors import ArtifactError, ConfigError
+from unisid.runtime.local import LocalCompute
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+ROOT = Path(__file__).parents[2]
+RECIPE = "tests/end_to_end/recipes.py:tiny"
+KEYS = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}  # fmt: skip
+DIES_BEFORE_THE_RECORD = """
+import os, signal, sys
+from unisid import cli, pipeline
+written = pipeline.write_record
+
+def write_record(place, record):
+    if record.noun == "embeddings":
+        os.kill(os.getpid(), signal.SIGKILL)
+    written(place, record)
+
+pipeline.write_record = write_record
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """Where the S3 API answers, with one bucket; its keys are in this process's environment."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in KEYS.items():
+            patch.setenv(name, value)
+        url = f"http://{host}:{port}"
+        boto3.client("s3", endpoint_url=url).create_bucket(Bucket="shop")
+        yield url
+    server.stop()
+
+
+@pytest.fixture
+def at(s3):
+    """Folder -> its URI, which says itself how the API is reached."""
+    return lambda folder: f"s3://{folder}?region=us-east-1&endpoint_override={s3}"
+
+
+@pytest.fixture(scope="module")
+def whole(s3, tmp_path_factory):
+    """The tiny recipe, run by the command line against AWS_ENDPOINT_URL."""
+    folder = tmp_path_factory.mktemp("cwd")
+    result = unisid("run", RECIPE, "--compute", "local", store="s3://shop/whole", s3=s3, folder=folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder
+
+
+def environment(s3, folder):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "UNISID_"))}
+    return kept | {"AWS_ENDPOINT_URL": s3, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+
+
+def command(*words, store, program=("-m", "unisid.cli")):
+    return [sys.executable, *program, *words, "--store", store]
+
+
+def unisid(*words, store, s3, folder, program=("-m", "unisid.cli")):
+    return subprocess.run(command(*words, store=store, program=program), cwd=ROOT, env=environment(s3, folder),
+                          capture_output=True, text=True, check=False, timeout=600)  # fmt: skip
+
+
+def run_here(uri, *words, **more):
+    """The tiny recipe in this process, up to a noun; returns what it said."""
+    said = []
+    pipeline.run(tiny(), Store(Place.of(uri)), more.get("compute", LocalCompute()), pipeline.Silent(), said.append,
+                 more["until"])  # fmt: skip
+    return said
+
+
+def test_the_flow_writes_the_bytes_that_it_writes_on_a_disk(whole, at, tmp_path):
+    disk = pipeline.run(tiny(), Store(Place.of(tmp_path)), LocalCompute(), pipeline.Silent(), lambda line: None)
+    bucket = Store(Place.of(at("shop/whole")))
+    for noun, ours in disk.items():
+        theirs = bucket.place(Address(noun, "tiny", "1"))
+        require(theirs, noun)
+        names = [n for n in ours.sizes() if n not in ("record.json", "curve.parquet")]
+        assert names == [n for n in theirs.sizes() if n not in ("record.json", "curve.parquet")]
+        for name in names:
+            assert ours.read(name) == theirs.read(name), f"{noun}/{name}"
+    assert (bucket.root / "reports" / "tiny" / "1").exists("report.html")
+
+
+def test_nothing_half_written_and_no_leftover_lies_there(whole, s3):
+    pages = (
+        boto3.client("s3", endpoint_url=s3).get_paginator("list_objects_v2").paginate(Bucket="shop", Prefix="whole/")
+    )
+    names = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    assert not [name for name in names if name.endswith(".tmp") or "/.work" in name or name.endswith(".draft.json")]
+    assert not boto3.client("s3", endpoint_url=s3).list_multipart_uploads(Bucket="shop").get("Uploads")
+
+
+def test_models_are_registered_from_there(whole):
+    uri = f"sqlite:///{whole}/mlflow.db"
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    model = mlflow.pyfunc.load_model("models:/tiny-recommender@champion")
+    ids = model.unwrap_python_model().item_ids
+    assert len(model.predict({"history": [ids[:3]]}, params={"k": 5})["item_ids"][0]) == 5
+
+
+def test_ray_works_on_it(at, s3, tmp_path):
+    """A map and a fit on Ray's own processes, from and to the bucket."""
+    result = unisid("run", RECIPE, "--until", "graph", store=at("shop/ray"), s3=s3, folder=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    result = unisid("run", RECIPE, "--until", "embeddings", store=at("shop/ray"), s3=s3, folder=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    here, there = Store(Place.of(at("shop/whole"))), Store(Place.of(at("shop/ray")))
+    for noun, name in (("graph", "items-00000.arrow"), ("embeddings", "states-00000.arrow")):
+        address = Address(noun, "tiny", "1")
+        require(there.place(address), noun)
+        assert here.place(address).read(name) == there.place(address).read(name)
+
+
+def test_a_training_that_is_killed_goes_on_from_its_checkpoint(whole, at, s3, tmp_path):
+    words = ("run", RECIPE, "--name", "killed", "--until", "model", "--compute", "local")
+    patience = ("--model.training.epochs", "14", "--model.training.patience", "50")
+    often = ("--model.training.checkpoint_seconds", "0")
+    process = subprocess.Popen(command(*words, *patience, *often, store="s3://shop/whole"), cwd=ROOT,
+                               env=environment(s3, tmp_path), stdout=subprocess.DEVNULL)  # fmt: skip
+    model = Store(Place.of(at("shop/whole"))).place(Address("model", "killed", "1"))
+    work = model / ".work"
+    while not any(
+        (work / fit / number).exists("complete") for fit in work.folders() for number in (work / fit).folders()
+    ):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert read_record(model) is None
+    again = unisid(*words, *patience, store="s3://shop/whole", s3=s3, folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert int(again.stdout.partition("epoch ")[2].split()[0]) > 1
+    require(model, "model")
+    assert not work.exists()
+
+
+class Watched(LocalCompute):
+    """Counts the parts that are made."""
+
+    parts = 0
+
+    def map(self, parts, *steps):
+        self.parts += len(parts)
+        yield from super().map(parts, *steps)
+
+
+def test_a_crash_between_shard_and_record_costs_no_shard(at, s3, tmp_path):
+    uri = at("shop/crash")
+    result = unisid("run", RECIPE, "--until", "embeddings", "--compute", "local", store=uri, s3=s3, folder=tmp_path,
+                    program=("-c", DIES_BEFORE_THE_RECORD))  # fmt: skip
+    assert result.returncode == -signal.SIGKILL
+    place = Store(Place.of(uri)).place(Address("embeddings", "tiny", "1"))
+    assert read_record(place) is None
+    assert shard_indices(place, "states") == [0]
+    (entry,) = [e for e in pipeline.plan(tiny(), Store(Place.of(uri)), "embeddings") if e.noun == "embeddings"]
+    assert entry.state == "half made"
+    compute = Watched()
+    said = run_here(uri, compute=compute, until="embeddings")
+    assert compute.parts == 0
+    assert any("1 of 1 shards are there already" in line for line in said)
+    require(place, "embeddings")
+
+
+def test_a_file_too_large_to_be_renamed_is_sent_again(at, monkeypatch):
+    place = Place.of(at("shop/large"))
+    monkeypatch.setattr(stores, "LARGEST_COPY", 100)
+    place.write("small.bin", b"x" * 100)
+    place.write("large.bin", b"y" * 101)
+    assert place.sizes() == {"large.bin": 101, "small.bin": 100}
+    assert place.read("large.bin") == b"y" * 101
+
+
+def test_a_place_is_fetched_whole(at, tmp_path):
+    place = Place.of(at("shop/fetched"))
+    place.write("a.bin", b"a")
+    (place / "deep" / "er").write("b.bin", b"b")
+    folder = place.fetch(tmp_path / "here")
+    assert (folder / "a.bin").read_bytes() == b"a"
+    assert (folder / "deep/er/b.bin").read_bytes() == b"b"
+
+
+@pytest.fixture
+def quiet(monkeypatch, capsys):
+    """The command line in this process; returns the exit code and the complaint."""
+    monkeypatch.setattr(cli, "_tracker", lambda store: pipeline.Silent())
+
+    def run(store):
+        code = cli.main(["run", RECIPE, "--until", "catalog", "--compute", "local", "--store", store])
+        return code, capsys.readouterr().err
+
+    return run
+
+
+def test_a_bucket_that_is_not_there_is_one_clear_error(at, quiet):
+    code, complaint = quiet(at("absent/store"))
+    assert code == 1
+    assert "cannot be written (Bucket 'absent' not found" in complaint
+    assert len(complaint.splitlines()) == 1
+
+
+def test_a_bucket_that_refuses_is_one_clear_error(at, s3, quiet, monkeypatch):
+    """First a key that may read but not write, then one that may nothing."""
+    client = boto3.client("iam", endpoint_url=s3)
+    client.create_user(UserName="reader")
+    reading = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ["s3:Get*", "s3:List*"], "Resource": "*"}}'
+    client.put_user_policy(UserName="reader", PolicyName="reading", PolicyDocument=reading)
+    key = client.create_access_key(UserName="reader")["AccessKey"]
+    stores._filesystem.cache_clear()  # who asks is settled when a file system is made
+    try:
+        assert requests.post(f"{s3}/moto-api/reset-auth", data=b"0", timeout=10).ok
+        code, complaint = quiet(at("shop/refused"))
+        assert code == 1
+        assert "cannot be read" in complaint
+        assert "s3://shop/refused" in complaint
+        assert len(complaint.splitlines()) == 1
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        stores._filesystem.cache_clear()
+        code, complaint = quiet(at("shop/refused"))
+        assert code == 1
+        assert "cannot be written" in complaint
+        assert len(complaint.splitlines()) == 1
+    finally:
+        requests.post(f"{s3}/moto-api/reset-auth", data=b"Infinity", timeout=10)
+        stores._filesystem.cache_clear()
+
+
+def test_a_wrong_option_is_named(at):
+    with pytest.raises(ConfigError, match="Unexpected query parameter in S3 URI: 'endpoint'"):
+        Place.of("s3://shop/x?endpoint=http://127.0.0.1:1").exists()
+
+
+def test_a_store_that_does_not_answer_is_named(monkeypatch):
+    with pytest.raises(ArtifactError, match="cannot be read .*Could not connect"):
+        Place.of("s3://shop/x?region=us-east-1&endpoint_override=http://127.0.0.1:1").exists()

@@ -1,0 +1,127 @@
+"""`ray job submit` to a real head: the package travels, a failed run is a failed job, a stopped one goes on later."""
+
+import subprocess
+import sys
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.runtime import heads
+from unisid.artifacts.record import read_record, require
+from unisid.artifacts.store import NOUNS, Address, Place, Store
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+RECIPE = "tests/end_to_end/recipes.py:tiny"
+SUBMIT = ("job", "submit", "--working-dir", ".", "--runtime-env", "cluster/runtime_env.yaml")
+"""As every docstring in jobs/ has it."""
+WHERE = """
+import ray, unisid
+ray.init(log_to_driver=False)
+there = ray.get(ray.remote(lambda: __import__("unisid").__file__).remote())
+print("DRIVER", unisid.__file__)
+print("WORKER", there)
+"""
+
+
+@pytest.fixture(scope="module")
+def head():
+    with heads.head() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def submitted(head, store):
+    """The whole tiny pipeline, submitted and waited for."""
+    result = submit(head, "whole", "jobs.pipeline", "--store", str(store))
+    return result, head
+
+
+def submit(head, name, module, *words):
+    return head.command(*SUBMIT, "--submission-id", name, "--", "python", "-m", module, RECIPE, *words)
+
+
+def ended(head, name):
+    """A job's status and its own exit code."""
+    program = (
+        "import sys; from ray.job_submission import JobSubmissionClient;"
+        f"info = JobSubmissionClient(sys.argv[1]).get_job_info('{name}');"
+        "print(info.status, info.driver_exit_code)"
+    )
+    words = [sys.executable, "-c", program, head.dashboard]
+    return subprocess.run(words, env=head.env, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_a_pipeline_succeeds(submitted, store):
+    result, head = submitted
+    log = result.stdout + result.stderr
+    assert result.returncode == 0, log
+    assert ended(head, "whole") == ["SUCCEEDED", "0"]
+    assert "model/tiny/1" in log
+    assert "HR@5" in log
+    for noun in NOUNS:
+        if noun != "instructions":
+            require(Store(Place.of(store)).place(Address(noun, "tiny", "1")), noun)
+
+
+def test_its_models_are_registered(submitted, store):
+    client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
+    names = {model.name for model in client.search_registered_models()}
+    assert names == {"tiny-index", "tiny-recommender"}
+    version = client.get_model_version_by_alias("tiny-recommender", "champion")
+    assert version.tags["address"] == "model/tiny/1"
+
+
+def test_the_log_can_be_read_later(submitted):
+    _, head = submitted
+    assert "registry: tiny-recommender version 1" in head.command("job", "logs", "whole").stdout
+
+
+def test_a_wrong_key_fails_the_job(head, store):
+    result = submit(head, "wrong", "jobs.codes", "--store", str(store), "--codes.tokenizer.num_levles", "4")
+    assert result.returncode == 1
+    assert ended(head, "wrong") == ["FAILED", "1"]
+    assert "did you mean 'codes.tokenizer.num_levels'" in result.stdout + result.stderr
+    assert "Traceback" not in head.command("job", "logs", "wrong").stdout
+
+
+def test_a_store_that_would_be_lost_is_refused(head):
+    result = submit(head, "lost", "jobs.catalog")
+    assert ended(head, "lost") == ["FAILED", "1"]
+    assert "store 'runs': would lie in this job's own copy" in result.stdout + result.stderr
+
+
+def test_the_package_travels_with_the_job(head):
+    """The driver and the workers import what was submitted, not what happens to be installed."""
+    result = head.command(*SUBMIT, "--", "python", "-c", WHERE)
+    found = [line.split()[1] for line in result.stdout.splitlines() if line.startswith(("DRIVER", "WORKER"))]
+    assert len(found) == 2, result.stdout + result.stderr
+    assert all("/runtime_resources/" in path for path in found), found
+
+
+def test_a_stopped_job_goes_on_where_it_was(submitted, store):
+    """`ray job stop` in the middle of a training; all before it is shared with the first pipeline."""
+    head = submitted[1]
+    words = ("--name", "slow", "--store", str(store), "--model.training.epochs", "14",
+             "--model.training.patience", "50")  # fmt: skip
+    place = Store(Place.of(store)).place(Address("model", "slow", "1"))
+    running = subprocess.Popen(
+        [str(heads.RAY), *SUBMIT, "--submission-id", "stopped", "--", "python", "-m", "jobs.model", RECIPE, *words,
+         "--model.training.checkpoint_seconds", "0"],
+        cwd=heads.ROOT, env=head.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+    heads.until(lambda: list(store.glob("model/slow/1/.work/*/checkpoint-*/complete")), "a checkpoint is there")
+    assert head.command("job", "stop", "stopped").returncode == 0
+    log, _ = running.communicate(timeout=120)
+    assert ended(head, "stopped")[0] == "STOPPED"
+    assert "interrupted: what is complete stays; the same command goes on from there" in log
+    assert "Traceback" not in log
+    assert read_record(place) is None
+    again = submit(head, "again", "jobs.model", *words)
+    assert ended(head, "again") == ["SUCCEEDED", "0"], again.stdout
+    assert "[1/1] model/slow/1" in again.stdout
+    assert int(again.stdout.partition("epoch ")[2].split()[0]) > 1
+    require(place, "model")
