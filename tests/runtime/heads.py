@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -33,6 +34,10 @@ class Head:
         """Run `ray WORDS` against this head, from the repository's root."""
         return subprocess.run([str(RAY), *words], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False,
                               timeout=600)  # fmt: skip
+
+    def nodes(self) -> int:
+        """How many nodes the cluster has."""
+        return len(re.findall(r"^ 1 node_", self.command("status", "--address", self.address).stdout, re.MULTILINE))
 
 
 def free_ports(count: int) -> list[int]:

@@ -35,6 +35,13 @@ def test_the_larger_pool_gives_way_first():
     assert [g.workers for g in granted] == [2, 2]
 
 
+def test_as_many_workers_share_what_is_left_without_a_node():
+    asked = [Pool(workers=1, cpus=0.5), Pool(workers=3, cpus=1)]
+    granted = fit_into(asked, 10, 4.0, 0.0, lasting=2.0)
+    assert [g.workers for g in granted] == [1, 3]
+    assert sum(g.workers * g.cpus for g in granted) <= 2.0
+
+
 def test_gpus_that_are_not_there_are_refused():
     with pytest.raises(ConfigError, match=r"one worker of each of 2 chained steps needs 1.5 GPUs, there are 1; set"):
         fit_into([Pool(gpus=1), Pool(gpus=0.5)], 5, 8.0, 1.0)

@@ -3,8 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+import ray
+
 import unisid
-from unisid.runtime.ray_session import runtime_env
+from unisid.errors import ConfigError
+from unisid.runtime.ray_session import runtime_env, total
 
 SETTINGS = {"A": "1", "B": "2"}
 
@@ -19,3 +23,14 @@ def test_what_a_job_was_submitted_with_stays(monkeypatch):
     job = {"runtime_env": {"env_vars": {"B": "3"}, "py_modules": ["gcs://x.zip"]}}
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(job))
     assert runtime_env(SETTINGS) == {"env_vars": {"A": "1"}}
+
+
+def test_a_cluster_that_grows_has_what_it_is_said_to_grow_to(monkeypatch):
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0})
+    assert (total("CPU"), total("GPU")) == (4.0, 0.0)
+    monkeypatch.setenv("UNISID_CLUSTER_GPUS", "8")
+    monkeypatch.setenv("UNISID_CLUSTER_CPUS", "2.5")
+    assert (total("CPU"), total("GPU")) == (4.0, 8.0)
+    monkeypatch.setenv("UNISID_CLUSTER_CPUS", "many")
+    with pytest.raises(ConfigError, match="UNISID_CLUSTER_CPUS: is 'many'; must be how many CPUs"):
+        total("CPU")

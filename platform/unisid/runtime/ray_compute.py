@@ -64,7 +64,8 @@ class RayCompute:
         if not parts or all(step.pool.workers == 0 for step in steps):
             yield from LocalCompute().map(parts, *steps)
             return
-        yield from ray_data.stream(parts, steps, *self._room(steps))
+        cpus, gpus = self._room(steps)
+        yield from ray_data.stream(parts, steps, cpus, gpus, cpus - self._at_risk(cpus))
 
     def close(self) -> None:
         """Send the worker group home."""
@@ -101,6 +102,11 @@ class RayCompute:
                 self.lock.release()
             cpus, gpus = self._beside()
         return max(cpus, 1.0), gpus
+
+    def _at_risk(self, cpus: float) -> float:
+        """The cores that go with one node; none where there is only one, whose loss nothing survives."""
+        largest = 0.0 if self.own else ray_session.largest("CPU")
+        return largest if largest < cpus else 0.0
 
     def _beside(self) -> tuple[float, float]:
         held = self.group.pool if self.group is not None and self.group.alive else None

@@ -1,8 +1,9 @@
 """`map` and streams on Ray Data: a block a part, an actor pool a step, results streamed back as they come.
 
 Three things keep it from hanging or losing work. The pools are cut to what the session can hand out, because actors
-of a later step that find no core would wait for ever for those of an earlier one. Blocks are never split or joined
-(no target size), so a part stays the grain of retry: when an actor dies, Ray starts another and gives it the same
+of a later step that find no core would wait for ever for those of an earlier one; and on a cluster, to what is left of
+it without its largest node, because those that were on a lost node wait likewise. Blocks are never split or joined (no
+target size), so a part stays the grain of retry: when an actor dies, Ray starts another and gives it the same
 part. And a step's UnisidError travels as data, so that it reaches the driver as itself and is not tried again.
 """
 
@@ -25,9 +26,15 @@ WORD = "unisid.word"
 """The only column of a table that is a message: Ray Data drops empty blocks and schema metadata, but never rows."""
 
 
-def stream(parts: Sequence[Part], steps: Sequence[Step], cpus: float, gpus: float) -> Iterator[pa.Table]:
-    """Stream parts through steps within so many cores and GPUs; yields as `Compute.map` says."""
-    grants = fit_into([step.pool for step in steps], len(parts), cpus, gpus)
+def stream(
+    parts: Sequence[Part], steps: Sequence[Step], cpus: float, gpus: float, lasting: float | None = None
+) -> Iterator[pa.Table]:
+    """Stream parts through steps within so many cores and GPUs; yields as `Compute.map` says.
+
+    Args:
+        lasting: how many of the cores are left when a node is lost; the pools share those, to live on there.
+    """
+    grants = fit_into([step.pool for step in steps], len(parts), cpus, gpus, lasting)
     context(preserve_order=False)
     dataset = ray.data.from_arrow([pa.Table.from_pylist([part]) for part in parts])
     for step, grant in zip(steps, grants, strict=True):
@@ -78,7 +85,7 @@ def context(*, preserve_order: bool) -> ray.data.DataContext:
     return found
 
 
-def fit_into(pools: Sequence[Pool], parts: int, cpus: float, gpus: float) -> list[Pool]:
+def fit_into(pools: Sequence[Pool], parts: int, cpus: float, gpus: float, lasting: float | None = None) -> list[Pool]:
     """What each step is granted so that all pools run at once within `cpus` and `gpus`.
 
     Workers beyond the number of parts go first, then workers of the largest pools; when one worker a step is still
@@ -98,7 +105,7 @@ def fit_into(pools: Sequence[Pool], parts: int, cpus: float, gpus: float) -> lis
     if (need := _need(grants, "gpus")) > gpus:
         raise ConfigError(f"pool: one worker of each of {len(pools)} chained steps needs {need:g} GPUs, there are "
                           f"{gpus:g}; set the pools' gpus so that their sum fits, or 0")  # fmt: skip
-    share = min(1.0, cpus / _need(grants, "cpus"))
+    share = min(1.0, (cpus if lasting is None else lasting) / _need(grants, "cpus"))
     return [dataclasses.replace(g, cpus=max(0.001, _floor(g.cpus * share))) for g in grants]
 
 

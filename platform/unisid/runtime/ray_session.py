@@ -114,3 +114,8 @@ def total(resource: str) -> float:
     if not said.replace(".", "", 1).isdigit():
         raise ConfigError(f"{name}: is '{said}'; must be how many {resource}s the cluster may grow to, such as 64")
     return max(float(ray.cluster_resources().get(resource, 0.0)), float(said))
+
+
+def largest(resource: str) -> float:
+    """How much of a resource the node has that has most of it."""
+    return max((float(node["Resources"].get(resource, 0.0)) for node in ray.nodes() if node["Alive"]), default=0.0)
