@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import boto3
 import mlflow
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import requests
 from moto.server import ThreadedMotoServer
@@ -20,7 +23,7 @@ from tests.end_to_end.recipes import tiny
 from unisid import cli, pipeline
 from unisid.artifacts import store as stores
 from unisid.artifacts.record import read_record, require
-from unisid.artifacts.shards import shard_indices
+from unisid.artifacts.shards import Shards, shard_indices, write_array
 from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ArtifactError, ConfigError
 from unisid.runtime.local import LocalCompute
@@ -199,6 +202,18 @@ def test_a_file_too_large_to_be_renamed_is_sent_again(at, monkeypatch):
     place.write("large.bin", b"y" * 101)
     assert place.sizes() == {"large.bin": 101, "small.bin": 100}
     assert place.read("large.bin") == b"y" * 101
+
+
+def test_shards_are_mapped_and_not_held_in_memory(at, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    place, values = Place.of(at("shop/shards")), np.random.default_rng(0).normal(size=(100_000, 16))
+    write_array(place, "vectors", {"vector": values}, shard_rows=60_000)
+    held, shards = pa.total_allocated_bytes(), Shards(place, "vectors")
+    assert len(shards) == 100_000
+    assert pa.total_allocated_bytes() - held < values.nbytes / 10
+    rows = np.array([99_999, 0, 60_000])
+    assert (shards.read("vector", rows) == values[rows]).all()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_place_is_fetched_whole(at, tmp_path):

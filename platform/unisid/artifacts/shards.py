@@ -154,7 +154,7 @@ def _values(array: pa.Array) -> NDArray[Any]:
 
 def _open(place: Place, name: str) -> pa.Table:
     try:
-        return ipc.open_file(place.open(name)).read_all()
+        return ipc.open_file(place.mapped(name)).read_all()
     except pa.ArrowInvalid as error:
         raise ArtifactError(
             f"{place}/{name}: is not a whole shard ({error}); delete this file and run the stage again, which makes "

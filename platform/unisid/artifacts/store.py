@@ -9,6 +9,7 @@ import contextlib
 import functools
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -132,6 +133,20 @@ class Place:
         fs, path = self.filesystem
         with self._reading(name):
             return pa.memory_map(f"{path}/{name}") if self.is_local else fs.open_input_file(f"{path}/{name}")
+
+    def mapped(self, name: str) -> Any:
+        """A memory-mapped input; of a copy on this machine's disk (TMPDIR) where the place is remote.
+
+        The copy has no name and is gone when nothing maps it any more.
+        """
+        if self.is_local:
+            return self.open(name)
+        fs, path = self.filesystem
+        with tempfile.NamedTemporaryFile(prefix="unisid-") as copy:
+            with self._reading(name), fs.open_input_stream(f"{path}/{name}") as source:
+                shutil.copyfileobj(source, copy, 16 << 20)
+                copy.flush()
+            return pa.memory_map(copy.name)
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Any]:
