@@ -4,7 +4,10 @@ Both are pyfuncs from code: nothing is pickled. A version is registered once for
 becomes `candidate`, and `champion` where there is none yet.
 """
 
+import contextlib
+import io
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -73,7 +76,8 @@ def _log(uri: str, run: str, name: str, code: str, parts: Mapping[str, Place], s
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     if (known := _version_of(client, name, first.fingerprint)) is not None:
         return f"registry: {name} version {known} already holds {first.address}"
-    with tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_id=run):  # MLflow reads from this machine only
+    # MLflow reads from this machine only, and says on the terminal how far it is with every file.
+    with tempfile.TemporaryDirectory() as scratch, _hushed(), mlflow.start_run(run_id=run):
         info = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(HERE / code),
@@ -87,6 +91,13 @@ def _log(uri: str, run: str, name: str, code: str, parts: Mapping[str, Place], s
     version = str(info.registered_model_version)
     _describe(client, name, version, records)
     return f"registry: {name} version {version} ({CANDIDATE})"
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _version_of(client: MlflowClient, name: str, fingerprint: str) -> str | None:
