@@ -98,7 +98,7 @@ def test_bad_input_is_one_message_and_nothing_made(shop, items, rows, words, mes
 def test_oddities_are_handled_and_counted(shop):
     (shop.folder / "items.csv").write_text(ITEMS + "cold,<b>Never</b> bought\nblank,\n")
     (shop.folder / "rows.csv").write_text(ROWS + "lone,i1,1\nu0,blank,9\n")
-    code, _, _ = shop.run("--until", "catalog", "--catalog.keep-cold-items")
+    code, _, _ = shop.run("--until", "catalog", "--catalog.keep-cold-items", "True")
     assert code == 0
     counts = read_record(Place.of(shop.folder / "store/catalog/shop/1")).counts
     assert counts["oddities"] == {"duplicate_items": 0, "cold_items": 1, "titles_with_markup": 1, "empty_texts": 1,

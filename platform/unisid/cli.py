@@ -146,7 +146,7 @@ def _recipe(known: argparse.Namespace) -> Recipe:
     if getattr(known, "help", False):
         print(known.usage())
         if known.recipe:
-            recipes.configure(recipes.find(known.recipe), ["--help"])
+            recipes.configure(recipes.find(known.recipe), ["--help"], prog=f"unisid {known.command} {known.recipe}")
         raise SystemExit(0)
     if not known.recipe:
         raise DataError(f"unisid {known.command}: which recipe? known: {', '.join(sorted(recipes.ready()))}")
@@ -169,6 +169,8 @@ def _run(known: argparse.Namespace) -> None:
     if pipeline.missing(planned):
         with _machines(known.compute) as compute:
             pipeline.run(recipe, store, compute, _tracker(store), _say, known.until)
+    else:
+        _say("everything is there, nothing to make")
     _results(recipe, store, {entry.noun: store.place(entry.address) for entry in planned})
 
 
@@ -177,7 +179,8 @@ def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:
     from unisid.report.tables import results
     from unisid.runtime.tracking import tracking_uri
 
-    print(results(places))
+    if shown := results(places):
+        print(shown)
     if recipe.note:
         print(f"\nNote: {recipe.note}")
     print("\nartifacts")

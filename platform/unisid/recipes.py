@@ -57,16 +57,15 @@ def configure(recipe: Recipe, arguments: list[str], prog: str = "unisid run RECI
         else:
             rest.append(word)
     _refuse_unknown(recipe, rest)
-    return tyro.cli(Recipe, default=recipe, args=rest, prog=prog, config=(tyro.conf.AvoidSubcommands,))
+    options = (tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff)
+    return tyro.cli(Recipe, default=recipe, args=rest, prog=prog, config=options)
 
 
 def _refuse_unknown(recipe: Recipe, words: list[str]) -> None:
     known = {key for key, _ in settings.leaves(recipe)}
     for word in words:
         key = word.removeprefix("--").partition("=")[0].replace("-", "_")
-        parent, _, last = key.rpartition(".")
-        plain = {key, f"{parent}.{last.removeprefix('no_')}".lstrip(".")}
-        if word.startswith("--") and word != "--help" and not plain & known:
+        if word.startswith("--") and word != "--help" and key not in known:
             raise ConfigError(f"recipe '{recipe.name}': no setting '--{key}'{did_you_mean(key, known)}")
 
 

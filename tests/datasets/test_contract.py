@@ -24,7 +24,7 @@ def test_defaults_build_and_travel(kind):
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k != "synthetic"])
 def test_without_a_path_the_error_says_which_setting_to_give(kind):
-    with pytest.raises(DataError, match=r"^dataset\.\w+: no (path|folder) is given"):
+    with pytest.raises(DataError, match=r"^catalog\.dataset\.\w+: no (path|folder) is given"):
         plug_in("datasets", kind)().build().sources()
 
 

@@ -70,8 +70,8 @@ class Amazon:
 
     def sources(self) -> dict[str, list[str]]:
         return {
-            "items": _found("dataset.metadata", self.config.metadata),
-            "interactions": _found("dataset.reviews", self.config.reviews),
+            "items": _found("catalog.dataset.metadata", self.config.metadata),
+            "interactions": _found("catalog.dataset.reviews", self.config.reviews),
         }
 
     def parts(self) -> list[Part]:

@@ -69,7 +69,7 @@ class MovieLens:
         )
 
     def _find(self, name: str) -> str:
-        return find("dataset.path", f"{self.folder}/{name}" if self.folder else "")
+        return find("catalog.dataset.path", f"{self.folder}/{name}" if self.folder else "")
 
     def _items_100k(self, path: str) -> pa.Table:
         genres = read_csv(self._find("u.genre"), "|", ["name", "number"], quoted=False)["name"].to_pylist()

@@ -79,7 +79,7 @@ class RecBole:
 
     def _find(self, suffix: str) -> str:
         folder = self.config.path or _installed(self.config.name)
-        return find("dataset.path", f"{Place.of(folder)}/{self.config.name}.{suffix}")
+        return find("catalog.dataset.path", f"{Place.of(folder)}/{self.config.name}.{suffix}")
 
 
 def _title(path: str, names: dict[str, str]) -> str:
@@ -94,7 +94,7 @@ def _installed(name: str) -> str:
     found = importlib.util.find_spec("recbole")
     if found is None or not found.submodule_search_locations:
         raise DataError(
-            "dataset.path: no folder is given and RecBole is not installed here; give the folder with "
+            "catalog.dataset.path: no folder is given and RecBole is not installed here; give the folder with "
             f"{name}.inter and {name}.item (`pip download --no-deps recbole` fetches a wheel that holds ml-100k)"
         )
     return str(Path(found.submodule_search_locations[0]) / "dataset_example" / name)

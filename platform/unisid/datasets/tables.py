@@ -54,8 +54,8 @@ class Tables:
 
     def sources(self) -> dict[str, list[str]]:
         return {
-            "items": find_tables("dataset.items", self.config.items),
-            "interactions": find_tables("dataset.interactions", self.config.interactions),
+            "items": find_tables("catalog.dataset.items", self.config.items),
+            "interactions": find_tables("catalog.dataset.interactions", self.config.interactions),
         }
 
     def parts(self) -> list[Part]:

@@ -61,10 +61,10 @@ class Windows:
 
     def sources(self) -> dict[str, list[str]]:
         if not self.config.samples:
-            raise DataError("dataset.samples: no path is given; list the tables of samples, oldest first")
+            raise DataError("catalog.dataset.samples: no path is given; list the tables of samples, oldest first")
         return {
-            "items": find_tables("dataset.items", self.config.items),
-            "interactions": [find("dataset.samples", path) for path in self.samples],
+            "items": find_tables("catalog.dataset.items", self.config.items),
+            "interactions": [find("catalog.dataset.samples", path) for path in self.samples],
         }
 
     def parts(self) -> list[Part]:
@@ -99,7 +99,7 @@ def _check_lists(lists: pa.Array, where: str, first: int) -> None:
 
 
 def _interactions(samples: pa.Table) -> pa.Table:
-    users = ids(samples["user"], "dataset.samples, user").combine_chunks().dictionary_encode()
+    users = ids(samples["user"], "catalog.dataset.samples, user").combine_chunks().dictionary_encode()
     order = np.argsort(users.indices.to_numpy(), kind="stable")
     number = users.indices.to_numpy()[order]
     histories = samples["history"].take(order).combine_chunks()

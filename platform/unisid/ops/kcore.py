@@ -8,7 +8,7 @@ def k_core(user: Int[np.ndarray, "E"], item: Int[np.ndarray, "E"], k: int) -> Bo
     """Which interactions belong to the largest subset whose users and items all have k of them or more.
 
     That subset is unique, whatever order rows are removed in; so the answer does not depend on the rows' order. A
-    pair that occurs twice counts twice, as in the published 5-core sets (METHODS 1).
+    pair that occurs twice counts twice, as in the published 5-core sets.
     """
     alive = np.arange(len(user))
     while len(alive):

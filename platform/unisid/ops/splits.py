@@ -16,7 +16,7 @@ def first_rows(user: Int[np.ndarray, "E"]) -> Bool[np.ndarray, "E"]:
 
 
 def temporal_split(user: Int[np.ndarray, "E"], timestamp: Int[np.ndarray, "E"]) -> Int8[np.ndarray, "E"]:
-    """All samples pooled, oldest target first, cut at 80% and 90% (METHODS 1, `temporal`).
+    """All samples pooled, oldest target first, cut at 80% and 90% (`temporal`).
 
     Samples of one time stand in the order of the rows given: by user number, then by the user's own order. A user's
     first row takes the label of the row after it, so it is known exactly when it first serves as history; where no

@@ -41,7 +41,7 @@ class Config:
     dataset: DatasetConfig = field(default_factory=synthetic.Config)
     """The raw data: one of the kinds in unisid/datasets."""
     protocol: Literal["temporal", "leave-one-out"] = "temporal"
-    """How samples are split: pooled by time 80/10/10, or each user's last two items (METHODS 1)."""
+    """How samples are split: pooled by time 80/10/10, or each user's last two items."""
     k_core: int = 5
     """Interactions that every user and every item must keep, after all else is dropped; 0 keeps all."""
     window_start: str = ""

@@ -1,4 +1,4 @@
-"""codes: fused vectors -> a tokenizer -> one unique semantic id for every item (METHODS: UQF thesis, 3.3 and 4.3.3).
+"""codes: fused vectors -> a tokenizer -> one unique semantic id for every item (UQF thesis, 3.3 and 4.3.3).
 
 N items, D width, L levels.
 """
