@@ -73,9 +73,10 @@ def head(cpus: int = 4) -> Iterator[Head]:
 def started(words: list[str], ports: list[int], env: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     """`ray start --block` with these words, until the context ends."""
     agent, metrics = ports
+    # workers of all nodes listen on this machine: each node must draw their ports at random, or two draw the same
     command = [str(RAY), "start", "--block", "--node-ip-address=127.0.0.1", "--disable-usage-stats",
-               f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}",
-               f"--object-store-memory={200 << 20}", *words]  # fmt: skip
+               "--min-worker-port=0", "--max-worker-port=0", f"--dashboard-agent-listen-port={agent}",
+               f"--metrics-export-port={metrics}", f"--object-store-memory={200 << 20}", *words]  # fmt: skip
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
         try:
