@@ -66,12 +66,18 @@ def test_the_worse_index_gets_no_recommender(ray_compute, tmp_path):
     assert again == found
 
 
+def _heed_interrupts():
+    """Where tests run in a shell's background, Ctrl-C is ignored and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_search_is_broken_off_and_gone_on_with_by_command(tmp_path):
     command = [sys.executable, "-m", "jobs.search", RECIPE, "--fused.fusion", "concat", "--space",
                "codes.tokenizer.codebook_size=6,7,8,9", "--concurrent", "1", "--store", str(tmp_path)]  # fmt: skip
     environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"} | {"PYTHONPATH": str(ROOT)}
     with (tmp_path / "out").open("w") as out:
-        first = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
+        first = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out,
+                                 preexec_fn=_heed_interrupts)  # fmt: skip
         folder = tmp_path / "searches" / "tiny-codebook_size"
         deadline = time.monotonic() + 300
         while not list(folder.glob("trial-*.json")) and first.poll() is None and time.monotonic() < deadline:

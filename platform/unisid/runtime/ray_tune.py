@@ -96,7 +96,10 @@ def perform(config: Mapping[str, Any], pieces: Sequence[Any], work: Work) -> dic
     """What a trial's process does. What a new process may cure goes to Tune, which starts one; the rest is final."""
     try:
         result = work(pieces[config["number"]], lambda told: tune.report(dict(told)))
-    except CURABLE:
+    except CURABLE as error:
+        tune.report(
+            {"failing": f"{type(error).__name__}: {error}"}
+        )  # Tune may not know it when it says so
         raise
     except Exception as error:
         return {"lost": {"error": "".join(traceback.format_exception(error))}}
@@ -109,6 +112,7 @@ class Listener(tune.Callback):
     def __init__(self, hear: Hear, share: Share) -> None:
         self.hear, self.share = hear, share
         self.over: set[str] = set()
+        self.failing: dict[str, str] = {}
         self.idle_since: float | None = None
         self.trouble: Exception | None = None
 
@@ -133,6 +137,8 @@ class Listener(tune.Callback):
             self._over(trial, "done", result["result"])
         elif "lost" in result:
             self._over(trial, "lost", result["lost"])
+        elif "failing" in result:
+            self.failing[trial.trial_id] = result["failing"]
         elif "value" in result:
             self._tell(trial, "told", {key: result[key] for key in ("time", "value", "pid")})
 
@@ -140,7 +146,7 @@ class Listener(tune.Callback):
         self._over(trial, "stopped", {})
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        error = trial.get_error() or "its process died, perhaps for memory"
+        error = self.failing.get(trial.trial_id) or trial.get_error() or "its process died, perhaps for memory"
         self._over(trial, "lost", {"error": str(error)})
 
     def _over(self, trial: Trial, kind: Any, payload: Mapping[str, Any]) -> None:
