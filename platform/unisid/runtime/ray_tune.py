@@ -97,9 +97,7 @@ def perform(config: Mapping[str, Any], pieces: Sequence[Any], work: Work) -> dic
     try:
         result = work(pieces[config["number"]], lambda told: tune.report(dict(told)))
     except CURABLE as error:
-        tune.report(
-            {"failing": f"{type(error).__name__}: {error}"}
-        )  # Tune may not know it when it says so
+        tune.report({"failing": f"{type(error).__name__}: {error}"})  # Tune may not know it when it says so
         raise
     except Exception as error:
         return {"lost": {"error": "".join(traceback.format_exception(error))}}
