@@ -28,7 +28,7 @@ $(ML100K)/ml-100k.inter: | $(VENV)/.installed
 demo: setup $(ML100K)/ml-100k.inter  ## MovieLens-100K to semantic IDs and recommendations, in minutes
 	$(RUN) -m unisid.cli run demo --store $(STORE)
 
-demo-llm: demo    ## the same with a language model of 135 million weights, in under an hour
+demo-llm: demo    ## the same with a language model of 135 million weights
 	$(RUN) -m unisid.cli run demo_llm --store $(STORE)
 
 test: setup       ## every test

@@ -1,7 +1,7 @@
 r"""Make a recipe's instructions, and whatever of its inputs is still missing.
 
 ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- \
-    python -m jobs.instructions RECIPE [--key value]
+    python -m jobs.instructions RECIPE --store URI [--key value]
 """
 
 from jobs import run

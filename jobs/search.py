@@ -1,7 +1,7 @@
 r"""Search a recipe's settings.
 
 ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- \
-    python -m jobs.search RECIPE --space KEY=VALUE,VALUE --resume [--key value]
+    python -m jobs.search RECIPE --space KEY=VALUE,VALUE --store URI --resume [--key value]
 
 With --resume a job that is submitted again goes on where it was, and begins where there is nothing.
 """

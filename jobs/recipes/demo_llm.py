@@ -15,14 +15,14 @@ READERS = Pool(workers=2, cpus=1)
 
 
 def demo_llm() -> Recipe:
-    """The demo with SmolLM2-135M in place of TIGER, taught for half an hour on two cores: that it works, no more."""
+    """The demo with SmolLM2-135M in place of TIGER, taught by 6,400 samples on two cores: that it works, no more."""
     base = demo.demo()
     return replace(
         base,
         name="demo-llm",
         note=(
-            f"{base.note} A language model of 135 million weights that two cores teach for half an hour has seen each "
-            "user once or twice: believe nothing of its figures but that they were measured."
+            f"{base.note} A language model of 135 million weights that has seen about seven samples a user has learned "
+            "little: believe nothing of its figures but that they were measured."
         ),
         instructions=instructions.Config(tasks=("next",), pool=base.sequences.pool),
         model=model.Config(
