@@ -40,7 +40,7 @@ def stage(noun: str, inputs: tuple[str, ...]) -> SimpleNamespace:
         job.out.write("data", text)
         return {"size": job.config.size}
 
-    return SimpleNamespace(INPUTS=inputs, make=make, Config=Config, sources=lambda config: {})
+    return SimpleNamespace(inputs=lambda config: inputs, make=make, Config=Config, sources=lambda config: {})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,8 +133,7 @@ def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1]) -> list[Planned]:
         stage, config = STAGES[noun], getattr(recipe, noun)
         inputs = {
             role: {"address": str(planned[role].address), "fingerprint": planned[role].fingerprint}
-            for role in stage.INPUTS
-            if role in planned
+            for role in inputs_of(recipe, noun)
         }
         inputs |= stage.sources(config)
         planned[noun] = _resolve(noun, Address(noun, recipe.name, recipe.version), config, inputs, store)
@@ -226,13 +225,20 @@ def drop(store: Store, address: Address) -> None:
     place.clear()
 
 
+def inputs_of(recipe: Recipe, noun: str) -> list[str]:
+    """The nouns that go straight into one; what has no settings is left out."""
+    if getattr(recipe, noun) is None:
+        return []
+    return [role for role in STAGES[noun].inputs(getattr(recipe, noun)) if getattr(recipe, role) is not None]
+
+
 def _needed(recipe: Recipe, until: str) -> list[str]:
-    """The nouns that a run goes through; an input without settings is one that the recipe leaves out."""
+    """The nouns that a run goes through."""
     wanted, stack = set(), [until]
     while stack:
         noun = stack.pop()
         wanted.add(noun)
-        stack.extend(role for role in STAGES[noun].INPUTS if getattr(recipe, role) is not None)
+        stack.extend(inputs_of(recipe, noun))
     return [noun for noun in NOUNS if noun in wanted]
 
 
@@ -275,7 +281,7 @@ def _make(
     with tracker.stage(entry.noun, settings.flatten(settings.to_record(config), entry.noun)) as log:
         job = Job(
             config=config,
-            inputs={role: places[role] for role in stage.INPUTS if role in places},
+            inputs={role: places[role] for role in entry.inputs if role in places},
             out=out,
             name=f"{entry.address}-{entry.fingerprint[:12]}",
             compute=compute,

@@ -50,7 +50,7 @@ def score_all(history):
 @pytest.fixture
 def job(place):
     """The inputs of a metrics stage: real artifacts, with a tiny untrained model."""
-    inputs = {noun: place / noun for noun in metrics.INPUTS}
+    inputs = {noun: place / noun for noun in metrics.inputs(metrics.Config())}
     catalog = write_catalog(inputs["catalog"], random_baskets(30, N, seed=5), N, history_length=3)
     sizes = (5, 5)
     write_codes(inputs["codes"], np.stack([np.arange(N) // 5, np.arange(N) % 5], 1), sizes)

@@ -10,7 +10,7 @@ from unisid.artifacts.store import NOUNS, Store
 from unisid.compute import Pool
 from unisid.config import PlugIn, did_you_mean
 from unisid.errors import ConfigError
-from unisid.pipeline import STAGES, Planned, Recipe, missing, plan, refuse_drift
+from unisid.pipeline import STAGES, Planned, Recipe, inputs_of, missing, plan, refuse_drift
 from unisid.runtime.trials import Share
 from unisid.search.space import Space
 
@@ -179,7 +179,7 @@ def _seeds(recipe: Recipe, space: Space, until: str) -> list[str]:
     """The seed keys of all stages that the space touches or feeds."""
     touched = {key.partition(".")[0] for key in space.dimensions}
     for noun in NOUNS:
-        if touched & set(STAGES[noun].INPUTS):
+        if touched & set(inputs_of(recipe, noun)):
             touched.add(noun)
     wanted = touched & _upstream(recipe, until)
     return [k for k, _ in settings.leaves(recipe) if k.endswith(".seed") and k.partition(".")[0] in wanted
@@ -191,7 +191,7 @@ def _upstream(recipe: Recipe, until: str) -> set[str]:
     wanted = {until}
     for noun in reversed(NOUNS):
         if noun in wanted:
-            wanted |= {role for role in STAGES[noun].INPUTS if getattr(recipe, role) is not None}
+            wanted |= set(inputs_of(recipe, noun))
     return wanted
 
 

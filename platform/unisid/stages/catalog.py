@@ -26,7 +26,6 @@ from unisid.ops.splits import first_rows, leave_one_out_split, temporal_split, t
 from unisid.ops.text import PLACEHOLDER
 from unisid.stages.catalog_reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
 
-INPUTS: tuple[str, ...] = ()
 ITEMS_PER_FILE = 1 << 18
 MOST_WORDS = 20
 """Titles with more words than this are dropped by the title rules."""
@@ -80,6 +79,11 @@ class Config:
     @property
     def applies_title_rules(self) -> bool:
         return self.protocol == "temporal" if self.title_rules is None else self.title_rules
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads; one that the recipe leaves out is absent."""
+    return ()
 
 
 def sources(config: Config) -> dict[str, Json]:

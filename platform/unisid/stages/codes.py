@@ -30,7 +30,6 @@ from unisid.stages.codes_unique import PART_ROWS, Encoder, matrix, moved_distanc
 from unisid.tokenizers import LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
 from unisid.training.loop import Training, run
 
-INPUTS = ("catalog", "fused")
 VALIDATION_ROWS = 1 << 18
 """A larger catalogue is validated on this many items, evenly spread."""
 UNTRAINED = 0.9
@@ -75,6 +74,11 @@ class Task:
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
     out: Place
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads; one that the recipe leaves out is absent."""
+    return ("catalog", "fused")
 
 
 def sources(config: Config) -> dict[str, Json]:

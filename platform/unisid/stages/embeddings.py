@@ -29,7 +29,6 @@ from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.pooling import Pooling
 from unisid.ops.text import PLACEHOLDER
 
-INPUTS = ("catalog",)
 COUNTS = b"unisid.counts"
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 GPU_TOKENS, CPU_TOKENS = 1 << 16, 1 << 11
@@ -65,6 +64,11 @@ class Config:
         for name, least in {"max_tokens": 1, "shard_rows": 1, "batch_tokens": 0}.items():
             if getattr(self, name) < least:
                 raise ConfigError(f"embeddings.{name}: is {getattr(self, name)}; must be at least {least}")
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads; one that the recipe leaves out is absent."""
+    return ("catalog",)
 
 
 def sources(config: Config) -> dict[str, Json]:

@@ -31,7 +31,6 @@ from unisid.training import loop
 from unisid.training.loop import Training
 from unisid.training.precision import Precision, autocast
 
-INPUTS = ("catalog", "embeddings", "graph")
 WEIGHTS, DESCRIPTION = "weights.safetensors", "fusion.json"
 
 
@@ -79,6 +78,11 @@ class Task:
     num_items: int
     text_width: int
     graph_width: int
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads; one that the recipe leaves out is absent."""
+    return ("catalog", "embeddings", "graph")
 
 
 def sources(config: Config) -> dict[str, Json]:

@@ -30,7 +30,6 @@ from unisid.ops.ranking import SCORES_AT_ONCE, rank_of_target
 from unisid.ops.seeded import seed_of
 from unisid.training import columns
 
-INPUTS = ("catalog",)
 CUTOFF = 20
 SHARD_ROWS = 1 << 15
 
@@ -81,6 +80,11 @@ class Task:
     config: Config
     catalog: Place
     out: Place
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads; one that the recipe leaves out is absent."""
+    return ("catalog",)
 
 
 def sources(config: Config) -> dict[str, Json]:

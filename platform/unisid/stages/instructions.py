@@ -26,7 +26,6 @@ from unisid.ops.seeded import seed_of
 from unisid.stages.instructions_rows import Asked, Speller, write_rows
 from unisid.tasks import Source, TaskConfig
 
-INPUTS = ("catalog", "codes", "sequences")
 SPLITS = ("train", "valid")
 ROWS_PER_FILE = 1 << 15
 ROWS_PER_GROUP = 1 << 11
@@ -66,6 +65,11 @@ class Config:
         return dict(zip(self.tasks, self.weights or (1.0,) * len(self.tasks), strict=True))
 
 
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads; one that the recipe leaves out is absent."""
+    return ("catalog", "codes", "sequences")
+
+
 def sources(config: Config) -> dict[str, Json]:
     """Nothing but artifacts goes in."""
     return {}
@@ -93,7 +97,7 @@ def make(job: Job) -> Json:
 
 
 def _inputs(job: Job) -> tuple[Catalog, Codes, Sequences]:
-    catalog, codes, samples = (job.inputs[noun] for noun in INPUTS)
+    catalog, codes, samples = (job.inputs[noun] for noun in inputs(job.config))
     return Catalog.read(catalog), Codes.read(codes), Sequences.read(samples)
 
 

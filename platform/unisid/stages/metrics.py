@@ -30,7 +30,6 @@ from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values, paired_test, rank_in_list
 from unisid.recommend import Recommender
 
-INPUTS = ("catalog", "codes", "sequences", "model")
 Ranks = dict[str, NDArray[np.float64]]
 """History rule -> the targets' ranks [S], NaN where not ranked."""
 
@@ -73,6 +72,11 @@ class Config:
                 raise ConfigError(
                     f"metrics.method: '{self.method}' reads like the baseline '{kind}'; name it otherwise"
                 )
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads; one that the recipe leaves out is absent."""
+    return ("catalog", "codes", "sequences", "model")
 
 
 def sources(config: Config) -> dict[str, Json]:

@@ -29,8 +29,6 @@ from unisid.training.feed import Batch, Feed
 from unisid.training.loop import Accumulation, Training
 from unisid.training.packing import Batching
 
-INPUTS = ("catalog", "codes", "sequences", "instructions")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -97,6 +95,11 @@ class Task:
     sequences: Place
     instructions: Place | None
     out: Place
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads; one that the recipe leaves out is absent."""
+    return ("catalog", "codes", "sequences", "instructions")
 
 
 def sources(config: Config) -> dict[str, Json]:

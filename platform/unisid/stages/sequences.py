@@ -20,7 +20,6 @@ from unisid.compute import Job, Part, Pool, Step
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, DataError
 
-INPUTS = ("catalog", "codes")
 ROWS_PER_FILE = 1 << 17
 ROWS_PER_GROUP = 1 << 13
 """The least that a reader decodes at a time."""
@@ -36,6 +35,11 @@ class Config:
     """Of the order of training samples."""
     pool: Pool = runtime(Pool())
     """The workers that write files."""
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads; one that the recipe leaves out is absent."""
+    return ("catalog", "codes")
 
 
 def sources(config: Config) -> dict[str, Json]:
