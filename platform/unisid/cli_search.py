@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from unisid.pipeline import Recipe
     from unisid.runtime.trials import Runner
     from unisid.search.asked import Search
-    from unisid.search.running import Say, Teller
+    from unisid.search.making import Say
+    from unisid.search.running import Teller
 
     Machines = Callable[[str], contextlib.AbstractContextManager[Compute]]
 

@@ -9,6 +9,7 @@ from unisid.report import search as shown
 from unisid.report.html import write_report
 from unisid.search import measures
 from unisid.search.asked import Search
+from unisid.search.making import last_line
 from unisid.search.outcomes import Outcome
 from unisid.search.running import Running
 
@@ -59,7 +60,3 @@ def refuse_failures(running: Running) -> None:
         lines = "\n".join(f"  {name}: {last_line(outcome.note)}" for name, outcome in failed)
         raise DataError(f"search {running.search.name}: {len(failed)} of {len(running.trials)} trials failed; the "
                         f"table holds the others, --resume tries these again\n{lines}")  # fmt: skip
-
-
-def last_line(text: str) -> str:
-    return (text.strip().splitlines() or [""])[-1]

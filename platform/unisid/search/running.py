@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,10 +14,9 @@ from unisid.pipeline import Planned
 from unisid.runtime.trials import Kind
 from unisid.search import measures
 from unisid.search.asked import Search
+from unisid.search.making import Say
 from unisid.search.outcomes import Folder, Outcome, State
 from unisid.search.trials import Trial
-
-Say = Callable[[str], None]
 
 
 class Teller(Protocol):
@@ -93,6 +92,10 @@ class Running:
         curve = [p for p in read_curve(self.places(number)[trial.until]) if p[1].startswith("valid_")]
         tags = {"state": outcome.state, "note": outcome.note[-500:], "recipe": trial.recipe.name}
         self.teller.trial(trial.recipe.name, params, outcome.values | {"seconds": outcome.seconds}, tags, curve)
+
+    def waiting(self) -> list[int]:
+        """The trials, by number, that are not over."""
+        return [number for number, trial in enumerate(self.trials) if trial.id not in self.over]
 
     def results(self) -> list[Outcome]:
         """In the order of the space."""

@@ -17,8 +17,10 @@ class Phase:
 
 
 def shared_by_all(plans: Sequence[Sequence[Planned]]) -> list[str]:
-    """The nouns that all trials share, in order."""
-    return [noun for noun in NOUNS if len(_groups(plans, noun)) == 1]
+    """The nouns of which there is one artifact for all the trials that need it, in order; a lone trial's own are its
+    own where there are others."""
+    found = {noun: list(_groups(plans, noun).values()) for noun in NOUNS}
+    return [noun for noun, groups in found.items() if len(groups) == 1 and (len(groups[0]) > 1 or len(plans) == 1)]
 
 
 def phases(plans: Sequence[Sequence[Planned]]) -> list[Phase]:
@@ -34,7 +36,8 @@ def phases(plans: Sequence[Sequence[Planned]]) -> list[Phase]:
         if len(groups) < 2 or all(len(group) == 1 for group in groups.values()):
             continue
         makers = tuple(group[0] for group in groups.values() if len(group) > 1 and _to_make(plans[group[0]], noun))
-        if found and _members(ends[-1]) == _members(groups) and found[-1].noun in _inputs(plans[0], noun):
+        one = plans[next(iter(groups.values()))[0]]
+        if found and _members(ends[-1]) == _members(groups) and found[-1].noun in _inputs(one, noun):
             found.pop()
             ends.pop()
         found.append(Phase(noun, makers))

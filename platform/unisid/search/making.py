@@ -1,0 +1,99 @@
+"""Makes what trials need: what all share by the driver, what some share once each, the rest trial by trial."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unisid import pipeline
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.store import Store
+from unisid.compute import Compute
+from unisid.pipeline import Planned, Recipe
+from unisid.runtime.trials import Asha, Hear, Kind, Runner, Share
+from unisid.search import trials
+from unisid.search.perform import Order, perform
+from unisid.search.sharing import phases, shared_by_all
+from unisid.search.trials import Trial
+from unisid.stages.codes import check_room
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Making:
+    """Trials, and what each would make as things stood at the beginning."""
+
+    trials: Sequence[Trial]
+    plans: Sequence[Sequence[Planned]]
+    recipe: Recipe
+    """What the trials are variants of: what they all share is made under its name."""
+    store: Store
+    say: Say
+
+    def plans_now(self, numbers: Sequence[int]) -> list[list[Planned]]:
+        """What these trials would find and make now."""
+        asked = (self.trials[number] for number in numbers)
+        return [pipeline.plan(trial.recipe, self.store, trial.until) for trial in asked]
+
+    def share(self, numbers: Sequence[int], plans: Sequence[Sequence[Planned]]) -> Share:
+        """What a trial must hold for what is its own; what all share is the driver's."""
+        nouns = shared_by_all(self.plans)
+        own = [[entry for entry in planned if entry.noun not in nouns] for planned in plans]
+        return trials.share([self.trials[number] for number in numbers], own)
+
+    def shared(self, compute: Compute) -> None:
+        """What all trials share, by the driver; under the recipe's own name, unless all trials differ from it alike.
+
+        Raises:
+            ConfigError: a trial's codes cannot name as many items as the catalogue has.
+        """
+        for noun in shared_by_all(self.plans):
+            number, entry = next((n, e) for n, plan in enumerate(self.plans) for e in plan if e.noun == noun)
+            if entry.state in ("half made", "to make"):
+                self.say(f"shared by all trials: {noun}")
+                recipe = self.recipe if self._makes(self.recipe, entry) else self.trials[number].recipe
+                pipeline.run(recipe, self.store, compute, pipeline.Silent(), self.say, noun)
+            if noun == "catalog":
+                self._refuse_full(number)
+
+    def _makes(self, recipe: Recipe, entry: Planned) -> bool:
+        """Whether a recipe makes this very artifact."""
+        if getattr(recipe, entry.noun) is None:
+            return False
+        return pipeline.plan(recipe, self.store, entry.noun)[-1].fingerprint == entry.fingerprint
+
+    def _refuse_full(self, number: int) -> None:
+        planned = pipeline.plan(self.trials[number].recipe, self.store, "catalog")[-1]
+        catalog = Catalog.read(self.store.place(planned.address))
+        for trial, planned_of in zip(self.trials, self.plans, strict=True):
+            if any(entry.noun == "codes" for entry in planned_of):
+                check_room(trial.recipe.codes, catalog.num_items)
+
+    def groups(self, runner: Runner, waiting: Sequence[int]) -> None:
+        """What some of the waiting trials share, once for each group."""
+        plans = self.plans_now(waiting)
+        for phase in phases(plans):
+            makers = [waiting[n] for n in phase.makers]
+            self.say(f"shared by some trials: {len(makers)} times {phase.noun}")
+
+            def hear(number: int, kind: Kind, more: Mapping[str, Any], makers: list[int] = makers) -> None:
+                if "error" in more:  # the trials that need it will meet the same, and count as failed
+                    self.say(f"{self.trials[makers[number]].name}: {last_line(str(more['error']))}")
+
+            share = self.share(makers, [plans[n] for n in phase.makers])
+            runner.run([self._order(n, phase.noun, None) for n in makers], perform, share, hear)
+
+    def rest(
+        self, runner: Runner, waiting: Sequence[int], hear: Hear, watch: str | None = None, asha: Asha | None = None
+    ) -> None:
+        """Each of the waiting trials to its end."""
+        share = self.share(waiting, self.plans_now(waiting))
+        runner.run([self._order(n, self.trials[n].until, watch) for n in waiting], perform, share, hear, asha)
+
+    def _order(self, number: int, until: str, watch: str | None) -> Order:
+        return Order(self.trials[number].recipe, until, self.store.root.uri, watch)
+
+
+def last_line(text: str) -> str:
+    """What an error's text ends with."""
+    return (text.strip().splitlines() or [""])[-1]
