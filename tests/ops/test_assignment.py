@@ -29,6 +29,18 @@ def test_groups_are_assigned_each_for_itself():
     assert together.tolist() == np.concatenate(apart).tolist()
 
 
+def test_a_code_without_room_is_given_to_nobody():
+    """As if its column were not there, group by group."""
+    distances = np.random.default_rng(1).random((6, 5))
+    room = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 1, 1]])
+    codes = distinct_codes(distances, np.array([0, 3, 6]), room)
+    for group, rows in enumerate((slice(0, 3), slice(3, 6))):
+        free = np.flatnonzero(room[group])
+        assert set(codes[rows].tolist()) <= set(free.tolist())
+        total = distances[np.arange(6)[rows], codes[rows]].sum()
+        assert total == pytest.approx(twin.least_total(distances[rows][:, free]))
+
+
 def test_distinct_nearest_codes_are_kept():
     distances = np.array([[0.1, 0.9, 0.8], [0.7, 0.2, 0.9]])
     assert distinct_codes(distances, np.array([0, 2])).tolist() == [0, 1]

@@ -30,15 +30,19 @@ def place_within_room(distances: Float[np.ndarray, "n K"], room: Int[np.ndarray,
     return codes
 
 
-def distinct_codes(distances: Float[np.ndarray, "n K"], starts: Int[np.ndarray, " G1"]) -> Int[np.ndarray, " n"]:
+def distinct_codes(
+    distances: Float[np.ndarray, "n K"], starts: Int[np.ndarray, " G1"], room: Int[np.ndarray, "G K"] | None = None
+) -> Int[np.ndarray, " n"]:
     """Codes at least total distance, no two equal within a group (a linear assignment a group).
 
     Args:
-        starts: group g is rows starts[g] to starts[g + 1], at most K of them; the last entry is n.
+        starts: group g is rows starts[g] to starts[g + 1], no more of them than it has room; the last entry is n.
+        room: 0 for the codes that a group may not use; all may use all where it is left out.
     """
     codes = np.empty(len(distances), np.int64)
-    for first, last in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
-        codes[first:last] = linear_sum_assignment(distances[first:last])[1]
+    for group, (first, last) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)):
+        free = np.arange(distances.shape[1]) if room is None else np.flatnonzero(room[group])
+        codes[first:last] = free[linear_sum_assignment(distances[first:last, free])[1]]
     return codes
 
 
