@@ -6,7 +6,7 @@ import pytest
 
 from tests.report.runs import write_run
 from unisid.artifacts.store import Place
-from unisid.report import html
+from unisid.report import explorer, facts, html
 
 TITLES = ["Apple & pear", "</script><script>alert(1)</script>", *(f"Thing {n}" for n in range(60))]
 VOID = {"meta", "input", "br"}
@@ -81,10 +81,11 @@ def test_is_one_well_formed_file_that_needs_nothing_else(written):
 def test_tells_settings_fingerprints_and_results(written):
     places, _, page = written
     assert "codes.tokenizer.kind" in page
-    assert html.facts.records(places)["codes"].fingerprint[:12] in page
+    assert facts.records(places)["codes"].fingerprint[:12] in page
     assert "<b>0.3014</b>" in page  # the best HR@10: 0.12 * 10 ** 0.4
     assert "0.1256" in page  # popularity's, which is not
-    assert "against itemknn" in page
+    assert "uqf-tiger against" in page
+    assert "<th>itemknn</th><td>HR@10</td><td>excluded</td><td>+0.0200</td>" in page
 
 
 def test_explorer_holds_every_item_sorted_and_inert(written):
@@ -96,12 +97,36 @@ def test_explorer_holds_every_item_sorted_and_inert(written):
     assert [row[:-1] for row in rows] == sorted(row[:-1] for row in rows)
 
 
-def test_explorer_is_bounded(places, place, monkeypatch):
-    monkeypatch.setattr(html, "EXPLORED", 10)
-    _, page = write(places, place)
-    rows = json.loads(re.search(r'id="items">(.*?)</script>', page, re.S).group(1))
-    assert len(rows) == 10
-    assert "Shown are 10 items" in page
+def rows_of(page):
+    return json.loads(re.search(r'id="items">(.*?)</script>', page, re.S).group(1))
+
+
+def test_explorer_is_bounded_in_items_and_bytes(places, monkeypatch):
+    monkeypatch.setattr(explorer, "ITEMS", 10)
+    page = explorer.explorer(places)
+    assert sorted(row[-1] for row in rows_of(page)) == sorted(TITLES[:10])
+    assert "It holds 10 of 62 items" in page
+    monkeypatch.setattr(explorer, "BYTES", 100)
+    kept = rows_of(explorer.explorer(places))
+    assert 0 < len(kept) < 10
+    assert sorted(row[-1] for row in kept) == sorted(TITLES[: len(kept)])
+
+
+def test_long_titles_are_cut():
+    assert explorer.cut("x" * explorer.LETTERS) == "x" * explorer.LETTERS
+    assert explorer.cut("x" * 1000) == "x" * (explorer.LETTERS - 1) + "…"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.01, 0.03, "is better"), (-0.03, -0.01, "is worse"), (-0.01, 0.01, "is not clearly different")],
+)
+def test_the_verdict_follows_the_interval_of_the_strongest_baseline(places, low, high, verdict):
+    found = facts.results(places)
+    found.comparisons["itemknn"]["excluded"]["NDCG@10"] |= {"low": low, "high": high}
+    said = html._verdict(found, "NDCG@10")
+    assert said.startswith("uqf-tiger reaches an NDCG@10 of 0.1809, history excluded; the best baseline, itemknn,")
+    assert said.endswith(f"the model {verdict}.")
 
 
 @pytest.mark.parametrize("nouns", [[], ["catalog"], ["catalog", "codes"], ["catalog", "fused"]])

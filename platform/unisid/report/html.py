@@ -5,7 +5,6 @@ Sections are made from whatever artifacts are complete. `page.css` and `page.js`
 
 import datetime
 import importlib.resources
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from string import Template
@@ -20,17 +19,20 @@ from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place
 from unisid.config import flatten
 from unisid.report import facts, plots
+from unisid.report.explorer import explorer
 from unisid.report.tables import SHOWN_CUTOFFS
 
 FILE = "report.html"
-EXPLORED = 20_000
-"""Items in the explorer, at most: about 1.5 MB of page."""
 MAPPED = 4000
 """Items in the map of vectors, at most."""
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+"""What the browser may load for the page: nothing."""
 
 PAGE = Template("""<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="$policy">
 <title>$title</title><style>$css</style></head>
 <body><header><p class="eyebrow">unisid report</p><h1>$title</h1><p class="quiet">$subtitle</p>$note
 <nav>$links</nav></header><main>$body</main>
@@ -49,7 +51,7 @@ def write_report(places: Mapping[str, Place], out: Place, note: str = "") -> Pla
     sections = {
         "Results": _results(places, drawn),
         "Index": _index(places, drawn),
-        "Explorer": _explorer(places),
+        "Explorer": explorer(places),
         "Learning": _figure(drawn, "loss_curves", "What each stage reported while it learned."),
         "Flow": _flow(records),
         "Settings": _settings(records),
@@ -63,6 +65,7 @@ def write_report(places: Mapping[str, Place], out: Place, note: str = "") -> Pla
         links="".join(f'<a href="#{n.lower()}">{n}</a>' for n in present),
         body="".join(f'<section id="{n.lower()}"><h2>{n}</h2>{text}</section>' for n, text in present.items()),
         written=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        policy=POLICY,
         css=_asset("page.css"),
         script=_asset("page.js"),
     )
@@ -91,23 +94,39 @@ def _results(places: Mapping[str, Place], drawn: Mapping[str, str]) -> str:
     found = facts.results(places)
     if found is None:
         return ""
-    names = [f"{metric}@{k}" for metric in ("HR", "NDCG") for k in found.cutoffs]
-    tables = []
-    for rule in HISTORY_RULES:
-        best = {n: max(found.means[m][rule][n]["mean"] for m in found.methods) for n in names}
-        rows = [[method, *(_mean(found.means[method][rule][n], best[n]) for n in names)] for method in found.methods]
-        tables.append(f"<h3>History {rule}</h3>{_table(['method', *names], rows, raw=True)}")
     top = 10 if 10 in found.cutoffs else found.cutoffs[-1]
+    tables = [f"<h3>History {r}</h3>{_means(found, 'HR', r)}{_means(found, 'NDCG', r)}" for r in HISTORY_RULES]
     rows = [
-        [f"against {baseline}", f"{name}, history {rule}", *_advantage(found.comparisons[baseline][rule][name])]
+        [baseline, name, rule, *_advantage(found.comparisons[baseline][rule][name])]
         for baseline in found.methods[1:]
         for name in (f"HR@{top}", f"NDCG@{top}")
         for rule in HISTORY_RULES
     ]
-    paired = _table([found.methods[0], "", "difference", "95% interval", "p, one-sided", "Cohen's d"], rows)
+    against = f"{found.methods[0]} against"
+    paired = _table([against, "metric", "history", "difference", "95% interval", "p, one-sided", "Cohen's d"], rows)
     intro = (f"<p>{found.counts['samples']:,} test samples, each target ranked among all items; equal scores count "
              "half. Small figures are 95% bootstrap intervals; the best mean of a column is bold.</p>")  # fmt: skip
-    return intro + _figure(drawn, "metric_bars") + "".join(tables) + f"<h3>Paired, sample by sample</h3>{paired}"
+    verdict = f'<p class="verdict">{escape(_verdict(found, f"NDCG@{top}"))}</p>'
+    return intro + verdict + _figure(drawn, "metric_bars") + "".join(tables) + f"<h3>Sample by sample</h3>{paired}"
+
+
+def _means(found: facts.Results, metric: str, rule: str) -> str:
+    names = [f"{metric}@{k}" for k in found.cutoffs]
+    best = {n: max(found.means[m][rule][n]["mean"] for m in found.methods) for n in names}
+    rows = [[method, *(_mean(found.means[method][rule][n], best[n]) for n in names)] for method in found.methods]
+    return _table([metric, *(f"@{k}" for k in found.cutoffs)], rows, raw=True)
+
+
+def _verdict(found: facts.Results, name: str) -> str:
+    """The model beside the strongest baseline, in a sentence."""
+    own, *others = ((method, found.means[method]["excluded"][name]["mean"]) for method in found.methods)
+    said = f"{own[0]} reaches an {name} of {own[1]:.4f}, history excluded"
+    if not others:
+        return f"{said}; there is no baseline to compare it with."
+    rival, height = max(others, key=lambda other: other[1])
+    test = found.comparisons[rival]["excluded"][name]
+    clear = "better" if test["low"] > 0 else "worse" if test["high"] < 0 else "not clearly different"
+    return f"{said}; the best baseline, {rival}, {height:.4f}. By the difference's 95% interval the model is {clear}."
 
 
 def _index(places: Mapping[str, Place], drawn: Mapping[str, str]) -> str:
@@ -124,29 +143,13 @@ def _index(places: Mapping[str, Place], drawn: Mapping[str, str]) -> str:
     return intro + usage + seen + (quality if plain else "")
 
 
-def _explorer(places: Mapping[str, Place]) -> str:
-    found = facts.index(places, EXPLORED)
-    if found is None or not found.titles:
-        return ""
-    codes = found.codes[: len(found.titles)]
-    order = np.lexsort(codes.T[::-1])
-    rows = [[*codes[i].tolist(), found.titles[i]] for i in order.tolist()]
-    shown = "" if len(rows) == found.num_items else f" Shown are {len(rows):,} items, a fair sample."
-    data = json.dumps(rows, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    return (
-        f"<p>The tree of semantic ids: open a prefix to see what its items have in common.{shown}</p>"
-        '<input id="search" type="search" placeholder="Search titles, or a prefix such as 12,7" '
-        'aria-label="Search the items"><div id="tree"></div>'
-        f'<script type="application/json" id="items">{data}</script>'
-    )
-
-
 def _flow(records: Mapping[str, Record]) -> str:
     cards = []
     for noun, record in records.items():
         counts = flatten(record.counts)
-        numbers = {key: value for key, value in counts.items() if isinstance(value, int) and "." not in key}
-        shown = "".join(f"<li><b>{v:,}</b> {escape(k.replace('_', ' '))}</li>" for k, v in list(numbers.items())[:4])
+        numbers = [(k, v) for k, v in counts.items() if isinstance(v, int) and v and v is not True and "." not in k]
+        largest = sorted(numbers, key=lambda number: -number[1])[:4]
+        shown = "".join(f"<li><b>{v:,}</b> {escape(k.replace('_', ' '))}</li>" for k, v in largest)
         rows = [[key, _value(value)] for key, value in {**counts, **_sizes(record)}.items()]
         made = ", ".join(f"{role} {entry['fingerprint'][:8]}" for role, entry in record.inputs.items())
         cards.append(
@@ -172,7 +175,7 @@ def _settings(records: Mapping[str, Record]) -> str:
 
 def _figure(drawn: Mapping[str, str], name: str, caption: str = "") -> str:
     under = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f'<figure id="{name}">{drawn[name]}{under}</figure>' if name in drawn else ""
+    return f'<figure id="{name}"><div class="wide">{drawn[name]}</div>{under}</figure>' if name in drawn else ""
 
 
 def _mean(cell: Mapping[str, float], best: float) -> str:
@@ -194,7 +197,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], raw: bool = False
         f"<tr><th>{escape(row[0])}</th>{''.join(f'<td>{clean(cell)}</td>' for cell in row[1:])}</tr>" for row in rows
     )
     head_row = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
-    return f'<div class="wide"><table>{head_row}<tbody>{body}</tbody></table></div>'
+    return f'<div class="wide" tabindex="0"><table>{head_row}<tbody>{body}</tbody></table></div>'
 
 
 def _value(value: Any) -> str:

@@ -1,10 +1,11 @@
 "use strict";
 // The explorer: a tree that is built as it is opened, from rows [code, code, ..., title] sorted by semantic id.
+// What is long comes in pieces of `limit` lines. `report.html#find=WORDS` opens the page with a search.
 (() => {
   const store = document.getElementById("items");
   if (!store) return;
   const rows = JSON.parse(store.textContent), tree = document.getElementById("tree");
-  const levels = rows[0].length - 1, limit = 200;
+  const search = document.getElementById("search"), levels = rows[0].length - 1, limit = 200;
   const letter = (level) => String.fromCharCode(97 + level);
   const spell = (row, from, to) => row.slice(from, to).map((code, i) => `<${letter(from + i)}_${code}>`).join("");
   const make = (tag, text, name) => {
@@ -15,49 +16,78 @@
   };
   const item = (row, from) => {
     const line = make("div", undefined, "item");
-    line.append(make("code", spell(row, from, levels)), row[levels]);
+    line.append(make("code", spell(row, from, levels)), row[levels] || make("i", "no title", "quiet"));
     return line;
   };
-  const more = (parent, count) => count > 0 && parent.append(make("div", `and ${count.toLocaleString()} more`, "item"));
+  // A button in the place of what follows.
+  const more = (parent, text, next) => {
+    const button = make("button", text, "more");
+    button.type = "button";
+    button.addEventListener("click", () => { button.remove(); next(); });
+    parent.append(button);
+  };
+  const list = (parent, found, from) => {
+    found.slice(0, limit).forEach((row) => parent.append(item(row, from)));
+    const rest = found.slice(limit);
+    if (rest.length) more(parent, `${rest.length.toLocaleString()} more items`, () => list(parent, rest, from));
+  };
 
   // The rows of [start, stop) share their first `level` codes.
   const branch = (parent, start, stop, level) => {
-    if (level >= levels - 1 || stop - start <= 3) {
-      for (let r = start; r < Math.min(stop, start + limit); r++) parent.append(item(rows[r], level));
-      more(parent, stop - start - limit);
-      return;
-    }
+    if (level >= levels - 1 || stop - start <= 3) return list(parent, rows.slice(start, stop), level);
+    let shown = 0;
     for (let from = start, to; from < stop; from = to) {
+      if (shown++ === limit) {
+        const rest = from;
+        return more(parent, `${(stop - rest).toLocaleString()} more items, under further codes`,
+          () => branch(parent, rest, stop, level));
+      }
       for (to = from + 1; to < stop && rows[to][level] === rows[from][level]; to++);
       const [first, last] = [from, to], node = make("details"), head = make("summary");
       head.append(make("b", spell(rows[first], level, level + 1)), make("span", (last - first).toLocaleString(), "count"),
-        make("span", rows[first][levels].slice(0, 48), "hint"));
+        make("span", rows[first][levels].slice(0, 60), "hint"));
       node.append(head);
       node.addEventListener("toggle", () => node.childElementCount === 1 && branch(node, first, last, level + 1));
       parent.append(node);
     }
   };
 
+  // "12,7" and "<a_12><b_7>" -> [[level, code], ...]; anything else asks for no code.
+  const asked = (query) => /^\s*\d+(\s*[,-]\s*\d+)*[\s,-]*$/.test(query)
+    ? query.match(/\d+/g).map((code, level) => [level, Number(code)])
+    : [...query.matchAll(/<?([a-z])_(\d+)>?/g)].map((m) => [m[1].charCodeAt(0) - 97, Number(m[2])]);
+  let titles;
   const find = (query) => {
-    const codes = /^\s*\d+(\s*[,-]\s*\d+)*\s*$/.test(query) ? query.split(/[,-]/).map(Number)
-      : [...query.matchAll(/<[a-z]_(\d+)>/g)].map((m) => Number(m[1]));
-    const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-    const byTitle = (row) => words.every((w) => row[levels].toLowerCase().includes(w));
-    const found = rows.filter((row) => (codes.length && codes.every((c, i) => row[i] === c)) || byTitle(row));
-    tree.replaceChildren(make("p", `${found.length.toLocaleString()} found`, "quiet"));
-    found.slice(0, limit).forEach((row) => tree.append(item(row, 0)));
-    more(tree, found.length - limit);
+    titles ??= rows.map((row) => row[levels].toLowerCase());
+    const codes = asked(query), words = query.toLowerCase().split(/\s+/).filter(Boolean);
+    const named = rows.filter((row) => codes.length && codes.every(([level, code]) => row[level] === code));
+    const called = rows.filter((row, i) => words.every((word) => titles[i].includes(word)));
+    const found = [...new Set([...named, ...called])];
+    const parts = [[named.length, "by semantic id"], [called.length, "by title"]].filter(([count]) => count);
+    const said = parts.map(([count, how]) => `${count.toLocaleString()} ${how}`).join(", ");
+    tree.replaceChildren(make("p", said ? `Found ${said}` : `Nothing is called or coded “${query}”`, "quiet"));
+    list(tree, found, 0);
   };
 
-  const show = (query) => {
-    if (query.trim()) return find(query);
+  const show = () => {
+    const query = search.value.trim();
+    tree.scrollTop = 0;
+    if (query) return find(query);
     tree.replaceChildren();
     branch(tree, 0, rows.length, 0);
   };
   let waiting;
-  document.getElementById("search").addEventListener("input", (event) => {
+  search.addEventListener("input", () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => show(event.target.value), 120);
+    waiting = setTimeout(show, 120);
   });
-  show("");
+  const follow = () => {
+    if (!location.hash.startsWith("#find=")) return;
+    search.value = decodeURIComponent(location.hash.slice(6));
+    show();
+    document.getElementById("explorer").scrollIntoView();
+  };
+  addEventListener("hashchange", follow);
+  show();
+  follow();
 })();

@@ -1,0 +1,130 @@
+"""The report as a browser shows it: headless Chromium loads the file, a probe beside it measures."""
+
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+
+from tests.report.runs import write_run
+from unisid.artifacts.store import Place
+from unisid.report import explorer, facts, html
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+pytestmark = pytest.mark.skipif(not BROWSER, reason="needs Chromium on PATH (Debian's package: chromium)")
+SWITCHES = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--enable-logging=stderr",
+            "--virtual-time-budget=3000", "--hide-scrollbars")  # fmt: skip
+TITLES = ["Toy Story", "Toy Soldiers", "<b>Bold</b> & co", "", *(f"Thing {n}" for n in range(500))]
+PROBE = f"<script>{Path(__file__).with_name('probe.js').read_text()}</script></body>"
+PHONE = """<!doctype html><body><iframe src="page.html" style="width: 390px; height: 800px; border: 0"></iframe><script>
+addEventListener("message", (event) => {
+  const out = document.createElement("pre");
+  out.id = "measured";
+  out.textContent = event.data;
+  document.body.append(out);
+});</script></body>"""
+"""A desktop's window is never so narrow: the page is shown in a frame."""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A whole report's markup, and the codes behind it."""
+    folder = tmp_path_factory.mktemp("run")
+    places = write_run(Place.of(folder), TITLES)
+    html.write_report(places, Place.of(folder / "report"), note="A note.")
+    found = facts.index(places, len(TITLES))
+    return (folder / "report" / "report.html").read_text(), found.codes
+
+
+@pytest.fixture
+def look(tmp_path):
+    """Loads markup; returns what the probe measured and what the browser's console said."""
+
+    def look(markup: str, fragment: str = "", phone: bool = False, dark: bool = False):
+        (tmp_path / "page.html").write_text(markup.replace("</body>", PROBE))
+        (tmp_path / "phone.html").write_text(PHONE)
+        file = tmp_path / ("phone.html" if phone else "page.html")
+        words = [BROWSER, *SWITCHES, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1200,900",
+                 f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--dump-dom",
+                 file.as_uri() + fragment]  # fmt: skip
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+        measured = re.search(r'<pre id="measured">(.*?)</pre>', done.stdout, re.S)
+        assert measured, done.stderr[-2000:]
+        return json.loads(unescape(measured[1])), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+    return look
+
+
+def test_a_fault_and_a_request_would_be_noticed(page, look):
+    planted = "<script>fetch('http://127.0.0.1:9/x'); throw Error('planted')</script></body>"
+    _, console = look(page[0].replace("</body>", planted))
+    assert any("planted" in line for line in console)
+    assert any("127.0.0.1:9" in line and "Content Security Policy" in line for line in console)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_is_quiet_alone_and_readable(page, look, dark):
+    seen, console = look(page[0], dark=dark)
+    assert console == []
+    assert seen["asked"] == []
+    assert seen["dark"] is dark
+    assert seen["texts"] > 200
+    assert seen["faint"] == []
+    assert seen["prefixes"][0] == "<a_0>"
+
+
+def test_on_a_phone_nothing_scrolls_sideways(page, look):
+    seen, console = look(page[0], phone=True)
+    assert (seen["width"], seen["scrolls"]) == (390, 390)
+    assert console == []
+    wide, _ = look(page[0].replace("<main>", '<main><p style="width: 700px">wide</p>'), phone=True)
+    assert wide["scrolls"] > 700, "a page too wide would be noticed"
+
+
+def test_items_are_found_by_title(page, look):
+    seen, _ = look(page[0], fragment="#find=" + quote("toy"))
+    assert seen["said"] == "Found 2 by title"
+    assert sorted(line.rpartition(">")[2] for line in seen["items"]) == ["Toy Soldiers", "Toy Story"]
+
+
+@pytest.mark.parametrize("asked", ["{a},{b}", "<a_{a}><b_{b}>"])
+def test_items_are_found_by_prefix(page, look, asked):
+    markup, codes = page
+    a, b = codes[7, :2].tolist()
+    seen, _ = look(markup, fragment="#find=" + quote(asked.format(a=a, b=b)))
+    inside = [item for item, row in enumerate(codes.tolist()) if row[:2] == [a, b]]
+    want = sorted(f"<a_{a}><b_{b}><c_{codes[i, 2]}>{TITLES[i] or 'no title'}" for i in inside)
+    assert sorted(seen["items"]) == want
+
+
+def test_nothing_found_is_said(page, look):
+    seen, _ = look(page[0], fragment="#find=xyzzy")
+    assert seen["said"] == "Nothing is called or coded “xyzzy”"
+    assert seen["items"] == []
+
+
+def test_a_large_catalogue_stays_small_in_the_browser(page, look, monkeypatch):
+    sizes, count = (1024, 256, 256), 120_000
+    cells = np.random.default_rng(0).choice(np.prod(sizes), count, replace=False)
+    codes = np.stack(np.unravel_index(cells, sizes), 1).astype(np.int32)
+    titles = [f"An article of some forty letters, no. {n}" for n in range(explorer.ITEMS)]
+    monkeypatch.setattr(facts, "index", lambda places, most: facts.Index(sizes, count, codes, titles[:most], {}))
+    section = explorer.explorer({})
+    assert "It holds 100,000 of 120,000 items" in section
+    assert len(section.encode()) < explorer.BYTES + 5000
+    script = page[0][page[0].rindex("<script>") : page[0].rindex("</body>")]
+    bare = f'<!doctype html><body><div id="explorer">{section}</div>{script}</body>'
+    seen, console = look(bare)
+    assert console == []
+    assert len(seen["prefixes"]) == 200
+    assert re.fullmatch(r"[\d,]+ more items, under further codes", seen["more"][0])
+    seen, _ = look(bare, fragment="#find=article")
+    assert seen["said"] == "Found 100,000 by title"
+    assert (len(seen["items"]), seen["more"]) == (200, ["99,800 more items"])
+    assert seen["nodes"] < 1000
