@@ -262,7 +262,8 @@ def test_global_batches_do_not_depend_on_workers(place):
             self.rank, self.size, self.device = rank, size, torch.device("cpu")
 
     def batches(rank, size):
-        return list(stage.Fitting(Alone(rank, size), rqvae.Config(widths=(2,)).build(1), task).batches(3))
+        fitting = stage.Fitting(Alone(rank, size), rqvae.Config(widths=(2,)).build(1), task)
+        return [batch.vectors for batch in fitting.batches(3)]
 
     whole, halves = batches(0, 1), (batches(0, 2), batches(1, 2))
     assert [len(b) for b in whole] == [80]

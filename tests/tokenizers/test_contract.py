@@ -6,8 +6,7 @@ import torch
 from unisid.artifacts.store import Place
 from unisid.config import from_record, plug_in, plug_ins, to_record
 from unisid.errors import ConfigError
-from unisid.ops.residual import lookup
-from unisid.tokenizers import LearnedTokenizer, TokenizerConfig, read_tokenizer, write_tokenizer
+from unisid.tokenizers import Batch, LearnedTokenizer, TokenizerConfig, read_tokenizer, write_tokenizer
 
 KINDS = plug_ins("tokenizers")
 WIDTH = 12
@@ -42,7 +41,7 @@ def kind(request) -> str:
 
 
 def test_the_folder_is_the_registry():
-    assert {"rqvae", "rqkmeans"} <= set(KINDS)
+    assert {"rqvae", "rqkmeans", "letter", "balanced", "hkmeans", "opq"} <= set(KINDS)
 
 
 def test_settings_say_their_sizes_and_survive_the_record(kind):
@@ -80,20 +79,40 @@ def test_rows_are_encoded_each_for_itself(kind):
 
 
 @torch.no_grad()
+def test_a_prefix_is_completed_with_the_nearest_codes(kind):
+    """What resolves collisions stands on this: `distances` to the next level's codes, `complete` by the nearest."""
+    _, tokenizer = fitted(kind)
+    latents = tokenizer.latent(tokenizer.standardise(vectors()))
+    assert torch.equal(tokenizer.complete(latents, torch.empty(300, 0, dtype=torch.long)), tokenizer.encode(vectors()))
+    other = (tokenizer.encode(vectors())[:, :1] + 1) % 8
+    codes = tokenizer.complete(latents, other)
+    assert torch.equal(codes[:, :1], other)
+    distances = tokenizer.distances(latents, other)
+    assert distances.shape == (300, 8)
+    assert torch.equal(tokenizer.complete(latents, codes), codes)
+    words = torch.stack([tokenizer.lookup(torch.cat([other, torch.full_like(other, k)], 1)) for k in range(8)], 1)
+    exact = (latents[:, None] - words).square().sum(2)
+    least = exact.gather(1, codes[:, 1:])[:, 0]
+    torch.testing.assert_close(least, exact.amin(1), atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(distances - distances[:, :1], exact - exact[:, :1], atol=1e-3, rtol=1e-4)
+
+
+@torch.no_grad()
 def test_start_is_a_function_of_its_arguments_and_spreads_the_codes(kind):
     _, tokenizer = fitted(kind)
     _, again = fitted(kind)
-    assert torch.equal(tokenizer.codebooks, again.codebooks)
+    assert all(torch.equal(*pair) for pair in zip(*(t.state_dict().values() for t in (tokenizer, again)), strict=True))
     used = [len(level.unique()) for level in tokenizer.encode(vectors()).T]
     assert min(used) >= 6
     latents = tokenizer.latent(tokenizer.standardise(vectors()))
-    quantized = lookup(tokenizer.encode(vectors()), tokenizer.codebooks)
+    quantized = tokenizer.lookup(tokenizer.encode(vectors()))
     assert (latents - quantized).square().sum() < 0.5 * (latents - latents.mean(0)).square().sum()
 
 
 def test_a_sample_smaller_than_the_codebook_is_enough(kind):
     _, tokenizer = fitted(kind, count=3)
-    assert tokenizer.codebooks.isfinite().all()
+    assert all(value.isfinite().all() for value in tokenizer.state_dict().values())
+    assert tokenizer.decode(tokenizer.encode(vectors(3))).isfinite().all()
 
 
 @torch.no_grad()
@@ -107,11 +126,13 @@ def test_written_and_read_is_the_same(kind, place: Place):
 
 
 def test_gradients_reach_every_parameter_of_what_learns(kind):
-    _, tokenizer = fitted(kind)
+    config, tokenizer = fitted(kind)
     if not isinstance(tokenizer, LearnedTokenizer):
         assert not list(tokenizer.parameters())
         return
-    loss, shown = tokenizer.train().loss(vectors(), Alone())
+    asked = config.collaborative_width
+    collaborative = torch.randn(300, asked, generator=torch.Generator().manual_seed(2)) if asked else None
+    loss, shown = tokenizer.train().loss(Batch(vectors(), collaborative), Alone())
     assert loss.isfinite()
     assert not any(value.requires_grad for value in shown.values())
     loss.backward()

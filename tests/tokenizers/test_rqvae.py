@@ -5,7 +5,7 @@ import torch
 
 from tests.references import residual as twin
 from unisid.errors import ArtifactError, ConfigError
-from unisid.tokenizers import read_tokenizer, rqvae, write_tokenizer
+from unisid.tokenizers import Batch, read_tokenizer, rqvae, write_tokenizer
 
 
 class Shard:
@@ -29,7 +29,7 @@ def build(**settings):
 def test_loss_is_reconstruction_and_weighted_quantization():
     model, x = build(quantization_weight=0.5, beta=0.3), torch.randn(10, 5)
     latents = model.latent(x).detach()
-    loss, shown = model.loss(x, Shard(0, latents))
+    loss, shown = model.loss(Batch(x), Shard(0, latents))
     codes = twin.quantize(latents.numpy(), model.codebooks.detach().numpy())
     quantized = torch.from_numpy(twin.lookup(codes, model.codebooks.detach().numpy())).float()
     reconstruction = (model.decoder(quantized) - x).square().mean()
@@ -46,7 +46,7 @@ def test_descent_makes_codes_that_say_more_of_the_vectors():
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     errors = []
     for _ in range(200):
-        loss, shown = model.loss(x, Shard(0, model.latent(x).detach()))
+        loss, shown = model.loss(Batch(x), Shard(0, model.latent(x).detach()))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -63,7 +63,7 @@ def test_halves_of_a_batch_average_to_the_whole_and_restart_alike():
         everyone = models[0].latent(x).detach()
         losses = []
         for rank, (model, part) in enumerate(zip(models, parts, strict=True)):
-            loss, _ = model.loss(part, Shard(rank, everyone))
+            loss, _ = model.loss(Batch(part), Shard(rank, everyone))
             loss.backward()
             losses.append(loss.detach())
         gradient = torch.stack([m.encoder[0].weight.grad for m in models]).mean(0)
@@ -82,7 +82,7 @@ def test_idle_codewords_become_points_of_the_batch_and_used_ones_stay():
     latents = model.latent(x).detach()
     for step in range(3):
         assert float(model.codebooks[0, 2, 0]) == 1e6, step
-        model.loss(x, Shard(0, latents))
+        model.loss(Batch(x), Shard(0, latents))
     assert any(torch.equal(model.codebooks[0, 2], point) for point in latents)
     used = model.encode(x)[:, 0].unique()
     assert (model.idle[0][used] == 0).all()
@@ -95,7 +95,7 @@ def test_never_restarting_leaves_dead_codewords_alone():
     before = model.codebooks.detach().clone()
     before_idle = model.idle.clone()
     for _ in range(5):
-        model.loss(torch.randn(16, 5), Shard(0, torch.randn(16, 3)))
+        model.loss(Batch(torch.randn(16, 5)), Shard(0, torch.randn(16, 3)))
     assert torch.equal(model.codebooks, before)
     assert torch.equal(model.idle, before_idle)
 

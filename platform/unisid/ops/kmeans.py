@@ -1,14 +1,19 @@
-"""k-means by FAISS, and its residual form: the codebooks of residual quantization, level by level.
+"""k-means by FAISS, and what is built of it: balanced clusters, codebooks of residuals, trees of centroids.
 
-n rows, d width, L levels, K codes of a level.
+n rows, d width, L levels, K codes of a level, W centroids of a whole tree.
 """
 
+import functools
+from collections.abc import Callable, Iterator
+
 import faiss
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from unisid.ops.residual import nearest
+from unisid.ops.assignment import place_within_room
+from unisid.ops.residual import nearest, squared_distances
 
 
 def kmeans(rows: Float[Tensor, "n d"], size: int, *, seed: int, iterations: int = 25, restarts: int = 1,
@@ -32,10 +37,80 @@ def kmeans(rows: Float[Tensor, "n d"], size: int, *, seed: int, iterations: int 
 def residual_kmeans(rows: Float[Tensor, "n d"], levels: int, size: int, *, seed: int, iterations: int = 25,
                     restarts: int = 1, points_per_code: int = 256) -> Float[Tensor, "L K d"]:  # fmt: skip
     """Codebooks by k-means of what the levels above leave over."""
+    fit = functools.partial(kmeans, size=size, iterations=iterations, restarts=restarts,
+                            points_per_code=points_per_code)  # fmt: skip
+    return residual_codebooks(rows, levels, lambda left, level: fit(left, seed=seed + level))
+
+
+def residual_codebooks(
+    rows: Float[Tensor, "n d"], levels: int, fit: Callable[[Tensor, int], Tensor]
+) -> Float[Tensor, "L K d"]:
+    """A codebook a level, each fitted to what the nearest codewords of the levels above leave over."""
     codebooks = []
     for level in range(levels):
-        codebook = kmeans(rows, size, seed=seed + level, iterations=iterations, restarts=restarts,
-                          points_per_code=points_per_code)  # fmt: skip
+        codebook = fit(rows, level)
         rows = rows - codebook[nearest(rows, codebook)]
         codebooks.append(codebook)
     return torch.stack(codebooks)
+
+
+def balanced_kmeans(
+    rows: Float[Tensor, "n d"], size: int, *, seed: int, iterations: int = 25, restarts: int = 1
+) -> tuple[Float[Tensor, "K d"], Int[Tensor, " n"]]:
+    """k-means whose clusters are equally large, to one row: the centroids and every row's cluster (OneRec).
+
+    From the centroids of plain k-means on. A full cluster keeps its nearest rows; OneRec's own order, in which earlier
+    clusters choose first, would depend on their numbers. Holds all n * K distances at a time. Fewer rows than
+    clusters: rows repeat.
+    """
+    if len(rows) <= size:
+        return kmeans(rows, size, seed=seed), torch.arange(len(rows), device=rows.device)
+    centroids = kmeans(rows, size, seed=seed, iterations=iterations, restarts=restarts)
+    room = np.full(size, len(rows) // size)
+    room[: len(rows) % size] += 1
+    codes = torch.full((len(rows),), -1, device=rows.device)
+    for _ in range(iterations):
+        before = codes
+        distances = squared_distances(rows, centroids).cpu().numpy()
+        codes = torch.from_numpy(place_within_room(distances, room)).to(rows.device)
+        if torch.equal(codes, before):
+            break
+        order = codes.argsort(stable=True)
+        centroids = torch.segment_reduce(rows[order], "mean", lengths=torch.from_numpy(room).to(rows.device))
+    return centroids, codes
+
+
+def balanced_residual_kmeans(rows: Float[Tensor, "n d"], levels: int, size: int, *, seed: int, iterations: int = 25,
+                             restarts: int = 1) -> Float[Tensor, "L K d"]:  # fmt: skip
+    """Codebooks by balanced k-means of what the levels above leave over."""
+    fit = functools.partial(balanced_kmeans, size=size, iterations=iterations, restarts=restarts)
+    return residual_codebooks(rows, levels, lambda left, level: fit(left, seed=seed + level)[0])
+
+
+def hierarchical_kmeans(rows: Float[Tensor, "n d"], levels: int, size: int, *, seed: int, iterations: int = 25,
+                        restarts: int = 1, points_per_code: int = 256) -> Float[Tensor, "W d"]:  # fmt: skip
+    """The centroids of a tree, level after level: every cluster is clustered again by itself.
+
+    The children of a level's node v are nodes v * K to v * K + K - 1 of the next. A cluster that nobody is in hands its
+    own centroid down.
+    """
+    fit = functools.partial(kmeans, size=size, iterations=iterations, restarts=restarts,
+                            points_per_code=points_per_code)  # fmt: skip
+    node = torch.zeros(len(rows), dtype=torch.long, device=rows.device)
+    above, tree = rows.mean(0, keepdim=True), []
+    for level in range(levels):
+        centroids, child = above.repeat_interleave(size, 0), torch.empty_like(node)
+        for parent, members in groups(node):
+            first = parent * size
+            centroids[first : first + size] = fit(rows[members], seed=seed + level)
+            child[members] = first + nearest(rows[members], centroids[first : first + size])
+        node, above = child, centroids
+        tree.append(centroids)
+    return torch.cat(tree)
+
+
+def groups(keys: Int[Tensor, " n"]) -> Iterator[tuple[int, Int[Tensor, " m"]]]:
+    """Every distinct key and the rows that have it."""
+    found, counts = keys.unique(return_counts=True)
+    members = keys.argsort(stable=True).split(counts.tolist())
+    yield from zip(found.tolist(), members, strict=True)

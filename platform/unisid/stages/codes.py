@@ -26,8 +26,9 @@ from unisid.config import Json, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.ops.assignment import ordinals
 from unisid.stages import codes_quality as quality
+from unisid.stages.codes_collaborative import Collaborative, collaborative
 from unisid.stages.codes_unique import PART_ROWS, Encoder, matrix, moved_distances, unique_codes
-from unisid.tokenizers import LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
+from unisid.tokenizers import Batch, LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
 from unisid.training.loop import Training, run
 
 VALIDATION_ROWS = 1 << 18
@@ -74,11 +75,12 @@ class Task:
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
     out: Place
+    collaborative: Collaborative | None = None
 
 
 def inputs(config: Config) -> tuple[str, ...]:
     """The nouns that it reads; one that the recipe leaves out is absent."""
-    return ("catalog", "fused")
+    return ("catalog", "fused", "graph") if config.tokenizer.collaborative_width else ("catalog", "fused")
 
 
 def sources(config: Config) -> dict[str, Json]:
@@ -96,7 +98,8 @@ def make(job: Job) -> Json:
     check_room(config, len(vectors))
 
     mean, std = moments(job, vectors)
-    task = Task(config, vectors, mean, std, job.out)
+    known = collaborative(job, config.tokenizer.collaborative_width, row_parts(len(vectors)))
+    task = Task(config, vectors, mean, std, job.out, known)
     kind = config.tokenizer.kind
     job.say(f"fitting {kind}, {config.tokenizer.num_levels} levels of {config.tokenizer.codebook_size} codes")
     fitted = job.compute.fit(learn, task, name=f"{job.name}-{kind}", pool=config.pool, work=job.work,
@@ -228,14 +231,15 @@ class Fitting:
     def steps_per_epoch(self) -> int:
         return math.ceil(len(self.task.vectors) / self.task.config.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[Tensor]:
+    def batches(self, epoch: int) -> Iterator[Batch]:
         size, share = self.task.config.batch_size, self.task.config.batch_size // self.worker.size
         # The last batch is filled from the order's beginning, so that all shares are equal.
         order = np.resize(shuffled(self.task, epoch), self.steps_per_epoch() * size)
         for first in range(self.worker.rank * share, len(order), size):
-            yield self._read(order[first : first + share])
+            rows = order[first : first + share]
+            yield Batch(self._read(rows), self._read_collaborative(rows))
 
-    def loss(self, batch: Tensor) -> tuple[Tensor, Metrics]:
+    def loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         loss, shown = self.tokenizer.loss(batch, self.worker)
         return loss, cast(Metrics, shown)  # tensors, which stay on the device until the epoch ends
 
@@ -262,6 +266,10 @@ class Fitting:
 
     def _read(self, rows: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(self.task.vectors.read("vector", rows)).to(self.worker.device)
+
+    def _read_collaborative(self, rows: NDArray[np.int64]) -> Tensor | None:
+        known = self.task.collaborative
+        return None if known is None else torch.from_numpy(known.read(rows)).to(self.worker.device)
 
 
 def shuffled(task: Task, epoch: int) -> NDArray[np.int64]:

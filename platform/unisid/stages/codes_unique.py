@@ -4,7 +4,8 @@ Level by level from the top: below a code of level m there is room for the produ
 more items want a code than that, it keeps its nearest and sheds its farthest to the next-nearest codes with room; at
 the last level the room is one, and a linear assignment gives a prefix's items distinct codes at least total
 distance. Items that no crowded group holds keep their nearest codes, which is optimal for them. So an item changes a
-higher level only if all that lies below is full. N items, n items looked at again, L levels, G groups.
+higher level only if all that lies below is full. Where an index is extended, the ids that are taken already leave less
+room. N items, n items looked at again, L levels, G groups, K codes of a level.
 """
 
 import functools
@@ -24,7 +25,6 @@ from unisid.artifacts.shards import Shards, to_arrow, write_array
 from unisid.artifacts.store import Place
 from unisid.compute import Compute, Part, Pool, Step
 from unisid.ops.assignment import distinct_codes, place_within_room, run_starts
-from unisid.ops.residual import lookup, quantize, squared_distances
 from unisid.tokenizers import Tokenizer, read_tokenizer
 
 PART_ROWS = 1 << 14
@@ -49,15 +49,45 @@ class Encoder:
         return torch.from_numpy(self.vectors.read("vector", rows)).to(tokenizer.mean.device)
 
 
+@dataclass(frozen=True)
+class Taken:
+    """Semantic ids that others have already; cheap to send to a worker."""
+
+    shards: Shards | None = None
+    """The packed ids, ascending; none are taken where it is left out."""
+
+    @classmethod
+    def write(cls, scratch: Place, codes: NDArray[np.int32], sizes: tuple[int, ...]) -> "Taken":
+        """Those of codes [M, L], in a scratch shard."""
+        scratch.clear()
+        write_array(scratch, "taken", {"key": np.sort(pack(codes, sizes))})
+        return cls(Shards(scratch, "taken"))
+
+    def below(self, prefixes: NDArray[np.int64], room: int) -> NDArray[np.int64]:
+        """How many of the `room` ids below each packed prefix are taken; of the prefixes' shape."""
+        if self.shards is None:
+            return np.zeros_like(prefixes)
+        keys = self.shards.read("key")
+        return np.searchsorted(keys, (prefixes + 1) * room) - np.searchsorted(keys, prefixes * room)
+
+
+NONE_TAKEN = Taken()
+
+
 def unique_codes(
-    compute: Compute, pool: Pool, work: Place, encoder: Encoder, codes: NDArray[np.int32], sizes: tuple[int, ...]
-) -> NDArray[np.int32]:
-    """Codes [N, L] of which no two are equal, from the nearest ones; needs prod(sizes) >= N."""
+    compute: Compute, pool: Pool, work: Place, encoder: Encoder, codes: NDArray[np.int32], sizes: tuple[int, ...],
+    taken: Taken = NONE_TAKEN, first: int = 0,
+) -> NDArray[np.int32]:  # fmt: skip
+    """Codes [N, L] of which no two are equal and none is taken, from the nearest ones; needs prod(sizes) of them.
+
+    Args:
+        first: whose item the first row is, where the codes are of the last items alone.
+    """
     codes = codes.copy()
     for level in range(len(sizes)):
         room = math.prod(sizes[level + 1 :])
-        rows, starts = crowded(codes, sizes, level, room)
-        step = functools.partial(_resettle, encoder, level=level, room=room)
+        rows, starts = crowded(codes, sizes, level, room, taken)
+        step = functools.partial(_resettle, encoder, taken, first, sizes=sizes, level=level)
         for table in revisit(compute, pool, work / f"crowded-{level}", rows, starts, codes, step):
             codes[table["row"].to_numpy()] = matrix(table["codes"])
     return codes
@@ -69,15 +99,15 @@ def matrix(column: pa.ChunkedArray) -> NDArray[np.int32]:
 
 
 def crowded(
-    codes: NDArray[np.int32], sizes: tuple[int, ...], level: int, room: int
+    codes: NDArray[np.int32], sizes: tuple[int, ...], level: int, room: int, taken: Taken = NONE_TAKEN
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The items [n] of every prefix of `level` codes below which some code has more than `room` items, by prefix.
+    """The items [n] of every prefix of `level` codes below which some code has more items than room, by prefix.
 
     Returns them with where each prefix's items start among them [G + 1].
     """
     keys = pack(codes[:, : level + 1], sizes)
     found, counts = np.unique(keys, return_counts=True)
-    full = np.unique(found[counts > room] // sizes[level])
+    full = np.unique(found[counts + taken.below(found, room) > room] // sizes[level])
     if not len(full):
         return np.empty(0, np.int64), np.zeros(1, np.int64)
     parents = keys // sizes[level]
@@ -115,38 +145,43 @@ def _open(shards: Shards, part: pa.Table) -> tuple[NDArray[np.int64], NDArray[np
     return shards.read("row", where), shards.read("group", where), shards.read("codes", where)
 
 
-def _resettle(encoder: Encoder, shards: Shards, *, level: int, room: int) -> Function:
+def _resettle(
+    encoder: Encoder, taken: Taken, first: int, shards: Shards, *, sizes: tuple[int, ...], level: int
+) -> Function:
     """Groups of crowded items -> codes with room for all at this level, and the nearest ones below."""
-    tokenizer = encoder.tokenizer()
+    tokenizer, below = encoder.tokenizer(), math.prod(sizes[level + 1 :])
 
     @torch.no_grad()
     def step(part: pa.Table) -> pa.Table:
         rows, group, codes = _open(shards, part)
         old = torch.from_numpy(codes).long().to(tokenizer.mean.device)
-        latents = tokenizer.latent(tokenizer.standardise(encoder.read(tokenizer, rows)))
-        residual = latents - lookup(old[:, :level], tokenizer.codebooks)
-        distances = squared_distances(residual, tokenizer.codebooks[level]).cpu().numpy()
+        latents = tokenizer.latent(tokenizer.standardise(encoder.read(tokenizer, first + rows)))
+        distances = tokenizer.distances(latents, old[:, :level]).cpu().numpy()
         starts = run_starts(group)
-        chosen = distinct_codes(distances, starts) if room == 1 else _settle(distances, codes[:, level], starts, room)
+        prefixes = pack(codes[starts[:-1], :level].astype(np.int64), sizes)
+        room = below - taken.below(prefixes[:, None] * sizes[level] + np.arange(sizes[level]), below)
+        chosen = (
+            distinct_codes(distances, starts, room)
+            if level == len(sizes) - 1
+            else _settle(distances, codes[:, level], starts, room)
+        )
         new = torch.from_numpy(chosen).to(old.device)
-        below = quantize(residual - tokenizer.codebooks[level][new], tokenizer.codebooks[level + 1 :])
-        moved = new != old[:, level]
-        old[:, level] = new
-        old[:, level + 1 :] = torch.where(moved[:, None], below, old[:, level + 1 :])
+        nearest = tokenizer.complete(latents, torch.cat([old[:, :level], new[:, None]], 1))
+        old = torch.where((new != old[:, level])[:, None], nearest, old)
         return pa.table({"row": rows, "codes": to_arrow(old.int().cpu().numpy())})
 
     return step
 
 
 def _settle(
-    distances: NDArray[np.float32], codes: NDArray[np.int32], starts: NDArray[np.int64], room: int
+    distances: NDArray[np.float32], codes: NDArray[np.int32], starts: NDArray[np.int64], room: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """New codes of one level [n]: those of codes within their room stay, all others are placed anew."""
+    """New codes of one level [n]: those of codes within their room [G, K] stay, all others are placed anew."""
     chosen = codes.astype(np.int64)
-    for first, last in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+    for own, first, last in zip(room, starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         counts = np.bincount(codes[first:last], minlength=distances.shape[1])
-        crowd = first + np.flatnonzero(counts[codes[first:last]] > room)
-        left = np.where(counts > room, room, room - counts)
+        crowd = first + np.flatnonzero((counts > own)[codes[first:last]])
+        left = np.where(counts > own, own, own - counts)
         chosen[crowd] = place_within_room(distances[crowd], left)
     return chosen
 
@@ -175,7 +210,7 @@ def _distances(encoder: Encoder, shards: Shards) -> Function:
         rows, _, codes = _open(shards, part)
         latents = tokenizer.latent(tokenizer.standardise(encoder.read(tokenizer, rows)))
         pair = torch.from_numpy(codes).long().to(latents.device).chunk(2, dim=1)
-        before, after = ((latents - lookup(c, tokenizer.codebooks)).square().sum(1).double() for c in pair)
+        before, after = ((latents - tokenizer.lookup(c)).square().sum(1).double() for c in pair)
         return pa.table({"row": rows, "before": before.cpu().numpy(), "after": after.cpu().numpy()})
 
     return step

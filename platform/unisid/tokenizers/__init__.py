@@ -1,10 +1,12 @@
-"""Tokenizers: vectors to codes and back. Each quantizes residuals in some latent space, with one codebook a level.
+"""Tokenizers: vectors to codes and back, level by level, in some latent space.
 
 A tokenizer is one module with a frozen dataclass `Config(TokenizerConfig)`; docs/howto/add-a-tokenizer.md.
-n rows, D width of the vectors, d width of the latent space, L levels, K codes of a level.
+n rows, D width of the vectors, d width of the latent space, C of collaborative vectors, L levels, l of them chosen,
+K codes of a level.
 """
 
 import abc
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -15,7 +17,7 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.config import PlugIn, from_record, to_record
 from unisid.errors import ArtifactError, ConfigError
-from unisid.ops.residual import lookup, quantize
+from unisid.ops.residual import lookup, quantize, squared_distances
 
 WEIGHTS, DESCRIPTION = "weights.safetensors", "tokenizer.json"
 
@@ -32,6 +34,11 @@ class TokenizerConfig(PlugIn, abc.ABC):
     def sizes(self) -> tuple[int, ...]:
         """The number of codes of every level [L]."""
         return (self.codebook_size,) * self.num_levels
+
+    @property
+    def collaborative_width(self) -> int:
+        """How wide the collaborative vectors are that its loss asks for; 0: it asks for none."""
+        return 0
 
     @abc.abstractmethod
     def build(self, width: int) -> "Tokenizer":
@@ -57,8 +64,21 @@ class Peers(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Batch:
+    """This worker's equal share of a global batch."""
+
+    vectors: Float[Tensor, "n D"]
+    collaborative: Float[Tensor, "n C"] | None = None
+    """What interactions say of the same items, zeros where nothing; for settings that ask for it."""
+
+
 class Tokenizer(nn.Module, abc.ABC):
-    """Vectors -> codes -> vectors. Inputs are standardised per dimension by `mean` and `std`, kept with the weights."""
+    """Vectors -> codes -> vectors. Inputs are standardised per dimension by `mean` and `std`, kept with the weights.
+
+    `lookup`, `distances` and `complete` are all that others know of the codewords. As given here they quantize
+    residuals with one codebook a level; a kind whose codewords mean something else has its own three.
+    """
 
     codebooks: Float[Tensor, "L K d"]
     mean: Float[Tensor, " D"]
@@ -79,27 +99,43 @@ class Tokenizer(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
-        """Fit what needs no gradient to a sample of vectors: at least the codebooks. A function of its arguments."""
+        """Fit what needs no gradient to a sample of vectors: at least the codewords. A function of its arguments."""
 
     def standardise(self, vectors: Float[Tensor, "n D"]) -> Float[Tensor, "n D"]:
         """(x - mean) / std, per dimension."""
         return (vectors - self.mean) / self.std
 
+    def lookup(self, codes: Int[Tensor, "n l"]) -> Float[Tensor, "n d"]:
+        """The latent points that the codes of the first l levels stand for."""
+        return lookup(codes, self.codebooks)
+
+    def distances(self, latents: Float[Tensor, "n d"], prefix: Int[Tensor, "n l"]) -> Float[Tensor, "n K"]:
+        """How far each code of the level after the prefix would be off: squared, but for a constant of the row."""
+        return squared_distances(latents - self.lookup(prefix), self.codebooks[prefix.shape[1]])
+
+    def complete(self, latents: Float[Tensor, "n d"], prefix: Int[Tensor, "n l"]) -> Int[Tensor, "n L"]:
+        """The prefix and the nearest codes of all later levels."""
+        level = prefix.shape[1]
+        if level:
+            latents = latents - self.lookup(prefix[:, :-1]) - self.codebooks[level - 1][prefix[:, -1]]
+        return torch.cat([prefix, quantize(latents, self.codebooks[level:])], 1)
+
     def encode(self, vectors: Float[Tensor, "n D"]) -> Int[Tensor, "n L"]:
         """The codes of vectors: the nearest codeword, level by level. Not yet unique."""
-        return quantize(self.latent(self.standardise(vectors)), self.codebooks)
+        latents = self.latent(self.standardise(vectors))
+        return self.complete(latents, latents.new_empty(len(latents), 0, dtype=torch.long))
 
     def decode(self, codes: Int[Tensor, "n L"]) -> Float[Tensor, "n D"]:
         """The vectors that codes stand for."""
-        return self.restore(lookup(codes, self.codebooks)) * self.std + self.mean
+        return self.restore(self.lookup(codes)) * self.std + self.mean
 
 
 class LearnedTokenizer(Tokenizer):
     """A tokenizer that goes on from its start by gradient descent."""
 
     @abc.abstractmethod
-    def loss(self, vectors: Float[Tensor, "n D"], peers: Peers) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """The mean loss of this worker's equal share of a global batch, and what else to show of it."""
+    def loss(self, batch: Batch, peers: Peers) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """The mean loss of this worker's share, and what else to show of it."""
 
 
 def write_tokenizer(place: Place, config: TokenizerConfig, tokenizer: Tokenizer) -> None:

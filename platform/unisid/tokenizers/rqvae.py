@@ -5,6 +5,7 @@ n rows of this worker, B rows of the global batch, D width of the vectors, d lat
 
 import itertools
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -15,7 +16,7 @@ from unisid.errors import ConfigError
 from unisid.ops.kmeans import residual_kmeans
 from unisid.ops.residual import lookup, nearest, quantization_loss, squared_distances, straight_through
 from unisid.ops.sinkhorn import balanced_codes
-from unisid.tokenizers import LearnedTokenizer, Peers, TokenizerConfig
+from unisid.tokenizers import Batch, LearnedTokenizer, Peers, TokenizerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +42,57 @@ class Config(TokenizerConfig):
 
     def __post_init__(self) -> None:
         self.check()
-        if not self.widths or min(self.widths) < 1:
-            raise ConfigError(f"rqvae: widths {self.widths}; must name at least the codewords' width, such as (32,)")
-        if min(self.beta, self.quantization_weight, self.restart_after, self.sinkhorn_epsilon) < 0:
-            raise ConfigError(
-                f"rqvae: beta {self.beta}, quantization_weight {self.quantization_weight}, restart_after "
-                f"{self.restart_after}, sinkhorn_epsilon {self.sinkhorn_epsilon}; none may be negative"
-            )
+        check_autoencoder(self)
 
     def build(self, width: int) -> "RQVAE":
         return RQVAE(self, width)
+
+
+@runtime_checkable
+class Settings(Protocol):
+    """What the autoencoder asks of settings, whatever else they hold; `Config` says what each means."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def num_levels(self) -> int: ...
+    @property
+    def codebook_size(self) -> int: ...
+    @property
+    def widths(self) -> tuple[int, ...]: ...
+    @property
+    def beta(self) -> float: ...
+    @property
+    def quantization_weight(self) -> float: ...
+    @property
+    def restart_after(self) -> int: ...
+    @property
+    def sinkhorn_epsilon(self) -> float: ...
+
+
+def check_autoencoder(config: Settings) -> None:
+    """Raises ConfigError for widths or weights that cannot be."""
+    if not config.widths or min(config.widths) < 1:
+        raise ConfigError(
+            f"{config.kind}: widths {config.widths}; must name at least the codewords' width, such as (32,)"
+        )
+    if min(config.beta, config.quantization_weight, config.restart_after, config.sinkhorn_epsilon) < 0:
+        raise ConfigError(
+            f"{config.kind}: beta {config.beta}, quantization_weight {config.quantization_weight}, restart_after "
+            f"{config.restart_after}, sinkhorn_epsilon {config.sinkhorn_epsilon}; none may be negative"
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step's loss, and what it came by."""
+
+    codes: Int[Tensor, "B L"]
+    """Of the global batch."""
+    quantized: Float[Tensor, "n d"]
+    """Of this worker's share; its gradient is the latents'."""
+    loss: Float[Tensor, ""]
+    shown: dict[str, Tensor]
 
 
 class RQVAE(LearnedTokenizer):
@@ -58,7 +100,7 @@ class RQVAE(LearnedTokenizer):
 
     idle: Int[Tensor, "L K"]
 
-    def __init__(self, config: Config, width: int) -> None:
+    def __init__(self, config: Settings, width: int) -> None:
         super().__init__(width)
         self.config = config
         self.encoder = perceptron((width, *config.widths))
@@ -79,8 +121,13 @@ class RQVAE(LearnedTokenizer):
         latents = self.latent(self.standardise(vectors))
         self.codebooks.copy_(residual_kmeans(latents, *self.codebooks.shape[:2], seed=seed))
 
-    def loss(self, vectors: Float[Tensor, "n D"], peers: Peers) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """|xhat - x|^2 + w_q sum_m (|sg r - e|^2 + beta |r - sg e|^2) (UQF thesis, 3.3).
+    def loss(self, batch: Batch, peers: Peers) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """|xhat - x|^2 + w_q sum_m (|sg r - e|^2 + beta |r - sg e|^2) (UQF thesis, 3.3)."""
+        step = self.step(batch.vectors, peers)
+        return step.loss, step.shown
+
+    def step(self, vectors: Float[Tensor, "n D"], peers: Peers) -> Step:
+        """The loss and what it came by.
 
         Every worker assigns the whole global batch, so all agree on which codewords are idle and where they restart.
         """
@@ -89,12 +136,15 @@ class RQVAE(LearnedTokenizer):
         first = peers.rank * len(latents)
         # Distances are differences of large numbers: bfloat16 would choose wrong codewords.
         with torch.autocast(latents.device.type, enabled=False):
-            codes = self._settle(peers.all_gather(latents.detach()))[first : first + len(latents)]
+            everyones = self._settle(peers.all_gather(latents.detach()))
+            codes = everyones[first : first + len(latents)]
             quantized = lookup(codes, self.codebooks)
             quantization = quantization_loss(latents, self.codebooks, codes, self.config.beta)
-        reconstruction = F.mse_loss(self.restore(straight_through(latents, quantized)), standard)
+        quantized = straight_through(latents, quantized)
+        reconstruction = F.mse_loss(self.restore(quantized), standard)
         loss = reconstruction + self.config.quantization_weight * quantization
-        return loss, {"reconstruction": reconstruction.detach(), "quantization": quantization.detach()}
+        shown = {"reconstruction": reconstruction.detach(), "quantization": quantization.detach()}
+        return Step(everyones, quantized, loss, shown)
 
     @torch.no_grad()
     def _settle(self, latents: Float[Tensor, "B d"]) -> Int[Tensor, "B L"]:

@@ -1,0 +1,63 @@
+"""Balanced residual k-means: codebooks from clusters that are equally large (OneRec).
+
+Fitting is balanced, encoding is not: a code must be a function of the vector alone, so every item takes the nearest
+centroid. n rows, D width, L levels, K codes.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unisid.errors import ConfigError
+from unisid.ops.kmeans import balanced_residual_kmeans
+from unisid.tokenizers import Tokenizer, TokenizerConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TokenizerConfig):
+    """Residual k-means whose clusters hold equally many items of the sample."""
+
+    num_levels: int = 3
+    """Codes of a semantic id."""
+    codebook_size: int = 256
+    """Centroids of each level."""
+    restarts: int = 3
+    """Independent runs of the plain k-means that each level starts from; the best is kept."""
+    iterations: int = 25
+    """Rounds of that k-means, and at most as many balanced ones."""
+    sample: int = 65_536
+    """At most this many items, drawn by the seed, are clustered; all others are only assigned. A level's distances,
+    `sample` times `codebook_size` times 4 bytes, lie in memory."""
+
+    def __post_init__(self) -> None:
+        self.check()
+        if self.restarts < 1 or self.iterations < 1:
+            raise ConfigError(
+                f"balanced: restarts {self.restarts}, iterations {self.iterations}; both must be at least 1"
+            )
+
+    def build(self, width: int) -> "Balanced":
+        return Balanced(self, width)
+
+
+class Balanced(Tokenizer):
+    """The codebooks; the latent space is that of the standardised vectors themselves."""
+
+    def __init__(self, config: Config, width: int) -> None:
+        super().__init__(width)
+        self.config = config
+        self.register_buffer("codebooks", torch.zeros(config.num_levels, config.codebook_size, width))
+
+    def latent(self, standard: Float[Tensor, "n D"]) -> Float[Tensor, "n d"]:
+        return standard
+
+    def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
+        return latents
+
+    def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
+        self.codebooks.copy_(
+            balanced_residual_kmeans(self.standardise(vectors), self.config.num_levels, self.config.codebook_size,
+                                     seed=seed, iterations=self.config.iterations, restarts=self.config.restarts)
+        )  # fmt: skip
