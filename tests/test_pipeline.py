@@ -311,7 +311,7 @@ def test_a_recipe_without_instructions_plans_as_if_there_were_no_such_noun(place
     assert set(planned["model"].inputs) == {"catalog", "codes", "sequences"}
     taught = replace(without, instructions=pipeline.stages.instructions.Config())
     changed = {entry.noun: entry for entry in pipeline.plan(taught, store)}
-    assert list(changed) == list(pipeline.NOUNS)
+    assert list(changed) == [noun for noun in pipeline.NOUNS if noun != "baseline"]
     assert set(changed["instructions"].inputs) == {"catalog", "codes", "sequences"}
     assert set(changed["model"].inputs) == {"catalog", "codes", "sequences", "instructions"}
     before = pipeline.fingerprint_of("model", planned["model"].config, planned["model"].inputs)
@@ -319,3 +319,18 @@ def test_a_recipe_without_instructions_plans_as_if_there_were_no_such_noun(place
     assert all(
         changed[noun].fingerprint == planned[noun].fingerprint for noun in planned if noun not in ("model", "metrics")
     )
+
+
+def test_a_recipe_without_a_baseline_plans_as_if_there_were_no_such_noun(place, monkeypatch):
+    monkeypatch.undo()
+    without, store = pipeline.Recipe(), Store(place)
+    planned = {entry.noun: entry for entry in pipeline.plan(without, store)}
+    assert set(planned["metrics"].inputs) == {"catalog", "codes", "sequences", "model"}
+    rivalled = replace(without, baseline=pipeline.stages.baseline.Config())
+    changed = {entry.noun: entry for entry in pipeline.plan(rivalled, store)}
+    assert set(changed["metrics"].inputs) == {"catalog", "codes", "sequences", "model", "baseline"}
+    assert {noun for noun in planned if changed[noun].fingerprint != planned[noun].fingerprint} == {"metrics"}
+    alone = [entry.noun for entry in pipeline.plan(rivalled, store, "baseline")]
+    assert alone == ["catalog", "baseline"]
+    with pytest.raises(ConfigError, match=r"has no baseline; give it settings: baseline=baseline.Config\(\)"):
+        pipeline.plan(without, store, "baseline")

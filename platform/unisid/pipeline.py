@@ -15,11 +15,17 @@ from types import ModuleType
 from typing import Any, Literal, Protocol
 
 import unisid
+import unisid.stages.baseline
 import unisid.stages.catalog
+import unisid.stages.catalog_extend
 import unisid.stages.codes
+import unisid.stages.codes_extend
 import unisid.stages.embeddings
+import unisid.stages.embeddings_extend
 import unisid.stages.fused
+import unisid.stages.fused_extend
 import unisid.stages.graph
+import unisid.stages.graph_extend
 import unisid.stages.instructions
 import unisid.stages.metrics
 import unisid.stages.model
@@ -44,6 +50,17 @@ from unisid.errors import ArtifactError, ConfigError, DriftError
 from unisid.report.html import write_report
 
 STAGES: Mapping[str, ModuleType] = {noun: getattr(stages, noun) for noun in NOUNS}
+EXTENDING: Mapping[type, ModuleType] = {
+    stage.Config: stage
+    for stage in (
+        stages.catalog_extend,
+        stages.embeddings_extend,
+        stages.graph_extend,
+        stages.fused_extend,
+        stages.codes_extend,
+    )
+}
+"""The stages that make a further version from an older one, by their settings."""
 DRAFT = ".draft.json"
 State = Literal["complete", "shared", "half made", "to make", "drift"]
 
@@ -67,6 +84,8 @@ class Recipe:
     instructions: stages.instructions.Config | None = None
     """What a language model is taught in words; a recipe that leaves it out makes none."""
     model: stages.model.Config = field(default_factory=stages.model.Config)
+    baseline: stages.baseline.Config | None = None
+    """A rival that takes training, which the metrics then show too; a recipe that leaves it out trains none."""
     metrics: stages.metrics.Config = field(default_factory=stages.metrics.Config)
 
 
@@ -130,7 +149,7 @@ def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1]) -> list[Planned]:
         raise ConfigError(f"recipe '{recipe.name}': has no {until}; give it settings: {until}={until}.Config()")
     planned: dict[str, Planned] = {}
     for noun in _needed(recipe, until):
-        stage, config = STAGES[noun], getattr(recipe, noun)
+        stage, config = stage_of(recipe, noun), getattr(recipe, noun)
         inputs = {
             role: {"address": str(planned[role].address), "fingerprint": planned[role].fingerprint}
             for role in inputs_of(recipe, noun)
@@ -229,7 +248,13 @@ def inputs_of(recipe: Recipe, noun: str) -> list[str]:
     """The nouns that go straight into one; what has no settings is left out."""
     if getattr(recipe, noun) is None:
         return []
-    return [role for role in STAGES[noun].inputs(getattr(recipe, noun)) if getattr(recipe, role) is not None]
+    wanted = stage_of(recipe, noun).inputs(getattr(recipe, noun))
+    return [role for role in wanted if getattr(recipe, role) is not None]
+
+
+def stage_of(recipe: Recipe, noun: str) -> ModuleType:
+    """What makes a noun: its stage, or the one that extends an older version where the settings are that one's."""
+    return EXTENDING.get(type(getattr(recipe, noun)), STAGES[noun])
 
 
 def _needed(recipe: Recipe, until: str) -> list[str]:
@@ -272,7 +297,7 @@ def _make(
     tracker: Tracker,
     say: Callable[[str], None],
 ) -> None:
-    stage, config, out = STAGES[entry.noun], getattr(recipe, entry.noun), places[entry.noun]
+    stage, config, out = stage_of(recipe, entry.noun), getattr(recipe, entry.noun), places[entry.noun]
     if _draft_of(out) != entry.fingerprint:
         out.clear()
         out.write(DRAFT, json.dumps({"fingerprint": entry.fingerprint}).encode())

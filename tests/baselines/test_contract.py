@@ -6,17 +6,35 @@ import pytest
 import torch
 
 from tests.baselines.catalogs import random_baskets, write_catalog
-from unisid.artifacts.catalog import TEST, Catalog
+from tests.baselines.fitting import KINDS, fit, inputs, settings
+from unisid.artifacts.catalog import TEST, VALID, Catalog
 from unisid.artifacts.tables import write_table
 from unisid.baselines import BaselineConfig, Histories, mask_past, rank_targets
-from unisid.config import from_record, plug_in, plug_ins, to_record
+from unisid.baselines.learned import LearnedBaseline, LearnedConfig, Windows
+from unisid.config import from_record, plug_in, to_record
+from unisid.ops.ranking import metric_values
+from unisid.stages.baseline_training import NextItem
 
-KINDS = plug_ins("baselines")
+LEARNED = [kind for kind in KINDS if issubclass(plug_in("baselines", kind), LearnedConfig)]
 
 
 @pytest.fixture
 def catalog(place) -> Catalog:
-    return write_catalog(place, random_baskets(40, 20, seed=1), num_items=20)
+    return write_catalog(place / "catalog", random_baskets(40, 20, seed=1), num_items=20, history_length=6)
+
+
+def asked(*lengths: int) -> Histories:
+    items = np.random.default_rng(0).integers(0, 20, sum(lengths))
+    return Histories(items, np.array(lengths), np.arange(len(lengths)) % 40)
+
+
+def change(catalog: Catalog, split: int) -> Catalog:
+    """The catalog with item 0 as every target of a split."""
+    item = catalog.item.copy()
+    item[catalog.samples(split)] = 0
+    table = {"user": catalog.user, "item": item, "timestamp": catalog.timestamp, "split": catalog.split}
+    write_table(catalog.place, "interactions", 0, pa.table(table))
+    return Catalog.read(catalog.place)
 
 
 def test_histories(catalog):
@@ -33,36 +51,101 @@ def test_masking_leaves_the_scores_alone():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_scores_all_items_for_any_histories(kind, catalog):
+def test_scores_all_items_for_any_histories(kind, catalog, place):
     config = plug_in("baselines", kind)()
     assert isinstance(config, BaselineConfig)
     assert from_record(BaselineConfig, to_record(config)) == config
-    scores = config.build(catalog).scores(Histories(np.array([3, 3, 4]), np.array([2, 0, 1])))
-    assert scores.shape == (3, catalog.num_items)
-    assert scores.isfinite().all()
+    baseline = fit(config, catalog, place / "fitted", epochs=1)
+    for histories in (asked(2, 0, 1), asked(6, 6), asked(0)):
+        scores = baseline.scores(histories)
+        assert scores.shape == (len(histories), catalog.num_items)
+        assert scores.isfinite().all()
+        assert not scores.requires_grad
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_learns_nothing_from_test_targets(kind, catalog, place):
-    """Other test targets, same fitted scores."""
-    before = plug_in("baselines", kind)().build(catalog)
-    item = catalog.item.copy()
-    item[catalog.samples(TEST)] = 0
-    table = {"user": catalog.user, "item": item, "timestamp": catalog.timestamp, "split": catalog.split}
-    write_table(place, "interactions", 0, pa.table(table))
-    after = plug_in("baselines", kind)().build(Catalog.read(place))
-    histories = Histories(np.arange(6), np.array([1, 2, 3]))
+    """Other test targets, same fitted scores, bit for bit; so two fits are one."""
+    before = fit(settings(kind), catalog, place / "before")
+    after = fit(settings(kind), change(catalog, TEST), place / "after")
     assert after.chosen == before.chosen
-    assert (after.scores(histories) == before.scores(histories)).all()
+    assert torch.equal(after.scores(asked(1, 2, 3)), before.scores(asked(1, 2, 3)))
+
+
+@pytest.mark.parametrize("kind", LEARNED)
+def test_validation_targets_decide_when_to_stop_and_teach_nothing(kind, catalog, place):
+    before = fit(settings(kind), catalog, place / "before", epochs=1)
+    after = fit(settings(kind), change(catalog, VALID), place / "after", epochs=1)
+    assert before.chosen != after.chosen
+    for name, weight in before.state_dict().items():
+        assert torch.equal(weight, after.state_dict()[name]), name
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_ranks_do_not_depend_on_the_batch(kind, catalog, monkeypatch):
-    baseline = plug_in("baselines", kind)().build(catalog)
+def test_ranks_do_not_depend_on_the_batch(kind, catalog, place, monkeypatch):
+    baseline = fit(settings(kind), catalog, place / "fitted", epochs=1)
     rows = catalog.samples(TEST)
     whole = list(rank_targets(baseline, catalog, rows))
     monkeypatch.setattr("unisid.baselines.SCORES_AT_ONCE", 7 * catalog.num_items)
     pieces = list(rank_targets(baseline, catalog, rows))
     assert len(pieces) > 1
     for rule in (0, 1):
-        np.testing.assert_array_equal(np.concatenate([p[rule] for p in pieces]), whole[0][rule])
+        np.testing.assert_allclose(np.concatenate([p[rule] for p in pieces]), whole[0][rule], atol=0.5)
+
+
+class Alone:
+    """Rank r of so many workers, as far as an objective asks."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
+        self.rank, self.size = rank, size
+
+
+def shares(kind, catalog, size) -> tuple[LearnedBaseline, list[list[Windows]]]:
+    """A model as it starts, without dropout, and the steps of an epoch as each of so many workers has them."""
+    torch.manual_seed(0)
+    config = settings(kind, dropout=0.0)
+    model = config.build_from(inputs(config, catalog))
+    assert isinstance(model, LearnedBaseline)
+    objectives = [NextItem(Alone(rank, size), model, catalog, 16, 0, 1) for rank in range(size)]
+    return model, [list(objective.batches(3)) for objective in objectives]
+
+
+def gradients(model, windows):
+    model.zero_grad()
+    loss = sum(model.loss(share) for share in windows)
+    loss.backward()
+    return loss.detach(), {name: weight.grad.clone() for name, weight in model.named_parameters()}
+
+
+@pytest.mark.parametrize("kind", LEARNED)
+def test_the_workers_shares_of_a_step_add_up_to_it(kind, catalog):
+    """Loss, gradient and count of every weight, however a step is divided: what is drawn is drawn for the row."""
+    model, (whole,) = shares(kind, catalog, 1)
+    _, divided = shares(kind, catalog, 3)
+    assert len(whole) > 1
+    assert {len(steps) for steps in divided} == {len(whole)}
+    for step, parts in zip(whole, zip(*divided, strict=True), strict=True):
+        assert model.count(step) == sum(model.count(part) for part in parts) > 0
+        (loss, grads), (others, other_grads) = gradients(model, [step]), gradients(model, parts)
+        torch.testing.assert_close(loss, others)
+        for name, gradient in grads.items():
+            torch.testing.assert_close(gradient, other_grads[name], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", LEARNED)
+def test_learns_a_planted_order(kind, place):
+    """The next item is a function of the last one: far above popularity, which knows nothing here."""
+    rng = np.random.default_rng(2)
+    ring = rng.permutation(30)
+    walks = zip(rng.integers(0, 30, 200), rng.integers(4, 9, 200), strict=True)
+    baskets = [ring[(start + np.arange(length)) % 30].tolist() for start, length in walks]
+    catalog = write_catalog(place / "catalog", baskets, num_items=30, history_length=6)
+    found = {}
+    for name in (kind, "popularity"):
+        baseline = fit(settings(name, dropout=0.1), catalog, place / name, epochs=10)
+        ranks = np.concatenate([excluded for excluded, _ in rank_targets(baseline, catalog, catalog.samples(TEST))])
+        found[name] = metric_values(ranks, (1,))[:, 0].mean()
+    assert found["popularity"] < 0.15
+    assert found[kind] > 0.85

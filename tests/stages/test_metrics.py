@@ -8,21 +8,23 @@ import pytest
 
 from tests.baselines.catalogs import random_baskets, write_catalog
 from tests.references import ranking as slow
+from tests.stages import ring
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.codes import Codes, write_codes
 from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.model import write_model
 from unisid.artifacts.record import Record, write_record
-from unisid.artifacts.tables import write_table
+from unisid.artifacts.tables import read_table, write_table
 from unisid.artifacts.weights import read_json
 from unisid.backbones import tiger
 from unisid.baselines import itemknn
 from unisid.compute import Job
-from unisid.config import to_record
+from unisid.config import plug_in, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.recommend import Recommender
+from unisid.report import facts
 from unisid.runtime.local import LocalCompute
-from unisid.stages import metrics
+from unisid.stages import baseline, metrics
 
 N = 24
 
@@ -50,7 +52,7 @@ def score_all(history):
 @pytest.fixture
 def job(place):
     """The inputs of a metrics stage: real artifacts, with a tiny untrained model."""
-    inputs = {noun: place / noun for noun in metrics.inputs(metrics.Config())}
+    inputs = {noun: place / noun for noun in metrics.inputs(metrics.Config()) if noun != "baseline"}
     catalog = write_catalog(inputs["catalog"], random_baskets(30, N, seed=5), N, history_length=3)
     sizes = (5, 5)
     write_codes(inputs["codes"], np.stack([np.arange(N) // 5, np.arange(N) % 5], 1), sizes)
@@ -200,6 +202,43 @@ def test_refuses_sequences_of_another_catalog(job, scripted):
         metrics.make(job)
 
 
+def with_rival(job, kind="popularity", drop=0):
+    """The job of a recipe whose baseline is of this kind; it ranked all test samples but so many."""
+    place = job.out / "rival"
+    made = baseline.Config(baseline=plug_in("baselines", kind)(), cutoffs=(1, 3, 5), resamples=50)
+    counts = baseline.make(ring.job(made, {"catalog": job.inputs["catalog"]}, place, LocalCompute()))
+    if drop:
+        write_table(place, f"ranks-{kind}", 0, read_table(place, f"ranks-{kind}")[:-drop])
+    write_record(place, Record(address="baseline/small/1", config=to_record(made), inputs={}, counts=counts))
+    config = dataclasses.replace(job.config, baselines=("itemknn",))
+    return dataclasses.replace(job, config=config, inputs={**job.inputs, "baseline": place})
+
+
+def test_the_recipes_own_baseline_stands_beside_the_others(job, scripted):
+    """Its figures are those of its artifact, and those it has where `metrics` fits it."""
+    metrics.make(job)
+    fitted_here = read_json(job.out, "metrics.json")["popularity"]
+    compared = read_json(job.out, "comparisons.json")["popularity"]
+    job = with_rival(dataclasses.replace(job, out=job.out / "again"))
+    metrics.make(job)
+    assert read_json(job.out, "metrics.json")["popularity"] == fitted_here
+    assert read_json(job.inputs["baseline"], "metrics.json") == {"popularity": fitted_here}
+    assert read_json(job.out, "comparisons.json")["popularity"] == compared
+    write_record(job.out, Record(address="metrics/small/1", config=to_record(job.config), inputs={},
+                                 counts={"cutoffs": [1, 3, 5]}))  # fmt: skip
+    assert facts.results({"metrics": job.out}).methods == ["tiger", "itemknn", "popularity"]
+
+
+def test_refuses_a_baseline_whose_name_is_taken(job, scripted):
+    with pytest.raises(ConfigError, match="'itemknn' and the recipe's baseline 'itemknn' cannot be told apart"):
+        metrics.make(with_rival(job, "itemknn"))
+
+
+def test_refuses_a_baseline_of_other_samples(job, scripted):
+    with pytest.raises(ArtifactError, match="ranked other samples than the 30 of the catalog"):
+        metrics.make(with_rival(job, drop=1))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -208,6 +247,7 @@ def test_refuses_sequences_of_another_catalog(job, scripted):
         ({"beam": 0}, "metrics: beam 0, .* must all be positive"),
         ({"baselines": ("itemkn",)}, "baselines: no kind 'itemkn'; did you mean 'itemknn'"),
         ({"method": "popularity"}, "metrics.method: 'popularity' reads like the baseline"),
+        ({"baselines": ("sasrec",)}, r"'sasrec' takes training, .* baseline=baseline.Config\(baseline=sasrec.Config"),
     ],
 )
 def test_refuses_settings(settings, message):

@@ -23,7 +23,18 @@ import pyarrow.fs as pafs
 from unisid.config import did_you_mean
 from unisid.errors import ArtifactError, ConfigError
 
-NOUNS = ("catalog", "embeddings", "graph", "fused", "codes", "sequences", "instructions", "model", "metrics")
+NOUNS = (
+    "catalog",
+    "embeddings",
+    "graph",
+    "fused",
+    "codes",
+    "sequences",
+    "instructions",
+    "model",
+    "baseline",
+    "metrics",
+)
 """The arrows of the data flow, in order."""
 LARGEST_COPY = 5 << 30
 """Bytes that S3 copies from name to name in one request, and pyarrow knows no other; a larger file is sent again."""
@@ -168,6 +179,12 @@ class Place:
     def write(self, name: str, data: bytes) -> None:
         with self.writing(name) as stream:
             stream.write(data)
+
+    def take(self, name: str, source: "Place") -> None:
+        """Copy a file of another place, under its own name."""
+        fs, path = source.filesystem
+        with source._reading(name), fs.open_input_stream(f"{path}/{name}") as stream, self.writing(name) as copy:
+            shutil.copyfileobj(stream, copy, 16 << 20)
 
     def clear(self) -> None:
         """Remove everything at this place."""

@@ -5,9 +5,9 @@ It scores every item for every history, so that one evaluator ranks all methods.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.store import Place
 from unisid.config import PlugIn
 from unisid.ops.ranking import SCORES_AT_ONCE, rank_of_target
+
+HISTORIES_AT_ONCE = 4096
+"""Most samples that are ranked at once, however few items there are."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Histories:
     """[sum of lengths], each history oldest first."""
     lengths: NDArray[np.int64]
     """[B]."""
+    users: NDArray[np.int64] | None = None
+    """[B]: whose they are, by user number; None where nobody in the catalog is."""
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -43,10 +49,10 @@ class Histories:
         return np.repeat(np.cumsum(self.lengths), self.lengths) - 1 - np.arange(len(self.items))
 
     @classmethod
-    def of(cls, joined: tuple[NDArray[Any], NDArray[np.int64]]) -> "Histories":
+    def of(cls, joined: tuple[NDArray[Any], NDArray[np.int64]], users: NDArray[Any] | None = None) -> "Histories":
         """From what `Catalog.history` and `Catalog.past` return."""
         items, lengths = joined
-        return cls(items.astype(np.int64), lengths)
+        return cls(items.astype(np.int64), lengths, None if users is None else users.astype(np.int64))
 
 
 class Baseline(Protocol):
@@ -63,15 +69,25 @@ class Baseline(Protocol):
 class BaselineConfig(PlugIn):
     """Base of the baselines' settings."""
 
+    trained: ClassVar[bool] = False
+    """Whether it takes training: then the stage `baseline` makes it; else `metrics` can, each time anew."""
+    reads: ClassVar[tuple[str, ...]] = ("catalog",)
+    """The nouns that `build_from` reads."""
+
     @abstractmethod
     def build(self, catalog: Catalog) -> Baseline:
         """Fit on the training rows of a catalog."""
+
+    def build_from(self, inputs: Mapping[str, Place]) -> Baseline:
+        """As `build`, from the artifacts that it reads."""
+        return self.build(Catalog.read(inputs["catalog"]))
 
 
 def mask_past(scores: Float[Tensor, "B N"], past: Histories) -> Float[Tensor, "B N"]:
     """Scores with -inf at all that each sample's user took before."""
     masked = scores.clone()
-    masked[torch.from_numpy(past.rows), torch.from_numpy(past.items)] = -torch.inf
+    rows, items = (torch.from_numpy(array).to(scores.device) for array in (past.rows, past.items))
+    masked[rows, items] = -torch.inf
     return masked
 
 
@@ -83,10 +99,10 @@ def rank_targets(
     Args:
         rows: the samples, as `Catalog.samples` gives them.
     """
-    size = max(1, SCORES_AT_ONCE // max(1, catalog.num_items))
+    size = min(HISTORIES_AT_ONCE, max(1, SCORES_AT_ONCE // max(1, catalog.num_items)))
     for start in range(0, len(rows), size):
         some = rows[start : start + size]
-        targets = torch.from_numpy(catalog.item[some].astype(np.int64))
-        scores = baseline.scores(Histories.of(catalog.history(some)))
+        scores = baseline.scores(Histories.of(catalog.history(some), catalog.user[some]))
         without = mask_past(scores, Histories.of(catalog.past(some)))
-        yield rank_of_target(without, targets).numpy(), rank_of_target(scores, targets).numpy()
+        targets = torch.from_numpy(catalog.item[some].astype(np.int64)).to(scores.device)
+        yield rank_of_target(without, targets).cpu().numpy(), rank_of_target(scores, targets).cpu().numpy()

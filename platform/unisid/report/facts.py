@@ -58,8 +58,9 @@ def results(places: Mapping[str, Place]) -> Results | None:
     if record is None:
         return None
     found = Metrics(places["metrics"], record)
-    methods = [record.config["method"], *record.config["baselines"]]
-    return Results(methods, record.counts["cutoffs"], found.results(), found.comparisons(), record.counts)
+    methods, compared = [record.config["method"], *record.config["baselines"]], found.comparisons()
+    methods += [method for method in compared if method not in methods]
+    return Results(methods, record.counts["cutoffs"], found.results(), compared, record.counts)
 
 
 def index(places: Mapping[str, Place], titles: int) -> Index | None:

@@ -7,7 +7,6 @@ no rank. B batch, k list length, S samples, M metrics.
 
 import dataclasses
 import functools
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,21 +16,30 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from unisid.artifacts.baseline import Baseline
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, write_metrics, write_ranks
+from unisid.artifacts.metrics import HISTORY_RULES, write_metrics
 from unisid.artifacts.model import Model
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.store import Place
-from unisid.baselines import BaselineConfig, Histories, rank_targets
+from unisid.baselines import BaselineConfig, Histories
 from unisid.compute import Job, Pool, Step
 from unisid.config import Json, plug_in, runtime
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values, paired_test, rank_in_list
 from unisid.recommend import Recommender
-
-Ranks = dict[str, NDArray[np.float64]]
-"""History rule -> the targets' ranks [S], NaN where not ranked."""
+from unisid.stages.metrics_ranks import (
+    Ranks,
+    headline,
+    means,
+    rank_baseline,
+    rank_in_parts,
+    spell,
+    summarise,
+    usable_cutoffs,
+    write_method,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +53,7 @@ class Config:
     beam: int = 50
     """Items to list a sample under each history rule; at least the largest cut-off."""
     baselines: tuple[str, ...] = ("popularity", "itemknn")
-    """Kinds in `baselines` to rank beside the model."""
+    """Kinds in `baselines` to rank beside the model, of those that need no training."""
     resamples: int = 2000
     """Bootstrap resamples for the 95% intervals."""
     seed: int = 42
@@ -67,7 +75,10 @@ class Config:
             raise ConfigError(f"metrics.beam: {self.beam} is smaller than the largest cut-off {max(self.cutoffs)}; "
                               "a list of so few items cannot tell; must be at least that")  # fmt: skip
         for kind in self.baselines:
-            plug_in("baselines", kind)
+            if plug_in("baselines", kind).trained:
+                raise ConfigError(f"metrics.baselines: '{kind}' takes training, which the stage baseline does: give "
+                                  f"the recipe baseline=baseline.Config(baseline={kind}.Config()), and it stands in "
+                                  "this table too")  # fmt: skip
             if f"{self.method}-".startswith(f"{kind}-"):
                 raise ConfigError(
                     f"metrics.method: '{self.method}' reads like the baseline '{kind}'; name it otherwise"
@@ -76,7 +87,7 @@ class Config:
 
 def inputs(config: Config) -> tuple[str, ...]:
     """The nouns that it reads; one that the recipe leaves out is absent."""
-    return ("catalog", "codes", "sequences", "model")
+    return ("catalog", "codes", "sequences", "model", "baseline")
 
 
 def sources(config: Config) -> dict[str, Json]:
@@ -89,28 +100,32 @@ def make(job: Job) -> Json:
     config: Config = job.config
     catalog, codes = Catalog.read(job.inputs["catalog"]), Codes.read(job.inputs["codes"])
     Model.read(job.inputs["model"], codes)
-    cutoffs = usable_cutoffs(config, catalog.num_items)
+    cutoffs = usable_cutoffs(config.cutoffs, catalog.num_items, config.beam, "metrics.cutoffs")
     rows = sample_rows(catalog, job.inputs["sequences"])
+    rival = rank_rival(job, catalog, rows)
     ranks = {config.method: rank_model(job, len(rows), catalog.num_items)}
     chosen: dict[str, dict[str, float]] = {}
     for kind in config.baselines:
-        ranks[kind], chosen[kind] = rank_baseline(kind, catalog, rows)
-        job.say(f"{kind}: ranked {len(rows)} samples{_spell(chosen[kind])}")
+        settings: BaselineConfig = plug_in("baselines", kind)()
+        baseline = settings.build(catalog)
+        ranks[kind], chosen[kind] = rank_baseline(baseline, catalog, rows), baseline.chosen
+        job.say(f"{kind}: ranked {len(rows)} samples{spell(chosen[kind])}")
+    ranks |= rival
     for method, by_rule in ranks.items():
-        columns = {rule: pa.array(by_rule[rule], from_pandas=True) for rule in HISTORY_RULES}
-        table = pa.table({"user": catalog.user[rows], "target": catalog.item[rows], **columns})
-        write_ranks(job.out, method, table)
-    results = {method: summarise(by_rule, cutoffs, config) for method, by_rule in ranks.items()}
-    comparisons = {kind: compare(ranks[config.method], ranks[kind], cutoffs, config) for kind in config.baselines}
+        write_method(job.out, method, by_rule, catalog, rows)
+    results = {method: summarise(by_rule, cutoffs, config.resamples, config.seed) for method, by_rule in ranks.items()}
+    comparisons = {m: compare(ranks[config.method], ranks[m], cutoffs, config) for m in ranks if m != config.method}
     write_metrics(job.out, results, comparisons)
-    headline = _headline(config, cutoffs, results, comparisons)
+    names = headline(cutoffs)
     return {
         "samples": len(rows),
         "cutoffs": list(cutoffs),
         "targets_taken_before": _taken_before(catalog, rows),
         "targets_listed": int(np.isfinite(ranks[config.method]["allowed"]).sum()),
         "chosen": chosen,
-    } | headline
+        "means": means(results, names),
+        "advantage": _advantage(comparisons, names),
+    }
 
 
 def sample_rows(catalog: Catalog, sequences: Place) -> NDArray[np.int64]:
@@ -130,32 +145,11 @@ def sample_rows(catalog: Catalog, sequences: Place) -> NDArray[np.int64]:
     return rows
 
 
-def usable_cutoffs(config: Config, num_items: int) -> tuple[int, ...]:
-    """The cut-offs asked for, or the standard ones that fit the catalogue and the beam."""
-    if max(config.cutoffs, default=0) > num_items:
-        raise ConfigError(f"metrics.cutoffs: {max(config.cutoffs)} is more than the catalogue's {num_items} items; "
-                          f"must be at most {num_items}")  # fmt: skip
-    return tuple(sorted(set(config.cutoffs))) or tuple(k for k in CUTOFFS if k <= min(num_items, config.beam))
-
-
 def rank_model(job: Job, num_samples: int, num_items: int) -> Ranks:
     """The recommender's ranks of all samples, decoded by the workers of the pool."""
     config: Config = job.config
-    parts = [
-        {"start": start, "stop": min(start + config.rows_per_part, num_samples)}
-        for start in range(0, num_samples, config.rows_per_part)
-    ]
     step = Step(functools.partial(ModelRanker, dict(job.inputs), config, min(config.beam, num_items)), config.pool)
-    ranks = {rule: np.full(num_samples, np.nan) for rule in HISTORY_RULES}
-    done, begun = 0, time.monotonic()
-    for table in job.compute.map(parts, step):
-        rows = table["row"].to_numpy()
-        for rule in HISTORY_RULES:
-            ranks[rule][rows] = table[rule].to_numpy()
-        done += len(rows)
-        job.say(f"{config.method}: ranked {done} of {num_samples} samples, "
-                f"{done / (time.monotonic() - begun):.0f} a second")  # fmt: skip
-    return ranks
+    return rank_in_parts(job, config.method, step, num_samples, config.rows_per_part)
 
 
 class ModelRanker:
@@ -183,23 +177,26 @@ class ModelRanker:
         return rank_in_list(items, scores, targets, items >= 0).numpy()
 
 
-def rank_baseline(kind: str, catalog: Catalog, rows: NDArray[np.int64]) -> tuple[Ranks, dict[str, float]]:
-    """A baseline's ranks of the samples, and the hyper-parameters that validation chose."""
-    settings: BaselineConfig = plug_in("baselines", kind)()
-    baseline = settings.build(catalog)
-    excluded, allowed = (np.concatenate(part) for part in zip(*rank_targets(baseline, catalog, rows), strict=True))
-    return {"excluded": excluded, "allowed": allowed}, baseline.chosen
+def rank_rival(job: Job, catalog: Catalog, rows: NDArray[np.int64]) -> dict[str, Ranks]:
+    """The ranks of the recipe's trained baseline, by its method; nothing where the recipe has none.
 
-
-def summarise(ranks: Ranks, cutoffs: tuple[int, ...], config: Config) -> Json:
-    """History rule -> metric -> its mean and 95% bootstrap interval."""
-    summary = {}
-    for rule in HISTORY_RULES:
-        values = metric_values(ranks[rule], cutoffs)
-        low, high = interval(bootstrap_means(values, config.resamples, config.seed))
-        columns = zip(metric_names(cutoffs), values.mean(0), low, high, strict=True)
-        summary[rule] = {name: {"mean": float(m), "low": float(a), "high": float(b)} for name, m, a, b in columns}
-    return summary
+    Raises:
+        ConfigError: its name is taken.
+        ArtifactError: it ranked other samples.
+    """
+    if "baseline" not in job.inputs:
+        return {}
+    rival = Baseline.read(job.inputs["baseline"])
+    for name in (job.config.method, *job.config.baselines):
+        if f"{name}-".startswith(f"{rival.method}-"):
+            raise ConfigError(f"metrics: '{name}' and the recipe's baseline '{rival.method}' cannot be told apart; "
+                              "rename metrics.method or leave it out of metrics.baselines")  # fmt: skip
+    ranked = rival.ranks()
+    same_users = np.array_equal(ranked["user"], catalog.user[rows])
+    if not (same_users and np.array_equal(ranked["target"], catalog.item[rows])):
+        raise ArtifactError(f"{rival.place}: ranked other samples than the {len(rows)} of the catalog {catalog.place}; "
+                            "both must come from one recipe")  # fmt: skip
+    return {rival.method: {rule: ranked[rule].to_numpy().astype(np.float64) for rule in HISTORY_RULES}}
 
 
 def compare(model: Ranks, baseline: Ranks, cutoffs: tuple[int, ...], config: Config) -> Json:
@@ -226,14 +223,5 @@ def _taken_before(catalog: Catalog, rows: NDArray[np.int64]) -> int:
     return len(np.unique(past.rows[past.items == catalog.item[rows][past.rows]]))
 
 
-def _headline(config: Config, cutoffs: tuple[int, ...], results: Json, comparisons: Json) -> Json:
-    top = 10 if 10 in cutoffs else cutoffs[-1]
-    headline = [f"HR@{top}", f"NDCG@{top}"]
-    return {
-        "means": {m: {r: {h: results[m][r][h]["mean"] for h in headline} for r in HISTORY_RULES} for m in results},
-        "advantage": {b: {r: {h: comparisons[b][r][h] for h in headline} for r in HISTORY_RULES} for b in comparisons},
-    }
-
-
-def _spell(chosen: dict[str, float]) -> str:
-    return "".join(f", {name} {value:.4g}" for name, value in chosen.items())
+def _advantage(comparisons: Json, names: list[str]) -> Json:
+    return {b: {r: {n: comparisons[b][r][n] for n in names} for r in HISTORY_RULES} for b in comparisons}

@@ -1,0 +1,73 @@
+"""The baseline: a rival fitted on the catalog's training rows, and how well it ranks the same test targets.
+
+`baseline.json`: the settings that build it, and what validation chose. `baseline.safetensors`: its weights, where it
+has any. `metrics.json` and `ranks-<method>-*.parquet` as `artifacts.metrics` describes them; the method is its kind.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from torch import Tensor
+
+from unisid.artifacts.record import Record, require
+from unisid.artifacts.store import Place
+from unisid.artifacts.tables import read_table
+from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
+
+WEIGHTS, DESCRIPTION = "baseline.safetensors", "baseline.json"
+
+
+def write_baseline(
+    place: Place, settings: dict[str, Any], chosen: Mapping[str, float], weights: Mapping[str, Tensor] | None
+) -> None:
+    """Write a fitted baseline: its settings as `config.to_record` gives them, last; what was chosen; its weights."""
+    if weights is not None:
+        write_weights(place, WEIGHTS, weights)
+    write_json(place, DESCRIPTION, {"baseline": settings, "chosen": dict(chosen)})
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A read baseline."""
+
+    place: Place
+    record: Record
+
+    @classmethod
+    def read(cls, place: Place) -> "Baseline":
+        """Raises ArtifactError where no complete baseline is."""
+        return cls(place, require(place, "baseline"))
+
+    @property
+    def method(self) -> str:
+        """Its name in tables: its kind."""
+        return str(self.record.config["baseline"]["kind"])
+
+    def settings(self) -> dict[str, Any]:
+        """What builds it, as `config.from_record` reads them."""
+        settings: dict[str, Any] = read_described(self.place)["baseline"]
+        return settings
+
+    def chosen(self) -> dict[str, float]:
+        """The hyper-parameters that validation chose, by name."""
+        chosen: dict[str, float] = read_described(self.place)["chosen"]
+        return chosen
+
+    def weights(self) -> dict[str, Tensor]:
+        """Its weights, by name, on the CPU; none where it has none."""
+        return read_weights(self.place, WEIGHTS) if self.place.exists(WEIGHTS) else {}
+
+    def results(self) -> dict[str, Any]:
+        """method -> history rule -> metric -> {"mean", "low", "high"}."""
+        return read_json(self.place, "metrics.json")
+
+    def ranks(self) -> pa.Table:
+        """Every test sample's user, target and rank under each history rule."""
+        return read_table(self.place, f"ranks-{self.method}")
+
+
+def read_described(place: Place) -> dict[str, Any]:
+    """What `write_baseline` wrote beside the weights; the artifact need not be complete."""
+    return read_json(place, DESCRIPTION)

@@ -1,0 +1,128 @@
+"""What the baselines that a training loop fits have in common: what they learn from, and what they offer.
+
+They learn from windows of users' training sequences. Every draw (a mask, a negative) is a function of the step and of
+the row's place in it, so that W workers draw what one draws. B windows, T items of the longest, N items, D width,
+P positions that have a next item.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unisid.baselines import BaselineConfig, Histories
+from unisid.ops.seeded import seed_of
+
+PAD = -1
+"""Stands where a row has no more items, on the right."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """One worker's share of a step's windows; a user's items oldest first, each the target of those before it."""
+
+    items: Int[Tensor, "B T"]
+    """Item numbers, then PAD; as wide as the longest window of the whole step."""
+    users: Int[Tensor, " B"]
+    seed: int = 0
+    """Of the step: the same on every worker."""
+    first: int = 0
+    """The place of the first row among those of the step."""
+    of: int = 0
+    """Rows of the step, on all workers; 0 for no more than these."""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def to(self, device: torch.device) -> "Windows":
+        return replace(self, items=self.items.to(device), users=self.users.to(device))
+
+    def draws(self, *shape: int, stream: int = 0) -> Float[Tensor, "B ..."]:
+        """Uniform in [0, 1), float64: of these rows, whichever worker has them. Streams are unrelated."""
+        rows = slice(self.first, self.first + len(self))
+        return self._uniform(stream, max(self.of, rows.stop), *shape)[rows].to(self.items.device)
+
+    def shared_draws(self, *shape: int, stream: int = 0) -> Float[Tensor, "..."]:
+        """Uniform in [0, 1), float64: the same for all rows of the step."""
+        return self._uniform(stream, *shape).to(self.items.device)
+
+    def _uniform(self, stream: int, *shape: int) -> Tensor:
+        generator = torch.Generator().manual_seed(seed_of(self.seed, stream))
+        return torch.rand(*shape, generator=generator, dtype=torch.float64)
+
+
+class LearnedBaseline(nn.Module):
+    """A baseline that learns from windows. Its weights are all that is learned; it must not keep what it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.chosen: dict[str, float] = {}
+
+    @abstractmethod
+    def loss(self, windows: Windows) -> Float[Tensor, ""]:
+        """The sum over all that is foretold in these windows."""
+
+    @abstractmethod
+    def count(self, windows: Windows) -> int:
+        """What the loss is the sum over."""
+
+    @abstractmethod
+    def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
+        """As `Baseline.scores`; in eval mode equal questions have equal answers."""
+
+
+class LearnedConfig(BaselineConfig):
+    """Base of the settings of baselines that the stage trains: `build` returns a `LearnedBaseline` at its start,
+    whose weights torch's random state decides."""
+
+    trained: ClassVar[bool] = True
+
+
+States = Callable[[Int[Tensor, "B T"], Int[Tensor, " B"]], Float[Tensor, "B T D"]]
+"""Items [B, T] (PAD at the end) and users [B] -> what a model knows after each item."""
+
+
+def pad(items: NDArray[Any], lengths: NDArray[np.int64], width: int = 0) -> Int[Tensor, "B T"]:
+    """Joined sequences side by side, filled up with PAD to the longest or to `width`."""
+    columns = np.arange(max(width, int(lengths.max(initial=1))))
+    rows = np.full((len(lengths), len(columns)), PAD, np.int64)
+    rows[columns < lengths[:, None]] = items
+    return torch.from_numpy(rows)
+
+
+def next_items(windows: Windows) -> tuple[Int[Tensor, "B t"], Int[Tensor, "B t"]]:
+    """What a model that reads forward sees, and after each item the one to foretell (PAD where there is none)."""
+    return windows.items[:, :-1], windows.items[:, 1:]
+
+
+def count_next(windows: Windows) -> int:
+    """How many next items the windows hold."""
+    return int((windows.items[:, 1:] != PAD).sum())
+
+
+def last_states(states: States, histories: Histories, device: torch.device) -> Float[Tensor, "B D"]:
+    """What is known after each history's last item; zeros for an empty one."""
+    items = pad(histories.items, histories.lengths).to(device)
+    lengths = torch.from_numpy(histories.lengths).to(device)
+    last = (lengths - 1).clamp(min=0)
+    found = states(items, users_of(histories, device))[torch.arange(len(last), device=device), last]
+    return torch.where(lengths[:, None] > 0, found, 0.0)
+
+
+def users_of(histories: Histories, device: torch.device) -> Int[Tensor, " B"]:
+    """The samples' users; PAD where none is known."""
+    if histories.users is None:
+        return torch.full((len(histories),), PAD, device=device)
+    return torch.from_numpy(histories.users.astype(np.int64)).to(device)
+
+
+def dot_all(states: Float[Tensor, "B D"], items: Float[Tensor, "N D"]) -> Float[Tensor, "B N"]:
+    """Scores of all items in float32, whatever the precision around: rounded scores would tie."""
+    with torch.autocast(states.device.type, enabled=False):
+        return states.float() @ items.float().T

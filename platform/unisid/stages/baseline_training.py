@@ -1,0 +1,132 @@
+"""How a baseline learns: windows of users' training sequences, and the validation that decides which weights are kept.
+
+What a step sees is a pure function of (seed, epoch, step): every worker knows the whole order and takes its rows, so
+W workers learn what one learns, but for what dropout draws. U users, n windows, T the most items that a model reads.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unisid.artifacts.catalog import TRAIN, VALID, Catalog
+from unisid.baselines import rank_targets
+from unisid.baselines.learned import LearnedBaseline, Windows, pad
+from unisid.compute import Metrics, Worker
+from unisid.errors import DataError
+from unisid.ops.ranking import metric_values
+from unisid.ops.seeded import seed_of
+from unisid.training.columns import owned
+
+CUTOFF = 10
+"""Of the NDCG that decides."""
+STEPS_PER_BLOCK = 32
+"""Windows of so many steps are brought together by length, so that little is filled up."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """What users took in training, oldest first; users with fewer than two items teach nothing of order."""
+
+    items: NDArray[np.int64]
+    users: NDArray[np.int64]
+    """[U]: those with at least two."""
+    starts: NDArray[np.int64]
+    """[U]: where each begins among the items."""
+    lengths: NDArray[np.int64]
+    """[U]."""
+
+    @classmethod
+    def of(cls, catalog: Catalog) -> "Sequences":
+        """Raises DataError where nobody took two."""
+        rows = np.flatnonzero(catalog.split == TRAIN)
+        lengths = np.bincount(catalog.user[rows], minlength=catalog.num_users)
+        users = np.flatnonzero(lengths > 1)
+        if not len(users):
+            raise DataError(f"baseline: {catalog.place} has no user with two training interactions among "
+                            f"{catalog.num_users}; a sequence needs them")  # fmt: skip
+        starts = np.cumsum(lengths) - lengths
+        return cls(catalog.item[rows].astype(np.int64), users, starts[users], lengths[users])
+
+    def cut(self, most: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
+        """Windows of at most `most` + 1 items in which every item but a user's first is a target once.
+
+        A window's first item is the last target of the one before. Where longer sequences are cut is drawn.
+
+        Returns:
+            Each window's place in `users`, its first item's place in `items`, and its number of items, [n] each.
+        """
+        targets = self.lengths - 1
+        phase = np.where(targets > most, rng.integers(0, most, len(targets)), 0)
+        counts = -(-(targets - phase) // most) + (phase > 0)
+        of = np.repeat(np.arange(len(counts)), counts)
+        number = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts) - (phase > 0)[of]
+        begin = np.maximum(0, phase[of] + number * most)
+        end = np.minimum(targets[of], phase[of] + (number + 1) * most)
+        return of, self.starts[of] + begin, end - begin + 1
+
+
+class NextItem:
+    """The objective of a baseline."""
+
+    higher_is_better: bool = True
+
+    def __init__(self, worker: Worker, model: LearnedBaseline, catalog: Catalog, batch_size: int, valid_samples: int,
+                 seed: int) -> None:  # fmt: skip
+        """Raises DataError where the catalog has no validation samples, or fewer sequences than workers."""
+        self.model: nn.Module = model
+        self.baseline, self.worker, self.catalog = model, worker, catalog
+        self.batch_size, self.seed = batch_size, seed
+        self.sequences = Sequences.of(catalog)
+        if len(self.sequences.users) < worker.size:
+            raise DataError(f"baseline: {worker.size} workers share {len(self.sequences.users)} users' sequences; "
+                            "baseline.pool.workers must be at most that")  # fmt: skip
+        rows = catalog.samples(VALID)
+        if not len(rows):
+            raise DataError(f"baseline: {catalog.place} has no validation samples, which say when to stop")
+        drawn = np.random.default_rng(seed).permutation(rows)[: valid_samples or len(rows)]
+        self.valid = np.sort(drawn)[worker.rank :: worker.size]
+
+    def steps_per_epoch(self) -> int:
+        """Of the first epoch; how sequences are cut may make another a step longer or shorter."""
+        return len(self._order(0)[0])
+
+    def batches(self, epoch: int) -> Iterator[Windows]:
+        order, (of, starts, lengths) = self._order(epoch)
+        sequences = self.sequences
+        for step, rows in enumerate(order):
+            share = owned(len(rows), self.worker.rank, self.worker.size)
+            own = rows[share.start : share.stop]
+            within = np.arange(lengths[own].sum()) - np.repeat(np.cumsum(lengths[own]) - lengths[own], lengths[own])
+            items = sequences.items[np.repeat(starts[own], lengths[own]) + within]
+            yield Windows(
+                items=pad(items, lengths[own], int(lengths[rows].max())),
+                users=torch.from_numpy(sequences.users[of[own]]),
+                seed=seed_of(self.seed, epoch, step),
+                first=share.start,
+                of=len(rows),
+            ).to(self.worker.device)
+
+    def loss(self, windows: Windows) -> tuple[Tensor, Metrics]:
+        return self.baseline.loss(windows), {}
+
+    def validate(self) -> Metrics:
+        """Mean NDCG, as the score, and hit rate at the cut-off, with the user's past excluded."""
+        sums = torch.zeros(3, dtype=torch.float64)
+        for ranks, _ in rank_targets(self.baseline, self.catalog, self.valid):
+            sums += torch.tensor([*metric_values(ranks, (CUTOFF,)).sum(0), len(ranks)])
+        rate, ndcg, count = self.worker.all_reduce(sums.to(self.worker.device)).tolist()
+        return {"score": ndcg / count, f"hr_{CUTOFF}": rate / count}
+
+    def _order(self, epoch: int) -> tuple[list[NDArray[np.int64]], tuple[NDArray[np.int64], ...]]:
+        """The windows of every step of an epoch, and the windows."""
+        rng = np.random.default_rng((self.seed, epoch))
+        windows = self.sequences.cut(self.catalog.history_length, rng)
+        order = rng.permutation(len(windows[0]))
+        block = np.arange(len(order)) // (self.batch_size * STEPS_PER_BLOCK)
+        order = order[np.lexsort((windows[2][order], block))]
+        steps = np.array_split(order, max(1, len(order) // self.batch_size))
+        return [steps[step] for step in rng.permutation(len(steps))], windows
