@@ -1,7 +1,8 @@
 """The codes: every item's semantic id, and the way back.
 
 Table `items-*.parquet`: `codes` [L], by item number. `weights.safetensors` and `tokenizer.json` hold the tokenizer
-that made them; `quality.json` its report. Semantic ids are unique: `write_codes` refuses anything else.
+that made them; `quality.json` its report. Semantic ids are unique: `write_codes` refuses anything else. An index that
+extends another says so in its record: its published ids are those of its base, whoever speaks the base speaks it too.
 N items, L levels.
 """
 
@@ -64,6 +65,17 @@ class Codes:
     def sizes(self) -> tuple[int, ...]:
         """The number of codes of every level [L]."""
         return tuple(int(s) for s in self.record.counts["sizes"])
+
+    @property
+    def extends(self) -> tuple[str, ...]:
+        """The fingerprints of the indexes that this one extends."""
+        return tuple(entry["fingerprint"] for role, entry in self.record.inputs.items() if role.startswith("base"))
+
+    @property
+    def extension(self) -> dict[str, Any]:
+        """What was added to the base, in numbers; empty where there is none."""
+        found: dict[str, Any] = self.record.counts.get("extension", {})
+        return found
 
     @property
     def num_levels(self) -> int:

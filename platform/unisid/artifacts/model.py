@@ -2,7 +2,7 @@
 
 `model.safetensors`, `backbone.json` (the settings that build it), and beside them whatever the library of a language
 model needs to load the weights on its own (`config.json`, `tokenizer.json`, ...). Loading it with other codes is
-refused.
+refused; only an index that extends the one it was trained on will do, as far as its levels have not grown.
 """
 
 from collections.abc import Mapping
@@ -41,14 +41,21 @@ class Model:
 
     @classmethod
     def read(cls, place: Place, codes: Codes) -> "Model":
-        """Raises ArtifactError where the model was not trained on these codes."""
+        """Raises ArtifactError where the model was not trained on these codes or on some that they extend."""
         record = require(place, "model")
         spoken = record.inputs["codes"]
-        if spoken["fingerprint"] != codes.record.fingerprint:
+        if spoken["fingerprint"] not in (codes.record.fingerprint, *codes.extends):
             raise ArtifactError(
                 f"{place}: speaks the codes {spoken['address']} ({spoken['fingerprint'][:12]}), not "
                 f"{codes.record.address} ({codes.record.fingerprint[:12]}); load it with the index it was trained on"
             )
+        if spoken["fingerprint"] != codes.record.fingerprint:
+            sizes = codes.extension["spoken"][spoken["fingerprint"]]
+            if sizes != list(codes.sizes):
+                raise ArtifactError(
+                    f"{place}: knows the tokens of {spoken['address']}, whose levels have {sizes} codes; "
+                    f"{codes.record.address} extends it and has {list(codes.sizes)}: train a recommender on that index"
+                )
         return cls(place, record)
 
     def backbone(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from unisid.artifacts.catalog import SPLITS, write_interactions
 from unisid.artifacts.tables import write_tables
 from unisid.compute import Job, Pool
-from unisid.config import Json, fingerprint, runtime
+from unisid.config import Json, fingerprint, identity_where, runtime
 from unisid.datasets import DatasetConfig, synthetic
 from unisid.datasets.files import digest
 from unisid.errors import ConfigError, DataError
@@ -61,6 +61,10 @@ class Config:
     """Decides the numbering of items and users, and ties."""
     keep_cold_items: bool = False
     """Keep the items that no interaction is left of: they too get a number, a text and a semantic id."""
+    cold_share: float = field(default=0.0, metadata=identity_where(lambda config: config.cold_share > 0))
+    """Leave out this share of the items that have interactions, with all of these: what a cold start is tried with."""
+    cold_seed: int = field(default=42, metadata=identity_where(lambda config: config.cold_share > 0))
+    """Which items are left out: those of the smallest hash."""
     unknown_items: Oddity | None = None
     """Interactions that name an item the items lack: an error, or dropped and counted; None: the dataset's way."""
     duplicate_items: Oddity | None = None
@@ -73,6 +77,9 @@ class Config:
             raise ConfigError(f"catalog: k_core {self.k_core}, history_length {self.history_length}, min_items "
                               f"{self.min_items}, seed {self.seed}; must be k_core >= 0, history_length >= 1, "
                               "min_items >= 0, seed >= 0")  # fmt: skip
+        if not 0 <= self.cold_share < 1 or self.cold_seed < 0:
+            raise ConfigError(f"catalog: cold_share {self.cold_share}, cold_seed {self.cold_seed}; must be at least 0 "
+                              "and the share below 1")  # fmt: skip
         if start_of(self.window_start) >= end_of(self.window_end):
             raise ConfigError(f"catalog: window_end {self.window_end} is not after window_start {self.window_start}")
 
@@ -101,6 +108,11 @@ def make(job: Job) -> Json:
     items, users, rows, repeated = _read(job, config)
     allowed = _allowed(config, items)
     rows, counts = _filtered(config, rows, allowed)
+    if config.cold_share:
+        rows, held = held_out(config, items["item_id"], rows)
+        allowed[held] = False
+        counts["held_out"] = len(held)
+        job.say(f"{len(held):,} items are held out")
     job.say(f"{len(rows):,} interactions kept")
     alive = np.bincount(rows.item, minlength=items.num_rows) > 0
     item_order = _seeded_order(items["item_id"], alive | (allowed & config.keep_cold_items), config.seed)
@@ -197,6 +209,17 @@ def _filtered(config: Config, rows: Rows, allowed: Ints) -> tuple[Rows, Json]:
         raise _emptied(config, inside, dropped)
     opened = {"window_start": _iso(start)} if config.window_start else {}
     return core, {"dropped": dropped, **opened}
+
+
+def held_out(config: Config, item_ids: pa.ChunkedArray, rows: Rows) -> tuple[Rows, Ints]:
+    """The interactions of the items that stay, and the positions of those held out: a share of all that have any."""
+    alive = np.bincount(rows.item, minlength=len(item_ids)) > 0
+    held = _seeded_order(item_ids, alive, config.cold_seed)[: round(config.cold_share * alive.sum())]
+    kept = rows.where(~np.isin(rows.item, held))
+    if not len(held) or not len(kept):
+        raise DataError(f"catalog.cold_share: {config.cold_share:g} of {alive.sum()} items holds out {len(held)} and "
+                        f"leaves {len(kept)} interactions; at least one of each is needed")  # fmt: skip
+    return kept, held
 
 
 def _emptied(config: Config, inside: Rows, dropped: dict[str, int]) -> DataError:

@@ -89,11 +89,12 @@ def make(job: Job) -> Json:
     if len(missing) < num_shards:
         job.say(f"{num_shards - len(missing)} of {num_shards} shards are there already")
     if missing:
-        _run(job, catalog.place, missing, config)
+        write_parts(job, catalog.place, missing, config)
     return summary(job.out, num_shards, catalog.num_items, config.keep_states)
 
 
-def _run(job: Job, catalog: Place, missing: list[Part], config: Config) -> None:
+def write_parts(job: Job, catalog: Place, missing: list[Part], config: Config) -> None:
+    """Encode the items of some parts, and write each as its shard."""
     steps = (
         Step(functools.partial(Reader, catalog, config), config.tokenize),
         Step(functools.partial(Writer, job.out, config), config.pool),

@@ -107,7 +107,7 @@ def make(job: Job) -> Json:
         counts |= _tables(job, config, reader, num_items)
     task = Task(config, reader, job.out, num_items, embeddings.width, graph.width)
     counts |= _learn(job, task, learns=isinstance(fusion, LearnedFusion))
-    _write(job, reader, config, missing_parts(job.out, FAMILY, num_items, ROWS))
+    write_vectors(job, reader, config, missing_parts(job.out, FAMILY, num_items, ROWS))
     text_only = int(Shards(job.out, FAMILY).read("text_only").sum())
     if text_only:
         job.say(f"{text_only} items have no interactions: their vectors come from text alone, and are marked")
@@ -203,7 +203,8 @@ def _learn(job: Job, task: Task, *, learns: bool) -> Json:
     return learned
 
 
-def _write(job: Job, reader: Reader, config: Config, missing: list[Json]) -> None:
+def write_vectors(job: Job, reader: Reader, config: Config, missing: list[Json]) -> None:
+    """Fuse the items of some parts with the fusion of `job.out`, and write each as its shard."""
     writer = functools.partial(
         vector_writer, reader, job.out, config.write_batch, config.training.precision, config.writers
     )

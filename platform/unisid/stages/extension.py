@@ -1,0 +1,70 @@
+"""What the stages that extend an artifact share: the version they go on from, and its files, taken over unchanged.
+
+`<noun>_extend.py` makes version n + 1 of a noun: the rows of its base as they are, then those of new items. Its
+settings are those of the noun's own stage and the base, whose fingerprint is part of what is made.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from unisid.artifacts.record import require
+from unisid.artifacts.shards import Shards, shard_indices, shard_name, shard_parts
+from unisid.artifacts.store import Place
+from unisid.compute import Part
+from unisid.config import Json, runtime
+from unisid.errors import ArtifactError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The artifact that is extended."""
+
+    fingerprint: str
+    """What it was made from; another that has taken its place since is refused."""
+    address: str = runtime("")
+    """What it is called."""
+    place: str = runtime("")
+    """Where it lies."""
+
+    @classmethod
+    def of(cls, place: Place, noun: str) -> "Base":
+        """Raises ArtifactError where no complete artifact of this noun is."""
+        record = require(place, noun)
+        return cls(fingerprint=record.fingerprint, address=record.address, place=place.uri)
+
+    def source(self) -> Json:
+        """What a record says of it."""
+        return {"address": self.address, "fingerprint": self.fingerprint}
+
+    def open(self, noun: str) -> Place:
+        """Where it lies; raises ArtifactError where it is no longer what was asked for."""
+        place = Place(self.place)
+        found = require(place, noun).fingerprint
+        if found != self.fingerprint:
+            raise ArtifactError(f"{self.address}: has the fingerprint {found[:12]}, {self.fingerprint[:12]} is to be "
+                                "extended; give the base its own name again, or extend what is there now")  # fmt: skip
+        return place
+
+
+def take_over(source: Place, out: Place, names: Iterable[str]) -> None:
+    """Copy files that are not there yet; each appears whole or not at all."""
+    present = out.sizes()
+    for name in names:
+        if name not in present:
+            out.take(name, source)
+
+
+def take_shards(source: Place, out: Place, family: str) -> None:
+    """Copy the shards of a family that are not there yet."""
+    take_over(source, out, (shard_name(family, index) for index in shard_indices(source, family)))
+
+
+def further_parts(base: Shards, out: Place, num_rows: int, shard_rows: int) -> list[Part]:
+    """The parts of the rows that the base lacks whose shards are not there yet; shards are numbered after the base's.
+
+    The base's last shard may be short, for nobody finds a row by the length of a shard.
+    """
+    rows, shards, present = len(base), len(base.tables), set(shard_indices(out, base.family))
+    parts = shard_parts(num_rows - rows, shard_rows)
+    moved = [{"shard": p["shard"] + shards, "start": p["start"] + rows, "stop": p["stop"] + rows} for p in parts]
+    return [part for part in moved if part["shard"] not in present]

@@ -1,0 +1,315 @@
+"""An index that is extended: published ids stay, new ones are unique, what does not fit is refused by name."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.references import assignment as twin
+from tests.versions import shop
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.fused import Fused
+from unisid.artifacts.graph import Graph
+from unisid.artifacts.record import require
+from unisid.artifacts.shards import Shards, write_array
+from unisid.artifacts.store import Place, Store
+from unisid.artifacts.tables import read_table
+from unisid.config import fingerprint
+from unisid.errors import ArtifactError, ConfigError, DataError, DriftError
+from unisid.fusion import single
+from unisid.ops.semantic_ids import spell
+from unisid.pipeline import drop, missing, plan
+from unisid.recommend import Recommender
+from unisid.runtime.local import LocalCompute
+from unisid.stages.codes_quality import Gate
+from unisid.stages.codes_unique import Encoder, Taken, unique_codes
+from unisid.tokenizers import read_tokenizer, rqkmeans, rqvae, write_tokenizer
+from unisid.versions.extend import extended, next_version
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A store with a whole run of the small shop, and the recipe of it."""
+    folder = tmp_path_factory.mktemp("shop")
+    recipe = shop.recipe(shop.items(folder, shop.ITEMS), shop.interactions(folder))
+    store = Store(Place.of(folder / "store"))
+    shop.make(recipe, store, "model")
+    return folder, store, recipe
+
+
+def larger(recipe, table, **more):
+    """The recipe over a larger table of items."""
+    dataset = replace(recipe.catalog.dataset, items=table)
+    return replace(recipe, catalog=replace(recipe.catalog, dataset=dataset, keep_cold_items=True), **more)
+
+
+@pytest.fixture(scope="module")
+def grown(published):
+    """The same store with version 2, which has 15 items more."""
+    folder, store, recipe = published
+    table = shop.items(folder, shop.ITEMS + shop.NEW, "more", {0: "a green hat"})
+    wanted = extended(larger(recipe, table), store, shop.at("codes"), "2")
+    before = {p: p.stat().st_mtime_ns for p in (folder / "store").rglob("*") if p.is_file()}
+    said = []
+    places = shop.make(wanted, store, said=said)
+    assert {p: p.stat().st_mtime_ns for p in before} == before  # the old version is untouched
+    return store, wanted, places, said
+
+
+def test_published_ids_stay_and_new_ones_are_unique(published, grown):
+    store, _, places, said = grown
+    old, new = Codes.read(store.place(shop.at("codes"))), Codes.read(places["codes"])
+    before, after = Catalog.read(store.place(shop.at("catalog"))), Catalog.read(places["catalog"])
+    assert new.record.address == "codes/shop/2"
+    assert np.array_equal(new.codes[: shop.ITEMS], old.codes)
+    assert after.item_ids[: shop.ITEMS].equals(before.item_ids)
+    assert len(np.unique(new.codes, axis=0)) == after.num_items == shop.ITEMS + shop.NEW
+    assert new.sizes == old.sizes
+    done = new.extension
+    assert (done["kept"], done["added"]) == (shop.ITEMS, shop.NEW)
+    assert new.record.inputs["base"] == {"address": "codes/shop/1", "fingerprint": old.record.fingerprint}
+    assert new.extends == (old.record.fingerprint,)
+    assert any("1 published items have another text now: 'i0'" in line for line in said)
+    assert read_table(after.place, "items")["title"][before.item_ids.index("i0").as_py()].as_py() == shop.title(0)
+
+
+def test_new_items_are_encoded_by_text_alone_with_the_frozen_tokenizer(grown):
+    store, _, places, _ = grown
+    new = np.arange(shop.ITEMS, shop.ITEMS + shop.NEW)
+    graph = Graph.read(places["graph"])
+    assert not graph.layers(new).any()
+    assert not graph.degree()[new].any()
+    fused, base = Fused.read(places["fused"]), Fused.read(store.place(shop.at("fused")))
+    assert fused.text_only()[new].all()
+    assert np.array_equal(fused.vectors()[: shop.ITEMS], base.vectors())
+    tokenizer = read_tokenizer(store.place(shop.at("codes")))
+    nearest = tokenizer.encode(torch.from_numpy(fused.vectors(new))).numpy()
+    codes = Codes.read(places["codes"])
+    table = read_table(places["codes"], "added").to_pylist()
+    ids = Catalog.read(places["catalog"]).item_ids.to_pylist()
+    assert [row["item_id"] for row in table] == ids[shop.ITEMS :]
+    assert [row["nearest"] for row in table] == [spell(row) for row in nearest]
+    assert [row["sid"] for row in table] == [spell(row) for row in codes.codes[new]]
+    assert codes.extension["resolved"] == sum(row["sid"] != row["nearest"] for row in table)
+    free = {spell(row) for row in nearest} - {spell(row) for row in codes.codes[: shop.ITEMS]}
+    assert free <= {row["sid"] for row in table}  # an id that nobody had is given to an item that is nearest to it
+
+
+def test_again_makes_nothing_and_a_lost_artifact_is_made_the_same(published, grown):
+    store, wanted, places, _ = grown
+    assert not missing(plan(wanted, store, "codes"))
+    tables = {name: places["codes"].read(name) for name in places["codes"].sizes() if name.endswith(".parquet")}
+    drop(store, shop.at("codes", "2"))
+    drop(store, shop.at("fused", "2"))
+    assert [entry.noun for entry in missing(plan(wanted, store, "codes"))] == ["fused", "codes"]
+    shop.make(wanted, store)
+    for name, data in tables.items():
+        if name != "curve.parquet":
+            assert places["codes"].read(name) == data, name
+
+
+def test_later_stages_and_the_old_recommender_work_on_the_new_version(published, grown):
+    store, wanted, places, _ = grown
+    model = store.place(shop.at("model"))
+    recommender = Recommender.load(model, places["codes"], places["catalog"])
+    items, _ = recommender.rank([np.array([3, 70])], 75, beam_width=75)
+    assert set(items[0].tolist()) - {-1} == set(range(75)) - {3, 70}
+    made = shop.make(wanted, store, "sequences")
+    assert require(made["sequences"], "sequences").address == "sequences/shop/2"
+
+
+def test_an_extension_can_be_extended(published, grown, tmp_path):
+    store, _, places, _ = grown
+    recipe = published[2]
+    table = shop.items(tmp_path, shop.ITEMS + shop.NEW + 5)
+    third = shop.make(extended(larger(recipe, table), store, shop.at("codes", "2"), "3"), store)
+    old, new = Codes.read(places["codes"]), Codes.read(third["codes"])
+    assert np.array_equal(new.codes[: len(old.codes)], old.codes)
+    assert len(np.unique(new.codes, axis=0)) == len(old.codes) + 5
+    assert set(new.extends) == {old.record.fingerprint, *old.extends}
+    Recommender.load(store.place(shop.at("model")), third["codes"], third["catalog"])
+
+
+def test_another_catalogue_under_the_same_version_is_drift(published, grown, tmp_path):
+    store, _, _, _ = grown
+    table = shop.items(tmp_path, shop.ITEMS + 3)
+    with pytest.raises(DriftError, match="catalog/shop/2"):
+        shop.make(extended(larger(published[2], table), store, shop.at("codes"), "2"), store)
+
+
+def test_what_would_change_the_meaning_of_codes_is_refused(published, tmp_path):
+    _, store, recipe = published
+    wanted = larger(recipe, shop.items(tmp_path, shop.ITEMS + 2))
+
+    def refused(match, **changes):
+        with pytest.raises(ConfigError, match=match):
+            extended(replace(wanted, **changes), store, shop.at("codes"), "9")
+
+    refused(r"codes\.tokenizer\.codebook_size: 5 -> 6",
+            codes=replace(recipe.codes, tokenizer=replace(recipe.codes.tokenizer, codebook_size=6)))  # fmt: skip
+    encoder = replace(recipe.embeddings.encoder, width=recipe.embeddings.encoder.width * 2)
+    refused(r"embeddings\.encoder\.width", embeddings=replace(recipe.embeddings, encoder=encoder))
+    refused(r"catalog\.history_length: 10 -> 5", catalog=replace(wanted.catalog, history_length=5))
+    with pytest.raises(ConfigError, match="cannot extend itself"):
+        extended(wanted, store, shop.at("codes"), "1")
+    with pytest.raises(ArtifactError, match="no complete codes here"):
+        extended(wanted, store, shop.at("codes", "77"), "78")
+    freed = replace(recipe.codes, gate=Gate(distinct=0.01))
+    assert extended(replace(wanted, codes=freed), store, shop.at("codes"), "9").codes.gate == freed.gate
+
+
+def test_other_weights_of_the_encoder_are_refused(published, tmp_path, monkeypatch):
+    _, store, recipe = published
+    other = {"address": "elsewhere", "fingerprint": fingerprint("other")}
+    monkeypatch.setattr(type(recipe.embeddings.encoder), "source", lambda self: other)
+    with pytest.raises(ConfigError, match=r"the text encoder's weights: none -> elsewhere"):
+        extended(larger(recipe, shop.items(tmp_path, 70)), store, shop.at("codes"), "9")
+
+
+@pytest.mark.parametrize(("count", "message"), [
+    (shop.ITEMS - 2, r"2 of the 60 items of catalog/shop/1 are not in the new catalogue: 'i5[89]', 'i5[89]'"),
+    (shop.ITEMS, "all 60 items have their semantic ids in catalog/shop/1 already"),
+    (126, "names 125 items at most and 65 semantic ids are free, the catalogue has 66 new items"),
+])  # fmt: skip
+def test_a_catalogue_that_does_not_fit_is_refused(published, tmp_path, count, message):
+    """Items that vanished (here none that anybody bought), none that is new, more than the code space has names for."""
+    _, store, recipe = published
+    rows = shop.interactions(tmp_path, min(count, shop.ITEMS))
+    wanted = larger(recipe, shop.items(tmp_path, count))
+    wanted = replace(
+        wanted, catalog=replace(wanted.catalog, dataset=replace(wanted.catalog.dataset, interactions=rows))
+    )
+    with pytest.raises(DataError, match=message):
+        shop.make(extended(wanted, store, shop.at("codes"), f"bad-{count}"), store)
+
+
+def test_a_full_code_space_is_filled_to_its_last_name(published, tmp_path):
+    _, store, recipe = published
+    wanted = extended(larger(recipe, shop.items(tmp_path, 125)), store, shop.at("codes"), "full")
+    codes = Codes.read(shop.make(wanted, store)["codes"])
+    assert len(np.unique(codes.codes, axis=0)) == 125
+    assert np.array_equal(codes.codes[: shop.ITEMS], Codes.read(store.place(shop.at("codes"))).codes)
+
+
+def test_appended_levels_count_on_and_a_model_without_such_tokens_is_refused(tmp_path):
+    store = Store(Place.of(tmp_path / "store"))
+    recipe = shop.recipe(shop.items(tmp_path, shop.ITEMS), shop.interactions(tmp_path), "append", codebook_size=4)
+    first = Codes.read(shop.make(recipe, store, "model")["codes"])
+    same = dict.fromkeys(range(shop.ITEMS, shop.ITEMS + 40), shop.title(0))
+    table = shop.items(tmp_path, shop.ITEMS + 40, "more", same)  # 40 items of one text: one tuple
+    said = []
+    places = shop.make(extended(larger(recipe, table), store, shop.at("codes"), "2"), store, said=said)
+    codes = Codes.read(places["codes"])
+    assert np.array_equal(codes.codes[: shop.ITEMS], first.codes)
+    assert len(np.unique(codes.codes, axis=0)) == shop.ITEMS + 40
+    mine = codes.codes[shop.ITEMS :]
+    assert len(np.unique(mine[:, :-1], axis=0)) == 1
+    taken = first.codes[(first.codes[:, :-1] == mine[0, :-1]).all(1), -1]
+    assert mine[:, -1].tolist() == list(range(len(taken), len(taken) + 40))
+    assert codes.sizes[:-1] == first.sizes[:-1]
+    assert codes.sizes[-1] == len(taken) + 40
+    assert any("the counting level grew" in line for line in said)
+    with pytest.raises(ArtifactError, match="train a recommender on that index"):
+        Recommender.load(store.place(shop.at("model")), places["codes"], places["catalog"])
+
+
+def test_a_learned_tokenizer_is_frozen_too(tmp_path):
+    store = Store(Place.of(tmp_path / "store"))
+    recipe = shop.recipe(shop.items(tmp_path, shop.ITEMS), shop.interactions(tmp_path), kind=rqvae, widths=(8, 4))
+    first = shop.make(recipe, store)
+    second = shop.make(extended(larger(recipe, shop.items(tmp_path, 70, "more")), store, shop.at("codes"), "2"), store)
+    assert first["codes"].read("weights.safetensors") == second["codes"].read("weights.safetensors")
+    assert np.array_equal(Codes.read(second["codes"]).codes[: shop.ITEMS], Codes.read(first["codes"]).codes)
+
+
+def test_a_fusion_that_knows_nothing_of_new_items_is_refused(tmp_path):
+    store = Store(Place.of(tmp_path / "store"))
+    recipe = shop.recipe(shop.items(tmp_path, shop.ITEMS), shop.interactions(tmp_path))
+    recipe = replace(recipe, fused=replace(recipe.fused, fusion=single.Config(modality="graph")))
+    shop.make(recipe, store)
+    wanted = extended(larger(recipe, shop.items(tmp_path, 70, "more")), store, shop.at("codes"), "2")
+    with pytest.raises(
+        DataError, match="the fusion 'single' of fused/shop/1 gives items without interactions the zero"
+    ):
+        shop.make(wanted, store)
+
+
+def test_versions_count_on():
+    assert next_version("9") == "10"
+    with pytest.raises(ConfigError, match="version 'a' is no number"):
+        next_version("a")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_published_ids_never_move_and_all_are_unique(tmp_path_factory, data):
+    """Any published ids of any small code space, any new vectors, down to all equal ones and no room to spare."""
+    levels, size = data.draw(st.sampled_from([(1, 6), (2, 3), (3, 2), (3, 3)]))
+    everything = np.stack(np.unravel_index(np.arange(size**levels), (size,) * levels), axis=1).astype(np.int32)
+    order = np.random.default_rng(data.draw(st.integers(0, 99))).permutation(len(everything))
+    published = data.draw(st.integers(1, len(everything) - 1))
+    count = data.draw(st.one_of(st.just(len(everything) - published), st.integers(1, len(everything) - published)))
+    vectors = np.array(data.draw(st.lists(st.integers(-3, 3), min_size=count, max_size=count)), np.float32)[:, None]
+    place = Place.of(tmp_path_factory.mktemp("law"))
+    config = rqkmeans.Config(num_levels=levels, codebook_size=size)
+    tokenizer = config.build(1)
+    tokenizer.codebooks.copy_(torch.linspace(-3, 3, size)[None, :, None] / torch.arange(1, levels + 1)[:, None, None])
+    write_tokenizer(place, config, tokenizer)
+    write_array(place, "vectors", {"vector": np.concatenate([np.zeros((published, 1), np.float32), vectors])})
+    encoder = Encoder(Shards(place, "vectors"), place, shop.INSIDE)
+    nearest = tokenizer.encode(torch.from_numpy(vectors)).numpy().astype(np.int32)
+    old = everything[order[:published]]
+    taken = Taken.write(place / "taken", old, (size,) * levels)
+    new = unique_codes(
+        LocalCompute(), shop.INSIDE, place / "work", encoder, nearest, (size,) * levels, taken, published
+    )
+    assert len(np.unique(np.concatenate([old, new]), axis=0)) == published + count
+    assert new.min() >= 0
+    assert new.max() < size
+    # Whoever nobody competes with keeps what is nearest: alone on a free id, in a prefix where nothing collides.
+    keys = np.concatenate([old, nearest])
+    for row, code in enumerate(nearest):
+        family = keys[(keys[:, :-1] == code[:-1]).all(1)]
+        if len(np.unique(family, axis=0)) == len(family) and len(np.unique(keys, axis=0)) == len(keys):
+            assert new[row].tolist() == code.tolist()
+
+
+def test_the_last_code_of_a_prefix_is_assigned_at_the_least_total_distance(place):
+    """Two codes of the prefix are taken: three new items share the rest as the best of all orders would."""
+    config = rqkmeans.Config(num_levels=2, codebook_size=6)
+    tokenizer = config.build(2)
+    random = torch.Generator().manual_seed(5)
+    tokenizer.codebooks.copy_(torch.randn(2, 6, 2, generator=random))
+    write_tokenizer(place, config, tokenizer)
+    points = tokenizer.codebooks[0][2] + 0.3 * torch.randn(3, 2, generator=random)
+    write_array(place, "vectors", {"vector": points.numpy()})
+    encoder = Encoder(Shards(place, "vectors"), place, shop.INSIDE)
+    prefix = torch.full((3, 1), 2)
+    distances = tokenizer.distances(tokenizer.latent(points), prefix)
+    nearest = np.column_stack([prefix.numpy(), distances.argmin(1).numpy()]).astype(np.int32)
+    old = np.array([[2, code] for code in sorted(set(nearest[:, 1].tolist()))[:2]], np.int32)
+    taken = Taken.write(place / "taken", old, (6, 6))
+    new = unique_codes(LocalCompute(), shop.INSIDE, place / "work", encoder, nearest, (6, 6), taken)
+    free = np.setdiff1d(np.arange(6), old[:, 1])
+    assert (new[:, 0] == 2).all()
+    assert set(new[:, 1].tolist()) <= set(free.tolist())
+    total = distances.numpy()[np.arange(3), new[:, 1]].sum()
+    assert total == pytest.approx(twin.least_total(distances.numpy()[:, free]), abs=1e-5)
+
+
+def test_a_full_prefix_sheds_a_new_item_to_the_next_nearest_with_room(place):
+    config = rqkmeans.Config(num_levels=2, codebook_size=3)
+    tokenizer = config.build(1)
+    tokenizer.codebooks.copy_(torch.tensor([[[0.0], [10.0], [-100.0]], [[-1.0], [0.0], [1.0]]]))
+    write_tokenizer(place, config, tokenizer)
+    write_array(place, "vectors", {"vector": np.array([[0.2]], np.float32)})
+    encoder = Encoder(Shards(place, "vectors"), place, shop.INSIDE)
+    old = np.array([[0, 0], [0, 1], [0, 2], [1, 0]], np.int32)
+    taken = Taken.write(place / "taken", old, (3, 3))
+    nearest = np.array([[0, 1]], np.int32)
+    new = unique_codes(LocalCompute(), shop.INSIDE, place / "work", encoder, nearest, (3, 3), taken)
+    assert new.tolist() == [[1, 1]]  # code 0 of the next prefix would be nearest, and is taken
