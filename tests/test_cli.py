@@ -1,5 +1,6 @@
 """The command line inside this process: whatever is wrong with the input, one message, exit code 1, nothing made."""
 
+import json
 import subprocess
 import sys
 
@@ -179,6 +180,70 @@ def test_names_taken_by_other_artifacts_since_are_refused(shop):
         code, _, complaint = shop(*words)
         assert code == 1
         assert "codes/shop/1 was made from" in complaint
+
+
+def test_an_artifact_is_described(shop):
+    shop.run("--until", "fused", "--fused.fusion", "concat")
+    code, out, _ = shop("show", "fused/shop/1")
+    record = read_record(Place.of(shop.folder / "store/fused/shop/1"))
+    assert code == 0
+    assert out.splitlines()[:2] == ["fused/shop/1", "The fused vectors: one vector an item, from text and graph."]
+    words = [line.split() for line in out.splitlines()]
+    for role in ("catalog", "embeddings", "graph"):
+        assert any(f"{role}/shop/1" in line and record.inputs[role]["fingerprint"][:12] in line for line in words)
+    assert ["fingerprint", record.fingerprint[:12]] in words
+    assert ["items", "8"] in words
+    assert ["fusion.kind", "concat"] in words
+    body = json.loads(shop("show", "fused/shop/1", "--json")[1])
+    assert (body["fingerprint"], body["counts"]) == (record.fingerprint, record.counts)
+
+
+def test_a_shared_artifact_answers_to_the_run_that_shares_it(shop):
+    shop.run("--until", "codes", "--fused.fusion", "concat")
+    shop.run("--until", "codes", "--fused.fusion", "concat", "--name", "mine", "--codes.unique", "append")
+    assert [a for a in complete(shop.folder / "store") if "/mine/" in a] == ["codes/mine/1"]
+    for noun in ("fused", "catalog", "graph"):
+        code, out, _ = shop("show", f"{noun}/mine/1")
+        assert code == 0
+        assert out.startswith(f"{noun}/mine/1 is shared, it lies at:\n\n{noun}/shop/1\n")
+    code, _, complaint = shop("drop", "fused/mine/1")
+    assert code == 1
+    assert "what it names is fused/shop/1: unisid drop fused/shop/1" in complaint
+    code, _, complaint = shop("show", "model/mine/1")
+    assert code == 1
+    assert "unisid plan RECIPE --name mine says whose" in complaint
+    assert shop("sid", "i1", "--codes", "codes/mine")[0] == 0
+
+
+def test_items_are_found_by_prefix_and_title_under_headings(shop):
+    shop.run("--until", "codes", "--fused.fusion", "concat")
+    head, *rows = shop("items", "--title", "THING", "3")[1].splitlines()
+    assert head.split() == ["item", "semantic", "id", "title"]
+    assert [row.split()[0] for row in rows] == ["i3"]
+    assert len(shop("items")[1].splitlines()) == 1 + 8
+    assert shop("items", "--limit", "2")[1].splitlines()[-1] == "... and 6 more (--limit)"
+    sid = rows[0].split()[1]
+    assert shop("items", sid)[1].splitlines()[1:] == shop("sid", "i3")[1].splitlines()[1:]
+    code, _, complaint = shop("items", "--title", "nothing")
+    assert code == 1
+    assert "no title has 'nothing' in it" in complaint
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("i9", "which has 8 items, such as 'i"),
+        ("9", "; unisid items --title WORD finds items by title"),
+        ("I3", "; did you mean 'i3'?; unisid items"),
+    ],
+)
+def test_an_unknown_id_is_not_guessed_at(shop, item, message):
+    shop.run("--until", "codes", "--fused.fusion", "concat")
+    code, _, complaint = shop("sid", item)
+    assert code == 1
+    assert f"item '{item}': not in catalog/shop/1" in complaint
+    assert message in complaint
+    assert ("did you mean" in complaint) == (item == "I3")
 
 
 def test_unknown_recipes_and_files(shop):

@@ -1,8 +1,8 @@
 """The whole flow as a person runs it: command line, real Ray, real MLflow; then every question one can ask of it."""
 
 import dataclasses
+import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -142,18 +142,17 @@ def test_a_recommender_refuses_another_index(ran, tmp_path, registry):
 
 def test_questions_on_the_command_line(ran):
     store, _ = ran
-    shown = unisid("show", "codes/tiny/1", store=store)
-    assert '"fingerprint"' in shown.stdout
+    shown = unisid("show", "codes/tiny/1", store=store).stdout
+    assert shown.startswith("codes/tiny/1\nThe codes: every item's semantic id")
+    assert json.loads(unisid("show", "codes/tiny/1", "--json", store=store).stdout)["fingerprint"][:12] in shown
     listed = unisid("list", store=store).stdout
     assert all(f"{noun}/tiny/1" in listed for noun in NOUNS)
-    item = re.search(r"\n(\S+)\t<a_", "\n" + unisid("items", "<a_0>", store=store).stdout) or re.search(
-        r"<a_0>\S*\t(\S+)\t", unisid("items", "<a_0>", store=store).stdout
-    )
-    assert item is not None
-    sid = unisid("sid", item.group(1), store=store).stdout
-    assert "<a_0>" in sid
-    best = unisid("recommend", "--history", item.group(1), "--k", "5", store=store)
-    assert len(best.stdout.strip().splitlines()) == 5
+    head, first, *_ = unisid("items", "<a_0>", store=store).stdout.splitlines()
+    assert head.split() == ["item", "semantic", "id", "title"]
+    item = first.split()[0]
+    assert unisid("sid", item, store=store).stdout.splitlines()[1].split()[:2] == first.split()[:2]
+    best = unisid("recommend", "--history", item, "--k", "5", store=store)
+    assert len(best.stdout.strip().splitlines()) == 1 + 5
     planned = unisid("plan", RECIPE, store=store).stdout
     assert "nothing to make" in planned
 

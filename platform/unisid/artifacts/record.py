@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from unisid.artifacts.store import Address, Place, Store
+from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.config import Json, fingerprint
 from unisid.errors import ArtifactError
 
@@ -124,4 +124,21 @@ def find(store: Store, noun: str, wanted: str) -> Address | None:
             if record is not None and record.fingerprint == wanted:
                 check_files(place, record)
                 return address
+    return None
+
+
+def shared_as(store: Store, address: Address) -> Address | None:
+    """Where the artifact lies that a run shares instead of making its own: what it did make names it as an input."""
+    todo, seen = [Address(noun, address.name, address.version) for noun in NOUNS], set[Address]()
+    while todo:
+        known = todo.pop()
+        if known in seen:
+            continue
+        seen.add(known)
+        with contextlib.suppress(ArtifactError):  # a damaged one names nothing
+            record = read_record(store.place(known))
+            given = record.inputs if record is not None else {}
+            if address.noun in given:
+                return Address.parse(given[address.noun]["address"])
+            todo += [Address.parse(given[role]["address"]) for role in given if role in NOUNS]
     return None

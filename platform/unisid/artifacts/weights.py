@@ -1,24 +1,32 @@
 """Named tensors on disk, as safetensors: nothing here is a pickle."""
 
+from __future__ import annotations  # torch is named here and imported where it is used: looking at figures needs none
+
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import safetensors.torch
 from safetensors import SafetensorError
-from torch import Tensor
 
 from unisid.artifacts.store import Place
 from unisid.errors import ArtifactError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 def write_weights(place: Place, name: str, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors under `name`; tied tensors are written once for each of their names."""
+    import safetensors.torch
+
     plain = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
     place.write(name, safetensors.torch.save(plain, metadata={"format": "pt"}))
 
 
 def read_weights(place: Place, name: str) -> dict[str, Tensor]:
     """The tensors of a file, on the CPU. Raises ArtifactError where it is missing or damaged."""
+    import safetensors.torch
+
     try:
         return safetensors.torch.load(place.read(name))
     except SafetensorError as error:

@@ -8,7 +8,6 @@ import importlib.resources
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from string import Template
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -20,7 +19,7 @@ from unisid.artifacts.store import Place
 from unisid.config import flatten
 from unisid.report import facts, plots
 from unisid.report.explorer import explorer
-from unisid.report.tables import SHOWN_CUTOFFS
+from unisid.report.tables import SHOWN_CUTOFFS, plain
 
 FILE = "report.html"
 MAPPED = 4000
@@ -133,14 +132,13 @@ def _index(places: Mapping[str, Place], drawn: Mapping[str, str]) -> str:
     found = facts.index(places, 0)
     if found is None:
         return ""
-    intro = (
-        f"<p>{found.num_items:,} items, {len(found.sizes)} levels of {_join(found.sizes)} codes; all ids unique.</p>"
-    )
-    plain = [[key, _value(value)] for key, value in flatten(found.quality).items()]
-    quality = f"<details><summary>Quality report</summary>{_table(['figure', 'value'], plain)}</details>"
+    codes = f"{len(found.sizes)} levels of {plain(list(found.sizes))} codes"
+    intro = f"<p>{found.num_items:,} items, {codes}; all ids unique.</p>"
+    rows = [[key, plain(value)] for key, value in flatten(found.quality).items()]
+    quality = f"<details><summary>Quality report</summary>{_table(['figure', 'value'], rows)}</details>"
     usage = _figure(drawn, "level_usage", "Items a code, fullest first; dashed: equal use.")
     seen = _figure(drawn, "prefix_map", "Fused vectors on their two widest directions, coloured by the first code.")
-    return intro + usage + seen + (quality if plain else "")
+    return intro + usage + seen + (quality if rows else "")
 
 
 def _flow(records: Mapping[str, Record]) -> str:
@@ -150,7 +148,7 @@ def _flow(records: Mapping[str, Record]) -> str:
         numbers = [(k, v) for k, v in counts.items() if isinstance(v, int) and v and v is not True and "." not in k]
         largest = sorted(numbers, key=lambda number: -number[1])[:4]
         shown = "".join(f"<li><b>{v:,}</b> {escape(k.replace('_', ' '))}</li>" for k, v in largest)
-        rows = [[key, _value(value)] for key, value in {**counts, **_sizes(record)}.items()]
+        rows = [[key, plain(value)] for key, value in {**counts, **_sizes(record)}.items()]
         made = ", ".join(f"{role} {entry['fingerprint'][:8]}" for role, entry in record.inputs.items())
         cards.append(
             f'<article><h3>{noun}</h3><p class="mono">{escape(record.address)}<br>{record.fingerprint[:12]}</p>'
@@ -169,7 +167,7 @@ def _settings(records: Mapping[str, Record]) -> str:
     return "".join(
         f"<details><summary>{noun}</summary>{_table(['key', 'value'], rows)}</details>"
         for noun, record in records.items()
-        if (rows := [[key, _value(v)] for key, v in flatten(record.config | record.runtime, noun).items()])
+        if (rows := [[key, plain(v)] for key, v in flatten(record.config | record.runtime, noun).items()])
     )
 
 
@@ -198,18 +196,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], raw: bool = False
     )
     head_row = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
     return f'<div class="wide" tabindex="0"><table>{head_row}<tbody>{body}</tbody></table></div>'
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list):
-        return _join(value)
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _join(values: Iterable[Any]) -> str:
-    return ", ".join(_value(v) for v in values)
 
 
 def _asset(name: str) -> str:

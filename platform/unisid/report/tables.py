@@ -1,7 +1,7 @@
 """Results and plans as plain text, for terminals and logs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from unisid.artifacts.metrics import HISTORY_RULES
 from unisid.artifacts.store import Address, Place
@@ -102,8 +102,17 @@ def example_items(places: Mapping[str, Place], count: int = 10) -> str:
 def align(rows: Iterable[Sequence[str]], right: bool = False) -> str:
     """Columns of equal width; with `right`, all but the first are flush right."""
     table = [list(row) for row in rows]
-    widths = [max(len(row[c]) for row in table) for c in range(len(table[0]))]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     side = [">" if right and c else "<" for c in range(len(widths))]
     return "\n".join(
         "  ".join(f"{v:{s}{w}}" for v, s, w in zip(row, side, widths, strict=True)).rstrip() for row in table
     )
+
+
+def plain(value: Any) -> str:
+    """A setting or a figure as text: thousands apart, six digits at most."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return ", ".join(plain(entry) for entry in value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

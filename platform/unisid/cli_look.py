@@ -1,0 +1,206 @@
+"""The commands that look at what lies in the store: `list`, `show`, `drop`, `sid`, `items`, `recommend`."""
+
+from __future__ import annotations  # what is heavy is named here and imported where it is used
+
+import argparse
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.record import check_files, read_record, require, require_input, shared_as
+from unisid.artifacts.store import Address, Place, Store
+from unisid.config import did_you_mean
+from unisid.errors import ArtifactError, DataError
+from unisid.ops.semantic_ids import parse, spell
+from unisid.report.described import description
+from unisid.report.tables import align
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    Act = Callable[[argparse.Namespace], None]
+    Command = Callable[[str, Act, str], argparse.ArgumentParser]
+
+EXAMPLES = 3
+"""Ids that an error names."""
+
+
+def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store]) -> None:
+    """Tell the parser what may be looked at."""
+
+    def look(name: str, act: Callable[[argparse.Namespace, Store], None], text: str) -> argparse.ArgumentParser:
+        return command(name, lambda known: act(known, store_of(known)), text)
+
+    look("list", _list, "List the artifacts in the store.")
+    sub = look("show", _show, "Describe one artifact: what it is made from, its figures and settings.")
+    sub.add_argument("address", help="such as codes/demo/1")
+    sub.add_argument("--json", action="store_true", help="the whole record as it lies on disk")
+    sub = look("drop", _drop, "Remove one artifact.")
+    sub.add_argument("address")
+    sub = look("sid", _sid, "Print the semantic IDs of items.")
+    sub.add_argument("item", nargs="+", help="the shop's item ids")
+    sub.add_argument("--codes", help="the index, such as codes/demo/1 (default: the newest)")
+    sub = look("items", _items, "Print the items of a semantic ID, of a prefix, or of some words of their titles.")
+    sub.add_argument("sid", nargs="?", default="", help="such as '<a_12><b_7>' or 12,7 (default: all)")
+    sub.add_argument("--title", nargs="+", default=[], metavar="WORD", help="only items whose titles have these words")
+    sub.add_argument("--codes", help="the index (default: the newest)")
+    sub.add_argument("--limit", type=int, default=50, help="how many, at most")
+    sub = look("recommend", _recommend, "Print the best next items for a user or a history.")
+    who = sub.add_mutually_exclusive_group(required=True)
+    who.add_argument("--user", help="a user id of the catalog")
+    who.add_argument("--history", nargs="+", metavar="ITEM", help="item ids, oldest first")
+    sub.add_argument("--model", help="the recommender, such as model/demo/1 (default: the newest)")
+    sub.add_argument("--k", type=int, default=10, help="how many")
+    sub.add_argument("--allow-history", action="store_true", help="items of the history may be recommended again")
+
+
+def _list(known: argparse.Namespace, store: Store) -> None:
+    damaged = 0
+    for address in store.addresses():
+        try:
+            record = read_record(place := store.place(address))
+            if record is not None:
+                check_files(place, record)
+            state = f"{record.fingerprint[:12]}  {record.created}" if record else "half made"
+        except ArtifactError as error:
+            state, damaged = f"damaged: {error}", damaged + 1
+        print(f"{address!s:<40}{state}")
+    if damaged:
+        raise ArtifactError(
+            f"{store.root}: {damaged} damaged, as listed; remove each (unisid drop ADDRESS) and make it anew"
+        )
+
+
+def _show(known: argparse.Namespace, store: Store) -> None:
+    asked = Address.parse(known.address)
+    place = _place(store, asked)
+    record = require(place, asked.noun)
+    if known.json:
+        print(json.dumps(record.__dict__ | {"fingerprint": record.fingerprint, "place": str(place)}, indent=2))
+        return
+    if record.address != str(asked):
+        print(f"{asked} is shared, it lies at:\n")
+    print(description(place, record))
+
+
+def _drop(known: argparse.Namespace, store: Store) -> None:
+    from unisid.pipeline import drop
+
+    address = Address.parse(known.address)
+    if not store.place(address).exists() and (twin := shared_as(store, address)) is not None:
+        raise ArtifactError(f"{address}: is shared, nothing lies here; what it names is {twin}: unisid drop {twin}")
+    drop(store, address)
+    print(f"removed {address}")
+
+
+def _sid(known: argparse.Namespace, store: Store) -> None:
+    codes, catalog = _index(known, store)
+    _print_items(codes, catalog, _numbers(catalog, known.item))
+
+
+def _items(known: argparse.Namespace, store: Store) -> None:
+    codes, catalog = _index(known, store)
+    prefix = parse(known.sid) if known.sid else ()
+    found = codes.find(prefix).tolist()
+    where = f"semantic id {spell(prefix)}" if prefix else "items"
+    if not found:
+        raise DataError(f"{where}: no item has it in {codes.record.address}")
+    words = " ".join(known.title).lower().split()
+    if words:
+        titles = catalog.titles.to_pylist()
+        found = [item for item in found if all(word in (titles[item] or "").lower() for word in words)]
+    if not found:
+        raise DataError(f"{where}: no title has '{' '.join(words)}' in it; fewer or shorter words find more")
+    _print_items(codes, catalog, found[: known.limit])
+    if len(found) > known.limit:
+        print(f"... and {len(found) - known.limit:,} more (--limit)")
+
+
+def _recommend(known: argparse.Namespace, store: Store) -> None:
+    from unisid.recommend import Recommender
+
+    place = _newest(store, "model", known.model)
+    record = require(place, "model")
+    codes, catalog_place = (require_input(store, record, noun) for noun in ("codes", "catalog"))
+    catalog = Catalog.read(catalog_place)
+    history = _history_of(catalog, known.user) if known.user else _numbers(catalog, known.history)
+    recommender = Recommender.load(place, codes, catalog_place)
+    items, scores = recommender.rank([np.asarray(history, np.int64)], known.k, not known.allow_history)
+    rows = [
+        (str(rank), f"{score:.3f}", str(catalog.item_ids[item]), str(catalog.titles[item]))
+        for rank, (item, score) in enumerate(zip(items[0].tolist(), scores[0].tolist(), strict=True), 1)
+        if item >= 0
+    ]
+    print(align([("rank", "log p", "item", "title"), *rows]))
+
+
+def _print_items(codes: Codes, catalog: Catalog, items: Sequence[int]) -> None:
+    rows = [
+        (str(catalog.item_ids[item]), spell(tuple(codes.codes[item].tolist())), str(catalog.titles[item]))
+        for item in items
+    ]
+    print(align([("item", "semantic id", "title"), *rows]))
+
+
+def _index(known: argparse.Namespace, store: Store) -> tuple[Codes, Catalog]:
+    codes = Codes.read(_newest(store, "codes", known.codes))
+    return codes, Catalog.read(require_input(store, codes.record, "catalog"))
+
+
+def _newest(store: Store, noun: str, address: str | None) -> Place:
+    """The artifact asked for, or the one made last."""
+    if address:
+        return _place(store, Address.parse(address))
+    records = []
+    for known in store.addresses(noun):
+        with contextlib.suppress(ArtifactError):  # a damaged one is not what is meant
+            records += [r] if (r := read_record(store.place(known))) is not None else []
+    if not records:
+        raise ArtifactError(f"{store.root}: no {noun} here yet; run a recipe first: unisid run demo")
+    return store.place(Address.parse(max(records, key=lambda r: r.created).address))
+
+
+def _place(store: Store, address: Address) -> Place:
+    """Where an artifact lies, under its own name or, shared, under another's."""
+    if store.place(address).exists():
+        return store.place(address)
+    if (twin := shared_as(store, address)) is not None:
+        return store.place(twin)
+    guess = did_you_mean(str(address), map(str, store.addresses()))
+    raise ArtifactError(
+        f"{address}: not in {store.root}{guess or '; unisid list names what is'}; where run '{address.name}' shares "
+        f"another's, unisid plan RECIPE --name {address.name} says whose"
+    )
+
+
+def _numbers(catalog: Catalog, item_ids: Sequence[str]) -> list[int]:
+    number = {item_id: item for item, item_id in enumerate(catalog.item_ids.to_pylist())}
+    for item_id in item_ids:
+        if item_id not in number:
+            raise _unknown("item", item_id, catalog.item_ids, catalog, "unisid items --title WORD finds items by title")
+    return [number[item_id] for item_id in item_ids]
+
+
+def _history_of(catalog: Catalog, user_id: str) -> list[int]:
+    user = catalog.user_ids.index(user_id).as_py()
+    if user < 0:
+        raise _unknown("user", user_id, catalog.user_ids, catalog, "for anybody else give --history ITEM ...")
+    return [int(item) for item in catalog.item[catalog.offsets[user] : catalog.offsets[user + 1]]]
+
+
+def _unknown(what: str, given: str, ids: pa.Array, catalog: Catalog, hint: str) -> DataError:
+    """An id that is near another's letters is near nothing: only case, blanks and leading zeros are forgiven."""
+    near = next((known for known in ids.to_pylist() if _bare(known) == _bare(given)), None)
+    guess = f"; did you mean '{near}'?" if near is not None else ""
+    some = ", ".join(f"'{known}'" for known in ids[:EXAMPLES].to_pylist())
+    return DataError(f"{what} '{given}': not in {catalog.record.address}, which has {len(ids):,} {what}s, such as "
+                     f"{some}{guess}; {hint}")  # fmt: skip
+
+
+def _bare(name: str) -> str:
+    return name.strip().lower().lstrip("0")
