@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from unisid.ops.kmeans import kmeans, residual_kmeans
+from unisid.ops.kmeans import (
+    balanced_kmeans,
+    balanced_residual_kmeans,
+    groups,
+    hierarchical_kmeans,
+    kmeans,
+    residual_kmeans,
+)
 from unisid.ops.residual import lookup, nearest, quantize
 
 
@@ -64,3 +71,60 @@ def test_every_level_lowers_the_error():
     errors = [float((rows - lookup(quantize(rows, books[:m]), books[:m])).square().mean()) for m in range(1, 5)]
     assert errors == sorted(errors, reverse=True)
     assert torch.equal(books, residual_kmeans(rows, 4, 16, seed=0))
+
+
+@pytest.mark.parametrize("count", [96, 100])
+def test_balanced_clusters_are_equally_large_and_centroids_their_means(count):
+    rows = torch.cat([blobs(1, count - 20), blobs(1, 20, seed=1)])
+    centroids, codes = balanced_kmeans(rows, 8, seed=0)
+    sizes = torch.bincount(codes, minlength=8)
+    assert sizes.max() <= -(-count // 8)
+    assert sizes.min() >= count // 8
+    for k in range(8):
+        torch.testing.assert_close(centroids[k], rows[codes == k].mean(0), atol=1e-4, rtol=1e-4)
+    plain = torch.bincount(nearest(rows, kmeans(rows, 8, seed=0)), minlength=8)
+    assert plain.max() > sizes.max()
+
+
+def test_balanced_blobs_are_found():
+    rows = blobs(4, 50)
+    centroids, codes = balanced_kmeans(rows, 4, seed=0)
+    assert torch.equal(codes, nearest(rows, centroids))
+    again = balanced_kmeans(rows, 4, seed=0)
+    assert torch.equal(again[0], centroids)
+
+
+def test_balanced_books_of_few_rows_and_of_residuals():
+    few = torch.randn(3, 4)
+    centroids, codes = balanced_kmeans(few, 8, seed=0)
+    assert torch.equal(centroids[codes], few)
+    rows = torch.randn(600, 8, generator=torch.Generator().manual_seed(0))
+    books = balanced_residual_kmeans(rows, 3, 8, seed=0)
+    errors = [float((rows - lookup(quantize(rows, books[:m]), books[:m])).square().mean()) for m in range(1, 4)]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_groups_are_all_rows_by_key():
+    keys = torch.tensor([7, 2, 7, 9, 2, 7])
+    assert [(key, rows.tolist()) for key, rows in groups(keys)] == [(2, [1, 4]), (7, [0, 2, 5]), (9, [3])]
+    assert list(groups(keys[:0])) == []
+
+
+def test_a_tree_clusters_every_cluster_for_itself():
+    rows = blobs(6, 30, seed=2)
+    tree = hierarchical_kmeans(rows, 2, 3, seed=0, restarts=3)
+    assert tree.shape == (3 + 9, 5)
+    torch.testing.assert_close(tree[:3], kmeans(rows, 3, seed=0, restarts=3))
+    top = nearest(rows, tree[:3])
+    for node in range(3):
+        expected = kmeans(rows[top == node], 3, seed=1, restarts=3)
+        torch.testing.assert_close(tree[3 + 3 * node : 6 + 3 * node], expected)
+
+
+def test_a_cluster_without_members_hands_its_centroid_down():
+    rows = torch.tensor([[0.0], [10.0]]).repeat(1, 2)
+    tree = hierarchical_kmeans(rows, 3, 3, seed=0)  # the third child repeats the first, and nobody is in it
+    assert tree.shape == (3 + 9 + 27, 2)
+    assert tree[0].tolist() == tree[2].tolist()
+    assert (tree[3 + 6 : 3 + 9] == tree[2]).all()
+    assert (tree[3 + 9 + 18 :] == tree[2]).all()

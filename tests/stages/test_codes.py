@@ -22,7 +22,7 @@ from unisid.runtime.local import LocalCompute
 from unisid.stages import codes as stage
 from unisid.stages import codes_unique as unique
 from unisid.stages.codes_quality import Gate
-from unisid.tokenizers import read_tokenizer, rqkmeans, rqvae, write_tokenizer
+from unisid.tokenizers import balanced, hkmeans, opq, read_tokenizer, rqkmeans, rqvae, write_tokenizer
 from unisid.training.loop import Training
 
 QUICK = Training(epochs=6, patience=6, validate_every=2, checkpoint_seconds=1e9)
@@ -84,6 +84,25 @@ def test_every_item_gets_its_own_semantic_id_and_the_report_says_how(place, conf
     assert report["reconstruction_error"] > 0
     assert report["cosine"]["within_2"] > report["cosine"]["across"]
     assert report["user_overlap"]["within_1"] > report["user_overlap"]["across"]
+
+
+@pytest.mark.parametrize("tokenizer", [balanced, hkmeans, opq], ids=lambda module: module.__name__.rpartition(".")[2])
+def test_codewords_of_every_meaning_are_resolved_in_a_code_space_that_is_nearly_full(place, tokenizer):
+    settings = {"num_levels": 3, "codebook_size": 6}  # 216 codes for 200 items
+    codes = make(place, stage.Config(tokenizer=tokenizer.Config(**settings)), clusters())
+    assert len(np.unique(codes.codes, axis=0)) == 200
+    report = codes.record.counts["quality"]
+    assert report["moved_items"] > 0
+    assert 0 < report["moved_distance_before"] <= report["moved_distance_after"]
+    built = read_tokenizer(place / "codes")
+    nearest = built.encode(torch.from_numpy(clusters()))
+    moved = (nearest.numpy() != codes.codes).any(1)
+    assert moved.sum() == report["moved_items"]
+    latents = built.latent(built.standardise(torch.from_numpy(clusters())))
+    points = built.lookup(torch.from_numpy(codes.codes.copy()).long())
+    assert float((latents - points)[moved].square().sum(1).mean()) == pytest.approx(
+        report["moved_distance_after"], rel=1e-4
+    )
 
 
 def test_items_that_do_not_collide_keep_their_nearest_codes(place):

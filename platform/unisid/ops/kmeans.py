@@ -55,17 +55,18 @@ def residual_codebooks(
 
 
 def balanced_kmeans(
-    rows: Float[Tensor, "n d"], size: int, *, seed: int, iterations: int = 25, restarts: int = 1
+    rows: Float[Tensor, "n d"], size: int, *, seed: int, iterations: int = 25
 ) -> tuple[Float[Tensor, "K d"], Int[Tensor, " n"]]:
     """k-means whose clusters are equally large, to one row: the centroids and every row's cluster (OneRec).
 
-    From the centroids of plain k-means on. A full cluster keeps its nearest rows; OneRec's own order, in which earlier
+    It begins at rows drawn by the seed. A full cluster keeps its nearest rows; OneRec's own order, in which earlier
     clusters choose first, would depend on their numbers. Holds all n * K distances at a time. Fewer rows than
     clusters: rows repeat.
     """
     if len(rows) <= size:
         return kmeans(rows, size, seed=seed), torch.arange(len(rows), device=rows.device)
-    centroids = kmeans(rows, size, seed=seed, iterations=iterations, restarts=restarts)
+    drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:size]
+    centroids = rows[drawn.to(rows.device)]
     room = np.full(size, len(rows) // size)
     room[: len(rows) % size] += 1
     codes = torch.full((len(rows),), -1, device=rows.device)
@@ -80,10 +81,11 @@ def balanced_kmeans(
     return centroids, codes
 
 
-def balanced_residual_kmeans(rows: Float[Tensor, "n d"], levels: int, size: int, *, seed: int, iterations: int = 25,
-                             restarts: int = 1) -> Float[Tensor, "L K d"]:  # fmt: skip
+def balanced_residual_kmeans(
+    rows: Float[Tensor, "n d"], levels: int, size: int, *, seed: int, iterations: int = 25
+) -> Float[Tensor, "L K d"]:
     """Codebooks by balanced k-means of what the levels above leave over."""
-    fit = functools.partial(balanced_kmeans, size=size, iterations=iterations, restarts=restarts)
+    fit = functools.partial(balanced_kmeans, size=size, iterations=iterations)
     return residual_codebooks(rows, levels, lambda left, level: fit(left, seed=seed + level)[0])
 
 

@@ -23,20 +23,16 @@ class Config(TokenizerConfig):
     """Codes of a semantic id."""
     codebook_size: int = 256
     """Centroids of each level."""
-    restarts: int = 3
-    """Independent runs of the plain k-means that each level starts from; the best is kept."""
     iterations: int = 25
-    """Rounds of that k-means, and at most as many balanced ones."""
+    """At most this many rounds a level."""
     sample: int = 65_536
     """At most this many items, drawn by the seed, are clustered; all others are only assigned. A level's distances,
     `sample` times `codebook_size` times 4 bytes, lie in memory."""
 
     def __post_init__(self) -> None:
         self.check()
-        if self.restarts < 1 or self.iterations < 1:
-            raise ConfigError(
-                f"balanced: restarts {self.restarts}, iterations {self.iterations}; both must be at least 1"
-            )
+        if self.iterations < 1:
+            raise ConfigError(f"balanced: iterations {self.iterations}; must be at least 1")
 
     def build(self, width: int) -> "Balanced":
         return Balanced(self, width)
@@ -59,5 +55,5 @@ class Balanced(Tokenizer):
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
         self.codebooks.copy_(
             balanced_residual_kmeans(self.standardise(vectors), self.config.num_levels, self.config.codebook_size,
-                                     seed=seed, iterations=self.config.iterations, restarts=self.config.restarts)
+                                     seed=seed, iterations=self.config.iterations)
         )  # fmt: skip
