@@ -27,6 +27,7 @@ from unisid.training.checkpoint import Checkpoint
 from unisid.training.engine import learned, load_weights
 from unisid.training.memory import naming_the_setting
 from unisid.training.precision import Precision, is_bfloat16
+from unisid.training.repeatable import repeatable
 from unisid.training.schedule import SCHEDULES
 from unisid.training.throughput import operations_of, peak_of, throughput
 
@@ -144,7 +145,7 @@ def run(worker: Worker, objective: Objective[B], config: Training,
         DataError: the loss is no number.
         ArtifactError: the checkpoint is another model's.
     """
-    with naming_the_setting("training", config.zero):
+    with naming_the_setting("training", config.zero), repeatable(worker.device):
         return _run(worker, objective, config, accumulation if accumulation is not None else Accumulation[B]())
 
 
