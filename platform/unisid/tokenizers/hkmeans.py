@@ -1,5 +1,4 @@
-"""Hierarchical k-means: every cluster is clustered again by itself, so a level's codebook hangs on the codes before
-(ColaRec; UNGER).
+"""Hierarchical k-means: each cluster is clustered again by itself: a codebook hangs on the codes before it (ColaRec).
 
 n rows, D width, L levels, l of them chosen, K codes of a level, W centroids of the whole tree.
 """
