@@ -106,6 +106,7 @@ def write_parts(job: Job, catalog: Place, missing: list[Part], config: Config) -
         now = time.monotonic()
         job.report({
             "step": done,
+            "shards_done": done,
             "items_per_second": total["items"] / (now - begun),
             "forward_share": total["seconds"] / (now - begun) / max(1, config.pool.workers),
         })  # fmt: skip

@@ -27,6 +27,7 @@ from unisid.ops.nearest import EXACT_LIMIT
 from unisid.stages.fused_contrast import Contrast, Loss
 from unisid.stages.fused_inputs import Reader
 from unisid.stages.fused_neighbours import ROWS, SEMANTIC, STRUCTURE, make_tables
+from unisid.stages.progress import Progress
 from unisid.training import loop
 from unisid.training.loop import Training
 from unisid.training.precision import Precision, autocast
@@ -208,5 +209,6 @@ def write_vectors(job: Job, reader: Reader, config: Config, missing: list[Json])
     writer = functools.partial(
         vector_writer, reader, job.out, config.write_batch, config.training.precision, config.writers
     )
-    for done, _ in enumerate(job.compute.map(missing, Step(writer, config.writers)), 1):
-        job.say(f"vectors: {done} of {len(missing)} shards")
+    progress = Progress(job, len(missing), "shards", of="vectors")
+    for _ in job.compute.map(missing, Step(writer, config.writers)):
+        progress.advance()

@@ -24,6 +24,7 @@ from unisid.config import Json, plug_in, runtime
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.seeded import seed_of
 from unisid.stages.instructions_rows import Asked, Speller, write_rows
+from unisid.stages.progress import Progress
 from unisid.tasks import Source, TaskConfig
 
 SPLITS = ("train", "valid")
@@ -90,9 +91,10 @@ def make(job: Job) -> Json:
         parts += [{"split": split, "file": file, "files": files} for file in range(files)]
     writer = functools.partial(_writer, job.inputs, job.out, config)
     counts: Counter[str] = Counter()
-    for done, counted in enumerate(job.compute.map(parts, Step(writer, config.pool)), 1):
+    progress = Progress(job, len(parts), "files")
+    for counted in job.compute.map(parts, Step(writer, config.pool)):
         counts.update({name: counted[name][0].as_py() for name in counted.column_names})
-        job.say(f"{done} of {len(parts)} files")
+        progress.advance()
     return _checked(config, counts, catalog)
 
 

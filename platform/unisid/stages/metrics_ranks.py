@@ -3,7 +3,6 @@
 S samples.
 """
 
-import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,6 +17,7 @@ from unisid.compute import Job, Step
 from unisid.config import Json
 from unisid.errors import ConfigError
 from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values
+from unisid.stages.progress import Progress
 
 Ranks = dict[str, NDArray[np.float64]]
 """History rule -> the targets' ranks [S], NaN where not ranked."""
@@ -42,13 +42,12 @@ def rank_in_parts(job: Job, method: str, step: Step, num_samples: int, rows_per_
         for start in range(0, num_samples, rows_per_part)
     ]
     ranks = {rule: np.full(num_samples, np.nan) for rule in HISTORY_RULES}
-    done, begun = 0, time.monotonic()
+    progress = Progress(job, num_samples, "samples", of=method)
     for table in job.compute.map(parts, step):
         rows = table["row"].to_numpy()
         for rule in HISTORY_RULES:
             ranks[rule][rows] = table[rule].to_numpy()
-        done += len(rows)
-        job.say(f"{method}: ranked {done} of {num_samples} samples, {done / (time.monotonic() - begun):.0f} a second")
+        progress.advance(len(rows))
     return ranks
 
 

@@ -19,6 +19,7 @@ from unisid.artifacts.tables import write_table
 from unisid.compute import Job, Part, Pool, Step
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, DataError
+from unisid.stages.progress import Progress
 
 ROWS_PER_FILE = 1 << 17
 ROWS_PER_GROUP = 1 << 13
@@ -65,10 +66,11 @@ def make(job: Job) -> Json:
     ]
     writer = functools.partial(_writer, catalog.place, codes.place, job.out, job.config)
     tokens = histories = 0
-    for done, counted in enumerate(job.compute.map(parts, Step(writer, job.config.pool)), 1):
+    progress = Progress(job, len(parts), "files")
+    for counted in job.compute.map(parts, Step(writer, job.config.pool)):
         tokens = max(tokens, counted["max_tokens"][0].as_py())
         histories += counted["histories_of_one"][0].as_py()
-        job.say(f"{done} of {len(parts)} files")
+        progress.advance()
     named = {SPLITS[split]: size for split, size in sizes.items()}
     return {**named, "max_tokens": tokens, "histories_of_one": histories}
 
