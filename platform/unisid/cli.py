@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unisid import __version__, cli_look, cli_search
+from unisid import __version__, cli_index, cli_look, cli_search
 from unisid.artifacts.store import NOUNS, Place, Store
 from unisid.errors import ConfigError, DataError, UnisidError
 from unisid.signals import Told, stoppable
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = _parser()
     known, rest = parser.parse_known_args(arguments)
-    if rest and known.command not in ("run", "plan", "search", "sync"):
+    if rest and known.command not in ("run", "plan", "search", "sync", "index"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     known.rest = rest
     try:
@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_flows(command)
     cli_look.add_commands(command, _store)
+    cli_index.add_commands(command, cli_index.Around(_store, _recipe, _tracker, _machines, _say))
     return parser
 
 

@@ -55,6 +55,7 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     who.add_argument("--user", help="a user id of the catalog")
     who.add_argument("--history", nargs="+", metavar="ITEM", help="item ids, oldest first")
     sub.add_argument("--model", help="the recommender, such as model/demo/1 (default: the newest)")
+    sub.add_argument("--codes", help="an index that extends the recommender's, such as codes/demo/2 (default: its own)")
     sub.add_argument("--k", type=int, default=10, help="how many")
     sub.add_argument("--allow-history", action="store_true", help="items of the history may be recommended again")
 
@@ -126,7 +127,8 @@ def _recommend(known: argparse.Namespace, store: Store) -> None:
 
     place = _newest(store, "model", known.model)
     record = require(place, "model")
-    codes, catalog_place = (require_input(store, record, noun) for noun in ("codes", "catalog"))
+    codes = _place(store, Address.parse(known.codes)) if known.codes else require_input(store, record, "codes")
+    catalog_place = require_input(store, require(codes, "codes"), "catalog")
     catalog = Catalog.read(catalog_place)
     history = _history_of(catalog, known.user) if known.user else _numbers(catalog, known.history)
     recommender = Recommender.load(place, codes, catalog_place)

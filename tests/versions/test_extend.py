@@ -18,6 +18,7 @@ from unisid.artifacts.record import require
 from unisid.artifacts.shards import Shards, write_array
 from unisid.artifacts.store import Place, Store
 from unisid.artifacts.tables import read_table
+from unisid.cli import main
 from unisid.config import fingerprint
 from unisid.errors import ArtifactError, ConfigError, DataError, DriftError
 from unisid.fusion import single
@@ -313,3 +314,28 @@ def test_a_full_prefix_sheds_a_new_item_to_the_next_nearest_with_room(place):
     nearest = np.array([[0, 1]], np.int32)
     new = unique_codes(LocalCompute(), shop.INSIDE, place / "work", encoder, nearest, (3, 3), taken)
     assert new.tolist() == [[1, 1]]  # code 0 of the next prefix would be nearest, and is taken
+
+
+def test_on_the_command_line(published, grown, tmp_path, monkeypatch, capsys):
+    """`unisid index extend` finds the base by the recipe, refuses a wrong one, and makes nothing twice."""
+    folder, store, recipe = published
+    monkeypatch.setattr("unisid.recipes.find", lambda name: recipe)
+    more = str(folder / "more.parquet")
+    words = ["index", "extend", "shop", "--compute", "local", "--store", str(store.root)]
+    assert main([*words, "--catalog.dataset.items", more]) == 0
+    shown = capsys.readouterr().out
+    assert "everything is there, nothing to make" in shown
+    assert "codes/shop/2 extends codes/shop/1: 60 semantic ids kept, 15 added" in shown
+    assert main([*words, "--catalog.dataset.items", more, "--until", "sequences"]) == 0
+    assert "codes/shop/2 extends codes/shop/1" in capsys.readouterr().out
+    assert main([*words, "--base", "codes/shop/1", "--to", "1"]) == 1
+    assert "codes/shop/1 cannot extend itself" in capsys.readouterr().err
+    assert main([*words, "--catalog.dataset.itmes", more]) == 1
+    assert "did you mean 'catalog.dataset.items'" in capsys.readouterr().err
+    assert main(["sid", "i70", "--codes", "codes/shop/2", "--store", str(store.root)]) == 0
+    assert "<a_" in capsys.readouterr().out
+    asked = ["recommend", "--history", "i70", "--model", "model/shop/1", "--k", "3", "--store", str(store.root)]
+    assert main([*asked, "--codes", "codes/shop/2"]) == 0
+    assert len(capsys.readouterr().out.strip().splitlines()) == 4
+    assert main(asked) == 1  # its own index does not know the item
+    assert "i70" in capsys.readouterr().err

@@ -1,0 +1,240 @@
+"""Which index and which recommender are in use: the alias `champion`, and `previous` for the way back.
+
+An index and the recommender that speaks it are in use as a pair, and change as one: a champion recommender never
+speaks another index than the champion. MLflow moves one alias at a time; a promotion that was cut short leaves a pair
+that does not fit, which the same command, given again, completes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.model import Model
+from unisid.artifacts.record import Record, require, require_input
+from unisid.artifacts.store import Address, Place, Store
+from unisid.errors import ArtifactError, DataError
+from unisid.runtime import registry
+from unisid.runtime.registry import CANDIDATE, CHAMPION, held, index_of, recommender_of, version_of
+from unisid.runtime.tracking import UNREACHABLE, Tracker
+from unisid.stages import codes_quality as quality
+
+PREVIOUS = "previous"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The versions of an index and of a recommender that are in use together; None for none."""
+
+    index: str | None
+    recommender: str | None
+
+    def __str__(self) -> str:
+        return f"index version {self.index or '-'}, recommender version {self.recommender or '-'}"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What MLflow's registry holds under a name."""
+
+    client: MlflowClient
+    name: str
+
+    def pair(self, alias: str) -> Pair:
+        """The versions with an alias."""
+        return Pair(*(self._aliases(model).get(alias) for model in self._models()))
+
+    def tags(self, model: str, version: str) -> Mapping[str, str]:
+        """What a version says of itself."""
+        found: Mapping[str, str] = self.client.get_model_version(model, version).tags
+        return found
+
+    def fits(self, pair: Pair) -> bool:
+        """Whether the recommender of a pair, if there is one, speaks its index."""
+        if pair.index is None or pair.recommender is None:
+            return pair.recommender is None
+        index, recommender = self._models()
+        return held(self.tags(index, pair.index), "codes") == held(self.tags(recommender, pair.recommender), "codes")
+
+    def give(self, alias: str, pair: Pair) -> None:
+        """Move an alias to the versions of a pair, and away where it has none."""
+        for model, version in zip(self._models(), (pair.index, pair.recommender), strict=True):
+            if version is not None:
+                self.client.set_registered_model_alias(model, alias, version)
+            elif alias in self._aliases(model):
+                self.client.delete_registered_model_alias(model, alias)
+
+    def _models(self) -> tuple[str, str]:
+        return index_of(self.name), recommender_of(self.name)
+
+    def _aliases(self, model: str) -> dict[str, str]:
+        try:
+            aliases = self.client.get_registered_model(model).aliases
+            return {alias: str(version) for alias, version in aliases.items()}
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return {}
+            raise
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """Puts what lies in a store into use under a registered name."""
+
+    tracker: Tracker
+    store: Store
+    name: str
+    run: str
+    """The MLflow run that tells of it."""
+
+    @property
+    def registered(self) -> Registered:
+        return Registered(self.tracker.client, self.name)
+
+    def pair(self, now: Pair, codes: Address | None, model: Address | None, gate: Mapping[str, float]) -> Pair:
+        """The pair that is asked for, registered; raises DataError or ArtifactError where it may not be in use."""
+        index = self._champion(now) if codes is None else self._passed(codes, gate)
+        if model is None:
+            speaker, keeps = self._following(now, index)
+        else:
+            speaker, keeps = self.store.place(model), False
+            if codes is None:
+                self._require_champions(model, index)
+        if speaker is not None:
+            Model.read(speaker, index)  # all that may be refused is, before anything is registered
+        version = self._register(index_of(self.name), {"codes": index.place} | self._catalog(index))
+        if speaker is None:
+            return Pair(version, now.recommender if keeps else None)
+        places = {"model": speaker, "codes": index.place} | self._catalog(index)
+        return Pair(version, self._register(recommender_of(self.name), places))
+
+    def _champion(self, now: Pair) -> Codes:
+        """The champion index, as it lies in the store."""
+        if now.index is None:
+            raise DataError(f"promote: {index_of(self.name)} has no champion; promote an index first, or the "
+                            "recommender together with its index: unisid promote codes/... model/...")  # fmt: skip
+        return Codes.read(self._place(self.registered.tags(index_of(self.name), now.index), "codes"))
+
+    def _passed(self, codes: Address, gate: Mapping[str, float]) -> Codes:
+        """An index that is not below its gate."""
+        index = Codes.read(self.store.place(codes))
+        quality.check(quality.Gate(**(index.record.config["gate"] | gate)), index.record.counts["quality"])
+        return index
+
+    def _require_champions(self, model: Address, index: Codes) -> None:
+        spoken = require(self.store.place(model), "model").inputs["codes"]
+        if spoken["fingerprint"] not in (index.record.fingerprint, *index.extends):
+            raise DataError(
+                f"promote: {model} speaks {spoken['address']} ({spoken['fingerprint'][:12]}), the champion index is "
+                f"{index.record.address} ({index.record.fingerprint[:12]}); promote both: unisid promote "
+                f"{spoken['address']} {model}"
+            )
+
+    def _following(self, now: Pair, index: Codes) -> tuple[Place | None, bool]:
+        """Where the champion recommender lies if it must be registered beside this index; whether it stays as it is."""
+        if now.recommender is None:
+            return None, False
+        tags = self.registered.tags(recommender_of(self.name), now.recommender)
+        if held(tags, "codes") == index.record.fingerprint:
+            return None, True
+        if held(tags, "codes") not in index.extends:
+            raise DataError(
+                f"promote: the champion recommender, version {now.recommender}, speaks "
+                f"{tags['lineage.codes'].partition(' ')[0]}, which {index.record.address} does not extend; promote the "
+                f"index together with a recommender that speaks it: unisid promote {index.record.address} model/..."
+            )
+        return self._place(tags, "model"), False
+
+    def _catalog(self, index: Codes) -> dict[str, Place]:
+        return {"catalog": require_input(self.store, index.record, "catalog")}
+
+    def _register(self, model: str, places: Mapping[str, Place]) -> str:
+        log = registry.log_recommender if "model" in places else registry.log_index
+        records: dict[str, Record] = {noun: require(place, noun) for noun, place in places.items()}
+        self.tracker.say(log(self.tracker.uri, self.run, model, places))
+        version = version_of(self.tracker.client, model, records)
+        assert version is not None
+        return version
+
+    def _place(self, tags: Mapping[str, str], noun: str) -> Place:
+        """Where an artifact that a version holds lies; raises ArtifactError where this store has another or none."""
+        address, _, fingerprint = tags[f"lineage.{noun}"].partition(" ")
+        place = self.store.place(Address.parse(address))
+        if not place.exists() or require(place, noun).fingerprint != fingerprint:
+            raise ArtifactError(f"promote: {address} ({fingerprint[:12]}), which is in use, is not in "
+                                f"{self.store.root}; give the store that holds it (--store)")  # fmt: skip
+        return place
+
+
+def promote(tracker: Tracker, store: Store, codes: Address | None, model: Address | None, name: str,
+            gate: Mapping[str, float]) -> Pair:  # fmt: skip
+    """Make an index, a recommender or both the champions of a name; returns the pair that is in use then.
+
+    Args:
+        gate: thresholds of `codes.gate` that are to replace those of the index's own settings.
+
+    Raises:
+        DataError: the index is below its gate, or the recommender does not speak the champion index.
+        ArtifactError: MLflow cannot be reached, or an artifact is not in the store.
+    """
+
+    def act(run: str) -> Pair:
+        promotion = Promotion(tracker, store, name, run)
+        registered = promotion.registered
+        now = registered.pair(CHAMPION)  # a first version becomes the champion when it is registered
+        pair = promotion.pair(now, codes, model, gate)
+        if pair != now:
+            if registered.fits(now):  # what was cut short is no way back
+                registered.give(PREVIOUS, now)
+            registered.give(CHAMPION, pair)
+        return pair
+
+    asked = {noun: str(address) for noun, address in (("codes", codes), ("model", model)) if address is not None}
+    return _told(tracker, f"promote {name}", asked, act)
+
+
+def roll_back(tracker: Tracker, name: str) -> Pair:
+    """Put the pair before this one back into use; returns it. A second time goes forward again."""
+
+    def act(run: str) -> Pair:
+        registered = Registered(tracker.client, name)
+        before, now = registered.pair(PREVIOUS), registered.pair(CHAMPION)
+        if before.index is None or before == now:
+            raise DataError(f"promote: nothing was in use under '{name}' before {now}; there is no way back")
+        registered.give(CHAMPION, before)
+        if registered.fits(now):
+            registered.give(PREVIOUS, now)
+        return before
+
+    return _told(tracker, f"roll back {name}", {}, act)
+
+
+def in_use(tracker: Tracker, name: str) -> dict[str, Pair]:
+    """Alias -> the pair that has it."""
+    return _reached(
+        tracker, lambda: {a: Registered(tracker.client, name).pair(a) for a in (CHAMPION, PREVIOUS, CANDIDATE)}
+    )
+
+
+def _told(tracker: Tracker, what: str, asked: Mapping[str, str], act: Any) -> Pair:
+    with tracker.pipeline(what, asked, {}):
+        run = tracker.parent
+        if run is None:
+            raise ArtifactError(f"promote: MLflow at {tracker.uri} cannot be reached; nothing was promoted: try again "
+                                "when it is back, or set MLFLOW_TRACKING_URI")  # fmt: skip
+        pair: Pair = _reached(tracker, lambda: act(run))
+        return pair
+
+
+def _reached(tracker: Tracker, call: Any) -> Any:
+    try:
+        return call()
+    except UNREACHABLE as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ArtifactError(
+            f"promote: MLflow at {tracker.uri} cannot be asked ({reason}); give the command again when it is back, "
+            "which completes what was begun"
+        ) from None

@@ -1,0 +1,177 @@
+"""What is in use, on a real MLflow over SQLite: promoted as a pair, refused with the figures, rolled back."""
+
+from dataclasses import replace
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from tests.versions import shop
+from unisid.artifacts.record import require
+from unisid.artifacts.store import Address, Place, Store
+from unisid.cli import main
+from unisid.errors import ArtifactError, DataError
+from unisid.runtime import registry
+from unisid.runtime.promotion import PREVIOUS, Pair, Registered, in_use, promote, roll_back
+from unisid.runtime.registry import CANDIDATE, CHAMPION
+from unisid.runtime.tracking import Tracker
+from unisid.versions.extend import extended
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Version 1 with its recommender, version 2 that extends its index, and 'b' with other codebooks."""
+    folder = tmp_path_factory.mktemp("promotion")
+    store = Store(Place.of(folder / "store"))
+    recipe = shop.recipe(shop.items(folder, shop.ITEMS), shop.interactions(folder))
+    shop.make(recipe, store, "model")
+    wider = replace(recipe.codes, tokenizer=replace(recipe.codes.tokenizer, codebook_size=6))
+    shop.make(replace(recipe, version="b", codes=wider), store, "model")
+    dataset = replace(recipe.catalog.dataset, items=shop.items(folder, shop.ITEMS + shop.NEW, "more"))
+    larger = replace(recipe, catalog=replace(recipe.catalog, dataset=dataset, keep_cold_items=True))
+    shop.make(extended(larger, store, shop.at("codes"), "2"), store)
+    return store
+
+
+@pytest.fixture
+def told(tmp_path):
+    """A fresh MLflow."""
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    yield Tracker(f"sqlite:///{tmp_path}/mlflow.db", Place.of(tmp_path / "files"), lambda line: None)
+    mlflow.set_tracking_uri(before[0])
+    mlflow.set_registry_uri(before[1])
+
+
+def at(text):
+    return Address.parse(text)
+
+
+def put(told, store, codes=None, model=None, **gate):
+    addresses = (None if text is None else at(text) for text in (codes, model))
+    return promote(told, store, *addresses, "shop", gate)
+
+
+def champions(told):
+    return in_use(told, "shop")[CHAMPION]
+
+
+def test_a_pair_goes_into_use_and_an_extended_index_takes_its_recommender_along(told, store):
+    assert put(told, store, "codes/shop/1", "model/shop/1") == Pair("1", "1") == champions(told)
+    assert put(told, store, "codes/shop/2") == Pair("2", "2") == champions(told)
+    assert put(told, store, "codes/shop/2") == Pair("2", "2")  # again: nothing is registered twice
+    assert in_use(told, "shop")[PREVIOUS] == Pair("1", "1")
+    served = mlflow.pyfunc.load_model("models:/shop-recommender@champion")
+    answer = served.predict(pd.DataFrame({"history": [["i3", "i70"]]}), params={"k": 50})
+    assert len(served.unwrap_python_model().item_ids) == shop.ITEMS + shop.NEW
+    assert len(answer["item_ids"][0]) == 50
+    tags = MlflowClient(tracking_uri=told.uri).get_model_version_by_alias("shop-recommender", CHAMPION).tags
+    assert tags["lineage.codes"].startswith("codes/shop/2 ")
+    assert tags["lineage.model"].startswith("model/shop/1 ")
+    base = require(store.place(at("codes/shop/1")), "codes")
+    assert tags["lineage.base"] == f"codes/shop/1 {base.fingerprint}"
+
+
+def test_one_command_goes_back_and_again_forward(told, store):
+    with pytest.raises(DataError, match="nothing was in use under 'shop' before"):
+        roll_back(told, "shop")
+    put(told, store, "codes/shop/1", "model/shop/1")
+    with pytest.raises(DataError, match="nothing was in use under 'shop' before index version 1"):
+        roll_back(told, "shop")
+    put(told, store, "codes/shop/b", "model/shop/b")
+    assert roll_back(told, "shop") == Pair("1", "1") == champions(told)
+    assert in_use(told, "shop")[PREVIOUS] == Pair("2", "2")
+    assert roll_back(told, "shop") == Pair("2", "2") == champions(told)
+
+
+def test_a_way_back_to_no_recommender_leaves_none(told, store):
+    assert put(told, store, "codes/shop/1") == Pair("1", None)
+    assert put(told, store, model="model/shop/1") == Pair("1", "1")
+    assert roll_back(told, "shop") == Pair("1", None) == champions(told)
+
+
+def test_what_does_not_fit_together_is_refused(told, store):
+    with pytest.raises(DataError, match="shop-index has no champion; promote an index first"):
+        put(told, store, model="model/shop/1")
+    with pytest.raises(ArtifactError, match="speaks the codes codes/shop/1"):
+        put(told, store, "codes/shop/b", "model/shop/1")
+    assert champions(told) == Pair(None, None)
+    put(told, store, "codes/shop/1", "model/shop/1")
+    with pytest.raises(DataError, match=r"model/shop/b speaks codes/shop/b .* the champion index is codes/shop/1"):
+        put(told, store, model="model/shop/b")
+    with pytest.raises(DataError, match=r"version 1, speaks codes/shop/1, which codes/shop/b does not extend"):
+        put(told, store, "codes/shop/b")
+    with pytest.raises(ArtifactError, match="no complete codes here"):
+        put(told, store, "codes/shop/9")
+    assert champions(told) == Pair("1", "1")
+    assert in_use(told, "shop")[CANDIDATE] == Pair("1", "1")  # what is refused is not registered
+
+
+def test_an_index_below_its_gate_is_refused_with_the_figures(told, store):
+    put(told, store, "codes/shop/1", "model/shop/1")
+    with pytest.raises(DataError, match=r"distinct_share is 0\.\d+, the gate asks for 1\.000; entropy of level 1 is"):
+        put(told, store, "codes/shop/2", distinct=1.0, usage=1.0, entropy=1.0)
+    assert champions(told) == Pair("1", "1")
+
+
+def test_a_promotion_that_was_cut_short_is_completed_by_the_same_command(told, store, monkeypatch):
+    put(told, store, "codes/shop/1", "model/shop/1")
+    point = MlflowClient.set_registered_model_alias
+
+    def dies(client, name, alias, version):
+        if (name, alias) == ("shop-recommender", CHAMPION):
+            raise MlflowException("the server went away")
+        point(client, name, alias, version)
+
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", dies)
+    with pytest.raises(ArtifactError, match=r"cannot be asked \(the server went away\); give the command again"):
+        put(told, store, "codes/shop/b", "model/shop/b")
+    monkeypatch.undo()
+    half = champions(told)
+    assert half == Pair("2", "1")
+    assert not Registered(told.client, "shop").fits(half)
+    assert put(told, store, "codes/shop/b", "model/shop/b") == Pair("2", "2") == champions(told)
+    assert roll_back(told, "shop") == Pair("1", "1")
+
+
+def test_a_first_recommender_is_champion_only_beside_its_index(told, store):
+    with told.pipeline("by hand", {}, {}):
+        run = told.parent
+    places = {v: {n: store.place(at(f"{n}/shop/{v}")) for n in ("codes", "model")} for v in ("1", "b")}
+    for found in places.values():
+        found["catalog"] = store.place(at("catalog/shop/1"))
+    list(registry.register(told.uri, run, "shop", {n: places["1"][n] for n in ("codes", "catalog")}))
+    list(registry.register(told.uri, run, "shop", places["b"]))
+    assert champions(told) == Pair("1", None)
+    list(registry.register(told.uri, run, "shop", places["1"]))
+    assert champions(told) == Pair("1", "2")
+
+
+def test_a_server_that_is_away_promotes_nothing(tmp_path, store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    away = Tracker("http://127.0.0.1:9", Place.of(tmp_path), lambda line: None)
+    with pytest.raises(ArtifactError, match="nothing was promoted"):
+        put(away, store, "codes/shop/1")
+    with pytest.raises(ArtifactError, match="cannot be asked"):
+        in_use(away, "shop")
+
+
+def test_on_the_command_line(told, store, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", told.uri)
+    told.experiment()  # its files lie beside the test, not in the store
+    where = ["--store", str(store.root)]
+    assert main(["promote", "codes/shop/1", "model/shop/1", *where]) == 0
+    assert "in use under 'shop': index version 1, recommender version 1" in capsys.readouterr().out
+    assert main(["promote", "codes/shop/2", "--distinct", "1", *where]) == 1
+    assert "the gate asks for 1.000" in capsys.readouterr().err
+    assert main(["promote", "--status", "shop", *where]) == 0
+    assert "champion   index version 1, recommender version 1" in capsys.readouterr().out
+    assert main(["promote", "codes/shop/2", *where]) == 0
+    assert main(["promote", "--rollback", "shop", *where]) == 0
+    assert champions(told) == Pair("1", "1")
+    for wrong in ([], ["catalog/shop/1"], ["codes/shop/1", "codes/shop/2"]):
+        assert main(["promote", *wrong, *where]) == 1
+        assert "must be an index (codes/NAME/VERSION)" in capsys.readouterr().err
