@@ -1,4 +1,4 @@
-"""Trained baselines on the other recipes' catalogs: `unisid run demo_sasrec --until baseline` trains and judges one.
+"""Baselines that take training, on the other recipes' catalogs: `unisid run demo_sasrec --until baseline`.
 
 Without `--until` the base recipe's own artifacts are shared or made too, and the baseline stands in its table.
 """
@@ -6,15 +6,44 @@ Without `--until` the base recipe's own artifacts are shared or made too, and th
 from dataclasses import replace
 
 from jobs.recipes import amazon, demo
-from unisid.baselines import BaselineConfig, sasrec
+from unisid.baselines import BaselineConfig, bert4rec, bprmf, caser, gru4rec, hstu, lightgcn, sasrec
 from unisid.pipeline import Recipe
 from unisid.stages import baseline
-from unisid.training.loop import Training
 
 
 def demo_sasrec() -> Recipe:
-    """SASRec with cross-entropy on MovieLens-100K."""
+    """SASRec on MovieLens-100K."""
     return _beside(demo.demo(), sasrec.Config())
+
+
+def demo_gru4rec() -> Recipe:
+    """GRU4Rec on MovieLens-100K."""
+    return _beside(demo.demo(), gru4rec.Config())
+
+
+def demo_bprmf() -> Recipe:
+    """BPR-MF on MovieLens-100K."""
+    return _beside(demo.demo(), bprmf.Config())
+
+
+def demo_lightgcn() -> Recipe:
+    """LightGCN on MovieLens-100K, from the demo's graph."""
+    return _beside(demo.demo(), lightgcn.Config())
+
+
+def demo_caser() -> Recipe:
+    """Caser on MovieLens-100K."""
+    return _beside(demo.demo(), caser.Config())
+
+
+def demo_bert4rec() -> Recipe:
+    """BERT4Rec on MovieLens-100K."""
+    return _beside(demo.demo(), bert4rec.Config())
+
+
+def demo_hstu() -> Recipe:
+    """HSTU on MovieLens-100K."""
+    return _beside(demo.demo(), hstu.Config())
 
 
 def beauty_sasrec() -> Recipe:
@@ -22,8 +51,37 @@ def beauty_sasrec() -> Recipe:
     return _beside(amazon.beauty(), sasrec.Config())
 
 
-def _beside(base: Recipe, settings: BaselineConfig, training: Training | None = None) -> Recipe:
+def beauty_gru4rec() -> Recipe:
+    """GRU4Rec on Amazon-2014 Beauty."""
+    return _beside(amazon.beauty(), gru4rec.Config())
+
+
+def beauty_bprmf() -> Recipe:
+    """BPR-MF on Amazon-2014 Beauty."""
+    return _beside(amazon.beauty(), bprmf.Config())
+
+
+def beauty_lightgcn() -> Recipe:
+    """LightGCN on Amazon-2014 Beauty, from the recipe's graph."""
+    return _beside(amazon.beauty(), lightgcn.Config())
+
+
+def beauty_caser() -> Recipe:
+    """Caser on Amazon-2014 Beauty."""
+    return _beside(amazon.beauty(), caser.Config())
+
+
+def beauty_bert4rec() -> Recipe:
+    """BERT4Rec on Amazon-2014 Beauty; its sequences are short, so more is hidden."""
+    return _beside(amazon.beauty(), bert4rec.Config(gaps=0.5))
+
+
+def beauty_hstu() -> Recipe:
+    """HSTU on Amazon-2014 Beauty."""
+    return _beside(amazon.beauty(), hstu.Config())
+
+
+def _beside(base: Recipe, settings: BaselineConfig) -> Recipe:
     """The base with a baseline, under a name of its own."""
     rival = baseline.Config(baseline=settings, pool=base.model.pool)
-    rival = rival if training is None else replace(rival, training=training)
     return replace(base, name=f"{base.name}-{settings.kind}", baseline=rival)

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from tests.baselines.catalogs import random_baskets, write_catalog
+from tests.baselines.reading import order_matters, reads_forward
 from unisid.baselines.learned import PAD, Windows
-from unisid.baselines.sasrec import Block, Config, SasRec
+from unisid.baselines.sasrec import Config, SasRec
 from unisid.config import ConfigError
 
 SMALL = {"width": 8, "num_heads": 2, "feedforward_width": 8, "dropout": 0.0}
@@ -16,60 +17,9 @@ def build(**changes):
     return SasRec(Config(**{**SMALL, **changes}), num_items=15, max_length=5)
 
 
-def attend_slowly(block, states):
-    """Attention of one row, position by position and head by head."""
-    joint = block.joint(states).detach()
-    width = states.shape[1]
-    size = width // block.num_heads
-    found = torch.zeros(len(states), width)
-    for at in range(len(states)):
-        for head in range(block.num_heads):
-            own = slice(head * size, (head + 1) * size)
-            query, keys, values = (joint[:, n * width : (n + 1) * width][:, own] for n in range(3))
-            scores = [float(query[at] @ keys[other]) / math.sqrt(size) for other in range(at + 1)]
-            total = sum(math.exp(s) for s in scores)
-            for other, score in enumerate(scores):
-                found[at, own] += math.exp(score) / total * values[other]
-    return block.out(found)
-
-
-def test_attention_equals_its_twin():
-    block = Block(Config(**SMALL))
-    states = torch.randn(3, 5, 8)
-    for row, found in zip(states, block.attend(states), strict=True):
-        torch.testing.assert_close(found, attend_slowly(block, row), atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("norm_first", [True, False])
-def test_a_block_normalises_before_or_after(norm_first):
-    block = Block(Config(**SMALL, norm_first=norm_first))
-    states = torch.randn(2, 4, 8)
-    first, second = block.norms
-    if norm_first:
-        middle = states + block.attend(first(states))
-        expected = middle + block.feedforward(second(middle))
-    else:
-        middle = first(states + block.attend(states))
-        expected = second(middle + block.feedforward(middle))
-    torch.testing.assert_close(block(states), expected)
-
-
-def test_later_items_and_padding_change_nothing():
-    model = build()
-    items = torch.randint(0, 15, (4, 5))
-    users = torch.zeros(4, dtype=torch.long)
-    whole = model.states(items, users)
-    for length in range(1, 5):
-        torch.testing.assert_close(model.states(items[:, :length], users), whole[:, :length])
-        padded = torch.where(torch.arange(5) < length, items, PAD)
-        torch.testing.assert_close(model.states(padded, users)[:, :length], whole[:, :length])
-
-
-def test_order_matters():
-    model = build()
-    users = torch.zeros(1, dtype=torch.long)
-    one, other = (model.states(torch.tensor([items]), users)[0, -1] for items in ([1, 2, 3], [2, 1, 3]))
-    assert (one - other).abs().max() > 1e-4
+def test_it_reads_forward_and_in_order():
+    reads_forward(build().states)
+    order_matters(build().states)
 
 
 @pytest.mark.parametrize("loss", ["ce", "bce", "sampled"])

@@ -36,6 +36,11 @@ class Graph:
         return Shards(self.place, ITEMS)
 
     @property
+    def users(self) -> Shards:
+        """All columns, by user number."""
+        return Shards(self.place, USERS)
+
+    @property
     def num_layers(self) -> int:
         """K + 1."""
         return int(self.record.counts["layers"])

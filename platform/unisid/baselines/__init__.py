@@ -15,10 +15,10 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.catalog import VALID, Catalog
 from unisid.artifacts.store import Place
 from unisid.config import PlugIn
-from unisid.ops.ranking import SCORES_AT_ONCE, rank_of_target
+from unisid.ops.ranking import SCORES_AT_ONCE, metric_values, rank_of_target
 
 HISTORIES_AT_ONCE = 4096
 """Most samples that are ranked at once, however few items there are."""
@@ -106,3 +106,15 @@ def rank_targets(
         without = mask_past(scores, Histories.of(catalog.past(some)))
         targets = torch.from_numpy(catalog.item[some].astype(np.int64)).to(scores.device)
         yield rank_of_target(without, targets).cpu().numpy(), rank_of_target(scores, targets).cpu().numpy()
+
+
+def validation_rows(catalog: Catalog, most: int, seed: int) -> NDArray[np.int64]:
+    """Validation samples that decide between hyper-parameters: at most so many, drawn by seed."""
+    rows = catalog.samples(VALID)
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False)) if len(rows) > most else rows
+
+
+def validation_ndcg(baseline: Baseline, catalog: Catalog, rows: NDArray[np.int64]) -> float:
+    """Mean NDCG@10 of some samples, with the user's past excluded; 0 where there are none."""
+    ranks = [excluded for excluded, _ in rank_targets(baseline, catalog, rows)]
+    return float(metric_values(np.concatenate(ranks), (10,))[:, 1].mean()) if ranks else 0.0

@@ -16,10 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unisid.artifacts.catalog import VALID, Catalog
-from unisid.baselines import Baseline, BaselineConfig, Histories, rank_targets
+from unisid.artifacts.catalog import Catalog
+from unisid.baselines import Baseline, BaselineConfig, Histories, validation_ndcg, validation_rows
 from unisid.errors import ConfigError
-from unisid.ops.ranking import metric_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,16 +84,13 @@ def choose(config: Config, taken: sp.csr_matrix, catalog: Catalog) -> ItemKnn:
     """The model of the grid that ranks validation best; the first one where there is no validation."""
     both, single = count_pairs(taken)
     grid = list(product(config.shrinkages, config.decays))
-    rows = catalog.samples(VALID)
-    if len(rows) > config.validation_samples:
-        rows = np.sort(np.random.default_rng(config.seed).choice(rows, config.validation_samples, replace=False))
+    rows = validation_rows(catalog, config.validation_samples, config.seed)
     best, best_score = ItemKnn(cosine(both, single, grid[0][0]), grid[0][1]), -1.0
     for shrinkage in config.shrinkages:
         similarity = cosine(both, single, shrinkage)
         for decay in config.decays if len(rows) else ():
             model = ItemKnn(similarity, decay)
-            ranks = [excluded for excluded, _ in rank_targets(model, catalog, rows)]
-            score = float(metric_values(np.concatenate(ranks), (10,))[:, 1].mean())
+            score = validation_ndcg(model, catalog, rows)
             if score > best_score:
                 model.chosen = {"shrinkage": shrinkage, "decay": decay, "valid_NDCG@10": score}
                 best, best_score = model, score

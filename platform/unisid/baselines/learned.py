@@ -8,7 +8,7 @@ P positions that have a next item.
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -16,11 +16,16 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unisid.artifacts.catalog import Catalog
 from unisid.baselines import BaselineConfig, Histories
+from unisid.errors import ConfigError
+from unisid.ops.next_item import binary_loss, sampled_softmax_loss, softmax_loss, unknown_items
 from unisid.ops.seeded import seed_of
 
 PAD = -1
 """Stands where a row has no more items, on the right."""
+NEGATIVES = 1
+"""The stream that negatives are drawn from."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,9 @@ class LearnedConfig(BaselineConfig):
     trained: ClassVar[bool] = True
 
 
+Loss = Literal["ce", "bce", "sampled"]
+"""Of next items. ce: softmax over all items; sampled: over some, drawn uniformly and shared by a whole step, for large
+catalogues; bce: the sigmoid of the target and of one item that the window does not hold."""
 States = Callable[[Int[Tensor, "B T"], Int[Tensor, " B"]], Float[Tensor, "B T D"]]
 """Items [B, T] (PAD at the end) and users [B] -> what a model knows after each item."""
 
@@ -96,9 +104,39 @@ def pad(items: NDArray[Any], lengths: NDArray[np.int64], width: int = 0) -> Int[
     return torch.from_numpy(rows)
 
 
-def next_items(windows: Windows) -> tuple[Int[Tensor, "B t"], Int[Tensor, "B t"]]:
-    """What a model that reads forward sees, and after each item the one to foretell (PAD where there is none)."""
-    return windows.items[:, :-1], windows.items[:, 1:]
+def next_item_loss(
+    states: States, items: Float[Tensor, "N D"], windows: Windows, loss: Loss, num_negatives: int
+) -> Float[Tensor, ""]:
+    """The sum over next items, of a model that reads forward: a state must not depend on later items."""
+    read, asked = windows.items[:, :-1], windows.items[:, 1:]
+    return asked_loss(states(read, windows.users), asked, items, windows, loss, num_negatives)
+
+
+def asked_loss(
+    states: Float[Tensor, "B t D"],
+    asked: Int[Tensor, "B t"],
+    items: Float[Tensor, "N D"],
+    windows: Windows,
+    loss: Loss,
+    num_negatives: int,
+) -> Float[Tensor, ""]:
+    """The sum over the places where an item is asked for (elsewhere `asked` is PAD)."""
+    places = asked != PAD
+    known, targets = states[places], asked[places]
+    if loss == "ce":
+        return softmax_loss(known, items, targets)
+    if loss == "sampled":
+        draws = windows.shared_draws(num_negatives, stream=NEGATIVES)
+        return sampled_softmax_loss(known, items, targets, (draws * len(items)).long())
+    negatives = unknown_items(windows.items, windows.draws(asked.shape[1], stream=NEGATIVES), len(items))
+    return binary_loss(known, items, targets, negatives[places])
+
+
+def refuse_bce_without_negatives(kind: str, loss: Loss, catalog: Catalog) -> None:
+    """Raise ConfigError where a window may hold every item, so that none is left to be the negative."""
+    if loss == "bce" and catalog.num_items <= catalog.history_length + 1:
+        raise ConfigError(f"{kind}.loss: bce needs an item that a window of {catalog.history_length + 1} does not "
+                          f"hold, of {catalog.num_items}; choose ce")  # fmt: skip
 
 
 def count_next(windows: Windows) -> int:
@@ -113,6 +151,11 @@ def last_states(states: States, histories: Histories, device: torch.device) -> F
     last = (lengths - 1).clamp(min=0)
     found = states(items, users_of(histories, device))[torch.arange(len(last), device=device), last]
     return torch.where(lengths[:, None] > 0, found, 0.0)
+
+
+def score_all(states: States, items: Float[Tensor, "N D"], histories: Histories) -> Float[Tensor, "B N"]:
+    """Of a model that reads forward: every item's vector times the state after a history's last item."""
+    return dot_all(last_states(states, histories, items.device), items)
 
 
 def users_of(histories: Histories, device: torch.device) -> Int[Tensor, " B"]:

@@ -18,7 +18,8 @@ from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_weights, write_json
 from unisid.baselines import Baseline, BaselineConfig, sasrec
-from unisid.baselines.learned import LearnedBaseline
+from unisid.baselines.factors import Factors
+from unisid.baselines.learned import LearnedBaseline, LearnedConfig
 from unisid.compute import Job, Pool, Step, Worker
 from unisid.config import Json, from_record, runtime, to_record
 from unisid.errors import ConfigError, DataError
@@ -153,12 +154,14 @@ def load(place: Place, inputs: Mapping[str, Place]) -> Baseline:
     """
     described = read_described(place)
     config = from_record(BaselineConfig, described["baseline"])  # type: ignore[type-abstract]
-    baseline = config.build_from(inputs)
-    if isinstance(baseline, nn.Module):
-        baseline.load_state_dict(read_weights(place, WEIGHTS))
-        baseline.eval()
-        baseline.chosen = described["chosen"]
-    return baseline
+    if not place.exists(WEIGHTS):
+        return config.build_from(inputs)
+    weights = read_weights(place, WEIGHTS)
+    baseline = config.build_from(inputs) if isinstance(config, LearnedConfig) else Factors(**weights)
+    assert isinstance(baseline, LearnedBaseline | Factors)
+    baseline.load_state_dict(weights)
+    baseline.chosen = described["chosen"]
+    return baseline.eval()
 
 
 class Ranker:

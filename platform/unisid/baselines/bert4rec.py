@@ -1,0 +1,129 @@
+"""BERT4Rec: a transformer that sees both ways and learns to fill gaps; the next item is a gap at the end.
+
+    x_t = sqrt(D) e(i_t) + p_t, e(gap) where the item is hidden, t counted from the end        h = blocks(x)
+    s_j = <norm(GELU(W norm(h_gap) + b)), e(j)>
+
+Sun et al., 2019. A window whose items all stay by chance has its last one hidden. B rows, T items, D width, N items.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from unisid.artifacts.catalog import Catalog
+from unisid.baselines import Histories
+from unisid.baselines.learned import (
+    PAD,
+    LearnedBaseline,
+    LearnedConfig,
+    Loss,
+    Windows,
+    asked_loss,
+    dot_all,
+    pad,
+    refuse_bce_without_negatives,
+)
+from unisid.baselines.transformer import Block, start
+from unisid.errors import ConfigError
+from unisid.ops.dropout import dropout
+
+GAPS = 2
+"""The stream that gaps are drawn from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(LearnedConfig):
+    """The transformer, its gaps and its loss. How far back it reads, the catalog's `history_length` says."""
+
+    width: int = 64
+    """D: of an item's vector and of every state."""
+    num_layers: int = 2
+    """Blocks of attention and feed-forward."""
+    num_heads: int = 2
+    """Of attention."""
+    feedforward_width: int = 256
+    """Of the layer inside each feed-forward part."""
+    dropout: float = 0.2
+    """Of embeddings, attention and what each part adds."""
+    norm_first: bool = True
+    """Normalise what goes into each part; else what comes out of it, as the paper does."""
+    gaps: float = 0.3
+    """The share of items that are hidden; more for short sequences."""
+    loss: Loss = "ce"
+    """ce: softmax over all items; sampled: over `num_negatives` of them, for large catalogues; bce: one negative."""
+    num_negatives: int = 1024
+    """Of `sampled`."""
+
+    def __post_init__(self) -> None:
+        counts = (self.width, self.num_layers, self.num_heads, self.feedforward_width, self.num_negatives)
+        if min(counts) < 1 or self.width % self.num_heads:
+            raise ConfigError("bert4rec: width {}, num_layers {}, num_heads {}, feedforward_width {}, num_negatives "
+                              "{}: must all be positive, and the heads must divide the width".format(*counts)
+                              )  # fmt: skip
+        if not (0 <= self.dropout < 1 and 0 < self.gaps < 1):
+            raise ConfigError(f"bert4rec: dropout {self.dropout}, gaps {self.gaps}; must be from 0 and above 0, both "
+                              "below 1")  # fmt: skip
+
+    def build(self, catalog: Catalog) -> "Bert4Rec":
+        refuse_bce_without_negatives("bert4rec", self.loss, catalog)
+        return Bert4Rec(self, catalog.num_items, catalog.history_length + 1)
+
+
+class Bert4Rec(LearnedBaseline):
+    """The gap is an entry after the last item; it is read, never foretold."""
+
+    def __init__(self, config: Config, num_items: int, max_length: int) -> None:
+        super().__init__()
+        self.config, self.gap = config, num_items
+        self.items = nn.Embedding(num_items + 1, config.width)
+        self.positions = nn.Embedding(max_length, config.width)
+        self.blocks = nn.ModuleList(
+            Block(config.width, config.num_heads, config.feedforward_width, config.dropout, config.norm_first)
+            for _ in range(config.num_layers)
+        )
+        width = config.width
+        self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
+        start(self)
+
+    def states(self, entries: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """What is known at every place, seen from all items and gaps of the row; PAD is not seen."""
+        vectors = self.items(entries.clamp(min=0)) * math.sqrt(self.config.width)
+        places = torch.arange(entries.shape[1], device=entries.device)
+        from_end = (entries != PAD).sum(1, keepdim=True) - 1 - places
+        vectors = vectors + self.positions(from_end.clamp(min=0))
+        states = dropout(vectors, self.config.dropout if self.training else 0.0)
+        hidden = (entries == PAD)[:, None, None, :]
+        for block in self.blocks:
+            states = block(states, hidden)
+        found: Tensor = self.out(states)
+        return found
+
+    def hide(self, windows: Windows) -> Bool[Tensor, "B T"]:
+        """Where the step's draws make gaps: at least one in every row."""
+        real = windows.items != PAD
+        gaps = (windows.draws(windows.items.shape[1], stream=GAPS) < self.config.gaps) & real
+        places = torch.arange(real.shape[1], device=real.device)
+        last = places == real.sum(1, keepdim=True) - 1
+        return gaps | (last & ~gaps.any(1, keepdim=True))
+
+    def loss(self, windows: Windows) -> Float[Tensor, ""]:
+        gaps = self.hide(windows)
+        states = self.states(windows.items.masked_fill(gaps, self.gap))
+        asked, config = windows.items.masked_fill(~gaps, PAD), self.config
+        return asked_loss(states, asked, self.items.weight[:-1], windows, config.loss, config.num_negatives)
+
+    def count(self, windows: Windows) -> int:
+        return int(self.hide(windows).sum())
+
+    @torch.no_grad()
+    def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
+        device = self.items.weight.device
+        ends = np.cumsum(histories.lengths)
+        entries = pad(np.insert(histories.items, ends, self.gap), histories.lengths + 1).to(device)
+        last = torch.from_numpy(histories.lengths).to(device)
+        states = self.states(entries)[torch.arange(len(last), device=device), last]
+        return dot_all(states, self.items.weight[:-1])

@@ -1,0 +1,90 @@
+"""GRU4Rec: a gated recurrent network over the history's items, whose last state is compared with every item's vector.
+
+    x_t = e(i_t)        h = GRU(x)        s_j = <W h_T, e(j)>
+
+Hidasi et al., 2016, with the softmax over all items that the authors' later work (Hidasi and Karatzoglou, 2018) and
+every fair comparison found stronger than the first losses. B rows, T items, D width, N items.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from unisid.artifacts.catalog import Catalog
+from unisid.baselines import Histories
+from unisid.baselines.learned import (
+    LearnedBaseline,
+    LearnedConfig,
+    Loss,
+    Windows,
+    count_next,
+    next_item_loss,
+    refuse_bce_without_negatives,
+    score_all,
+)
+from unisid.errors import ConfigError
+from unisid.ops.dropout import dropout
+
+SPREAD = 0.02
+"""Standard deviation of the items' first vectors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(LearnedConfig):
+    """The recurrent network. How far back it reads, the catalog's `history_length` says."""
+
+    width: int = 64
+    """D: of an item's vector."""
+    hidden_width: int = 128
+    """Of the recurrent state."""
+    num_layers: int = 1
+    """Recurrent layers."""
+    dropout: float = 0.3
+    """Of item vectors and between layers."""
+    loss: Loss = "ce"
+    """ce: softmax over all items; sampled: over `num_negatives` of them, for large catalogues; bce: one negative."""
+    num_negatives: int = 1024
+    """Of `sampled`."""
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.hidden_width, self.num_layers, self.num_negatives) < 1:
+            raise ConfigError(f"gru4rec: width {self.width}, hidden_width {self.hidden_width}, num_layers "
+                              f"{self.num_layers}, num_negatives {self.num_negatives}: must all be positive"
+                              )  # fmt: skip
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"gru4rec.dropout: is {self.dropout}; must be at least 0 and below 1")
+
+    def build(self, catalog: Catalog) -> "Gru4Rec":
+        refuse_bce_without_negatives("gru4rec", self.loss, catalog)
+        return Gru4Rec(self, catalog.num_items)
+
+
+class Gru4Rec(LearnedBaseline):
+    """What is filled up stands after every real item, and the network reads forward only: it needs no mask."""
+
+    def __init__(self, config: Config, num_items: int) -> None:
+        super().__init__()
+        self.config = config
+        self.items = nn.Embedding(num_items, config.width)
+        between = config.dropout if config.num_layers > 1 else 0.0
+        self.recurrent = nn.GRU(config.width, config.hidden_width, config.num_layers, batch_first=True, dropout=between)
+        self.out = nn.Linear(config.hidden_width, config.width)
+        nn.init.normal_(self.items.weight, std=SPREAD)
+
+    def states(self, items: Int[Tensor, "B T"], users: Int[Tensor, " B"]) -> Float[Tensor, "B T D"]:
+        vectors = dropout(self.items(items.clamp(min=0)), self.config.dropout if self.training else 0.0)
+        found: Tensor = self.out(self.recurrent(vectors)[0])
+        return found
+
+    def loss(self, windows: Windows) -> Float[Tensor, ""]:
+        config = self.config
+        return next_item_loss(self.states, self.items.weight, windows, config.loss, config.num_negatives)
+
+    def count(self, windows: Windows) -> int:
+        return count_next(windows)
+
+    @torch.no_grad()
+    def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
+        return score_all(self.states, self.items.weight, histories)

@@ -1,0 +1,117 @@
+"""HSTU: SASRec's frame with pointwise aggregated attention, which weighs by strength instead of by share.
+
+    U, V, Q, K = SiLU(W norm(X) + b)        A = SiLU(Q K' / sqrt(D / H) + r) / T, zero for what is later
+    Y = X + W_o (norm(A V) * U) + b_o       r: a bias for every head and distance
+
+Zhai et al., 2024 ("Actions speak louder than words"), without times of actions, which windows do not hold; T is the
+longest history. B rows, T items, H heads, D width, N items.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unisid.artifacts.catalog import Catalog
+from unisid.baselines import Histories
+from unisid.baselines.learned import (
+    LearnedBaseline,
+    LearnedConfig,
+    Loss,
+    Windows,
+    count_next,
+    next_item_loss,
+    refuse_bce_without_negatives,
+    score_all,
+)
+from unisid.baselines.transformer import join_heads, split_heads, start
+from unisid.errors import ConfigError
+from unisid.ops.dropout import dropout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(LearnedConfig):
+    """The layers and their loss. How far back it reads, the catalog's `history_length` says."""
+
+    width: int = 64
+    """D: of an item's vector and of every state."""
+    num_layers: int = 2
+    """Layers of attention; there are no feed-forward parts."""
+    num_heads: int = 2
+    """H."""
+    dropout: float = 0.5
+    """Of embeddings and of what each layer adds; less where users are many or long."""
+    loss: Loss = "ce"
+    """ce: softmax over all items; sampled: over `num_negatives` of them, for large catalogues; bce: one negative."""
+    num_negatives: int = 1024
+    """Of `sampled`."""
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.num_layers, self.num_heads, self.num_negatives) < 1 or self.width % self.num_heads:
+            raise ConfigError(f"hstu: width {self.width}, num_layers {self.num_layers}, num_heads {self.num_heads}, "
+                              f"num_negatives {self.num_negatives}: must all be positive, and the heads must divide "
+                              "the width")  # fmt: skip
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"hstu.dropout: is {self.dropout}; must be at least 0 and below 1")
+
+    def build(self, catalog: Catalog) -> "Hstu":
+        refuse_bce_without_negatives("hstu", self.loss, catalog)
+        return Hstu(self, catalog.num_items, catalog.history_length)
+
+
+class Layer(nn.Module):
+    """One layer, as at the top."""
+
+    def __init__(self, config: Config, max_length: int) -> None:
+        super().__init__()
+        self.num_heads, self.rate, self.max_length = config.num_heads, config.dropout, max_length
+        self.norm, self.inner_norm = nn.LayerNorm(config.width), nn.LayerNorm(config.width)
+        self.joint = nn.Linear(config.width, 4 * config.width)
+        self.out = nn.Linear(config.width, config.width)
+        self.distance = nn.Parameter(torch.zeros(config.num_heads, max_length))
+
+    def forward(self, states: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        joint = functional.silu(self.joint(self.norm(states)))
+        gate, value, query, key = split_heads(joint, 4, self.num_heads)
+        places = torch.arange(states.shape[1], device=states.device)
+        back = places[:, None] - places
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]) + self.distance[:, back.clamp(min=0)]
+        weights = functional.silu(scores).masked_fill(back < 0, 0.0) / self.max_length
+        gated = self.inner_norm(join_heads(weights @ value)) * join_heads(gate)
+        return states + self.out(dropout(gated, self.rate if self.training else 0.0))
+
+
+class Hstu(LearnedBaseline):
+    """What is filled up stands after every real item, and attention looks back only: it needs no mask."""
+
+    def __init__(self, config: Config, num_items: int, max_length: int) -> None:
+        super().__init__()
+        self.config = config
+        self.items = nn.Embedding(num_items, config.width)
+        self.positions = nn.Embedding(max_length, config.width)
+        self.layers = nn.ModuleList([Layer(config, max_length) for _ in range(config.num_layers)])
+        self.norm = nn.LayerNorm(config.width)
+        start(self)
+
+    def states(self, items: Int[Tensor, "B T"], users: Int[Tensor, " B"]) -> Float[Tensor, "B T D"]:
+        vectors = self.items(items.clamp(min=0)) * math.sqrt(self.config.width)
+        vectors = vectors + self.positions.weight[: items.shape[1]]
+        states = dropout(vectors, self.config.dropout if self.training else 0.0)
+        for layer in self.layers:
+            states = layer(states)
+        found: Tensor = self.norm(states)
+        return found
+
+    def loss(self, windows: Windows) -> Float[Tensor, ""]:
+        config = self.config
+        return next_item_loss(self.states, self.items.weight, windows, config.loss, config.num_negatives)
+
+    def count(self, windows: Windows) -> int:
+        return count_next(windows)
+
+    @torch.no_grad()
+    def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
+        return score_all(self.states, self.items.weight, histories)
