@@ -7,7 +7,7 @@ It scores every item for every history, so that one evaluator ranks all methods.
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -55,6 +55,7 @@ class Histories:
         return cls(items.astype(np.int64), lengths, None if users is None else users.astype(np.int64))
 
 
+@runtime_checkable
 class Baseline(Protocol):
     """A fitted scorer."""
 
