@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unisid import __version__, cli_index, cli_look, cli_search
+from unisid import __version__, cli_experiment, cli_index, cli_look, cli_search
 from unisid.artifacts.store import NOUNS, Place, Store
 from unisid.errors import ConfigError, DataError, UnisidError
 from unisid.signals import Told, stoppable
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = _parser()
     known, rest = parser.parse_known_args(arguments)
-    if rest and known.command not in ("run", "plan", "search", "sync", "index"):
+    if rest and known.command not in ("run", "plan", "search", "experiment", "sync", "index"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     known.rest = rest
     try:
@@ -79,19 +79,25 @@ def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
         ("plan", _plan, "Print the tree of a recipe's artifacts: what exists and what would run."),
         ("run", _run, "Make what a recipe still lacks, and print the results."),
         ("search", _search, "Try a recipe's settings out, and show what they change."),
+        ("experiment", _experiment, "Compare methods on one catalogue, under several seeds, in one table."),
     ):
         sub = command(name, act, text, add_help=False)
-        sub.add_argument("recipe", nargs="?", help="a ready recipe's name, or file.py:function")
+        if name == "experiment":
+            cli_experiment.add_options(sub)
+        else:
+            sub.add_argument("recipe", nargs="?", help="a ready recipe's name, or file.py:function")
         sub.add_argument("-h", "--help", action="store_true", help="this text; with a recipe, its settings too")
         sub.set_defaults(usage=sub.format_help)
         if name == "search":
             cli_search.add_options(sub)
-        else:
+        elif name != "experiment":
             sub.add_argument("--until", default=NOUNS[-1], metavar="NOUN", help="the last artifact to make")
         if name != "plan":
             sub.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
     sub = command("sync", _sync, "Tell MLflow of a recipe's complete artifacts (when it was away during the run).")
     sub.add_argument("recipe")
+    sub = command("reproduce", _reproduce, "Make an artifact again from its record, elsewhere, and compare the bytes.")
+    cli_experiment.add_reproduce_options(sub)
     command("recipes", _recipes, "List the ready recipes.")
 
 
@@ -157,6 +163,14 @@ def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:
 
 def _search(known: argparse.Namespace) -> None:
     cli_search.search(known, _recipe(known), _store(known), _machines, _say)
+
+
+def _experiment(known: argparse.Namespace) -> None:
+    cli_experiment.experiment(known, _recipe(known), _store(known), _machines, _say)
+
+
+def _reproduce(known: argparse.Namespace) -> None:
+    cli_experiment.reproduce(known, _store(known), _machines, _say)
 
 
 def _sync(known: argparse.Namespace) -> None:

@@ -41,7 +41,7 @@ def search(known: argparse.Namespace, recipe: Recipe, store: Store, machines: Ma
 
     asked = _asked(known, recipe)
     with machines(known.compute) as compute:
-        run(asked, store, compute, _trials(known, compute), _teller(store, say), say, resume=known.resume,
+        run(asked, store, compute, runner_on(known, compute), teller_of(store, say), say, resume=known.resume,
             register=known.register)  # fmt: skip
 
 
@@ -53,7 +53,8 @@ def _asked(known: argparse.Namespace, recipe: Recipe) -> Search:
                         objectives=tuple(known.objective), stopping=stopping)  # fmt: skip
 
 
-def _trials(known: argparse.Namespace, compute: Compute) -> Runner:
+def runner_on(known: argparse.Namespace, compute: Compute) -> Runner:
+    """Who does many pieces of work on these machines."""
     if known.compute == "local":
         from unisid.runtime.trials import InTurn
 
@@ -65,7 +66,8 @@ def _trials(known: argparse.Namespace, compute: Compute) -> Runner:
     return RayTune.beside(compute, known.concurrent)
 
 
-def _teller(store: Store, say: Say) -> Teller:
+def teller_of(store: Store, say: Say) -> Teller:
+    """Who is told of searches and experiments in a store."""
     from unisid.runtime.search_runs import SearchRuns
     from unisid.runtime.tracking import tracker
 

@@ -1,14 +1,12 @@
 """What a search tries: dotted keys with the values that each takes, and all combinations of them."""
 
-import importlib
-import inspect
 import itertools
 import json
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from unisid import named
 from unisid.config import did_you_mean
 from unisid.errors import ConfigError
 
@@ -48,15 +46,7 @@ def parse(words: Sequence[str]) -> Space:
 
 def ready() -> dict[str, Callable[[], Space]]:
     """The spaces that come with the repository, by name: functions in `jobs/searches` that return a `Space`."""
-    try:
-        folder = importlib.import_module("jobs.searches")
-    except ModuleNotFoundError:
-        return {}
-    found: dict[str, Callable[[], Space]] = {}
-    for module in pkgutil.iter_modules(folder.__path__):
-        functions = inspect.getmembers(importlib.import_module(f"jobs.searches.{module.name}"), inspect.isfunction)
-        found |= {name: f for name, f in functions if inspect.signature(f).return_annotation is Space}
-    return found
+    return named.ready("jobs.searches", Space)
 
 
 def _dimensions(word: str) -> Mapping[str, tuple[Any, ...]]:

@@ -1,0 +1,1 @@
+"""Ready experiments: functions from a dataset's recipe to an `Experiment` on it."""

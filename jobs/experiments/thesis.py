@@ -1,0 +1,183 @@
+"""The UQF thesis's questions, asked of any dataset's recipe: tables 6.1 to 6.4 and figures 6.1 to 6.6 in our form."""
+
+from dataclasses import replace
+
+from unisid.backbones import lcrec
+from unisid.baselines import bert4rec, bprmf, caser, gru4rec, hstu, itemknn, lightgcn, popularity, sasrec
+from unisid.errors import ConfigError
+from unisid.experiments.asked import Experiment, Method
+from unisid.fusion import FusionConfig, concat, single
+from unisid.pipeline import Recipe
+from unisid.stages import baseline
+from unisid.tokenizers import TokenizerConfig, balanced, hkmeans, letter, opq, rqkmeans, rqvae
+
+STRUCTURE_WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+LANGUAGE_MODELS = {0.5: "Qwen/Qwen2.5-0.5B-Instruct", 1.5: "Qwen/Qwen2.5-1.5B-Instruct",
+                   3.0: "Qwen/Qwen2.5-3B-Instruct"}  # fmt: skip
+WIDTHS = (48, 96, 192)
+
+
+def main(base: Recipe) -> Experiment:
+    """Table 6.1: every rival beside semantic ids of text, of LETTER and of the fusion."""
+    return Experiment(
+        name="main",
+        question="How good are unified semantic ids beside rivals without them, and beside ids of text and of LETTER?",
+        methods=(*_rivals(base), _tokenized(base, "text"), _tokenized(base, "letter"), _tokenized(base, "uqf")),
+        ours=_named(base, "uqf"),
+    )
+
+
+def rivals(base: Recipe) -> Experiment:
+    """The rivals of table 6.1 alone, SASRec beside each."""
+    return Experiment(
+        name="rivals", question="How strong are recommenders without semantic ids?", methods=_rivals(base),
+        ours="sasrec",
+    )  # fmt: skip
+
+
+def ablation(base: Recipe) -> Experiment:
+    """Table 6.3: semantic ids of text, of the graph, of both joined, of LETTER and of the fusion."""
+    names = ("text", "graph", "concat", "letter", "uqf")
+    return Experiment(
+        name="ablation",
+        question="Is it the fusion before quantization that helps?",
+        methods=tuple(_tokenized(base, name) for name in names),
+        ours=_named(base, "uqf"),
+    )
+
+
+def significance(base: Recipe) -> Experiment:
+    """Table 6.2 and figure 6.1: the fusion beside text and LETTER, test by test."""
+    return Experiment(
+        name="significance",
+        question="Is the fusion's advantage more than chance?",
+        methods=tuple(_tokenized(base, name) for name in ("text", "letter", "uqf")),
+        ours=_named(base, "uqf"),
+    )
+
+
+def tokenizers(base: Recipe) -> Experiment:
+    """One fusion, five ways to quantize it: RQ-VAE, residual k-means plain and balanced, hierarchical k-means, OPQ."""
+    size = base.codes.tokenizer.codebook_size
+    levels = base.codes.tokenizer.num_levels
+    kinds: dict[str, TokenizerConfig] = {
+        "rqvae": base.codes.tokenizer,
+        "rqkmeans": rqkmeans.Config(num_levels=levels, codebook_size=size),
+        "balanced": balanced.Config(num_levels=levels, codebook_size=size),
+        "hkmeans": hkmeans.Config(num_levels=levels, codebook_size=min(size, _most(levels))),
+        "opq": opq.Config(num_levels=levels, codebook_size=size),
+    }
+    ours = _tokenized(base, "uqf").recipe
+    methods = (Method(f"{kind}-{_backbone(base)}", _quantized(ours, kind, config)) for kind, config in kinds.items())
+    return Experiment(
+        name="tokenizers", question="How much does the way of quantizing matter?", methods=tuple(methods),
+        ours=f"rqvae-{_backbone(base)}",
+    )  # fmt: skip
+
+
+def sensitivity(base: Recipe) -> Experiment:
+    """Figure 6.2: how much structure and how much text count in the fusion's loss, w_s + w_t = 1."""
+    ours = _tokenized(base, "uqf").recipe
+    methods = []
+    for weight in STRUCTURE_WEIGHTS:
+        loss = replace(ours.fused.loss, structure_weight=weight)
+        recipe = replace(ours, fused=replace(ours.fused, loss=loss))
+        methods.append(Method(f"w_s-{weight:g}", recipe, at=weight))
+    return Experiment(
+        name="sensitivity", question="How much should structure count in the fusion?", methods=tuple(methods),
+        ours="w_s-0.4", axis="w_s",
+    )  # fmt: skip
+
+
+def scaling(base: Recipe) -> Experiment:
+    """Table 6.4, figures 6.3 and 6.4: the same semantic ids, larger recommenders."""
+    ours = _tokenized(base, "uqf").recipe
+    backbone = ours.model.backbone
+    if isinstance(backbone, lcrec.Config):
+        sized = {size: replace(backbone, model=name) for size, name in LANGUAGE_MODELS.items()}
+        methods = [Method(f"{_named(base, 'uqf')}-{size:g}b", _speaking(ours, config), at=size)
+                   for size, config in sized.items()]  # fmt: skip
+        axis = "billion weights"
+    else:
+        if not hasattr(backbone, "width"):
+            raise ConfigError(f"experiment scaling: the backbone '{backbone.kind}' has no width to vary")
+        methods = [Method(f"{_named(base, 'uqf')}-{width}", _speaking(ours, replace(backbone, width=width)), at=width)
+                   for width in WIDTHS]  # fmt: skip
+        axis = "width"
+    return Experiment(
+        name="scaling", question="Does a larger recommender make more of the same semantic ids?",
+        methods=tuple(methods), axis=axis,
+    )  # fmt: skip
+
+
+def interpretability(base: Recipe) -> Experiment:
+    """Figures 6.5 and 6.6: what prefixes mean, and the users that their items share; no recommender is trained."""
+    names = ("text", "graph", "concat", "letter", "uqf")
+    methods = (replace(_tokenized(base, name), index_alone=True) for name in names)
+    return Experiment(
+        name="interpretability", question="What do the prefixes of semantic ids say of items?",
+        methods=tuple(methods), ours=_named(base, "uqf"),
+    )  # fmt: skip
+
+
+def _rivals(base: Recipe) -> tuple[Method, ...]:
+    kinds = {
+        "popularity": popularity.Config(), "itemknn": itemknn.Config(), "bprmf": bprmf.Config(),
+        "lightgcn": lightgcn.Config(), "gru4rec": gru4rec.Config(), "caser": caser.Config(),
+        "sasrec": sasrec.Config(), "sasrec-bce": sasrec.Config(loss="bce"), "bert4rec": bert4rec.Config(),
+        "hstu": hstu.Config(),
+    }  # fmt: skip
+    settings = base.baseline or baseline.Config(pool=base.model.pool)
+    return tuple(Method(name, replace(base, baseline=replace(settings, baseline=kind))) for name, kind in kinds.items())
+
+
+def _tokenized(base: Recipe, source: str) -> Method:
+    """The base with semantic ids of one source and its own backbone; without rivals in its metrics."""
+    name = _named(base, source)
+    fusions: dict[str, FusionConfig] = {
+        "text": single.Config(modality="text"), "graph": single.Config(modality="graph"), "concat": concat.Config(),
+        "letter": single.Config(modality="text"), "uqf": base.fused.fusion,
+    }  # fmt: skip
+    recipe = replace(
+        base,
+        baseline=None,
+        fused=replace(base.fused, fusion=fusions[source]),
+        metrics=replace(base.metrics, method=name, baselines=()),
+    )
+    if source == "letter":
+        recipe = _quantized(recipe, "letter", _letter(base))
+        recipe = replace(recipe, metrics=replace(recipe.metrics, method=name))
+    return Method(name, recipe)
+
+
+def _letter(base: Recipe) -> letter.Config:
+    """LETTER of the base's own RQ-VAE shape."""
+    shape = base.codes.tokenizer
+    widths = {"widths": shape.widths} if isinstance(shape, rqvae.Config) else {}
+    return letter.Config(num_levels=shape.num_levels, codebook_size=shape.codebook_size, **widths)
+
+
+def _quantized(recipe: Recipe, name: str, tokenizer: TokenizerConfig) -> Recipe:
+    method = f"{name}-{_backbone(recipe)}"
+    return replace(recipe, codes=replace(recipe.codes, tokenizer=tokenizer),
+                   metrics=replace(recipe.metrics, method=method))  # fmt: skip
+
+
+def _speaking(recipe: Recipe, backbone: object) -> Recipe:
+    return replace(recipe, model=replace(recipe.model, backbone=backbone))
+
+
+def _named(base: Recipe, source: str) -> str:
+    return f"{source}-{_backbone(base)}"
+
+
+def _most(levels: int) -> int:
+    """The largest codebook of a hierarchy of so many levels: its centroids are size ** levels."""
+    return next(size for size in range(2, hkmeans.MOST_CENTROIDS) if (size + 1) ** levels > hkmeans.MOST_CENTROIDS)
+
+
+def _backbone(base: Recipe) -> str:
+    """As tables call it: the thesis's TIGER-LLM is a language model that is taught the first task alone."""
+    kind = base.model.backbone.kind
+    alone = base.instructions is not None and tuple(base.instructions.tasks) == ("next",)
+    return "tiger-llm" if kind == "lcrec" and alone else kind

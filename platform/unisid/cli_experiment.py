@@ -1,0 +1,60 @@
+"""`unisid experiment` and `unisid reproduce`: their words, and what they ask."""
+
+from __future__ import annotations  # what is heavy is named here and imported where it is used
+
+import argparse
+from typing import TYPE_CHECKING
+
+from unisid.cli_search import runner_on, teller_of
+
+if TYPE_CHECKING:
+    from unisid.artifacts.store import Store
+    from unisid.cli_search import Machines
+    from unisid.pipeline import Recipe
+    from unisid.search.making import Say
+
+
+def add_options(sub: argparse.ArgumentParser) -> None:
+    """What an experiment may be asked."""
+    sub.add_argument("experiment", nargs="?", help="a ready experiment's name, or file.py:function; none lists them")
+    sub.add_argument("--dataset", dest="recipe", default="demo", metavar="RECIPE",
+                     help="the recipe that gives data, sizes and budgets: a name or file.py:function")  # fmt: skip
+    sub.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44], metavar="SEED", help="of everything learned")
+    sub.add_argument("--methods", nargs="+", default=[], metavar="METHOD", help="only these of its methods")
+    sub.add_argument("--concurrent", type=int, help="at most so many cells at once (default: as many as fit)")
+
+
+def experiment(known: argparse.Namespace, base: Recipe, store: Store, machines: Machines, say: Say) -> None:
+    """Carry out what was asked on the machines of a kind, 'ray' or 'local'."""
+    from unisid.experiments import asked
+    from unisid.experiments.run import run
+
+    if known.experiment is None:
+        for name, function in sorted(asked.ready().items()):
+            say(f"{name:<20}{(function.__doc__ or '').strip().splitlines()[0]}")
+        return
+    found = asked.find(known.experiment, base).only(known.methods)
+    with machines(known.compute) as compute:
+        run(found, base, known.seeds, store, compute, runner_on(known, compute), teller_of(store, say), say)
+
+
+def add_reproduce_options(sub: argparse.ArgumentParser) -> None:
+    """What a repetition may be asked."""
+    sub.add_argument("address", help="what to make again, with all that it comes from, such as metrics/demo/1")
+    sub.add_argument("--into", required=True, metavar="FOLDER", help="the store of the repetition; kept afterwards")
+    sub.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
+
+
+def reproduce(known: argparse.Namespace, store: Store, machines: Machines, say: Say) -> None:
+    """Make an artifact again and compare; raises DriftError where anything differs."""
+    from unisid import reproduce as again
+    from unisid.artifacts.store import Address, Place, Store
+    from unisid.errors import DriftError
+
+    with machines(known.compute) as compute:
+        found = again.reproduce(Address.parse(known.address), store, Store(Place.of(known.into)), compute, say)
+    for compared in found:
+        say(str(compared))
+    if different := [compared for compared in found if compared.differing]:
+        raise DriftError(f"reproduce {known.address}: {len(different)} of {len(found)} artifacts differ, as listed; "
+                         "the same device, versions, workers and threads give the same bytes")  # fmt: skip

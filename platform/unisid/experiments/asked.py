@@ -1,0 +1,118 @@
+"""What an experiment asks: methods on one catalogue, each a recipe, and which of them is ours."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from unisid import config as settings
+from unisid import named
+from unisid.config import did_you_mean
+from unisid.errors import ConfigError
+from unisid.pipeline import Recipe
+from unisid.search.trials import Trial, override
+
+FOLDER = "jobs.experiments"
+"""Where ready experiments lie: functions from a dataset's recipe to the experiment on it."""
+UNSOWN = ("catalog.", "embeddings.", "metrics.", "baseline.seed")
+"""What seeds begin with that stay: of the data, of pretrained encoders, of the bootstrap."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of a table."""
+
+    name: str
+    """Also a part of its artifacts' names."""
+    recipe: Recipe
+    at: float | None = None
+    """Where it stands on the experiment's axis, if it has one."""
+    index_alone: bool = False
+    """Whether its semantic ids are judged, and no recommender."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+            raise ConfigError(
+                f"method '{self.name}': must be letters, digits, '.', '_' or '-'; artifacts are called so"
+            )
+
+    @property
+    def until(self) -> str:
+        """The artifact that judges it."""
+        if self.index_alone:
+            return "codes"
+        return "metrics" if self.recipe.baseline is None else "baseline"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A question and the methods that answer it."""
+
+    name: str
+    question: str
+    """What the table is for, in a sentence."""
+    methods: tuple[Method, ...]
+    ours: str = ""
+    """The method that every other is compared with; the first where none is named."""
+    axis: str = ""
+    """What `Method.at` measures; a line is drawn over it."""
+
+    def __post_init__(self) -> None:
+        names = [method.name for method in self.methods]
+        if not names:
+            raise ConfigError(f"experiment {self.name}: has no methods")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigError(f"experiment {self.name}: {', '.join(twice)} is named twice; rename one")
+        if self.ours and self.ours not in names:
+            raise ConfigError(f"experiment {self.name}: '{self.ours}' is none of its methods"
+                              f"{did_you_mean(self.ours, names)}: {', '.join(names)}")  # fmt: skip
+
+    @property
+    def reference(self) -> str:
+        """The name of the method that the others are compared with."""
+        return self.ours or self.methods[0].name
+
+    def only(self, names: Sequence[str]) -> "Experiment":
+        """The same with some of the methods; all where no name is given."""
+        known = [method.name for method in self.methods]
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"experiment {self.name}: has no method '{name}'{did_you_mean(name, known)}; "
+                                  f"its methods: {', '.join(known)}")  # fmt: skip
+        if not names:
+            return self
+        kept = tuple(method for method in self.methods if method.name in names)
+        return replace(self, methods=kept, ours=self.ours if self.ours in names else "")
+
+
+def ready() -> dict[str, Callable[[Recipe], Experiment]]:
+    """The experiments that come with the repository, by name."""
+    return named.ready(FOLDER, Experiment)
+
+
+def find(name: str, base: Recipe) -> Experiment:
+    """The experiment of a name, or of a file and function ('my_experiments.py:mine'), on a dataset's recipe."""
+    found: Experiment = named.find(name, FOLDER, Experiment, "experiment")(base)
+    return found
+
+
+def cells(experiment: Experiment, base: Recipe, seeds: Sequence[int]) -> list[Trial]:
+    """Every method under every seed, method by method.
+
+    Raises:
+        ConfigError: a seed is given twice.
+    """
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"experiment: seeds {', '.join(map(str, seeds)) or 'none'}; give each once, at least one")
+    found = []
+    for method in experiment.methods:
+        for seed in seeds:
+            name = f"{base.name}-{method.name}-{seed}"
+            recipe = replace(sown(method.recipe, seed), name=name, version=base.version)
+            found.append(Trial(name, {"method": method.name}, seed, recipe, method.until))
+    return found
+
+
+def sown(recipe: Recipe, seed: int) -> Recipe:
+    """The recipe with this seed in everything that is learned."""
+    keys = [key for key, _ in settings.leaves(recipe) if key.endswith(".seed") and not key.startswith(UNSOWN)]
+    return override(recipe, dict.fromkeys(keys, seed))

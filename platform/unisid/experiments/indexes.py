@@ -1,0 +1,200 @@
+"""What an index is worth without a recommender, and how well that foretells the recommender.
+
+A group is a prefix of semantic ids, a label a cluster of the items' text. N items, E user-item pairs, L levels,
+D width, k neighbours.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse, stats
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.embeddings import Embeddings
+from unisid.ops.kmeans import kmeans
+from unisid.ops.residual import nearest
+
+PERMUTATIONS = 199
+NEIGHBOURS = 20
+LOOKED_AT = 1000
+"""Items whose neighbours are sought, drawn by seed."""
+LABELS = 32
+"""Clusters of text."""
+LARGEST = 1 << 17
+"""Of a larger catalogue so many items are looked at."""
+SEED = 42
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A figure beside what it is when items keep nothing but the sizes of their groups."""
+
+    value: float
+    by_chance: float
+    p: float
+    """One-sided: how often a permutation of the items does at least as well."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of some items apart from their codes: the same for every index of a catalogue."""
+
+    rows: NDArray[np.int64]
+    """Which items [N]: all, or `LARGEST` of them drawn by seed."""
+    users: NDArray[np.int64]
+    """[E], of training interactions."""
+    items: NDArray[np.int64]
+    """[E], as positions in `rows`."""
+    text: NDArray[np.float32]
+    """Pooled text vectors [N, D]."""
+    labels: NDArray[np.int64]
+    """[N]."""
+
+    @classmethod
+    def of(cls, catalog: Catalog, embeddings: Embeddings) -> "Known":
+        """Read once."""
+        rows = np.arange(catalog.num_items)
+        if len(rows) > LARGEST:
+            rows = np.sort(np.random.default_rng(SEED).permutation(rows)[:LARGEST])
+        place = np.full(catalog.num_items, -1)
+        place[rows] = np.arange(len(rows))
+        users, items = catalog.training_edges()
+        here = place[items] >= 0
+        text = np.asarray(embeddings.pooled(rows), np.float32)
+        return cls(rows, users[here].astype(np.int64), place[items][here], text, text_labels(text))
+
+
+def text_labels(vectors: NDArray[np.float32], num_labels: int = LABELS) -> NDArray[np.int64]:
+    """Every vector's cluster [N], by k-means."""
+    points = torch.from_numpy(vectors)
+    return nearest(points, kmeans(points, min(num_labels, len(points)), seed=SEED)).numpy()
+
+
+def groups_of(codes: NDArray[np.int32], length: int) -> NDArray[np.int64]:
+    """Every item's prefix of a length [N], numbered from 0."""
+    return np.unique(codes[:, :length], axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def purity(groups: NDArray[np.int64], labels: NDArray[np.int64]) -> Chance:
+    """sum_p max_c n_pc / N: the share of items that have their prefix's commonest label."""
+
+    def value(labels: NDArray[np.int64]) -> float:
+        shape = (groups.max() + 1, labels.max() + 1)
+        table = sparse.csr_matrix((np.ones(len(groups)), (groups, labels)), shape=shape)
+        return float(table.max(axis=1).sum()) / len(groups)
+
+    return beside_chance(value, labels)
+
+
+def user_overlap(groups: NDArray[np.int64], users: NDArray[np.int64], items: NDArray[np.int64]) -> Chance:
+    """The mean of |U_i and U_j| (UQF thesis, 6.1) over all pairs of items of one group, counted exactly.
+
+    sum over pairs = (sum_ug n_ug^2 - E) / 2, n_ug: items of group g that user u took.
+    """
+    sizes = np.bincount(groups).astype(np.float64)
+    pairs = float((sizes * (sizes - 1)).sum() / 2)
+    if not pairs:
+        return Chance(float("nan"), float("nan"), 1.0)
+
+    def value(groups: NDArray[np.int64]) -> float:
+        return (_squares(groups, users, items) - len(items)) / 2 / pairs
+
+    return beside_chance(value, groups)
+
+
+def overlap_across(groups: NDArray[np.int64], users: NDArray[np.int64], items: NDArray[np.int64]) -> float:
+    """The mean of |U_i and U_j| over all pairs of items of different groups; NaN where there is but one."""
+    sizes = np.bincount(groups).astype(np.float64)
+    pairs = (sizes.sum() ** 2 - (sizes**2).sum()) / 2
+    of_users = float((np.bincount(users).astype(np.float64) ** 2).sum()) if len(users) else 0.0
+    return (of_users - _squares(groups, users, items)) / 2 / pairs if pairs else float("nan")
+
+
+def _squares(groups: NDArray[np.int64], users: NDArray[np.int64], items: NDArray[np.int64]) -> float:
+    """sum_ug n_ug^2."""
+    taken = np.unique(users * (groups.max() + 1) + groups[items], return_counts=True)[1].astype(np.float64)
+    return float((taken * taken).sum())
+
+
+def beside_chance(value: Callable[[NDArray[np.int64]], float], items: NDArray[np.int64]) -> Chance:
+    """A figure of what items are, in their order, and its mean when they change places at random."""
+    found = value(items)
+    random = np.random.default_rng(SEED)
+    drawn = np.array([value(random.permutation(items)) for _ in range(PERMUTATIONS)])
+    at_least = int((drawn >= found - 1e-12).sum())
+    return Chance(found, float(drawn.mean()), (1 + at_least) / (1 + PERMUTATIONS))
+
+
+def neighbour_recall(codes: NDArray[np.int32], vectors: NDArray[np.float32]) -> float:
+    """The share of an item's k nearest by cosine that are among the k of the longest common prefix with it.
+
+    Items that are equally far by prefix share the places left to them: with a items nearer than a set of b, each of
+    the set counts min(1, max(0, (k - a) / b)). Zero vectors, of which nothing is known, are not asked. By chance:
+    k / (N - 1).
+    """
+    k = min(NEIGHBOURS, len(vectors) - 1)
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    known = np.flatnonzero(np.abs(unit).sum(1) > 0)
+    if k < 1 or not len(known):
+        return float("nan")
+    shares = []
+    for item in np.random.default_rng(SEED).permutation(known)[:LOOKED_AT]:
+        closeness = unit @ unit[item]
+        closeness[item] = -np.inf
+        near = np.argpartition(-closeness, k - 1)[:k]
+        common = np.cumprod(codes == codes[item], axis=1).sum(1)
+        equal = np.bincount(np.delete(common, item), minlength=codes.shape[1] + 1).astype(np.float64)
+        nearer = equal[::-1].cumsum()[::-1] - equal
+        place = np.clip((k - nearer) / np.maximum(equal, 1), 0, 1)
+        shares.append(float(place[common[near]].mean()))
+    return float(np.mean(shares))
+
+
+def quality(codes: Codes, known: Known, graph: NDArray[np.float32]) -> dict[str, float]:
+    """Every figure of one index by name.
+
+    Args:
+        graph: the items' vectors of the interaction graph [N, D], in the order of `known.rows`.
+    """
+    recorded, own = codes.record.counts["quality"], codes.codes[known.rows]
+    first = groups_of(own, 1)
+    pure, overlap = purity(first, known.labels), user_overlap(first, known.users, known.items)
+    return {
+        "usage": float(np.mean(recorded["usage"])),
+        "entropy": float(np.mean(recorded["entropy"])),
+        "distinct": float(recorded["distinct_share"]),
+        "purity": pure.value,
+        "purity by chance": pure.by_chance,
+        "overlap within": overlap.value,
+        "overlap across": overlap_across(first, known.users, known.items),
+        "overlap p": overlap.p,
+        "text neighbours": neighbour_recall(own, known.text),
+        "graph neighbours": neighbour_recall(own, graph),
+    }
+
+
+@dataclass(frozen=True)
+class Foretelling:
+    """How one figure of an index goes with the recommender's metric, over indexes."""
+
+    correlation: float
+    """Spearman's rank correlation; NaN where either is constant."""
+    p: float
+    """Two-sided."""
+    indexes: int
+
+
+def foretell(figures: Sequence[Mapping[str, float]], metric: Sequence[float]) -> dict[str, Foretelling]:
+    """Each figure's rank correlation with a metric over the same indexes."""
+    found = {}
+    for name in figures[0] if figures else ():
+        column = np.array([each[name] for each in figures])
+        varied = len(column) > 2 and np.ptp(column) > 0 and np.ptp(np.asarray(metric)) > 0
+        result = stats.spearmanr(column, metric) if varied and np.isfinite(column).all() else None
+        correlation, p = (float(result[0]), float(result[1])) if result is not None else (float("nan"), 1.0)
+        found[name] = Foretelling(correlation, p, len(column))
+    return found

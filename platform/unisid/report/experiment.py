@@ -1,0 +1,247 @@
+"""What an experiment shows: its table as text and Markdown, a forest plot, and lines over its axis."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure as Drawing
+
+from unisid.ops.ranking import PairedTest
+from unisid.report.plots import INK, PALETTE, REST, STYLE
+from unisid.report.tables import align
+
+SHOWN_CUTOFFS = (5, 10, 20)
+
+
+class Figure(Protocol):
+    """A method's value of one metric."""
+
+    @property
+    def mean(self) -> float: ...
+    @property
+    def deviation(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def by_seed(self) -> tuple[float, ...]: ...
+
+
+class Comparison(Protocol):
+    """Ours minus another's."""
+
+    @property
+    def test(self) -> PairedTest: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def holm(self) -> float: ...
+
+
+class Foretelling(Protocol):
+    """How a figure of indexes goes with the recommender's."""
+
+    @property
+    def correlation(self) -> float: ...
+    @property
+    def p(self) -> float: ...
+    @property
+    def indexes(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Results:
+    """Under one history rule."""
+
+    figures: Mapping[str, Mapping[str, Figure]]
+    """method -> metric."""
+    comparisons: Mapping[str, Mapping[str, Comparison]]
+    """method -> metric: ours minus it."""
+    over_cutoffs: Mapping[str, Mapping[str, PairedTest]]
+    """method -> HR, NDCG, ALL: the thesis's form."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """All that is shown."""
+
+    title: str
+    question: str
+    seeds: Sequence[int]
+    num_samples: int
+    cutoffs: Sequence[int]
+    ours: str
+    rules: Mapping[str, Results]
+    """By history rule."""
+    axis: str = ""
+    at: Mapping[str, float]
+    """Where methods stand on the axis."""
+
+    @property
+    def shown(self) -> list[str]:
+        """The metrics of the printed table."""
+        cutoffs = [k for k in SHOWN_CUTOFFS if k in self.cutoffs] or list(self.cutoffs)
+        return [f"{metric}@{k}" for metric in ("HR", "NDCG") for k in cutoffs]
+
+    @property
+    def decisive(self) -> str:
+        """NDCG@10, or what is nearest to it."""
+        return f"NDCG@{min(self.cutoffs, key=lambda k: abs(k - 10))}"
+
+
+Qualities = Mapping[str, Mapping[str, float]]
+"""Index -> figure."""
+Foretold = Mapping[str, Foretelling]
+
+
+def text(table: Table, qualities: Qualities, foretold: Foretold) -> str:
+    """Everything, for a terminal."""
+    parts = [f"{heading}\n{align(rows, right=True)}" for heading, rows in _sections(table, qualities, foretold)]
+    return "\n\n".join([f"{table.title}: {table.question}\n{_ground(table)}", *parts])
+
+
+def markdown(table: Table, qualities: Qualities, foretold: Foretold) -> str:
+    """The same as tables of Markdown."""
+    parts = [f"{heading[0].upper()}{heading[1:]}.\n\n{_rows(rows)}"
+             for heading, rows in _sections(table, qualities, foretold)]  # fmt: skip
+    return "\n\n".join([f"# {table.title}\n\n{table.question} {_ground(table)}.", *parts]) + "\n"
+
+
+def _ground(table: Table) -> str:
+    if not table.rules:
+        return "no recommender was trained"
+    return f"{table.num_samples:,} test samples, all items ranked, seeds {' '.join(map(str, table.seeds))}"
+
+
+def _sections(table: Table, qualities: Qualities, foretold: Foretold) -> Iterator[tuple[str, list[list[str]]]]:
+    for rule, results in table.rules.items():
+        yield f"history {rule}: mean over seeds, +- deviation of the seeds", _means(table, results)
+        yield f"history {rule}: {table.decisive}, 95% interval over test samples", _intervals(table, results)
+        if results.comparisons:
+            heading = f"history {rule}: {table.ours} minus the other, {table.decisive}, paired by test sample"
+            yield heading, _tests(table, results)
+    if qualities:
+        yield "indexes, without a recommender", _qualities(qualities)
+    if foretold:
+        rows = [["figure of an index", "Spearman", "p", "indexes"]]
+        rows += [[n, f"{f.correlation:+.2f}", f"{f.p:.2g}", str(f.indexes)] for n, f in foretold.items()]
+        yield f"how well each foretells {table.decisive}, history excluded", rows
+
+
+def plain(table: Table, qualities: Qualities, foretold: Foretold) -> dict[str, Any]:
+    """Everything in plain values."""
+    rules = {
+        rule: {
+            "figures": {m: {n: asdict(f) for n, f in each.items()} for m, each in results.figures.items()},  # type: ignore[call-overload]
+            "comparisons": {m: {n: asdict(c) for n, c in each.items()} for m, each in results.comparisons.items()},  # type: ignore[call-overload]
+            "thesis, over cut-offs": {
+                m: {n: asdict(t) for n, t in each.items()} for m, each in results.over_cutoffs.items()
+            },
+        }
+        for rule, results in table.rules.items()
+    }
+    heading = {"title": table.title, "question": table.question, "seeds": list(table.seeds), "ours": table.ours,
+               "samples": table.num_samples, "cutoffs": list(table.cutoffs)}  # fmt: skip
+    told = {name: asdict(each) for name, each in foretold.items()}  # type: ignore[call-overload]
+    return heading | {"history": rules, "indexes": {k: dict(v) for k, v in qualities.items()}, "foretold": told}
+
+
+def plots(table: Table) -> dict[str, Drawing]:
+    """By file name."""
+    found: dict[str, Drawing] = {}
+    if not table.rules:
+        return found
+    results = table.rules["excluded"]
+    if results.comparisons:
+        found["forest"] = forest(table, results)
+    if table.axis and len(table.at) > 1:
+        found["line"] = line(table, results)
+    return found
+
+
+@mpl.rc_context(STYLE)
+def forest(table: Table, results: Results) -> Drawing:
+    """Ours minus each other method, HR and NDCG, with 95% intervals; filled where it does not reach 0."""
+    methods = list(results.comparisons)[::-1]
+    figure = Drawing(figsize=(8.4, 1.1 + 0.32 * len(methods)), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, metric in zip(axes, (table.decisive.replace("NDCG", "HR"), table.decisive), strict=True):
+        for row, method in enumerate(methods):
+            c = results.comparisons[method][metric]
+            sure = c.low > 0 or c.high < 0
+            color = PALETTE[0] if c.low > 0 else PALETTE[3] if c.high < 0 else REST
+            axis.plot([c.low, c.high], [row, row], color=color, linewidth=1.6)
+            axis.plot(c.test.difference, row, "o", color=color, markerfacecolor=color if sure else "white")
+        axis.axvline(0, color=INK, linewidth=0.8)
+        axis.set_yticks(range(len(methods)), methods)
+        axis.set_title(f"{table.ours} minus the other, {metric}")
+        axis.grid(visible=True, axis="x")
+        axis.locator_params(axis="x", nbins=5)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def line(table: Table, results: Results) -> Drawing:
+    """HR and NDCG over the experiment's axis: dots are seeds, the line their mean, the band its 95% interval."""
+    figure = Drawing(figsize=(7.6, 2.9), layout="constrained")
+    cutoffs = [k for k in (5, 10) if k in table.cutoffs] or list(table.cutoffs)[:2]
+    methods = sorted(table.at, key=lambda name: table.at[name])
+    methods = [name for name in methods if name in results.figures]
+    for axis, metric in zip(figure.subplots(1, 2), ("HR", "NDCG"), strict=True):
+        for number, k in enumerate(cutoffs):
+            cells = [results.figures[name][f"{metric}@{k}"] for name in methods]
+            where = [table.at[name] for name in methods]
+            axis.plot(where, [c.mean for c in cells], "o-", color=PALETTE[number], markersize=4, label=f"@{k}")
+            axis.fill_between(where, [c.low for c in cells], [c.high for c in cells], color=PALETTE[number],
+                              alpha=0.15, linewidth=0)  # fmt: skip
+            for place, cell in zip(where, cells, strict=True):
+                axis.plot([place] * len(cell.by_seed), cell.by_seed, ".", color=REST, markersize=4, zorder=1)
+        axis.set_title(f"{metric}, history excluded")
+        axis.set_xlabel(table.axis)
+        axis.legend()
+    return figure
+
+
+def _means(table: Table, results: Results) -> list[list[str]]:
+    rows = [["method", *table.shown]]
+    for method, figures in results.figures.items():
+        rows.append([method, *(_with_deviation(figures[name]) for name in table.shown)])
+    return rows
+
+
+def _with_deviation(figure: Figure) -> str:
+    spread = f" +-{figure.deviation:.4f}" if np.isfinite(figure.deviation) else ""
+    return f"{figure.mean:.4f}{spread}"
+
+
+def _intervals(table: Table, results: Results) -> list[list[str]]:
+    rows = [["method", "mean", "from", "to", "by seed"]]
+    for method, figures in results.figures.items():
+        f = figures[table.decisive]
+        seeds = " ".join(f"{value:.4f}" for value in f.by_seed)
+        rows.append([method, f"{f.mean:.4f}", f"{f.low:.4f}", f"{f.high:.4f}", seeds])
+    return rows
+
+
+def _tests(table: Table, results: Results) -> list[list[str]]:
+    rows = [["than", "difference", "from", "to", "one-sided p", "Holm", "Cohen's d", "p over cut-offs (thesis)"]]
+    for method, by_metric in results.comparisons.items():
+        c, thesis = by_metric[table.decisive], results.over_cutoffs[method]["ALL"]
+        rows.append([method, f"{c.test.difference:+.4f}", f"{c.low:+.4f}", f"{c.high:+.4f}", f"{c.test.p:.2g}",
+                     f"{c.holm:.2g}", f"{c.test.cohens_d:+.3f}", f"{thesis.p:.2g}"])  # fmt: skip
+    return rows
+
+
+def _qualities(qualities: Qualities) -> list[list[str]]:
+    names = list(next(iter(qualities.values())))
+    return [["index", *names], *([index, *(f"{each[n]:.3g}" for n in names)] for index, each in qualities.items())]
+
+
+def _rows(rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "| --- " * len(rows[0]) + "|", *lines[1:]])

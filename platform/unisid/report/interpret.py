@@ -1,0 +1,101 @@
+"""What prefixes of semantic ids mean: the labels of their items, and the users that their items share.
+
+N items, P prefixes, C labels, M items shown.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy import sparse
+
+from unisid.ops.semantic_ids import spell
+from unisid.report.plots import PALETTE, REST, STYLE
+
+PREFIXES = 10
+ITEMS = 60
+WORDS = 2
+"""Words that name a label."""
+
+
+def name_labels(titles: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
+    """Each label by the words that its titles have more often than others: n_wc^2 / n_w, the largest first."""
+    words = [set(re.findall(r"[a-z]{3,}", title.lower())) for title in titles]
+    everywhere = Counter(word for each in words for word in each)
+    names = []
+    for label in range(int(labels.max(initial=-1)) + 1):
+        inside = Counter(word for item in np.flatnonzero(labels == label) for word in words[item])
+        best = sorted(inside, key=lambda word: (-(inside[word] ** 2) / everywhere[word], word))[:WORDS]
+        names.append(" ".join(best) or f"label {label}")
+    return names
+
+
+@mpl.rc_context(STYLE)
+def labels_of_prefixes(codes: NDArray[np.int32], labels: NDArray[np.int64], names: Sequence[str]) -> Figure:
+    """The labels of the largest first-level prefixes, and of the second-level ones inside the largest (thesis, 6.5)."""
+    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
+    axes = figure.subplots(1, 2)
+    largest = np.bincount(codes[:, 0]).argmax()
+    inside = codes[:, 0] == largest
+    _stack(axes[0], codes[:, 0], labels, names, lambda code: spell((code,)))
+    _stack(axes[1], codes[inside, 1], labels[inside], names, lambda code: spell((int(largest), code)))
+    axes[0].set_title("first codes")
+    axes[1].set_title(f"second codes under {spell((int(largest),))}")
+    handles = {h.get_label(): h for axis in axes for h in axis.get_legend_handles_labels()[0]}
+    figure.legend(list(handles.values()), list(handles), loc="outside right center", fontsize=7)
+    return figure
+
+
+def _stack(axis, codes, labels, names, spelled) -> None:  # type: ignore[no-untyped-def]
+    found, counts = np.unique(codes, return_counts=True)
+    chosen = found[np.argsort(-counts, kind="stable")][:PREFIXES][::-1]
+    common = [label for label, _ in Counter(labels[np.isin(codes, chosen)].tolist()).most_common(len(PALETTE))]
+    left = np.zeros(len(chosen))
+    for label in [*common, -1]:
+        matches = labels == label if label >= 0 else ~np.isin(labels, common)
+        shares = np.array([(matches & (codes == code)).sum() / (codes == code).sum() for code in chosen])
+        color = PALETTE[label % len(PALETTE)] if label >= 0 else REST
+        axis.barh(range(len(chosen)), shares, left=left, color=color, label=names[label] if label >= 0 else "others")
+        left += shares
+    axis.set_yticks(range(len(chosen)), [spelled(int(code)) for code in chosen])
+    axis.set_xlabel("share of items")
+    axis.set_xlim(0, 1)
+    axis.grid(visible=False)
+
+
+@mpl.rc_context(STYLE)
+def shared_users(codes: NDArray[np.int32], users: NDArray[np.int64], items: NDArray[np.int64]) -> Figure:
+    """|U_i and U_j| of items in the order of their semantic ids (thesis, 6.6): of the largest first-level prefix, with
+    lines between second codes, and of as many items of other prefixes."""
+    ones = np.ones(len(items), np.float32)
+    users_of = sparse.csr_matrix((ones, (items, users)), shape=(len(codes), int(users.max(initial=0)) + 1))
+    order = np.lexsort(codes.T[::-1])
+    prefix = np.bincount(codes[:, 0]).argmax()
+    own = order[codes[order, 0] == prefix][:ITEMS]
+    others = order[codes[order, 0] != prefix]
+    mixed = others[np.linspace(0, len(others) - 1, min(ITEMS, len(others))).astype(int)] if len(others) else others
+    figure = Figure(figsize=(8.6, 4.2), layout="constrained")
+    axes = figure.subplots(1, 2)
+    top = 1.0
+    drawn = []
+    for axis, rows in zip(axes, (own, mixed), strict=True):
+        shared = np.asarray((users_of[rows] @ users_of[rows].T).todense())
+        np.fill_diagonal(shared, 0)
+        top = max(top, float(np.quantile(shared, 0.99)) if shared.size else 1.0)
+        drawn.append(axis.imshow(shared, cmap="viridis"))
+        axis.set(xticks=[], yticks=[])
+        axis.grid(visible=False)
+    for image in drawn:
+        image.set_clim(0, top)
+    if codes.shape[1] > 1:
+        for place in np.flatnonzero(np.diff(codes[own, 1])) + 0.5:
+            axes[0].axhline(place, color="white", linewidth=0.5)
+            axes[0].axvline(place, color="white", linewidth=0.5)
+    axes[0].set_title(f"{len(own)} items under {spell((int(prefix),))}")
+    axes[1].set_title(f"{len(mixed)} items of other prefixes")
+    figure.colorbar(drawn[0], ax=axes, shrink=0.8, label="users in common")
+    return figure

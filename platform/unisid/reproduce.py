@@ -1,0 +1,130 @@
+"""Runs what an artifact's record says once more, elsewhere, and compares: a run is a function of (recipe, seed, data).
+
+Everything upstream is made anew too. Compared are bytes: on one kind of device, with as many workers and threads, they
+are equal; where they are not, what differs is said in numbers.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unisid import pipeline
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.curve import FILE as CURVE
+from unisid.artifacts.record import Record, require, require_input
+from unisid.artifacts.store import NOUNS, Address, Place, Store
+from unisid.artifacts.weights import read_json
+from unisid.compute import Compute
+from unisid.config import Json, differences, flatten, from_record
+from unisid.errors import ConfigError
+from unisid.pipeline import STAGES, Recipe
+
+AGAIN = "again"
+"""What the repeated artifacts are called."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An artifact and its repetition."""
+
+    address: Address
+    files: int
+    """How many were compared: all but the record and the curve, which tell of time."""
+    differing: tuple[str, ...] = ()
+    """Files that are not equal byte for byte."""
+    note: str = ""
+    """What a difference comes to."""
+
+    def __str__(self) -> str:
+        if not self.differing:
+            return f"{self.address}: {self.files} files, equal byte for byte"
+        return f"{self.address}: {', '.join(self.differing)} differ{f'; {self.note}' if self.note else ''}"
+
+
+def reproduce(
+    address: Address, store: Store, into: Store, compute: Compute, say: Callable[[str], None]
+) -> list[Compared]:
+    """Make an artifact and all that it comes from anew, and compare each with what is recorded.
+
+    Raises:
+        ConfigError: the repetition is to lie in the same store, this version lacks a recorded setting, or the raw data
+            are no longer what they were.
+        ArtifactError: something that it was made from is gone or damaged.
+    """
+    if into.root == store.root:
+        raise ConfigError(f"reproduce: {into.root} is the store of the run itself; give another folder (--into)")
+    made = lineage(address, store)
+    recipe = recipe_of(made)
+    planned = {entry.noun: entry for entry in pipeline.plan(recipe, into, address.noun)}
+    for noun, (_, record) in made.items():
+        _refuse_other(record, planned[noun])
+    places = pipeline.run(recipe, into, compute, pipeline.Silent(), say, address.noun)
+    return [compare(Address.parse(record.address), place, places[noun], record)
+            for noun, (place, record) in made.items()]  # fmt: skip
+
+
+def lineage(address: Address, store: Store) -> dict[str, tuple[Place, Record]]:
+    """An artifact and everything upstream, by noun, in the order of the flow."""
+    found: dict[str, tuple[Place, Record]] = {}
+    todo = [(address.noun, store.place(address))]
+    while todo:
+        noun, place = todo.pop()
+        record = require(place, noun)
+        found[noun] = (place, record)
+        todo += [(role, require_input(store, record, role)) for role in record.inputs
+                 if role in NOUNS and role not in found]  # fmt: skip
+    return {noun: found[noun] for noun in NOUNS if noun in found}
+
+
+def recipe_of(made: Mapping[str, tuple[Place, Record]]) -> Recipe:
+    """The recipe that the records tell of; what they say nothing of stays as it is by default, and is not run."""
+    parts = {noun: from_record(STAGES[noun].Config, _settings(record)) for noun, (_, record) in made.items()}
+    return Recipe(name=AGAIN, **parts)
+
+
+def compare(address: Address, first: Place, second: Place, record: Record) -> Compared:
+    """An artifact with its repetition."""
+    names = sorted(name for name in record.files if name != CURVE)
+    there = second.sizes()
+    differing = tuple(name for name in names if name not in there or first.read(name) != second.read(name))
+    note = "; ".join(_what_differs(address.noun, first, second)) if differing else ""
+    return Compared(address, len(names), differing, note)
+
+
+def _what_differs(noun: str, first: Place, second: Place) -> Iterator[str]:
+    if noun == "codes":
+        before, after = Codes.read(first).codes, Codes.read(second).codes
+        if before.shape == after.shape:
+            yield f"{np.mean((before != after).any(axis=1)):.2%} of the items have another semantic id"
+    if noun in ("metrics", "baseline"):
+        old, new = (flatten(read_json(place, "metrics.json")) for place in (first, second))
+        shifts = {name: abs(float(old[name]) - float(new[name])) for name in old if name in new}
+        worst = max(shifts, key=lambda name: shifts[name])
+        yield f"{worst} by {shifts[worst]:.2g}, no figure by more"
+
+
+def _settings(record: Record) -> Json:
+    """All settings of a record: those of identity and the others, as one tree."""
+    tree: Json = _copied(record.config)
+    for key, value in record.runtime.items():
+        *sections, name = key.split(".")
+        inner = tree
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[name] = value
+    return tree
+
+
+def _copied(tree: Mapping[str, Any]) -> Json:
+    return {name: _copied(value) if isinstance(value, Mapping) else value for name, value in tree.items()}
+
+
+def _refuse_other(record: Record, planned: pipeline.Planned) -> None:
+    if record.fingerprint != planned.fingerprint:
+        before = record.config | {"inputs": {r: e["fingerprint"][:12] for r, e in record.inputs.items()}}
+        after = planned.config | {"inputs": {r: e["fingerprint"][:12] for r, e in planned.inputs.items()}}
+        lines = "\n    ".join(differences(before, after))
+        raise ConfigError(f"reproduce: {record.address} cannot be made again from here; what differs:\n    {lines}\n"
+                          "  raw data and pretrained weights must be where they were, and what they were")  # fmt: skip

@@ -1,0 +1,94 @@
+"""What an experiment asks, and what it refuses."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.search.quick import quick
+from unisid import config as settings
+from unisid.baselines import popularity
+from unisid.errors import ConfigError
+from unisid.experiments.asked import Experiment, Method, cells, find, ready, sown
+from unisid.pipeline import Recipe
+from unisid.stages import baseline
+
+
+def rival() -> Recipe:
+    return replace(quick(), baseline=baseline.Config(baseline=popularity.Config()))
+
+
+def asked(**more) -> Experiment:
+    methods = (Method("tiger", quick()), Method("popularity", rival()))
+    return Experiment(**({"name": "small", "question": "Which?", "methods": methods} | more))
+
+
+def test_a_method_ends_where_it_is_judged():
+    assert Method("a", quick()).until == "metrics"
+    assert Method("a", rival()).until == "baseline"
+    assert Method("a", quick(), index_alone=True).until == "codes"
+
+
+def test_cells_are_methods_under_seeds_with_names_of_their_own():
+    found = cells(asked(), quick(), [1, 2])
+    names = ["quick-tiger-1", "quick-tiger-2", "quick-popularity-1", "quick-popularity-2"]
+    assert [trial.recipe.name for trial in found] == names
+    assert [trial.until for trial in found] == ["metrics", "metrics", "baseline", "baseline"]
+
+
+def test_a_seed_is_that_of_all_that_is_learned_and_of_nothing_else():
+    before, after = (dict(settings.leaves(recipe)) for recipe in (rival(), sown(rival(), 7)))
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed == {key for key in before if key.endswith(".seed") and not key.startswith(
+        ("catalog.", "embeddings.", "metrics.")) and key != "baseline.seed"}  # fmt: skip
+    assert {"graph.seed", "fused.training.seed", "codes.training.seed", "model.training.seed",
+            "baseline.training.seed"} <= changed  # fmt: skip
+    assert all(after[key] == 7 for key in changed)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"methods": ()}, "experiment small: has no methods"),
+        ({"ours": "tigr"}, "'tigr' is none of its methods; did you mean 'tiger'?"),
+        ({"methods": (Method("a", quick()), Method("a", quick()))}, "a is named twice; rename one"),
+    ],
+)
+def test_what_an_experiment_refuses(wrong, message):
+    with pytest.raises(ConfigError) as error:
+        asked(**wrong)
+    assert message in str(error.value)
+
+
+def test_a_name_that_artifacts_cannot_have():
+    with pytest.raises(ConfigError, match="method 'my method': must be letters"):
+        Method("my method", quick())
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 1]])
+def test_seeds_are_given_once(seeds):
+    with pytest.raises(ConfigError, match="give each once, at least one"):
+        cells(asked(), quick(), seeds)
+
+
+def test_some_of_the_methods():
+    some = asked(ours="tiger").only(["popularity"])
+    assert [method.name for method in some.methods] == ["popularity"]
+    assert some.reference == "popularity"
+    with pytest.raises(ConfigError, match="has no method 'popularty'; did you mean 'popularity'"):
+        asked().only(["popularty"])
+
+
+def test_an_unknown_experiment_names_the_known_ones():
+    with pytest.raises(ConfigError, match="experiment 'mian': not known; did you mean 'main'"):
+        find("mian", quick())
+
+
+@pytest.mark.parametrize("name", sorted(ready()))
+def test_ready_experiments_stand_on_any_recipe(name):
+    """Every cell has a recipe of its own, and seeds reach it."""
+    found = find(name, quick())
+    assert found.name == name
+    trials = cells(found, quick(), [1, 2])
+    distinct = {settings.fingerprint(settings.to_record(replace(t.recipe, name=""), identity=True)) for t in trials}
+    seedless = {"popularity", "itemknn"}
+    assert len(distinct) >= len(trials) - len(seedless)

@@ -1,0 +1,100 @@
+"""The figures of an index against slow twins, and what they say of planted structure."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from unisid.experiments import indexes
+
+random = np.random.default_rng(0)
+
+
+def interactions(num_users: int = 40, num_items: int = 24, share: float = 0.2):
+    taken = random.random((num_users, num_items)) < share
+    users, items = np.nonzero(taken)
+    return taken, users, items
+
+
+def overlap_by_pairs(groups, taken, within: bool) -> float:
+    pairs = [(i, j) for i, j in itertools.combinations(range(len(groups)), 2) if (groups[i] == groups[j]) == within]
+    return float(np.mean([(taken[:, i] & taken[:, j]).sum() for i, j in pairs]))
+
+
+def test_overlap_counts_every_pair():
+    taken, users, items = interactions()
+    groups = random.integers(0, 4, taken.shape[1])
+    assert indexes.user_overlap(groups, users, items).value == pytest.approx(overlap_by_pairs(groups, taken, True))
+    assert indexes.overlap_across(groups, users, items) == pytest.approx(overlap_by_pairs(groups, taken, False))
+
+
+def test_overlap_by_chance_is_that_of_all_pairs_and_planted_groups_are_seen():
+    groups = np.repeat(np.arange(4), 6)
+    taken = np.zeros((40, 24), bool)
+    for user in range(40):
+        taken[user, groups == user % 4] = random.random(6) < 0.7
+    users, items = np.nonzero(taken)
+    found = indexes.user_overlap(groups, users, items)
+    assert found.p == 1 / (1 + indexes.PERMUTATIONS)
+    assert found.value > 3 * found.by_chance
+    assert indexes.user_overlap(random.permutation(groups), users, items).p > 0.01
+
+
+def test_overlap_without_pairs_is_no_number():
+    _, users, items = interactions()
+    found = indexes.user_overlap(np.arange(24), users, items)
+    assert np.isnan(found.value)
+    assert found.p == 1.0
+    assert np.isnan(indexes.overlap_across(np.zeros(24, np.int64), users, items))
+
+
+def test_purity_is_the_share_of_the_commonest_label():
+    groups, labels = np.array([0, 0, 0, 1, 1, 2]), np.array([5, 5, 1, 1, 1, 0])
+    assert indexes.purity(groups, labels).value == pytest.approx((2 + 2 + 1) / 6)
+    same = indexes.purity(np.repeat([0, 1], 20), np.repeat([0, 1], 20))
+    assert same.value == 1.0
+    assert same.by_chance < 0.75
+    assert same.p < 0.01
+
+
+def recall_by_draws(codes, vectors, k, draws=4000) -> float:
+    """The k of the longest common prefix, ties in random order."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    shares = []
+    for item in range(len(codes)):
+        others = np.delete(np.arange(len(codes)), item)
+        near = others[np.argsort(-(unit[others] @ unit[item]))[:k]]
+        common = np.cumprod(codes[others] == codes[item], axis=1).sum(1)
+        hits = [np.isin(near, others[np.lexsort((random.random(len(others)), -common))[:k]]).mean()
+                for _ in range(draws // len(codes))]  # fmt: skip
+        shares.append(np.mean(hits))
+    return float(np.mean(shares))
+
+
+def test_neighbour_recall_is_the_mean_over_ties_in_random_order(monkeypatch):
+    monkeypatch.setattr(indexes, "NEIGHBOURS", 4)
+    codes = random.integers(0, 3, (20, 2)).astype(np.int32)
+    vectors = random.normal(size=(20, 5)).astype(np.float32)
+    assert indexes.neighbour_recall(codes, vectors) == pytest.approx(recall_by_draws(codes, vectors, 4), abs=0.01)
+
+
+def test_neighbour_recall_is_whole_where_prefixes_are_the_neighbourhoods_and_chance_where_they_say_nothing():
+    centres = random.normal(size=(5, 16))
+    vectors = (np.repeat(centres, 21, 0) + 1e-3 * random.normal(size=(105, 16))).astype(np.float32)
+    codes = np.column_stack([np.repeat(np.arange(5), 21), np.tile(np.arange(21), 5)]).astype(np.int32)
+    assert indexes.neighbour_recall(codes, vectors) == pytest.approx(1.0)
+    assert indexes.neighbour_recall(np.zeros_like(codes), vectors) == pytest.approx(20 / 104)
+
+
+def test_items_of_which_nothing_is_known_are_not_asked():
+    assert np.isnan(indexes.neighbour_recall(np.zeros((3, 2), np.int32), np.zeros((3, 4), np.float32)))
+
+
+def test_what_foretells_is_told_by_rank():
+    rows = [{"good": x, "none": 0.0, "bad": -x} for x in (1.0, 2.0, 4.0, 8.0)]
+    found = indexes.foretell(rows, [0.1, 0.2, 0.3, 0.35])
+    assert found["good"].correlation == pytest.approx(1.0)
+    assert found["bad"].correlation == pytest.approx(-1.0)
+    assert np.isnan(found["none"].correlation)
+    assert found["none"].p == 1.0
+    assert found["good"].indexes == 4

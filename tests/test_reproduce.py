@@ -1,0 +1,107 @@
+"""A run is a function of (recipe, seed, data): made again it is the same, and what is not is said."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.search.quick import quick
+from unisid import pipeline
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.record import read_record
+from unisid.artifacts.store import Address, Place, Store
+from unisid.artifacts.tables import write_table
+from unisid.cli import main
+from unisid.datasets import tables
+from unisid.errors import ArtifactError, ConfigError
+from unisid.reproduce import lineage, recipe_of, reproduce
+from unisid.runtime.local import LocalCompute
+
+CODES = Address("codes", "quick", "1")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    store = Store(Place.of(tmp_path_factory.mktemp("run")))
+    pipeline.run(quick(), store, LocalCompute(), pipeline.Silent(), lambda line: None, "metrics")
+    return store
+
+
+def again(address, store, place):
+    return reproduce(address, store, Store(Place.of(place)), LocalCompute(), lambda line: None)
+
+
+def test_a_whole_run_made_again_is_equal_byte_for_byte(whole, tmp_path):
+    found = again(Address("metrics", "quick", "1"), whole, tmp_path)
+    assert [str(compared.address) for compared in found] == [
+        f"{noun}/quick/1"
+        for noun in ("catalog", "embeddings", "graph", "fused", "codes", "sequences", "model", "metrics")
+    ]
+    assert [compared.differing for compared in found] == [()] * 8
+    assert all(compared.files > 0 for compared in found)
+    assert str(found[4]) == f"codes/quick/1: {found[4].files} files, equal byte for byte"
+
+
+def test_the_recipe_is_read_back_with_what_bears_no_identity(whole):
+    recipe = recipe_of(lineage(CODES, whole))
+    assert recipe.codes == quick().codes
+    assert recipe.catalog == quick().catalog
+
+
+def test_what_differs_is_said_in_numbers(whole, tmp_path, capsys):
+    """The recorded index loses its order: two items exchange their semantic ids."""
+    shutil.copytree(whole.root.uri, tmp_path / "first", symlinks=True)
+    store = Store(Place.of(tmp_path / "first"))
+    place = store.place(CODES)
+    codes = Codes.read(place).codes.copy()
+    codes[[0, 1]] = codes[[1, 0]]
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(codes).reshape(-1)), codes.shape[1])
+    write_table(place, "items", 0, pa.table({"codes": flat}))
+    if read_record(place).files["items-00000.parquet"] != place.sizes()["items-00000.parquet"]:
+        pytest.skip("the table is not as long as it was, which is another error")
+    words = [
+        "reproduce",
+        str(CODES),
+        "--store",
+        store.root.uri,
+        "--into",
+        str(tmp_path / "again"),
+        "--compute",
+        "local",
+    ]
+    assert main(words) == 1
+    shown = capsys.readouterr()
+    share = f"{2 / len(codes):.2%}"
+    assert f"codes/quick/1: items-00000.parquet differ; {share} of the items have another semantic id" in shown.out
+    assert "catalog/quick/1: 3 files, equal byte for byte" in shown.out
+    assert "1 of 5 artifacts differ, as listed" in shown.err
+
+
+def test_the_store_of_the_run_is_not_where_it_is_made_again(whole):
+    with pytest.raises(ConfigError, match=r"is the store of the run itself; give another folder \(--into\)"):
+        reproduce(CODES, whole, whole, LocalCompute(), print)
+
+
+def test_what_is_not_there_cannot_be_made_again(whole, tmp_path):
+    with pytest.raises(ArtifactError, match="no complete codes here"):
+        again(Address("codes", "other", "1"), whole, tmp_path)
+
+
+def test_other_raw_data_are_named(tmp_path):
+    """The catalogue's file has changed since."""
+    items = ["item_id,title", *(f"i{n},title {n}" for n in range(8))]
+    interactions = ["user_id,item_id,timestamp", *(f"u{n % 6},i{n % 8},{n}" for n in range(48))]
+    Path(tmp_path, "items.csv").write_text("\n".join(items) + "\n")
+    Path(tmp_path, "interactions.csv").write_text("\n".join(interactions) + "\n")
+    dataset = tables.Config(items=str(tmp_path / "items.csv"), interactions=str(tmp_path / "interactions.csv"))
+    recipe = replace(quick(), catalog=replace(quick().catalog, dataset=dataset, k_core=0))
+    store = Store(Place.of(tmp_path / "run"))
+    pipeline.run(recipe, store, LocalCompute(), pipeline.Silent(), lambda line: None, "catalog")
+    Path(tmp_path, "items.csv").write_text(Path(tmp_path, "items.csv").read_text().replace("title 3", "another title"))
+    with pytest.raises(ConfigError) as error:
+        again(Address("catalog", "quick", "1"), store, tmp_path / "again")
+    assert "catalog/quick/1 cannot be made again from here; what differs:" in str(error.value)
+    assert "raw data and pretrained weights must be where they were, and what they were" in str(error.value)
