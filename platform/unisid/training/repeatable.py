@@ -2,8 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+
+MEMORY: Any = torch.utils.deterministic
+"""Whose setting mypy does not see."""
 
 
 @contextlib.contextmanager
@@ -13,12 +17,12 @@ def repeatable(device: torch.device) -> Iterator[None]:
     Such is the gradient of indexing with repeated rows. On a GPU the price is high and nothing is changed.
     """
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    filled = MEMORY.fill_uninitialized_memory
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        MEMORY.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        MEMORY.fill_uninitialized_memory = filled
