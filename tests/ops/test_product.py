@@ -33,6 +33,8 @@ def test_without_rounds_or_with_few_rows_nothing_turns():
     rows = correlated(50)
     assert torch.equal(learn_rotation(rows, 4, 8, seed=0, iterations=0), torch.eye(8))
     assert torch.equal(learn_rotation(rows[:8], 4, 8, seed=0, iterations=10), torch.eye(8))
+    assert torch.equal(learn_rotation(correlated(60, 72), 3, 4, seed=0, iterations=2), torch.eye(72))
+    assert not torch.equal(learn_rotation(correlated(72, 72), 3, 4, seed=0, iterations=2), torch.eye(72))
 
 
 def test_it_is_residual_quantization_whose_codewords_are_zero_outside_their_piece():

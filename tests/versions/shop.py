@@ -49,9 +49,7 @@ def interactions(folder: Path, count: int = ITEMS, users: int = 80, name: str = 
     return str(path)
 
 
-def recipe(
-    item_table: str, row_table: str, unique: str = "assign", kind: object = rqkmeans, **tokenizer: object
-) -> Recipe:
+def recipe(item_table: str, row_table: str, unique: str = "assign", **tokenizer: object) -> Recipe:
     """Text and graph side by side, few codes, a tiny TIGER."""
     sizes = {"num_levels": 3, "codebook_size": 5} | tokenizer
     return Recipe(
@@ -65,7 +63,7 @@ def recipe(
         ),
         graph=graph.Config(graph=lightgcn.Config(num_layers=2, width=8), epochs=2, pool=INSIDE),
         fused=fused.Config(fusion=concat.Config(), pool=INSIDE, writers=INSIDE),
-        codes=codes.Config(tokenizer=kind.Config(**sizes), unique=unique, pool=INSIDE,
+        codes=codes.Config(tokenizer=rqkmeans.Config(**sizes), unique=unique, pool=INSIDE,
                            training=Training(epochs=2, validate_every=1)),
         model=model.Config(
             backbone=tiger.Config(

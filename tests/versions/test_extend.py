@@ -1,5 +1,6 @@
 """An index that is extended: published ids stay, new ones are unique, what does not fit is refused by name."""
 
+import dataclasses
 from dataclasses import replace
 
 import numpy as np
@@ -16,10 +17,10 @@ from unisid.artifacts.fused import Fused
 from unisid.artifacts.graph import Graph
 from unisid.artifacts.record import require
 from unisid.artifacts.shards import Shards, write_array
-from unisid.artifacts.store import Place, Store
+from unisid.artifacts.store import Address, Place, Store
 from unisid.artifacts.tables import read_table
 from unisid.cli import main
-from unisid.config import fingerprint
+from unisid.config import fingerprint, plug_in, plug_ins
 from unisid.errors import ArtifactError, ConfigError, DataError, DriftError
 from unisid.fusion import single
 from unisid.ops.semantic_ids import spell
@@ -28,7 +29,7 @@ from unisid.recommend import Recommender
 from unisid.runtime.local import LocalCompute
 from unisid.stages.codes_quality import Gate
 from unisid.stages.codes_unique import Encoder, Taken, unique_codes
-from unisid.tokenizers import read_tokenizer, rqkmeans, rqvae, write_tokenizer
+from unisid.tokenizers import read_tokenizer, rqkmeans, write_tokenizer
 from unisid.versions.extend import extended, next_version
 
 
@@ -218,13 +219,23 @@ def test_appended_levels_count_on_and_a_model_without_such_tokens_is_refused(tmp
         Recommender.load(store.place(shop.at("model")), places["codes"], places["catalog"])
 
 
-def test_a_learned_tokenizer_is_frozen_too(tmp_path):
-    store = Store(Place.of(tmp_path / "store"))
-    recipe = shop.recipe(shop.items(tmp_path, shop.ITEMS), shop.interactions(tmp_path), kind=rqvae, widths=(8, 4))
-    first = shop.make(recipe, store)
-    second = shop.make(extended(larger(recipe, shop.items(tmp_path, 70, "more")), store, shop.at("codes"), "2"), store)
-    assert first["codes"].read("weights.safetensors") == second["codes"].read("weights.safetensors")
-    assert np.array_equal(Codes.read(second["codes"]).codes[: shop.ITEMS], Codes.read(first["codes"]).codes)
+@pytest.mark.parametrize("kind", plug_ins("tokenizers"))
+def test_every_tokenizer_is_extended_frozen(published, grown, kind):
+    """All before the codes is shared with the first index, under its own name too; so is the larger catalogue."""
+    folder, store, recipe = published
+    settings = plug_in("tokenizers", kind)
+    small = {"num_levels": 3, "codebook_size": 5, "widths": (8, 4), "num_clusters": 2, "restarts": 1, "rotations": 2}
+    known = {field.name for field in dataclasses.fields(settings)}
+    tokenizer = settings(**{name: value for name, value in small.items() if name in known})
+    own = replace(recipe, name=kind, codes=replace(recipe.codes, tokenizer=tokenizer))
+    first = Codes.read(shop.make(own, store)["codes"])
+    base = Address.parse(first.record.address)
+    made = shop.make(extended(larger(own, str(folder / "more.parquet")), store, base, "2"), store)
+    assert made["fused"] == grown[2]["fused"]
+    second = Codes.read(made["codes"])
+    assert np.array_equal(second.codes[: shop.ITEMS], first.codes)
+    assert len(np.unique(second.codes, axis=0)) == shop.ITEMS + shop.NEW
+    assert first.place.read("weights.safetensors") == second.place.read("weights.safetensors")
 
 
 def test_a_fusion_that_knows_nothing_of_new_items_is_refused(tmp_path):

@@ -17,11 +17,11 @@ def learn_rotation(
 ) -> Float[Tensor, "P P"]:
     """The rotation R after which rows @ R lose least to product quantization, by FAISS (Ge et al. 2013).
 
-    It is learned for the largest power of two that `size` holds, as FAISS's codes are whole bits. No iterations, or no
-    more rows than codes: no rotation.
+    It is learned for the largest power of two that `size` holds, as FAISS's codes are whole bits. No iterations, no
+    more rows than codes, or fewer than the rows are wide: no rotation.
     """
     width = rows.shape[1]
-    if not iterations or len(rows) <= size:
+    if not iterations or len(rows) <= size or len(rows) < width:  # of too few rows FAISS 1.15 takes the process down
         return torch.eye(width, device=rows.device)
     faiss.omp_set_num_threads(torch.get_num_threads())
     quantizer = faiss.ProductQuantizer(width, levels, size.bit_length() - 1)
