@@ -52,7 +52,7 @@ class Config:
     samples_per_epoch: int = 0
     """Training samples between two validations; 0 for all of them."""
     valid_samples: int = 2000
-    """Validation samples that are ranked, drawn by seed; 0 for all."""
+    """Validation samples that are ranked, drawn by seed, and instructions whose loss is told; 0 for all."""
     valid_batch: int = runtime(128)
     """Validation samples that are ranked at once."""
     beam: int = 20

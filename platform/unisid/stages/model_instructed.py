@@ -6,6 +6,7 @@ it nor how many micro-batches they cut it into changes what is learned.
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,7 +35,7 @@ class Instructed:
         self.order = Steps(lambda: worker.stream("train"), self.packer, batching, seed)
         wanted = samples_per_epoch or Instructions.read(place).num_rows("train")
         self.steps = max(1, wanted // batching.batch_size)
-        self.valid = self._validation(place)
+        self.valid = self._validation(place, seed)
 
     @property
     def accumulation(self) -> Accumulation[Packed]:
@@ -70,10 +71,11 @@ class Instructed:
         """What became of the rows that the first worker read, those read again included."""
         return {"instructions": {name: self.packer.counts[name] for name in COUNTED}}
 
-    def _validation(self, place: Place) -> list[Packed]:
-        """This worker's share of the validation instructions."""
+    def _validation(self, place: Place, seed: int) -> list[Packed]:
+        """This worker's share of the validation instructions: as many, drawn by seed, as samples are ranked."""
         table = read_table(place, "valid", list(WORDS))
-        own = table.take(list(range(self.worker.rank, table.num_rows, self.worker.size)))
+        drawn = np.random.default_rng(seed).permutation(table.num_rows)[: len(self.judge.rows)]
+        own = table.take(np.sort(drawn)[self.worker.rank :: self.worker.size])
         samples = Packer(self.speaker, self.packer.packed).samples(own) if own.num_rows else []
         return self.packer.micro_batches(samples, -(-len(samples) // self.batching.micro_batch_size))
 
