@@ -166,6 +166,8 @@ def _search(known: argparse.Namespace) -> None:
 
 
 def _experiment(known: argparse.Namespace) -> None:
+    if known.recipe is None and not known.help:
+        known.recipe = "demo"
     cli_experiment.experiment(known, _recipe(known), _store(known), _machines, _say)
 
 
