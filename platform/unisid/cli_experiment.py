@@ -18,7 +18,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
     """What an experiment may be asked."""
     sub.add_argument("experiment", nargs="?", help="a ready experiment's name, or file.py:function; none lists them")
     sub.add_argument("--dataset", dest="recipe", metavar="RECIPE",
-                     help="what gives data, sizes and budgets: a recipe's name or file.py:function (default: demo)")  # fmt: skip
+                     help="gives data, sizes and budgets: a recipe's name or file.py:function (demo)")  # fmt: skip
     sub.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44], metavar="SEED", help="of everything learned")
     sub.add_argument("--methods", nargs="+", default=[], metavar="METHOD", help="only these of its methods")
     sub.add_argument("--concurrent", type=int, help="at most so many cells at once (default: as many as fit)")
