@@ -2,10 +2,13 @@
 
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 
+from unisid.compute import Pool, Step
+from unisid.runtime.local import LocalCompute
 from unisid.stages import progress
-from unisid.stages.progress import Progress
+from unisid.stages.progress import Progress, mapped
 
 
 @pytest.fixture
@@ -19,7 +22,16 @@ def clock(monkeypatch):
 @pytest.fixture
 def job():
     figures, lines = [], []
-    return SimpleNamespace(report=figures.append, say=lines.append, figures=figures, lines=lines)
+    return SimpleNamespace(
+        report=figures.append, say=lines.append, figures=figures, lines=lines, compute=LocalCompute()
+    )
+
+
+def doubled() -> Step:
+    def make():
+        return lambda part: pa.table({"twice": [2 * part["n"][0].as_py()]})
+
+    return Step(make, Pool())
 
 
 def test_it_tells_every_few_seconds_and_at_the_end(job, clock):
@@ -41,3 +53,14 @@ def test_what_is_quick_is_told_once(job, clock):
         counted.advance(count)
     assert job.lines == ["uqf-tiger: 30 of 30 samples, 15 a second"]
     assert job.figures == [{"step": 30, "uqf-tiger.samples_done": 30, "uqf-tiger.samples_per_second": 15}]
+
+
+def test_mapped_parts_are_counted(job):
+    tables = list(mapped(job, [{"n": n} for n in range(50)], doubled(), "files", of="items"))
+    assert sorted(table["twice"][0].as_py() for table in tables) == [2 * n for n in range(50)]
+    assert [report["items.files_done"] for report in job.figures] == [50]
+
+
+def test_of_a_lone_part_nothing_is_told(job):
+    assert len(list(mapped(job, [{"n": 1}], doubled(), "files"))) == 1
+    assert job.figures == job.lines == []

@@ -138,9 +138,9 @@ def _read(job: Job, config: Config) -> tuple[pa.Table, pa.Array, Rows, int]:
     dataset = config.dataset.build()
     way = dataset.oddities
     job.say(f"reading {config.dataset.kind} data")
-    items = read_items(job.compute, dataset, config.text, config.pool)
+    items = read_items(job, dataset, config.text, config.pool)
     items, repeated = distinct(items, (config.duplicate_items or way) == "refuse")
-    table = read_interactions(job.compute, dataset, config.pool)
+    table = read_interactions(job, dataset, config.pool)
     if config.protocol == "temporal" or config.window_start or config.window_end:
         _require_times(table, config)
     users, rows = rows_of(table, items, (config.unknown_items or way) == "refuse")

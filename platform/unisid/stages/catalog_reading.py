@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from unisid.compute import Compute, Pool, Step
+from unisid.compute import Job, Pool, Step
 from unisid.config import did_you_mean
 from unisid.datasets import Dataset, Part
 from unisid.errors import DataError
 from unisid.ops.text import PLACEHOLDER, clean_text, has_markup
+from unisid.stages.progress import mapped
 
 SHOWN = 3
 """How many of the wrong values an error names."""
@@ -43,20 +44,20 @@ class Rows:
         return self if kept.all() else Rows(self.user[kept], self.item[kept], self.timestamp[kept])
 
 
-def read_items(compute: Compute, dataset: Dataset, text: Sequence[str], pool: Pool) -> pa.Table:
+def read_items(job: Job, dataset: Dataset, text: Sequence[str], pool: Pool) -> pa.Table:
     """All items, cleaned: item_id, title, text, further columns and `markup` (whether the raw title had any)."""
-    return _read(compute, dataset, "items", functools.partial(_item_reader, dataset, tuple(text)), pool)
+    return _read(job, dataset, "items", functools.partial(_item_reader, dataset, tuple(text)), pool)
 
 
-def read_interactions(compute: Compute, dataset: Dataset, pool: Pool) -> pa.Table:
+def read_interactions(job: Job, dataset: Dataset, pool: Pool) -> pa.Table:
     """All interactions in their original order: user_id and item_id as dictionaries, timestamp or position."""
-    return _read(compute, dataset, "interactions", functools.partial(_interaction_reader, dataset), pool)
+    return _read(job, dataset, "interactions", functools.partial(_interaction_reader, dataset), pool)
 
 
-def _read(compute: Compute, dataset: Dataset, table: str, make: Callable[[], Callable[[pa.Table], pa.Table]],
+def _read(job: Job, dataset: Dataset, table: str, make: Callable[[], Callable[[pa.Table], pa.Table]],
           pool: Pool) -> pa.Table:  # fmt: skip
     parts = [part | {"number": n} for n, part in enumerate(dataset.parts()) if part["table"] == table]
-    found = [piece for piece in compute.map(parts, Step(make, pool)) if piece.num_rows]
+    found = [piece for piece in mapped(job, parts, Step(make, pool), "files", of=table) if piece.num_rows]
     if not found:
         raise DataError(f"catalog: the raw data hold no {table}; at least one row of them is needed")
     found.sort(key=lambda piece: piece["part"][0].as_py())

@@ -28,6 +28,7 @@ from unisid.ops.assignment import ordinals
 from unisid.stages import codes_quality as quality
 from unisid.stages.codes_collaborative import Collaborative, collaborative
 from unisid.stages.codes_unique import PART_ROWS, Encoder, matrix, moved_distances, unique_codes
+from unisid.stages.progress import mapped
 from unisid.tokenizers import Batch, LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
 from unisid.training.loop import Training, run
 
@@ -146,7 +147,8 @@ def row_parts(num_rows: int) -> list[Part]:
 def moments(job: Job, vectors: Shards) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and standard deviation per dimension; raises DataError that names rows which are not finite."""
     step = Step(functools.partial(_measure, vectors), job.config.pool)
-    rows = [row for table in job.compute.map(row_parts(len(vectors)), step) for row in table.to_pylist()]
+    measured = mapped(job, row_parts(len(vectors)), step, "parts", of="moments")
+    rows = [row for table in measured for row in table.to_pylist()]
     rows.sort(key=lambda row: row["start"])
     bad = [item for row in rows for item in row["bad"]]
     if bad:
@@ -189,7 +191,7 @@ def encode(job: Job, encoder: Encoder) -> tuple[NDArray[np.int32], float]:
     codes = np.empty((len(encoder.vectors), job.config.tokenizer.num_levels), np.int32)
     errors = np.empty(len(codes), np.float64)
     step = Step(functools.partial(_encode, encoder), job.config.pool)
-    for table in job.compute.map(row_parts(len(codes)), step):
+    for table in mapped(job, row_parts(len(codes)), step, "parts", of="encoding"):
         start = table["row"][0].as_py()
         codes[start : start + len(table)] = matrix(table["codes"])
         errors[start : start + len(table)] = table["error"].to_numpy()

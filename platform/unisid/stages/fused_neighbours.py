@@ -20,6 +20,7 @@ from unisid.config import Json
 from unisid.ops.nearest import Nearest
 from unisid.ops.neighbours import co_occurrence, incidence
 from unisid.stages.fused_inputs import Reader
+from unisid.stages.progress import mapped
 
 STRUCTURE, SEMANTIC = "structure", "semantic"
 ROWS = 1 << 13
@@ -32,7 +33,7 @@ def make_tables(job: Job, reader: Reader, num_items: int, num_neighbours: int, e
     structure = functools.partial(structure_writer, reader.catalog, job.out, num_neighbours)
     for family, writer in ((SEMANTIC, semantic), (STRUCTURE, structure)):  # structure falls back on semantic
         missing = missing_parts(job.out, family, num_items, ROWS)
-        for _ in job.compute.map(missing, Step(writer, pool)):
+        for _ in mapped(job, missing, Step(writer, pool), "shards", of=family):
             pass
     counts = _summary(job.out, num_items)
     job.say(

@@ -1,9 +1,12 @@
 """How far a stage is with what it maps: to the person who waits and to the tracker, by one clock."""
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from unisid.compute import Job
+import pyarrow as pa
+
+from unisid.compute import Job, Part, Step
 
 SECONDS = 5.0
 """Between one word and the next."""
@@ -34,3 +37,12 @@ class Progress:
         self.job.report({"step": self.done, f"{name}_done": self.done, f"{name}_per_second": rate})
         start = f"{self.of}: " if self.of else ""
         self.job.say(f"{start}{self.done:,} of {self.total:,} {self.what}, {rate:,.3g} a second")
+
+
+def mapped(job: Job, parts: Sequence[Part], step: Step, what: str, of: str = "") -> Iterator[pa.Table]:
+    """`job.compute.map`, which tells how many parts are done; nothing of a lone one."""
+    progress = Progress(job, len(parts), what, of)
+    for table in job.compute.map(parts, step):
+        yield table
+        if len(parts) > 1:
+            progress.advance()
