@@ -1,11 +1,14 @@
 """Runs what an artifact's record says once more, elsewhere, and compares: a run is a function of (recipe, seed, data).
 
-Everything upstream is made anew too. Compared are bytes: on one kind of device, with as many workers and threads, they
-are equal; where they are not, what differs is said in numbers.
+Everything upstream is made anew too, and so are the versions that an extended index goes on from. Compared are bytes:
+on one kind of device, with as many workers and threads, they are equal; where they are not, what differs is said in
+numbers.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,8 +21,9 @@ from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.artifacts.weights import read_json
 from unisid.compute import Compute
 from unisid.config import Json, differences, flatten, from_record
-from unisid.errors import ConfigError
-from unisid.pipeline import STAGES, Recipe
+from unisid.errors import ArtifactError, ConfigError
+from unisid.pipeline import EXTENDING, STAGES, Recipe
+from unisid.stages.extension import Base
 
 AGAIN = "again"
 """What the repeated artifacts are called."""
@@ -55,14 +59,39 @@ def reproduce(
     """
     if into.root == store.root:
         raise ConfigError(f"reproduce: {into.root} is the store of the run itself; give another folder (--into)")
+    versions = history(address, store)
+    recipes: list[tuple[Recipe, str]] = []
+    there: dict[str, Base] = {}
+    for number, made in enumerate(versions, 1):
+        recipe, last = recipe_of(made, str(number), there), list(made)[-1]
+        for entry in pipeline.plan(recipe, into, last):
+            _refuse_other(made[entry.noun][1], entry)
+            place = into.place(entry.address)
+            there[entry.fingerprint] = Base(fingerprint=entry.fingerprint, address=str(entry.address), place=place.uri)
+        recipes.append((recipe, last))
+    found = []
+    for made, (recipe, last) in zip(versions, recipes, strict=True):
+        places = pipeline.run(recipe, into, compute, pipeline.Silent(), say, last)
+        found += [compare(Address.parse(record.address), place, places[noun], record)
+                  for noun, (place, record) in made.items()]  # fmt: skip
+    return found
+
+
+def history(address: Address, store: Store) -> list[dict[str, tuple[Place, Record]]]:
+    """The lineage of an artifact, after those of the versions that it extends, the oldest first."""
     made = lineage(address, store)
-    recipe = recipe_of(made)
-    planned = {entry.noun: entry for entry in pipeline.plan(recipe, into, address.noun)}
-    for noun, (_, record) in made.items():
-        _refuse_other(record, planned[noun])
-    places = pipeline.run(recipe, into, compute, pipeline.Silent(), say, address.noun)
-    return [compare(Address.parse(record.address), place, places[noun], record)
-            for noun, (place, record) in made.items()]  # fmt: skip
+    extending = [record for _, record in made.values() if "base" in record.inputs]
+    if not extending:
+        return [made]
+    newest = extending[-1]
+    base = newest.inputs["base"]
+    older = history(Address.parse(base["address"]), store)
+    found = older[-1][newest.noun][1].fingerprint
+    if found != base["fingerprint"]:
+        raise ArtifactError(f"{base['address']}: has the fingerprint {found[:12]}, {newest.address} extends "
+                            f"{base['fingerprint'][:12]}; what stood there is gone, so {address} cannot be made again"
+                            )  # fmt: skip
+    return [*older, made]
 
 
 def lineage(address: Address, store: Store) -> dict[str, tuple[Place, Record]]:
@@ -78,10 +107,28 @@ def lineage(address: Address, store: Store) -> dict[str, tuple[Place, Record]]:
     return {noun: found[noun] for noun in NOUNS if noun in found}
 
 
-def recipe_of(made: Mapping[str, tuple[Place, Record]]) -> Recipe:
-    """The recipe that the records tell of; what they say nothing of stays as it is by default, and is not run."""
-    parts = {noun: from_record(STAGES[noun].Config, _settings(record)) for noun, (_, record) in made.items()}
-    return Recipe(name=AGAIN, **parts)
+def recipe_of(made: Mapping[str, tuple[Place, Record]], version: str = "1",
+              there: Mapping[str, Base] = MappingProxyType({})) -> Recipe:  # fmt: skip
+    """The recipe that the records tell of; what they say nothing of stays as it is by default, and is not run.
+
+    Args:
+        there: where the repetitions of older versions lie, by fingerprint.
+    """
+    parts = {noun: _settings_of(noun, record, there) for noun, (_, record) in made.items()}
+    return Recipe(name=AGAIN, version=version, **parts)
+
+
+def _settings_of(noun: str, record: Record, there: Mapping[str, Base]) -> Any:
+    """A stage's settings as recorded; what it extends is the repetition of that."""
+    if "base" not in record.inputs:
+        return from_record(STAGES[noun].Config, _settings(record))
+    kind = next(config for config in EXTENDING if issubclass(config, STAGES[noun].Config))
+    config: Any = from_record(kind, _settings(record))
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    bases: dict[str, Any] = {n: there[value.fingerprint] for n, value in values.items() if isinstance(value, Base)}
+    if "older" in values:
+        bases["older"] = tuple(there[base.fingerprint] for base in values["older"])
+    return dataclasses.replace(config, **bases)
 
 
 def compare(address: Address, first: Place, second: Place, record: Record) -> Compared:

@@ -1,6 +1,7 @@
 """An index that is extended: published ids stay, new ones are unique, what does not fit is refused by name."""
 
 import dataclasses
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,7 @@ from unisid.fusion import single
 from unisid.ops.semantic_ids import spell
 from unisid.pipeline import drop, missing, plan
 from unisid.recommend import Recommender
+from unisid.reproduce import reproduce
 from unisid.runtime.local import LocalCompute
 from unisid.stages.codes_quality import Gate
 from unisid.stages.codes_unique import Encoder, Taken, unique_codes
@@ -350,3 +352,25 @@ def test_on_the_command_line(published, grown, tmp_path, monkeypatch, capsys):
     assert len(capsys.readouterr().out.strip().splitlines()) == 4
     assert main(asked) == 1  # its own index does not know the item
     assert "i70" in capsys.readouterr().err
+
+
+def test_an_extended_index_is_made_again_with_all_that_it_extends(published, grown, tmp_path):
+    _, store, _ = published
+    into = Store(Place.of(tmp_path))
+    found = reproduce(shop.at("codes", "2"), store, into, LocalCompute(), lambda line: None)
+    nouns = ("catalog", "embeddings", "graph", "fused", "codes")
+    assert [str(each.address) for each in found] == [f"{noun}/shop/{version}" for version in "12" for noun in nouns]
+    assert all(each.files and not each.differing for each in found)
+    first, second = (require(into.place(Address("codes", "again", version)), "codes") for version in "12")
+    assert second.inputs["base"] == {"address": "codes/again/1", "fingerprint": first.fingerprint}
+
+
+def test_what_extends_something_else_than_stands_there_is_not_made_again(published, grown, tmp_path):
+    folder, _, recipe = published
+    shutil.copytree(folder / "store", tmp_path / "store")
+    store = Store(Place.of(tmp_path / "store"))
+    drop(store, shop.at("codes"))
+    other = replace(recipe.codes, tokenizer=rqkmeans.Config(num_levels=3, codebook_size=6))
+    shop.make(replace(recipe, codes=other), store)
+    with pytest.raises(ArtifactError, match=r"codes/shop/1: has the fingerprint .*, codes/shop/2 extends .* is gone"):
+        reproduce(shop.at("codes", "2"), store, Store(Place.of(tmp_path / "again")), LocalCompute(), print)
