@@ -38,7 +38,7 @@ class Comparison:
     low: float
     high: float
     holm: float
-    """The p-value, corrected for all comparisons of the table (Holm 1979)."""
+    """The p-value, corrected for how many methods ours is compared with by this metric (Holm 1979)."""
 
 
 def values_of(ranks: Sequence[NDArray[np.float64]], cutoffs: Sequence[int]) -> Float[NDArray[np.float64], "n S M"]:

@@ -86,7 +86,7 @@ def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[
     text = shown.text(table, seen.figures, foretold)
     folder.write("table.txt", (text + "\n").encode())
     folder.write("table.md", shown.markdown(table, seen.figures, foretold).encode())
-    folder.write("cells.csv", _comma_separated(table))
+    folder.write("cells.csv", comma_separated(table))
     folder.write("results.json", (json.dumps(shown.plain(table, seen.figures, foretold), indent=2) + "\n").encode())
     for name, figure in (shown.plots(table) | seen.plots(experiment.reference)).items():
         folder.write(f"{name}.png", png(figure))
@@ -95,8 +95,10 @@ def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[
 
 def _table(experiment: Experiment, ranked: Sequence[tuple[Trial, Judged]]) -> shown.Table:
     by_method: dict[str, list[Judged]] = {}
+    seeds: dict[str, list[int]] = {}
     for trial, judged in ranked:
         by_method.setdefault(trial.settings["method"], []).append(judged)
+        seeds.setdefault(trial.settings["method"], []).append(trial.seed or 0)
     cutoffs = _cutoffs(by_method)
     rules = {}
     for rule in HISTORY_RULES if ranked else ():
@@ -105,7 +107,7 @@ def _table(experiment: Experiment, ranked: Sequence[tuple[Trial, Judged]]) -> sh
         rules[rule] = _results(values, experiment.reference, cutoffs)
     return shown.Table(
         title=experiment.name, question=experiment.question,
-        seeds=list(dict.fromkeys(trial.seed or 0 for trial, _ in ranked)),
+        seeds=seeds,
         num_samples=len(ranked[0][1].samples) if ranked else 0, cutoffs=cutoffs, ours=experiment.reference,
         rules=rules, axis=experiment.axis, at={m.name: m.at for m in experiment.methods if m.at is not None},
     )  # fmt: skip
@@ -183,7 +185,7 @@ def _cutoffs(judged: dict[str, list[Judged]]) -> tuple[int, ...]:
     return tuple(sorted(shared or set(first.cutoffs)))
 
 
-def _comma_separated(table: shown.Table) -> bytes:
+def comma_separated(table: shown.Table) -> bytes:
     """Every cell, metric and history rule, a row."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -191,6 +193,6 @@ def _comma_separated(table: shown.Table) -> bytes:
     for rule, results in table.rules.items():
         for method, cells in results.figures.items():
             for metric, figure in cells.items():
-                for seed, value in zip(table.seeds, figure.by_seed, strict=False):
+                for seed, value in zip(table.seeds[method], figure.by_seed, strict=True):
                     writer.writerow([method, rule, metric, seed, value])
     return buffer.getvalue().encode()

@@ -72,7 +72,8 @@ class Table:
 
     title: str
     question: str
-    seeds: Sequence[int]
+    seeds: Mapping[str, Sequence[int]]
+    """method -> the seeds of its complete cells, in the order of `Figure.by_seed`."""
     num_samples: int
     cutoffs: Sequence[int]
     ours: str
@@ -81,6 +82,11 @@ class Table:
     axis: str = ""
     at: Mapping[str, float]
     """Where methods stand on the axis."""
+
+    @property
+    def every_seed(self) -> list[int]:
+        """Of any method."""
+        return list(dict.fromkeys(seed for own in self.seeds.values() for seed in own))
 
     @property
     def shown(self) -> list[str]:
@@ -115,7 +121,10 @@ def markdown(table: Table, qualities: Qualities, foretold: Foretold) -> str:
 def _ground(table: Table) -> str:
     if not table.rules:
         return "no recommender was trained"
-    return f"{table.num_samples:,} test samples, all items ranked, seeds {' '.join(map(str, table.seeds))}"
+    seeds = table.every_seed
+    lacking = {method: [str(seed) for seed in seeds if seed not in own] for method, own in table.seeds.items()}
+    without = "".join(f"; {method} without {' '.join(some)}" for method, some in lacking.items() if some)
+    return f"{table.num_samples:,} test samples, all items ranked, seeds {' '.join(map(str, seeds))}{without}"
 
 
 def _sections(table: Table, qualities: Qualities, foretold: Foretold) -> Iterator[tuple[str, list[list[str]]]]:
@@ -145,7 +154,7 @@ def plain(table: Table, qualities: Qualities, foretold: Foretold) -> dict[str, A
         }
         for rule, results in table.rules.items()
     }
-    heading = {"title": table.title, "question": table.question, "seeds": list(table.seeds), "ours": table.ours,
+    heading = {"title": table.title, "question": table.question, "seeds": table.every_seed, "ours": table.ours,
                "samples": table.num_samples, "cutoffs": list(table.cutoffs)}  # fmt: skip
     told = {name: asdict(each) for name, each in foretold.items()}  # type: ignore[call-overload]
     return heading | {"history": rules, "indexes": {k: dict(v) for k, v in qualities.items()}, "foretold": told}

@@ -1,0 +1,34 @@
+"""A table whose cells are not all there: every value stands under its own seed."""
+
+import csv
+
+import numpy as np
+
+from unisid.experiments.figures import figures, values_of
+from unisid.experiments.found import comma_separated
+from unisid.report import experiment as shown
+
+
+def table() -> shown.Table:
+    """Two methods under seeds 1, 2 and 3; the rival's seed 1 failed."""
+    random = np.random.default_rng(0)
+    seeds = {"ours": [1, 2, 3], "rival": [2, 3]}
+    cells = {
+        method: values_of([np.ceil(random.exponential(9, 50)) for _ in own], (10,)) for method, own in seeds.items()
+    }
+    results = shown.Results({method: figures(values, (10,)) for method, values in cells.items()}, {}, {})
+    return shown.Table(title="small", question="Which?", seeds=seeds, num_samples=50, cutoffs=(10,), ours="ours",
+                       rules={"excluded": results}, at={})  # fmt: skip
+
+
+def test_a_value_stands_under_the_seed_of_its_cell():
+    rows = list(csv.DictReader(comma_separated(table()).decode().splitlines()))
+    found = {(r["method"], int(r["seed"])): float(r["value"]) for r in rows if r["metric"] == "HR@10"}
+    assert found.keys() == {("ours", 1), ("ours", 2), ("ours", 3), ("rival", 2), ("rival", 3)}
+    first, second = table().rules["excluded"].figures["rival"]["HR@10"].by_seed
+    assert (found["rival", 2], found["rival", 3]) == (first, second)
+
+
+def test_the_table_says_which_cells_it_lacks():
+    assert "50 test samples, all items ranked, seeds 1 2 3; rival without 1\n" in shown.text(table(), {}, {})
+    assert shown.plain(table(), {}, {})["seeds"] == [1, 2, 3]
