@@ -3,8 +3,8 @@
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook(["unisid.ops", "unisid.graphs", "unisid.fusion", "unisid.tokenizers", "unisid.backbones"],
-                    "beartype.beartype")  # fmt: skip
+install_import_hook(["unisid.ops", "unisid.graphs", "unisid.fusion", "unisid.tokenizers", "unisid.backbones",
+                     "unisid.baselines", "unisid.experiments"], "beartype.beartype")  # fmt: skip
 
 from unisid.artifacts.store import Place  # after the hook, which must see every import
 

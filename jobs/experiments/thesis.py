@@ -1,5 +1,6 @@
 """The UQF thesis's questions, asked of any dataset's recipe: tables 6.1 to 6.4 and figures 6.1 to 6.6 in our form."""
 
+import itertools
 from dataclasses import replace
 
 from unisid.backbones import lcrec
@@ -101,8 +102,9 @@ def scaling(base: Recipe) -> Experiment:
     else:
         if not hasattr(backbone, "width"):
             raise ConfigError(f"experiment scaling: the backbone '{backbone.kind}' has no width to vary")
-        methods = [Method(f"{_named(base, 'uqf')}-{width}", _speaking(ours, replace(backbone, width=width)), at=width)
-                   for width in WIDTHS]  # fmt: skip
+        sized = {float(width): replace(backbone, width=width) for width in WIDTHS}
+        methods = [Method(f"{_named(base, 'uqf')}-{size:g}", _speaking(ours, config), at=size)
+                   for size, config in sized.items()]  # fmt: skip
         axis = "width"
     return Experiment(
         name="scaling", question="Does a larger recommender make more of the same semantic ids?",
@@ -172,8 +174,8 @@ def _named(base: Recipe, source: str) -> str:
 
 
 def _most(levels: int) -> int:
-    """The largest codebook of a hierarchy of so many levels: its centroids are size ** levels."""
-    return next(size for size in range(2, hkmeans.MOST_CENTROIDS) if (size + 1) ** levels > hkmeans.MOST_CENTROIDS)
+    """The largest codebook of a hierarchy of so many levels."""
+    return next(size for size in itertools.count(2) if hkmeans.first_of(levels, size + 1) > hkmeans.MOST_CENTROIDS)
 
 
 def _backbone(base: Recipe) -> str:

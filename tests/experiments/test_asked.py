@@ -6,6 +6,7 @@ import pytest
 
 from tests.search.quick import quick
 from unisid import config as settings
+from unisid import recipes
 from unisid.baselines import popularity
 from unisid.errors import ConfigError
 from unisid.experiments.asked import Experiment, Method, cells, find, ready, sown
@@ -92,3 +93,13 @@ def test_ready_experiments_stand_on_any_recipe(name):
     distinct = {settings.fingerprint(settings.to_record(replace(t.recipe, name=""), identity=True)) for t in trials}
     seedless = {"popularity", "itemknn"}
     assert len(distinct) >= len(trials) - len(seedless)
+
+
+@pytest.mark.parametrize("recipe", ["demo", "beauty", "demo_llm", "office", "production"])
+@pytest.mark.parametrize("name", sorted(ready()))
+def test_ready_experiments_stand_on_ready_recipes(name, recipe):
+    """Whatever the sizes, the levels and the backbone: no method asks for settings that cannot be."""
+    base = recipes.find(recipe)
+    trials = cells(find(name, base), base, [1])
+    assert all(trial.recipe.catalog == base.catalog for trial in trials)
+    assert all(getattr(trial.recipe, trial.until) is not None for trial in trials)
