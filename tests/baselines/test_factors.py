@@ -28,6 +28,12 @@ def test_users_are_known_by_number_and_others_by_what_they_took():
     assert factors.scores(nobody)[[0, 2]].tolist() == [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
 
 
+def test_an_items_bias_counts_once_whoever_asks():
+    factors = Factors(torch.tensor([[2.0], [0.0]]), torch.tensor([[1.0], [3.0]]), torch.tensor([-4.0, 5.0]))
+    asked = Histories(np.array([1]), np.array([0, 1]), np.array([0, 1]))
+    assert factors.scores(asked).tolist() == [[-2.0, 11.0], [-1.0, 14.0]]
+
+
 def test_lightgcn_is_the_graphs_vectors(catalog, place):
     fitted = fit(lightgcn.Config(), catalog, place / "fitted")
     graph = Graph.read(catalog.place / "graph")
@@ -67,6 +73,8 @@ def test_bprmf_knows_nothing_of_users_without_training_items(place):
     fitted = bprmf.Config(width=8, epochs=2).build(catalog)
     assert not fitted.users[30].any()
     assert fitted.users[:30].any(1).all()
+    assert fitted.users.shape[1] == fitted.items.shape[1] == 8
+    assert fitted.biases.any()
 
 
 def test_bprmf_says_what_is_missing(catalog, monkeypatch):

@@ -73,6 +73,7 @@ def fit(config: Config, taken: sp.csr_matrix, penalty: float, seed: int) -> Fact
         random_state=seed,
     )
     model.fit(taken, show_progress=False)
-    users, items = np.asarray(model.user_factors), np.asarray(model.item_factors)
+    users, items = torch.from_numpy(model.user_factors), torch.from_numpy(model.item_factors)
     users[np.diff(taken.indptr) == 0] = 0.0  # first draws, of which nothing was learned
-    return Factors(torch.from_numpy(users), torch.from_numpy(items))
+    bias = config.width  # the last column; a user's is 1
+    return Factors(users[:, :bias].contiguous(), items[:, :bias].contiguous(), items[:, bias].contiguous())

@@ -8,23 +8,30 @@ from unisid.baselines import Histories
 
 
 class Factors(nn.Module):
-    """score(u, i) = <user vector, item vector>. Whoever has no vector is the mean of the items in the history."""
+    """score(u, i) = <user vector, item vector> + bias of the item.
+
+    Whoever has no vector is the mean of the items in the history.
+    """
 
     users: Tensor
     items: Tensor
+    biases: Tensor
 
-    def __init__(self, users: Float[Tensor, "U D"], items: Float[Tensor, "N D"]) -> None:
-        """A user of whom nothing is known has a vector of zeros."""
+    def __init__(
+        self, users: Float[Tensor, "U D"], items: Float[Tensor, "N D"], biases: Float[Tensor, " N"] | None = None
+    ) -> None:
+        """A user of whom nothing is known has a vector of zeros; biases are zero where none are given."""
         super().__init__()
         self.chosen: dict[str, float] = {}
         self.register_buffer("users", users)
         self.register_buffer("items", items)
+        self.register_buffer("biases", items.new_zeros(len(items)) if biases is None else biases)
 
     def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
         rows, taken = torch.from_numpy(histories.rows), torch.from_numpy(histories.items)
-        mean = torch.zeros(len(histories), self.items.shape[1]).index_add_(0, rows, self.items[taken])
-        mean /= torch.from_numpy(histories.lengths)[:, None].clamp(min=1)
-        if histories.users is None:
-            return mean @ self.items.T
-        own = self.users[torch.from_numpy(histories.users)]
-        return torch.where(own.any(1, keepdim=True), own, mean) @ self.items.T
+        found = torch.zeros(len(histories), self.items.shape[1]).index_add_(0, rows, self.items[taken])
+        found /= torch.from_numpy(histories.lengths)[:, None].clamp(min=1)
+        if histories.users is not None:
+            own = self.users[torch.from_numpy(histories.users)]
+            found = torch.where(own.any(1, keepdim=True), own, found)
+        return found @ self.items.T + self.biases
