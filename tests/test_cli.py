@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -277,3 +278,39 @@ def test_a_lookup_needs_no_torch():
     """`unisid sid` and its like answer at once."""
     program = "import sys, unisid.cli; assert 'torch' not in sys.modules and 'ray' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def commands():
+    """(words, its parser) of every command, and of every action of one."""
+
+    def below(parser, words):
+        for action in parser._actions:
+            for name, sub in getattr(action, "choices", None).items() if isinstance(action.choices, dict) else ():
+                yield f"{words} {name}".strip(), sub
+                yield from below(sub, f"{words} {name}".strip())
+
+    return dict(below(cli._parser(), ""))
+
+
+@pytest.mark.parametrize("words", sorted(commands()))
+def test_every_command_and_each_of_its_words_is_explained(words):
+    parser = commands()[words]
+    assert parser.description.endswith(".")
+    assert "exit codes" in parser.format_help()
+    unexplained = [action.dest for action in parser._actions if not action.help and action.dest != "action"]
+    assert not unexplained
+
+
+def test_the_architecture_names_every_command():
+    page = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text()
+    assert [words for words in commands() if f"`{words}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    "words", [("codes/shop/2", "--rollback", "shop"), ("--status", "shop", "--distinct", "0.5"),
+              ("--status", "shop", "--rollback", "shop")],
+)  # fmt: skip
+def test_promote_leaves_nothing_undone_without_a_word(shop, words):
+    code, _, complaint = shop("promote", *words)
+    assert code == 1
+    assert "stands alone: give one command after the other" in complaint

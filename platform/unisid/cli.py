@@ -95,7 +95,7 @@ def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
         if name != "plan":
             sub.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
     sub = command("sync", _sync, "Tell MLflow of a recipe's complete artifacts (when it was away during the run).")
-    sub.add_argument("recipe")
+    sub.add_argument("recipe", help="a ready recipe's name, or file.py:function")
     sub = command("reproduce", _reproduce, "Make an artifact again from its record, elsewhere, and compare the bytes.")
     cli_experiment.add_reproduce_options(sub)
     command("recipes", _recipes, "List the ready recipes.")

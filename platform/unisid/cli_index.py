@@ -74,8 +74,8 @@ def _add_options(name: str, action: argparse.ArgumentParser) -> None:
     else:
         action.add_argument("--json", action="store_true", help="print JSON instead of a table")
     if name == "cold-start":
-        action.add_argument("--share", type=float, default=0.05, help="of the items, to hold out")
-        action.add_argument("--seed", type=int, default=42, help="which")
+        action.add_argument("--share", type=float, default=0.05, help="of the items, to hold out (default: 0.05)")
+        action.add_argument("--seed", type=int, default=42, help="which items these are (default: 42)")
 
 
 def _extend(known: argparse.Namespace, around: Around) -> None:
@@ -122,6 +122,7 @@ def _cold_start(known: argparse.Namespace, around: Around) -> None:
 
 def _promote(known: argparse.Namespace, around: Around) -> None:
     """Move the aliases, and say what is in use."""
+    _refuse_both(known)
     from unisid.runtime import promotion
     from unisid.runtime.tracking import tracker
 
@@ -139,6 +140,15 @@ def _promote(known: argparse.Namespace, around: Around) -> None:
         gate = {figure: getattr(known, figure) for figure in GATE if getattr(known, figure) is not None}
         pair = promotion.promote(told, store, found.get("codes"), found.get("model"), name, gate)
     around.say(f"in use under '{name}': {pair}; back again: unisid promote --rollback {name}")
+
+
+def _refuse_both(known: argparse.Namespace) -> None:
+    """What would be left undone without a word: addresses, a name or a gate beside --rollback or --status."""
+    acts = [f"--{act} {getattr(known, act)}" for act in ("rollback", "status") if getattr(known, act)]
+    given = [*known.address, *(f"--{name}" for name in ("name", *GATE) if getattr(known, name) is not None)]
+    if acts and len(acts) + len(given) > 1:
+        raise ConfigError(f"unisid promote: {' '.join([*acts, *given])}; {acts[0]} stands alone: give one command "
+                          "after the other")  # fmt: skip
 
 
 def _read(store: Store, address: str) -> tuple[Codes, Catalog]:

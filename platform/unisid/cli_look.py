@@ -41,7 +41,7 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     sub.add_argument("address", help="such as codes/demo/1")
     sub.add_argument("--json", action="store_true", help="the whole record as it lies on disk")
     sub = look("drop", _drop, "Remove one artifact.")
-    sub.add_argument("address")
+    sub.add_argument("address", help="such as codes/demo/1")
     sub = look("sid", _sid, "Print the semantic IDs of items.")
     sub.add_argument("item", nargs="+", help="the shop's item ids")
     sub.add_argument("--codes", help="the index, such as codes/demo/1 (default: the newest)")

@@ -52,6 +52,12 @@ def test_nothing_unsafe_is_called(path):
                 assert not unsafe, f"{path}:{node.lineno}"
 
 
+def test_the_architecture_names_every_room():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = [path.name for path in (ROOT / "platform" / "unisid").iterdir() if not path.name.startswith("__")]
+    assert [room for room in sorted(rooms) if f"`{room}`" not in page and f"{room}/" not in page] == []
+
+
 @pytest.mark.parametrize("noun", NOUNS)
 def test_the_listing_is_the_architecture(noun):
     """One noun, the same in every room."""

@@ -102,6 +102,12 @@ def test_another_seed_holds_out_other_items_and_the_setting_bears_identity_only_
     assert all(require(c.place, "catalog").counts["held_out"] == 6 for c in catalogs)
 
 
+@pytest.mark.parametrize(("share", "message"), [(0.0, "holds out nothing; must be above 0"), (1.0, "share below 1")])
+def test_a_share_that_cannot_be_is_refused_before_anything_is_trained(share, message):
+    with pytest.raises(ConfigError, match=message):
+        Recipes.of(shop.recipe("items", "rows"), share, SEED)
+
+
 def test_chance_is_what_drawing_at_random_gives(place):
     users = [[0, 1, 2, 3], [4, 5, 4], [1, 0, 9]]
     catalog = Catalog.read(ring.write_catalog(place, users, 10))

@@ -24,7 +24,7 @@ from unisid.artifacts.weights import write_json
 from unisid.baselines import Histories
 from unisid.compute import Compute, Step
 from unisid.config import Json
-from unisid.errors import DataError
+from unisid.errors import ConfigError, DataError
 from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values, rank_in_list
 from unisid.pipeline import Recipe, Tracker
 from unisid.recommend import Recommender
@@ -48,6 +48,9 @@ class Recipes:
 
     @classmethod
     def of(cls, recipe: Recipe, share: float, seed: int) -> "Recipes":
+        """Raises ConfigError where nothing would be held out."""
+        if not share > 0:
+            raise ConfigError(f"cold start: --share {share:g} holds out nothing; must be above 0 and below 1")
         name = f"{recipe.name}-cold-{share:g}-{seed}"
         catalog = replace(recipe.catalog, cold_share=share, cold_seed=seed)
         base = replace(recipe, name=name, catalog=catalog)
