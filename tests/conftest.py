@@ -4,7 +4,8 @@ import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook(["unisid.ops", "unisid.graphs", "unisid.fusion", "unisid.tokenizers", "unisid.backbones",
-                     "unisid.baselines", "unisid.experiments"], "beartype.beartype")  # fmt: skip
+                     "unisid.baselines", "unisid.experiments.figures", "unisid.experiments.found",
+                     "unisid.experiments.indexes"], "beartype.beartype")  # fmt: skip
 
 from unisid.artifacts.store import Place  # after the hook, which must see every import
 

@@ -3,8 +3,8 @@
     s_ij = c_ij / sqrt(c_i c_j) * c_ij / (c_ij + shrinkage), s_ii = 0        c: numbers of training users
     score(j) = sum over the history's items i of decay^age(i) * s_ij        age 0 is the latest
 
-Shrinkage and decay are those of the best validation NDCG@10, history excluded, on the given grid (FIELD: a tuned
-ItemKNN with recency is as strong as published generative recommenders). B batch, N items.
+Shrinkage and decay are those of the best validation NDCG@10, history excluded, on the given grid: a tuned
+ItemKNN with recency is about as strong as published generative recommenders. B batch, N items.
 """
 
 from dataclasses import dataclass, field

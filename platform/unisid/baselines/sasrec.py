@@ -3,7 +3,7 @@
     x_t = sqrt(D) e(i_t) + p_t, t counted from the history's first item        h = blocks(x)        s_j = <h_T, e(j)>
 
 Kang and McAuley, 2018. Which loss it learns with moves its results more than most of its successors do: with the
-cross-entropy over all items it is far above the paper's own (FIELD: the rows that papers print are the weak ones).
+cross-entropy over all items it is far above the paper's own, which is the row that most papers print.
 B rows, T items, D width, N items.
 """
 

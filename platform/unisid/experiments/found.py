@@ -54,7 +54,7 @@ class Judged:
             metrics = Metrics.read(place)
             method = str(metrics.record.config["method"])
             record, table = metrics.record, metrics.ranks(method)
-        samples = np.column_stack([table["user"].to_numpy(), table["target"].to_numpy()])
+        samples = np.column_stack([table["user"].to_numpy(), table["target"].to_numpy()]).astype(np.int64)
         ranks = {rule: table[rule].to_numpy().astype(np.float64) for rule in HISTORY_RULES}
         return cls(place, record, method, samples, ranks)
 
