@@ -3,7 +3,9 @@
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
 import argparse
+import contextlib
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -114,9 +116,9 @@ def _cold_start(known: argparse.Namespace, around: Around) -> None:
     from unisid.versions.cold_start import cold_start, table
 
     recipe, store = around.recipe(known), around.store(known)
-    say = (lambda line: None) if known.json else around.say
-    with around.machines(known.compute) as compute:
-        found = cold_start(recipe, known.share, known.seed, store, compute, around.tracker(store), say)
+    output = sys.stderr if known.json else sys.stdout  # whoever reads JSON gets nothing else
+    with contextlib.redirect_stdout(output), around.machines(known.compute) as compute:
+        found = cold_start(recipe, known.share, known.seed, store, compute, around.tracker(store), around.say)
     print(json.dumps(found, indent=2) if known.json else table(found))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.stages import ring
 from tests.versions import shop
+from unisid import cli
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import require
@@ -69,6 +70,21 @@ def test_the_figures_are_told_and_written(tried):
     shown = table(found)
     for word in ("12 of 60 items held out (share 0.2, seed 7)", "among new items", "history excluded", "chance"):
         assert word in shown
+
+
+def test_json_is_all_that_goes_to_the_output(tried, tmp_path, monkeypatch, capsys):
+    _, _, found, _ = tried
+
+    def tracker(store):
+        cli._say("registry: told")
+        return Silent()
+
+    monkeypatch.setattr(cli, "_tracker", tracker)
+    monkeypatch.setattr("unisid.versions.cold_start.cold_start", lambda *given: given[-1]("at work") or found)
+    assert cli.main(["index", "cold-start", "demo", "--json", "--compute", "local", "--store", str(tmp_path)]) == 0
+    output, aside = capsys.readouterr()
+    assert json.loads(output) == found
+    assert aside == "registry: told\nat work\n"
 
 
 def test_again_trains_nothing(tried):
