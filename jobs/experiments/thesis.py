@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import replace
 
-from unisid.backbones import lcrec
+from unisid.backbones import lcrec, tiger
 from unisid.baselines import bert4rec, bprmf, caser, gru4rec, hstu, itemknn, lightgcn, popularity, sasrec
 from unisid.errors import ConfigError
 from unisid.experiments.asked import Experiment, Method
@@ -99,13 +99,13 @@ def scaling(base: Recipe) -> Experiment:
         methods = [Method(f"{_named(base, 'uqf')}-{size:g}b", _speaking(ours, config), at=size)
                    for size, config in sized.items()]  # fmt: skip
         axis = "billion weights"
-    else:
-        if not hasattr(backbone, "width"):
-            raise ConfigError(f"experiment scaling: the backbone '{backbone.kind}' has no width to vary")
+    elif isinstance(backbone, tiger.Config):
         sized = {float(width): replace(backbone, width=width) for width in WIDTHS}
         methods = [Method(f"{_named(base, 'uqf')}-{size:g}", _speaking(ours, config), at=size)
                    for size, config in sized.items()]  # fmt: skip
         axis = "width"
+    else:
+        raise ConfigError(f"experiment scaling: does not know what makes the backbone '{backbone.kind}' larger")
     return Experiment(
         name="scaling", question="Does a larger recommender make more of the same semantic ids?",
         methods=tuple(methods), axis=axis,

@@ -23,13 +23,30 @@ SHARE, SEED = 0.2, 7
 HELD = round(SHARE * shop.ITEMS)
 
 
+class Told(Silent):
+    """A tracker that keeps what it was to register."""
+
+    def __init__(self):
+        self.published = []
+
+    def publish(self, name, places, report):
+        self.published.append(dict(places))
+
+
+TOLD = Told()
+
+
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cold")
     recipe = shop.recipe(shop.items(folder, shop.ITEMS), shop.interactions(folder))
     store, said = Store(Place.of(folder / "store")), []
-    found = cold_start(recipe, SHARE, SEED, store, LocalCompute(), Silent(), said.append)
+    found = cold_start(recipe, SHARE, SEED, store, LocalCompute(), TOLD, said.append)
     return recipe, store, found, said
+
+
+def test_what_was_made_for_a_trial_is_not_registered(tried):
+    assert TOLD.published == [{}, {}]
 
 
 def test_held_out_items_are_nowhere_in_the_base_and_last_in_the_extension(tried):

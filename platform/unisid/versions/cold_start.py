@@ -6,7 +6,7 @@ whose target is one of them. S samples, N items, n of them new, k list length.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,10 +57,22 @@ class Recipes:
         return cls(base, replace(base, version=f"{recipe.version}-extended", catalog=recipe.catalog))
 
 
+class Unregistered:
+    """A tracker that is told of runs and registers nothing: nobody is to serve an index that was made for a trial."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.pipeline, self.stage, self.tracker = tracker.pipeline, tracker.stage, tracker
+
+    def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None:
+        """The report alone."""
+        self.tracker.publish(name, {}, report)
+
+
 def cold_start(recipe: Recipe, share: float, seed: int, store: Store, compute: Compute, tracker: Tracker,
                say: Callable[[str], None]) -> Json:  # fmt: skip
     """Make what is missing of both runs, recommend, write `cold-start.json` beside the report; returns its content."""
     recipes = Recipes.of(recipe, share, seed)
+    tracker = Unregistered(tracker)
     base = pipeline.run(recipes.base, store, compute, tracker, say, "model")
     address = Address.parse(require(base["codes"], "codes").address)
     whole_recipe = extended(recipes.whole, store, address, recipes.whole.version)
