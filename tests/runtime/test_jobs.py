@@ -76,6 +76,21 @@ def test_its_models_are_registered(submitted, store):
     assert version.tags["address"] == "model/tiny/1"
 
 
+def test_what_it_registered_is_put_into_use_by_a_job(submitted, store):
+    """And one whose index does not exist fails."""
+    _, head = submitted
+    words = ("--", "python", "-m", "jobs.promote", "model/tiny/1", "--store", str(store))
+    result = head.command(*SUBMIT, "--submission-id", "promoted", *words)
+    assert ended(head, "promoted") == ["SUCCEEDED", "0"], result.stdout + result.stderr
+    client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
+    for name in ("tiny-index", "tiny-recommender"):
+        assert client.get_model_version_by_alias(name, "champion").version == "1"
+    words = ("--", "python", "-m", "jobs.promote", "codes/none/1", "--store", str(store))
+    result = head.command(*SUBMIT, "--submission-id", "refused", *words)
+    assert ended(head, "refused") == ["FAILED", "1"]
+    assert "codes/none/1" in result.stdout + result.stderr
+
+
 def test_the_log_can_be_read_later(submitted):
     _, head = submitted
     assert "registry: tiny-recommender version 1" in head.command("job", "logs", "whole").stdout
