@@ -14,7 +14,7 @@ from unisid.search.running import Nobody
 @pytest.fixture
 def unisid(tmp_path, capsys, monkeypatch):
     """Runs a command; returns the exit code, what was printed and what was complained of."""
-    monkeypatch.setattr(cli_search, "_teller", lambda store, say: Nobody())
+    monkeypatch.setattr(cli_search, "teller_of", lambda store, say: Nobody())
 
     def unisid(*words):
         code = cli.main(["search", *words, "--compute", "local", "--store", str(tmp_path)])
