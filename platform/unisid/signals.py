@@ -4,6 +4,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from types import FrameType
 
 
 class Told(KeyboardInterrupt):
@@ -37,6 +38,26 @@ def kept() -> Iterator[None]:
     finally:
         if _listens():
             signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM wait for the end: what is written to a database is written whole or not begun."""
+    heard: list[tuple[int, FrameType | None]] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)} if _listens() else {}
+    for number, handler in before.items():
+        if callable(handler):
+            signal.signal(number, lambda *what: heard.append(what))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, handler)
+        for told, frame in heard[:1]:
+            listener = before[signal.Signals(told)]
+            if callable(listener):
+                listener(told, frame)
 
 
 def _listens() -> bool:

@@ -64,11 +64,3 @@ def test_the_listing_is_the_architecture(noun):
     for room in ("platform/unisid/artifacts/{}.py", "platform/unisid/stages/{}.py", "jobs/{}.py",
                  "tests/stages/test_{}.py", "docs/stages/{}.md"):  # fmt: skip
         assert (ROOT / room.format(noun)).exists(), room.format(noun)
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "jobs").glob("[!_]*.py")), ids=lambda path: path.stem)
-def test_an_entry_point_says_the_exact_command(path):
-    said = ast.get_docstring(ast.parse(path.read_text())) or ""
-    assert f"python -m jobs.{path.stem}" in said
-    if path.stem != "fetch_movielens":  # which fills a folder of this machine
-        assert "ray job submit --working-dir . --runtime-env cluster/runtime_env.yaml -- \\\n" in said

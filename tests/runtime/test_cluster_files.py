@@ -143,20 +143,21 @@ def test_the_job_runs_a_recipe_that_is_there():
 def test_every_entry_point_says_how_it_is_submitted(name):
     text = (ROOT / "jobs" / f"{name}.py").read_text()
     lines = text.replace("\\\n", " ").splitlines()
-    (command,) = (line for line in lines if line.strip().startswith("ray job submit"))
-    words = command.split()
-    assert words[:8] == [
-        "ray",
-        "job",
-        "submit",
-        "--working-dir",
-        ".",
-        "--runtime-env",
-        "cluster/runtime_env.yaml",
-        "--",
-    ]
-    assert words[8:11] == ["python", "-m", f"jobs.{name}"]
-    assert (ROOT / words[6]).exists()
+    commands = [line.split() for line in lines if line.strip().startswith("ray job submit")]
+    assert commands
+    for words in commands:
+        assert words[:8] == [
+            "ray",
+            "job",
+            "submit",
+            "--working-dir",
+            ".",
+            "--runtime-env",
+            "cluster/runtime_env.yaml",
+            "--",
+        ]
+        assert words[8:11] == ["python", "-m", f"jobs.{name}"]
+        assert (ROOT / words[6]).exists()
     assert '__name__ == "__main__"' in text
 
 

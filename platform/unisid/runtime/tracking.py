@@ -25,6 +25,7 @@ from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place
 from unisid.compute import Metrics
 from unisid.runtime import registry
+from unisid.signals import deferred
 
 T = TypeVar("T")
 EXPERIMENT = "unisid"
@@ -147,7 +148,8 @@ class Tracker:
         """A tracker that cannot be reached must not cost a stage: say so once and go on without it."""
         if self.reachable:
             try:
-                return call()
+                with deferred() if self.uri.startswith("sqlite") else contextlib.nullcontext():
+                    return call()
             except UNREACHABLE as error:
                 self.reachable = False
                 reason = str(error).strip().splitlines()[0][:200]
