@@ -88,14 +88,8 @@ def ready(tmp_path_factory):
     return store
 
 
-LATE = pytest.mark.xfail(
-    strict=False,
-    reason="about one run in four ends with 1 while Ray is shut down, before it has said its code: docs/log.md",
-)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("compute", ["local", pytest.param("ray", marks=LATE)])
+@pytest.mark.parametrize("compute", ["local", "ray"])
 def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute):
     """In the middle of a training: exit code 143, one message, no record; then on from the last checkpoint."""
     words = ("run", RECIPE, "--name", compute, "--until", "model", "--store", str(ready))
@@ -111,9 +105,11 @@ def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute):
         time.sleep(0.1)
     process.terminate()
     _, complaint = process.communicate(timeout=120)
-    assert process.returncode == 143, complaint
-    assert "interrupted: what is complete stays; the same command goes on from there" in complaint
-    assert "Traceback" not in complaint
+    speechless = compute == "ray" and (process.returncode, complaint) == (1, "")
+    if not speechless:
+        assert process.returncode == 143, complaint
+        assert "interrupted: what is complete stays; the same command goes on from there" in complaint
+        assert "Traceback" not in complaint
     assert read_record(model) is None
     done = max(int(folder.name.rpartition("-")[2]) for folder in work.rglob("checkpoint-*"))
     again = subprocess.run([*program, "--compute", "local"], cwd=ROOT, env=environment, capture_output=True, text=True,
@@ -123,6 +119,10 @@ def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute):
     first = int(again.stdout.partition("epoch ")[2].split()[0])
     assert first >= done + 2  # checkpoint n is of epoch n + 1
     assert read_record(model) is not None
+    if speechless:
+        pytest.xfail(
+            "known: now and then a Ray that is shut down ends the driver with 1 before it has spoken; docs/log.md"
+        )
 
 
 def interrupted(number: int, done: list) -> None:

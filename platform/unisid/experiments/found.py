@@ -30,6 +30,11 @@ from unisid.search.making import Say
 from unisid.search.trials import Trial
 
 
+def place_of(store: Store, trial: Trial) -> Place:
+    """Where the artifact lies, or will lie, that judges a cell."""
+    return store.place(plan(trial.recipe, store, trial.until)[-1].address)
+
+
 @dataclass(frozen=True)
 class Judged:
     """What judges a cell: the artifact `metrics` of a model, `baseline` of a rival."""
@@ -46,7 +51,7 @@ class Judged:
     @classmethod
     def of(cls, store: Store, trial: Trial) -> "Judged":
         """Raises ArtifactError where it is not complete."""
-        place = store.place(plan(trial.recipe, store, trial.until)[-1].address)
+        place = place_of(store, trial)
         if trial.until == "baseline":
             rival = Baseline.read(place)
             record, method, table = rival.record, rival.method, rival.ranks()
@@ -66,7 +71,7 @@ class Judged:
 def means_of(store: Store, trial: Trial) -> dict[str, float]:
     """A complete cell's headline figures: 'HR@10 excluded' and so on, or of its index alone."""
     if trial.until == "codes":
-        quality = Codes.read(store.place(plan(trial.recipe, store, "codes")[-1].address)).record.counts["quality"]
+        quality = Codes.read(place_of(store, trial)).record.counts["quality"]
         return {"distinct": float(quality["distinct_share"]), "entropy": float(np.mean(quality["entropy"]))}
     judged = Judged.of(store, trial)
     told = judged.record.counts["means"][judged.method]

@@ -105,7 +105,7 @@ def run(
 
 def _tell(table: Cells, number: int, teller: Teller) -> None:
     trial = table.trials[number]
-    place = table.store.place(plan(trial.recipe, table.store, trial.until)[-1].address)
+    place = found.place_of(table.store, trial)
     curve = [point for point in read_curve(place) if point[1].startswith("valid_")]
     figures = {name.replace("@", "_at_").replace(" ", "_"): value for name, value in table.means(number).items()}
     params = {"method": trial.settings["method"], "seed": trial.seed}
