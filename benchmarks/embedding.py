@@ -29,6 +29,7 @@ from unisid.artifacts.tables import write_table
 from unisid.compute import Pool
 from unisid.encoders import Tokens, transformer
 from unisid.ops.pooling import batches_by_length
+from unisid.pretrained import Pretrained
 from unisid.stages import embeddings
 
 OFFICE = Path(__file__).parents[2] / "shared" / "data" / "amazon-office-2018" / "items.parquet"
@@ -125,7 +126,8 @@ def sentence_transformer(model: str, dtype: str, max_tokens: int) -> Any:
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     options = {"dtype": getattr(torch, dtype)}
-    words = Transformer(str(transformer.locate(model) or model), max_seq_length=max_tokens, model_kwargs=options)
+    place = Pretrained("encoder model", model).locate() or model
+    words = Transformer(str(place), max_seq_length=max_tokens, model_kwargs=options)
     return SentenceTransformer(modules=[words, Pooling(words.get_embedding_dimension(), "mean")])
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ class Plain(nn.Module):
     def __init__(self, fast: UQF, rate: float) -> None:
         super().__init__()
         self.fast = fast
-        self.layers = nn.ModuleList(PlainLayer(layer, rate) for layer in fast.layers)
+        self.layers = nn.ModuleList(PlainLayer(cast(Layer, layer), rate) for layer in fast.layers)
 
     def forward(self, text: Tensor, mask: Tensor, graph: Tensor) -> Tensor:
         h_text, h_graph = self.fast.text_in(text), self.fast.graph_in(graph)
@@ -50,7 +50,7 @@ class PlainLayer(nn.Module):
         width = fast.self_out.in_features
         self.drop = nn.Dropout(rate)
         self.self_attn = nn.MultiheadAttention(width, fast.num_heads, dropout=rate, batch_first=True)
-        self.self_attn.in_proj_weight = fast.self_in.weight
+        self.self_attn.in_proj_weight = cast(nn.Parameter, fast.self_in.weight)
         self.self_attn.out_proj = fast.self_out  # type: ignore[assignment]
         ask_text, ask_graph = fast.cross_in.weight.chunk(2)
         self.text = CrossAttention(ask_text, fast.text_in.weight, fast.text_out, fast.num_heads, rate)

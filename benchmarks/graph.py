@@ -11,13 +11,14 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from unisid.compute import Worker
 from unisid.graphs import lightgcn
 from unisid.ops.bpr import Unknown, bpr
 from unisid.ops.propagate import adjacency
@@ -38,6 +39,10 @@ class Alone:
 
     def all_reduce(self, tensor: Tensor) -> Tensor:
         return tensor
+
+
+ALONE = cast(Worker, Alone())
+"""What an epoch asks of its worker, and no more."""
 
 
 def beauty() -> tuple[str, list[Any]]:
@@ -117,7 +122,7 @@ def curve(model: lightgcn.LightGCN, edges: stage.Edges, seconds: float, epoch: C
         begun = time.perf_counter()
         epoch(len(points))
         spent += time.perf_counter() - begun
-        points.append({"seconds": round(spent, 2), "recall": round(stage.validate(Alone(), model, edges), 4)})
+        points.append({"seconds": round(spent, 2), "recall": round(stage.validate(ALONE, model, edges), 4)})
     return points
 
 
@@ -125,7 +130,7 @@ def ours(edges: stage.Edges, seconds: float) -> list[Point]:
     model = MODEL.build(edges.graph, range(MODEL.width), 0)
     optimizer = torch.optim.Adam(model.parameters(), lr=OURS.learning_rate, fused=True)
     state = {"epoch": 0, "step": 0}
-    return curve(model, edges, seconds, lambda _: stage.train_epoch(Alone(), OURS, model, edges, optimizer, state))
+    return curve(model, edges, seconds, lambda _: stage.train_epoch(ALONE, OURS, model, edges, optimizer, state))
 
 
 def usual(edges: stage.Edges, seconds: float, rate: float) -> list[Point]:

@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import replace
 
-from unisid.backbones import lcrec, tiger
+from unisid.backbones import BackboneConfig, lcrec, tiger
 from unisid.baselines import bert4rec, bprmf, caser, gru4rec, hstu, itemknn, lightgcn, popularity, sasrec
 from unisid.errors import ConfigError
 from unisid.experiments.asked import Experiment, Method
@@ -155,8 +155,8 @@ def _tokenized(base: Recipe, source: str) -> Method:
 def _letter(base: Recipe) -> letter.Config:
     """LETTER of the base's own RQ-VAE shape."""
     shape = base.codes.tokenizer
-    widths = {"widths": shape.widths} if isinstance(shape, rqvae.Config) else {}
-    return letter.Config(num_levels=shape.num_levels, codebook_size=shape.codebook_size, **widths)
+    found = letter.Config(num_levels=shape.num_levels, codebook_size=shape.codebook_size)
+    return replace(found, widths=shape.widths) if isinstance(shape, rqvae.Config) else found
 
 
 def _quantized(recipe: Recipe, name: str, tokenizer: TokenizerConfig) -> Recipe:
@@ -165,7 +165,7 @@ def _quantized(recipe: Recipe, name: str, tokenizer: TokenizerConfig) -> Recipe:
                    metrics=replace(recipe.metrics, method=method))  # fmt: skip
 
 
-def _speaking(recipe: Recipe, backbone: object) -> Recipe:
+def _speaking(recipe: Recipe, backbone: BackboneConfig) -> Recipe:
     return replace(recipe, model=replace(recipe.model, backbone=backbone))
 
 

@@ -33,6 +33,7 @@ class RayCompute:
     def __init__(self, own: bool = True, max_failures: int = 3) -> None:
         self.own, self.max_failures = own, max_failures
         self.group: Group | None = None
+        self.leaving: list[Group] = []
         self.lock = threading.Lock()
 
     @classmethod
@@ -68,9 +69,16 @@ class RayCompute:
         yield from ray_data.stream(parts, steps, cpus, gpus, cpus - self._at_risk(cpus))
 
     def close(self) -> None:
-        """Send the worker group home."""
+        """Send the worker group home, and wait for those that are on their way.
+
+        A group's thread that still speaks to Ray when the session ends would end the process: Ray's core exits with 1,
+        without a word, when it is asked after its shutdown.
+        """
         with self.lock:
             self._release()
+            for group in self.leaving:
+                group.close()
+            self.leaving.clear()
 
     def _serving(self, pool: Pool) -> Group:
         """The running group of this shape, or a new one in place of any other."""
@@ -89,6 +97,8 @@ class RayCompute:
         group, self.group = self.group, None
         if group is not None:
             group.close(wait)
+            if group.alive:
+                self.leaving.append(group)
 
     def _room(self, steps: Sequence[Step]) -> tuple[float, float]:
         """The (cores, GPUs) a map may hold; an idle group that leaves too few goes home first."""
