@@ -31,6 +31,17 @@ def test_constant_scores_give_the_middle_rank():
     assert rank([0.0] * 101, 0) == 51.0
 
 
+def test_scores_that_are_no_numbers_never_help():
+    """A model that went astray ranks nothing, and is not the best there ever was."""
+    assert math.isnan(rank([nan, nan, nan], 1))
+    assert math.isnan(rank([0.9, nan, 0.1], 1))
+    assert rank([nan, 0.5, 0.9, 0.1], 1) == 3.0  # NaN and .9 stand before it
+    items, scores = torch.tensor([[4, 7]]), torch.tensor([[nan, 0.5]])
+    in_list = [ranking.rank_in_list(items, scores, torch.tensor([t]), items >= 0).item() for t in (4, 7)]
+    assert math.isnan(in_list[0])
+    assert in_list[1] == 2.0
+
+
 def test_metrics_by_hand():
     ranks = np.array([1.0, 3.0, 10.0, 10.5, nan])
     names = ranking.metric_names((1, 10))

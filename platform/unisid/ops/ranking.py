@@ -1,14 +1,15 @@
 """How well the right item is ranked, and how sure one may be: ranks, HR, NDCG, bootstrap, paired tests.
 
-A rank is 1 for the best; equal scores count half; NaN stands for a target that was not ranked at all. Statistics
-are over test samples, never over cut-offs. B batch, N items, k list length, S samples, M metrics, R resamples.
+A rank is 1 for the best; equal scores count half; NaN stands for a target that was not ranked at all. A score of NaN
+never helps: it stands before every number, and a target of that score is not ranked. Statistics are over test samples,
+never over cut-offs. B batch, N items, k list length, S samples, M metrics, R resamples.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
+import scipy  # loads its parts when they are asked for
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -19,12 +20,12 @@ SCORES_AT_ONCE = 1 << 24
 
 
 def rank_of_target(scores: Float[Tensor, "B N"], targets: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
-    """rank = 1 + #{greater} + #{equal others} / 2 over all items; NaN where the target's own score is -inf."""
+    """rank = 1 + #{greater} + #{equal others} / 2 over all items; NaN where the target's own score is -inf or NaN."""
     own = scores.gather(1, targets[:, None])
-    above = (scores > own).sum(1)
+    above = (~(scores <= own)).sum(1)  # not >, which NaN escapes
     level = (scores == own).sum(1) - 1
     ranks = 1.0 + above.double() + 0.5 * level.double()
-    return torch.where(own[:, 0] == -torch.inf, torch.nan, ranks)
+    return torch.where(own[:, 0] > -torch.inf, ranks, torch.nan)
 
 
 def rank_in_list(
@@ -34,10 +35,10 @@ def rank_in_list(
     scores = scores.masked_fill(~kept, -torch.inf)
     hit = (items == targets[:, None]) & kept
     own = scores.masked_fill(~hit, -torch.inf).amax(1, keepdim=True)
-    above = ((scores > own) & kept).sum(1)
+    above = (~(scores <= own) & kept).sum(1)
     level = ((scores == own) & kept).sum(1) - 1
     ranks = 1.0 + above.double() + 0.5 * level.double()
-    return torch.where(hit.any(1), ranks, torch.nan)
+    return torch.where(own[:, 0] > -torch.inf, ranks, torch.nan)
 
 
 def metric_names(cutoffs: Sequence[int]) -> list[str]:
