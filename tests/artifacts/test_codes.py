@@ -57,3 +57,11 @@ def test_shared_or_impossible_codes_are_refused(place):
 def test_too_many_levels_are_refused(place):
     with pytest.raises(DataError, match="has 4 levels, this index has 3"):
         index(place, np.array([[0, 0, 0]])).find((0, 0, 0, 0))
+
+
+def test_a_code_beyond_its_level_is_nobodys(place):
+    """As an integer, (0, 5) would be (1, 1)."""
+    found = index(place, np.array([[1, 1, 0], [1, 1, 4]]))
+    assert found.find((1, 1)).tolist() == [0, 1]
+    for prefix in ((0, 5), (0, 4, 0), (3,), (1, 0, 5)):
+        assert found.find(prefix).tolist() == []

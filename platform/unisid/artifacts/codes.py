@@ -107,6 +107,8 @@ class Codes:
         if len(prefix) > self.num_levels:
             raise DataError(f"semantic id {prefix}: has {len(prefix)} levels, this index has {self.num_levels}")
         order, keys = self._sorted
+        if any(code >= size for code, size in zip(prefix, self.sizes, strict=False)):
+            return order[:0]  # as an integer it would be another prefix
         rest = int(np.prod(np.array(self.sizes[len(prefix) :], np.int64)))
         low = int(pack(np.array([prefix], np.int64).reshape(1, -1), self.sizes)[0]) * rest
         return order[np.searchsorted(keys, low) : np.searchsorted(keys, low + rest)]
