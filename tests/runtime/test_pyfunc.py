@@ -8,7 +8,9 @@ from starlette.testclient import TestClient
 
 from tests.recommenders import TITLES, N, made
 from tests.stages import ring
+from unisid.artifacts.codes import Codes
 from unisid.artifacts.store import Place
+from unisid.ops.semantic_ids import spell
 from unisid.runtime import registry
 
 
@@ -59,6 +61,18 @@ def test_words_give_items_and_items_words(models):
     assert titles.tolist() == models["lcrec"].unwrap_python_model().recommender.title_of([3, 4])
 
 
+def test_a_semantic_id_has_the_title_of_its_item(models, registered):
+    sids = [spell(codes) for codes in Codes.read(registered["lcrec"]["codes"]).codes[[5, 3]]]
+    titles = models["lcrec"].predict(pd.DataFrame({"sid": sids}))["title"]
+    expected = models["lcrec"].predict(pd.DataFrame({"item_id": ids(5, 3)}))["title"]
+    assert titles.tolist() == expected.tolist()
+    for wrong in (sids[0][: sids[0].rindex("<")], f"{sids[0]}<z_0>", "<a_99><b_0><c_0>", "a word"):
+        with pytest.raises(Exception, match="semantic id"):
+            models["lcrec"].predict(pd.DataFrame({"sid": [wrong]}))
+    with pytest.raises(Exception, match="'tiger' knows semantic ids and no words"):
+        models["tiger"].predict(pd.DataFrame({"sid": sids}))
+
+
 @pytest.mark.parametrize("column", [{"text": ["pen"]}, {"item_id": ["id-1"]}])
 def test_tiger_knows_no_words(models, column):
     with pytest.raises(Exception, match="'tiger' knows semantic ids and no words"):
@@ -66,7 +80,7 @@ def test_tiger_knows_no_words(models, column):
 
 
 @pytest.mark.parametrize(("table", "message"), [
-    ({"text": ["pen"], "item_id": ["id-1"]}, r"\['text', 'item_id'\] of the columns history, text, item_id; must"),
+    ({"text": ["pen"], "item_id": ["id-1"]}, r"\['text', 'item_id'\] of the columns history, text, item_id, sid; must"),
     ({"history": [["id-1", "nothing"]]}, "no item 'nothing' in its catalogue of 20 items"),
     ({"item_id": ["nothing"]}, "no item 'nothing'"),
     ({"history": [[]]}, "history 0: is empty"),

@@ -1,12 +1,13 @@
 """The registered recommender: item ids and texts in, ranked items and titles out.
 
-Input: a table with one of three columns; parameters `k` and `exclude_history` (of histories).
+Input: a table with one of four columns; parameters `k` and `exclude_history` (of histories).
 
     history   lists of item ids, oldest first  ->  item_ids, titles, scores: what comes next
     text      words                            ->  item_ids, titles, scores: the items that they name
     item_id   item ids                         ->  title: what the model itself calls the item
+    sid       semantic ids, '<a_1><b_2><c_3>'  ->  title: the same, of the item that has it
 
-The last two need a model that speaks words (lcrec). `mlflow.pyfunc.load_model(uri, model_config={"codes": PATH})`
+The last three need a model that speaks words (lcrec). `mlflow.pyfunc.load_model(uri, model_config={"codes": PATH})`
 serves with another copy of the index: any index but the one it was trained on is refused.
 """
 
@@ -19,11 +20,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.codes import Codes
 from unisid.artifacts.store import Place
 from unisid.errors import DataError
+from unisid.ops.semantic_ids import parse
 from unisid.recommend import Answer, Recommender
 
-COLUMNS = ("history", "text", "item_id")
+COLUMNS = ("history", "text", "item_id", "sid")
 
 
 class Recommending(mlflow.pyfunc.PythonModel):
@@ -33,6 +36,7 @@ class Recommending(mlflow.pyfunc.PythonModel):
         places = {noun: Place.of(path) for noun, path in context.artifacts.items()}
         codes = Place.of((context.model_config or {}).get("codes") or places["codes"].uri)
         self.recommender = Recommender.load(places["model"], codes, places["catalog"])
+        self.codes = Codes.read(codes)
         catalog = Catalog.read(places["catalog"])
         self.item_ids, self.titles = catalog.item_ids.to_pylist(), catalog.titles.to_pylist()
         self.item_of = {item_id: item for item, item_id in enumerate(self.item_ids)}
@@ -45,8 +49,9 @@ class Recommending(mlflow.pyfunc.PythonModel):
                             "be exactly one")  # fmt: skip
         values, k = model_input[asked[0]].tolist(), int(settings["k"])
         self._check(asked[0], values)
-        if asked[0] == "item_id":
-            return pd.DataFrame({"title": self.recommender.title_of(self._numbers(values).tolist())})
+        if asked[0] in ("item_id", "sid"):
+            items = self._numbers(values).tolist() if asked[0] == "item_id" else [self._bearer(sid) for sid in values]
+            return pd.DataFrame({"title": self.recommender.title_of(items)})
         if asked[0] == "text":
             return self._named(self.recommender.find(values, k))
         histories = [self._numbers(history) for history in values]
@@ -75,6 +80,15 @@ class Recommending(mlflow.pyfunc.PythonModel):
         if unknown:
             raise DataError(f"recommender: no item '{unknown[0]}' in its catalogue of {len(self.item_ids)} items")
         return np.array([self.item_of[item_id] for item_id in known], np.int64)
+
+    def _bearer(self, sid: str) -> int:
+        """The item that has a whole semantic id."""
+        codes = parse(sid)
+        found = self.codes.find(codes) if len(codes) == self.codes.num_levels else ()
+        if len(found) != 1:
+            raise DataError(f"recommender: no item has the semantic id '{sid}'; must be one of its index, of "
+                            f"{self.codes.num_levels} codes")  # fmt: skip
+        return int(found[0])
 
 
 mlflow.models.set_model(Recommending())

@@ -66,6 +66,7 @@ def log_recommender(uri: str, run: str, name: str, places: Mapping[str, Place]) 
                 ColSpec(Array(DataType.string), "history", required=False),
                 ColSpec(DataType.string, "text", required=False),
                 ColSpec(DataType.string, "item_id", required=False),
+                ColSpec(DataType.string, "sid", required=False),
             ]
         ),
         outputs=Schema(
