@@ -181,5 +181,5 @@ def _most(levels: int) -> int:
 def _backbone(base: Recipe) -> str:
     """As tables call it: the thesis's TIGER-LLM is a language model that is taught the first task alone."""
     kind = base.model.backbone.kind
-    alone = base.instructions is not None and tuple(base.instructions.tasks) == ("next",)
+    alone = base.instructions is None or tuple(base.instructions.tasks) == ("next",)
     return "tiger-llm" if kind == "lcrec" and alone else kind

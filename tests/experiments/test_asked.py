@@ -11,7 +11,7 @@ from unisid.baselines import popularity
 from unisid.errors import ConfigError
 from unisid.experiments.asked import Experiment, Method, cells, find, ready, sown
 from unisid.pipeline import Recipe
-from unisid.stages import baseline
+from unisid.stages import baseline, instructions
 
 
 def rival() -> Recipe:
@@ -103,3 +103,18 @@ def test_ready_experiments_stand_on_ready_recipes(name, recipe):
     trials = cells(find(name, base), base, [1])
     assert all(trial.recipe.catalog == base.catalog for trial in trials)
     assert all(getattr(trial.recipe, trial.until) is not None for trial in trials)
+
+
+@pytest.mark.parametrize(
+    ("taught", "backbone"), [(("next",), "tiger-llm"), (None, "tiger-llm"), (("next", "title_to_sid"), "lcrec")]
+)
+def test_a_language_model_that_is_taught_the_first_task_alone_is_called_so(taught, backbone):
+    """Without instructions it learns from the sequences, which is the first task too."""
+    tasks = None if taught is None else instructions.Config(tasks=taught)
+    base = replace(recipes.find("demo_llm"), instructions=tasks)
+    names = [f"{source}-{backbone}" for source in ("text", "graph", "concat", "letter", "uqf")]
+    found = find("ablation", base)
+    assert [method.name for method in found.methods] == names
+    assert [method.recipe.metrics.method for method in found.methods] == names
+    assert all(method.recipe.model.backbone == base.model.backbone for method in found.methods)
+    assert all(method.recipe.instructions == tasks for method in found.methods)
