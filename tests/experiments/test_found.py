@@ -32,3 +32,16 @@ def test_a_value_stands_under_the_seed_of_its_cell():
 def test_the_table_says_which_cells_it_lacks():
     assert "50 test samples, all items ranked, seeds 1 2 3; rival without 1\n" in shown.text(table(), {}, {})
     assert shown.plain(table(), {}, {})["seeds"] == [1, 2, 3]
+
+
+def test_every_cell_that_is_shown_has_its_mean_deviation_and_interval():
+    lines, results = shown.text(table(), {}, {}).splitlines(), table().rules["excluded"]
+    [means] = [n for n, line in enumerate(lines) if line.split() == ["method", "HR@10", "NDCG@10"]]
+    [ends] = [n for n, line in enumerate(lines) if line.split() == ["method", "HR@10", "NDCG@10", "by", "seed"]]
+    for row, method in enumerate(results.figures, 1):
+        figures = results.figures[method]
+        told = [f"{f.mean:.4f} +-{f.deviation:.4f}" for f in figures.values()]
+        assert lines[means + row].split() == [method, *" ".join(told).split()]
+        told = [f"{f.low:.4f} to {f.high:.4f}" for f in figures.values()]
+        seeds = [f"{value:.4f}" for value in figures["NDCG@10"].by_seed]
+        assert lines[ends + row].split() == [method, *" ".join(told).split(), *seeds]

@@ -130,7 +130,8 @@ def _ground(table: Table) -> str:
 def _sections(table: Table, qualities: Qualities, foretold: Foretold) -> Iterator[tuple[str, list[list[str]]]]:
     for rule, results in table.rules.items():
         yield f"history {rule}: mean over seeds, +- deviation of the seeds", _means(table, results)
-        yield f"history {rule}: {table.decisive}, 95% interval over test samples", _intervals(table, results)
+        heading = f"history {rule}: 95% interval over test samples, and the seeds of {table.decisive}"
+        yield heading, _intervals(table, results)
         if results.comparisons:
             heading = f"history {rule}: {table.ours} minus the other, {table.decisive}, paired by test sample"
             yield heading, _tests(table, results)
@@ -229,11 +230,10 @@ def _with_deviation(figure: Figure) -> str:
 
 
 def _intervals(table: Table, results: Results) -> list[list[str]]:
-    rows = [["method", "mean", "from", "to", "by seed"]]
+    rows = [["method", *table.shown, "by seed"]]
     for method, figures in results.figures.items():
-        f = figures[table.decisive]
-        seeds = " ".join(f"{value:.4f}" for value in f.by_seed)
-        rows.append([method, f"{f.mean:.4f}", f"{f.low:.4f}", f"{f.high:.4f}", seeds])
+        ends = (f"{figures[name].low:.4f} to {figures[name].high:.4f}" for name in table.shown)
+        rows.append([method, *ends, " ".join(f"{value:.4f}" for value in figures[table.decisive].by_seed)])
     return rows
 
 
