@@ -16,17 +16,8 @@ from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
-from unisid.baselines.learned import (
-    PAD,
-    LearnedBaseline,
-    LearnedConfig,
-    Loss,
-    Windows,
-    asked_loss,
-    dot_all,
-    pad,
-    refuse_bce_without_negatives,
-)
+from unisid.baselines.learned import PAD, LearnedBaseline, Windows, asked_loss, dot_all, pad
+from unisid.baselines.sequential import SequentialConfig
 from unisid.baselines.transformer import Block, start
 from unisid.errors import ConfigError
 from unisid.ops.dropout import dropout
@@ -36,11 +27,9 @@ GAPS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LearnedConfig):
-    """The transformer, its gaps and its loss. How far back it reads, the catalog's `history_length` says."""
+class Config(SequentialConfig):
+    """The transformer and its gaps."""
 
-    width: int = 64
-    """D: of an item's vector and of every state."""
     num_layers: int = 2
     """Blocks of attention and feed-forward."""
     num_heads: int = 2
@@ -53,23 +42,15 @@ class Config(LearnedConfig):
     """Normalise what goes into each part; else what comes out of it, as the paper does."""
     gaps: float = 0.3
     """The share of items that are hidden; more for short sequences."""
-    loss: Loss = "ce"
-    """ce: softmax over all items; sampled: over `num_negatives` of them, for large catalogues; bce: one negative."""
-    num_negatives: int = 1024
-    """Of `sampled`."""
 
     def __post_init__(self) -> None:
-        counts = (self.width, self.num_layers, self.num_heads, self.feedforward_width, self.num_negatives)
-        if min(counts) < 1 or self.width % self.num_heads:
-            raise ConfigError("bert4rec: width {}, num_layers {}, num_heads {}, feedforward_width {}, num_negatives "
-                              "{}: must all be positive, and the heads must divide the width".format(*counts)
-                              )  # fmt: skip
         if not (0 <= self.dropout < 1 and 0 < self.gaps < 1):
             raise ConfigError(f"bert4rec: dropout {self.dropout}, gaps {self.gaps}; must be from 0 and above 0, both "
                               "below 1")  # fmt: skip
+        self.check("width", "num_layers", "num_heads", "feedforward_width", "num_negatives", heads=self.num_heads)
 
     def build(self, catalog: Catalog) -> "Bert4Rec":
-        refuse_bce_without_negatives("bert4rec", self.loss, catalog)
+        self.check_loss(catalog)
         return Bert4Rec(self, catalog.num_items, catalog.history_length + 1)
 
 

@@ -16,50 +16,28 @@ from torch.nn import functional
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
-from unisid.baselines.learned import (
-    LearnedBaseline,
-    LearnedConfig,
-    Loss,
-    Windows,
-    count_next,
-    next_item_loss,
-    refuse_bce_without_negatives,
-    score_all,
-)
+from unisid.baselines.learned import LearnedBaseline, Windows, count_next, next_item_loss, score_all
+from unisid.baselines.sequential import SequentialConfig
 from unisid.baselines.transformer import start
-from unisid.errors import ConfigError
 from unisid.ops.dropout import dropout
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LearnedConfig):
-    """The filters and their loss."""
+class Config(SequentialConfig):
+    """The filters."""
 
-    width: int = 64
-    """D: of an item's and a user's vector."""
     last_items: int = 5
     """L: how many of the last items it reads."""
     horizontal: int = 16
     """Filters of each height."""
     vertical: int = 4
     """Filters over single columns."""
-    dropout: float = 0.5
-    """Of what the filters found."""
-    loss: Loss = "ce"
-    """ce: softmax over all items; sampled: over `num_negatives` of them, for large catalogues; bce: the paper's."""
-    num_negatives: int = 1024
-    """Of `sampled`."""
 
     def __post_init__(self) -> None:
-        if min(self.width, self.last_items, self.horizontal, self.vertical, self.num_negatives) < 1:
-            raise ConfigError(f"caser: width {self.width}, last_items {self.last_items}, horizontal {self.horizontal}, "
-                              f"vertical {self.vertical}, num_negatives {self.num_negatives}: must all be positive"
-                              )  # fmt: skip
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"caser.dropout: is {self.dropout}; must be at least 0 and below 1")
+        self.check("width", "last_items", "horizontal", "vertical", "num_negatives")
 
     def build(self, catalog: Catalog) -> "Caser":
-        refuse_bce_without_negatives("caser", self.loss, catalog)
+        self.check_loss(catalog)
         return Caser(self, catalog.num_items, catalog.num_users)
 
 

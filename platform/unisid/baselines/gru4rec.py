@@ -14,17 +14,8 @@ from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
-from unisid.baselines.learned import (
-    LearnedBaseline,
-    LearnedConfig,
-    Loss,
-    Windows,
-    count_next,
-    next_item_loss,
-    refuse_bce_without_negatives,
-    score_all,
-)
-from unisid.errors import ConfigError
+from unisid.baselines.learned import LearnedBaseline, Windows, count_next, next_item_loss, score_all
+from unisid.baselines.sequential import SequentialConfig
 from unisid.ops.dropout import dropout
 
 SPREAD = 0.02
@@ -32,32 +23,21 @@ SPREAD = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LearnedConfig):
-    """The recurrent network. How far back it reads, the catalog's `history_length` says."""
+class Config(SequentialConfig):
+    """The recurrent network."""
 
-    width: int = 64
-    """D: of an item's vector."""
     hidden_width: int = 128
     """Of the recurrent state."""
     num_layers: int = 1
     """Recurrent layers."""
     dropout: float = 0.3
     """Of item vectors and between layers."""
-    loss: Loss = "ce"
-    """ce: softmax over all items; sampled: over `num_negatives` of them, for large catalogues; bce: one negative."""
-    num_negatives: int = 1024
-    """Of `sampled`."""
 
     def __post_init__(self) -> None:
-        if min(self.width, self.hidden_width, self.num_layers, self.num_negatives) < 1:
-            raise ConfigError(f"gru4rec: width {self.width}, hidden_width {self.hidden_width}, num_layers "
-                              f"{self.num_layers}, num_negatives {self.num_negatives}: must all be positive"
-                              )  # fmt: skip
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"gru4rec.dropout: is {self.dropout}; must be at least 0 and below 1")
+        self.check("width", "hidden_width", "num_layers", "num_negatives")
 
     def build(self, catalog: Catalog) -> "Gru4Rec":
-        refuse_bce_without_negatives("gru4rec", self.loss, catalog)
+        self.check_loss(catalog)
         return Gru4Rec(self, catalog.num_items)
 
 

@@ -17,48 +17,26 @@ from torch.nn import functional
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
-from unisid.baselines.learned import (
-    LearnedBaseline,
-    LearnedConfig,
-    Loss,
-    Windows,
-    count_next,
-    next_item_loss,
-    refuse_bce_without_negatives,
-    score_all,
-)
+from unisid.baselines.learned import LearnedBaseline, Windows, count_next, next_item_loss, score_all
+from unisid.baselines.sequential import SequentialConfig
 from unisid.baselines.transformer import join_heads, split_heads, start
-from unisid.errors import ConfigError
 from unisid.ops.dropout import dropout
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LearnedConfig):
-    """The layers and their loss. How far back it reads, the catalog's `history_length` says."""
+class Config(SequentialConfig):
+    """The layers."""
 
-    width: int = 64
-    """D: of an item's vector and of every state."""
     num_layers: int = 2
     """Layers of attention; there are no feed-forward parts."""
     num_heads: int = 2
     """H."""
-    dropout: float = 0.5
-    """Of embeddings and of what each layer adds; less where users are many or long."""
-    loss: Loss = "ce"
-    """ce: softmax over all items; sampled: over `num_negatives` of them, for large catalogues; bce: one negative."""
-    num_negatives: int = 1024
-    """Of `sampled`."""
 
     def __post_init__(self) -> None:
-        if min(self.width, self.num_layers, self.num_heads, self.num_negatives) < 1 or self.width % self.num_heads:
-            raise ConfigError(f"hstu: width {self.width}, num_layers {self.num_layers}, num_heads {self.num_heads}, "
-                              f"num_negatives {self.num_negatives}: must all be positive, and the heads must divide "
-                              "the width")  # fmt: skip
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"hstu.dropout: is {self.dropout}; must be at least 0 and below 1")
+        self.check("width", "num_layers", "num_heads", "num_negatives", heads=self.num_heads)
 
     def build(self, catalog: Catalog) -> "Hstu":
-        refuse_bce_without_negatives("hstu", self.loss, catalog)
+        self.check_loss(catalog)
         return Hstu(self, catalog.num_items, catalog.history_length)
 
 

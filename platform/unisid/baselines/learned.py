@@ -16,9 +16,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unisid.artifacts.catalog import Catalog
 from unisid.baselines import BaselineConfig, Histories
-from unisid.errors import ConfigError
 from unisid.ops.next_item import binary_loss, sampled_softmax_loss, softmax_loss, unknown_items
 from unisid.ops.seeded import seed_of
 
@@ -130,13 +128,6 @@ def asked_loss(
         return sampled_softmax_loss(known, items, targets, (draws * len(items)).long())
     negatives = unknown_items(windows.items, windows.draws(asked.shape[1], stream=NEGATIVES), len(items))
     return binary_loss(known, items, targets, negatives[places])
-
-
-def refuse_bce_without_negatives(kind: str, loss: Loss, catalog: Catalog) -> None:
-    """Raise ConfigError where a window may hold every item, so that none is left to be the negative."""
-    if loss == "bce" and catalog.num_items <= catalog.history_length + 1:
-        raise ConfigError(f"{kind}.loss: bce needs an item that a window of {catalog.history_length + 1} does not "
-                          f"hold, of {catalog.num_items}; choose ce")  # fmt: skip
 
 
 def count_next(windows: Windows) -> int:

@@ -16,54 +16,33 @@ from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
-from unisid.baselines.learned import (
-    LearnedBaseline,
-    LearnedConfig,
-    Loss,
-    Windows,
-    count_next,
-    next_item_loss,
-    refuse_bce_without_negatives,
-    score_all,
-)
+from unisid.baselines.learned import LearnedBaseline, Windows, count_next, next_item_loss, score_all
+from unisid.baselines.sequential import SequentialConfig
 from unisid.baselines.transformer import Block, start
 from unisid.errors import ConfigError
 from unisid.ops.dropout import dropout
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LearnedConfig):
-    """The transformer and its loss. How far back it reads, the catalog's `history_length` says."""
+class Config(SequentialConfig):
+    """The transformer."""
 
-    width: int = 64
-    """D: of an item's vector and of every state."""
     num_layers: int = 2
     """Blocks of attention and feed-forward."""
     num_heads: int = 2
     """Of attention."""
     feedforward_width: int = 256
     """Of the layer inside each feed-forward part; the paper's is `width`."""
-    dropout: float = 0.5
-    """Of embeddings, attention and what each part adds; less where users are many or long."""
     norm_first: bool = True
     """Normalise what goes into each part; else what comes out of it."""
-    loss: Loss = "ce"
-    """ce: softmax over all items; sampled: over `num_negatives` of them, for large catalogues; bce: the paper's."""
-    num_negatives: int = 1024
-    """Of `sampled`."""
 
     def __post_init__(self) -> None:
-        counts = (self.width, self.num_layers, self.num_heads, self.feedforward_width, self.num_negatives)
-        if min(counts) < 1:
-            raise ConfigError("sasrec: width {}, num_layers {}, num_heads {}, feedforward_width {}, num_negatives {}: "
-                              "must all be positive".format(*counts))  # fmt: skip
+        self.check("width", "num_layers", "num_heads", "feedforward_width", "num_negatives")
         if self.width % self.num_heads:
             raise ConfigError(f"sasrec: width {self.width} over {self.num_heads} heads; must divide evenly")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"sasrec.dropout: is {self.dropout}; must be at least 0 and below 1")
 
     def build(self, catalog: Catalog) -> "SasRec":
-        refuse_bce_without_negatives("sasrec", self.loss, catalog)
+        self.check_loss(catalog)
         return SasRec(self, catalog.num_items, catalog.history_length)
 
 
