@@ -11,10 +11,21 @@ from hypothesis import strategies as st
 
 from tests.artifacts.disks import no_file_larger_than
 from unisid import pipeline
-from unisid.artifacts import catalog, codes, embeddings, fused, graph, metrics, model, sequences
+from unisid.artifacts import (
+    baseline,
+    catalog,
+    codes,
+    embeddings,
+    fused,
+    graph,
+    instructions,
+    metrics,
+    model,
+    sequences,
+)
 from unisid.artifacts.record import RECORD, Record, read_record, require, write_record
 from unisid.artifacts.shards import Shards, to_arrow, to_ragged, write_array, write_shard
-from unisid.artifacts.store import Place
+from unisid.artifacts.store import NOUNS, Place
 from unisid.artifacts.tables import read_rows, read_table, table_name, write_table, write_tables
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.errors import ArtifactError
@@ -184,6 +195,39 @@ def test_model(anywhere):
         assert found[name].dtype == tensor.dtype
 
 
+def test_instructions(anywhere):
+    rows = {"task": ["next", "sid_to_title"], "user": [4, -1], "target": [2, 5], "head": ["took ", ""],
+            "pieces": [[3, 1], [5]], "tail": [", then?", " is?"], "response": ["<a_1>", "naïve «pen»"]}  # fmt: skip
+    table = pa.table(rows)
+    write_tables(anywhere, "train", [table[:1], table[1:]])
+    write_table(anywhere, "valid", 0, table[:0])
+    complete(anywhere, "instructions", {"train": 2, "valid": 0}, {"tasks": ["next", "sid_to_title"]})
+    read = instructions.Instructions.read(anywhere)
+    assert read.table("train").equals(table)
+    assert tuple(read.table("train").column_names) == instructions.COLUMNS
+    assert read.table("valid").schema == table.schema
+    assert (read.num_rows("train"), read.num_rows("valid")) == (2, 0)
+    assert read.tasks == ("next", "sid_to_title")
+
+
+@pytest.mark.parametrize("weights", [{"a": torch.arange(6.0).reshape(2, 3), "n": torch.tensor(3)}, None])
+def test_baseline(anywhere, weights):
+    settings, chosen = {"kind": "sasrec", "width": 8}, {"decay": 0.5}
+    baseline.write_baseline(anywhere, settings, chosen, weights)
+    results = {"sasrec": {"excluded": {"HR@10": {"mean": 0.1, "low": 0.05, "high": 0.3}}}}
+    ranks = pa.table({"user": [0, 2], "target": [5, 1], "excluded": [1.5, None], "allowed": [3.0, None]})
+    write_json(anywhere, "metrics.json", results)
+    write_table(anywhere, "ranks-sasrec", 0, ranks)
+    complete(anywhere, "baseline", config={"baseline": settings})
+    read = baseline.Baseline.read(anywhere)
+    assert (read.method, read.settings(), read.chosen()) == ("sasrec", settings, chosen)
+    assert read.results() == results
+    assert read.ranks().equals(ranks)
+    found = read.weights()
+    assert found.keys() == (weights or {}).keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in (weights or {}).items())
+
+
 def test_metrics(anywhere):
     results = {"uqf-tiger": {"excluded": {"HR@10": {"mean": 0.1, "low": 0.05, "high": 0.3}}}}
     ranks = pa.table({"user": [0, 2], "target": [5, 1], "excluded": [1.5, None], "allowed": [3.0, None]})
@@ -259,7 +303,7 @@ def test_what_is_no_record_is_refused(place, text):
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone"])
-@pytest.mark.parametrize("noun", ["embeddings", "graph", "fused", "codes", "sequences", "model", "metrics", "catalog"])
+@pytest.mark.parametrize("noun", NOUNS)
 def test_a_complete_artifact_that_lost_something_is_refused(place, noun, damage):
     place.write("part.bin", b"12345678")
     complete(place, noun)
