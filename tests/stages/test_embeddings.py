@@ -2,6 +2,7 @@ import dataclasses
 import signal
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,6 +145,29 @@ def test_a_killed_process_leaves_whole_shards_that_are_built_upon(place):
     resumed = make(catalog, place / "killed", HASHING, compute)
     assert compute.shards == [2, 3, 4, 5, 6]
     assert same_bytes(make(catalog, place / "undisturbed", HASHING), resumed)
+
+
+def peak_of(catalog: Place, out: Place) -> int:
+    """The most memory that Python, numpy and Arrow held while a catalog was embedded, in bytes."""
+    before, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        embeddings.make(job_of(catalog, out, dataclasses.replace(HASHING, shard_rows=40)))
+        return tracemalloc.get_traced_memory()[1] + pool.max_memory()
+    finally:
+        tracemalloc.stop()
+        pa.set_memory_pool(before)
+
+
+def test_memory_does_not_grow_with_the_catalogue(place):
+    letters = 5000
+    peaks = {}
+    for count in (80, 1600):
+        catalog = write_catalog(place / f"catalog-{count}", ["x" * letters] * count, rows_per_file=400)
+        peaks[count] = peak_of(catalog, place / f"out-{count}")
+    assert peaks[80] > 40 * letters, "what one shard reads is seen"
+    assert peaks[1600] - peaks[80] < 0.1 * 1600 * letters
 
 
 def same_bytes(one: Embeddings, other: Embeddings) -> bool:
