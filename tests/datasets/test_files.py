@@ -1,9 +1,12 @@
+import errno
 import gzip
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.artifacts.disks import Brittle
+from unisid.artifacts.store import Place
 from unisid.datasets import files
 from unisid.errors import DataError
 
@@ -44,6 +47,23 @@ def test_the_digest_of_a_large_file_sees_its_size_and_both_ends(tmp_path, monkey
 def test_an_empty_file_has_a_digest(tmp_path):
     (tmp_path / "a").write_bytes(b"")
     assert len(files.digest(str(tmp_path / "a"))) == 64
+
+
+def test_a_file_that_may_not_be_read_is_named(monkeypatch):
+    """It is there, so it is found; its bytes are another's."""
+    folder = Place.of("brittle://locked")
+    folder.write("items.csv", b"item_id,title\n")
+    path = files.find("catalog.dataset.items", f"{folder}/items.csv")
+
+    def refuse(*asked, **more):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Brittle, "_open", refuse)
+    for reading in (files.digest, files.read_whole):
+        with pytest.raises(
+            DataError, match=r"locked/items.csv: cannot be read \(.*Permission denied.*\); check rights"
+        ):
+            reading(path)
 
 
 def test_a_folder_without_tables(tmp_path):

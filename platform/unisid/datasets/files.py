@@ -52,14 +52,17 @@ def _kind(place: Place) -> Any:
 def digest(path: str) -> str:
     """A file's content by name: SHA-256 of its size and its bytes, or of evenly spaced blocks where it is large."""
     fs, inner = Place(path).filesystem
-    with fs.open_input_file(inner) as file:
-        size = file.size()
-        result = hashlib.sha256(str(size).encode())
-        spread = (size - BLOCK) / (SAMPLES - 1)
-        starts = range(0, size, BLOCK) if size <= WHOLE else [int(i * spread) for i in range(SAMPLES)]
-        for start in starts:
-            file.seek(start)
-            result.update(file.read(BLOCK))
+    try:
+        with fs.open_input_file(inner) as file:
+            size = file.size()
+            result = hashlib.sha256(str(size).encode())
+            spread = (size - BLOCK) / (SAMPLES - 1)
+            starts = range(0, size, BLOCK) if size <= WHOLE else [int(i * spread) for i in range(SAMPLES)]
+            for start in starts:
+                file.seek(start)
+                result.update(file.read(BLOCK))
+    except OSError as error:
+        raise _unreadable(path, error) from None
     return result.hexdigest()
 
 
