@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tests.report.runs import write_run
+from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Address
-from unisid.report import facts, tables
+from unisid.report import facts, html, tables
 
 
 @dataclass
@@ -47,6 +48,16 @@ def test_results_say_everything_a_reader_asks(place):
     assert "before resolution: 100.0% distinct, 0.0% of items in collisions; after: all 300 unique" in text
     assert sum(line.startswith("<a_") for line in lines) == 10
     assert max(map(len, lines)) <= 120
+
+
+@pytest.mark.parametrize("counts", [{"leaky": True}, {}])
+def test_a_graph_that_leaked_marks_the_results(place, counts):
+    """On the terminal and in the report: nobody takes such figures for others."""
+    places = write_run(place, [f"Thing {n}" for n in range(30)]) | {"graph": place / "graph" / "demo" / "1"}
+    write_record(places["graph"], Record(address="graph/demo/1", config={}, inputs={}, counts=counts))
+    page = html.write_report(places, place / "report").read(html.FILE).decode()
+    for text in (tables.results(places), page):
+        assert (facts.LEAK in text) == bool(counts)
 
 
 def test_nothing_made_says_nothing():

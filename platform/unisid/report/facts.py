@@ -20,6 +20,7 @@ from unisid.artifacts.tables import open_table, table_names
 
 CODES_READ = 1 << 20
 """Items whose codes a report looks at, at most."""
+LEAK = "LEAK: the graph learned from validation and test interactions too; these figures are for comparison only."
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,12 @@ def records(places: Mapping[str, Place]) -> dict[str, Record]:
     """The complete artifacts' records, in the order of the flow."""
     found = {noun: read_record(places[noun]) for noun in NOUNS if noun in places}
     return {noun: record for noun, record in found.items() if record is not None}
+
+
+def leak(places: Mapping[str, Place]) -> str:
+    """What a reader must know first where the graph saw what the recommender is asked; else nothing."""
+    graph = records(places).get("graph")
+    return LEAK if graph is not None and graph.counts.get("leaky") else ""
 
 
 def results(places: Mapping[str, Place]) -> Results | None:

@@ -60,7 +60,7 @@ def write_report(places: Mapping[str, Place], out: Place, note: str = "") -> Pla
     page = PAGE.substitute(
         title=escape(last.address.split("/", 1)[1] if last else "nothing made yet"),
         subtitle=escape(" → ".join(records) or "no artifact is complete"),
-        note=f'<p class="note">{escape(note)}</p>' if note else "",
+        note="".join(f'<p class="note">{escape(text)}</p>' for text in (facts.leak(places), note) if text),
         links="".join(f'<a href="#{n.lower()}">{n}</a>' for n in present),
         body="".join(f'<section id="{n.lower()}"><h2>{n}</h2>{text}</section>' for n, text in present.items()),
         written=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
