@@ -91,6 +91,37 @@ def test_it_learns_what_users_have_in_common(catalog, place):
     assert counts["best_recall"] == max(s["valid_recall_20"] for s in shown)
 
 
+def test_the_kept_vectors_are_those_of_the_best_validation(catalog, place):
+    """Not those of the last epoch: so large a rate spoils them later."""
+    shown = []
+    config = dataclasses.replace(SMALL, epochs=30, patience=30, learning_rate=0.3)
+    made, counts = make(catalog, place / "graph", config, shown.append)
+    assert shown[-1]["valid_recall_20"] < counts["best_recall"]
+    users, items = user_vectors(made), made.layers().mean(1)
+    known = {user: set() for user in range(60)}
+    for user, item in zip(*(ends.tolist() for ends in catalog.training_edges()), strict=True):
+        known[user].add(item)
+    edges = edges_of(catalog, config)
+    hits = []
+    for user, target in zip(edges.valid_user.tolist(), edges.valid_item.tolist(), strict=True):
+        scores = items @ users[user]
+        hits.append(sum(s > scores[target] for i, s in enumerate(scores) if i not in known[user]) < 20)
+    assert np.mean(hits) == pytest.approx(counts["best_recall"], abs=0.02)  # near ties may fall either way
+    assert abs(np.mean(hits) - shown[-1]["valid_recall_20"]) > 0.03
+
+
+def test_between_validations_it_says_how_far_it_is_and_changes_nothing(catalog, place, monkeypatch):
+    told = []
+    quiet, counts = make(catalog, place / "quiet")
+    monkeypatch.setattr(stage, "PROGRESS_SECONDS", -1.0)
+    made, again = make(catalog, place / "told", report=told.append)
+    assert again == counts
+    np.testing.assert_array_equal(made.layers(), quiet.layers())
+    running = [values["step"] for values in told if "running_loss" in values]
+    assert running == list(range(1, told[-1]["step"] + 1))
+    assert len(running) > len([values for values in told if "epoch" in values]) == 3
+
+
 def test_recall_counts_targets_among_the_twenty_best_new_items(catalog):
     edges = edges_of(catalog)
     model = SMALL.graph.build(edges.graph, range(6), 1)

@@ -29,6 +29,7 @@ from unisid.ops.propagate import Adjacency, adjacency
 from unisid.ops.ranking import SCORES_AT_ONCE, rank_of_target
 from unisid.ops.seeded import seed_of
 from unisid.training import columns
+from unisid.training.loop import PROGRESS_SECONDS
 
 CUTOFF = 20
 SHARD_ROWS = 1 << 15
@@ -214,9 +215,9 @@ def learn(worker: Worker, config: Config, model: GraphModel, edges: Edges) -> Js
         mine = columns.owned(config.graph.width, worker.rank, worker.size)
         state = columns.load(directory, kept, mine)
         slots["step"].fill_(state["step"])
-    saved = time.monotonic()
+    saved, interim = time.monotonic(), Interim(worker)
     while state["epoch"] < config.epochs and not _exhausted(state, config):
-        loss = train_epoch(worker, config, model, edges, optimizer, state)
+        loss = train_epoch(worker, config, model, edges, optimizer, state, interim)
         if state["epoch"] % config.validate_every and state["epoch"] < config.epochs:
             continue
         recall = validate(worker, model, edges)
@@ -232,8 +233,21 @@ def learn(worker: Worker, config: Config, model: GraphModel, edges: Edges) -> Js
     return state
 
 
+class Interim:
+    """Says now and then how far it is: validations may lie many epochs apart, and an epoch may be long."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker, self.told = worker, time.monotonic()
+
+    def __call__(self, total: Tensor, steps: int, state: Json) -> None:
+        """After `steps` of an epoch whose losses come to `total`."""
+        if self.worker.rank == 0 and time.monotonic() - self.told > PROGRESS_SECONDS:
+            self.told = time.monotonic()
+            self.worker.progress({"running_loss": float(total) / steps, "step": state["step"] + steps})
+
+
 def train_epoch(worker: Worker, config: Config, model: GraphModel, edges: Edges, optimizer: torch.optim.Optimizer,
-                state: Json) -> float:  # fmt: skip
+                state: Json, interim: Interim | None = None) -> float:  # fmt: skip
     """One pass over the edges; counts it and its steps in `state`, returns the mean loss."""
     total, steps = torch.zeros((), device=worker.device), 0
     for users, known, unknown in edges.batches(config, state["epoch"]):
@@ -248,6 +262,8 @@ def train_epoch(worker: Worker, config: Config, model: GraphModel, edges: Edges,
         optimizer.step()
         total += loss.detach()
         steps += 1
+        if interim is not None:
+            interim(total, steps, state)
     state |= {"epoch": state["epoch"] + 1, "step": state["step"] + steps}
     mean = float(total) / steps
     if not np.isfinite(mean):
