@@ -98,6 +98,14 @@ def assert_same(undivided, found, tolerance):
         torch.testing.assert_close(found_weight, weight, rtol=0.02, atol=tolerance)
 
 
+def test_learned_again_it_is_the_same_byte_for_byte(undivided, config, inputs, place):
+    out, counts, said = undivided
+    again, told = make(config, inputs, place / "again")
+    assert (place / "again").read("model.safetensors") == out.read("model.safetensors")
+    assert [values["loss"] for values in told] == [values["loss"] for values in said]
+    assert again["valid_ndcg_10"] == counts["valid_ndcg_10"]
+
+
 @pytest.mark.parametrize("settings", [{"micro_batch": 4}, {"micro_batch": 8, "packed": False}])
 def test_how_a_step_is_cut_changes_nothing(undivided, config, inputs, place, settings):
     found = make(dataclasses.replace(config, **settings), inputs, place / "cut")
