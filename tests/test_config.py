@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unisid.config import differences, fingerprint, flatten, from_record, identity_where, override, runtime, to_record
+from unisid.config import (
+    differences,
+    fingerprint,
+    flatten,
+    from_record,
+    identity_where,
+    override,
+    plug_in,
+    runtime,
+    to_record,
+)
 from unisid.errors import ConfigError
 
 
@@ -114,3 +124,9 @@ def test_differences_name_dotted_keys():
     after = to_record(dataclasses.replace(Outer(), inner=Inner(width=9)))
     assert differences(before, after) == ["inner.width: 8 -> 9"]
     assert flatten({"a": {"b": 1}}) == {"a.b": 1}
+
+
+@pytest.mark.parametrize("name", ["lcrec_model", "tigre", "no.module"])
+def test_only_a_module_with_settings_of_its_own_is_a_kind(name):
+    with pytest.raises(ConfigError, match=rf"backbones: no kind '{name}'.*; known: lcrec, tiger$"):
+        plug_in("backbones", name)

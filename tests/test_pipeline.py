@@ -14,6 +14,7 @@ from unisid.artifacts.record import read_record, require, require_input
 from unisid.artifacts.store import Address, Place, Store
 from unisid.config import runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
+from unisid.report import html
 from unisid.runtime.local import LocalCompute
 
 MADE: list[str] = []
@@ -57,7 +58,7 @@ class Recipe:
 def small_stages(monkeypatch):
     flow = {"catalog": (), "embeddings": ("catalog",), "codes": ("catalog", "embeddings")}
     monkeypatch.setattr(pipeline, "STAGES", {noun: stage(noun, inputs) for noun, inputs in flow.items()})
-    monkeypatch.setattr(pipeline, "write_report", lambda places, out, note: None)
+    monkeypatch.setattr(html, "write_report", lambda places, out, note: None)
     MADE.clear()
 
 

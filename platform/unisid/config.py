@@ -123,20 +123,25 @@ def override(config: C, key: str, value: Any) -> C:
     return dataclasses.replace(typing.cast(Any, config), **{name: value})
 
 
+def at(config: Any, key: str) -> Any:
+    """The value at a dotted key, or None where there is no such key."""
+    for name in key.split("."):
+        config = getattr(config, name, None)
+    return config
+
+
 def plug_in(folder: str, kind: str) -> type[Any]:
     """The Config class of a plug-in: `plug_in("tokenizers", "rqvae")`."""
-    kinds = plug_ins(folder)
-    if kind not in kinds:
+    config = _config_of(folder, kind) if kind in _modules(folder) else None
+    if config is None:
+        kinds = plug_ins(folder)
         raise ConfigError(f"{folder}: no kind '{kind}'{did_you_mean(kind, kinds)}; known: {', '.join(kinds)}")
-    config: type[Any] = importlib.import_module(f"unisid.{folder}.{kind}").Config
     return config
 
 
 def plug_ins(folder: str) -> list[str]:
     """The kinds in a plug-in folder: the names of its modules that define a Config."""
-    package = importlib.import_module(f"unisid.{folder}")
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-    return [n for n in names if hasattr(importlib.import_module(f"unisid.{folder}.{n}"), "Config")]
+    return [name for name in _modules(folder) if _config_of(folder, name) is not None]
 
 
 def did_you_mean(word: str, known: typing.Iterable[str]) -> str:
@@ -148,6 +153,14 @@ def did_you_mean(word: str, known: typing.Iterable[str]) -> str:
 def leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every (dotted key, value) of a configuration tree, runtime fields included."""
     yield from flatten(to_record(config), prefix).items()
+
+
+def _modules(folder: str) -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(importlib.import_module(f"unisid.{folder}").__path__))
+
+
+def _config_of(folder: str, module: str) -> type[Any] | None:
+    return getattr(importlib.import_module(f"unisid.{folder}.{module}"), "Config", None)
 
 
 def _plain(value: Any, identity: bool) -> Any:

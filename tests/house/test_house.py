@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from unisid.artifacts.store import NOUNS
+from unisid.config import plug_ins
 
 ROOT = Path(__file__).parents[2]
+PLUG_INS = ("datasets", "encoders", "graphs", "fusion", "tokenizers", "backbones", "baselines", "tasks")
+SLOW = ("transformers", "tokenizers", "scipy.stats", "matplotlib", "sklearn", "faiss", "ray", "mlflow", "deepspeed")
+"""Imported where they are used: each takes a person's time, and none decides a setting."""
 UNSAFE = {
     ("trust_remote_code", "True"),
     ("weights_only", "False"),
@@ -33,6 +37,25 @@ def test_imports_point_down():
         pytest.skip("import-linter is not installed here")
     result = subprocess.run([str(lint), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
+
+
+def test_a_recipe_is_planned_without_what_only_its_making_needs(tmp_path):
+    """Who asks what would run is told at once: settings, sources and every kind of plug-in do without what is slow."""
+    kinds = [(folder, kind) for folder in PLUG_INS for kind in plug_ins(folder)]
+    program = f"""if True:
+        import sys
+        from unisid.cli import main
+        from unisid.config import plug_in
+
+        assert main(sys.argv[1:]) == 0
+        for folder, kind in {kinds}:
+            plug_in(folder, kind)
+        print("slow:", *sorted(set({SLOW}) & set(sys.modules)))
+    """
+    words = ["plan", "demo", "--store", tmp_path, "--embeddings.encoder.model", "a/b", "--model.backbone", "lcrec"]
+    command = [sys.executable, "-c", program, *map(str, words)]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1] == "slow:"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))

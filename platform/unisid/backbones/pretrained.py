@@ -1,4 +1,4 @@
-"""A pretrained causal language model and its tokenizer: found, loaded, and refused where it cannot serve."""
+"""A pretrained causal language model and its tokenizer: loaded, and refused where it cannot serve."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +11,6 @@ from unisid.backbones import causal_forward
 from unisid.errors import ConfigError
 from unisid.pretrained import Pretrained
 
-ROLE = "language model"
-
 
 @dataclass(frozen=True)
 class Language:
@@ -20,11 +18,6 @@ class Language:
 
     model: Any
     tokenizer: Any
-
-
-def find(model: str, revision: str | None = None) -> Pretrained:
-    """A language model by hub id, folder, GGUF file or package."""
-    return Pretrained(ROLE, model, revision, takes_gguf=True)
 
 
 def load(found: Pretrained, dtype: torch.dtype, attention: str) -> Language:

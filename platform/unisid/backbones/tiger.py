@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
-from transformers import T5Config, T5ForConditionalGeneration
 
 from unisid.backbones import Backbone, BackboneConfig, level_starts
 from unisid.backbones.past import Past
@@ -69,6 +68,8 @@ class Tiger(Backbone):
     """The weights live in a transformers T5, whose own forward pass gives the same values more slowly."""
 
     def __init__(self, config: Config, sizes: tuple[int, ...]) -> None:
+        from transformers import T5Config, T5ForConditionalGeneration  # slow: not where settings are only read
+
         super().__init__()
         self.level_starts = level_starts(sizes, FIRST_TOKEN)
         self.t5 = T5ForConditionalGeneration(

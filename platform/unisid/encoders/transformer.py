@@ -10,8 +10,6 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, AutoTokenizer
-from transformers.utils import logging
 
 from unisid.config import Json, runtime
 from unisid.encoders import Encoder, EncoderConfig, Tokenizer, Tokens, join
@@ -34,6 +32,8 @@ class Config(EncoderConfig):
     """Type of the weights and of the forward pass; bfloat16 for GPUs, and for CPUs with AMX."""
 
     def tokenizer(self, max_tokens: int) -> Tokenizer:
+        from transformers import AutoConfig, AutoTokenizer  # slow: not where settings are only read
+
         limit = (
             getattr(self._pretrained().load(AutoConfig.from_pretrained), "max_position_embeddings", None) or max_tokens
         )
@@ -42,6 +42,9 @@ class Config(EncoderConfig):
         return Subwords(self._pretrained().load(AutoTokenizer.from_pretrained), max_tokens)
 
     def build(self, device: torch.device) -> Encoder:
+        from transformers import AutoModel
+        from transformers.utils import logging
+
         logging.disable_progress_bar()
         options = {"dtype": getattr(torch, self.dtype), "use_safetensors": True, "attn_implementation": "sdpa"}
         return Transformer(self._pretrained().load(AutoModel.from_pretrained, **options).eval().to(device))

@@ -4,8 +4,8 @@ n items, K codes, G groups. All functions are pure and break ties by item number
 """
 
 import numpy as np
+import scipy  # loads its parts when they are asked for
 from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
 
 
 def place_within_room(distances: Float[np.ndarray, "n K"], room: Int[np.ndarray, " K"]) -> Int[np.ndarray, " n"]:
@@ -42,7 +42,7 @@ def distinct_codes(
     codes = np.empty(len(distances), np.int64)
     for group, (first, last) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)):
         free = np.arange(distances.shape[1]) if room is None else np.flatnonzero(room[group])
-        codes[first:last] = free[linear_sum_assignment(distances[first:last, free])[1]]
+        codes[first:last] = free[scipy.optimize.linear_sum_assignment(distances[first:last, free])[1]]
     return codes
 
 

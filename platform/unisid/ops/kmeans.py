@@ -6,7 +6,6 @@ n rows, d width, L levels, K codes of a level, W centroids of a whole tree.
 import functools
 from collections.abc import Callable, Iterator
 
-import faiss
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -26,6 +25,8 @@ def kmeans(rows: Float[Tensor, "n d"], size: int, *, seed: int, iterations: int 
     """
     if len(rows) <= size:
         return rows[torch.arange(size, device=rows.device) % len(rows)].clone()
+    import faiss  # here: settings are read, and recipes planned, where nothing is clustered
+
     faiss.omp_set_num_threads(torch.get_num_threads())  # a worker's share of the machine, which FAISS knows nothing of
     gpu = rows.is_cuda and hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
     clustering = faiss.Kmeans(rows.shape[1], size, niter=iterations, nredo=restarts, seed=seed, gpu=gpu,

@@ -4,8 +4,8 @@ N vectors, n queries, D width, K neighbours.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,12 +21,14 @@ class Nearest:
     """An index over all vectors; `vectors` are scaled to length one, so that a dot product is the cosine."""
 
     vectors: NDArray[np.float32]
-    index: faiss.Index
+    index: Any  # FAISS's
     exact: bool
 
     @classmethod
     def build(cls, vectors: NDArray[np.float32], seed: int = 0, exact_limit: int = EXACT_LIMIT) -> "Nearest":
         """Index vectors [N, D]. All of a machine's GPUs are used where FAISS was built for them."""
+        import faiss  # as in `ops.kmeans`
+
         unit = np.ascontiguousarray(vectors, np.float32)
         unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         exact = len(unit) <= exact_limit
@@ -58,8 +60,10 @@ class Nearest:
         return shared / max(1, total)
 
 
-def _inverted_lists(width: int, lists: int, seed: int) -> faiss.Index:
+def _inverted_lists(width: int, lists: int, seed: int) -> Any:
     """Of all lists, 1 in 32 (at least 16) is searched."""
+    import faiss
+
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
     index.nprobe = min(lists, max(16, lists // 32))
     index.cp.seed = seed + 1

@@ -3,7 +3,6 @@
 n rows, P width (a multiple of L), L levels, l of them looked at, K codes of a level, s = P / L width of a piece.
 """
 
-import faiss
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -23,6 +22,8 @@ def learn_rotation(
     width = rows.shape[1]
     if not iterations or len(rows) <= size or len(rows) < width:  # of too few rows FAISS 1.15 takes the process down
         return torch.eye(width, device=rows.device)
+    import faiss  # as in `ops.kmeans`
+
     faiss.omp_set_num_threads(torch.get_num_threads())
     quantizer = faiss.ProductQuantizer(width, levels, size.bit_length() - 1)
     quantizer.cp.seed, quantizer.cp.min_points_per_centroid = seed, 1

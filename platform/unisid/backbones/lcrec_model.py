@@ -1,0 +1,224 @@
+"""LC-Rec's model: a language model of the transformers library, asked about histories in words.
+
+The levels' tokens are entries after the language's own. A history is asked about in the words of the first task's
+prompt (`ops.prompts.NEXT`); what is too long loses its oldest items. B samples, T history tokens, S entries of the
+longest prompt, L levels, K beams, D width, V vocabulary entries, N items, n prompts.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from transformers import GenerationConfig
+
+from unisid.backbones import NO_LOSS, PAD, Packed, Speaker, causal_forward, lcrec, level_starts, pretrained
+from unisid.backbones import language_files as saved
+from unisid.backbones import vocabulary as words
+from unisid.backbones.causal_forward import Memory
+from unisid.backbones.chat import Frame
+from unisid.backbones.lora import inject, merged
+from unisid.backbones.past import Past
+from unisid.backbones.pretrained import Language
+from unisid.errors import ArtifactError, ConfigError
+from unisid.ops import prompts as wording
+from unisid.ops.semantic_ids import tokens
+
+TEXTS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class State:
+    """A search under way."""
+
+    memory: Memory
+    past: Past
+
+
+class LCRec(Speaker):
+    """The weights live in a transformers model, whose own forward pass trains them; `causal_forward` decodes."""
+
+    separator: Tensor
+    before: Tensor
+    after: Tensor
+
+    def __init__(
+        self, config: lcrec.Config, language: Language, frame: Frame, starts: tuple[int, ...], sizes: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        self.config, self.level_starts, self.sizes = config, starts, sizes
+        self.language, self.tokenizer, self.frame = language.model, language.tokenizer, frame
+        self.opening, self.closing, self.ending = frame.opening, frame.closing, frame.ending
+        self.max_tokens = config.max_tokens
+        end = self.ending[0]
+        self.language.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=end)
+        separator, head, tail = self.encode([wording.SEPARATOR, *wording.NEXT])
+        for name, entries in (
+            ("separator", separator),
+            ("before", self.opening + head),
+            ("after", tail + self.closing),
+        ):
+            self.register_buffer(name, torch.tensor(entries), persistent=False)
+        self.room = self._room()
+
+    @classmethod
+    def begin(cls, config: lcrec.Config, sizes: tuple[int, ...]) -> "LCRec":
+        """Of a pretrained language model, with first rows for the new tokens."""
+        found = config.language()
+        language = pretrained.load(found, getattr(torch, config.dtype), config.attention)
+        first = words.add(language.model, language.tokenizer, tokens(sizes), str(found))
+        built = cls(config, language, Frame.of(language.tokenizer, str(found)), level_starts(sizes, first), sizes)
+        built.prepare()
+        return built
+
+    @classmethod
+    def of_files(cls, config: lcrec.Config, sizes: tuple[int, ...], files: Mapping[str, bytes]) -> "LCRec":
+        """The structure alone, of what `files` wrote."""
+        served = dataclasses.replace(config, attention="sdpa")  # the kernel of training may be missing where it serves
+        language, frame = saved.read(files, getattr(torch, config.dtype), served.attention)
+        given = language.tokenizer.convert_tokens_to_ids(tokens(sizes))
+        if given != list(range(given[0], len(language.tokenizer))):
+            raise ArtifactError(
+                f"model: its tokenizer does not speak semantic ids of level sizes {list(sizes)}; load it with the "
+                "index it was trained on"
+            )
+        return cls(served, language, frame, level_starts(sizes, given[0]), sizes)
+
+    def prepare(self) -> None:
+        """First rows for the new tokens; and what shall not learn is frozen."""
+        first, config = self.level_starts[0], self.config
+        with torch.no_grad():
+            for old, new in words.rows(self.language, first):
+                new.copy_(words.draw(old, len(new)))
+        if config.trained != "all":
+            words.split(self.language, first)
+        if config.trained == "lora":
+            inject(self.language, config.lora)
+            for _, new in words.rows(self.language, first):
+                new.requires_grad_(True)
+        if config.gradient_checkpointing:
+            self.language.activation_checkpointing_enable({"use_reentrant": False})
+
+    @torch.no_grad()
+    def start_from(self, codes: NDArray[Any], texts: Sequence[str]) -> None:
+        if self.config.rows == "item_text":
+            offsets = torch.tensor(self.level_starts) - self.level_starts[0]
+            stands_for = torch.from_numpy(codes.astype(np.int64)) + offsets
+            for old, new in words.rows(self.language, self.level_starts[0]):
+                new.copy_(words.mean_of_texts(old, new, self._titles(texts), stands_for))
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        # What a text holds of the tokenizer's special tokens is text, whoever wrote it.
+        options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
+        return self.tokenizer(list(texts), **options)["input_ids"] if texts else []
+
+    def loss_of(self, packed: Packed) -> Float[Tensor, ""]:
+        ids, positions, labels = packed.ids, packed.positions, packed.labels
+        if self.config.attention.startswith("flash"):  # its kernel tells samples apart in one row only
+            ids, positions, labels = (part.reshape(1, -1) for part in (ids, positions, labels))
+        hidden = self.language.model(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
+        learned = labels[:, 1:] != NO_LOSS
+        logits = self.language.lm_head(hidden[:, :-1][learned])
+        return functional.cross_entropy(logits.float(), labels[:, 1:][learned], reduction="sum")
+
+    def loss(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, ""]:
+        ids, real = self.prompts(histories)
+        entries = targets + self.level_starts[0]
+        places = real.sum(1, keepdim=True) + torch.arange(targets.shape[1], device=ids.device)
+        ids = functional.pad(ids, (0, targets.shape[1])).scatter(1, places, entries)
+        labels = torch.full_like(ids, NO_LOSS).scatter(1, places, entries)
+        positions = torch.arange(ids.shape[1], device=ids.device).expand(len(ids), -1)
+        return self.loss_of(Packed(ids, positions, labels)) / entries.numel()
+
+    def start(self, prompts: Int[Tensor, "B T"]) -> tuple[State, Float[Tensor, "B 1 D"]]:
+        return self._read(*self.prompts(prompts))
+
+    def start_words(self, prompts: Int[Tensor, "B S"]) -> tuple[State, Float[Tensor, "B 1 D"]]:
+        return self._read(prompts.clamp_min(0), prompts != PAD)
+
+    def step(
+        self, state: State, tokens: Int[Tensor, "B K"], parents: Int[Tensor, "B K"]
+    ) -> tuple[State, Float[Tensor, "B K D"]]:
+        past, hidden = causal_forward.append(self.language, state.memory, state.past.follow(parents), tokens)
+        return State(state.memory, past), hidden
+
+    def logits(self, hidden: Float[Tensor, "B K D"], entries: slice) -> Float[Tensor, "B K V"]:
+        return causal_forward.head(self.language, hidden, entries)
+
+    @torch.no_grad()
+    def answer(self, prompts: Sequence[Sequence[int]], limit: int) -> list[str]:
+        longest = max(len(prompt) for prompt in prompts)
+        device, end = self.before.device, self.ending[0]
+        ids = torch.tensor([[end] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+        real = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
+        new = range(self.level_starts[0], self.level_starts[0] + sum(self.sizes))
+        spoken = self.language.generate(
+            input_ids=ids, attention_mask=real, do_sample=False, max_new_tokens=limit, use_cache=True,
+            suppress_tokens=list(new),
+        )  # fmt: skip
+        texts: list[str] = self.tokenizer.batch_decode(spoken[:, longest:], skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    def weights(self) -> dict[str, Tensor]:
+        found = self.language.state_dict()
+        if self.config.trained == "lora":
+            found = merged(found, self.config.lora)
+        found = words.joined(found)
+        if words.is_tied(self.language):
+            del found["lm_head.weight"]
+        return found
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        tied = {"lm_head.weight": weights["model.embed_tokens.weight"]} if words.is_tied(self.language) else {}
+        self.language.load_state_dict({**weights, **tied})
+
+    def files(self) -> dict[str, bytes]:
+        return saved.files(self.language, self.tokenizer, self.frame)
+
+    def prompts(self, histories: Int[Tensor, "B T"]) -> tuple[Int[Tensor, "B S"], Bool[Tensor, "B S"]]:
+        """Histories in the words of the first task, padded on the right; which entries are real."""
+        levels = len(self.sizes)
+        histories = functional.pad(histories, (0, -histories.shape[1] % levels), value=PAD)
+        held = histories.shape[1] // levels
+        items = histories.clamp_min(0).unflatten(1, (held, levels)) + self.level_starts[0]
+        number = (histories >= 0).sum(1, keepdim=True) // levels
+        kept = number.clamp_max(self.room)
+        widest = min(held, self.room)
+        slots = (number - kept + torch.arange(widest, device=items.device)).clamp_max(held - 1)
+        items = items.gather(1, slots[..., None].expand(-1, -1, levels))
+        body = torch.cat([items, self.separator.expand(len(items), widest, -1)], 2)
+        stride, opened, closed = body.shape[2], len(self.before), len(self.after)
+        places = torch.arange(opened + widest * stride - len(self.separator) + closed, device=items.device)
+        end = opened + kept * stride - len(self.separator)  # of each prompt's items
+        inside = body.flatten(1).gather(1, (places - opened).clamp(0, widest * stride - 1).expand(len(items), -1))
+        ids = torch.where(places < end, inside, self.after[(places - end).clamp(0, closed - 1)])
+        ids = torch.where(places < opened, self.before[places.clamp_max(opened - 1)], ids)
+        return ids, places < end + closed
+
+    def _read(self, ids: Int[Tensor, "B S"], real: Bool[Tensor, "B S"]) -> tuple[State, Float[Tensor, "B 1 D"]]:
+        memory, hidden = causal_forward.read(self.language, ids, real)
+        return State(memory, Past()), hidden[:, None]
+
+    def _titles(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        cleaned = map(wording.clean, texts)
+        while some := list(itertools.islice(cleaned, TEXTS_AT_ONCE)):
+            yield from self.encode(some)
+
+    def _room(self) -> int:
+        """Items that a prompt can hold."""
+        context = self.language.config.max_position_embeddings
+        if self.max_tokens > context:
+            raise ConfigError(f"lcrec: max_tokens {self.max_tokens}, but the language model reads at most {context}")
+        item = len(self.sizes) + len(self.separator)
+        around = len(self.before) + len(self.after) - len(self.separator) + len(self.sizes) + len(self.ending)
+        if (room := (self.max_tokens - around) // item) < 1:
+            raise ConfigError(f"lcrec: max_tokens {self.max_tokens} leaves no room for an item; must be at least "
+                              f"{around + item}")  # fmt: skip
+        return room
