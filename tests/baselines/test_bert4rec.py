@@ -67,7 +67,7 @@ def test_both_sides_of_a_gap_are_seen_and_padding_is_not():
 
 def test_the_next_item_is_a_gap_at_the_end():
     model = build().eval()
-    histories = [[3, 4, 5, 6, 7], [], [9]]
+    histories = [[3, 4, 5, 6, 7], [9]]
     joined = Histories(np.concatenate(histories).astype(np.int64), np.array([len(h) for h in histories]))
     for scores, history in zip(model.scores(joined), histories, strict=True):
         state = model.states(torch.tensor([[*history, model.gap]]))[0, -1]

@@ -63,6 +63,24 @@ def test_scores_all_items_for_any_histories(kind, catalog, place):
         assert not scores.requires_grad
 
 
+@pytest.mark.parametrize("kind", LEARNED)
+def test_without_a_history_popularity_answers(kind, catalog):
+    """Whoever asks, known or not; those with a history are answered as if nobody else had asked."""
+    config = settings(kind)
+    model = config.build_from(inputs(config, catalog))
+    assert isinstance(model, LearnedBaseline)
+    model.eval()
+    popular = plug_in("baselines", "popularity")().build(catalog).counts
+    assert popular.unique().numel() > 1
+    items, users = np.array([4, 9, 2]), np.array([7, 3, 11])
+    with_nobody = model.scores(Histories(items, np.array([2, 0, 1]), users))
+    assert torch.equal(with_nobody[1], popular)
+    alone = model.scores(Histories(items, np.array([2, 1]), users[[0, 2]]))
+    torch.testing.assert_close(with_nobody[[0, 2]], alone)
+    assert torch.equal(model.scores(Histories(items[:0], np.array([0]))), popular[None])
+    assert "popularity" not in model.state_dict()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_learns_nothing_from_test_targets(kind, catalog, place):
     """Other test targets, same fitted scores, bit for bit; so two fits are one."""

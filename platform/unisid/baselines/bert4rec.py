@@ -49,8 +49,7 @@ class Config(SequentialConfig):
                               "below 1")  # fmt: skip
         self.check("width", "num_layers", "num_heads", "feedforward_width", "num_negatives", heads=self.num_heads)
 
-    def build(self, catalog: Catalog) -> "Bert4Rec":
-        self.check_loss(catalog)
+    def model(self, catalog: Catalog) -> "Bert4Rec":
         return Bert4Rec(self, catalog.num_items, catalog.history_length + 1)
 
 
@@ -100,8 +99,7 @@ class Bert4Rec(LearnedBaseline):
     def count(self, windows: Windows) -> int:
         return int(self.hide(windows).sum())
 
-    @torch.no_grad()
-    def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
+    def answer(self, histories: Histories) -> Float[Tensor, "B N"]:
         device = self.items.weight.device
         ends = np.cumsum(histories.lengths)
         entries = pad(np.insert(histories.items, ends, self.gap), histories.lengths + 1).to(device)

@@ -36,8 +36,7 @@ class Config(SequentialConfig):
     def __post_init__(self) -> None:
         self.check("width", "last_items", "horizontal", "vertical", "num_negatives")
 
-    def build(self, catalog: Catalog) -> "Caser":
-        self.check_loss(catalog)
+    def model(self, catalog: Catalog) -> "Caser":
         return Caser(self, catalog.num_items, catalog.num_users)
 
 
@@ -80,6 +79,5 @@ class Caser(LearnedBaseline):
     def count(self, windows: Windows) -> int:
         return count_next(windows)
 
-    @torch.no_grad()
-    def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
+    def answer(self, histories: Histories) -> Float[Tensor, "B N"]:
         return score_all(self.states, self.targets.weight, histories)

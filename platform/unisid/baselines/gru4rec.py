@@ -8,7 +8,6 @@ every fair comparison found stronger than the first losses. B rows, T items, D w
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -36,8 +35,7 @@ class Config(SequentialConfig):
     def __post_init__(self) -> None:
         self.check("width", "hidden_width", "num_layers", "num_negatives")
 
-    def build(self, catalog: Catalog) -> "Gru4Rec":
-        self.check_loss(catalog)
+    def model(self, catalog: Catalog) -> "Gru4Rec":
         return Gru4Rec(self, catalog.num_items)
 
 
@@ -65,6 +63,5 @@ class Gru4Rec(LearnedBaseline):
     def count(self, windows: Windows) -> int:
         return count_next(windows)
 
-    @torch.no_grad()
-    def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
+    def answer(self, histories: Histories) -> Float[Tensor, "B N"]:
         return score_all(self.states, self.items.weight, histories)

@@ -35,8 +35,7 @@ class Config(SequentialConfig):
     def __post_init__(self) -> None:
         self.check("width", "num_layers", "num_heads", "num_negatives", heads=self.num_heads)
 
-    def build(self, catalog: Catalog) -> "Hstu":
-        self.check_loss(catalog)
+    def model(self, catalog: Catalog) -> "Hstu":
         return Hstu(self, catalog.num_items, catalog.history_length)
 
 
@@ -90,6 +89,5 @@ class Hstu(LearnedBaseline):
     def count(self, windows: Windows) -> int:
         return count_next(windows)
 
-    @torch.no_grad()
-    def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
+    def answer(self, histories: Histories) -> Float[Tensor, "B N"]:
         return score_all(self.states, self.items.weight, histories)

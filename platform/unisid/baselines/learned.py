@@ -16,7 +16,9 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unisid.artifacts.catalog import Catalog
 from unisid.baselines import BaselineConfig, Histories
+from unisid.baselines.popularity import count_users
 from unisid.ops.next_item import binary_loss, sampled_softmax_loss, softmax_loss, unknown_items
 from unisid.ops.seeded import seed_of
 
@@ -63,9 +65,13 @@ class Windows:
 class LearnedBaseline(nn.Module):
     """A baseline that learns from windows. Its weights are all that is learned; it must not keep what it is shown."""
 
+    popularity: Float[Tensor, " N"]
+    """The answer to a history without items; counted from the catalog, so no part of the weights."""
+
     def __init__(self) -> None:
         super().__init__()
         self.chosen: dict[str, float] = {}
+        self.popularity = torch.zeros(1)
 
     @abstractmethod
     def loss(self, windows: Windows) -> Float[Tensor, ""]:
@@ -76,15 +82,35 @@ class LearnedBaseline(nn.Module):
         """What the loss is the sum over."""
 
     @abstractmethod
+    def answer(self, histories: Histories) -> Float[Tensor, "B N"]:
+        """The scores after histories, in float32; whatever it makes of one without items is not looked at."""
+
+    @torch.no_grad()
     def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
-        """As `Baseline.scores`; in eval mode equal questions have equal answers."""
+        """As `Baseline.scores`; in eval mode equal questions have equal answers.
+
+        A model that foretells the next item from those before it has learned nothing of the first one. Whoever has no
+        history is answered with popularity, known or not.
+        """
+        found = self.answer(histories)
+        found[torch.from_numpy(histories.lengths == 0)] = self.popularity.to(found.device)
+        return found
 
 
 class LearnedConfig(BaselineConfig):
-    """Base of the settings of baselines that the stage trains: `build` returns a `LearnedBaseline` at its start,
-    whose weights torch's random state decides."""
+    """Base of the settings of baselines that the stage trains."""
 
     trained: ClassVar[bool] = True
+
+    @abstractmethod
+    def model(self, catalog: Catalog) -> LearnedBaseline:
+        """The baseline at its start; torch's random state decides its weights."""
+
+    def build(self, catalog: Catalog) -> LearnedBaseline:
+        """The baseline at its start, with what it answers where there is no history."""
+        found = self.model(catalog)
+        found.popularity = count_users(catalog)
+        return found
 
 
 Loss = Literal["ce", "bce", "sampled"]
@@ -136,12 +162,11 @@ def count_next(windows: Windows) -> int:
 
 
 def last_states(states: States, histories: Histories, device: torch.device) -> Float[Tensor, "B D"]:
-    """What is known after each history's last item; zeros for an empty one."""
+    """What is known after each history's last item; nothing that means anything for an empty one."""
     items = pad(histories.items, histories.lengths).to(device)
     lengths = torch.from_numpy(histories.lengths).to(device)
     last = (lengths - 1).clamp(min=0)
-    found = states(items, users_of(histories, device))[torch.arange(len(last), device=device), last]
-    return torch.where(lengths[:, None] > 0, found, 0.0)
+    return states(items, users_of(histories, device))[torch.arange(len(last), device=device), last]
 
 
 def score_all(states: States, items: Float[Tensor, "N D"], histories: Histories) -> Float[Tensor, "B N"]:

@@ -16,8 +16,7 @@ class Config(BaselineConfig):
     """Popularity has no settings."""
 
     def build(self, catalog: Catalog) -> Baseline:
-        _, items = catalog.training_edges()
-        return Popularity(torch.from_numpy(np.bincount(items, minlength=catalog.num_items).astype(np.float32)))
+        return Popularity(count_users(catalog))
 
 
 @dataclass
@@ -29,3 +28,9 @@ class Popularity:
 
     def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
         return self.counts.expand(len(histories), -1)
+
+
+def count_users(catalog: Catalog) -> Float[Tensor, " N"]:
+    """How many distinct users took each item in training."""
+    _, items = catalog.training_edges()
+    return torch.from_numpy(np.bincount(items, minlength=catalog.num_items).astype(np.float32))

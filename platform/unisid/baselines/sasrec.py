@@ -41,8 +41,7 @@ class Config(SequentialConfig):
         if self.width % self.num_heads:
             raise ConfigError(f"sasrec: width {self.width} over {self.num_heads} heads; must divide evenly")
 
-    def build(self, catalog: Catalog) -> "SasRec":
-        self.check_loss(catalog)
+    def model(self, catalog: Catalog) -> "SasRec":
         return SasRec(self, catalog.num_items, catalog.history_length)
 
 
@@ -78,6 +77,5 @@ class SasRec(LearnedBaseline):
     def count(self, windows: Windows) -> int:
         return count_next(windows)
 
-    @torch.no_grad()
-    def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
+    def answer(self, histories: Histories) -> Float[Tensor, "B N"]:
         return score_all(self.states, self.items.weight, histories)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from unisid.artifacts.catalog import Catalog
-from unisid.baselines.learned import LearnedConfig, Loss
+from unisid.baselines.learned import LearnedBaseline, LearnedConfig, Loss
 from unisid.errors import ConfigError
 
 
@@ -36,8 +36,9 @@ class SequentialConfig(LearnedConfig):
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"{self.kind}.dropout: is {self.dropout}; must be at least 0 and below 1")
 
-    def check_loss(self, catalog: Catalog) -> None:
-        """Raise ConfigError where a window may hold every item, so that none is left to be the negative of `bce`."""
+    def build(self, catalog: Catalog) -> LearnedBaseline:
+        """Raises ConfigError where a window may hold every item, so that none is left to be the negative of `bce`."""
         if self.loss == "bce" and catalog.num_items <= catalog.history_length + 1:
             raise ConfigError(f"{self.kind}.loss: bce needs an item that a window of {catalog.history_length + 1} does "
                               f"not hold, of {catalog.num_items}; choose ce")  # fmt: skip
+        return super().build(catalog)
