@@ -6,10 +6,9 @@ from dataclasses import replace
 from unisid.backbones import BackboneConfig, lcrec, tiger
 from unisid.baselines import bert4rec, bprmf, caser, gru4rec, hstu, itemknn, lightgcn, popularity, sasrec
 from unisid.errors import ConfigError
-from unisid.experiments.asked import Experiment, Method
+from unisid.experiments.asked import Experiment, Method, rival
 from unisid.fusion import FusionConfig, concat, single
 from unisid.pipeline import Recipe
-from unisid.stages import baseline
 from unisid.tokenizers import TokenizerConfig, balanced, hkmeans, letter, opq, rqkmeans, rqvae
 
 STRUCTURE_WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -129,8 +128,7 @@ def _rivals(base: Recipe) -> tuple[Method, ...]:
         "sasrec": sasrec.Config(), "sasrec-bce": sasrec.Config(loss="bce"), "bert4rec": bert4rec.Config(),
         "hstu": hstu.Config(),
     }  # fmt: skip
-    settings = base.baseline or baseline.Config(pool=base.model.pool)
-    return tuple(Method(name, replace(base, baseline=replace(settings, baseline=kind))) for name, kind in kinds.items())
+    return tuple(Method(name, rival(base, kind)) for name, kind in kinds.items())
 
 
 def _tokenized(base: Recipe, source: str) -> Method:

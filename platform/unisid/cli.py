@@ -111,17 +111,18 @@ def _store(known: argparse.Namespace) -> Store:
     return Store(Place.of(known.store))
 
 
-def _recipe(known: argparse.Namespace) -> Recipe:
+def _recipe(known: argparse.Namespace, configure: Callable[..., Recipe] | None = None) -> Recipe:
     from unisid import recipes
 
+    configure = configure or recipes.configure
     if getattr(known, "help", False):
         print(known.usage())
         if known.recipe:
-            recipes.configure(recipes.find(known.recipe), ["--help"], prog=f"unisid {known.command} {known.recipe}")
+            configure(recipes.find(known.recipe), ["--help"], prog=f"unisid {known.command} {known.recipe}")
         raise SystemExit(0)
     if not known.recipe:
         raise DataError(f"unisid {known.command}: which recipe? known: {', '.join(sorted(recipes.ready()))}")
-    return recipes.configure(recipes.find(known.recipe), known.rest)
+    return configure(recipes.find(known.recipe), known.rest)
 
 
 def _plan(known: argparse.Namespace) -> None:
@@ -168,7 +169,8 @@ def _search(known: argparse.Namespace) -> None:
 def _experiment(known: argparse.Namespace) -> None:
     if known.recipe is None and not known.help:
         known.recipe = "demo"
-    cli_experiment.experiment(known, _recipe(known), _store(known), _machines, _say)
+    base = _recipe(known, cli_experiment.configure)
+    cli_experiment.experiment(known, base, _store(known), _machines, _say)
 
 
 def _reproduce(known: argparse.Namespace) -> None:

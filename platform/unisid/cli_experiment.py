@@ -24,6 +24,29 @@ def add_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--concurrent", type=int, help="at most so many cells at once (default: as many as fit)")
 
 
+def configure(base: Recipe, words: list[str], prog: str = "unisid experiment NAME") -> Recipe:
+    """The dataset's recipe with `--section.key value` applied, where `baseline` is what all rivals share.
+
+    A recipe without a baseline is shown the default one; it stays without unless a word sets something of it.
+    """
+    from dataclasses import replace
+
+    from unisid import recipes
+    from unisid.errors import ConfigError
+    from unisid.experiments.asked import rivals_share
+
+    found = recipes.configure(replace(base, baseline=rivals_share(base)), words, prog)
+    if base.baseline is not None:
+        return found
+    if any(word.startswith("--baseline.baseline") for word in words):
+        raise ConfigError(f"recipe '{base.name}': --baseline.baseline is what one rival differs in from the next, and "
+                          "the experiment says it; set what they share: --baseline.training, .pool, ...")  # fmt: skip
+    found = replace(found, baseline=None)
+    if not any(word.startswith("--baseline.") for word in words):
+        return found
+    return recipes.configure(replace(base, baseline=rivals_share(found)), words, prog)
+
+
 def experiment(known: argparse.Namespace, base: Recipe, store: Store, machines: Machines, say: Say) -> None:
     """Carry out what was asked on the machines of a kind, 'ray' or 'local'."""
     from unisid.experiments import asked

@@ -1,9 +1,17 @@
 """`unisid experiment` as it is typed."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.search.quick import RECIPE
+from tests.search.quick import RECIPE, quick
+from unisid import config as settings
+from unisid import recipes
+from unisid.baselines import gru4rec, popularity
 from unisid.cli import main
+from unisid.cli_experiment import configure
+from unisid.experiments.asked import find, rival
+from unisid.stages import baseline
 
 MINE = """
 from dataclasses import replace
@@ -51,11 +59,54 @@ def test_ones_own_runs_from_a_file_and_a_setting_reaches_every_method(tmp_path, 
         (["main", "--dataset", RECIPE, "--methods", "sasrek"], "has no method 'sasrek'; did you mean 'sasrec'"),
         (["main", "--dataset", RECIPE, "--seeds", "1", "1"], "seeds 1, 1; give each once"),
         (["main", "--dataset", RECIPE, "--codes.levels", "3"], "no setting '--codes.levels'"),
+        (
+            ["main", "--dataset", RECIPE, "--baseline.pool.cpu", "1"],
+            "no setting '--baseline.pool.cpu'; did you mean 'baseline.pool.cpus'?",
+        ),
+        (["main", "--dataset", RECIPE, "--baseline.batch_size", "0"], "baseline: batch_size 0"),
+        (["main", "--dataset", RECIPE, "--baseline.baseline", "gru4rec"], "and the experiment says it"),
     ],
 )
 def test_wrong_words(words, message, tmp_path, capsys):
     assert main(["experiment", *words, "--compute", "local", "--store", str(tmp_path)]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_words_say_what_all_rivals_share_where_the_recipe_has_no_baseline():
+    base = configure(quick(), ["--baseline.pool.cpus", "0.5", "--baseline.training.epochs=3", "--model.beam", "17"])
+    assert base.model.beam == 17
+    methods = find("main", base).methods
+    shared = [method.recipe.baseline for method in methods if method.until == "baseline"]
+    assert len(shared) > 2
+    assert {(each.pool.cpus, each.training.epochs, each.training.patience) for each in shared} == {(0.5, 3, 10)}
+    assert len({settings.fingerprint(settings.to_record(each.baseline)) for each in shared}) == len(shared)
+    assert [method.until for method in methods if method.recipe.baseline is None].count("metrics") == 3
+
+
+def test_rivals_follow_the_models_machines_where_no_word_says_otherwise():
+    words = ["--model.pool.cpus", "0.5"]
+    assert configure(quick(), words) == recipes.configure(quick(), words)
+    base = configure(quick(), [*words, "--baseline.batch_size", "9"])
+    assert base.baseline == baseline.Config(pool=base.model.pool, batch_size=9)
+    assert base.baseline.pool.cpus == 0.5
+
+
+def test_a_recipes_own_baseline_is_what_rivals_share():
+    own = replace(quick(), baseline=baseline.Config(baseline=popularity.Config(), batch_size=9))
+    assert configure(own, []) == own
+    found = configure(own, ["--baseline.valid_samples", "3"])
+    assert rival(found, gru4rec.Config()).baseline == baseline.Config(
+        baseline=gru4rec.Config(), batch_size=9, valid_samples=3
+    )
+
+
+def test_help_shows_what_rivals_share(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["experiment", "main", "--dataset", RECIPE, "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert "--baseline.pool.cpus" in shown
+    assert "--baseline.training.epochs" in shown
 
 
 def test_help_is_there(capsys):

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 from unisid import config as settings
 from unisid import named
+from unisid.baselines import BaselineConfig
 from unisid.config import did_you_mean
 from unisid.errors import ConfigError
 from unisid.pipeline import Recipe
 from unisid.search.trials import Trial, override
+from unisid.stages import baseline
 
 FOLDER = "jobs.experiments"
 """Where ready experiments lie: functions from a dataset's recipe to the experiment on it."""
@@ -93,6 +95,16 @@ def find(name: str, base: Recipe) -> Experiment:
     """The experiment of a name, or of a file and function ('my_experiments.py:mine'), on a dataset's recipe."""
     found: Experiment = named.find(name, FOLDER, Experiment, "experiment")(base)
     return found
+
+
+def rivals_share(base: Recipe) -> baseline.Config:
+    """How all rivals on a dataset's recipe learn: as its baseline, or by default on the model's machines."""
+    return base.baseline or baseline.Config(pool=base.model.pool)
+
+
+def rival(base: Recipe, kind: BaselineConfig) -> Recipe:
+    """The dataset's recipe with a rival of some kind."""
+    return replace(base, baseline=replace(rivals_share(base), baseline=kind))
 
 
 def cells(experiment: Experiment, base: Recipe, seeds: Sequence[int]) -> list[Trial]:
