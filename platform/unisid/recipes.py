@@ -5,13 +5,12 @@ own is named by file: `my_recipes.py:beauty`.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import tyro
 
 from unisid import config as settings
 from unisid import named
-from unisid.config import PlugIn, did_you_mean
+from unisid.config import PlugIn, at, did_you_mean
 from unisid.errors import ConfigError
 from unisid.pipeline import Recipe
 
@@ -35,7 +34,7 @@ def configure(recipe: Recipe, arguments: list[str], prog: str = "unisid run RECI
     words = iter(arguments)
     for word in words:
         key, has_value, value = word.removeprefix("--").partition("=")
-        if word.startswith("--") and isinstance(_at(recipe, key.replace("-", "_")), PlugIn):
+        if word.startswith("--") and isinstance(at(recipe, key.replace("-", "_")), PlugIn):
             recipe = settings.override(recipe, key.replace("-", "_"), value if has_value else next(words, ""))
         else:
             rest.append(word)
@@ -50,10 +49,3 @@ def _refuse_unknown(recipe: Recipe, words: list[str]) -> None:
         key = word.removeprefix("--").partition("=")[0].replace("-", "_")
         if word.startswith("--") and word != "--help" and key not in known:
             raise ConfigError(f"recipe '{recipe.name}': no setting '--{key}'{did_you_mean(key, known)}")
-
-
-def _at(config: Any, key: str) -> Any:
-    """The value at a dotted key, or None where there is no such key."""
-    for name in key.split("."):
-        config = getattr(config, name, None)
-    return config

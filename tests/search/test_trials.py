@@ -8,6 +8,7 @@ from tests.end_to_end.recipes import tiny
 from tests.search.quick import launch, made, search
 from unisid.artifacts.store import Store
 from unisid.backbones import lcrec
+from unisid.config import at
 from unisid.encoders import transformer
 from unisid.errors import ConfigError
 from unisid.pipeline import Recipe
@@ -135,7 +136,7 @@ def pretrained(folder) -> Recipe:
 @pytest.mark.parametrize("key", ["embeddings.encoder.model", "model.backbone.model"])
 def test_pretrained_weights_are_a_dimension(weights, place, key):
     found = trials.expand(pretrained(weights), parse([f"{key}={weights}/one,{weights}/two"]), [1], "model")
-    assert [trials.at(trial.recipe, key) for trial in found] == [f"{weights}/one", f"{weights}/two"]
+    assert [at(trial.recipe, key) for trial in found] == [f"{weights}/one", f"{weights}/two"]
     noun = key.partition(".")[0]
     made_of = [{e.noun: e.fingerprint for e in planned} for planned in trials.plans(found, Store(place))]
     assert made_of[0][noun] != made_of[1][noun]

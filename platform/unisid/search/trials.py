@@ -8,7 +8,7 @@ from typing import Any
 from unisid import config as settings
 from unisid.artifacts.store import NOUNS, Store
 from unisid.compute import Pool
-from unisid.config import PlugIn, did_you_mean
+from unisid.config import PlugIn, at, did_you_mean
 from unisid.errors import ConfigError
 from unisid.pipeline import STAGES, Planned, Recipe, inputs_of, missing, plan, refuse_drift
 from unisid.runtime.trials import Share
@@ -193,13 +193,6 @@ def _upstream(recipe: Recipe, until: str) -> set[str]:
         if noun in wanted:
             wanted |= set(inputs_of(recipe, noun))
     return wanted
-
-
-def at(config: Any, key: str) -> Any:
-    """The value at a dotted key, or None where there is no such key."""
-    for name in key.split("."):
-        config = getattr(config, name, None)
-    return config
 
 
 def _plain(recipe: Recipe, key: str) -> Any:
