@@ -1,16 +1,22 @@
 """The command line inside this process: whatever is wrong with the input, one message, exit code 1, nothing made."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.artifacts.disks import Brittle, no_file_larger_than
+from tests.recommenders import TINY, N
+from tests.stages import ring
 from unisid import cli, pipeline
+from unisid.artifacts.model import write_model
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
+from unisid.config import to_record
 
 RECIPE = """
 from dataclasses import replace
@@ -272,6 +278,46 @@ def test_the_list_goes_on_past_a_damaged_artifact(shop):
     assert "1 damaged, as listed" in complaint
     assert [line.split()[0] for line in out.splitlines()] == ["catalog/other/1", "catalog/shop/1"]
     assert "damaged: " in out.splitlines()[0]
+
+
+@pytest.fixture
+def ring_store(tmp_path):
+    """A store with a catalog of a ring, its index and an untrained recommender."""
+    store = Store(Place.of(tmp_path / "ring"))
+    places = {noun: store.place(Address(noun, "ring", "1")) for noun in ("catalog", "codes", "model")}
+    ring.write_catalog(places["catalog"], ring.walks(12, N), N)
+    ring.write_index(places["codes"], N)
+    ring.record(places["codes"], "codes", {}, {"sizes": list(ring.SIZES)}, ring.entry(places["catalog"], "catalog"))
+    config = to_record(TINY)
+    torch.manual_seed(0)
+    write_model(places["model"], config, TINY.build(ring.SIZES).weights())
+    ring.record(places["model"], "model", config, {}, ring.entry(places["codes"], "codes"))
+    return store.root
+
+
+def test_what_comes_next_is_told_with_titles_and_scores(ring_store, capsys):
+    """Of a user of the catalog, and of the same history given by hand."""
+    past = [f"item {number}" for number in ring.walks(12, N)[3]]
+
+    def recommended(*words):
+        assert cli.main(["recommend", *words, "--k", "5", "--store", str(ring_store)]) == 0
+        return capsys.readouterr().out
+
+    answer = recommended("--user", "3")
+    assert answer == recommended("--history", *past)
+    head, *rows = answer.splitlines()
+    assert head.split("  ")[0] == "rank"
+    assert ["log p" in head, head.endswith("title")] == [True, True]
+    cells = [re.split(r" {2,}", row) for row in rows]
+    assert [rank for rank, *_ in cells] == list("12345")
+    assert all(item == title and item not in past for _, _, item, title in cells)
+    scores = [float(score) for _, score, _, _ in cells]
+    assert scores == sorted(scores, reverse=True)
+    assert max(scores) < 0
+    again = [re.split(r" {2,}", row)[2] for row in recommended("--user", "3", "--allow-history").splitlines()[1:]]
+    assert [item for item in again if item not in past] == [item for _, _, item, _ in cells][
+        : len(set(again) - set(past))
+    ]
 
 
 def test_a_lookup_needs_no_torch():
