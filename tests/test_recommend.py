@@ -57,6 +57,15 @@ def test_a_subset_of_items_keeps_order_and_scores(either):
         assert allowed[row[row >= 0]].all()
 
 
+def test_renormalised_probabilities_of_all_items_add_up_to_one(either):
+    """Of the whole vocabulary some of it is left to what is no item."""
+    histories = [history(1, 2, 3), history(7)]
+    _, plain = either.rank(histories, N, exclude_history=False)
+    _, among_items = either.rank(histories, N, exclude_history=False, renormalised=True)
+    assert (np.exp(plain).sum(1) < 0.99).all()
+    np.testing.assert_allclose(np.exp(among_items).sum(1), 1.0, rtol=1e-4)
+
+
 def test_a_subset_of_another_catalogue_is_refused(either):
     with pytest.raises(ConfigError, match="allowed has the shape"):
         either.rank([history(1)], 3, allowed=np.ones(N + 1, bool))

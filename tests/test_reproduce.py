@@ -14,11 +14,14 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.artifacts.tables import write_table
+from unisid.baselines import gru4rec
 from unisid.cli import main
 from unisid.datasets import tables
 from unisid.errors import ArtifactError, ConfigError
 from unisid.reproduce import lineage, recipe_of, reproduce
 from unisid.runtime.local import LocalCompute
+from unisid.stages import baseline
+from unisid.training.loop import Training
 
 CODES = Address("codes", "quick", "1")
 
@@ -43,6 +46,18 @@ def test_a_whole_run_made_again_is_equal_byte_for_byte(whole, tmp_path):
     assert [compared.differing for compared in found] == [()] * 8
     assert all(compared.files > 0 for compared in found)
     assert str(found[4]) == f"codes/quick/1: {found[4].files} files, equal byte for byte"
+
+
+@pytest.mark.slow
+def test_a_rival_made_here_is_made_again_by_ray_train_byte_for_byte(ray_compute, tmp_path):
+    how = Training(epochs=2, learning_rate=1e-2, schedule="constant")
+    rival = baseline.Config(baseline=gru4rec.Config(width=8, hidden_width=8), training=how, resamples=20)
+    store, address = Store(Place.of(tmp_path / "run")), Address("baseline", "quick", "1")
+    recipe = replace(quick(), baseline=rival)
+    pipeline.run(recipe, store, LocalCompute(), pipeline.Silent(), lambda line: None, "baseline")
+    found = reproduce(address, store, Store(Place.of(tmp_path / "again")), ray_compute, lambda line: None)
+    assert [(str(each.address), each.differing) for each in found] == [("catalog/quick/1", ()), (str(address), ())]
+    assert {"baseline.safetensors", "metrics.json"} <= set(store.place(address).sizes())
 
 
 def test_the_recipe_is_read_back_with_what_bears_no_identity(whole):

@@ -112,14 +112,16 @@ def _store(known: argparse.Namespace) -> Store:
 
 
 def _recipe(known: argparse.Namespace, configure: Callable[..., Recipe] | None = None) -> Recipe:
+    asks = getattr(known, "help", False)
+    if asks:
+        print(known.usage(), flush=True)
+        if not known.recipe:
+            raise SystemExit(0)
     from unisid import recipes
 
     configure = configure or recipes.configure
-    if getattr(known, "help", False):
-        print(known.usage())
-        if known.recipe:
-            configure(recipes.find(known.recipe), ["--help"], prog=f"unisid {known.command} {known.recipe}")
-        raise SystemExit(0)
+    if asks:
+        configure(recipes.find(known.recipe), ["--help"], prog=f"unisid {known.command} {known.recipe}")
     if not known.recipe:
         raise DataError(f"unisid {known.command}: which recipe? known: {', '.join(sorted(recipes.ready()))}")
     return configure(recipes.find(known.recipe), known.rest)

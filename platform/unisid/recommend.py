@@ -75,11 +75,13 @@ class Recommender:
         exclude_history: bool = True,
         beam_width: int | None = None,
         allowed: NDArray[np.bool_] | None = None,
+        renormalised: bool = False,
     ) -> Answer:
         """The best k items for each history of item numbers, oldest first.
 
         Only the last `history_length` items of a history are read; `exclude_history` bars all of them, `allowed` [N]
-        all but some (what is in stock, what a market sells).
+        all but some (what is in stock, what a market sells). `renormalised`: probabilities among the codes of the
+        index alone, which add up to 1 over all items; else among all words of the backbone.
 
         Raises:
             ConfigError: for a beam smaller than k, k larger than the catalogue, or `allowed` of another length.
@@ -89,7 +91,8 @@ class Recommender:
         rows = [np.asarray(history, np.int64) for history in histories]
         self._check(rows)
         prompts = [self.tokens[row[-self.history_length :]].reshape(-1) for row in rows]
-        return self._search(self.backbone, prompts, k, width, rows if exclude_history else None, allowed)
+        barred = rows if exclude_history else None
+        return self._search(self.backbone, prompts, k, width, barred, allowed, renormalised)
 
     @torch.no_grad()
     def find(self, texts: Sequence[str], k: int, beam_width: int | None = None) -> Answer:
@@ -133,6 +136,7 @@ class Recommender:
         width: int,
         barred: Sequence[NDArray[np.int64]] | None = None,
         allowed: NDArray[np.bool_] | None = None,
+        renormalised: bool = False,
     ) -> Answer:
         """The best k items for each prompt, in the decoder's own entries; `barred` items are each prompt's own."""
         items = np.empty((len(prompts), k), np.int64)
@@ -141,7 +145,8 @@ class Recommender:
         for some in self._batches(prompts):
             read = self._pad([prompts[number] for number in some])
             excluded = None if barred is None else self._pad([barred[number] for number in some])
-            found = beam.search(decoder, read, self.trie, k=k, beam=width, excluded=excluded, allowed=subset)
+            found = beam.search(decoder, read, self.trie, k=k, beam=width, excluded=excluded, allowed=subset,
+                                renormalised=renormalised)  # fmt: skip
             items[some], scores[some] = found.items.cpu().numpy(), found.scores.cpu().numpy()
         return items, scores
 

@@ -17,7 +17,8 @@ from unisid.experiments.asked import Experiment, Method
 from unisid.experiments.run import run
 from unisid.fusion import single
 from unisid.runtime.local import LocalCompute
-from unisid.runtime.trials import InTurn
+from unisid.runtime.ray_tune import RayTune
+from unisid.runtime.trials import InTurn, Runner
 from unisid.search.running import Nobody
 from unisid.stages import baseline
 
@@ -35,9 +36,9 @@ def small() -> Experiment:
     return Experiment(name="small", question="Which?", methods=methods, ours="joined", axis="text")
 
 
-def launch(experiment: Experiment, place: Place, seeds=(1, 2)) -> tuple[Place, list[str]]:
+def launch(experiment: Experiment, place: Place, seeds=(1, 2), runner: Runner | None = None) -> tuple[Place, list[str]]:
     said: list[str] = []
-    folder = run(experiment, quick(), seeds, Store(place), LocalCompute(), InTurn(), Nobody(), said.append)
+    folder = run(experiment, quick(), seeds, Store(place), LocalCompute(), runner or InTurn(), Nobody(), said.append)
     return folder, said
 
 
@@ -97,6 +98,18 @@ def test_a_second_run_makes_nothing_and_says_the_same(finished):
     assert made(root) == before
     assert folder.read("table.txt") == table
     assert "8 of 8 cells are there" in said[0]
+
+
+def test_on_ray_tune_a_cell_comes_to_the_same(ray_compute, finished, tmp_path):
+    _, here, _ = finished
+    rivals = small().only(["popularity", "itemknn"])
+    folder, said = launch(rivals, Place.of(tmp_path), (1,), RayTune(concurrent=2))
+    assert sum(line.endswith("seed 1: begun") for line in said) == 2
+    for rule in ("excluded", "allowed"):
+        there, whole = (json.loads(each.read("results.json"))["history"][rule]["figures"] for each in (folder, here))
+        for name in ("popularity", "itemknn"):
+            first = {metric: figure["by_seed"][0] for metric, figure in whole[name].items()}
+            assert {metric: figure["by_seed"][0] for metric, figure in there[name].items()} == first
 
 
 def test_a_failed_cell_leaves_the_others_their_table(tmp_path):

@@ -122,6 +122,19 @@ def test_two_workers_learn_what_one_does(undivided, config, inputs, place, zero)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("trained", "zero"), [("lora", 3), ("rows", 2)])
+def test_what_rests_is_shared_out_too(config, inputs, place, trained, zero):
+    """Part of the model learns, in ZeRO's shares, as on one worker that holds it whole."""
+    backbone = dataclasses.replace(config.backbone, trained=trained, lora=lcrec.Lora(rank=4, dropout=0.0))
+    alone = dataclasses.replace(config, backbone=backbone)
+    whole = make(alone, inputs, place / "whole")
+    training = dataclasses.replace(config.training, zero=zero)
+    divided = dataclasses.replace(alone, training=training, pool=TWO, micro_batch=4)
+    found = make(divided, inputs, place / "divided")
+    assert_same((place / "whole", *whole), (place / "divided", *found), 5e-3)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("zero", [2, 3])
 def test_tiger_too_can_be_shared_out(inputs, place, zero):
     """Its forward pass takes weights past their modules, which ZeRO 3 has to notice."""
