@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.recommenders import TINY, N
 from tests.stages import ring
 from unisid import cli, pipeline
 from unisid.artifacts.model import write_model
-from unisid.artifacts.record import read_record
+from unisid.artifacts.record import read_record, require, write_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.config import to_record
 
@@ -112,6 +113,18 @@ def test_oddities_are_handled_and_counted(shop):
     assert counts["oddities"] == {"duplicate_items": 0, "cold_items": 1, "titles_with_markup": 1, "empty_texts": 1,
                                   "items_dropped": 0}  # fmt: skip
     assert counts["users_without_samples"] == 1
+
+
+def test_sync_tells_what_is_there_and_refuses_what_is_not(shop):
+    code, _, complaint = shop("sync", shop.recipe)
+    assert code == 1
+    assert "nothing of 'shop' is complete under these settings" in complaint
+    assert not (shop.folder / "store").exists()
+    shop.run("--until", "catalog")
+    assert shop("sync", shop.recipe)[:2] == (0, "told MLflow of catalog/shop/1\n")
+    code, out, complaint = shop("sync", shop.recipe, "--catalog.seed", "7")
+    assert (code, out) == (1, "")
+    assert "catalog/shop/1: was made from other settings" in complaint
 
 
 def test_a_code_space_that_is_too_small_stops_at_the_codes(shop):
@@ -318,6 +331,23 @@ def test_what_comes_next_is_told_with_titles_and_scores(ring_store, capsys):
     assert [item for item in again if item not in past] == [item for _, _, item, _ in cells][
         : len(set(again) - set(past))
     ]
+
+
+def test_of_several_indexes_the_newest_answers_and_says_so(ring_store, capsys):
+    """A search or a cold start leaves indexes of its own: nobody takes one for the shop's unawares."""
+    store = Store(ring_store)
+    assert cli.main(["sid", "item 3", "--store", str(ring_store)]) == 0
+    assert capsys.readouterr().err == ""
+    later = ring.write_index(store.place(Address("codes", "later", "1")), N, seed=4)
+    first = require(store.place(Address("codes", "ring", "1")), "codes")
+    write_record(later, replace(first, address="codes/later/1", config={"seed": 4}, created="2026-01-02"))
+    assert cli.main(["sid", "item 3", "--store", str(ring_store)]) == 0
+    newest, aside = capsys.readouterr()
+    assert aside == "codes/later/1 is the newest of 2 codes here; --codes names another\n"
+    for address, same in (("codes/later/1", True), ("codes/ring/1", False)):
+        assert cli.main(["sid", "item 3", "--codes", address, "--store", str(ring_store)]) == 0
+        output, aside = capsys.readouterr()
+        assert (output == newest, aside) == (same, "")
 
 
 def test_a_lookup_needs_no_torch():

@@ -5,6 +5,7 @@ from __future__ import annotations  # what is heavy is named here and imported w
 import argparse
 import contextlib
 import json
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -155,7 +156,7 @@ def _index(known: argparse.Namespace, store: Store) -> tuple[Codes, Catalog]:
 
 
 def _newest(store: Store, noun: str, address: str | None) -> Place:
-    """The artifact asked for, or the one made last."""
+    """The artifact asked for, or the one made last; which one, is said aside where there are several."""
     if address:
         return _place(store, Address.parse(address))
     records = []
@@ -164,7 +165,10 @@ def _newest(store: Store, noun: str, address: str | None) -> Place:
             records += [r] if (r := read_record(store.place(known))) is not None else []
     if not records:
         raise ArtifactError(f"{store.root}: no {noun} here yet; run a recipe first: unisid run demo")
-    return store.place(Address.parse(max(records, key=lambda r: r.created).address))
+    newest = max(records, key=lambda r: r.created).address
+    if len(records) > 1:
+        print(f"{newest} is the newest of {len(records)} {noun} here; --{noun} names another", file=sys.stderr)
+    return store.place(Address.parse(newest))
 
 
 def _place(store: Store, address: Address) -> Place:

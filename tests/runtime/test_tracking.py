@@ -5,7 +5,7 @@ from mlflow import MlflowClient
 
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Place
-from unisid.runtime.tracking import EXPERIMENT, Tracker, tracking_uri
+from unisid.runtime.tracking import EXPERIMENT, Tracker, figures, tracking_uri
 
 
 def tracker(tmp_path, uri=None):
@@ -21,6 +21,8 @@ def test_a_pipeline_is_a_parent_run_and_its_stages_are_children(tmp_path):
         with told.stage("codes", {"codes.tokenizer.num_levels": 3}) as log:
             for step in range(3):
                 log.metrics({"loss": 1.0 / (step + 1), "step": step})
+                seen = MlflowClient(tracking_uri=told.uri).get_metric_history(log.run, "loss")
+                assert seen[-1].step == step, "whoever watches sees it as it goes"
             record = Record(
                 address="codes/demo/1",
                 config={},
@@ -44,6 +46,13 @@ def test_a_pipeline_is_a_parent_run_and_its_stages_are_children(tmp_path):
     assert [(m.step, m.value) for m in curve] == [(0, 1.0), (1, 0.5), (2, pytest.approx(1 / 3))]
     assert runs["model"].info.status == "FAILED"
     assert said == []
+
+
+def test_the_figures_of_a_record_are_its_numbers_by_name():
+    counts = {"items": 7, "leaky": True, "name": "x", "chosen": {}, "none": None,
+              "quality": {"HR@10": 0.5, "usage": [1.0, 0.25], "examples": ["a"]}}  # fmt: skip
+    expected = {"items": 7.0, "quality.HR@10": 0.5, "quality.usage.1": 1.0, "quality.usage.2": 0.25}
+    assert figures(counts) == expected
 
 
 @pytest.mark.slow

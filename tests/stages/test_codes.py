@@ -176,6 +176,17 @@ def test_part_size_does_not_change_the_codes(place, monkeypatch):
     assert np.array_equal(make(place / "b", kmeans_config(3, 6), vectors).codes, whole)
 
 
+def test_resolving_tells_how_far_it_is(place, monkeypatch):
+    monkeypatch.setattr(unique, "PART_ROWS", 7)
+    told: list[dict] = []
+    vectors = np.repeat(clusters(4, 10), 3, axis=0)
+    job = Job(config=kmeans_config(3, 6), inputs=inputs(place, vectors), out=place / "codes", name="codes-test",
+              compute=LocalCompute(), report=told.append, say=lambda line: None)  # fmt: skip
+    counts = stage.make(job)
+    assert counts["quality"]["moved_items"] > 0
+    assert max(report.get("resolving.parts_done", 0) for report in told) > 1
+
+
 def test_append_counts_the_items_of_a_tuple(place):
     codes = make(place, kmeans_config(2, 4, unique="append"), clusters())
     assert codes.num_levels == 3

@@ -150,10 +150,11 @@ def test_making_again_writes_the_same_bytes(job, scripted):
 def test_it_tells_how_many_samples_are_ranked_and_how_fast(job, scripted):
     figures, lines = [], []
     counts = metrics.make(dataclasses.replace(job, report=figures.append, say=lines.append))
-    done = f"{job.config.method}.samples_done"
-    assert [f[done] for f in figures if done in f][-1] == counts["samples"]
-    assert all(f[f"{job.config.method}.samples_per_second"] > 0 for f in figures if done in f)
-    assert any(f"{job.config.method}: {counts['samples']} of {counts['samples']} samples, " in line for line in lines)
+    for method in (job.config.method, *job.config.baselines):
+        done = f"{method}.samples_done"
+        assert [f[done] for f in figures if done in f][-1] == counts["samples"]
+        assert all(f[f"{method}.samples_per_second"] > 0 for f in figures if done in f)
+        assert any(f"{method}: {counts['samples']} of {counts['samples']} samples, " in line for line in lines)
 
 
 class Backwards(LocalCompute):

@@ -77,6 +77,7 @@ def test_the_figures_are_told_and_written(tried):
     written = json.loads((store.root / f"reports/{name}/1-extended").read(FILE))
     assert written == found
     assert any(line.startswith("written to ") for line in said)
+    assert any(line.startswith(f"cold start: {found['samples']} of {found['samples']} samples, ") for line in said)
     for among, size in (("all items", shop.ITEMS), ("new items", HELD)):
         for rule in ("excluded", "allowed"):
             for recall in found["recall"][among][rule].values():

@@ -171,11 +171,19 @@ class Log:
         self.tracker.log(self.run, values, int(values.get("step", 0)))
 
     def finish(self, record: Record, place: Place) -> None:
-        counts = settings.flatten(record.counts)
-        figures = {k: float(v) for k, v in counts.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
-        self.tracker.log(self.run, figures | {"seconds": record.seconds}, 0)
+        self.tracker.log(self.run, figures(record.counts) | {"seconds": record.seconds}, 0)
         lineage = {f"input.{role}": f"{e['address']} {e['fingerprint']}" for role, e in record.inputs.items()}
         self.tracker.tag(self.run, lineage | {"address": record.address, "fingerprint": record.fingerprint})
+
+
+def figures(counts: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a record by dotted key; those of a list by their place, from 1: quality.entropy.1 is level 1's."""
+    found: dict[str, float] = {}
+    for key, value in settings.flatten(counts).items():
+        named = {f"{key}.{n}": one for n, one in enumerate(value, 1)} if isinstance(value, list) else {key: value}
+        numbers = {k: v for k, v in named.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+        found |= {k: float(v) for k, v in numbers.items()}
+    return found
 
 
 def _name(key: str) -> str:

@@ -35,6 +35,7 @@ from unisid.stages.metrics_ranks import (
     usable_cutoffs,
     write_method,
 )
+from unisid.stages.progress import Progress
 from unisid.training import loop
 from unisid.training.loop import Accumulation, Training
 
@@ -115,7 +116,7 @@ def make(job: Job) -> Json:
                               config.rows_per_part)  # fmt: skip
     else:
         write_fitted(job.out, config, baseline)
-        ranks = rank_baseline(baseline, catalog, rows)
+        ranks = rank_baseline(baseline, catalog, rows, Progress(job, len(rows), "samples", of=method))
     write_method(job.out, method, ranks, catalog, rows)
     return counts | _summary(job, ranks, cutoffs)
 

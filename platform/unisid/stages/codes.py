@@ -28,7 +28,7 @@ from unisid.ops.assignment import ordinals
 from unisid.stages import codes_quality as quality
 from unisid.stages.codes_collaborative import Collaborative, collaborative
 from unisid.stages.codes_unique import PART_ROWS, Encoder, matrix, moved_distances, unique_codes
-from unisid.stages.progress import mapped
+from unisid.stages.progress import Telling, mapped
 from unisid.tokenizers import Batch, LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
 from unisid.training.loop import Training, run
 
@@ -111,8 +111,9 @@ def make(job: Job) -> Json:
     report = quality.describe(codes, sizes) | {"reconstruction_error": error} | fitted
     if config.unique == "assign":
         job.say(f"{len(codes):,} items, {report['distinct_share']:.1%} distinct; resolving the rest")
-        codes = unique_codes(job.compute, config.pool, job.work, encoder, codes, sizes)
-        report |= moved_distances(job.compute, config.pool, job.work, encoder, nearest, codes)
+        telling = Telling(job, "parts", of="resolving")
+        codes = unique_codes(telling, config.pool, job.work, encoder, codes, sizes)
+        report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes)
     else:
         codes, sizes = append_ordinal(codes, sizes)
     seed = config.training.seed

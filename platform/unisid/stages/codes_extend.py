@@ -28,6 +28,7 @@ from unisid.stages import codes as stage
 from unisid.stages import codes_quality as quality
 from unisid.stages.codes_unique import Encoder, Taken, moved_distances, unique_codes
 from unisid.stages.extension import Base, take_over
+from unisid.stages.progress import Telling
 from unisid.tokenizers import DESCRIPTION, WEIGHTS
 
 ADDED, ROWS_PER_FILE = "added", 1 << 20
@@ -68,11 +69,10 @@ def make(job: Job) -> Json:
     job.say(f"{len(nearest) - published:,} items are new, {published:,} keep their semantic ids")
     if config.unique == "assign":
         taken = Taken.write(job.work / "taken", base.codes, base.sizes)
-        new = unique_codes(
-            job.compute, config.pool, job.work, encoder, nearest[published:], base.sizes, taken, published
-        )
+        telling = Telling(job, "parts", of="resolving")
+        new = unique_codes(telling, config.pool, job.work, encoder, nearest[published:], base.sizes, taken, published)
         codes, sizes = np.concatenate([base.codes, new]), base.sizes
-        report |= moved_distances(job.compute, config.pool, job.work, encoder, nearest, codes)
+        report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes)
     else:
         new, sizes = further_ordinals(base, nearest[published:])
         codes = np.concatenate([base.codes, new])

@@ -23,8 +23,9 @@ from torch import Tensor
 from unisid.artifacts.codes import pack
 from unisid.artifacts.shards import Shards, to_arrow, write_array
 from unisid.artifacts.store import Place
-from unisid.compute import Compute, Part, Pool, Step
+from unisid.compute import Part, Pool, Step
 from unisid.ops.assignment import distinct_codes, place_within_room, run_starts
+from unisid.stages.progress import Mapper
 from unisid.tokenizers import Tokenizer, read_tokenizer
 
 PART_ROWS = 1 << 14
@@ -75,7 +76,7 @@ NONE_TAKEN = Taken()
 
 
 def unique_codes(
-    compute: Compute, pool: Pool, work: Place, encoder: Encoder, codes: NDArray[np.int32], sizes: tuple[int, ...],
+    compute: Mapper, pool: Pool, work: Place, encoder: Encoder, codes: NDArray[np.int32], sizes: tuple[int, ...],
     taken: Taken = NONE_TAKEN, first: int = 0,
 ) -> NDArray[np.int32]:  # fmt: skip
     """Codes [N, L] of which no two are equal and none is taken, from the nearest ones; needs prod(sizes) of them.
@@ -118,7 +119,7 @@ def crowded(
 
 
 def revisit(
-    compute: Compute, pool: Pool, scratch: Place, rows: NDArray[np.int64], starts: NDArray[np.int64],
+    compute: Mapper, pool: Pool, scratch: Place, rows: NDArray[np.int64], starts: NDArray[np.int64],
     codes: NDArray[np.int32], step: Callable[[Shards], Function],
 ) -> Iterator[pa.Table]:  # fmt: skip
     """Map over some items in parts that cut no group; the items and their codes lie in a scratch shard meanwhile."""
@@ -187,7 +188,7 @@ def _settle(
 
 
 def moved_distances(
-    compute: Compute, pool: Pool, work: Place, encoder: Encoder, before: NDArray[np.int32], after: NDArray[np.int32]
+    compute: Mapper, pool: Pool, work: Place, encoder: Encoder, before: NDArray[np.int32], after: NDArray[np.int32]
 ) -> dict[str, float]:
     """What uniqueness cost: how many items moved, and by how much their squared latent distance grew."""
     rows = np.flatnonzero((before != after).any(1))

@@ -40,6 +40,7 @@ from unisid.stages.metrics_ranks import (
     usable_cutoffs,
     write_method,
 )
+from unisid.stages.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +109,9 @@ def make(job: Job) -> Json:
     for kind in config.baselines:
         settings: BaselineConfig = plug_in("baselines", kind)()
         baseline = settings.build(catalog)
-        ranks[kind], chosen[kind] = rank_baseline(baseline, catalog, rows), baseline.chosen
-        job.say(f"{kind}: ranked {len(rows)} samples{spell(chosen[kind])}")
+        chosen[kind] = baseline.chosen
+        job.say(f"{kind}: fitted{spell(chosen[kind])}")
+        ranks[kind] = rank_baseline(baseline, catalog, rows, Progress(job, len(rows), "samples", of=kind))
     ranks |= rival
     for method, by_rule in ranks.items():
         write_method(job.out, method, by_rule, catalog, rows)

@@ -51,9 +51,16 @@ def rank_in_parts(job: Job, method: str, step: Step, num_samples: int, rows_per_
     return ranks
 
 
-def rank_baseline(baseline: Baseline, catalog: Catalog, rows: NDArray[np.int64]) -> Ranks:
+def rank_baseline(
+    baseline: Baseline, catalog: Catalog, rows: NDArray[np.int64], progress: Progress | None = None
+) -> Ranks:
     """A baseline's ranks of the samples."""
-    excluded, allowed = (np.concatenate(part) for part in zip(*rank_targets(baseline, catalog, rows), strict=True))
+    found = []
+    for pair in rank_targets(baseline, catalog, rows):
+        found.append(pair)
+        if progress is not None:
+            progress.advance(len(pair[0]))
+    excluded, allowed = (np.concatenate(part) for part in zip(*found, strict=True))
     return {"excluded": excluded, "allowed": allowed}
 
 

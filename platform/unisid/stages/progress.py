@@ -1,22 +1,32 @@
 """How far a stage is with what it maps: to the person who waits and to the tracker, by one clock."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pyarrow as pa
 
-from unisid.compute import Job, Part, Step
+from unisid.compute import Job, Part, Report, Step
 
 SECONDS = 5.0
 """Between one word and the next."""
+
+
+class Listening(Protocol):
+    """Who is told: a job, or somebody who waits for what is no stage."""
+
+    @property
+    def report(self) -> Report: ...
+    @property
+    def say(self) -> Callable[[str], None]: ...
 
 
 @dataclass
 class Progress:
     """Counts towards a known total; tells at most every few seconds, and at the end."""
 
-    job: Job
+    job: Listening
     total: int
     what: str
     """What is counted, such as files; the tracker's metrics are files_done and files_per_second."""
@@ -39,10 +49,29 @@ class Progress:
         self.job.say(f"{start}{self.done:,} of {self.total:,} {self.what}, {rate:,.3g} a second")
 
 
+class Mapper(Protocol):
+    """Whoever maps: a `Compute`, or one that tells of it."""
+
+    def map(self, parts: Sequence[Part], *steps: Step) -> Iterator[pa.Table]: ...
+
+
+@dataclass(frozen=True)
+class Telling:
+    """Maps as a job's compute does, and tells how many parts are done; nothing of a lone one."""
+
+    job: Job
+    what: str
+    of: str = ""
+
+    def map(self, parts: Sequence[Part], *steps: Step) -> Iterator[pa.Table]:
+        """As `Compute.map`."""
+        progress = Progress(self.job, len(parts), self.what, self.of)
+        for table in self.job.compute.map(parts, *steps):
+            yield table
+            if len(parts) > 1:
+                progress.advance()
+
+
 def mapped(job: Job, parts: Sequence[Part], step: Step, what: str, of: str = "") -> Iterator[pa.Table]:
-    """`job.compute.map`, which tells how many parts are done; nothing of a lone one."""
-    progress = Progress(job, len(parts), what, of)
-    for table in job.compute.map(parts, step):
-        yield table
-        if len(parts) > 1:
-            progress.advance()
+    """`job.compute.map`, which tells how many parts are done."""
+    return Telling(job, what, of).map(parts, step)

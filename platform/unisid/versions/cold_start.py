@@ -22,7 +22,7 @@ from unisid.artifacts.record import require
 from unisid.artifacts.store import Address, Place, Store
 from unisid.artifacts.weights import write_json
 from unisid.baselines import Histories
-from unisid.compute import Compute, Step
+from unisid.compute import Compute, Metrics, Step
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
 from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values, rank_in_list
@@ -30,6 +30,7 @@ from unisid.pipeline import Recipe, Tracker
 from unisid.recommend import Recommender
 from unisid.report.tables import align
 from unisid.stages.metrics import Config
+from unisid.stages.progress import Listening, Progress
 from unisid.versions.extend import extended
 
 AMONG = ("all items", "new items")
@@ -84,7 +85,7 @@ def cold_start(recipe: Recipe, share: float, seed: int, store: Store, compute: C
     say(f"{len(rows)} test samples ask for one of {num_new} new items")
     config = recipe.metrics
     step = Step(functools.partial(Ranker, places, config, num_new, rows), config.pool)
-    ranks = ranked(compute, step, len(rows), config.rows_per_part)
+    ranks = ranked(compute, step, len(rows), config.rows_per_part, Aloud(say))
     found = {
         "recipe": recipe.name, "share": share, "seed": seed, "samples": len(rows),
         "items": catalog.num_items, "new_items": num_new,
@@ -138,15 +139,28 @@ class Ranker:
         return rank_in_list(items, scores, targets, items >= 0).numpy()
 
 
-def ranked(compute: Compute, step: Step, size: int, rows_per_part: int) -> dict[str, dict[str, NDArray[np.float64]]]:
+@dataclass(frozen=True)
+class Aloud:
+    """Hears of progress, and says it: no stage's run is open that figures could go to."""
+
+    say: Callable[[str], None]
+
+    def report(self, values: Metrics) -> None:
+        """Figures go nowhere."""
+
+
+def ranked(compute: Compute, step: Step, size: int, rows_per_part: int,
+           listening: Listening) -> dict[str, dict[str, NDArray[np.float64]]]:  # fmt: skip
     """Who may be answered -> history rule -> the targets' ranks [S], NaN where not listed."""
     parts = [{"start": s, "stop": min(s + rows_per_part, size)} for s in range(0, size, rows_per_part)]
     ranks = {among: {rule: np.full(size, np.nan) for rule in HISTORY_RULES} for among in AMONG}
+    progress = Progress(listening, size, "samples", of="cold start")
     for table in compute.map(parts, step):
         where = table["row"].to_numpy()
         for among in AMONG:
             for rule in HISTORY_RULES:
                 ranks[among][rule][where] = table[f"{among}/{rule}"].to_numpy()
+        progress.advance(len(where))
     return ranks
 
 
