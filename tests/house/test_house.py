@@ -52,7 +52,8 @@ def test_a_recipe_is_planned_without_what_only_its_making_needs(tmp_path):
             plug_in(folder, kind)
         print("slow:", *sorted(set({SLOW}) & set(sys.modules)))
     """
-    words = ["plan", "demo", "--store", tmp_path, "--embeddings.encoder.model", "a/b", "--model.backbone", "lcrec"]
+    other = ["--catalog.dataset", "synthetic", "--embeddings.encoder.model", "a/b", "--model.backbone", "lcrec"]
+    words = ["plan", "demo", "--store", tmp_path, *other]
     command = [sys.executable, "-c", program, *map(str, words)]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[-1] == "slow:"
