@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from unisid.experiments import indexes
 
@@ -98,3 +99,14 @@ def test_what_foretells_is_told_by_rank():
     assert np.isnan(found["none"].correlation)
     assert found["none"].p == 1.0
     assert found["good"].indexes == 4
+    assert found["good"].p == pytest.approx(2 / 24)  # of all orders of four, this one and its reverse
+
+
+def test_chance_is_told_by_permutation_which_for_many_indexes_is_the_usual_p():
+    rng = np.random.default_rng(0)
+    metric = rng.normal(size=30)
+    figure = metric + 2 * rng.normal(size=30)
+    found = indexes.foretell([{"figure": value} for value in figure], metric.tolist())["figure"]
+    usual = scipy.stats.spearmanr(figure, metric)
+    assert found.correlation == pytest.approx(usual.statistic)
+    assert found.p == pytest.approx(usual.pvalue, abs=0.015)

@@ -184,7 +184,7 @@ class Foretelling:
     correlation: float
     """Spearman's rank correlation; NaN where either is constant."""
     p: float
-    """Two-sided."""
+    """Two-sided, by permutation: of all orders where there are 7 indexes or fewer, else of 9,999 random ones."""
     indexes: int
 
 
@@ -194,7 +194,16 @@ def foretell(figures: Sequence[Mapping[str, float]], metric: Sequence[float]) ->
     for name in figures[0] if figures else ():
         column = np.array([each[name] for each in figures])
         varied = len(column) > 2 and np.ptp(column) > 0 and np.ptp(np.asarray(metric)) > 0
-        result = stats.spearmanr(column, metric) if varied and np.isfinite(column).all() else None
-        correlation, p = (float(result[0]), float(result[1])) if result is not None else (float("nan"), 1.0)
+        known = varied and np.isfinite(column).all()
+        correlation, p = _rank_correlation(column, np.asarray(metric)) if known else (float("nan"), 1.0)
         found[name] = Foretelling(correlation, p, len(column))
     return found
+
+
+def _rank_correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """Spearman's correlation and its p; scipy's own p is that of many points, and 0 for three in order."""
+    x, y = (stats.zscore(stats.rankdata(values)) for values in (x, y))
+    result = stats.permutation_test(
+        (x,), lambda values, axis: (values * y).mean(axis), permutation_type="pairings", vectorized=True, rng=0
+    )
+    return float(result.statistic), float(result.pvalue)
