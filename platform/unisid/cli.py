@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from unisid import __version__, cli_experiment, cli_index, cli_look, cli_search
 from unisid.artifacts.store import NOUNS, Place, Store
-from unisid.errors import ArtifactError, ConfigError, DataError, UnisidError
+from unisid.errors import ConfigError, DataError, UnisidError
 from unisid.signals import Told, stoppable
 
 if TYPE_CHECKING:
@@ -182,13 +182,8 @@ def _reproduce(known: argparse.Namespace) -> None:
 def _sync(known: argparse.Namespace) -> None:
     from unisid import pipeline
 
-    recipe, store = _recipe(known), _store(known)
-    planned = pipeline.plan(recipe, store)
-    pipeline.refuse_drift(planned)
-    if len(pipeline.missing(planned)) == len(planned):
-        raise ArtifactError(f"{store.root}: nothing of '{recipe.name}' is complete under these settings; give those "
-                            "that it was run with, or run it first")  # fmt: skip
-    for address in pipeline.sync(recipe, store, _tracker(store)):
+    store = _store(known)
+    for address in pipeline.sync(_recipe(known), store, _tracker(store)):
         print(f"told MLflow of {address}")
 
 

@@ -185,8 +185,17 @@ def run(
 
 
 def sync(recipe: Recipe, store: Store, tracker: Tracker, until: str = NOUNS[-1]) -> list[Address]:
-    """Tell the tracker, from the artifacts alone, of everything complete: for when it was away during the run."""
-    planned = [entry for entry in plan(recipe, store, until) if entry.state in ("complete", "shared")]
+    """Tell the tracker, from the artifacts alone, of everything complete: for when it was away during the run.
+
+    Raises:
+        DriftError, ArtifactError: what lies there is of other settings, or nothing does.
+    """
+    whole = plan(recipe, store, until)
+    refuse_drift(whole)
+    planned = [entry for entry in whole if entry.state in ("complete", "shared")]
+    if not planned:
+        raise ArtifactError(f"{store.root}: nothing of '{recipe.name}' is complete under these settings; give those "
+                            "that it was run with, or run it first")  # fmt: skip
     places = {entry.noun: store.place(entry.address) for entry in planned}
     with _told(recipe, planned, tracker):
         for entry in planned:

@@ -1,10 +1,12 @@
 import csv
 import dataclasses
+import itertools
 import os
 import random
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -337,6 +339,30 @@ def test_beauty_has_the_published_counts(tmp_path):
     assert (counts["valid"], counts["test"]) == (22_363, 22_363)
     assert not any(counts["dropped"].values())
     assert abs(np.corrcoef(np.argsort(np.argsort(read.item_ids.to_numpy(False))), np.arange(12_101))[0, 1]) < 0.03
+
+
+@pytest.mark.real_data
+def test_beauty_leaks_nothing(tmp_path):
+    """Told from the raw file alone: targets are last, histories are what came before, training is all but two."""
+    folder = _real("amazon-beauty-2014")
+    source = str(folder / "interactions.parquet")
+    dataset = tables.Config(items=str(folder / "items.parquet"), interactions=source, position="position")
+    config = catalog.Config(dataset=dataset, protocol="leave-one-out", history_length=20)
+    read, _ = make(config, Place.of(tmp_path))
+    raw: dict[str, list[str]] = {}
+    for row in sorted(pq.read_table(source).to_pylist(), key=lambda row: (row["user_id"], row["position"])):
+        raw.setdefault(row["user_id"], []).append(row["item_id"])
+    ids, users, tests = np.array(read.item_ids.to_pylist()), read.user_ids.to_pylist(), read.samples(2)
+    history, lengths = read.history(tests)
+    ends = np.cumsum(lengths)
+    assert len(tests) == len(raw)
+    for row, end, length in zip(tests, ends, lengths, strict=True):
+        *before, target = raw[users[read.user[row]]]
+        assert ids[read.item[row]] == target
+        assert ids[history[end - length : end]].tolist() == before[-20:]
+        assert target not in before
+    for first, last in itertools.pairwise(read.offsets):
+        assert read.split[first:last].tolist() == [0] * (last - first - 2) + [1, 2]
 
 
 @pytest.mark.real_data
