@@ -2,12 +2,14 @@
 
 import dataclasses
 import importlib.util
+import math
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.backbones.models import language_model
@@ -98,6 +100,32 @@ def test_the_loss_is_the_librarys_on_one_prompt_at_a_time(tmp_path, family, tied
         labels = torch.tensor([[NO_LOSS] * len(prompt) + answer])
         losses.append(lcrec.language(input_ids=ids, labels=labels).loss)
     assert torch.allclose(lcrec.loss(histories, tokens), torch.stack(losses).mean(), atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_temperature_divides_the_logits_of_the_loss_alone(config, lcrec):
+    warm = build(config, temperature=0.5).eval()
+    codes, targets, histories, tokens = histories_and_targets()
+    losses = []
+    for own, target in zip(codes, targets, strict=True):
+        answer = warm.encode([spell(target)])[0]
+        said = warm.language(input_ids=torch.tensor([[*asked(warm, own), *answer]])).logits[0]
+        losses.append(functional.cross_entropy(said[-len(answer) - 1 : -1] / 0.5, torch.tensor(answer)))
+    assert torch.allclose(warm.loss(histories, tokens), torch.stack(losses).mean(), atol=1e-5)
+    assert not torch.allclose(warm.loss(histories, tokens), lcrec.loss(histories, tokens), atol=1e-3)
+    for plain, tempered in zip(lcrec.start(histories)[1], warm.start(histories)[1], strict=True):
+        assert torch.equal(plain, tempered)
+
+
+def test_a_temperature_is_of_the_identity_where_it_is_not_one(config):
+    assert "temperature" not in to_record(config, identity=True)
+    assert to_record(dataclasses.replace(config, temperature=2.0), identity=True)["temperature"] == 2.0
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
+def test_impossible_temperatures_are_refused(value):
+    with pytest.raises(ConfigError, match=f"lcrec: temperature {value}"):
+        Config(temperature=value)
 
 
 def packed_rows(lcrec, rows):

@@ -1,8 +1,13 @@
+import dataclasses
+import math
+
 import pytest
 import torch
+from torch.nn import functional
 
 from unisid.backbones import PAD
 from unisid.backbones.tiger import FIRST_TOKEN, START, Config, Tiger
+from unisid.config import to_record
 from unisid.errors import ConfigError
 
 SIZES = (8, 5, 6, 4)
@@ -41,6 +46,23 @@ def test_the_loss_and_its_gradient_are_the_librarys(tiger, length):
     parameters = list(tiger.parameters())
     for mine, other in zip(torch.autograd.grad(ours, parameters), torch.autograd.grad(theirs, parameters), strict=True):
         assert torch.allclose(mine, other, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_temperature_divides_the_logits_of_the_loss_alone(tiger):
+    histories, targets = sample(6, 9, seed=3)
+    warm = dataclasses.replace(CONFIG, temperature=0.5).build(SIZES).eval()
+    warm.load_state_dict(tiger.state_dict())
+    logits = library(tiger, histories, targets).logits / 0.5
+    expected = functional.cross_entropy(logits.flatten(0, 1), (targets + FIRST_TOKEN).flatten())
+    assert torch.allclose(warm.loss(histories, targets), expected, atol=1e-5)
+    hidden = torch.randn(2, 3, CONFIG.width)
+    assert torch.equal(warm.logits(hidden, slice(None)), tiger.logits(hidden, slice(None)))
+
+
+def test_a_temperature_of_one_leaves_the_identity_as_it_was():
+    assert "temperature" not in to_record(Config(), identity=True)
+    assert to_record(Config(temperature=0.5), identity=True)["temperature"] == 0.5
 
 
 @torch.no_grad()
@@ -88,3 +110,9 @@ def test_its_default_size_is_the_papers():
 def test_impossible_sizes_are_refused(settings):
     with pytest.raises(ConfigError, match="tiger: sizes"):
         Config(**settings)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
+def test_impossible_temperatures_are_refused(value):
+    with pytest.raises(ConfigError, match=f"tiger: temperature {value}"):
+        Config(temperature=value)

@@ -125,8 +125,8 @@ class LCRec(Speaker):
             ids, positions, labels = (part.reshape(1, -1) for part in (ids, positions, labels))
         hidden = self.language.model(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
         learned = labels[:, 1:] != NO_LOSS
-        logits = self.language.lm_head(hidden[:, :-1][learned])
-        return functional.cross_entropy(logits.float(), labels[:, 1:][learned], reduction="sum")
+        logits = self.language.lm_head(hidden[:, :-1][learned]).float() / self.config.temperature
+        return functional.cross_entropy(logits, labels[:, 1:][learned], reduction="sum")
 
     def loss(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, ""]:
         ids, real = self.prompts(histories)

@@ -5,7 +5,8 @@ has as many tokens as there are levels, so nothing needs to say where it ends. B
 K beams, D width, V vocabulary entries.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int
@@ -15,6 +16,7 @@ from torch.nn import functional
 from unisid.backbones import Backbone, BackboneConfig, level_starts
 from unisid.backbones.past import Past
 from unisid.backbones.t5_forward import Memory, decode, encode, remember
+from unisid.config import identity_where
 from unisid.errors import ConfigError
 
 START = 0
@@ -39,6 +41,9 @@ class Config(BackboneConfig):
     """Layers that foretell the target."""
     dropout: float = 0.1
     """Share of values that training zeroes, in attention weights and between layers."""
+    temperature: float = field(default=1.0, metadata=identity_where(lambda config: config.temperature != 1))
+    """Divides the logits in training's loss alone: LETTER's ranking-guided loss, which below 1 presses hardest on the
+    likeliest wrong codes (Wang et al. 2024)."""
 
     def __post_init__(self) -> None:
         sizes = (
@@ -51,6 +56,8 @@ class Config(BackboneConfig):
         )
         if min(sizes) < 1 or not 0 <= self.dropout < 1:
             raise ConfigError(f"tiger: sizes {sizes} and dropout {self.dropout}; must be at least 1, and in [0, 1)")
+        if not 0 < self.temperature < math.inf:
+            raise ConfigError(f"tiger: temperature {self.temperature}; must be above 0 and finite")
 
     def build(self, sizes: tuple[int, ...]) -> "Tiger":
         return Tiger(self, sizes)
@@ -72,6 +79,7 @@ class Tiger(Backbone):
 
         super().__init__()
         self.level_starts = level_starts(sizes, FIRST_TOKEN)
+        self.temperature = config.temperature
         self.t5 = T5ForConditionalGeneration(
             T5Config(
                 vocab_size=FIRST_TOKEN + sum(sizes),
@@ -94,7 +102,7 @@ class Tiger(Backbone):
         shifted = functional.pad(entries[:, :-1], (1, 0), value=START)
         hidden, _ = decode(self.t5.decoder, self.t5.shared(shifted)[:, None], memory, Past())
         logits = self.logits(hidden[:, 0], slice(None))
-        return functional.cross_entropy(logits.flatten(0, 1).float(), entries.flatten())
+        return functional.cross_entropy(logits.flatten(0, 1).float() / self.temperature, entries.flatten())
 
     def start(self, prompts: Int[Tensor, "B T"]) -> tuple[State, Float[Tensor, "B 1 D"]]:
         begin = torch.full((len(prompts), 1), START, device=prompts.device)
