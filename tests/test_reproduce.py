@@ -14,7 +14,7 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.artifacts.tables import write_table
-from unisid.baselines import gru4rec
+from unisid.baselines import bprmf, gru4rec, itemknn
 from unisid.cli import main
 from unisid.datasets import tables
 from unisid.errors import ArtifactError, ConfigError
@@ -49,15 +49,20 @@ def test_a_whole_run_made_again_is_equal_byte_for_byte(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_rival_made_here_is_made_again_by_ray_train_byte_for_byte(ray_compute, tmp_path):
+@pytest.mark.parametrize(("kind", "weights"), [
+    (gru4rec.Config(width=8, hidden_width=8), {"baseline.safetensors"}),
+    (bprmf.Config(width=8, epochs=5), {"baseline.safetensors"}),
+    (itemknn.Config(), set()),
+])  # fmt: skip
+def test_a_rival_made_here_is_made_again_by_ray_train_byte_for_byte(ray_compute, tmp_path, kind, weights):
     how = Training(epochs=2, learning_rate=1e-2, schedule="constant")
-    rival = baseline.Config(baseline=gru4rec.Config(width=8, hidden_width=8), training=how, resamples=20)
+    rival = baseline.Config(baseline=kind, training=how, resamples=20)
     store, address = Store(Place.of(tmp_path / "run")), Address("baseline", "quick", "1")
     recipe = replace(quick(), baseline=rival)
     pipeline.run(recipe, store, LocalCompute(), pipeline.Silent(), lambda line: None, "baseline")
     found = reproduce(address, store, Store(Place.of(tmp_path / "again")), ray_compute, lambda line: None)
     assert [(str(each.address), each.differing) for each in found] == [("catalog/quick/1", ()), (str(address), ())]
-    assert {"baseline.safetensors", "metrics.json"} <= set(store.place(address).sizes())
+    assert {"metrics.json"} | weights <= set(store.place(address).sizes())
 
 
 def test_the_recipe_is_read_back_with_what_bears_no_identity(whole):

@@ -6,7 +6,7 @@ excluded decides which of its weights are kept, and its weights are part of the 
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ from unisid.artifacts.weights import read_weights, write_json
 from unisid.baselines import Baseline, BaselineConfig, sasrec
 from unisid.baselines.factors import Factors
 from unisid.baselines.learned import LearnedBaseline, LearnedConfig
-from unisid.compute import Job, Pool, Step, Worker
+from unisid.compute import Job, Metrics, Pool, Step, Worker
 from unisid.config import Json, from_record, runtime, to_record
 from unisid.errors import ConfigError, DataError
 from unisid.stages.baseline_training import CUTOFF, NextItem
@@ -64,7 +64,7 @@ class Config:
     rows_per_part: int = runtime(4096)
     """Test samples handed to a worker at a time."""
     pool: Pool = runtime(Pool())
-    """The workers that train, and that rank what was trained."""
+    """The workers that train, and that rank what was trained; a kind that the loop does not train takes one of them."""
 
     def __post_init__(self) -> None:
         if min(self.batch_size, self.resamples, self.rows_per_part) < 1 or self.valid_samples < 0:
@@ -105,18 +105,15 @@ def make(job: Job) -> Json:
     rows = catalog.samples(TEST)
     if not len(rows):
         raise DataError(f"{catalog.place}: has no test samples; give the catalog a split that leaves some")
-    torch.manual_seed(config.training.seed)
-    baseline = config.baseline.build_from(job.inputs)
-    task = Task(config, dict(job.inputs), job.out)
+    task, name = Task(config, dict(job.inputs), job.out), f"{job.name}-{method}"
     counts: Json = {}
-    if isinstance(baseline, LearnedBaseline):
-        counts = job.compute.fit(train, task, name=f"{job.name}-{method}", pool=config.pool, work=job.work,
-                                 report=job.report)  # fmt: skip
-        ranks = rank_in_parts(job, method, Step(functools.partial(Ranker, task), config.pool), len(rows),
-                              config.rows_per_part)  # fmt: skip
+    if isinstance(config.baseline, LearnedConfig):
+        counts = job.compute.fit(train, task, name=name, pool=config.pool, work=job.work, report=job.report)
+        step = Step(functools.partial(Ranker, task), config.pool)
+        ranks = rank_in_parts(job, method, step, len(rows), config.rows_per_part)
     else:
-        write_fitted(job.out, config, baseline)
-        ranks = rank_baseline(baseline, catalog, rows, Progress(job, len(rows), "samples", of=method))
+        alone = replace(config.pool, workers=min(1, config.pool.workers))
+        ranks = job.compute.fit(fit_and_rank, task, name=name, pool=alone, work=job.work, report=job.report)
     write_method(job.out, method, ranks, catalog, rows)
     return counts | _summary(job, ranks, cutoffs)
 
@@ -139,6 +136,29 @@ def train(worker: Worker, task: Task) -> Json:
         "epochs": outcome.epochs,
         "seconds_training": round(outcome.seconds, 1),
     }
+
+
+def fit_and_rank(worker: Worker, task: Task) -> Ranks:
+    """What the one worker runs of a rival that the loop does not train; writes what was fitted."""
+    config, catalog = task.config, Catalog.read(task.inputs["catalog"])
+    torch.manual_seed(config.training.seed)
+    baseline = config.baseline.build_from(task.inputs)
+    write_fitted(task.out, config, baseline)
+    rows = catalog.samples(TEST)
+    return rank_baseline(baseline, catalog, rows, Progress(Heard(worker), len(rows), "samples", config.baseline.kind))
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Hears of progress inside a fit, whose metrics are shown as they come."""
+
+    worker: Worker
+
+    def report(self, metrics: Metrics) -> None:
+        self.worker.progress(metrics)
+
+    def say(self, line: str) -> None:
+        """Nothing: the line tells what the metrics tell."""
 
 
 def write_fitted(out: Place, config: Config, baseline: Baseline) -> None:
