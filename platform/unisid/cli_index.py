@@ -73,6 +73,8 @@ def _add_options(name: str, action: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--until", default="codes", choices=later, help="the last artifact to make (default: codes)"
         )
+        action.add_argument("--sync", action="store_true", help="make nothing: tell MLflow of what is complete, for "
+                            "when it was away")  # fmt: skip
     else:
         action.add_argument("--json", action="store_true", help="print JSON instead of a table")
     if name == "cold-start":
@@ -89,6 +91,10 @@ def _extend(known: argparse.Namespace, around: Around) -> None:
     base = Address.parse(known.base) if known.base else Address("codes", recipe.name, recipe.version)
     wanted = replace(recipe, catalog=replace(recipe.catalog, keep_cold_items=True))
     whole = extended(wanted, store, base, known.to or next_version(base.version))
+    if known.sync:
+        for address in pipeline.sync(whole, store, around.tracker(store), known.until):
+            print(f"told MLflow of {address}")
+        return
     planned = pipeline.plan(whole, store, known.until)
     pipeline.refuse_drift(planned)
     if pipeline.missing(planned):

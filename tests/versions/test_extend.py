@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlflow import MlflowClient
 
 from tests.references import assignment as twin
 from tests.versions import shop
@@ -352,6 +353,24 @@ def test_on_the_command_line(published, grown, tmp_path, monkeypatch, capsys):
     assert len(capsys.readouterr().out.strip().splitlines()) == 4
     assert main(asked) == 1  # its own index does not know the item
     assert "i70" in capsys.readouterr().err
+
+
+def test_mlflow_is_told_later_of_an_extension_that_it_missed(published, grown, tmp_path, monkeypatch, capsys):
+    folder, store, recipe = published
+    monkeypatch.setattr("unisid.recipes.find", lambda name: recipe)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    words = ["index", "extend", "shop", "--sync", "--compute", "local", "--store", str(store.root),
+             "--catalog.dataset.items", str(folder / "more.parquet")]  # fmt: skip
+    assert main(words) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("told MLflow of ")]
+    assert told == [f"told MLflow of {noun}/shop/2" for noun in ("catalog", "embeddings", "graph", "fused", "codes")]
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    (registered,) = client.search_model_versions("name='shop-index'")
+    assert registered.tags["address"] == "codes/shop/2"
+    assert registered.tags["fingerprint"] == require(store.place(shop.at("codes", "2")), "codes").fingerprint
+    assert main([*words, "--catalog.seed", "9"]) == 1
+    assert "catalog/shop/2: was made from other settings" in capsys.readouterr().err
 
 
 def test_an_extended_index_is_made_again_with_all_that_it_extends(published, grown, tmp_path):

@@ -1,7 +1,7 @@
 """MLflow: one parent run a pipeline, one child a stage. This process is the only writer.
 
 Everything written here also lies in the artifacts (records, curves, report), so nothing is lost when the server is
-away: the pipeline goes on, says so once, and `unisid sync` tells the server later.
+away: the pipeline goes on, says so once, and `unisid sync` (`unisid index extend --sync`) tells the server later.
 """
 
 import contextlib
@@ -155,7 +155,7 @@ class Tracker:
                 reason = str(error).strip().splitlines()[0][:200]
                 self.say(
                     f"warning: MLflow at {self.uri} cannot be reached ({reason}); nothing is lost: "
-                    "run `unisid sync RECIPE` when it is back"
+                    "run `unisid sync RECIPE` when it is back (after `index extend`: the same words and --sync)"
                 )
         return None
 
