@@ -154,7 +154,10 @@ def test_it_tells_how_many_samples_are_ranked_and_how_fast(job, scripted):
         done = f"{method}.samples_done"
         assert [f[done] for f in figures if done in f][-1] == counts["samples"]
         assert all(f[f"{method}.samples_per_second"] > 0 for f in figures if done in f)
-        assert any(f"{method}: {counts['samples']} of {counts['samples']} samples, " in line for line in lines)
+    of_the_model = f"{job.config.method}: {counts['samples']} of {counts['samples']} samples, "
+    assert any(of_the_model in line for line in lines)
+    for method in job.config.baselines:
+        assert any(line.startswith(f"{method}: ranked") for line in lines)
 
 
 class Backwards(LocalCompute):

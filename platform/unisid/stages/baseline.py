@@ -6,23 +6,24 @@ excluded decides which of its weights are kept, and its weights are part of the 
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import nn
 
-from unisid.artifacts.baseline import WEIGHTS, read_described, write_baseline
+from unisid.artifacts.baseline import WEIGHTS, read_described
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_weights, write_json
 from unisid.baselines import Baseline, BaselineConfig, sasrec
 from unisid.baselines.factors import Factors
 from unisid.baselines.learned import LearnedBaseline, LearnedConfig
-from unisid.compute import Job, Metrics, Pool, Step, Worker
-from unisid.config import Json, from_record, runtime, to_record
+from unisid.compute import Job, Pool, Step, Worker
+from unisid.config import Json, from_record, runtime
 from unisid.errors import ConfigError, DataError
+from unisid.stages import baseline_fitting
+from unisid.stages.baseline_fitting import write_fitted
 from unisid.stages.baseline_training import CUTOFF, NextItem
 from unisid.stages.metrics_ranks import (
     Ranks,
@@ -35,7 +36,6 @@ from unisid.stages.metrics_ranks import (
     usable_cutoffs,
     write_method,
 )
-from unisid.stages.progress import Progress
 from unisid.training import loop
 from unisid.training.loop import Accumulation, Training
 
@@ -105,15 +105,16 @@ def make(job: Job) -> Json:
     rows = catalog.samples(TEST)
     if not len(rows):
         raise DataError(f"{catalog.place}: has no test samples; give the catalog a split that leaves some")
-    task, name = Task(config, dict(job.inputs), job.out), f"{job.name}-{method}"
     counts: Json = {}
     if isinstance(config.baseline, LearnedConfig):
-        counts = job.compute.fit(train, task, name=name, pool=config.pool, work=job.work, report=job.report)
+        task = Task(config, dict(job.inputs), job.out)
+        counts = job.compute.fit(train, task, name=f"{job.name}-{method}", pool=config.pool, work=job.work,
+                                 report=job.report)  # fmt: skip
         step = Step(functools.partial(Ranker, task), config.pool)
         ranks = rank_in_parts(job, method, step, len(rows), config.rows_per_part)
     else:
-        alone = replace(config.pool, workers=min(1, config.pool.workers))
-        ranks = job.compute.fit(fit_and_rank, task, name=name, pool=alone, work=job.work, report=job.report)
+        alone = baseline_fitting.Task(config.baseline, dict(job.inputs), config.training.seed, job.out)
+        ranks = baseline_fitting.fit(job, alone, config.pool).ranks
     write_method(job.out, method, ranks, catalog, rows)
     return counts | _summary(job, ranks, cutoffs)
 
@@ -128,7 +129,7 @@ def train(worker: Worker, task: Task) -> Json:
     outcome = loop.run(worker, objective, config.training, Accumulation(count=model.count))
     model.chosen = {"epoch": float(outcome.best_epoch), f"valid_NDCG@{CUTOFF}": outcome.best_score}
     if worker.rank == 0:
-        write_fitted(task.out, config, model)
+        write_fitted(task.out, config.baseline, model)
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         f"valid_ndcg_{CUTOFF}": outcome.best_score,
@@ -136,35 +137,6 @@ def train(worker: Worker, task: Task) -> Json:
         "epochs": outcome.epochs,
         "seconds_training": round(outcome.seconds, 1),
     }
-
-
-def fit_and_rank(worker: Worker, task: Task) -> Ranks:
-    """What the one worker runs of a rival that the loop does not train; writes what was fitted."""
-    config, catalog = task.config, Catalog.read(task.inputs["catalog"])
-    torch.manual_seed(config.training.seed)
-    baseline = config.baseline.build_from(task.inputs)
-    write_fitted(task.out, config, baseline)
-    rows = catalog.samples(TEST)
-    return rank_baseline(baseline, catalog, rows, Progress(Heard(worker), len(rows), "samples", config.baseline.kind))
-
-
-@dataclass(frozen=True)
-class Heard:
-    """Hears of progress inside a fit, whose metrics are shown as they come."""
-
-    worker: Worker
-
-    def report(self, metrics: Metrics) -> None:
-        self.worker.progress(metrics)
-
-    def say(self, line: str) -> None:
-        """Nothing: the line tells what the metrics tell."""
-
-
-def write_fitted(out: Place, config: Config, baseline: Baseline) -> None:
-    """Write a fitted baseline and, where it is a module, its weights."""
-    weights = baseline.state_dict() if isinstance(baseline, nn.Module) else None
-    write_baseline(out, to_record(config.baseline), baseline.chosen, weights)
 
 
 def load(place: Place, inputs: Mapping[str, Place]) -> Baseline:

@@ -23,24 +23,24 @@ from unisid.artifacts.metrics import HISTORY_RULES, write_metrics
 from unisid.artifacts.model import Model
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.store import Place
-from unisid.baselines import BaselineConfig, Histories
+from unisid.baselines import Histories
 from unisid.compute import Job, Pool, Step
 from unisid.config import Json, plug_in, runtime
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values, paired_test, rank_in_list
 from unisid.recommend import Recommender
+from unisid.stages import baseline_fitting
+from unisid.stages.baseline_fitting import Task
 from unisid.stages.metrics_ranks import (
     Ranks,
     headline,
     means,
-    rank_baseline,
     rank_in_parts,
     spell,
     summarise,
     usable_cutoffs,
     write_method,
 )
-from unisid.stages.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +107,11 @@ def make(job: Job) -> Json:
     ranks = {config.method: rank_model(job, len(rows), catalog.num_items)}
     chosen: dict[str, dict[str, float]] = {}
     for kind in config.baselines:
-        settings: BaselineConfig = plug_in("baselines", kind)()
-        baseline = settings.build(catalog)
-        chosen[kind] = baseline.chosen
-        job.say(f"{kind}: fitted{spell(chosen[kind])}")
-        ranks[kind] = rank_baseline(baseline, catalog, rows, Progress(job, len(rows), "samples", of=kind))
+        fitted = baseline_fitting.fit(
+            job, Task(plug_in("baselines", kind)(), dict(job.inputs), config.seed), config.pool
+        )
+        chosen[kind], ranks[kind] = fitted.chosen, fitted.ranks
+        job.say(f"{kind}: ranked{spell(chosen[kind])}")
     ranks |= rival
     for method, by_rule in ranks.items():
         write_method(job.out, method, by_rule, catalog, rows)
