@@ -23,6 +23,17 @@ def test_equals_counting_pair_by_pair_however_it_is_cut(baskets: list[set[int]],
     expected = reference.co_occurrence(baskets, 9, width)
     assert co_occurrence(taken, 0, 9, width, pairs).tolist() == expected
     assert co_occurrence(taken, 3, 7, width, pairs).tolist() == expected[3:7]
+    by_cosine = reference.by_cosine(baskets, 9, width)
+    assert co_occurrence(taken, 0, 9, width, pairs, "cosine").tolist() == by_cosine
+    assert co_occurrence(taken, 3, 7, width, pairs, "cosine").tolist() == by_cosine[3:7]
+
+
+def test_a_popular_item_is_everybodys_neighbour_by_count_alone() -> None:
+    """Everybody took item 8; items 2i and 2i + 1 are taken together."""
+    baskets = [{8, 2 * (n % 4), 2 * (n % 4) + 1} if n % 3 else {8, 2 * (n % 4)} for n in range(48)]
+    taken = _incidence(baskets, 9)
+    assert co_occurrence(taken, 0, 8, 1)[::2, 0].tolist() == [8, 8, 8, 8]
+    assert co_occurrence(taken, 0, 8, 1, measure="cosine")[:, 0].tolist() == [1, 0, 3, 2, 5, 4, 7, 6]
 
 
 def test_blocks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

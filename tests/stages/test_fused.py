@@ -14,6 +14,7 @@ from unisid.artifacts.shards import Shards, shard_name, to_arrow, to_ragged, wri
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import write_table
 from unisid.compute import Job, Pool
+from unisid.config import to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.fusion import concat, single, uqf
 from unisid.runtime.local import LocalCompute
@@ -372,6 +373,13 @@ def test_inputs_of_unlike_catalogs_are_refused(inputs: dict[str, Place], place: 
 def test_a_batch_that_workers_cannot_share_is_refused() -> None:
     with pytest.raises(ConfigError, match="does not divide into equal shares for 3 workers"):
         fused.Config(batch_size=256, pool=Pool(workers=3))
+
+
+def test_the_measure_of_shared_users_is_known_and_bears_identity_where_it_is_not_the_thesiss() -> None:
+    with pytest.raises(ConfigError, match=r"fused.shared_users: is 'cosin'; must be one of count, cosine"):
+        fused.Config(shared_users="cosin")  # type: ignore[arg-type]
+    assert "shared_users" not in to_record(fused.Config(), identity=True)
+    assert to_record(fused.Config(shared_users="cosine"), identity=True)["shared_users"] == "cosine"
 
 
 @pytest.mark.parametrize(

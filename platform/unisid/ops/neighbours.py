@@ -4,11 +4,13 @@ U users, N items, n rows of a block, K neighbours.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+
+Measure = Literal["count", "cosine"]
 
 PAIRS = 1 << 24
 """Item pairs counted at one time; about 50 bytes each."""
@@ -23,22 +25,24 @@ def incidence(users: NDArray[np.int32], items: NDArray[np.int32], num_users: int
 
 
 def co_occurrence(
-    taken: sp.csr_matrix, start: int, stop: int, num_neighbours: int, pairs: int = PAIRS
+    taken: sp.csr_matrix, start: int, stop: int, num_neighbours: int, pairs: int = PAIRS, measure: Measure = "count"
 ) -> NDArray[np.int32]:
     """For items start to stop: the other items by how many users both have, most first, ties by item number.
 
-    The rows of R^T R, whose off-diagonal entries are those numbers (UQF thesis, 4.3.2), a block at a time. A row
+    The rows of R^T R, whose off-diagonal entries are those numbers c_ij (UQF thesis, 4.3.2), a block at a time. A row
     ends with -1 where no further item shares a user. [stop - start, K].
 
     Args:
         taken: R [U, N] of ones, without duplicates.
+        measure: what to order by: `count` is c_ij, `cosine` c_ij / sqrt(c_i c_j), with c_i the users of an item.
         pairs: at most so many entries of the product are held at a time, but at least one item's.
     """
     by_item = taken.tocsc()[:, start:stop].T.tocsr()
+    users = None if measure == "count" else np.bincount(taken.indices, minlength=taken.shape[1])
     best = np.full((stop - start, num_neighbours), -1, np.int32)
     for low, high in _blocks(by_item, np.diff(taken.indptr), taken.shape[1], pairs):
         product = (by_item[low:high] @ taken).tocsr()
-        best[low:high] = _first(product, start + low, num_neighbours)
+        best[low:high] = _first(product, start + low, num_neighbours, users)
     return best
 
 
@@ -54,17 +58,27 @@ def _blocks(by_item: sp.csr_matrix, user_degree: NDArray[Any], num_items: int, p
         low = high
 
 
-def _first(product: sp.csr_matrix, start: int, num_neighbours: int) -> NDArray[np.int32]:
-    """The columns of the largest entries of every row, the row's own item left out."""
+def _first(
+    product: sp.csr_matrix, start: int, num_neighbours: int, users: NDArray[np.int64] | None
+) -> NDArray[np.int32]:
+    """The columns of the largest entries of every row, the row's own item left out.
+
+    Args:
+        users: of each item; given, entries are compared as cosines. A row's own number is the same for all of it.
+    """
     num_rows, num_items = product.shape
     row = np.repeat(np.arange(num_rows), np.diff(product.indptr))
     other = product.indices != row + start
     row, column, count = row[other], product.indices[other], product.data[other].astype(np.int64)
-    most = count.max(initial=0)
-    key = (row * (most + 1) + (most - count)) * num_items + column  # one integer each: row, then count, then item
-    key.sort()
+    if users is None:
+        most = count.max(initial=0)
+        key = (row * (most + 1) + (most - count)) * num_items + column  # one integer each: row, then count, then item
+        key.sort()
+        ordered = key % num_items
+    else:
+        ordered = column[np.lexsort((column, -(count**2) / users[column], row))]
     rank = np.arange(len(row)) - np.searchsorted(row, np.arange(num_rows))[row]
     kept = rank < num_neighbours
     best = np.full((num_rows, num_neighbours), -1, np.int32)
-    best[row[kept], rank[kept]] = key[kept] % num_items
+    best[row[kept], rank[kept]] = ordered[kept]
     return best

@@ -7,6 +7,7 @@ N items, W width of the fused vector.
 import functools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -20,10 +21,11 @@ from unisid.artifacts.shards import Shards, missing_parts, to_arrow, write_shard
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.compute import Job, Pool, Step, Worker
-from unisid.config import Json, from_record, runtime, to_record
+from unisid.config import Json, from_record, identity_where, runtime, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.fusion import Fusion, FusionConfig, LearnedFusion, uqf
 from unisid.ops.nearest import EXACT_LIMIT
+from unisid.ops.neighbours import Measure
 from unisid.stages.fused_contrast import Contrast, Loss
 from unisid.stages.fused_inputs import Reader
 from unisid.stages.fused_neighbours import ROWS, SEMANTIC, STRUCTURE, make_tables
@@ -43,6 +45,11 @@ class Config:
     """What makes one vector of text and graph."""
     num_neighbours: int = 50
     """Neighbours of each kind that an item has; positives are drawn from them."""
+    shared_users: Measure = field(
+        default="count", metadata=identity_where(lambda config: config.shared_users != "count")
+    )
+    """Which items share most users with an item: by their `count`, the thesis's form, by which popular items are
+    neighbours of most; or by `cosine`, the count over the root of both items' numbers of users."""
     exact_limit: int = EXACT_LIMIT
     """Up to so many items the search for near texts compares all pairs; above, inverted lists are searched."""
     loss: Loss = field(default_factory=Loss)
@@ -64,6 +71,10 @@ class Config:
         for name in ("num_neighbours", "batch_size", "write_batch"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"fused.{name}: is {getattr(self, name)}; must be at least 1")
+        if self.shared_users not in get_args(Measure):
+            raise ConfigError(
+                f"fused.shared_users: is {self.shared_users!r}; must be one of {', '.join(get_args(Measure))}"
+            )
         if self.batch_size % max(1, self.pool.workers):
             raise ConfigError(f"fused.batch_size: {self.batch_size} does not divide into equal shares for "
                               f"{self.pool.workers} workers; make it a multiple of fused.pool.workers")  # fmt: skip
@@ -189,7 +200,8 @@ def _agreed_items(catalog: Catalog, embeddings: Embeddings, graph: Graph) -> int
 
 
 def _tables(job: Job, config: Config, reader: Reader, num_items: int) -> Json:
-    return make_tables(job, reader, num_items, config.num_neighbours, config.exact_limit, config.writers)
+    return make_tables(job, reader, num_items, config.num_neighbours, config.exact_limit, config.shared_users,
+                       config.writers)  # fmt: skip
 
 
 def _learn(job: Job, task: Task, *, learns: bool) -> Json:

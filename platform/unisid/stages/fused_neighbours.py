@@ -18,7 +18,7 @@ from unisid.artifacts.store import Place
 from unisid.compute import Job, Pool, Step
 from unisid.config import Json
 from unisid.ops.nearest import Nearest
-from unisid.ops.neighbours import co_occurrence, incidence
+from unisid.ops.neighbours import Measure, co_occurrence, incidence
 from unisid.stages.fused_inputs import Reader
 from unisid.stages.progress import mapped
 
@@ -27,10 +27,11 @@ ROWS = 1 << 13
 """Items a shard: the grain of parallel work and of resuming."""
 
 
-def make_tables(job: Job, reader: Reader, num_items: int, num_neighbours: int, exact_limit: int, pool: Pool) -> Json:
+def make_tables(job: Job, reader: Reader, num_items: int, num_neighbours: int, exact_limit: int, measure: Measure,
+                pool: Pool) -> Json:  # fmt: skip
     """Write what is missing of both tables; returns what they hold, in numbers."""
     semantic = functools.partial(semantic_writer, reader, job.out, num_neighbours, exact_limit)
-    structure = functools.partial(structure_writer, reader.catalog, job.out, num_neighbours)
+    structure = functools.partial(structure_writer, reader.catalog, job.out, num_neighbours, measure)
     for family, writer in ((SEMANTIC, semantic), (STRUCTURE, structure)):  # structure falls back on semantic
         missing = missing_parts(job.out, family, num_items, ROWS)
         for _ in mapped(job, missing, Step(writer, pool), "shards", of=family):
@@ -60,7 +61,9 @@ def semantic_writer(
     return write
 
 
-def structure_writer(catalog: Place, out: Place, num_neighbours: int) -> Callable[[pa.Table], pa.Table]:
+def structure_writer(
+    catalog: Place, out: Place, num_neighbours: int, measure: Measure
+) -> Callable[[pa.Table], pa.Table]:
     """A part -> its shard of the table of shared users."""
     read = Catalog.read(catalog)
     taken = incidence(*read.training_edges(), read.num_users, read.num_items)
@@ -68,7 +71,7 @@ def structure_writer(catalog: Place, out: Place, num_neighbours: int) -> Callabl
 
     def write(part: pa.Table) -> pa.Table:
         shard, start, stop = _part(part)
-        found = co_occurrence(taken, start, stop, num_neighbours)
+        found = co_occurrence(taken, start, stop, num_neighbours, measure=measure)
         alone = found[:, 0] < 0
         found[alone] = semantic.read("neighbours", np.arange(start, stop)[alone])
         write_shard(out, STRUCTURE, shard, pa.table({"neighbours": to_arrow(found), "fallback": alone}))
