@@ -27,15 +27,15 @@ def incidence(users: NDArray[np.int32], items: NDArray[np.int32], num_users: int
 def co_occurrence(
     taken: sp.csr_matrix, start: int, stop: int, num_neighbours: int, pairs: int = PAIRS, measure: Measure = "count"
 ) -> NDArray[np.int32]:
-    """For items start to stop: the other items by how many users both have, most first, ties by item number.
+    """For items start to stop: the other items by the users that both have, most first, ties by item number.
 
     The rows of R^T R, whose off-diagonal entries are those numbers c_ij (UQF thesis, 4.3.2), a block at a time. A row
     ends with -1 where no further item shares a user. [stop - start, K].
 
     Args:
         taken: R [U, N] of ones, without duplicates.
-        measure: what to order by: `count` is c_ij, `cosine` c_ij / sqrt(c_i c_j), with c_i the users of an item.
         pairs: at most so many entries of the product are held at a time, but at least one item's.
+        measure: what to order by: `count` is c_ij, `cosine` c_ij / sqrt(c_i c_j), with c_i the users of an item.
     """
     by_item = taken.tocsc()[:, start:stop].T.tocsr()
     users = None if measure == "count" else np.bincount(taken.indices, minlength=taken.shape[1])

@@ -1,7 +1,4 @@
-"""How a rival that the training loop does not train is fitted and judged: by one worker of a pool, not by the driver.
-
-S samples.
-"""
+"""How a rival that the training loop does not train is fitted and judged: by one worker, and not by the driver."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
