@@ -204,6 +204,8 @@ def test_refuses_a_cutoff_past_the_catalogue(job):
 
 def test_refuses_to_measure_nothing(job, scripted, monkeypatch):
     monkeypatch.setattr(Catalog, "samples", lambda self, split: np.array([], np.int64))
+    stored = metrics.Sequences.read(job.inputs["sequences"]).table("test")
+    write_table(job.inputs["sequences"], "test", 0, stored[:0])
     with pytest.raises(DataError, match="has no test samples"):
         metrics.make(job)
 

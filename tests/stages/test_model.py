@@ -143,6 +143,33 @@ def test_the_saved_weights_are_those_of_the_best_epoch(trained, inputs):
     assert counts["best_epoch"] == scores.index(max(scores)) + 1
 
 
+@pytest.mark.parametrize("rule", ["excluded", "allowed"])
+def test_validation_ranks_as_the_recommender_would_under_the_history_rule(place, rule):
+    rng = np.random.default_rng(8)
+    users = [rng.choice(N, size=12).tolist() for _ in range(60)]  # items come again, and more than a history holds
+    at = {"catalog": ring.write_catalog(place / "catalog", users, N), "codes": ring.write_index(place / "codes", N)}
+    counts = sequences.make(ring.job(sequences.Config(), at, place / "sequences", LocalCompute()))
+    ring.record(place / "sequences", "sequences", {}, counts)
+    at["sequences"] = place / "sequences"
+    training = dataclasses.replace(CONFIG.training, epochs=1)
+    config = dataclasses.replace(CONFIG, training=training, valid_samples=0, valid_history=rule, beam=N)
+    judged = make(config, at, place / "model")["valid_ndcg_10"]
+
+    recommender = Recommender.load(place / "model", at["codes"], at["catalog"])
+    found, _ = recommender.rank([np.array(user[:-2]) for user in users], 10, rule == "excluded", beam_width=N)
+    places = [np.flatnonzero(row == user[-2]) for row, user in zip(found, users, strict=True)]
+    assert judged == pytest.approx(np.mean([1 / np.log2(p[0] + 2) if len(p) else 0 for p in places]), rel=1e-6)
+    again = [user[-2] in user[:-2] for user in users]
+    assert 5 < sum(again) < 55
+    assert any(len(p) for p, taken in zip(places, again, strict=True) if taken) == (rule == "allowed")
+
+
+def test_sequences_of_another_catalog_are_refused(inputs, place):
+    other = ring.write_catalog(place / "other", ring.walks(399, N), N)
+    with pytest.raises(ArtifactError, match=r"its \d+ valid samples are not the \d+ of the catalog .* one recipe"):
+        make(CONFIG, {**inputs, "catalog": other}, place / "model")
+
+
 def weights(out):
     return read_weights(out, "model.safetensors")
 
@@ -211,6 +238,7 @@ def test_two_workers_share_the_work(inputs, place):
     [
         ({"beam": 5}, "beam 5 is smaller than 10"),
         ({"batch_size": 0}, "batch_size 0"),
+        ({"valid_history": "barred"}, "valid_history: is 'barred'; must be one of excluded, allowed"),
         ({"batch_size": 65, "pool": Pool(workers=2)}, "batch_size 65 over 2 workers; must divide evenly"),
     ],
 )

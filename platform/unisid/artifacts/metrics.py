@@ -6,7 +6,7 @@ rule, ties counted half, null where the method did not rank it.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -16,7 +16,9 @@ from unisid.artifacts.tables import read_table, write_table
 from unisid.artifacts.weights import read_json, write_json
 
 CUTOFFS = (1, 3, 5, 10, 20, 50)
-HISTORY_RULES = ("excluded", "allowed")
+HistoryRule = Literal["excluded", "allowed"]
+"""Whether the items that a user took before are ranked."""
+HISTORY_RULES: tuple[str, ...] = get_args(HistoryRule)
 
 
 def write_metrics(place: Place, results: dict[str, Any], comparisons: dict[str, Any]) -> None:

@@ -7,11 +7,15 @@ a stream read in stored order is already mixed. L levels.
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from unisid.artifacts.catalog import SPLITS, Catalog
 from unisid.artifacts.record import Record, require
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table
+from unisid.errors import ArtifactError
 
 COLUMNS = ("user", "history", "target", "tokens")
 
@@ -28,10 +32,25 @@ class Sequences:
         """Raises ArtifactError where no complete sequences are."""
         return cls(place, require(place, "sequences"))
 
-    def table(self, split: str) -> pa.Table:
-        """A whole split in memory: 'train', 'valid' or 'test'."""
-        return read_table(self.place, split)
+    def table(self, split: str, columns: list[str] | None = None) -> pa.Table:
+        """Some columns (all, unless told) of a whole split in memory: 'train', 'valid' or 'test'."""
+        return read_table(self.place, split, columns)
 
     def num_samples(self, split: str) -> int:
         """How many samples a split has."""
         return int(self.record.counts[split])
+
+    def rows(self, catalog: Catalog, split: int) -> NDArray[np.int64]:
+        """The interactions that are targets of VALID or TEST, in the order in which their samples are stored.
+
+        Raises:
+            ArtifactError: the samples are not this catalog's.
+        """
+        rows, stored = catalog.samples(split), self.table(SPLITS[split], ["user", "target"])
+        same_users = np.array_equal(stored["user"], catalog.user[rows])
+        if not (same_users and np.array_equal(stored["target"], catalog.item[rows])):
+            raise ArtifactError(
+                f"{self.place}: its {stored.num_rows} {SPLITS[split]} samples are not the {len(rows)} of the catalog "
+                f"{catalog.place}; both must come from one recipe"
+            )
+        return rows

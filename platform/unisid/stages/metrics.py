@@ -102,7 +102,9 @@ def make(job: Job) -> Json:
     catalog, codes = Catalog.read(job.inputs["catalog"]), Codes.read(job.inputs["codes"])
     Model.read(job.inputs["model"], codes)
     cutoffs = usable_cutoffs(config.cutoffs, catalog.num_items, config.beam, "metrics.cutoffs")
-    rows = sample_rows(catalog, job.inputs["sequences"])
+    rows = Sequences.read(job.inputs["sequences"]).rows(catalog, TEST)
+    if not len(rows):
+        raise DataError(f"{job.inputs['sequences']}: has no test samples; give the catalog a split that leaves some")
     rival = rank_rival(job, catalog, rows)
     ranks = {config.method: rank_model(job, len(rows), catalog.num_items)}
     chosen: dict[str, dict[str, float]] = {}
@@ -128,23 +130,6 @@ def make(job: Job) -> Json:
         "means": means(results, names),
         "advantage": _advantage(comparisons, names),
     }
-
-
-def sample_rows(catalog: Catalog, sequences: Place) -> NDArray[np.int64]:
-    """The interactions that are test targets, in the order in which the sequences store them.
-
-    Raises:
-        DataError: there are none.
-        ArtifactError: the sequences are not this catalog's.
-    """
-    rows, stored = catalog.samples(TEST), Sequences.read(sequences).table("test").select(["user", "target"])
-    if not len(rows):
-        raise DataError(f"{sequences}: has no test samples; give the catalog a split that leaves some")
-    same_users = np.array_equal(stored["user"], catalog.user[rows])
-    if not (same_users and np.array_equal(stored["target"], catalog.item[rows])):
-        raise ArtifactError(f"{sequences}: its {stored.num_rows} test samples are not the {len(rows)} of the catalog "
-                            f"{catalog.place}; both must come from one recipe")  # fmt: skip
-    return rows
 
 
 def rank_model(job: Job, num_samples: int, num_items: int) -> Ranks:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.instructions import WORDS
+from unisid.artifacts.metrics import HISTORY_RULES, HistoryRule
 from unisid.artifacts.model import write_model
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.store import Place
@@ -55,6 +56,9 @@ class Config:
     """Validation samples that are ranked, drawn by seed, and instructions whose loss is told; 0 for all."""
     valid_batch: int = runtime(128)
     """Validation samples that are ranked at once."""
+    valid_history: HistoryRule = "excluded"
+    """Which items are ranked for them: all but those that the user took before, as with every rival, or `allowed`: all,
+    for a shop whose users come back for the same."""
     beam: int = 20
     """Beams of the validation's search."""
     pool: Pool = runtime(Pool())
@@ -77,6 +81,9 @@ class Config:
             raise ConfigError(f"model: micro_batch {self.micro_batch} does not divide the {share} samples that each "
                               f"worker has of batch_size {self.batch_size}; {math.gcd(share, self.micro_batch)} "
                               "would")  # fmt: skip
+        if self.valid_history not in HISTORY_RULES:
+            raise ConfigError(f"model.valid_history: is {self.valid_history!r}; must be one of "
+                              f"{', '.join(HISTORY_RULES)}")  # fmt: skip
         if self.beam < CUTOFF:
             raise ConfigError(f"model: beam {self.beam} is smaller than {CUTOFF}, the items that validation ranks")
 
@@ -145,7 +152,17 @@ def train(worker: Worker, task: Task) -> Json:
 def _objective(worker: Worker, task: Task, codes: Codes, backbone: Backbone) -> "NextItem | Instructed":
     config = task.config
     seed = config.training.seed
-    judge = Judge(worker, codes, task.sequences, config.valid_samples, config.beam, seed, config.valid_batch)
+    judge = Judge(
+        worker,
+        Catalog.read(task.catalog),
+        codes,
+        Sequences.read(task.sequences),
+        samples=config.valid_samples,
+        history=config.valid_history,
+        width=config.beam,
+        seed=seed,
+        at_once=config.valid_batch,
+    )
     if task.instructions is None:
         return NextItem(worker, task, codes, backbone, judge)
     if not isinstance(backbone, Speaker):

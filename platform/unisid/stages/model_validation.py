@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from unisid.artifacts.catalog import VALID, Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.store import Place
-from unisid.artifacts.tables import read_table
+from unisid.artifacts.metrics import HistoryRule
+from unisid.artifacts.sequences import Sequences
 from unisid.backbones import Backbone
 from unisid.compute import Metrics, Worker
 from unisid.ops import beam, ranking, trie
-from unisid.training.feed import Block
+from unisid.training.feed import Block, padded
 
 CUTOFF = 10
 """Of the NDCG that decides."""
@@ -24,12 +25,28 @@ class Judge:
     """Ranks by constrained beam search; each sample by one worker."""
 
     def __init__(
-        self, worker: Worker, codes: Codes, sequences: Place, samples: int, width: int, seed: int, at_once: int
+        self,
+        worker: Worker,
+        catalog: Catalog,
+        codes: Codes,
+        sequences: Sequences,
+        *,
+        samples: int,
+        history: HistoryRule,
+        width: int,
+        seed: int,
+        at_once: int,
     ) -> None:
-        """`samples` of the validation split are drawn by seed (0 for all); `width` is the search's beams."""
+        """`samples` of the validation split are drawn by seed (0 for all); `width` is the search's beams.
+
+        Raises:
+            ArtifactError: the sequences are not this catalog's.
+        """
         self.worker, self.width, self.at_once = worker, width, at_once
+        self.catalog, self.targets = catalog, sequences.rows(catalog, VALID)
+        self.excludes = history == "excluded"
         self.trie = trie.build(torch.from_numpy(codes.codes.copy())).to(worker.device)
-        self.valid = Block.of(read_table(sequences, "valid", ["tokens", "target"]))
+        self.valid = Block.of(sequences.table("valid", ["tokens", "target"]))
         self.item_tokens = codes.tokens(np.arange(len(codes.codes)))
         number = len(self.valid.lengths)
         self.rows = np.random.default_rng(seed).permutation(number)[: min(number, samples or number)]
@@ -49,6 +66,13 @@ class Judge:
         device = self.worker.device
         histories = self.valid.batch(rows, self.item_tokens).histories.to(device)
         k = min(CUTOFF, len(self.trie.items))
-        found = beam.search(backbone, histories, self.trie, k=k, beam=self.width)
+        found = beam.search(backbone, histories, self.trie, k=k, beam=self.width, excluded=self._taken(rows))
         targets = torch.from_numpy(self.valid.targets[rows].astype(np.int64)).to(device)
         return ranking.rank_in_list(found.items, found.scores, targets, found.items >= 0).cpu().numpy()
+
+    def _taken(self, rows: Any) -> torch.Tensor | None:
+        """What the samples' users took before, where that is not to be answered."""
+        if not self.excludes:
+            return None
+        items, lengths = self.catalog.past(self.targets[rows])
+        return padded(items, np.cumsum(lengths) - lengths, lengths).to(self.worker.device)
