@@ -133,11 +133,15 @@ def test_vectors_are_the_fusion_of_whole_inputs_one_item_at_a_time(inputs: dict[
 
 def test_learning_lowers_the_loss(inputs: dict[str, Place], place: Place) -> None:
     longer = dataclasses.replace(CONFIG.training, epochs=20)
-    counts = make(inputs, place / "fused", dataclasses.replace(CONFIG, training=longer))
+    said: list = []
+    counts = make(inputs, place / "fused", dataclasses.replace(CONFIG, training=longer), said)
     learning = [report for report in counts["reports"] if "loss" in report]
     curve = [report["loss"] for report in learning]
     assert max(curve[-3:]) < min(curve[:3])
-    assert counts["best_valid_loss"] == pytest.approx(min(r["valid_score"] for r in learning), rel=1e-6)
+    best = min(learning, key=lambda report: report["valid_score"])
+    assert counts["best_valid_loss"] == pytest.approx(best["valid_score"], rel=1e-6)
+    assert counts["valid"]["structure"] == pytest.approx(best["valid_structure"], rel=1e-6)
+    assert f"{counts['valid']['structure']:.3f} for shared users (by chance" in " ".join(said)
 
 
 def test_tables_hold_what_training_users_share_and_fall_back_on_text(inputs: dict[str, Place], place: Place) -> None:
@@ -276,6 +280,19 @@ def test_validation_items_are_never_anchors_and_every_epoch_differs(inputs: dict
     first, second = ([b.own for b in ours.batches(e)] for e in (0, 1))
     assert len(first) == len(second) == ours.steps_per_epoch() == 1
     assert ours.validate() == ours.validate()
+
+
+@pytest.mark.parametrize("mask_known", [True, False])
+def test_validation_says_what_vectors_that_say_nothing_would_have(inputs, place, monkeypatch, mask_known) -> None:
+    ours = objective(inputs, place / "fused", Loss(held_out=0.3, mask_known=mask_known))
+    told = ours.validate()
+    everywhere = torch.ones(1, ours.fusion.width)
+    monkeypatch.setattr(type(ours.fusion), "forward", lambda self, items: everywhere.expand(len(items.graph), -1))
+    blind = ours.validate()
+    for kind in ("structure", "semantic"):
+        assert blind[kind] == pytest.approx(told[f"{kind}_chance"], rel=1e-6)
+    if not mask_known:
+        assert told["structure_chance"] == pytest.approx(np.log(12))
 
 
 def test_a_catalogue_smaller_than_a_batch_fills_it_by_repeating(inputs: dict[str, Place], place: Place) -> None:

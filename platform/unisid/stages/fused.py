@@ -6,7 +6,7 @@ N items, W width of the fused vector.
 
 import functools
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import get_args
 
 import numpy as np
@@ -20,7 +20,7 @@ from unisid.artifacts.graph import Graph
 from unisid.artifacts.shards import Shards, missing_parts, to_arrow, write_shard
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
-from unisid.compute import Job, Pool, Step, Worker
+from unisid.compute import Job, Metrics, Pool, Step, Worker
 from unisid.config import Json, from_record, identity_where, runtime, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.fusion import Fusion, FusionConfig, LearnedFusion, uqf
@@ -119,6 +119,8 @@ def make(job: Job) -> Json:
         counts |= _tables(job, config, reader, num_items)
     task = Task(config, reader, job.out, num_items, embeddings.width, graph.width)
     counts |= _learn(job, task, learns=isinstance(fusion, LearnedFusion))
+    if "valid" in counts:
+        job.say(_spoken(counts["valid"]))
     write_vectors(job, reader, config, missing_parts(job.out, FAMILY, num_items, ROWS))
     text_only = int(Shards(job.out, FAMILY).read("text_only").sum())
     if text_only:
@@ -145,9 +147,13 @@ def learn(worker: Worker, task: Task) -> Json:
     tables = Shards(task.out, STRUCTURE), Shards(task.out, SEMANTIC)
     objective = Contrast(model, worker, task.reader, config.loss, tables, task.num_items, config.batch_size,
                          config.training.seed)  # fmt: skip
-    outcome = asdict(loop.run(worker, objective, config.training))
-    learned = {"best_valid_loss": outcome["best_score"], "best_epoch": outcome["best_epoch"],
-               "epochs": outcome["epochs"]}  # fmt: skip
+    outcome = loop.run(worker, objective, config.training)
+    learned: Json = {
+        "best_valid_loss": outcome.best_score,
+        "best_epoch": outcome.best_epoch,
+        "epochs": outcome.epochs,
+        "valid": {name: value for name, value in outcome.best.items() if name != "score"},
+    }
     if worker.rank == 0:
         write_fusion(task, model, learned)
     return learned
@@ -214,6 +220,12 @@ def _learn(job: Job, task: Task, *, learns: bool) -> Json:
         write_fusion(task, task.config.fusion.build(task.text_width, task.graph_width), {})
     learned: Json = read_json(job.out, DESCRIPTION)["learned"]  # type: ignore[assignment]
     return learned
+
+
+def _spoken(valid: Metrics) -> str:
+    kinds = ((STRUCTURE, "shared users"), (SEMANTIC, "alike texts"))
+    parts = (f"{valid[name]:.3f} for {what} (by chance {valid[f'{name}_chance']:.3f})" for name, what in kinds)
+    return f"loss of held-out items: {', '.join(parts)}"
 
 
 def write_vectors(job: Job, reader: Reader, config: Config, missing: list[Json]) -> None:

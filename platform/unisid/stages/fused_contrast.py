@@ -175,17 +175,21 @@ class Contrast:
         return {"loss": total, **parts}
 
     def validate(self) -> Metrics:
-        """The loss of held-out anchors, nothing hidden, the same positives every time; whole batches in turn."""
-        totals = torch.zeros(4, device=self.worker.device)
+        """The loss of held-out anchors, nothing hidden, the same positives every time; whole batches in turn.
+
+        Beside it, as `structure_chance` and `semantic_chance`, what vectors that say nothing would have.
+        """
+        totals = torch.zeros(6, device=self.worker.device)
         for number, start in enumerate(range(0, len(self.held_out), self.batch_size)):
             if number % self.worker.size == self.worker.rank:
                 anchors = self.held_out[start : start + self.batch_size]
                 generator = np.random.default_rng([self.seed, VALIDATION, start + 1])
                 batch = self.share(self.plan(anchors, generator, 0.0), 0, 1)
                 losses = self.losses(batch, lambda own: own)
-                totals += torch.stack(list(losses.values())) * len(anchors)
+                totals += torch.stack([*losses.values(), *_by_chance(batch)]) * len(anchors)
         means = (self.worker.all_reduce(totals) / len(self.held_out)).tolist()
-        return dict(zip(("score", "structure", "semantic", "reconstruction"), means, strict=True))
+        names = ("score", "structure", "semantic", "reconstruction", "structure_chance", "semantic_chance")
+        return dict(zip(names, means, strict=True))
 
     def _ignored(
         self, anchors: NDArray[np.int64], friends: NDArray[np.int32], candidates: NDArray[np.int64]
@@ -193,6 +197,14 @@ class Contrast:
         if not self.loss_config.mask_known:
             return torch.zeros(len(anchors), len(candidates), dtype=torch.bool)
         return known(torch.from_numpy(anchors), torch.from_numpy(friends), torch.from_numpy(candidates))
+
+
+def _by_chance(batch: Batch) -> tuple[Tensor, Tensor]:
+    """The two contrastive losses of a batch where all vectors are equal."""
+    ignored = batch.structure_ignored, batch.semantic_ignored
+    nothing = torch.zeros(len(batch.own), 1, device=batch.own.device)
+    structure, semantic = (info_nce(nothing, nothing, batch.own, each, 1.0) for each in ignored)
+    return structure, semantic
 
 
 def _one_of(rows: NDArray[np.int32], generator: np.random.Generator) -> NDArray[np.int64]:

@@ -120,6 +120,8 @@ class Outcome:
     """How a fit ended. The model holds the best weights."""
 
     best_score: float
+    best: Metrics
+    """All that the validation told that had it."""
     best_epoch: int
     epochs: int
     seconds: float
@@ -181,7 +183,13 @@ def _run(worker: Worker, objective: Objective[B], config: Training, accumulation
             load_weights(model, progress.best, prefix="")
         for tensor in learned(model).values():
             worker.broadcast(tensor.detach())
-    return Outcome(float(state["best_score"] or 0.0), state["best_epoch"], state["epoch"], time.monotonic() - begun)
+    return Outcome(
+        float(state["best_score"] or 0.0),
+        state.get("best", {}),
+        state["best_epoch"],
+        state["epoch"],
+        time.monotonic() - begun,
+    )
 
 
 @dataclass(frozen=True)
@@ -282,7 +290,7 @@ def _validate(fit: Fit[B]) -> dict[str, float]:
         metrics = {k: float(v) for k, v in objective.validate().items()}
         score = metrics["score"]
         if state["best_score"] is None or _better(score, state["best_score"], objective.higher_is_better):
-            state |= {"best_score": score, "best_epoch": state["epoch"]}
+            state |= {"best_score": score, "best": metrics, "best_epoch": state["epoch"]}
             if fit.worker.rank == 0:
                 fit.progress.best = {k: v.to("cpu", copy=True) for k, v in learned(objective.model).items()}
     return {f"valid_{k}": v for k, v in metrics.items()}
