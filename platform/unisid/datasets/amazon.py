@@ -19,6 +19,7 @@ from unisid.config import runtime
 from unisid.datasets import DatasetConfig, Part, part
 from unisid.datasets.columns import Unit, ids, times
 from unisid.datasets.files import blocks, find
+from unisid.datasets.rows import Numbered
 from unisid.errors import DataError
 
 Line = dict[str, Any]
@@ -101,9 +102,9 @@ def _reviews(release: Release, path: str, number: int, data: bytes) -> pa.Table:
         rows = pa.table({name: pa.array([_word(line.get(name)) for line in lines], pa.string()) for name in fields})
     return pa.table(
         {
-            "user_id": ids(rows[release.user], f"{path}, field '{release.user}'", number),
-            "item_id": ids(rows[release.item], f"{path}, field '{release.item}'", number),
-            "timestamp": times(rows[release.time], f"{path}, field '{release.time}'", release.unit, number),
+            "user_id": ids(rows[release.user], f"{path}, field '{release.user}'", Numbered(number)),
+            "item_id": ids(rows[release.item], f"{path}, field '{release.item}'", Numbered(number)),
+            "timestamp": times(rows[release.time], f"{path}, field '{release.time}'", release.unit, Numbered(number)),
         }
     )
 
@@ -118,7 +119,7 @@ def _items(release: Release, path: str, number: int, data: bytes) -> pa.Table:
         "categories": [_text(line.get(release.categories)) for line in lines],
     }
     texts = {name: pa.array(values, pa.string()) for name, values in columns.items()}
-    return pa.table({"item_id": ids(item_id, f"{path}, field '{release.item}'", number)} | texts)
+    return pa.table({"item_id": ids(item_id, f"{path}, field '{release.item}'", Numbered(number))} | texts)
 
 
 def _lines(path: str, number: int, data: bytes, parse: Callable[[str], Any]) -> list[Line]:

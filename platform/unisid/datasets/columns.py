@@ -8,7 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unisid.config import did_you_mean
+from unisid.datasets.rows import Numbered, Rows
 from unisid.errors import DataError
+
+NUMBERED = Numbered()
 
 Unit = Literal["s", "ms", "us", "ns"]
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -25,8 +28,8 @@ def column(table: pa.Table, name: str, where: str, hint: str = "") -> pa.Chunked
     return table[name]
 
 
-def ids(values: pa.ChunkedArray, where: str, first: int = 1) -> pa.ChunkedArray:
-    """Ids as strings. Raises DataError where one is absent or empty; `first` is the number of the first row."""
+def ids(values: pa.ChunkedArray, where: str, rows: Rows = NUMBERED) -> pa.ChunkedArray:
+    """Ids as strings. Raises DataError where one is absent or empty; `rows` names it."""
     if pa.types.is_floating(values.type):  # whole numbers beside absent ones, as pandas writes them
         values = _whole_where_possible(pc.if_else(pc.is_nan(values), None, values))
     text = pc.utf8_trim_whitespace(values.cast(pa.string()))
@@ -34,7 +37,7 @@ def ids(values: pa.ChunkedArray, where: str, first: int = 1) -> pa.ChunkedArray:
     if pc.any(absent).as_py():
         row = pc.index(pc.fill_null(absent, True), True).as_py()
         count = pc.sum(pc.fill_null(absent, True)).as_py()
-        raise DataError(f"{where}, row {row + first}: the id is missing ({count} such rows); "
+        raise DataError(f"{where}, {rows.at(row)}: the id is missing ({count} such rows); "
                         "every row needs one")  # fmt: skip
     return text
 
@@ -46,7 +49,7 @@ def _whole_where_possible(values: pa.ChunkedArray) -> pa.ChunkedArray:
         return values
 
 
-def positions(values: pa.ChunkedArray, where: str, first: int = 1) -> pa.ChunkedArray:
+def positions(values: pa.ChunkedArray, where: str, rows: Rows = NUMBERED) -> pa.ChunkedArray:
     """An order as int64, from whole numbers or text of them."""
     numbers = values
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
@@ -56,11 +59,11 @@ def positions(values: pa.ChunkedArray, where: str, first: int = 1) -> pa.Chunked
         broken = pc.fill_null(pc.and_(pc.is_finite(numbers), pc.not_equal(numbers, pc.floor(numbers))), False)
         if pc.any(broken).as_py():
             row = pc.index(broken, True).as_py()
-            raise DataError(f"{where}, row {row + first}: '{values[row]}' is no position; positions are whole numbers")
-    return times(values, where, "s", first)
+            raise DataError(f"{where}, {rows.at(row)}: '{values[row]}' is no position; positions are whole numbers")
+    return times(values, where, "s", rows)
 
 
-def times(values: pa.ChunkedArray, where: str, unit: Unit = "s", first: int = 1) -> pa.ChunkedArray:
+def times(values: pa.ChunkedArray, where: str, unit: Unit = "s", rows: Rows = NUMBERED) -> pa.ChunkedArray:
     """Times as int64 seconds since 1970, from numbers in the given unit, from dates, or from text of either."""
     kind = values.type
     if pa.types.is_temporal(kind):
@@ -70,31 +73,31 @@ def times(values: pa.ChunkedArray, where: str, unit: Unit = "s", first: int = 1)
         whole = pc.floor(number).cast(pa.int64(), safe=False) if pa.types.is_floating(kind) else values.cast(pa.int64())
         whole = _per(whole, PER_SECOND[unit])
     else:
-        return _times_of_text(values.cast(pa.string()), where, unit, first)
-    return _whole(whole, values, where, first)
+        return _times_of_text(values.cast(pa.string()), where, unit, rows)
+    return _whole(whole, values, where, rows)
 
 
-def _times_of_text(text: pa.ChunkedArray, where: str, unit: Unit, first: int) -> pa.ChunkedArray:
+def _times_of_text(text: pa.ChunkedArray, where: str, unit: Unit, rows: Rows) -> pa.ChunkedArray:
     text = pc.utf8_trim_whitespace(text)
     for kind in (pa.float64(), pa.timestamp("us"), pa.timestamp("us", "UTC")):
         with contextlib.suppress(pa.ArrowInvalid):
-            return times(text.cast(kind), where, unit, first)
+            return times(text.cast(kind), where, unit, rows)
     # Some rows are wrong: those that look like nothing known or, where all look right, unlike the first.
     number = pc.fill_null(pc.match_substring_regex(text, NUMBER), False)
     date = pc.fill_null(pc.match_substring_regex(text, DATE), False)
     known = pc.or_(number, date)
     right = pc.equal(number, number[0]) if pc.all(known).as_py() else known
-    return _whole(pc.if_else(right, 0, None), text, where, first)
+    return _whole(pc.if_else(right, 0, None), text, where, rows)
 
 
 def _per(values: pa.ChunkedArray, divisor: int) -> pa.ChunkedArray:
     return values if divisor == 1 else pc.divide(values, divisor)
 
 
-def _whole(numbers: pa.ChunkedArray, raw: pa.ChunkedArray, where: str, first: int) -> pa.ChunkedArray:
+def _whole(numbers: pa.ChunkedArray, raw: pa.ChunkedArray, where: str, rows: Rows) -> pa.ChunkedArray:
     if numbers.null_count:
         row = pc.index(pc.is_null(numbers), True).as_py()
-        raise DataError(f"{where}, row {row + first}: '{raw[row].as_py()}' is no time ({numbers.null_count} such "
+        raise DataError(f"{where}, {rows.at(row)}: '{raw[row].as_py()}' is no time ({numbers.null_count} such "
                         "rows); every interaction needs a number, or a date like 2018-11-30")  # fmt: skip
     return numbers
 
@@ -113,10 +116,10 @@ def is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
-def item_table(table: pa.Table, where: str, item_id: str, title: str, further: Sequence[str], first: int) -> pa.Table:
+def item_table(table: pa.Table, where: str, item_id: str, title: str, further: Sequence[str], rows: Rows) -> pa.Table:
     """Items as the catalog stage reads them; a further column whose name is taken is called source_<name>."""
     columns = {
-        "item_id": ids(column(table, item_id, where), f"{where}, column '{item_id}'", first),
+        "item_id": ids(column(table, item_id, where), f"{where}, column '{item_id}'", rows),
         "title": texts(column(table, title, where)),
     }
     for name in further:

@@ -16,6 +16,7 @@ from unisid.config import runtime
 from unisid.datasets import DatasetConfig, Part, part
 from unisid.datasets.columns import column, ids, item_table, times
 from unisid.datasets.files import find
+from unisid.datasets.rows import Numbered
 from unisid.datasets.tabular import read_csv
 from unisid.errors import DataError
 
@@ -68,7 +69,7 @@ class RecBole:
             tokens = [
                 n for n, kind in kinds.items() if kind in ("token", "token_seq") and n not in (config.item, title)
             ]
-            return item_table(rows, path, config.item, title, config.columns or tokens, 1)
+            return item_table(rows, path, config.item, title, config.columns or tokens, Numbered())
         return pa.table(
             {
                 "user_id": ids(column(rows, config.user, path), path),

@@ -70,16 +70,16 @@ class Tables:
         if part["table"] == "items":
             return read_items(part, config.item_id, config.title, config.columns)
         clock = config.position or config.timestamp
-        table, first = read_rows(part, (config.user, config.item, clock))
+        table, rows = read_rows(part, (config.user, config.item, clock))
         timed, at = column(table, clock, where, NO_CLOCK), f"{where}, column '{clock}'"
         return pa.table(
             {
-                "user_id": ids(column(table, config.user, where), f"{where}, column '{config.user}'", first),
-                "item_id": ids(column(table, config.item, where), f"{where}, column '{config.item}'", first),
+                "user_id": ids(column(table, config.user, where), f"{where}, column '{config.user}'", rows),
+                "item_id": ids(column(table, config.item, where), f"{where}, column '{config.item}'", rows),
             }
             | (
-                {"position": positions(timed, at, first)}
+                {"position": positions(timed, at, rows)}
                 if config.position
-                else {"timestamp": times(timed, at, config.unit, first)}
+                else {"timestamp": times(timed, at, config.unit, rows)}
             )
         )

@@ -12,6 +12,7 @@ from unisid.artifacts.store import Place
 from unisid.datasets import Part, part
 from unisid.datasets.columns import is_text, item_table
 from unisid.datasets.files import read_whole
+from unisid.datasets.rows import Numbered, Rows
 from unisid.errors import DataError
 
 ROWS_PER_PART = 1 << 20
@@ -33,27 +34,27 @@ def parts_of(table: Literal["items", "interactions"], path: str) -> list[Part]:
     return found
 
 
-def read_rows(part: Part, columns: Sequence[str] | None = None) -> tuple[pa.Table, int]:
-    """A part's rows, of the given columns as far as they exist, and the number of its first row, from 1."""
+def read_rows(part: Part, columns: Sequence[str] | None = None) -> tuple[pa.Table, Rows]:
+    """A part's rows, of the given columns as far as they exist, and what errors call them."""
     path = part["path"]
     if not path.endswith(".parquet"):
-        return read_csv(path, "\t" if ".tsv" in path.rpartition("/")[2] else ","), 1
+        return read_csv(path, "\t" if ".tsv" in path.rpartition("/")[2] else ","), Numbered()
     file = _open(path)
     present = [name for name in file.schema_arrow.names if columns is None or name in columns]
     if columns is not None and len(present) < len(set(columns)):
         present = file.schema_arrow.names  # one is missing: the error that follows names all there are
     before = sum(file.metadata.row_group(group).num_rows for group in range(part["start"]))
     try:
-        return file.read_row_groups(list(range(part["start"], part["stop"])), columns=present), before + 1
+        return file.read_row_groups(list(range(part["start"], part["stop"])), columns=present), Numbered(before + 1)
     except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(path, error) from None
 
 
 def read_items(part: Part, item_id: str, title: str, further: tuple[str, ...]) -> pa.Table:
     """The items of a part; `further` empty: every text column beside id and title."""
-    table, first = read_rows(part, (item_id, title, *further) if further else None)
+    table, rows = read_rows(part, (item_id, title, *further) if further else None)
     rest = [field.name for field in table.schema if is_text(field.type) and field.name not in (item_id, title)]
-    return item_table(table, part["path"], item_id, title, further or rest, first)
+    return item_table(table, part["path"], item_id, title, further or rest, rows)
 
 
 def read_csv(path: str, delimiter: str = ",", names: Sequence[str] | None = None, encoding: str = "utf8",

@@ -18,6 +18,7 @@ from unisid.config import runtime
 from unisid.datasets import DatasetConfig, Part, part
 from unisid.datasets.columns import column, ids
 from unisid.datasets.files import find, find_tables
+from unisid.datasets.rows import Rows
 from unisid.datasets.tabular import parts_of, read_items, read_rows
 from unisid.errors import DataError
 
@@ -82,20 +83,20 @@ class Windows:
     def _samples(self, part: Part) -> pa.Table:
         config, path = self.config, part["path"]
         names = (config.user, config.history, config.target)
-        rows, first = read_rows(part, names)
-        user, history, target = (column(rows, name, path) for name in names)
-        _check_lists(history.combine_chunks(), f"{path}, column '{config.history}'", first)
-        ids(target, f"{path}, column '{config.target}'", first)
+        table, rows = read_rows(part, names)
+        user, history, target = (column(table, name, path) for name in names)
+        _check_lists(history.combine_chunks(), f"{path}, column '{config.history}'", rows)
+        ids(target, f"{path}, column '{config.target}'", rows)
         return pa.table([user, history, target], ["user", "history", "target"])
 
 
-def _check_lists(lists: pa.Array, where: str, first: int) -> None:
+def _check_lists(lists: pa.Array, where: str, rows: Rows) -> None:
     if not (pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)):
         raise DataError(f"{where}: holds {lists.type}; every row must be a list of item ids, oldest first")
     absent = pc.is_null(pc.list_flatten(lists))
     if pc.any(absent).as_py():
         row = pc.list_parent_indices(lists)[pc.index(absent, True).as_py()].as_py()
-        raise DataError(f"{where}, row {row + first}: an item id is missing; leave out what has none")
+        raise DataError(f"{where}, {rows.at(row)}: an item id is missing; leave out what has none")
 
 
 def _interactions(samples: pa.Table) -> pa.Table:
