@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from unisid.artifacts.catalog import Catalog
@@ -25,10 +25,9 @@ from unisid.ops import beam, trie
 from unisid.ops.prompts import SID_TO_TITLE, TITLE_TO_SID, Prompt, clean
 from unisid.ops.semantic_ids import spell_all
 from unisid.ops.trie import Trie
+from unisid.recommend_inputs import beams, claim, history_rows, item_numbers, item_subset, worded
 from unisid.training.feed import padded
 
-BEAM = 50
-"""Beams where the caller names none."""
 TITLE_TOKENS = 64
 """Most entries of a title that is told."""
 Answer = tuple[NDArray[np.int64], NDArray[np.float32]]
@@ -70,29 +69,37 @@ class Recommender:
     @torch.no_grad()
     def rank(
         self,
-        histories: Sequence[NDArray[Any]],
+        histories: Sequence[ArrayLike],
         k: int,
         exclude_history: bool = True,
         beam_width: int | None = None,
-        allowed: NDArray[np.bool_] | None = None,
+        allowed: ArrayLike | None = None,
         renormalised: bool = False,
     ) -> Answer:
         """The best k items for each history of item numbers, oldest first.
 
-        Only the last `history_length` items of a history are read; `exclude_history` bars all of them, `allowed` [N]
-        all but some (what is in stock, what a market sells). `renormalised`: probabilities among the codes of the
-        index alone, which add up to 1 over all items; else among all words of the backbone.
+        Only the last `history_length` items of a history are read, but `exclude_history` excludes all of its items.
+        Where fewer than k items may be recommended to a history, item -1 of score -inf fills its row up; a row of -1
+        alone means that no item may (all are excluded or not allowed).
+
+        Args:
+            allowed: True for the items that may be recommended (in stock, sold in a market): [N] for all histories
+                alike, or [n, N] whose row i is for histories[i]. It changes no score.
+            renormalised: probabilities among the codes of the index alone, which add up to 1 over all items; else
+                among all words of the backbone.
 
         Raises:
-            ConfigError: for a beam smaller than k, k larger than the catalogue, or `allowed` of another length.
-            DataError: for an empty history or an unknown item.
+            ConfigError: for a beam smaller than k, k larger than the catalogue, a k or `beam_width` that is no
+                integer, or `allowed` of another type or shape.
+            DataError: for a history that is empty, is no list of integers, or has an unknown item.
+            ArtifactError: for a model whose weights give NaN or infinite scores.
         """
-        width = self._width(k, beam_width)
-        rows = [np.asarray(history, np.int64) for history in histories]
-        self._check(rows)
+        k, width = beams(k, beam_width, len(self.tokens))
+        rows = history_rows(histories, len(self.tokens))
+        mask = item_subset(allowed, len(rows), len(self.tokens))
         prompts = [self.tokens[row[-self.history_length :]].reshape(-1) for row in rows]
-        barred = rows if exclude_history else None
-        return self._search(self.backbone, prompts, k, width, barred, allowed, renormalised)
+        barred = rows if claim(exclude_history, "exclude_history") else None
+        return self._search(self.backbone, prompts, k, width, barred, mask, claim(renormalised, "renormalised"))
 
     @torch.no_grad()
     def find(self, texts: Sequence[str], k: int, beam_width: int | None = None) -> Answer:
@@ -102,7 +109,9 @@ class Recommender:
             ConfigError: as `rank`, and where the backbone speaks no words.
             DataError: for a text without words.
         """
-        speaker, width = self._speaker(), self._width(k, beam_width)
+        speaker = self._speaker()
+        k, width = beams(k, beam_width, len(self.tokens))
+        texts = worded(texts)
         cleaned = [clean(text) for text in texts]
         if "" in cleaned:
             number = cleaned.index("")
@@ -119,8 +128,10 @@ class Recommender:
             DataError: for an unknown item.
         """
         speaker = self._speaker()
-        self._check([np.array([item], np.int64) for item in items])
-        sids = spell_all(self.tokens[np.asarray(items, np.int64)] - self.level_offsets)
+        if np.size(items) == 0:
+            return []
+        numbers = item_numbers(items, len(self.tokens), "items")
+        sids = spell_all(self.tokens[numbers] - self.level_offsets)
         prompts = _asked(speaker, SID_TO_TITLE, sids, 0)
         limit = min(TITLE_TOKENS, speaker.max_tokens - max(map(len, prompts), default=0))
         titles = np.empty(len(items), dtype=object)
@@ -138,13 +149,15 @@ class Recommender:
         allowed: NDArray[np.bool_] | None = None,
         renormalised: bool = False,
     ) -> Answer:
-        """The best k items for each prompt, in the decoder's own entries; `barred` items are each prompt's own."""
+        """The best k items for each prompt, in the decoder's own entries; `barred` items, and the rows of an `allowed`
+        that has rows, are each prompt's own."""
         items = np.empty((len(prompts), k), np.int64)
         scores = np.empty((len(prompts), k), np.float32)
-        subset = None if allowed is None else torch.from_numpy(allowed).to(self.device)
         for some in self._batches(prompts):
             read = self._pad([prompts[number] for number in some])
             excluded = None if barred is None else self._pad([barred[number] for number in some])
+            mask = allowed if allowed is None or allowed.ndim == 1 else allowed[some]
+            subset = None if mask is None else torch.tensor(mask, device=self.device)
             found = beam.search(decoder, read, self.trie, k=k, beam=width, excluded=excluded, allowed=subset,
                                 renormalised=renormalised)  # fmt: skip
             items[some], scores[some] = found.items.cpu().numpy(), found.scores.cpu().numpy()
@@ -159,11 +172,6 @@ class Recommender:
             )
         return self.backbone
 
-    def _width(self, k: int, beam_width: int | None) -> int:
-        width = beam_width if beam_width is not None else max(k, BEAM)
-        beam.check(k, width, len(self.tokens))
-        return width
-
     def _batches(self, rows: Sequence[Sized]) -> Iterator[NDArray[np.int64]]:
         """Row numbers, batch by batch; neighbours in length share one, so that little is padded."""
         order = np.argsort([len(row) for row in rows], kind="stable")
@@ -173,14 +181,6 @@ class Recommender:
     def _pad(self, rows: list[NDArray[Any]]) -> torch.Tensor:
         lengths = np.array([len(row) for row in rows])
         return padded(np.concatenate(rows), np.cumsum(lengths) - lengths, lengths).to(self.device)
-
-    def _check(self, rows: list[NDArray[Any]]) -> None:
-        for number, row in enumerate(rows):
-            if not len(row):
-                raise DataError(f"history {number}: is empty; a history needs at least one item")
-            if row.min() < 0 or row.max() >= len(self.tokens):
-                wrong = row[(row < 0) | (row >= len(self.tokens))][0]
-                raise DataError(f"history {number}: no item {wrong}; items are numbered 0 to {len(self.tokens) - 1}")
 
 
 def _asked(speaker: Speaker, prompt: Prompt, texts: Sequence[str], answer: int) -> list[list[int]]:

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from unisid.errors import ConfigError
+from unisid.errors import ArtifactError, ConfigError
 from unisid.ops.trie import Children, Level, Trie
 
 P = TypeVar("P", contravariant=True)
@@ -77,6 +77,9 @@ def search(
         allowed: whether an item may be answered (is in stock, is sold in the market): for all users [N], or by user
             [B, N]. What is excluded may not be answered either. Neither changes a score, renormalised or not: the
             codes of items that may not be answered keep their share of p.
+
+    Raises:
+        ArtifactError: where the decoder gives a code of the trie no finite log-probability.
     """
     check(k, beam, len(trie.items))
     state, hidden = decoder.start(prompts)
@@ -84,10 +87,12 @@ def search(
     scores = hidden.new_zeros((users, 1), dtype=torch.float32)
     nodes = torch.zeros((users, 1), dtype=torch.long, device=hidden.device)
     limits = _limits(trie, users, excluded, allowed)
+    sound = torch.ones((), dtype=torch.bool, device=hidden.device)
     for depth, level in enumerate(trie.levels):
         children = trie.step(depth, nodes.reshape(-1))
         gains = _log_probabilities(decoder, hidden, children, depth, renormalised)
         open_ = children.valid.view_as(gains)
+        sound = sound & (gains.isfinite() | ~open_).all()
         if limits is not None:
             open_ = open_ & limits.leave_open(level, children.nodes.view_as(gains))
         totals = torch.where(open_, scores[:, :, None] + gains, -torch.inf).flatten(1)
@@ -98,6 +103,10 @@ def search(
         if not is_last:
             tokens = level.codes[nodes].long() + decoder.level_starts[depth]
             state, hidden = decoder.step(state, tokens, chosen // level.width)
+    if not sound:  # read once, at the end: until then no wait for the device
+        raise ArtifactError("beam search: the model gives semantic ids probabilities that are NaN or 0: its weights "
+                            "are damaged, or it diverged in training; train it anew, with a lower learning rate"
+                            )  # fmt: skip
     found = scores > -torch.inf
     return Ranked(torch.where(found, trie.items[nodes].long(), -1), scores)
 
