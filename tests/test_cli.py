@@ -333,6 +333,86 @@ def test_what_comes_next_is_told_with_titles_and_scores(ring_store, capsys):
     ]
 
 
+def recommended(store, capsys, *words):
+    """Exit code, the items that are printed, what is said aside."""
+    code = cli.main(["recommend", *words, "--store", str(store)])
+    out, aside = capsys.readouterr()
+    return code, [re.split(r" {2,}", row)[2] for row in out.splitlines()[1:]], aside
+
+
+def test_files_say_what_may_be_recommended(ring_store, capsys, tmp_path):
+    allowed, excluded = tmp_path / "stock.txt", tmp_path / "sold.txt"
+    allowed.write_text("\ufeffitem 3\n\n item 5 \nitem 9\r\nitem 11\ngone\n", encoding="utf-8")
+    excluded.write_text("item 9\n")
+    words = ("--history", "item 3", "--k", "4")
+    code, items, aside = recommended(ring_store, capsys, *words, "--allowed", str(allowed))
+    assert (code, sorted(items)) == (0, ["item 11", "item 5", "item 9"])
+    assert f"{allowed}: 1 of 5 item ids are not in catalog/ring/1, such as 'gone'" in aside
+    assert "only 3 items may be recommended" in aside
+    code, items, _ = recommended(
+        ring_store, capsys, *words, "--allow-history", "--allowed", str(allowed), "--excluded", str(excluded)
+    )
+    assert sorted(items) == ["item 11", "item 3", "item 5"]
+    code, items, _ = recommended(ring_store, capsys, "--history", "item 3", "--k", str(N), "--excluded", str(excluded))
+    excluded.write_text("")
+    assert recommended(ring_store, capsys, *words, "--excluded", str(excluded))[0] == 0
+    excluded.write_text("item 9\n")
+    assert (len(items), {"item 3", "item 9"} & set(items)) == (N - 2, set())
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "message"),
+    [
+        ("--allowed", None, "cannot be read"),
+        ("--excluded", None, "cannot be read"),
+        ("--allowed", b"\xff\xfe\x00", "cannot be read"),
+        (
+            "--allowed",
+            b"",
+            "names none of the 20 items of catalog/ring/1; must have an item id a line, such as 'item 0'",
+        ),
+        ("--allowed", b"gone\n", "1 of 1 item ids are not in"),
+    ],
+)
+def test_a_file_of_no_items_is_refused(ring_store, capsys, tmp_path, option, content, message):
+    path = tmp_path / "ids.txt"
+    if content is not None:
+        path.write_bytes(content)
+    code, items, complaint = recommended(ring_store, capsys, "--history", "item 3", option, str(path))
+    assert (code, items) == (1, [])
+    assert message in complaint
+
+
+def test_an_empty_answer_says_why(ring_store, capsys):
+    code, items, complaint = recommended(ring_store, capsys, "--history", *(f"item {n}" for n in range(N)))
+    assert (code, items) == (1, [])
+    assert f"none of the {N} items of catalog/ring/1 is left" in complaint
+    assert "--allow-history" in complaint
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("recommend", "--history", "item 3", "--k", "0"), "k is 0"),
+        (("recommend", "--history", "item 3", "--k", "1000000"), "k is 1000000"),
+        (("recommend", "--user", ""), "user '': not in catalog/ring/1"),
+        (("recommend", "--history", ""), "item '': not in catalog/ring/1"),
+        (("items", "--limit", "0"), "--limit: 0 items; must be at least 1"),
+        (("items", "--limit", "-1"), "--limit: -1 items"),
+        (("items", "9" * 5000), "semantic id"),
+        (("items", "<a_" + "9" * 5000 + ">"), "semantic id"),
+        (("items", "<a_99>"), "no item has it"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_odd_words_about_items_are_one_message(ring_store, capsys, words, message):
+    code = cli.main([*words, "--store", str(ring_store)])
+    out, complaint = capsys.readouterr()
+    assert (code, out) == (1, "")
+    assert complaint.startswith("error: ")
+    assert message in complaint
+
+
 def test_of_several_indexes_the_newest_answers_and_says_so(ring_store, capsys):
     """A search or a cold start leaves indexes of its own: nobody takes one for the shop's unawares."""
     store = Store(ring_store)

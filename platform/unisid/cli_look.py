@@ -7,6 +7,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,13 +17,14 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import check_files, read_record, require, require_input, shared_as
 from unisid.artifacts.store import Address, Place, Store
 from unisid.config import did_you_mean
-from unisid.errors import ArtifactError, DataError
+from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.semantic_ids import parse, spell
 from unisid.report.described import description
 from unisid.report.tables import align
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     Act = Callable[[argparse.Namespace], None]
     Command = Callable[[str, Act, str], argparse.ArgumentParser]
@@ -50,7 +52,7 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     sub.add_argument("sid", nargs="?", default="", help="such as '<a_12><b_7>' or 12,7 (default: all)")
     sub.add_argument("--title", nargs="+", default=[], metavar="WORD", help="only items whose titles have these words")
     sub.add_argument("--codes", help="the index (default: the newest)")
-    sub.add_argument("--limit", type=int, default=50, help="how many, at most")
+    sub.add_argument("--limit", type=int, default=50, help="how many, at most (default: 50)")
     sub = look("recommend", _recommend, "Print the best next items for a user or a history.")
     who = sub.add_mutually_exclusive_group(required=True)
     who.add_argument("--user", help="a user id of the catalog")
@@ -59,6 +61,8 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     sub.add_argument("--codes", help="an index that extends the recommender's, such as codes/demo/2 (default: its own)")
     sub.add_argument("--k", type=int, default=10, help="how many")
     sub.add_argument("--allow-history", action="store_true", help="items of the history may be recommended again")
+    sub.add_argument("--allowed", metavar="FILE", help="only these items: a text file with an item id a line")
+    sub.add_argument("--excluded", metavar="FILE", help="none of these items: a text file with an item id a line")
 
 
 def _list(known: argparse.Namespace, store: Store) -> None:
@@ -106,6 +110,8 @@ def _sid(known: argparse.Namespace, store: Store) -> None:
 
 
 def _items(known: argparse.Namespace, store: Store) -> None:
+    if known.limit < 1:
+        raise ConfigError(f"--limit: {known.limit} items; must be at least 1")
     codes, catalog = _index(known, store)
     prefix = parse(known.sid) if known.sid else ()
     found = codes.find(prefix).tolist()
@@ -131,15 +137,54 @@ def _recommend(known: argparse.Namespace, store: Store) -> None:
     codes = _place(store, Address.parse(known.codes)) if known.codes else require_input(store, record, "codes")
     catalog_place = require_input(store, require(codes, "codes"), "catalog")
     catalog = Catalog.read(catalog_place)
-    history = _history_of(catalog, known.user) if known.user else _numbers(catalog, known.history)
+    history = _numbers(catalog, known.history) if known.user is None else _history_of(catalog, known.user)
+    allowed = _subset(catalog, known.allowed, known.excluded)
     recommender = Recommender.load(place, codes, catalog_place)
-    items, scores = recommender.rank([np.asarray(history, np.int64)], known.k, not known.allow_history)
+    items, scores = recommender.rank([history], known.k, not known.allow_history, allowed=allowed)
     rows = [
         (str(rank), f"{score:.3f}", str(catalog.item_ids[item]), str(catalog.titles[item]))
         for rank, (item, score) in enumerate(zip(items[0].tolist(), scores[0].tolist(), strict=True), 1)
         if item >= 0
     ]
+    if not rows:
+        raise DataError(f"recommend: none of the {catalog.num_items:,} items of {catalog.record.address} is left: each "
+                        "is in the history, not allowed, or excluded; --allow-history lets the history's be recommended"
+                        )  # fmt: skip
     print(align([("rank", "log p", "item", "title"), *rows]))
+    if len(rows) < known.k:
+        print(f"only {len(rows)} items may be recommended: the rest is in the history, not allowed, or excluded",
+              file=sys.stderr)  # fmt: skip
+
+
+def _subset(catalog: Catalog, allowed: str | None, excluded: str | None) -> NDArray[np.bool_] | None:
+    """The items that two files leave, by item number; None where there are no files."""
+    if allowed is None and excluded is None:
+        return None
+    mask = np.full(catalog.num_items, allowed is None)
+    if allowed is not None:
+        mask[_listed(catalog, allowed, "--allowed")] = True
+        if not mask.any():
+            raise DataError(f"--allowed {allowed}: names none of the {catalog.num_items:,} items of "
+                            f"{catalog.record.address}; must have an item id a line, such as '{catalog.item_ids[0]}'"
+                            )  # fmt: skip
+    if excluded is not None:
+        mask[_listed(catalog, excluded, "--excluded")] = False
+    return mask
+
+
+def _listed(catalog: Catalog, path: str, option: str) -> list[int]:
+    """The items whose ids a file lists, one a line; ids that the catalog lacks are counted on the console."""
+    try:
+        item_ids = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{option} {path}: cannot be read ({error}); must be a UTF-8 text file with an item id a line"
+                        ) from error  # fmt: skip
+    number = {item_id: item for item, item_id in enumerate(catalog.item_ids.to_pylist())}
+    unknown = [item_id for item_id in item_ids if item_id not in number]
+    if unknown:
+        print(f"{option} {path}: {len(unknown):,} of {len(item_ids):,} item ids are not in {catalog.record.address}, "
+              f"such as '{unknown[0]}'", file=sys.stderr)  # fmt: skip
+    return [number[item_id] for item_id in item_ids if item_id in number]
 
 
 def _print_items(codes: Codes, catalog: Catalog, items: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ from unisid.artifacts.tables import write_table
 from unisid.baselines import BaselineConfig, Histories, mask_past, rank_targets
 from unisid.baselines.learned import LearnedBaseline, LearnedConfig, Windows
 from unisid.config import from_record, plug_in, to_record
+from unisid.errors import ArtifactError
 from unisid.ops.ranking import metric_values
 from unisid.stages.baseline_training import NextItem
 
@@ -167,3 +168,20 @@ def test_learns_a_planted_order(kind, place):
         found[name] = metric_values(ranks, (1,))[:, 0].mean()
     assert found["popularity"] < 0.15
     assert found[kind] > 0.85
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_no_numbers_are_refused(catalog, value):
+    """Instead of ranks: a score of NaN would count as a miss, silently."""
+
+    class Diverged:
+        def __init__(self):
+            self.chosen = {}
+
+        def scores(self, histories):
+            scores = torch.zeros(len(histories), 20)
+            scores[-1, 3] = value
+            return scores
+
+    with pytest.raises(ArtifactError, match="Diverged: gives items scores that are NaN or infinite"):
+        list(rank_targets(Diverged(), catalog, catalog.samples(TEST)))

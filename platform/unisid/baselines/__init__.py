@@ -18,6 +18,7 @@ from torch import Tensor
 from unisid.artifacts.catalog import VALID, Catalog
 from unisid.artifacts.store import Place
 from unisid.config import PlugIn
+from unisid.errors import ArtifactError
 from unisid.ops.ranking import SCORES_AT_ONCE, metric_values, rank_of_target
 
 HISTORIES_AT_ONCE = 4096
@@ -99,11 +100,17 @@ def rank_targets(
 
     Args:
         rows: the samples, as `Catalog.samples` gives them.
+
+    Raises:
+        ArtifactError: for scores that are NaN or infinite.
     """
     size = min(HISTORIES_AT_ONCE, max(1, SCORES_AT_ONCE // max(1, catalog.num_items)))
     for start in range(0, len(rows), size):
         some = rows[start : start + size]
         scores = baseline.scores(Histories.of(catalog.history(some), catalog.user[some]))
+        if not scores.isfinite().all():
+            raise ArtifactError(f"{type(baseline).__name__}: gives items scores that are NaN or infinite: it diverged "
+                                "in training; train it anew, with a lower learning rate")  # fmt: skip
         without = mask_past(scores, Histories.of(catalog.past(some)))
         targets = torch.from_numpy(catalog.item[some].astype(np.int64)).to(scores.device)
         yield rank_of_target(without, targets).cpu().numpy(), rank_of_target(scores, targets).cpu().numpy()

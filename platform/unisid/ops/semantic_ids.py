@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from unisid.errors import ConfigError, DataError
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-TOKEN = re.compile(r"<([a-z])_(0|[1-9][0-9]*)>")
-NUMBERS = re.compile(r"[0-9]+([,-][0-9]+)*")
+TOKEN = re.compile(r"<([a-z])_(0|[1-9][0-9]{0,8})>")
+NUMBERS = re.compile(r"[0-9]{1,9}([,-][0-9]{1,9})*")
 
 
 def token(level: int, code: int) -> str:
@@ -50,4 +50,6 @@ def parse(text: str) -> tuple[int, ...]:
         return codes
     if NUMBERS.fullmatch(text):
         return tuple(int(code) for code in re.split("[,-]", text))
-    raise DataError(f"semantic id '{text}': must look like '<a_12><b_7><c_200>' or '12,7,200', from the first level on")
+    raise DataError(
+        f"semantic id '{text:.60}': must look like '<a_12><b_7><c_200>' or '12,7,200', from the first level on"
+    )
