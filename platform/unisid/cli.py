@@ -1,7 +1,8 @@
 """`unisid`: plan, run and look at recipes and artifacts.
 
 Exit codes: 0 done; 1 something the user can put right (one message says what); 2 wrong words on the command line;
-130 interrupted by Ctrl-C, 143 by SIGTERM (what was complete stays, `unisid run` goes on from there).
+70 a fault of the program, with its traceback; 129 told to stop by SIGHUP, 130 by Ctrl-C, 143 by SIGTERM (what was
+complete stays, `unisid run` goes on from there); 141 the reader of a command that only prints left early.
 """
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
@@ -9,46 +10,92 @@ from __future__ import annotations  # what is heavy is named here and imported w
 import argparse
 import contextlib
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unisid import __version__, cli_experiment, cli_index, cli_look, cli_search
-from unisid.artifacts.store import NOUNS, Place, Store
+from unisid import __version__
+from unisid.console import Console, consoles, styled
 from unisid.errors import ConfigError, DataError, UnisidError
-from unisid.signals import Told, stoppable
+from unisid.faults import in_words
+from unisid.signals import Told, deferred, stoppable
 
 if TYPE_CHECKING:
+    from unisid.artifacts.store import Place, Store
     from unisid.compute import Compute
     from unisid.pipeline import Recipe, Tracker
 
 Act = Callable[[argparse.Namespace], None]
-EPILOG = "exit codes: 0 done, 1 an error you can put right, 2 wrong words, 130 interrupted, 143 told to stop (SIGTERM)"
+EPILOG = (
+    "exit codes: 0 done, 1 an error you can put right, 2 wrong words, 70 a fault of unisid, 130 interrupted, 143 told "
+    "to stop (SIGTERM; SIGHUP: 129). A reader that leaves early (| head) ends a command that only prints with 141; one "
+    "that makes something goes on without its console."
+)
+FAULT = 70
+"""The exit code of a fault of the program (EX_SOFTWARE)."""
+MAKING = ("run", "search", "experiment", "reproduce", "sync", "index", "promote", "drop")
+"""Commands that do more than print."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = _parser()
+    with consoles() as output, stoppable() as came:
+        try:
+            _act(arguments, output)
+            output.flush()
+        except SystemExit as left:
+            if left.code != signal.SIGTERM:  # Ray's own way of ending at SIGTERM
+                raise
+            return _ended(Told(), came)
+        except BaseException as error:
+            return _ended(error, came)
+    return 0
+
+
+def _act(arguments: Sequence[str] | None, output: Console) -> None:
+    """Carry out one command."""
+    with deferred():  # an interrupt in the middle of an import arrives as any error
+        parser = _parser()
     known, rest = parser.parse_known_args(arguments)
     if rest and known.command not in ("run", "plan", "search", "experiment", "sync", "index"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     known.rest = rest
-    try:
-        with stoppable():
-            known.act(known)
-    except UnisidError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt as stop:
+    output.goes_on = _makes(known)
+    known.act(known)
+
+
+def _makes(known: argparse.Namespace) -> bool:
+    """Whether these words do more than print."""
+    prints = (getattr(known, "help", False), getattr(known, "status", None), getattr(known, "action", "") == "compare")
+    return known.command in MAKING and not any(prints)
+
+
+def _ended(error: BaseException, came: Sequence[int]) -> int:
+    """Say how a command ended that did not do what it should; returns the exit code.
+
+    Whatever error arrives after a signal, the signal is its cause: libraries turn what it raises into their own.
+    """
+    told = came or isinstance(error, KeyboardInterrupt)
+    said = str(error) if isinstance(error, UnisidError) else in_words(error)
+    if os.environ.get("UNISID_TRACEBACK") or (said is None and not told):
+        traceback.print_exception(error)
+    if told:
         print("interrupted: what is complete stays; the same command goes on from there", file=sys.stderr)
-        return 143 if isinstance(stop, Told) else 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        return 128 + (came[0] if came else signal.SIGTERM if isinstance(error, Told) else signal.SIGINT)
+    if said is not None:
+        print(f"error: {said}", file=sys.stderr)
+        return 1
+    print(f"error: this is a fault of unisid {__version__}, not of what it was given: please report it with the "
+          "lines above and the command (CONTRIBUTING.md)", file=sys.stderr)  # fmt: skip
+    return FAULT
 
 
 def _parser() -> argparse.ArgumentParser:
+    from unisid import cli_index, cli_look
+
     parser = argparse.ArgumentParser(
         prog="unisid",
         description="Semantic IDs and generative recommenders from a shop's catalogue and interactions.",
@@ -75,6 +122,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
     """The commands about recipes."""
+    from unisid import cli_experiment, cli_search
+    from unisid.artifacts.store import NOUNS
+
     for name, act, text in (
         ("plan", _plan, "Print the tree of a recipe's artifacts: what exists and what would run."),
         ("run", _run, "Make what a recipe still lacks, and print the results."),
@@ -102,13 +152,17 @@ def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _store(known: argparse.Namespace) -> Store:
+    from unisid.artifacts.store import Place, Store
+
     lost = "://" not in known.store and not Path(known.store).is_absolute()
     if lost and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
         raise ConfigError(
             f"store '{known.store}': would lie in this job's own copy of the working folder, and go with it; "
             "give a URI or the absolute path of a shared folder (--store or UNISID_STORE)"
         )
-    return Store(Place.of(known.store))
+    store = Store(Place.of(known.store))
+    store.check()
+    return store
 
 
 def _recipe(known: argparse.Namespace, configure: Callable[..., Recipe] | None = None) -> Recipe:
@@ -121,7 +175,8 @@ def _recipe(known: argparse.Namespace, configure: Callable[..., Recipe] | None =
 
     configure = configure or recipes.configure
     if asks:
-        configure(recipes.find(known.recipe), ["--help"], prog=f"unisid {known.command} {known.recipe}")
+        with styled():
+            configure(recipes.find(known.recipe), ["--help"], prog=f"unisid {known.command} {known.recipe}")
     if not known.recipe:
         raise DataError(f"unisid {known.command}: which recipe? known: {', '.join(sorted(recipes.ready()))}")
     return configure(recipes.find(known.recipe), known.rest)
@@ -165,10 +220,14 @@ def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:
 
 
 def _search(known: argparse.Namespace) -> None:
+    from unisid import cli_search
+
     cli_search.search(known, _recipe(known), _store(known), _machines, _say)
 
 
 def _experiment(known: argparse.Namespace) -> None:
+    from unisid import cli_experiment
+
     if known.recipe is None and not known.help:
         known.recipe = "demo"
     base = _recipe(known, cli_experiment.configure)
@@ -176,6 +235,8 @@ def _experiment(known: argparse.Namespace) -> None:
 
 
 def _reproduce(known: argparse.Namespace) -> None:
+    from unisid import cli_experiment
+
     cli_experiment.reproduce(known, _store(known), _machines, _say)
 
 

@@ -66,8 +66,10 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
 
 
 def _list(known: argparse.Namespace, store: Store) -> None:
-    damaged = 0
-    for address in store.addresses():
+    damaged, found = 0, store.addresses()
+    if not found:
+        _say_nothing_is_there(store)
+    for address in found:
         try:
             record = read_record(place := store.place(address))
             if record is not None:
@@ -80,6 +82,13 @@ def _list(known: argparse.Namespace, store: Store) -> None:
         raise ArtifactError(
             f"{store.root}: {damaged} damaged, as listed; remove each (unisid drop ADDRESS) and make it anew"
         )
+
+
+def _say_nothing_is_there(store: Store) -> None:
+    if not store.root.exists():
+        raise ArtifactError(f"store '{store.root}': is not there; a run makes it (unisid run RECIPE --store ...), or "
+                            "--store or UNISID_STORE names another")  # fmt: skip
+    print(f"store '{store.root}': holds no artifacts; unisid run RECIPE makes them", file=sys.stderr)
 
 
 def _show(known: argparse.Namespace, store: Store) -> None:

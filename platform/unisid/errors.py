@@ -1,8 +1,16 @@
 """The errors a user can cause. Their text is: where: what is wrong, with the values; what would be right."""
 
+from unisid.printable import printable_lines
+
 
 class UnisidError(Exception):
-    """Something a user can put right; the command line prints its text and nothing else."""
+    """Something a user can put right; the command line prints its text and nothing else.
+
+    The values in the text may come from data: as text it is fit to be shown (`unisid.printable`).
+    """
+
+    def __str__(self) -> str:
+        return printable_lines(super().__str__())
 
 
 class ConfigError(UnisidError):

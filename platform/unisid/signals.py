@@ -1,4 +1,5 @@
-"""SIGTERM as Ctrl-C: how a scheduler, `ray job stop` or a node that goes down tells a process to stop."""
+"""Signals that end a process: SIGTERM (a scheduler, `ray job stop`, a node that goes down) and SIGHUP (a terminal that
+is closed) as Ctrl-C."""
 
 import contextlib
 import signal
@@ -6,28 +7,49 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Told(KeyboardInterrupt):
     """This process was told to stop."""
 
 
 @contextlib.contextmanager
-def stoppable() -> Iterator[None]:
-    """Inside, SIGTERM raises `Told` in the main thread; another one, while it ends, changes nothing."""
+def stoppable() -> Iterator[list[int]]:
+    """Inside, SIGTERM and SIGHUP raise `Told` in the main thread, Ctrl-C a KeyboardInterrupt.
 
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    Yields the numbers of the signals that came, in order: what a signal raises may arrive as another error, for a
+    library turns it into one of its own. Another SIGTERM or SIGHUP, while the process ends, changes nothing. A signal
+    that is ignored (nohup) stays so.
+    """
+    came: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)
         raise Told
 
-    with kept():
-        if _listens():
-            signal.signal(signal.SIGTERM, stop)
-        yield
+    before = {number: signal.getsignal(number) for number in ENDING} if _listens() else {}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, stop)
+        yield came
+    except SystemExit as left:
+        if left.code == signal.SIGTERM:
+            raise Told from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-    """Whoever listens for SIGTERM before does so after, whatever is set inside: `ray.init` makes it a plain exit."""
+    """The handler of SIGTERM from before holds after, whatever is set inside: `ray.init` makes it a plain exit."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -42,22 +64,22 @@ def kept() -> Iterator[None]:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM wait for the end: what is written to a database is written whole or not begun."""
-    heard: list[tuple[int, FrameType | None]] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)} if _listens() else {}
+    """Inside, these signals wait for the end: what is written to a database is written whole or not begun."""
+    waiting: list[tuple[int, FrameType | None]] = []
+    before = {number: signal.getsignal(number) for number in ENDING} if _listens() else {}
     for number, handler in before.items():
         if callable(handler):
-            signal.signal(number, lambda *what: heard.append(what))
+            signal.signal(number, lambda *what: waiting.append(what))
     try:
         yield
     finally:
         for number, handler in before.items():
             if callable(handler):
                 signal.signal(number, handler)
-        for told, frame in heard[:1]:
-            listener = before[signal.Signals(told)]
+        for first, frame in waiting[:1]:
+            listener = before[signal.Signals(first)]
             if callable(listener):
-                listener(told, frame)
+                listener(first, frame)
 
 
 def _listens() -> bool:

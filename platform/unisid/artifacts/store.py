@@ -229,6 +229,15 @@ class Store:
 
     root: Place
 
+    def check(self) -> None:
+        """Raise ArtifactError where the root is something else than a folder that may be read, or nothing yet."""
+        fs, path = self.root.filesystem
+        with self.root._reading(""):
+            kind = fs.get_file_info(path).type
+        if kind not in (pafs.FileType.Directory, pafs.FileType.NotFound):
+            raise ArtifactError(f"store '{self.root}': is a file; a folder is needed, or a URI (--store, UNISID_STORE)")
+        self.root.folders()
+
     def place(self, address: Address) -> Place:
         return self.root / str(address)
 

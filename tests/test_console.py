@@ -1,0 +1,143 @@
+"""The streams of a command: readers that leave, streams that are closed, encodings that lack characters."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_cli import ITEMS, RECIPE, ROWS
+from unisid import cli
+from unisid.artifacts.record import read_record
+from unisid.artifacts.store import Address, Place, Store
+from unisid.console import Console, styled
+
+ROOT = Path(__file__).parents[1]
+ODD = "i0,Crème brûlée 日本 👩\u200d🍳\n"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A folder with a recipe of a small shop, and a store with its index."""
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "recipe.py").write_text(RECIPE.format(folder=folder))
+    (folder / "items.csv").write_text(ITEMS.replace("i0,thing 0\n", ODD), encoding="utf-8")
+    (folder / "rows.csv").write_text(ROWS)
+    words = ("run", f"{folder}/recipe.py:shop", "--until", "codes", "--compute", "local", "--fused.fusion", "concat")
+    done = unisid(*words, "--store", folder / "store")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def unisid(*words, shell="", **environment):
+    """A command in a process of its own; `shell` is what a shell adds, such as a redirection."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "RAY_ADDRESS"))}
+    command = [sys.executable, "-m", "unisid.cli", *map(str, words)]
+    script = ["bash", "-c", f'"$@" {shell}', "bash", *command] if shell else command
+    return subprocess.run(script, cwd=ROOT, env=kept | environment, capture_output=True, check=False, timeout=300,
+                          encoding="utf-8", errors="replace")  # fmt: skip
+
+
+def run_words(shop, store):
+    return ("run", f"{shop}/recipe.py:shop", "--until", "catalog", "--compute", "local", "--store", shop / store)
+
+
+def is_made(shop, store):
+    return read_record(Store(Place.of(shop / store)).place(Address("catalog", "shop", "1"))) is not None
+
+
+LEFT = "| true; exit ${PIPESTATUS[0]}"
+
+
+@pytest.mark.parametrize(
+    ("shell", "complaint"),
+    [
+        (LEFT, "note: standard output is gone (Broken pipe); the work goes on without it\n"),
+        (f"2>&1 {LEFT}", ""),
+        ("<&- >&- 2>&-", ""),
+        ("> /dev/full", "note: standard output is gone (No space left on device); the work goes on without it\n"),
+    ],
+)
+def test_what_makes_something_goes_on_without_its_console(shop, shell, complaint):
+    store = f"store-{abs(hash(shell))}"
+    done = unisid(*run_words(shop, store), shell=shell)
+    assert (done.returncode, done.stderr) == (0, complaint)
+    assert is_made(shop, store)
+
+
+@pytest.mark.parametrize("words", [("items",), ("run", "--help"), ("--help",), ("index", "--help")])
+def test_what_only_prints_ends_with_its_reader(shop, words):
+    done = unisid(*words, *(() if "--help" in words else ("--store", shop / "store")), shell=LEFT)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_the_reader_of_a_few_lines_gets_them(shop):
+    done = unisid("items", "--store", shop / "store", shell="| head -1")
+    assert (done.stdout.split(), done.stderr) == (["item", "semantic", "id", "title"], "")
+
+
+def test_an_output_that_cannot_be_written_is_an_error(shop):
+    done = unisid("items", "--store", shop / "store", shell="> /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: standard output: cannot be written (No space left on device); another place is needed\n"
+    )
+
+
+def test_an_error_without_a_place_for_it_is_still_an_exit_code(shop):
+    done = unisid("sid", "absent", "--store", shop / "store", shell="2>&-")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "cp1252"},
+        {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    ],
+    ids=str,
+)
+def test_a_terminal_that_lacks_characters_shows_their_escapes(shop, environment):
+    done = unisid("items", "--store", shop / "store", **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 9
+    assert "\\u65e5\\u672c" in done.stdout
+
+
+def test_a_whole_run_and_its_errors_need_no_terminal_that_has_all_characters(shop):
+    done = unisid(*run_words(shop, "ascii"), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    done = unisid("sid", "日本", "--store", shop / "store", PYTHONIOENCODING="ascii")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: item '\\u65e5\\u672c': not in")
+
+
+def test_what_an_encoding_lacks_is_escaped():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    Console(stream, "standard output").write("Café\x1b\n")
+    stream.flush()
+    assert stream.buffer.getvalue() == b"Caf\\xe9\\x1b\n"
+
+
+def test_only_a_library_that_draws_may_write_escapes(monkeypatch):
+    stream = io.StringIO()
+    console = Console(stream, "standard output")
+    monkeypatch.setattr(sys, "stdout", console)
+    with styled():
+        print("\x1b[1mbold\x1b[0m")
+    print("\x1b[1m")
+    assert stream.getvalue() == "\x1b[1mbold\x1b[0m\n\\x1b[1m\n"
+
+
+def test_a_broken_pipe_elsewhere_is_an_error(monkeypatch, capsys):
+    """A server that hangs up is no reader that left."""
+
+    def act(known):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(cli, "_recipes", act)
+    assert cli.main(["recipes"]) == 1
+    assert capsys.readouterr().err == "error: this machine: Broken pipe; the machine must allow it\n"
