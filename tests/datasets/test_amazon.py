@@ -70,9 +70,9 @@ def test_a_broken_line_is_named_by_file_and_number(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"asin": "B1", "unixReviewTime": 1}', r"field 'reviewerID', row 3: the id is missing \(1 such rows\)"),
-        (review_2018("A", "B1", "yesterday"), r"field 'unixReviewTime', row 3: 'yesterday' is no time"),
-        (review_2018("A", "B1", None), r"field 'unixReviewTime', row 3: 'None' is no time"),
+        ('{"asin": "B1", "unixReviewTime": 1}', r"field 'reviewerID', line 3: the id is missing \(1 such rows\)"),
+        (review_2018("A", "B1", "yesterday"), r"field 'unixReviewTime', line 3: 'yesterday' is no time"),
+        (review_2018("A", "B1", None), r"field 'unixReviewTime', line 3: 'None' is no time"),
     ],
 )
 def test_missing_and_wrong_fields(tmp_path, line, message):

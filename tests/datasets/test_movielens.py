@@ -45,9 +45,9 @@ def test_relative_paths_are_those_of_where_it_was_built(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("1::::5::978300760\n", r"ratings.dat, row 2: the id is missing"),
-        ("1::11::5::soon\n", r"ratings.dat, row 2: 'soon' is no time"),
-        ("1::11::5::\n", r"ratings.dat, row 2: '' is no time"),
+        ("1::::5::978300760\n", r"ratings.dat, line 2: the id is missing"),
+        ("1::11::5::soon\n", r"ratings.dat, line 2: 'soon' is no time"),
+        ("1::11::5::\n", r"ratings.dat, line 2: '' is no time"),
     ],
 )
 def test_missing_ids_and_times_are_named(tmp_path, row, message):

@@ -47,9 +47,9 @@ def test_a_title_must_be_found_or_named(tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("196\t\t3\t5\n", r"ml-100k.inter, row 2: the id is missing"),
-        ("196\t242\t3\tsoon\n", r"ml-100k.inter, row 2: 'soon' is no time"),
-        ("196\t242\t3\t\n", r"ml-100k.inter, row 2: '' is no time"),
+        ("196\t\t3\t5\n", r"ml-100k.inter, line 3: the id is missing"),
+        ("196\t242\t3\tsoon\n", r"ml-100k.inter, line 3: 'soon' is no time"),
+        ("196\t242\t3\t\n", r"ml-100k.inter, line 3: '' is no time"),
     ],
 )
 def test_missing_ids_and_times_are_named(tmp_path, row, message):

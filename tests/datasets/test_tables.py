@@ -105,7 +105,7 @@ def test_a_fractional_position_is_refused(config, tmp_path, values):
 
 def test_missing_ids_columns_and_files(config, tmp_path):
     (tmp_path / "gap.csv").write_text("item_id,title\n1,a\n,b\n")
-    with pytest.raises(DataError, match=r"gap.csv, column 'item_id', row 2: the id is missing"):
+    with pytest.raises(DataError, match=r"gap.csv, column 'item_id', line 3: the id is missing"):
         read_all(dataclasses.replace(config, items=str(tmp_path / "gap.csv")))
     with pytest.raises(
         DataError, match=r"items.csv: no column 'titel'; did you mean 'title'\?; it has: item_id, title"
@@ -117,7 +117,9 @@ def test_missing_ids_columns_and_files(config, tmp_path):
     with pytest.raises(DataError, match=r"empty.csv: is empty; its first line"):
         read_all(dataclasses.replace(config, items=str(tmp_path / "empty.csv")))
     (tmp_path / "bad.csv").write_text("item_id,title\n1,a,b\n")
-    with pytest.raises(DataError, match=r"bad.csv: cannot be read as a table with ',' between columns"):
+    with pytest.raises(
+        DataError, match=r"bad.csv, line 2: has 3 cells with ',' between them, its columns are 2: '1,a,b'"
+    ):
         read_all(dataclasses.replace(config, items=str(tmp_path / "bad.csv")))
 
 

@@ -179,7 +179,9 @@ def test_texts_are_cleaned_joined_and_never_empty(tmp_path):
     assert (odd["empty_texts"], odd["titles_with_markup"]) == (1, 1)
     rows, odd = read(dataclasses.replace(config, text=("brand", "title")), "b")
     assert [rows[i]["text"] for i in "123"] == ["P Pen & ink", "Q", "Ink"]
-    with pytest.raises(DataError, match=r"catalog.text: .* no text column 'brnad'; did you mean 'brand'\?; they have"):
+    with pytest.raises(
+        DataError, match=r"catalog.text: .*the text column 'brnad' is not there; did you mean 'brand'\?; the items have"
+    ):
         read(dataclasses.replace(config, text=("brnad",)), "c")
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import pyarrow as pa
 
 from unisid.config import PlugIn
+from unisid.datasets.folders import Found
 
 Part = dict[str, Any]
 
@@ -27,9 +28,9 @@ class Dataset(Protocol):
     """Item ids that occur twice and interactions that name unknown items: an error, or known of the published
     files, where the first item wins and the interactions are dropped."""
 
-    def sources(self) -> dict[str, list[str]]:
-        """Role -> the files that hold it; their contents are the data's identity. Raises DataError where one is
-        missing."""
+    def sources(self) -> dict[str, list[Found]]:
+        """Role -> the files that hold it; their contents and partitions are the data's identity. Raises DataError
+        where one is missing."""
         ...
 
     def parts(self) -> list[Part]:
@@ -41,6 +42,8 @@ class Dataset(Protocol):
 
         Items: `item_id`, `title` and any further text columns, all strings. Interactions: `user_id`, `item_id`
         (strings) and `timestamp` (int64, seconds since 1970) or, where only the order is known, `position` (int64).
+        A further text column of type null has no value in this part. The table may remember what was not read of
+        the part (`rows.with_unread`).
         """
         ...
 
@@ -52,6 +55,11 @@ class DatasetConfig(PlugIn):
     def build(self) -> Dataset: ...
 
 
-def part(table: Literal["items", "interactions"], path: str = "", start: int = 0, stop: int = -1) -> Part:
-    """A part of a table: a file, or the range start to stop of it (or of what the dataset counts)."""
-    return {"table": table, "path": path, "start": start, "stop": stop}
+def part(table: Literal["items", "interactions"], path: str = "", start: int = 0, stop: int = -1,
+         partition: str = "") -> Part:  # fmt: skip
+    """A part of a table: a file, or the range start to stop of it (or of what the dataset counts).
+
+    Args:
+        partition: what the folders of the file say of its rows, such as dt=2024-05-01.
+    """
+    return {"table": table, "path": path, "start": start, "stop": stop, "partition": partition}

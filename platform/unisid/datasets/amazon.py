@@ -17,8 +17,11 @@ import pyarrow.json as pajson
 
 from unisid.config import runtime
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.columns import Unit, ids, times
+from unisid.datasets.columns import Unit, times
 from unisid.datasets.files import blocks, find
+from unisid.datasets.folders import Found
+from unisid.datasets.ids import ids
+from unisid.datasets.json_lines import joined_text, objects
 from unisid.datasets.rows import Numbered
 from unisid.errors import DataError
 
@@ -69,7 +72,7 @@ class Amazon:
     def __init__(self, config: Config) -> None:
         self.config = config
 
-    def sources(self) -> dict[str, list[str]]:
+    def sources(self) -> dict[str, list[Found]]:
         return {
             "items": _found("catalog.dataset.metadata", self.config.metadata),
             "interactions": _found("catalog.dataset.reviews", self.config.reviews),
@@ -77,7 +80,7 @@ class Amazon:
 
     def parts(self) -> list[Part]:
         sources = self.sources()
-        return [part(table, path) for table in ("items", "interactions") for path in sources[table]]
+        return [part(table, found.path) for table in ("items", "interactions") for found in sources[table]]
 
     def read(self, part: Part) -> pa.Table:
         release = RELEASES[self.config.release]
@@ -88,8 +91,8 @@ class Amazon:
         return pa.concat_tables(tables)
 
 
-def _found(where: str, paths: tuple[str, ...]) -> list[str]:
-    return [find(where, path) for path in paths or ("",)]
+def _found(where: str, paths: tuple[str, ...]) -> list[Found]:
+    return [Found(find(where, path)) for path in paths or ("",)]
 
 
 def _reviews(release: Release, path: str, number: int, data: bytes) -> pa.Table:
@@ -102,9 +105,11 @@ def _reviews(release: Release, path: str, number: int, data: bytes) -> pa.Table:
         rows = pa.table({name: pa.array([_word(line.get(name)) for line in lines], pa.string()) for name in fields})
     return pa.table(
         {
-            "user_id": ids(rows[release.user], f"{path}, field '{release.user}'", Numbered(number)),
-            "item_id": ids(rows[release.item], f"{path}, field '{release.item}'", Numbered(number)),
-            "timestamp": times(rows[release.time], f"{path}, field '{release.time}'", release.unit, Numbered(number)),
+            "user_id": ids(rows[release.user], f"{path}, field '{release.user}'", Numbered(number, "line")),
+            "item_id": ids(rows[release.item], f"{path}, field '{release.item}'", Numbered(number, "line")),
+            "timestamp": times(
+                rows[release.time], f"{path}, field '{release.time}'", release.unit, Numbered(number, "line")
+            ),
         }
     )
 
@@ -113,36 +118,21 @@ def _items(release: Release, path: str, number: int, data: bytes) -> pa.Table:
     lines = _lines(path, number, data, release.parse)
     item_id = pa.chunked_array([pa.array([line.get(release.item) for line in lines], pa.string())])
     columns = {
-        "title": [_text(line.get("title")) for line in lines],
-        "description": [_text(line.get("description")) for line in lines],
-        "brand": [_text(line.get(release.brand)) for line in lines],
-        "categories": [_text(line.get(release.categories)) for line in lines],
+        "title": [joined_text(line.get("title")) for line in lines],
+        "description": [joined_text(line.get("description")) for line in lines],
+        "brand": [joined_text(line.get(release.brand)) for line in lines],
+        "categories": [joined_text(line.get(release.categories)) for line in lines],
     }
     texts = {name: pa.array(values, pa.string()) for name, values in columns.items()}
-    return pa.table({"item_id": ids(item_id, f"{path}, field '{release.item}'", Numbered(number))} | texts)
+    return pa.table({"item_id": ids(item_id, f"{path}, field '{release.item}'", Numbered(number, "line"))} | texts)
 
 
 def _lines(path: str, number: int, data: bytes, parse: Callable[[str], Any]) -> list[Line]:
-    found = []
-    for index, line in enumerate(data.decode("utf8", "replace").split("\n")):
-        if line.strip():
-            try:
-                value = parse(line)
-            except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-                raise DataError(f"{path}, line {number + index}: is not a whole object ({error}): '{line[:80]}'; "
-                                "fetch the file again, or check dataset.release") from None  # fmt: skip
-            if not isinstance(value, dict):
-                raise DataError(f"{path}, line {number + index}: must be an object of fields, is '{line[:80]}'")
-            found.append(value)
-    return found
+    try:
+        return objects(path, number, data.decode("utf8", "replace"), parse)[0]
+    except DataError as error:
+        raise DataError(f"{error}; check dataset.release") from None
 
 
 def _word(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _text(value: Any) -> str:
-    """Text, or texts in lists of any depth, joined by blanks; anything else is none."""
-    if isinstance(value, str):
-        return value
-    return " ".join(filter(None, map(_text, value))) if isinstance(value, list) else ""

@@ -1,52 +1,63 @@
 """Typed columns out of raw tables: ids, times and texts, with errors that name the file, the row and the value."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from unisid.config import did_you_mean
-from unisid.datasets.rows import Numbered, Rows
+from unisid.datasets.ids import NUMBERED, ids
+from unisid.datasets.rows import Rows, listed, unread_of
+from unisid.datasets.texts import is_binary, is_list, is_text, plain, stored, texts, utf8
 from unisid.errors import DataError
-
-NUMBERED = Numbered()
 
 Unit = Literal["s", "ms", "us", "ns"]
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 NUMBER = r"^[-+]?\d+(\.\d*)?([eE][-+]?\d+)?$"
 DATE = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[-+]\d{2}:?\d{2})?)?$"
+NO_HINTS: Mapping[str, str] = MappingProxyType({})
 RESERVED = {"item_id", "title", "text", "markup", "part"}
 
 
-def column(table: pa.Table, name: str, where: str, hint: str = "") -> pa.ChunkedArray:
-    """A column by name. Raises DataError with the names there are, and the hint."""
-    if name not in table.column_names:
-        known = table.column_names
-        raise DataError(f"{where}: no column '{name}'{did_you_mean(name, known)}; it has: {', '.join(known)}{hint}")
+def column(table: pa.Table, name: str, where: str) -> pa.ChunkedArray:
+    """A column by name. Raises DataError where it is absent, with the names there are, or there more than once."""
+    require(table, [name], where)
     return table[name]
 
 
-def ids(values: pa.ChunkedArray, where: str, rows: Rows = NUMBERED) -> pa.ChunkedArray:
-    """Ids as strings. Raises DataError where one is absent or empty; `rows` names it."""
-    if pa.types.is_floating(values.type):  # whole numbers beside absent ones, as pandas writes them
-        values = _whole_where_possible(pc.if_else(pc.is_nan(values), None, values))
-    text = pc.utf8_trim_whitespace(values.cast(pa.string()))
-    absent = pc.or_kleene(pc.is_null(text), pc.equal(text, ""))
-    if pc.any(absent).as_py():
-        row = pc.index(pc.fill_null(absent, True), True).as_py()
-        count = pc.sum(pc.fill_null(absent, True)).as_py()
-        raise DataError(f"{where}, {rows.at(row)}: the id is missing ({count} such rows); "
-                        "every row needs one")  # fmt: skip
-    return text
+def require(table: pa.Table, wanted: Sequence[str], where: str, hints: Mapping[str, str] = NO_HINTS) -> None:
+    """Raises DataError where a column is not there, with the names there are, or there more than once.
+
+    Args:
+        hints: name -> what would be right where it is missing, as the end of the error.
+    """
+    known = [*table.column_names, *unread_of(table)[0]]
+    for name in wanted:
+        count = table.column_names.count(name)
+        if not count:
+            raise DataError(f"{where}: no column '{name}'{did_you_mean(name, known)}; it has: {listed(known)}"
+                            f"{hints.get(name, '')}")  # fmt: skip
+        if count > 1:
+            raise DataError(f"{where}: {count} columns are called '{name}'; give each a name of its own")
 
 
-def _whole_where_possible(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    try:
-        return values.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return values
+def clock_of(values: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
+    """A column of times or positions in a type that `times` and `positions` read.
+
+    Raises DataError where its type holds neither numbers, nor moments, nor text of them.
+    """
+    kind = stored(values.type)
+    number = pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_float64(kind)
+    moment = pa.types.is_date(kind) or pa.types.is_timestamp(kind)
+    word = is_binary(kind) or (is_text(kind) and not is_list(kind))
+    if not (number or moment or word or pa.types.is_float32(kind) or pa.types.is_null(kind)):
+        raise DataError(f"{where}: holds {values.type}; times must be numbers, dates, timestamps or text of these, one "
+                        "in a row; positions whole numbers")  # fmt: skip
+    flat = pa.chunked_array([plain(chunk) for chunk in values.chunks], kind)
+    return pa.chunked_array([utf8(chunk, where) for chunk in flat.chunks], pa.string()) if word else flat
 
 
 def positions(values: pa.ChunkedArray, where: str, rows: Rows = NUMBERED) -> pa.ChunkedArray:
@@ -102,29 +113,24 @@ def _whole(numbers: pa.ChunkedArray, raw: pa.ChunkedArray, where: str, rows: Row
     return numbers
 
 
-def texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts as strings, absent ones empty; lists of texts are joined by blanks."""
-    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
-        values = pc.binary_join(values.cast(pa.list_(pa.string())), " ")
-    return pc.fill_null(values.cast(pa.string()), "")
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds text: strings, encoded or not, or lists of them."""
-    if pa.types.is_dictionary(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return is_text(kind.value_type)
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
 def item_table(table: pa.Table, where: str, item_id: str, title: str, further: Sequence[str], rows: Rows) -> pa.Table:
-    """Items as the catalog stage reads them; a further column whose name is taken is called source_<name>."""
-    columns = {
-        "item_id": ids(column(table, item_id, where), f"{where}, column '{item_id}'", rows),
-        "title": texts(column(table, title, where)),
-    }
+    """Items as the catalog stage reads them; a further column whose name is taken is called source_<name>.
+
+    A further column without a value keeps the type null where it was written with no type of text.
+    """
+    columns = {"item_id": ids(column(table, item_id, where), f"{where}, column '{item_id}'", rows)}
+    columns["title"] = texts(_given(column(table, title, where)), f"{where}, column '{title}'")
     for name in further:
-        columns[further_name(name)] = texts(column(table, name, where))
+        values = _given(column(table, name, where))
+        nothing = pa.types.is_null(values.type)
+        columns[further_name(name)] = values if nothing else texts(values, f"{where}, column '{name}'")
     return pa.table(columns)
+
+
+def _given(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values; of no type where none is there, for whatever wrote them then had to guess it."""
+    guessed = values.null_count == len(values) and not is_text(values.type)
+    return pa.chunked_array([pa.nulls(len(values))]) if guessed else values
 
 
 def further_name(name: str) -> str:

@@ -1,6 +1,7 @@
-"""Raw files on any file system: found, told apart by content, read in blocks of whole lines."""
+"""Raw files on any file system: told apart by content, decompressed, read in blocks of whole lines."""
 
 import hashlib
+import lzma
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,13 +10,15 @@ import pyarrow.fs as pafs
 
 from unisid.artifacts.store import Place
 from unisid.config import did_you_mean
+from unisid.datasets.content import HEAD, PARQUET, codec_of, no_table
 from unisid.errors import DataError
 
 WHOLE = 64 << 20
 """Up to this many bytes all of a file is hashed; above, `SAMPLES` blocks of it."""
 BLOCK = 1 << 20
 SAMPLES = 64
-TABLES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
+BROKEN = (OSError, EOFError, pa.ArrowInvalid, lzma.LZMAError)
+"""What reading a damaged or forbidden file raises."""
 
 
 def find(where: str, path: str) -> str:
@@ -23,30 +26,20 @@ def find(where: str, path: str) -> str:
     if not path:
         raise DataError(f"{where}: no path is given; set it to the file that holds this table")
     place = Place.of(path)
-    if _kind(place) != pafs.FileType.File:
+    if kind_at(place) != pafs.FileType.File:
         parent, _, name = place.uri.rpartition("/")
-        known = Place(parent).sizes() if parent and _kind(Place(parent)) == pafs.FileType.Directory else {}
+        known = Place(parent).sizes() if parent and kind_at(Place(parent)) == pafs.FileType.Directory else {}
         raise DataError(f"{where}: there is no file '{path}'{did_you_mean(name, known)}")
     return place.uri
 
 
-def find_tables(where: str, path: str) -> list[str]:
-    """A table's files: the path itself, or the Parquet, CSV or TSV files of a folder, by name."""
-    place = Place.of(path)
-    if not path or _kind(place) != pafs.FileType.Directory:
-        return [find(where, path)]
-    names = [name for name in place.sizes() if name.endswith(TABLES)]
-    if not names:
-        raise DataError(f"{where}: the folder '{path}' holds no file that ends in {', '.join(TABLES)}")
-    return [f"{place}/{name}" for name in names]
-
-
-def _kind(place: Place) -> Any:
+def kind_at(place: Place) -> Any:
+    """Whether there is a file, a folder or nothing."""
     fs, path = place.filesystem
     try:
         return fs.get_file_info(path).type
     except OSError as error:
-        raise _unreadable(place.uri, error) from None
+        raise unreadable(place.uri, error) from None
 
 
 def digest(path: str) -> str:
@@ -62,29 +55,60 @@ def digest(path: str) -> str:
                 file.seek(start)
                 result.update(file.read(BLOCK))
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     return result.hexdigest()
 
 
+def is_parquet(path: str) -> bool:
+    """Whether a file is read as Parquet: by its name, or by its first bytes whatever it is called."""
+    return path.lower().endswith(".parquet") or _head(path, "").startswith(PARQUET)
+
+
 def open_input(path: str) -> Any:
-    """A readable stream, decompressed where the name says so (.gz, .bz2, .zst)."""
+    """A readable stream of text, decompressed where the content is compressed.
+
+    Raises DataError where it is an archive, a workbook, an image or the like.
+    """
+    codec = codec_of(_head(path, ""))
+    if found := no_table(_head(path, codec)):
+        raise DataError(f"{path}: is {found}")
+    return _opened(path, codec)
+
+
+def head(path: str) -> bytes:
+    """The first bytes of a file, decompressed."""
+    return _head(path, codec_of(_head(path, "")))
+
+
+def _head(path: str, codec: str) -> bytes:
+    try:
+        with _opened(path, codec) as stream:
+            return bytes(stream.read(HEAD))
+    except BROKEN as error:
+        raise unreadable(path, error) from None
+
+
+def _opened(path: str, codec: str) -> Any:
     fs, inner = Place(path).filesystem
     try:
-        return fs.open_input_stream(inner)
+        if codec == "xz":  # which Arrow lacks
+            return lzma.open(fs.open_input_stream(inner, compression=None))
+        return fs.open_input_stream(inner, compression=codec or None)
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def read_whole(path: str) -> bytes:
-    """All of a file, decompressed where the name says so."""
+    """All of a file, decompressed."""
     try:
         with open_input(path) as stream:
             return bytes(stream.read())
-    except (OSError, pa.ArrowInvalid) as error:
-        raise _unreadable(path, error) from None
+    except BROKEN as error:
+        raise unreadable(path, error) from None
 
 
-def _unreadable(where: str, error: Exception) -> DataError:
+def unreadable(where: str, error: Exception) -> DataError:
+    """The error of a file that is there and cannot be read."""
     return DataError(f"{where}: cannot be read ({error}); check rights and credentials, or fetch the file again: "
                      "it may be damaged or cut off")  # fmt: skip
 
@@ -102,7 +126,7 @@ def blocks(path: str, size: int = 64 << 20) -> Iterator[tuple[int, bytes]]:
                     number += block.count(b"\n")
                 else:
                     rest += data
-    except (OSError, pa.ArrowInvalid) as error:
-        raise _unreadable(f"{path}, after line {number - 1}", error) from None
+    except BROKEN as error:
+        raise unreadable(f"{path}, after line {number - 1}", error) from None
     if rest:
         yield number, rest

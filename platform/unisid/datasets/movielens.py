@@ -14,9 +14,11 @@ import pyarrow.compute as pc
 from unisid.artifacts.store import Place
 from unisid.config import runtime
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.columns import ids, times
+from unisid.datasets.columns import times
+from unisid.datasets.delimited import Format, Text, read_text, table_of, text_of
 from unisid.datasets.files import find, read_whole
-from unisid.datasets.tabular import parse_csv, read_csv
+from unisid.datasets.folders import Found
+from unisid.datasets.ids import ids
 
 FILES = {"100k": ("u.item", "u.data"), "1m": ("movies.dat", "ratings.dat")}
 ABOUT = ["item_id", "title", "released", "released_on_video", "address"]
@@ -45,26 +47,29 @@ class MovieLens:
         self.config = config
         self.folder = Place.of(config.path) if config.path else None
 
-    def sources(self) -> dict[str, list[str]]:
+    def sources(self) -> dict[str, list[Found]]:
         items, ratings = FILES[self.config.size]
-        sources = {"items": [self._find(items)], "interactions": [self._find(ratings)]}
-        return sources | ({"genres": [self._find("u.genre")]} if self.config.size == "100k" else {})
+        files = {"items": items, "interactions": ratings}
+        files |= {"genres": "u.genre"} if self.config.size == "100k" else {}
+        return {role: [Found(self._find(name))] for role, name in files.items()}
 
     def parts(self) -> list[Part]:
         sources = self.sources()
-        return [part("items", sources["items"][0]), part("interactions", sources["interactions"][0])]
+        return [part("items", sources["items"][0].path), part("interactions", sources["interactions"][0].path)]
 
     def read(self, part: Part) -> pa.Table:
         small = self.config.size == "100k"
         if part["table"] == "items":
             return self._items_100k(part["path"]) if small else _items_1m(part["path"])
         names = ["user_id", "item_id", "rating", "timestamp"]
-        rows = read_csv(part["path"], "\t", names, quoted=False) if small else _double_colons(part["path"], names)
+        path = part["path"]
+        text = _text(path, "\t", names, "utf8") if small else _double_colons(path, names)
+        rows, _ = table_of(text)
         return pa.table(
             {
-                "user_id": ids(rows["user_id"], part["path"]),
-                "item_id": ids(rows["item_id"], part["path"]),
-                "timestamp": times(rows["timestamp"], part["path"]),
+                "user_id": ids(rows["user_id"], path, text),
+                "item_id": ids(rows["item_id"], path, text),
+                "timestamp": times(rows["timestamp"], path, rows=text),
             }
         )
 
@@ -72,19 +77,29 @@ class MovieLens:
         return find("catalog.dataset.path", f"{self.folder}/{name}" if self.folder else "")
 
     def _items_100k(self, path: str) -> pa.Table:
-        genres = read_csv(self._find("u.genre"), "|", ["name", "number"], quoted=False)["name"].to_pylist()
-        rows = read_csv(path, "|", ABOUT + genres, "latin-1", quoted=False)
+        genres = table_of(_text(self._find("u.genre"), "|", ["name", "number"], "utf8"))[0]["name"].to_pylist()
+        text = _text(path, "|", ABOUT + genres, "latin-1")
+        rows, _ = table_of(text)
         flags = np.stack([rows[name].to_numpy(zero_copy_only=False) == "1" for name in genres], axis=1)
         words = np.array(genres, object)
         joined = [" ".join(words[row]) for row in flags]
-        return pa.table({"item_id": ids(rows["item_id"], path), "title": rows["title"], "genres": joined})
+        return pa.table({"item_id": ids(rows["item_id"], path, text), "title": rows["title"], "genres": joined})
 
 
 def _items_1m(path: str) -> pa.Table:
-    rows = _double_colons(path, ["item_id", "title", "genres"])
+    text = _double_colons(path, ["item_id", "title", "genres"])
+    rows, _ = table_of(text)
     genres = pc.replace_substring(rows["genres"], "|", " ")
-    return pa.table({"item_id": ids(rows["item_id"], path), "title": rows["title"], "genres": genres})
+    return pa.table({"item_id": ids(rows["item_id"], path, text), "title": rows["title"], "genres": genres})
 
 
-def _double_colons(path: str, names: list[str]) -> pa.Table:
-    return parse_csv(read_whole(path).replace(b"::", b"\t"), path, "\t", names, "latin-1", quoted=False)
+def _double_colons(path: str, names: list[str]) -> Text:
+    return text_of(read_whole(path).replace(b"::", b"\t"), path, _form("\t", names, "latin-1"))
+
+
+def _text(path: str, delimiter: str, names: list[str], encoding: str) -> Text:
+    return read_text(path, _form(delimiter, names, encoding))
+
+
+def _form(delimiter: str, names: list[str], encoding: str) -> Format:
+    return Format(delimiter=delimiter, names=tuple(names), encoding=encoding, quoted=False)

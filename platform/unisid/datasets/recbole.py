@@ -5,19 +5,21 @@ an installed RecBole is used. RecBole itself is never imported.
 """
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 
 from unisid.artifacts.store import Place
-from unisid.config import runtime
+from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.columns import column, ids, item_table, times
+from unisid.datasets.columns import column, item_table, times
+from unisid.datasets.decoding import check_encoding
+from unisid.datasets.delimited import Format, read_text, table_of
 from unisid.datasets.files import find
-from unisid.datasets.rows import Numbered
-from unisid.datasets.tabular import read_csv
+from unisid.datasets.folders import Found
+from unisid.datasets.ids import ids
 from unisid.errors import DataError
 
 
@@ -40,6 +42,12 @@ class Config(DatasetConfig):
     columns: tuple[str, ...] = ()
     """Further columns of .item to keep as text; none: all tokens and token sequences."""
 
+    encoding: str = field(default="", metadata=identity_where(lambda config: bool(config.encoding)))
+    """The encoding of both files; empty: UTF-8, or what a byte order mark names."""
+
+    def __post_init__(self) -> None:
+        check_encoding(self.encoding)
+
     def build(self) -> "RecBole":
         return RecBole(self)
 
@@ -53,15 +61,16 @@ class RecBole:
     def __init__(self, config: Config) -> None:
         self.config = config
 
-    def sources(self) -> dict[str, list[str]]:
-        return {"items": [self._find("item")], "interactions": [self._find("inter")]}
+    def sources(self) -> dict[str, list[Found]]:
+        return {"items": [Found(self._find("item"))], "interactions": [Found(self._find("inter"))]}
 
     def parts(self) -> list[Part]:
         return [part("items", self._find("item")), part("interactions", self._find("inter"))]
 
     def read(self, part: Part) -> pa.Table:
         config, path = self.config, part["path"]
-        raw = read_csv(path, "\t", quoted=False)
+        text = read_text(path, Format(delimiter="\t", quoted=False, encoding=config.encoding))
+        raw, _ = table_of(text)
         kinds = dict(name.partition(":")[::2] for name in raw.column_names)
         rows = raw.rename_columns([name.partition(":")[0] for name in raw.column_names])
         if part["table"] == "items":
@@ -69,12 +78,12 @@ class RecBole:
             tokens = [
                 n for n, kind in kinds.items() if kind in ("token", "token_seq") and n not in (config.item, title)
             ]
-            return item_table(rows, path, config.item, title, config.columns or tokens, Numbered())
+            return item_table(rows, path, config.item, title, config.columns or tokens, text)
         return pa.table(
             {
-                "user_id": ids(column(rows, config.user, path), path),
-                "item_id": ids(column(rows, config.item, path), path),
-                "timestamp": times(column(rows, config.timestamp, path), path),
+                "user_id": ids(column(rows, config.user, path), path, text),
+                "item_id": ids(column(rows, config.item, path), path, text),
+                "timestamp": times(column(rows, config.timestamp, path), path, rows=text),
             }
         )
 

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from unisid.datasets import DatasetConfig, Part, part
+from unisid.datasets.folders import Found
 from unisid.errors import ConfigError
 
 USERS_PER_PART = 1 << 16
@@ -82,7 +83,7 @@ class Synthetic:
     def __init__(self, config: Config) -> None:
         self.config = config
 
-    def sources(self) -> dict[str, list[str]]:
+    def sources(self) -> dict[str, list[Found]]:
         return {}
 
     def parts(self) -> list[Part]:

@@ -1,14 +1,20 @@
-"""A shop's own data: one table of items and one of interactions, Parquet, CSV or TSV, on any file system."""
+"""A shop's own data: one table of items and one of interactions, on any file system.
 
-from dataclasses import dataclass
+Parquet, delimited text (CSV, TSV, ...) or lines of JSON, compressed or not.
+"""
+
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pyarrow as pa
 
-from unisid.config import runtime
+from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part
-from unisid.datasets.columns import Unit, column, ids, positions, times
-from unisid.datasets.files import find_tables
+from unisid.datasets.columns import Unit, clock_of, column, further_name, positions, times
+from unisid.datasets.delimited import Format
+from unisid.datasets.folders import Found, find_tables
+from unisid.datasets.ids import ids
+from unisid.datasets.rows import unread_of, with_unread
 from unisid.datasets.tabular import parts_of, read_items, read_rows
 
 NO_CLOCK = "; set dataset.timestamp to the column of times or, where there is only an order, dataset.position"
@@ -39,6 +45,25 @@ class Config(DatasetConfig):
     position: str = ""
     """The interactions' column with the place in the user's order, where there are no times; replaces `timestamp`."""
 
+    delimiter: str = field(default="", metadata=identity_where(lambda config: bool(config.delimiter)))
+    """What stands between the columns of delimited text, one character or `tab`; empty: found in the header."""
+    encoding: str = field(default="", metadata=identity_where(lambda config: bool(config.encoding)))
+    """The encoding of text, such as cp1252; empty: UTF-8, or what a byte order mark names."""
+    items_header: tuple[str, ...] = field(default=(), metadata=identity_where(lambda config: bool(config.items_header)))
+    """The names of the items' columns, in order, where delimited files have no header line."""
+    interactions_header: tuple[str, ...] = field(
+        default=(), metadata=identity_where(lambda config: bool(config.interactions_header))
+    )
+    """The same of the interactions."""
+
+    def __post_init__(self) -> None:
+        self.form("items"), self.form("interactions")
+
+    def form(self, table: Literal["items", "interactions"]) -> Format:
+        """How the delimited text of a table is written."""
+        names = self.items_header if table == "items" else self.interactions_header
+        return Format(delimiter=self.delimiter, encoding=self.encoding, names=names, setting=f"dataset.{table}_header")
+
     def build(self) -> "Tables":
         return Tables(self)
 
@@ -50,9 +75,9 @@ class Tables:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.text = ("title", *config.columns) if config.columns else ("title", "description")
+        self.text = ("title", *map(further_name, config.columns)) if config.columns else ("title", "description")
 
-    def sources(self) -> dict[str, list[str]]:
+    def sources(self) -> dict[str, list[Found]]:
         return {
             "items": find_tables("catalog.dataset.items", self.config.items),
             "interactions": find_tables("catalog.dataset.interactions", self.config.interactions),
@@ -61,25 +86,26 @@ class Tables:
     def parts(self) -> list[Part]:
         sources = self.sources()
         return [
-            *(p for path in sources["items"] for p in parts_of("items", path)),
-            *(p for path in sources["interactions"] for p in parts_of("interactions", path)),
+            *(p for found in sources["items"] for p in parts_of("items", found)),
+            *(p for found in sources["interactions"] for p in parts_of("interactions", found)),
         ]
 
     def read(self, part: Part) -> pa.Table:
         config, where = self.config, part["path"]
         if part["table"] == "items":
-            return read_items(part, config.item_id, config.title, config.columns)
+            return read_items(part, config.item_id, config.title, config.columns, self.text, config.form("items"))
         clock = config.position or config.timestamp
-        table, rows = read_rows(part, (config.user, config.item, clock))
-        timed, at = column(table, clock, where, NO_CLOCK), f"{where}, column '{clock}'"
-        return pa.table(
-            {
-                "user_id": ids(column(table, config.user, where), f"{where}, column '{config.user}'", rows),
-                "item_id": ids(column(table, config.item, where), f"{where}, column '{config.item}'", rows),
-            }
-            | (
-                {"position": positions(timed, at, rows)}
-                if config.position
-                else {"timestamp": times(timed, at, config.unit, rows)}
-            )
+        names = (config.user, config.item, clock)
+        table, rows = read_rows(part, names, config.form("interactions"), {clock: NO_CLOCK})
+        user, item, timed = (column(table, name, where) for name in names)
+        at = f"{where}, column '{clock}'"
+        timed = clock_of(timed, at)
+        columns = {
+            "user_id": ids(user, f"{where}, column '{config.user}'", rows),
+            "item_id": ids(item, f"{where}, column '{config.item}'", rows),
+        } | (
+            {"position": positions(timed, at, rows)}
+            if config.position
+            else {"timestamp": times(timed, at, config.unit, rows)}
         )
+        return with_unread(pa.table(columns), *unread_of(table))

@@ -1,100 +1,156 @@
-"""Tables in Parquet, CSV or TSV files: cut into parts, read by part."""
+"""Tables in Parquet, delimited text or lines of JSON: cut into parts, read by part."""
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from unisid.artifacts.store import Place
 from unisid.datasets import Part, part
-from unisid.datasets.columns import is_text, item_table
-from unisid.datasets.files import read_whole
-from unisid.datasets.rows import Numbered, Rows
+from unisid.datasets.columns import NO_HINTS, item_table, require
+from unisid.datasets.delimited import Format, read_text, table_of
+from unisid.datasets.files import head, is_parquet
+from unisid.datasets.folders import Found, columns_of
+from unisid.datasets.json_lines import is_json, read_lines
+from unisid.datasets.rows import Numbered, Rows, unread_of, with_unread
+from unisid.datasets.texts import is_binary, is_text, stored
 from unisid.errors import DataError
 
 ROWS_PER_PART = 1 << 20
+PLAIN = Format()
 
 
-def parts_of(table: Literal["items", "interactions"], path: str) -> list[Part]:
+def parts_of(table: Literal["items", "interactions"], found: Found) -> list[Part]:
     """A Parquet file in runs of row groups; any other file whole, for its lines cannot be counted unread."""
-    if not path.endswith(".parquet"):
-        return [part(table, path)]
-    metadata = _open(path).metadata
-    found, start, rows = [], 0, 0
+    if not is_parquet(found.path):
+        return [part(table, found.path, partition=found.partition)]
+    metadata = _open(found.path).metadata
+    parts, start, rows = [], 0, 0
     for group in range(metadata.num_row_groups):
         rows += metadata.row_group(group).num_rows
         if rows >= ROWS_PER_PART:
-            found.append(part(table, path, start, group + 1))
+            parts.append(part(table, found.path, start, group + 1, found.partition))
             start, rows = group + 1, 0
-    if start < metadata.num_row_groups or not found:
-        found.append(part(table, path, start, metadata.num_row_groups))
-    return found
+    if start < metadata.num_row_groups or not parts:
+        parts.append(part(table, found.path, start, metadata.num_row_groups, found.partition))
+    return parts
 
 
-def read_rows(part: Part, columns: Sequence[str] | None = None) -> tuple[pa.Table, Rows]:
-    """A part's rows, of the given columns as far as they exist, and what errors call them."""
-    path = part["path"]
-    if not path.endswith(".parquet"):
-        return read_csv(path, "\t" if ".tsv" in path.rpartition("/")[2] else ","), Numbered()
-    file = _open(path)
-    present = [name for name in file.schema_arrow.names if columns is None or name in columns]
-    if columns is not None and len(present) < len(set(columns)):
-        present = file.schema_arrow.names  # one is missing: the error that follows names all there are
-    before = sum(file.metadata.row_group(group).num_rows for group in range(part["start"]))
-    try:
-        return file.read_row_groups(list(range(part["start"], part["stop"])), columns=present), Numbered(before + 1)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise _damaged(path, error) from None
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The columns that are read."""
+
+    typed: tuple[str, ...]
+    """Ids and times, which keep their type."""
+    texts: tuple[str, ...] = ()
+    every: bool = False
+    """Whether all other columns that hold text are read too."""
+    text: tuple[str, ...] = ()
+    """Those that are then read where they hold bytes, too."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.typed, *self.texts)
 
 
-def read_items(part: Part, item_id: str, title: str, further: tuple[str, ...]) -> pa.Table:
-    """The items of a part; `further` empty: every text column beside id and title."""
-    table, rows = read_rows(part, (item_id, title, *further) if further else None)
-    rest = [field.name for field in table.schema if is_text(field.type) and field.name not in (item_id, title)]
-    return item_table(table, part["path"], item_id, title, further or rest, rows)
-
-
-def read_csv(path: str, delimiter: str = ",", names: Sequence[str] | None = None, encoding: str = "utf8",
-             quoted: bool = True) -> pa.Table:  # fmt: skip
-    """A delimited file, compressed or not, with every column as text (so '007' stays an id).
+def read_rows(part: Part, columns: tuple[str, ...], form: Format = PLAIN,
+              hints: Mapping[str, str] = NO_HINTS) -> tuple[pa.Table, Rows]:  # fmt: skip
+    """These columns of a part's rows, and what errors call the rows; the table remembers what was not read.
 
     Args:
-        names: the columns, where the file has no header line.
-        quoted: whether cells may stand in double quotes.
+        hints: what would be right where a column is not there, as the end of the error.
+    Raises:
+        DataError: where one of the columns is not there.
     """
-    return parse_csv(read_whole(path), path, delimiter, names, encoding, quoted)
+    return _read(part, Wanted(typed=columns), form, hints)
 
 
-def parse_csv(data: bytes, where: str, delimiter: str, names: Sequence[str] | None = None, encoding: str = "utf8",
-              quoted: bool = True) -> pa.Table:  # fmt: skip
-    """`read_csv` of bytes already read; `where` is what errors call them."""
-    header = list(names) if names else _header(data, where, delimiter, encoding)
-    reading = pacsv.ReadOptions(column_names=list(names) if names else None, encoding=encoding, block_size=16 << 20)
-    parsing = pacsv.ParseOptions(delimiter=delimiter, quote_char='"' if quoted else False, newlines_in_values=quoted)
-    converting = pacsv.ConvertOptions(column_types={name: pa.string() for name in header})
+def read_items(part: Part, item_id: str, title: str, further: tuple[str, ...], text: tuple[str, ...],
+               form: Format = PLAIN) -> pa.Table:  # fmt: skip
+    """The items of a part; the table remembers what was not read.
+
+    Args:
+        further: the text columns to read beside id and title; none: every one there is.
+        text: the columns that make up the text: they are read where they hold bytes, too.
+    """
+    wanted = Wanted(typed=(item_id,), texts=(title, *further), every=not further, text=text)
+    table, rows = _read(part, wanted, form, NO_HINTS)
+    rest = [name for name in table.column_names if name not in (item_id, title)]
+    return with_unread(item_table(table, part["path"], item_id, title, further or rest, rows), *unread_of(table))
+
+
+def _read(part: Part, wanted: Wanted, form: Format, hints: Mapping[str, str]) -> tuple[pa.Table, Rows]:
+    path, given, cause = part["path"], columns_of(part["partition"]), ""
+    inside = [name for name in wanted.names if name not in given]
+    rows: Rows
+    if is_parquet(path):
+        table, rows = _read_parquet(part, wanted)
+    elif is_json(head(path)):
+        table, rows = read_lines(path, wanted.typed, wanted.texts, wanted.every, form.encoding)
+        cause = "; each row must be an object on a line of its own" if table.num_rows == 1 else ""
+    else:
+        rows = read_text(path, form, inside, "\t" if ".tsv" in path.rpartition("/")[2] else ",")
+        table, cause = _chosen(*table_of(rows), wanted), rows.cause(inside)
+    table = _with_partition(table, given, wanted)
+    require(table, wanted.names, path, {name: cause or hints.get(name, "") for name in wanted.names})
+    return table, rows
+
+
+def _chosen(table: pa.Table, unread: Mapping[str, str], wanted: Wanted) -> pa.Table:
+    """The wanted columns of a delimited file, or all: every one of them is text."""
+    names = table.column_names
+    kept = [place for place, name in enumerate(names) if wanted.every or name in wanted.names]
+    rest = {name: "" for name in names if not wanted.every and name not in wanted.names}
+    return with_unread(table.select(kept), rest | dict(unread))
+
+
+def _read_parquet(part: Part, wanted: Wanted) -> tuple[pa.Table, Rows]:
+    file = _open(part["path"])
+    groups = list(range(part["start"], part["stop"]))
+    kept = [field.name for field in file.schema_arrow
+            if field.name in wanted.names or (wanted.every and _is_read(file, groups, field, wanted.text))]  # fmt: skip
+    before = sum(file.metadata.row_group(group).num_rows for group in range(part["start"]))
     try:
-        return pacsv.read_csv(pa.BufferReader(data), reading, parsing, converting)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        sign = "tab" if delimiter == "\t" else f"'{delimiter}'"
-        raise DataError(f"{where}: cannot be read as a table with {sign} between columns ({error})") from None
+        table = file.read_row_groups(groups, columns=list(dict.fromkeys(kept)))
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(part["path"], error) from None
+    unread = {field.name: str(field.type) for field in file.schema_arrow if field.name not in kept}
+    return with_unread(table, unread), Numbered(before + 1)
 
 
-def _header(data: bytes, where: str, delimiter: str, encoding: str) -> list[str]:
-    line = data[: data.find(b"\n") + 1 or len(data)].strip(b"\r\n")
-    if not line:
-        raise DataError(f"{where}: is empty; its first line must hold the names of the columns")
-    text = line.decode("utf-8-sig" if encoding == "utf8" else encoding, "replace")
-    return next(csv.reader([text], delimiter=delimiter))
+def _is_read(file: Any, groups: Sequence[int], field: pa.Field, text: Sequence[str]) -> bool:
+    """Whether a column is text, or may be in other files: whatever wrote a column without values guessed its type."""
+    kind = field.type
+    if is_text(kind) or pa.types.is_null(kind) or (is_binary(stored(kind)) and field.name in text):
+        return True
+    found = [file.metadata.row_group(group).column(place) for group in groups
+             for place in range(file.metadata.num_columns)]  # fmt: skip
+    chunks = [chunk for chunk in found if chunk.path_in_schema == field.name]
+    return bool(chunks) and all(
+        chunk.statistics is not None and chunk.statistics.has_null_count
+        and chunk.statistics.null_count == chunk.num_values for chunk in chunks)  # fmt: skip
+
+
+def _with_partition(table: pa.Table, given: Mapping[str, str | None], wanted: Wanted) -> pa.Table:
+    """The table with the columns that its folders stand for; one that the file has too is the file's."""
+    unread, complete = unread_of(table)
+    for name, value in given.items():
+        if name in table.column_names or name in unread:
+            continue
+        if wanted.every or name in wanted.names:
+            table = table.append_column(name, pa.repeat(pa.scalar(value, pa.string()), table.num_rows))
+        else:
+            unread[name] = "partition"
+    return with_unread(table, unread, complete)
 
 
 def _open(path: str) -> Any:
     fs, inner = Place(path).filesystem
     try:
         return pq.ParquetFile(inner, filesystem=fs)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from None
 
 

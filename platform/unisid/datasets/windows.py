@@ -5,7 +5,7 @@ are joined, in the order of the files and rows: a window that overlaps the end o
 What lies before a user's first window is lost, so figures from such data are not those of the full set.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
@@ -14,10 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unisid.artifacts.store import Place
-from unisid.config import runtime
+from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.columns import column, ids
-from unisid.datasets.files import find, find_tables
+from unisid.datasets.columns import column, further_name
+from unisid.datasets.delimited import Format
+from unisid.datasets.files import find
+from unisid.datasets.folders import Found, find_tables
+from unisid.datasets.ids import ids
 from unisid.datasets.rows import Rows
 from unisid.datasets.tabular import parts_of, read_items, read_rows
 from unisid.errors import DataError
@@ -46,6 +49,22 @@ class Config(DatasetConfig):
     target: str = "target"
     """The samples' column with the item that comes next."""
 
+    delimiter: str = field(default="", metadata=identity_where(lambda config: bool(config.delimiter)))
+    """What stands between the columns of delimited text, one character or `tab`; empty: found in the header."""
+    encoding: str = field(default="", metadata=identity_where(lambda config: bool(config.encoding)))
+    """The encoding of text, such as cp1252; empty: UTF-8, or what a byte order mark names."""
+    items_header: tuple[str, ...] = field(default=(), metadata=identity_where(lambda config: bool(config.items_header)))
+    """The names of the items' columns, in order, where delimited files have no header line."""
+
+    def __post_init__(self) -> None:
+        self.form  # noqa: B018
+
+    @property
+    def form(self) -> Format:
+        """How the items' delimited text is written."""
+        return Format(delimiter=self.delimiter, encoding=self.encoding, names=self.items_header,
+                      setting="dataset.items_header")  # fmt: skip
+
     def build(self) -> "Windows":
         return Windows(self)
 
@@ -58,25 +77,25 @@ class Windows:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.samples = [Place.of(path).uri for path in config.samples]
-        self.text = ("title", *config.columns) if config.columns else ("title", "description")
+        self.text = ("title", *map(further_name, config.columns)) if config.columns else ("title", "description")
 
-    def sources(self) -> dict[str, list[str]]:
+    def sources(self) -> dict[str, list[Found]]:
         if not self.config.samples:
             raise DataError("catalog.dataset.samples: no path is given; list the tables of samples, oldest first")
         return {
             "items": find_tables("catalog.dataset.items", self.config.items),
-            "interactions": [find("catalog.dataset.samples", path) for path in self.samples],
+            "interactions": [Found(find("catalog.dataset.samples", path)) for path in self.samples],
         }
 
     def parts(self) -> list[Part]:
-        items = [p for path in self.sources()["items"] for p in parts_of("items", path)]
+        items = [p for found in self.sources()["items"] for p in parts_of("items", found)]
         return [*items, part("interactions")]
 
     def read(self, part: Part) -> pa.Table:
         config = self.config
         if part["table"] == "items":
-            return read_items(part, config.item_id, config.title, config.columns)
-        parts = [part for path in self.samples for part in parts_of("interactions", path)]
+            return read_items(part, config.item_id, config.title, config.columns, self.text, config.form)
+        parts = [part for path in self.samples for part in parts_of("interactions", Found(path))]
         samples = pa.concat_tables([self._samples(part) for part in parts]).combine_chunks()
         return _interactions(samples)
 

@@ -18,12 +18,13 @@ from unisid.artifacts.tables import write_tables
 from unisid.compute import Job, Pool
 from unisid.config import Json, fingerprint, identity_where, runtime
 from unisid.datasets import DatasetConfig, synthetic
-from unisid.datasets.files import digest
+from unisid.datasets.rows import unread_of
 from unisid.errors import ConfigError, DataError
 from unisid.ops.kcore import k_core, largest_k
 from unisid.ops.seeded import hash_strings, pair
 from unisid.ops.splits import first_rows, leave_one_out_split, temporal_split, tied_steps
 from unisid.ops.text import PLACEHOLDER
+from unisid.stages.catalog_parts import unread_in_words
 from unisid.stages.catalog_reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
 
 ITEMS_PER_FILE = 1 << 18
@@ -97,15 +98,18 @@ def sources(config: Config) -> dict[str, Json]:
     """Role -> where the raw data of that role lie, and the fingerprint of their content."""
     found = config.dataset.build().sources().items()
     return {
-        role: {"address": ", ".join(paths), "fingerprint": fingerprint([digest(path) for path in paths])}
-        for role, paths in found
+        role: {
+            "address": ", ".join(file.path for file in files),
+            "fingerprint": fingerprint([file.digest() for file in files]),
+        }
+        for role, files in found
     }
 
 
 def make(job: Job) -> Json:
     """Write the catalog of `job.config` to `job.out`; returns its statistics."""
     config: Config = job.config
-    items, users, rows, repeated = _read(job, config)
+    items, users, rows, found = _read(job, config)
     allowed = _allowed(config, items)
     rows, counts = _filtered(config, rows, allowed)
     if config.cold_share:
@@ -117,8 +121,8 @@ def make(job: Job) -> Json:
     alive = np.bincount(rows.item, minlength=items.num_rows) > 0
     item_order = _seeded_order(items["item_id"], alive | (allowed & config.keep_cold_items), config.seed)
     user_order = _seeded_order(users, np.bincount(rows.user, minlength=len(users)) > 0, config.seed)
-    oddities = {"duplicate_items": repeated, "cold_items": len(item_order) - int(alive.sum())}
-    oddities |= _write_items(job, items, item_order)
+    found["oddities"] |= {"cold_items": len(item_order) - int(alive.sum())}
+    found["oddities"] |= _write_items(job, items, item_order)
     users, item_ids = users.take(user_order), items["item_id"].take(item_order)
     write_tables(job.out, "users", [pa.table({"user_id": users})])
 
@@ -130,11 +134,11 @@ def make(job: Job) -> Json:
     user, item, timestamp = user[order], item[order], timestamp[order]
     split = temporal_split(user, timestamp) if config.protocol == "temporal" else leave_one_out_split(user)
     write_interactions(job.out, user, item, timestamp, split)
-    return _statistics(user, timestamp, split, len(item_ids), len(users)) | counts | {"oddities": oddities}
+    return _statistics(user, timestamp, split, len(item_ids), len(users)) | counts | found
 
 
-def _read(job: Job, config: Config) -> tuple[pa.Table, pa.Array, Rows, int]:
-    """The items, the users' ids, the interactions, and how many rows of the items repeated an id."""
+def _read(job: Job, config: Config) -> tuple[pa.Table, pa.Array, Rows, Json]:
+    """The items, the users' ids, the interactions, and the counts so far."""
     dataset = config.dataset.build()
     way = dataset.oddities
     job.say(f"reading {config.dataset.kind} data")
@@ -144,8 +148,11 @@ def _read(job: Job, config: Config) -> tuple[pa.Table, pa.Array, Rows, int]:
     if config.protocol == "temporal" or config.window_start or config.window_end:
         _require_times(table, config)
     users, rows = rows_of(table, items, (config.unknown_items or way) == "refuse")
-    job.say(f"{items.num_rows:,} items, {len(rows):,} interactions of {len(users):,} users read")
-    return items, users, rows, repeated
+    unread = {name: unread_in_words(unread_of(found)[0]) for name, found in (("items", items), ("interactions", table))}
+    unread = {name: columns for name, columns in unread.items() if columns}
+    left = "".join(f"; not read of the {name}: {columns}" for name, columns in unread.items())
+    job.say(f"{items.num_rows:,} items, {len(rows):,} interactions of {len(users):,} users read{left}")
+    return items, users, rows, {"oddities": {"duplicate_items": repeated}} | ({"unread": unread} if unread else {})
 
 
 def _write_items(job: Job, items: pa.Table, order: Ints) -> dict[str, int]:

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from unisid.compute import Job, Pool, Step
 from unisid.config import did_you_mean
 from unisid.datasets import Dataset, Part
+from unisid.datasets.rows import listed
 from unisid.errors import DataError
 from unisid.ops.text import PLACEHOLDER, clean_text, has_markup
+from unisid.stages.catalog_parts import joined, numbered
 from unisid.stages.progress import mapped
 
 SHOWN = 3
@@ -57,15 +59,8 @@ def read_interactions(job: Job, dataset: Dataset, pool: Pool) -> pa.Table:
 def _read(job: Job, dataset: Dataset, table: str, make: Callable[[], Callable[[pa.Table], pa.Table]],
           pool: Pool) -> pa.Table:  # fmt: skip
     parts = [part | {"number": n} for n, part in enumerate(dataset.parts()) if part["table"] == table]
-    found = [piece for piece in mapped(job, parts, Step(make, pool), "files", of=table) if piece.num_rows]
-    if not found:
-        raise DataError(f"catalog: the raw data hold no {table}; at least one row of them is needed")
-    found.sort(key=lambda piece: piece["part"][0].as_py())
-    for piece in found[1:]:
-        if piece.column_names != found[0].column_names:
-            raise DataError(f"catalog: the files of {table} differ in their columns: {found[0].column_names} and "
-                            f"{piece.column_names}; give all of them the same")  # fmt: skip
-    return pa.concat_tables(found).drop_columns(["part"]).unify_dictionaries().combine_chunks()
+    paths = {part["number"]: part["path"] for part in parts}
+    return joined(table, list(mapped(job, parts, Step(make, pool), "files", of=table)), paths)
 
 
 def _item_reader(dataset: Dataset, asked: tuple[str, ...]) -> Callable[[pa.Table], pa.Table]:
@@ -74,10 +69,10 @@ def _item_reader(dataset: Dataset, asked: tuple[str, ...]) -> Callable[[pa.Table
         raw = dataset.read(part)
         titles = raw["title"].to_pylist()
         columns = {name: _cleaned(raw[name]) for name in raw.column_names if name != "item_id"}
-        return _numbered(part, {
+        return numbered(part, raw, {
             "item_id": raw["item_id"],
             "title": columns["title"],
-            "text": _text(dataset, asked, columns),
+            "text": _text(dataset, asked, columns, part["path"]),
             **columns,
             "markup": pa.array([has_markup(title) for title in titles], pa.bool_()),
         })  # fmt: skip
@@ -90,7 +85,9 @@ def _interaction_reader(dataset: Dataset) -> Callable[[pa.Table], pa.Table]:
         part = _part(table)
         rows = dataset.read(part)
         encoded = {name: rows[name].combine_chunks() for name in rows.column_names}
-        return _numbered(part, encoded | {name: encoded[name].dictionary_encode() for name in ("user_id", "item_id")})
+        return numbered(
+            part, rows, encoded | {name: encoded[name].dictionary_encode() for name in ("user_id", "item_id")}
+        )
 
     return read
 
@@ -100,24 +97,38 @@ def _part(table: pa.Table) -> Part:
     return part
 
 
-def _numbered(part: Part, columns: dict[str, Any]) -> pa.Table:
-    table = pa.table(columns)
-    return table.append_column("part", pa.array(np.full(table.num_rows, part["number"], np.int32)))
-
-
 def _cleaned(texts: pa.ChunkedArray) -> pa.Array:
+    if pa.types.is_null(texts.type):  # there is nothing in this part; other parts say whether it is text
+        return pa.nulls(len(texts))
     return pa.array([clean_text(text) for text in texts.to_pylist()], pa.large_string())
 
 
-def _text(dataset: Dataset, asked: tuple[str, ...], columns: dict[str, pa.Array]) -> pa.Array:
+def _text(dataset: Dataset, asked: tuple[str, ...], columns: dict[str, pa.Array], path: str) -> pa.Array:
     """The chosen columns joined by blanks; the placeholder where nothing is in them."""
+    where = f"{path}: " if path else ""
     for name in asked:
         if name not in columns:
-            raise DataError(f"catalog.text: the items have no text column '{name}'{did_you_mean(name, columns)}; "
-                            f"they have: {', '.join(sorted(columns))}")  # fmt: skip
-    chosen = [columns[name].to_pylist() for name in asked or dataset.text or columns if name in columns]
-    joined = [" ".join(filter(None, texts)) or PLACEHOLDER for texts in zip(*chosen, strict=True)]
-    return pa.array(joined, pa.large_string())
+            like = _alike(name, columns) or did_you_mean(name, columns)
+            raise DataError(f"catalog.text: {where}the text column '{name}' is not there{like}; the items have: "
+                            f"{listed(sorted(columns))}")  # fmt: skip
+    names = asked or dataset.text or tuple(columns)
+    for name in names:
+        if name not in columns and (other := _alike(name, columns)):
+            raise DataError(f"{path or 'catalog'}: the text column '{name}' is not there{other}; rename it, or set "
+                            "catalog.text to the columns that make up the text")  # fmt: skip
+    chosen = [columns[name].to_pylist() for name in names if name in columns]
+    joined_texts = [" ".join(filter(None, texts)) or PLACEHOLDER for texts in zip(*chosen, strict=True)]
+    return pa.array(joined_texts, pa.large_string())
+
+
+def _alike(name: str, columns: dict[str, pa.Array]) -> str:
+    """'; it has ...' of a column that is called the same but for case, blanks and signs; or nothing."""
+    found = [other for other in columns if _letters(other) == _letters(name)]
+    return f"; it has '{found[0]}'" if found else ""
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold()
 
 
 def distinct(items: pa.Table, refuse: bool) -> tuple[pa.Table, int]:

@@ -1,0 +1,73 @@
+"""The files of a table: one path, or a folder of them, in parts called key=value where it is partitioned."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import pyarrow.fs as pafs
+
+from unisid.artifacts.store import Place
+from unisid.datasets.files import digest, find, kind_at
+from unisid.errors import DataError
+
+PACKED = ("", ".gz", ".bz2", ".zst", ".xz")
+TABLES = tuple(f"{end}{packed}" for end in (".csv", ".tsv", ".psv") for packed in PACKED)
+LINES = tuple(f"{end}{packed}" for end in (".jsonl", ".ndjson", ".json") for packed in PACKED)
+ENDINGS = ((".parquet",), TABLES, LINES)
+"""What a table's files end in: Parquet, delimited text, lines of JSON."""
+NULL = "__HIVE_DEFAULT_PARTITION__"
+"""How Hive and Spark write that a partition has no value."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file of raw data, and what the folders that it lies in say of its rows."""
+
+    path: str
+    partition: str = ""
+    """'dt=2024-05-01/country=de', as the folders are called below the table's own; empty where there are none."""
+
+    def digest(self) -> str:
+        """Its content, and its partition: both decide what is read."""
+        return f"{digest(self.path)} {self.partition}" if self.partition else digest(self.path)
+
+
+def columns_of(partition: str) -> dict[str, str | None]:
+    """The columns that a partition's folders stand for: name -> the one value of all its rows."""
+    pairs = (folder.partition("=") for folder in partition.split("/") if folder)
+    return {unquote(name): None if value == NULL else unquote(value) for name, _, value in pairs}
+
+
+def find_tables(where: str, path: str) -> list[Found]:
+    """A table's files: the path itself, or those of a folder and of the partitions in it, by name."""
+    place = Place.of(path)
+    if not path or kind_at(place) != pafs.FileType.Directory:
+        return [Found(find(where, path))]
+    if "_delta_log" in place.folders():
+        raise DataError(f"{where}: '{path}' is a Delta Lake table, whose folder also holds files that are no longer "
+                        "part of it; export its rows as Parquet")  # fmt: skip
+    found = list(_walked(place, ""))
+    names = [file.path.rpartition("/")[2] for file in found]
+    for endings in _preferred(names):
+        chosen = [file for file, name in zip(found, names, strict=True) if name.lower().endswith(endings)]
+        if len({file.partition.count("=") for file in chosen}) > 1:
+            raise DataError(f"{where}: the folder '{path}' holds files at different depths of key=value folders, such "
+                            f"as {chosen[0].path} and {chosen[-1].path}; give all rows the same columns")  # fmt: skip
+        return chosen
+    raise DataError(f"{where}: the folder '{path}' holds no file that ends in "
+                    f"{', '.join(end for endings in ENDINGS for end in endings)}; folders in it are read where they "
+                    "are called key=value")  # fmt: skip
+
+
+def _preferred(names: list[str]) -> list[tuple[str, ...]]:
+    """The endings to read: tables of Parquet and text together; lines of JSON where there are no such."""
+    sets = ((*ENDINGS[0], *ENDINGS[1]), ENDINGS[2])
+    return [endings for endings in sets if any(name.lower().endswith(endings) for name in names)]
+
+
+def _walked(place: Place, partition: str) -> Iterator[Found]:
+    for name in place.sizes():
+        yield Found(str(place / name), partition)
+    for name in place.folders():
+        if "=" in name:
+            yield from _walked(place / name, f"{partition}/{name}".lstrip("/"))

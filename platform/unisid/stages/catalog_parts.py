@@ -1,0 +1,73 @@
+"""One table out of the parts that workers read: in the order of the files, with the same columns, or an error."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unisid.datasets import Part
+from unisid.datasets.rows import listed, unread_of, with_unread
+from unisid.errors import DataError
+
+
+def numbered(part: Part, raw: pa.Table, columns: Mapping[str, Any]) -> pa.Table:
+    """What a worker made of a part's raw table, with the number of the part and what was not read of it."""
+    table = pa.table(dict(columns))
+    unread = [json.dumps(unread_of(raw))] + [None] * (table.num_rows - 1)
+    number = pa.array(np.full(table.num_rows, part["number"], np.int32))
+    return table.append_column("part", number).append_column(
+        "unread", pa.array(unread[: table.num_rows], pa.large_string())
+    )
+
+
+def joined(table: str, pieces: Sequence[pa.Table], paths: Mapping[int, str]) -> pa.Table:
+    """The parts in their order, of which some may have a column in another place, or nothing in it.
+
+    Args:
+        table: what errors call it: items, interactions.
+        paths: the file of each part, by its number.
+    Raises:
+        DataError: where a file lacks a text column that another one has.
+    """
+    found = sorted((piece for piece in pieces if piece.num_rows), key=lambda piece: piece["part"][0].as_py())
+    if not found:
+        raise DataError(f"catalog: the raw data hold no {table}; at least one row of them is needed")
+    all_names = dict.fromkeys(name for piece in found for name in piece.column_names if name not in ("part", "unread"))
+    holders = {name: next((_path(piece, paths) for piece in found if _holds(piece, name)), None) for name in all_names}
+    names = [name for name, path in holders.items() if path is not None]
+    unread: dict[str, str] = {name: "no values" for name, path in holders.items() if path is None}
+    aligned = []
+    for piece in found:
+        left, complete = json.loads(piece["unread"][0].as_py())
+        columns = {name: _column(piece, name) for name in names}
+        for name in [name for name in names if name not in piece.column_names and (complete or name in left)]:
+            what = f"holds {left[name]} in column '{name}'" if name in left else f"has no column '{name}'"
+            raise DataError(f"{_path(piece, paths)}: {what}, which is text in {holders[name]}; give all files of the "
+                            f"{table} the same columns, or name those to keep in dataset.columns")  # fmt: skip
+        unread |= {name: kind for name, kind in left.items() if name not in unread}
+        aligned.append(pa.table(columns))
+    return with_unread(pa.concat_tables(aligned).unify_dictionaries().combine_chunks(), unread)
+
+
+def unread_in_words(unread: Mapping[str, str]) -> str:
+    """Columns that were left out, and what they hold where that is known: 'price (double), event'."""
+    return listed(f"{name} ({kind})" if kind else name for name, kind in unread.items())
+
+
+def _path(piece: pa.Table, paths: Mapping[int, str]) -> str:
+    return paths[piece["part"][0].as_py()]
+
+
+def _holds(piece: pa.Table, name: str) -> bool:
+    return name in piece.column_names and not pa.types.is_null(piece[name].type)
+
+
+def _column(piece: pa.Table, name: str) -> Any:
+    """A column; empty texts where the part has nothing in it."""
+    if not _holds(piece, name):
+        return pa.repeat(pa.scalar("", pa.large_string()), piece.num_rows)
+    values = piece[name]
+    return pc.fill_null(values, "") if pa.types.is_large_string(values.type) else values
