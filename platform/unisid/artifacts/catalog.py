@@ -76,7 +76,8 @@ class Catalog:
 
     @functools.cached_property
     def timestamp(self) -> NDArray[np.int64]:
-        """[E], seconds since 1970, or the position where the source had no time."""
+        """[E], since 1970 in the unit that the record counts as `time_unit` (seconds where it counts none: an older
+        catalog); the position where the source had no time."""
         return self._interactions("timestamp")
 
     @functools.cached_property

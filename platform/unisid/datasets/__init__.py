@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from unisid.config import PlugIn
 from unisid.datasets.folders import Found
+from unisid.datasets.time_ranges import Times
 
 Part = dict[str, Any]
 
@@ -28,6 +29,9 @@ class Dataset(Protocol):
     """Item ids that occur twice and interactions that name unknown items: an error, or known of the published
     files, where the first item wins and the interactions are dropped."""
 
+    times: Times
+    """What becomes of interactions without a time, or with one that cannot be true."""
+
     def sources(self) -> dict[str, list[Found]]:
         """Role -> the files that hold it; their contents and partitions are the data's identity. Raises DataError
         where one is missing."""
@@ -41,7 +45,8 @@ class Dataset(Protocol):
         """The rows of a part, in their original order.
 
         Items: `item_id`, `title` and any further text columns, all strings. Interactions: `user_id`, `item_id`
-        (strings) and `timestamp` (int64, seconds since 1970) or, where only the order is known, `position` (int64).
+        (strings) and `timestamp` (an Arrow timestamp of any unit, or int64: seconds since 1970; null where there is
+        none and `times` drops such rows) or, where only the order is known, `position` (int64).
         A further text column of type null has no value in this part. The table may remember what was not read of
         the part (`rows.with_unread`).
         """

@@ -6,23 +6,25 @@ list several categories to read them in parallel.
 """
 
 import ast
+import functools
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.json as pajson
 
-from unisid.config import runtime
+from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.columns import Unit, times
 from unisid.datasets.files import blocks, find
 from unisid.datasets.folders import Found
 from unisid.datasets.ids import ids
 from unisid.datasets.json_lines import joined_text, objects
 from unisid.datasets.rows import Numbered
+from unisid.datasets.time_ranges import Clock, Times, Unit, in_one_unit
+from unisid.datasets.times import times
 from unisid.errors import DataError
 
 Line = dict[str, Any]
@@ -54,6 +56,8 @@ class Config(DatasetConfig):
 
     release: Literal["2014", "2018", "2023"] = "2018"
     """The year of publication; it decides the names of the fields."""
+    times: Times = field(default=Times(), metadata=identity_where(lambda config: config.times != Times()))
+    """What becomes of interactions without a time, or with one that cannot be true."""
     reviews: tuple[str, ...] = runtime(())
     """The files of reviews, such as Office_Products_5.json.gz."""
     metadata: tuple[str, ...] = runtime(())
@@ -70,7 +74,7 @@ class Amazon:
     oddities: Literal["refuse", "count"] = "count"
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        self.config, self.times = config, config.times
 
     def sources(self) -> dict[str, list[Found]]:
         return {
@@ -84,18 +88,18 @@ class Amazon:
 
     def read(self, part: Part) -> pa.Table:
         release = RELEASES[self.config.release]
-        read = _items if part["table"] == "items" else _reviews
+        read = _items if part["table"] == "items" else functools.partial(_reviews, self.times)
         tables = [read(release, part["path"], number, data) for number, data in blocks(part["path"])]
         if not tables:
             raise DataError(f"{part['path']}: is empty; one object a line must be in it")
-        return pa.concat_tables(tables)
+        return pa.concat_tables(in_one_unit(tables))
 
 
 def _found(where: str, paths: tuple[str, ...]) -> list[Found]:
     return [Found(find(where, path)) for path in paths or ("",)]
 
 
-def _reviews(release: Release, path: str, number: int, data: bytes) -> pa.Table:
+def _reviews(policy: Times, release: Release, path: str, number: int, data: bytes) -> pa.Table:
     fields = {release.user: pa.string(), release.item: pa.string(), release.time: pa.int64()}
     options = pajson.ParseOptions(explicit_schema=pa.schema(fields), unexpected_field_behavior="ignore")
     try:
@@ -103,13 +107,13 @@ def _reviews(release: Release, path: str, number: int, data: bytes) -> pa.Table:
     except pa.ArrowInvalid:  # slower, but it knows the line
         lines = _lines(path, number, data, json.loads)
         rows = pa.table({name: pa.array([_word(line.get(name)) for line in lines], pa.string()) for name in fields})
+    clock = Clock(release.unit, policy, "check catalog.dataset.release: these may be files of another year")
+    numbers = Numbered(number, "line")
     return pa.table(
         {
-            "user_id": ids(rows[release.user], f"{path}, field '{release.user}'", Numbered(number, "line")),
-            "item_id": ids(rows[release.item], f"{path}, field '{release.item}'", Numbered(number, "line")),
-            "timestamp": times(
-                rows[release.time], f"{path}, field '{release.time}'", release.unit, Numbered(number, "line")
-            ),
+            "user_id": ids(rows[release.user], f"{path}, field '{release.user}'", numbers),
+            "item_id": ids(rows[release.item], f"{path}, field '{release.item}'", numbers),
+            "timestamp": times(rows[release.time], f"{path}, field '{release.time}'", clock, numbers),
         }
     )
 

@@ -1,23 +1,16 @@
-"""Typed columns out of raw tables: ids, times and texts, with errors that name the file, the row and the value."""
+"""Typed columns out of raw tables: ids and texts, with errors that name the file, the row and the value."""
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from unisid.config import did_you_mean
-from unisid.datasets.ids import NUMBERED, ids
+from unisid.datasets.ids import ids
 from unisid.datasets.rows import Rows, listed, unread_of
 from unisid.datasets.texts import is_binary, is_list, is_text, plain, stored, texts, utf8
 from unisid.errors import DataError
 
-Unit = Literal["s", "ms", "us", "ns"]
-PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-NUMBER = r"^[-+]?\d+(\.\d*)?([eE][-+]?\d+)?$"
-DATE = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[-+]\d{2}:?\d{2})?)?$"
 NO_HINTS: Mapping[str, str] = MappingProxyType({})
 RESERVED = {"item_id", "title", "text", "markup", "part"}
 
@@ -58,59 +51,6 @@ def clock_of(values: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
                         "in a row; positions whole numbers")  # fmt: skip
     flat = pa.chunked_array([plain(chunk) for chunk in values.chunks], kind)
     return pa.chunked_array([utf8(chunk, where) for chunk in flat.chunks], pa.string()) if word else flat
-
-
-def positions(values: pa.ChunkedArray, where: str, rows: Rows = NUMBERED) -> pa.ChunkedArray:
-    """An order as int64, from whole numbers or text of them."""
-    numbers = values
-    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
-        with contextlib.suppress(pa.ArrowInvalid):
-            numbers = pc.utf8_trim_whitespace(values.cast(pa.string())).cast(pa.float64())
-    if pa.types.is_floating(numbers.type):
-        broken = pc.fill_null(pc.and_(pc.is_finite(numbers), pc.not_equal(numbers, pc.floor(numbers))), False)
-        if pc.any(broken).as_py():
-            row = pc.index(broken, True).as_py()
-            raise DataError(f"{where}, {rows.at(row)}: '{values[row]}' is no position; positions are whole numbers")
-    return times(values, where, "s", rows)
-
-
-def times(values: pa.ChunkedArray, where: str, unit: Unit = "s", rows: Rows = NUMBERED) -> pa.ChunkedArray:
-    """Times as int64 seconds since 1970, from numbers in the given unit, from dates, or from text of either."""
-    kind = values.type
-    if pa.types.is_temporal(kind):
-        whole = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
-    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        number = pc.if_else(pc.is_finite(values), values, None)
-        whole = pc.floor(number).cast(pa.int64(), safe=False) if pa.types.is_floating(kind) else values.cast(pa.int64())
-        whole = _per(whole, PER_SECOND[unit])
-    else:
-        return _times_of_text(values.cast(pa.string()), where, unit, rows)
-    return _whole(whole, values, where, rows)
-
-
-def _times_of_text(text: pa.ChunkedArray, where: str, unit: Unit, rows: Rows) -> pa.ChunkedArray:
-    text = pc.utf8_trim_whitespace(text)
-    for kind in (pa.float64(), pa.timestamp("us"), pa.timestamp("us", "UTC")):
-        with contextlib.suppress(pa.ArrowInvalid):
-            return times(text.cast(kind), where, unit, rows)
-    # Some rows are wrong: those that look like nothing known or, where all look right, unlike the first.
-    number = pc.fill_null(pc.match_substring_regex(text, NUMBER), False)
-    date = pc.fill_null(pc.match_substring_regex(text, DATE), False)
-    known = pc.or_(number, date)
-    right = pc.equal(number, number[0]) if pc.all(known).as_py() else known
-    return _whole(pc.if_else(right, 0, None), text, where, rows)
-
-
-def _per(values: pa.ChunkedArray, divisor: int) -> pa.ChunkedArray:
-    return values if divisor == 1 else pc.divide(values, divisor)
-
-
-def _whole(numbers: pa.ChunkedArray, raw: pa.ChunkedArray, where: str, rows: Rows) -> pa.ChunkedArray:
-    if numbers.null_count:
-        row = pc.index(pc.is_null(numbers), True).as_py()
-        raise DataError(f"{where}, {rows.at(row)}: '{raw[row].as_py()}' is no time ({numbers.null_count} such "
-                        "rows); every interaction needs a number, or a date like 2018-11-30")  # fmt: skip
-    return numbers
 
 
 def item_table(table: pa.Table, where: str, item_id: str, title: str, further: Sequence[str], rows: Rows) -> pa.Table:

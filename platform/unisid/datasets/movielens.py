@@ -4,7 +4,7 @@
 and movies.dat, cells separated by '::'. Both have texts in Latin-1. Every rating is an interaction.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -12,15 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unisid.artifacts.store import Place
-from unisid.config import runtime
+from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.columns import times
 from unisid.datasets.delimited import Format, Text, read_text, table_of, text_of
 from unisid.datasets.files import find, read_whole
 from unisid.datasets.folders import Found
 from unisid.datasets.ids import ids
+from unisid.datasets.time_ranges import Clock, Times
+from unisid.datasets.times import times
 
 FILES = {"100k": ("u.item", "u.data"), "1m": ("movies.dat", "ratings.dat")}
+AGAIN = "check catalog.dataset.size, and fetch the files again: GroupLens publishes seconds"
 ABOUT = ["item_id", "title", "released", "released_on_video", "address"]
 
 
@@ -30,6 +32,8 @@ class Config(DatasetConfig):
 
     size: Literal["100k", "1m"] = "100k"
     """The release: the two have different files."""
+    times: Times = field(default=Times(), metadata=identity_where(lambda config: config.times != Times()))
+    """What becomes of interactions without a time, or with one that cannot be true."""
     path: str = runtime("")
     """The folder that holds u.data (100k) or ratings.dat (1m)."""
 
@@ -44,7 +48,7 @@ class MovieLens:
     oddities: Literal["refuse", "count"] = "count"
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        self.config, self.times = config, config.times
         self.folder = Place.of(config.path) if config.path else None
 
     def sources(self) -> dict[str, list[Found]]:
@@ -69,7 +73,7 @@ class MovieLens:
             {
                 "user_id": ids(rows["user_id"], path, text),
                 "item_id": ids(rows["item_id"], path, text),
-                "timestamp": times(rows["timestamp"], path, rows=text),
+                "timestamp": times(rows["timestamp"], path, Clock("s", self.times, AGAIN), text),
             }
         )
 

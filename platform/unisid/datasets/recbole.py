@@ -14,12 +14,14 @@ import pyarrow as pa
 from unisid.artifacts.store import Place
 from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.columns import column, item_table, times
+from unisid.datasets.columns import column, item_table
 from unisid.datasets.decoding import check_encoding
 from unisid.datasets.delimited import Format, read_text, table_of
 from unisid.datasets.files import find
 from unisid.datasets.folders import Found
 from unisid.datasets.ids import ids
+from unisid.datasets.time_ranges import Clock, Times, Unit
+from unisid.datasets.times import times
 from unisid.errors import DataError
 
 
@@ -36,7 +38,11 @@ class Config(DatasetConfig):
     item: str = "item_id"
     """The column of both files with the item's id."""
     timestamp: str = "timestamp"
-    """The column of .inter with the time, in seconds."""
+    """The column of .inter with the time: numbers, dates, or text of either."""
+    unit: Unit = field(default="s", metadata=identity_where(lambda config: config.unit != "s"))
+    """What a number in the timestamp column counts, since 1970."""
+    times: Times = field(default=Times(), metadata=identity_where(lambda config: config.times != Times()))
+    """What becomes of interactions without a time, or with one that cannot be true."""
     title: str = ""
     """The column of .item with the title; empty: the first whose name holds 'title' or 'name'."""
     columns: tuple[str, ...] = ()
@@ -59,7 +65,7 @@ class RecBole:
     oddities: Literal["refuse", "count"] = "count"
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        self.config, self.times = config, config.times
 
     def sources(self) -> dict[str, list[Found]]:
         return {"items": [Found(self._find("item"))], "interactions": [Found(self._find("inter"))]}
@@ -83,7 +89,7 @@ class RecBole:
             {
                 "user_id": ids(column(rows, config.user, path), path, text),
                 "item_id": ids(column(rows, config.item, path), path, text),
-                "timestamp": times(column(rows, config.timestamp, path), path, rows=text),
+                "timestamp": times(column(rows, config.timestamp, path), path, Clock(config.unit, config.times), text),
             }
         )
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from unisid.datasets import DatasetConfig, Part, part
 from unisid.datasets.folders import Found
+from unisid.datasets.time_ranges import Times
 from unisid.errors import ConfigError
 
 USERS_PER_PART = 1 << 16
@@ -79,6 +80,7 @@ class Synthetic:
 
     text: tuple[str, ...] = ("title", "description")
     oddities: Literal["refuse", "count"] = "refuse"
+    times: Times = Times()
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -7,15 +7,19 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part
-from unisid.datasets.columns import Unit, clock_of, column, further_name, positions, times
+from unisid.datasets.columns import column, further_name
 from unisid.datasets.delimited import Format
 from unisid.datasets.folders import Found, find_tables
 from unisid.datasets.ids import ids
 from unisid.datasets.rows import unread_of, with_unread
 from unisid.datasets.tabular import parts_of, read_items, read_rows
+from unisid.datasets.texts import texts
+from unisid.datasets.time_ranges import Clock, Times, Unit
+from unisid.datasets.times import positions, times
 
 NO_CLOCK = "; set dataset.timestamp to the column of times or, where there is only an order, dataset.position"
 
@@ -42,6 +46,10 @@ class Config(DatasetConfig):
     """The interactions' column with the time: numbers, dates, or text of either."""
     unit: Unit = "s"
     """What a number in the timestamp column counts, since 1970."""
+    event: str = field(default="", metadata=identity_where(lambda config: bool(config.event)))
+    """The interactions' column with their kind (view, cart, purchase), where there is one; see catalog.events."""
+    times: Times = field(default=Times(), metadata=identity_where(lambda config: config.times != Times()))
+    """What becomes of interactions without a time, or with one that cannot be true."""
     position: str = ""
     """The interactions' column with the place in the user's order, where there are no times; replaces `timestamp`."""
 
@@ -74,7 +82,7 @@ class Tables:
     oddities: Literal["refuse", "count"] = "refuse"
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        self.config, self.times = config, config.times
         self.text = ("title", *map(further_name, config.columns)) if config.columns else ("title", "description")
 
     def sources(self) -> dict[str, list[Found]]:
@@ -95,17 +103,19 @@ class Tables:
         if part["table"] == "items":
             return read_items(part, config.item_id, config.title, config.columns, self.text, config.form("items"))
         clock = config.position or config.timestamp
-        names = (config.user, config.item, clock)
+        names = (config.user, config.item, clock, *filter(None, [config.event]))
         table, rows = read_rows(part, names, config.form("interactions"), {clock: NO_CLOCK})
-        user, item, timed = (column(table, name, where) for name in names)
+        user, item, timed = (column(table, name, where) for name in names[:3])
         at = f"{where}, column '{clock}'"
-        timed = clock_of(timed, at)
         columns = {
             "user_id": ids(user, f"{where}, column '{config.user}'", rows),
             "item_id": ids(item, f"{where}, column '{config.item}'", rows),
         } | (
             {"position": positions(timed, at, rows)}
             if config.position
-            else {"timestamp": times(timed, at, config.unit, rows)}
+            else {"timestamp": times(timed, at, Clock(config.unit, config.times), rows)}
         )
+        if config.event:
+            kinds = texts(column(table, config.event, where), f"{where}, column '{config.event}'")
+            columns["event"] = pc.utf8_trim_whitespace(kinds)
         return with_unread(pa.table(columns), *unread_of(table))

@@ -23,6 +23,7 @@ from unisid.datasets.folders import Found, find_tables
 from unisid.datasets.ids import ids
 from unisid.datasets.rows import Rows
 from unisid.datasets.tabular import parts_of, read_items, read_rows
+from unisid.datasets.time_ranges import Times
 from unisid.errors import DataError
 
 Sequence = list[str]
@@ -73,6 +74,7 @@ class Windows:
     """Interactions recovered from samples; only their order is known."""
 
     oddities: Literal["refuse", "count"] = "count"
+    times: Times = Times()
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -5,6 +5,7 @@ integers only. The result is a pure function of the data as a set of rows (under
 and of the settings. N items, U users, E interactions.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -19,12 +20,15 @@ from unisid.compute import Job, Pool
 from unisid.config import Json, fingerprint, identity_where, runtime
 from unisid.datasets import DatasetConfig, synthetic
 from unisid.datasets.rows import unread_of
+from unisid.datasets.time_ranges import PER_SECOND, when
 from unisid.errors import ConfigError, DataError
 from unisid.ops.kcore import k_core, largest_k
 from unisid.ops.seeded import hash_strings, pair
 from unisid.ops.splits import first_rows, leave_one_out_split, temporal_split, tied_steps
 from unisid.ops.text import PLACEHOLDER
+from unisid.stages import catalog_summary
 from unisid.stages.catalog_parts import unread_in_words
+from unisid.stages.catalog_policies import greater_ids, repeats, taken_before, timed, wanted_events
 from unisid.stages.catalog_reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
 
 ITEMS_PER_FILE = 1 << 18
@@ -70,6 +74,13 @@ class Config:
     """Interactions that name an item the items lack: an error, or dropped and counted; None: the dataset's way."""
     duplicate_items: Oddity | None = None
     """Item ids that occur twice: an error, or the first row wins and the rest is counted; None: the dataset's way."""
+    duplicate_rows: Literal["keep", "drop"] = field(
+        default="keep", metadata=identity_where(lambda config: config.duplicate_rows != "keep")
+    )
+    """Interactions that repeat user, item and time of another: kept, for a user may take two of a kind on one day, or
+    one of each is kept; they are counted."""
+    events: tuple[str, ...] = field(default=(), metadata=identity_where(lambda config: bool(config.events)))
+    """The kinds of interaction to keep, by the column that the dataset names as `event`; none: all."""
     pool: Pool = runtime(Pool())
     """The workers that read and clean."""
 
@@ -109,36 +120,51 @@ def sources(config: Config) -> dict[str, Json]:
 def make(job: Job) -> Json:
     """Write the catalog of `job.config` to `job.out`; returns its statistics."""
     config: Config = job.config
-    items, users, rows, found = _read(job, config)
+    items, users, rows, counts = _read(job, config)
+    met = _met(rows, items)
     allowed = _allowed(config, items)
-    rows, counts = _filtered(config, rows, allowed)
+    ruled = ~allowed
+    rows = _filtered(config, rows, allowed, counts)
     if config.cold_share:
         rows, held = held_out(config, items["item_id"], rows)
         allowed[held] = False
         counts["held_out"] = len(held)
         job.say(f"{len(held):,} items are held out")
     job.say(f"{len(rows):,} interactions kept")
-    alive = np.bincount(rows.item, minlength=items.num_rows) > 0
-    item_order = _seeded_order(items["item_id"], alive | (allowed & config.keep_cold_items), config.seed)
+    alive = _met(rows, items)
+    numbered = alive | (allowed & config.keep_cold_items)
+    item_order = _seeded_order(items["item_id"], numbered, config.seed)
     user_order = _seeded_order(users, np.bincount(rows.user, minlength=len(users)) > 0, config.seed)
-    found["oddities"] |= {"cold_items": len(item_order) - int(alive.sum())}
-    found["oddities"] |= _write_items(job, items, item_order)
+    counts["oddities"] |= {
+        "duplicate_rows": int(repeats(rows.user, rows.item, rows.timestamp).sum()),
+        "cold_items": int((numbered & ~alive).sum()),
+        "ruled_items": int((ruled & ~numbered).sum()),
+        "unmet_items": int((~ruled & ~met & ~numbered).sum()),
+        "filtered_items": int((~ruled & met & ~numbered).sum()) - counts.get("held_out", 0),
+    }
+    counts["oddities"] |= _write_items(job, items, item_order)
     users, item_ids = users.take(user_order), items["item_id"].take(item_order)
     write_tables(job.out, "users", [pa.table({"user_id": users})])
 
-    user = _numbers(user_order)[rows.user]
-    item = _numbers(item_order)[rows.item]
-    timestamp = rows.timestamp
-    del items, rows
-    order = _time_order(config, user, item, timestamp, users, item_ids)
-    user, item, timestamp = user[order], item[order], timestamp[order]
-    split = temporal_split(user, timestamp) if config.protocol == "temporal" else leave_one_out_split(user)
-    write_interactions(job.out, user, item, timestamp, split)
-    return _statistics(user, timestamp, split, len(item_ids), len(users)) | counts | found
+    rows = dataclasses.replace(rows, user=_numbers(user_order)[rows.user], item=_numbers(item_order)[rows.item])
+    del items
+    rows = rows.where(_time_order(config, rows.user, rows.item, rows.timestamp, users, item_ids))
+    by_time = config.protocol == "temporal"
+    split = temporal_split(rows.user, rows.timestamp) if by_time else leave_one_out_split(rows.user)
+    write_interactions(job.out, rows.user, rows.item, rows.timestamp, split)
+    counts = _statistics(rows, split, item_ids, len(users)) | counts
+    for line in catalog_summary.lines(counts):
+        job.say(line)
+    return counts
+
+
+def _met(rows: Rows, items: pa.Table) -> Ints:
+    """Which of the items [N] have an interaction."""
+    return np.bincount(rows.item[rows.item >= 0], minlength=items.num_rows) > 0
 
 
 def _read(job: Job, config: Config) -> tuple[pa.Table, pa.Array, Rows, Json]:
-    """The items, the users' ids, the interactions, and the counts so far."""
+    """The items, the users' ids, the usable interactions, and the counts so far."""
     dataset = config.dataset.build()
     way = dataset.oddities
     job.say(f"reading {config.dataset.kind} data")
@@ -147,12 +173,16 @@ def _read(job: Job, config: Config) -> tuple[pa.Table, pa.Array, Rows, Json]:
     table = read_interactions(job, dataset, config.pool)
     if config.protocol == "temporal" or config.window_start or config.window_end:
         _require_times(table, config)
-    users, rows = rows_of(table, items, (config.unknown_items or way) == "refuse")
+    kept, lost = timed(table, dataset.times)
+    chosen, events = wanted_events(table, config.events)
+    lost["event"] = int((kept & ~chosen).sum())
+    users, rows = rows_of(table, items, kept & chosen, (config.unknown_items or way) == "refuse")
     unread = {name: unread_in_words(unread_of(found)[0]) for name, found in (("items", items), ("interactions", table))}
     unread = {name: columns for name, columns in unread.items() if columns}
     left = "".join(f"; not read of the {name}: {columns}" for name, columns in unread.items())
     job.say(f"{items.num_rows:,} items, {len(rows):,} interactions of {len(users):,} users read{left}")
-    return items, users, rows, {"oddities": {"duplicate_items": repeated}} | ({"unread": unread} if unread else {})
+    further = {name: found for name, found in (("events", events), ("unread", unread)) if found}
+    return items, users, rows, {"dropped": lost, "oddities": {"duplicate_items": repeated}} | further
 
 
 def _write_items(job: Job, items: pa.Table, order: Ints) -> dict[str, int]:
@@ -169,18 +199,32 @@ def _write_items(job: Job, items: pa.Table, order: Ints) -> dict[str, int]:
     }
 
 
-def _statistics(user: Ints, timestamp: Ints, split: Ints, items: int, users: int) -> Json:
-    sampled = ~first_rows(user)
-    samples = np.bincount(split[sampled], minlength=len(SPLITS)).tolist()
+def _statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, users: int) -> Json:
+    """What is in the interactions, which lie by user and time."""
+    user, sampled = rows.user, ~first_rows(rows.user)
+    samples, again = (
+        np.bincount(split[chosen], minlength=len(SPLITS)).tolist()
+        for chosen in (sampled, taken_before(user, rows.item, len(item_ids)))
+    )
     return {
-        "items": items,
+        "items": len(item_ids),
         "users": users,
-        "interactions": len(user),
-        "density": len(user) / (items * users),
-        "tied_steps": float(tied_steps(user, timestamp).sum() / max(1, sampled.sum())),
+        "interactions": len(rows),
+        "density": len(rows) / (len(item_ids) * users),
+        "tied_steps": float(tied_steps(user, rows.timestamp).sum() / max(1, sampled.sum())),
         "users_without_samples": users - len(np.unique(user[sampled])),
         **dict(zip(SPLITS, samples, strict=True)),
+        "taken_before": dict(zip(SPLITS, again, strict=True)),
+        "order": greater_ids(user, rows.item, item_ids),
+        **_clock(rows),
     }
+
+
+def _clock(rows: Rows) -> Json:
+    if rows.unit == "position":
+        return {"time_unit": rows.unit}
+    first, last = (when(time, rows.unit) for time in (rows.timestamp.min(), rows.timestamp.max()))
+    return {"time_unit": rows.unit, "first_time": first, "last_time": last}
 
 
 # --- what is kept ---
@@ -195,27 +239,39 @@ def _allowed(config: Config, items: pa.Table) -> Ints:
     return titled & (blanks < MOST_WORDS) & ~items["markup"].to_numpy()
 
 
-def _filtered(config: Config, rows: Rows, allowed: Ints) -> tuple[Rows, Json]:
-    """The interactions that survive, and how many were dropped for which reason."""
-    dropped = {"unknown_item": int((rows.item < 0).sum())}
+def _filtered(config: Config, rows: Rows, allowed: Ints, counts: Json) -> Rows:
+    """The interactions that survive; how many were dropped for which reason is added to the counts."""
+    dropped = counts["dropped"]
+    dropped["unknown_item"] = int((rows.item < 0).sum())
     known = rows.where(rows.item >= 0)
+    if config.duplicate_rows == "drop":
+        again = repeats(known.user, known.item, known.timestamp)
+        known, dropped["duplicate_row"] = known.where(~again), int(again.sum())
     ruled = known.where(allowed[known.item])
     dropped["title_rules"] = len(known) - len(ruled)
     end = end_of(config.window_end)
     start = start_of(config.window_start)
+    scale = 1 if rows.unit == "position" else PER_SECOND[rows.unit]
     while True:
-        inside = ruled.where((ruled.timestamp >= start) & (ruled.timestamp < end))
+        inside = ruled.where(_between(ruled.timestamp, start, end, scale))
         core = inside.where(k_core(inside.user, inside.item, config.k_core))
         enough = config.protocol != "temporal" or len(np.unique(core.item)) >= config.min_items
-        if enough or not config.min_items or start <= ruled.timestamp.min(initial=FOREVER):
+        if enough or not config.min_items or start <= ruled.timestamp.min(initial=FOREVER) // scale:
             break
         start = _year_earlier(start)
     dropped["outside_window"] = len(ruled) - len(inside)
     dropped["k_core"] = len(inside) - len(core)
     if not len(core):
         raise _emptied(config, inside, dropped)
-    opened = {"window_start": _iso(start)} if config.window_start else {}
-    return core, {"dropped": dropped, **opened}
+    if config.window_start:
+        counts["window_start"] = _iso(start)
+    return core
+
+
+def _between(timestamp: Ints, start: int, end: int, scale: int) -> Ints:
+    """The times from one second on and before another."""
+    since = timestamp >= start * scale if start != YEAR_ZERO else np.ones(len(timestamp), bool)
+    return since & (timestamp < end * scale) if end != FOREVER else since
 
 
 def held_out(config: Config, item_ids: pa.ChunkedArray, rows: Rows) -> tuple[Rows, Ints]:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from unisid.datasets import Part
 from unisid.datasets.rows import listed, unread_of, with_unread
+from unisid.datasets.time_ranges import in_one_unit
 from unisid.errors import DataError
 
 
@@ -49,7 +50,7 @@ def joined(table: str, pieces: Sequence[pa.Table], paths: Mapping[int, str]) -> 
                             f"{table} the same columns, or name those to keep in dataset.columns")  # fmt: skip
         unread |= {name: kind for name, kind in left.items() if name not in unread}
         aligned.append(pa.table(columns))
-    return with_unread(pa.concat_tables(aligned).unify_dictionaries().combine_chunks(), unread)
+    return with_unread(pa.concat_tables(in_one_unit(aligned)).unify_dictionaries().combine_chunks(), unread)
 
 
 def unread_in_words(unread: Mapping[str, str]) -> str:

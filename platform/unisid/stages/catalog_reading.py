@@ -6,7 +6,7 @@ E interactions, N items.
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from unisid.compute import Job, Pool, Step
 from unisid.config import did_you_mean
 from unisid.datasets import Dataset, Part
 from unisid.datasets.rows import listed
+from unisid.datasets.time_ranges import Unit, coarsest
 from unisid.errors import DataError
 from unisid.ops.text import PLACEHOLDER, clean_text, has_markup
 from unisid.stages.catalog_parts import joined, numbered
@@ -36,14 +37,17 @@ class Rows:
     item: Ints
     """[E]; -1 where the items lack it."""
     timestamp: Ints
-    """[E], seconds or positions."""
+    """[E], in `unit`, or positions."""
+    unit: Unit | Literal["position"] = "s"
 
     def __len__(self) -> int:
         return len(self.user)
 
     def where(self, kept: Ints) -> "Rows":
-        """The rows that a mask [E] keeps; themselves, not copied, where it keeps all."""
-        return self if kept.all() else Rows(self.user[kept], self.item[kept], self.timestamp[kept])
+        """The rows that a mask [E] keeps, or those at places, in that order; themselves where a mask keeps all."""
+        if kept.dtype == bool and kept.all():
+            return self
+        return Rows(self.user[kept], self.item[kept], self.timestamp[kept], self.unit)
 
 
 def read_items(job: Job, dataset: Dataset, text: Sequence[str], pool: Pool) -> pa.Table:
@@ -52,7 +56,8 @@ def read_items(job: Job, dataset: Dataset, text: Sequence[str], pool: Pool) -> p
 
 
 def read_interactions(job: Job, dataset: Dataset, pool: Pool) -> pa.Table:
-    """All interactions in their original order: user_id and item_id as dictionaries, timestamp or position."""
+    """All interactions in their original order: user_id and item_id as dictionaries, timestamp or position,
+    and where the dataset has it, event as a dictionary."""
     return _read(job, dataset, "interactions", functools.partial(_interaction_reader, dataset), pool)
 
 
@@ -85,9 +90,8 @@ def _interaction_reader(dataset: Dataset) -> Callable[[pa.Table], pa.Table]:
         part = _part(table)
         rows = dataset.read(part)
         encoded = {name: rows[name].combine_chunks() for name in rows.column_names}
-        return numbered(
-            part, rows, encoded | {name: encoded[name].dictionary_encode() for name in ("user_id", "item_id")}
-        )
+        words = [name for name in ("user_id", "item_id", "event") if name in encoded]
+        return numbered(part, rows, encoded | {name: encoded[name].dictionary_encode() for name in words})
 
     return read
 
@@ -144,19 +148,17 @@ def distinct(items: pa.Table, refuse: bool) -> tuple[pa.Table, int]:
     return (items.take(first) if surplus else items), surplus
 
 
-def rows_of(table: pa.Table, items: pa.Table, refuse: bool) -> tuple[pa.Array, Rows]:
-    """The ids of the users, and the interactions by position in these and in the items.
+def rows_of(table: pa.Table, items: pa.Table, kept: Ints, refuse: bool) -> tuple[pa.Array, Rows]:
+    """The ids of the users, and the kept interactions by position in these and in the items.
 
     Raises DataError where an interaction names an item that the items lack and `refuse` says so.
     """
     user, item = table["user_id"].combine_chunks(), table["item_id"].combine_chunks()
     place = pc.fill_null(pc.index_in(item.dictionary, value_set=items["item_id"].combine_chunks()), -1)
-    rows = Rows(
-        user.indices.to_numpy(),
-        place.to_numpy().astype(np.int32)[item.indices.to_numpy()],
-        table["position" if "position" in table.column_names else "timestamp"].to_numpy(),
-    )
-    unknown = np.flatnonzero(rows.item < 0)
+    items_of_rows = place.to_numpy().astype(np.int32)[item.indices.to_numpy()]
+    time, unit = _clock(table)
+    rows = Rows(user.indices.to_numpy(), items_of_rows, time, unit).where(kept)
+    unknown = np.flatnonzero((items_of_rows < 0) & kept)
     if len(unknown) and refuse:
         names = item.take(unknown[: 1000 * SHOWN]).cast(pa.string()).unique()
         shown = ", ".join(f"'{name}'" for name in names[:SHOWN].to_pylist())
@@ -164,3 +166,11 @@ def rows_of(table: pa.Table, items: pa.Table, refuse: bool) -> tuple[pa.Array, R
                         f"{shown} (first in row {unknown[0] + 1} of the interactions); complete the items, or set "
                         "catalog.unknown_items to count: such interactions are then dropped")  # fmt: skip
     return user.dictionary, rows
+
+
+def _clock(table: pa.Table) -> tuple[Ints, Unit | Literal["position"]]:
+    """The times of a table's rows in the coarsest unit that loses nothing, 0 where there is none; or the positions."""
+    if "position" in table.column_names:
+        return table["position"].to_numpy(), "position"
+    times = table["timestamp"]
+    return coarsest(pc.fill_null(times.cast(pa.int64()), 0).to_numpy(), times.type.unit)

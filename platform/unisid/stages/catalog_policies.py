@@ -1,0 +1,105 @@
+"""Which interactions a catalog uses, by the policies for rows that are incomplete, impossible, repeated or unwanted.
+
+E interactions.
+"""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from unisid.config import did_you_mean
+from unisid.datasets.time_ranges import Times, outlying, when
+from unisid.errors import DataError
+
+Mask = NDArray[np.bool_]
+
+
+def timed(table: pa.Table, policy: Times) -> tuple[Mask, dict[str, int]]:
+    """The interactions [E] whose time can be used, and how many lack one or have one that cannot be true.
+
+    Raises DataError for a time that cannot be true where the policy refuses it: it may look right within its file.
+    """
+    kept = np.ones(table.num_rows, bool)
+    if "timestamp" not in table.column_names:
+        return kept, {}
+    column = table["timestamp"]
+    unit = column.type.unit
+    kept &= column.is_valid().to_numpy()
+    lost = {"missing_time": int((~kept).sum())}
+    if policy.outlying == "keep" or not kept.any():
+        return kept, lost
+    times = pc.fill_null(column.cast(pa.int64()), 0).to_numpy()
+    odd = np.zeros(len(kept), bool)
+    odd[kept] = outlying(times[kept], unit)
+    if odd.any() and policy.outlying == "refuse":
+        row = int(np.flatnonzero(odd)[0])
+        usual = times[kept & ~odd]
+        raise DataError(
+            f"catalog: the interaction of user '{table['user_id'][row]}' with item '{table['item_id'][row]}' is of "
+            f"{when(times[row], unit)}, while most are between {when(usual.min(), unit)} and {when(usual.max(), unit)} "
+            f"({odd.sum()} such rows); correct them, or set catalog.dataset.times.outlying to drop (such rows are then "
+            "dropped and counted) or keep"
+        )
+    return kept & ~odd, lost | {"outlying_time": int(odd.sum())}
+
+
+def wanted_events(table: pa.Table, wanted: tuple[str, ...]) -> tuple[Mask, dict[str, int]]:
+    """The interactions [E] of the wanted kinds (none: of all), and how many there are of each kind."""
+    if "event" not in table.column_names:
+        if wanted:
+            raise DataError(f"catalog.events: {', '.join(wanted)} are to be kept, but no column says of which kind an "
+                            "interaction is; name it as catalog.dataset.event")  # fmt: skip
+        return np.ones(table.num_rows, bool), {}
+    kinds = table["event"].combine_chunks()
+    names = kinds.dictionary.to_pylist()
+    number = kinds.indices.to_numpy()
+    counts = dict(zip(names, np.bincount(number, minlength=len(names)).tolist(), strict=True))
+    for kind in wanted:
+        if kind not in counts:
+            known = ", ".join(f"'{name}' ({count})" for name, count in counts.items())
+            raise DataError(f"catalog.events: no interaction is a '{kind}'{did_you_mean(kind, names)}; "
+                            f"there are: {known}")  # fmt: skip
+    chosen = np.array([not wanted or name in wanted for name in names], bool)
+    return chosen[number], counts
+
+
+def repeats(user: NDArray[Any], item: NDArray[Any], time: NDArray[Any]) -> Mask:
+    """The interactions [E] that repeat the user, the item and the time of one that stands before them."""
+    order = np.lexsort((time, item, user))
+    again = np.zeros(len(user), bool)
+    same = np.ones(max(len(user) - 1, 0), bool)
+    for column in (user, item, time):
+        same &= column[order[1:]] == column[order[:-1]]
+    again[order[1:][same]] = True
+    return again
+
+
+def taken_before(user: NDArray[Any], item: NDArray[Any], items: int) -> Mask:
+    """The interactions [E], by user and time, whose item the user took before."""
+    again = np.ones(len(user), bool)
+    again[np.unique(user.astype(np.int64) * items + item, return_index=True)[1]] = False
+    return again
+
+
+def greater_ids(user: NDArray[Any], item: NDArray[Any], item_ids: pa.ChunkedArray | pa.Array) -> dict[str, Any]:
+    """Of the steps from one item of a user to another: how many there are, and the share that goes to a greater id.
+
+    Numbers are compared as numbers where all ids are such. About half of the steps do so where the order of a user's
+    interactions owes nothing to the order of ids in the files.
+    """
+    rank = np.empty(len(item_ids), np.int64)
+    rank[_ascending(item_ids)] = np.arange(len(item_ids))
+    step = rank[item[1:]] - rank[item[:-1]]
+    step = step[(user[1:] == user[:-1]) & (step != 0)]
+    return {"steps": len(step), "to_greater_id": float((step > 0).mean()) if len(step) else 0.5}
+
+
+def _ascending(names: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
+    keys = names
+    if pc.all(pc.match_substring_regex(names, r"^\d{1,18}$")).as_py():
+        keys = names.cast(pa.string()).cast(pa.int64())
+    order: NDArray[Any] = pc.sort_indices(keys).to_numpy()
+    return order

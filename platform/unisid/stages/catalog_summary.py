@@ -1,0 +1,152 @@
+"""What a catalog did to the data it was made from, in words: for the console, for the report.
+
+Made from the record's counts alone, so a catalog of an older version tells what it counted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unisid.artifacts.catalog import SPLITS
+
+Counts = Mapping[str, Any]
+MOST = 0.5
+"""A share from which a warning speaks of most."""
+LEAN = 0.05
+"""How far from a half the share of steps to a greater id may be before it is worth a warning."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Something that a policy dropped, merged, kept or made up."""
+
+    count: int
+    what: str
+    setting: str
+    """What decides it."""
+
+
+DECISIONS = (
+    ("dropped.missing_time", "dropped: interactions without a time", "catalog.dataset.times.missing"),
+    ("dropped.outlying_time", "dropped: interactions of an impossible time", "catalog.dataset.times.outlying"),
+    ("dropped.event", "dropped: interactions of other kinds", "catalog.events"),
+    ("dropped.unknown_item", "dropped: interactions with an item that the items lack", "catalog.unknown_items"),
+    ("dropped.duplicate_row", "dropped: interactions that repeat user, item and time", "catalog.duplicate_rows"),
+    ("dropped.title_rules", "dropped: interactions with an item of a bad title", "catalog.title_rules"),
+    ("dropped.outside_window", "dropped: interactions outside the window", "catalog.window_start, catalog.window_end"),
+    ("dropped.k_core", "dropped: interactions of a user or an item with too few", "catalog.k_core"),
+    ("held_out", "held out: items, with all their interactions", "catalog.cold_share"),
+    ("oddities.duplicate_rows", "kept: interactions that repeat user, item and time, so that the next item is the same",
+     "catalog.duplicate_rows drop keeps one of each"),
+    ("oddities.duplicate_items", "merged: rows of items whose id came before, the first row won",
+     "catalog.duplicate_items"),
+    ("oddities.unmet_items", "dropped: items without any interaction, they get no semantic id",
+     "catalog.keep_cold_items True keeps them"),
+    ("oddities.ruled_items", "dropped: items of a bad title", "catalog.title_rules"),
+    ("oddities.filtered_items", "dropped: items that lost all their interactions to the rules above",
+     "catalog.keep_cold_items True keeps them"),
+    ("oddities.cold_items", "kept: items without interactions", "catalog.keep_cold_items"),
+    ("oddities.empty_texts", "made up: texts of items that have none, 'item without text'", "catalog.text"),
+)  # fmt: skip
+"""Count, what it means, the setting that decides."""
+
+
+def decisions(counts: Counts) -> list[Decision]:
+    """What the policies did, without what they had no occasion for."""
+    found = [Decision(int(_at(counts, key)), what, setting) for key, what, setting in DECISIONS]
+    return [decision for decision in found if decision.count]
+
+
+def warnings(counts: Counts) -> list[str]:
+    """What somebody should see before the figures of this catalog are believed."""
+    found = [_empty(counts), _ties(counts), _early(counts), _leaning(counts), *map(str, _repeats(counts))]
+    return [text for text in found if text]
+
+
+def lines(counts: Counts) -> list[str]:
+    """The block for the console; none where there is nothing to say."""
+    done = decisions(counts)
+    width = max((len(f"{decision.count:,}") for decision in done), default=0)
+    block = [f"  {d.count:>{width},} {d.what} ({d.setting})" for d in done]
+    return (["what was dropped, merged or made up:", *block] if block else []) + [
+        f"warning: {text}" for text in warnings(counts)
+    ]
+
+
+def facts(counts: Counts) -> list[tuple[str, Any]]:
+    """The figures that a reader of a report wants first, by name; those that were counted."""
+    wanted = {
+        "items": "items", "users": "users", "interactions": "interactions", "first time": "first_time",
+        "last time": "last_time", "unit of times": "time_unit", "steps of equal times": "tied_steps",
+        "steps to a greater item id": "order.to_greater_id",
+    }  # fmt: skip
+    found = [(name, _at(counts, key, None)) for name, key in wanted.items()]
+    found += [(f"{split} targets taken before", _share(counts, split)) for split in SPLITS if "taken_before" in counts]
+    return [(name, value) for name, value in found if value is not None]
+
+
+def repeated_targets(taken: int, samples: int, split: str, remedy: str) -> str:
+    """A warning where most targets of a split are items that their user took before; else nothing."""
+    if not samples or taken / samples < MOST:
+        return ""
+    return (f"{taken:,} of {samples:,} {split} targets are items that the user took before: under the history rule "
+            f"'excluded' these cannot be found, and its figures rest on the other {samples - taken:,}; "
+            f"{remedy}")  # fmt: skip
+
+
+def _repeats(counts: Counts) -> list[str]:
+    taken = counts.get("taken_before", {})
+    remedies = {
+        "valid": "set model.valid_history to allowed",
+        "test": "read the figures under the rule 'allowed'",
+    }
+    return [repeated_targets(taken.get(s, 0), counts.get(s, 0), s, remedy) for s, remedy in remedies.items()]
+
+
+def _empty(counts: Counts) -> str:
+    empty, items = _at(counts, "oddities.empty_texts"), counts.get("items", 0)
+    if not items or empty / items < MOST:
+        return ""
+    which = "all" if empty == items else f"{empty:,} of"
+    return (f"{which} {items:,} items have no text: the text 'item without text' stands in, and nothing can be learned "
+            "from it; name the columns of text as catalog.text and catalog.dataset.columns")  # fmt: skip
+
+
+def _ties(counts: Counts) -> str:
+    share = counts.get("tied_steps", 0.0)
+    if share < MOST:
+        return ""
+    which = "all times of a user are equal" if share == 1 else f"{share:.0%} of a user's steps have equal times"
+    return (f"{which}: the order of these interactions is not known, catalog.ties decides it (seed: by chance; row: as "
+            "in the files); give finer times, or an order as catalog.dataset.position")  # fmt: skip
+
+
+def _early(counts: Counts) -> str:
+    last = str(counts.get("last_time", ""))
+    if not last or last[:4] >= "1980" or "-" not in last or counts.get("time_unit") == "position":
+        return ""
+    return (f"the times lie between {counts['first_time']} and {last}: numbers that count, not dates? Their order is "
+            "used as it is")  # fmt: skip
+
+
+def _leaning(counts: Counts) -> str:
+    steps, share = _at(counts, "order.steps"), _at(counts, "order.to_greater_id", 0.5)
+    away = abs(share - 0.5)
+    if not steps or away < LEAN or away < 3 * 0.5 / steps**0.5:
+        return ""
+    way = "greater" if share > 0.5 else "smaller"
+    side = max(share, 1 - share)
+    return (f"{side:.0%} of the users' steps go to a {way} item id, where chance gives 50%: the order of equal times "
+            "seems to follow the files, which a model can learn (catalog.ties seed and true times undo it), or ids "
+            "grow with time")  # fmt: skip
+
+
+def _share(counts: Counts, split: str) -> float | None:
+    return counts["taken_before"][split] / counts[split] if counts.get(split) else None
+
+
+def _at(counts: Counts, key: str, default: Any = 0) -> Any:
+    value: Any = counts
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return default if value is None else value
