@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -5,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.report.runs import write_run
+from unisid.artifacts.record import write_record
 from unisid.artifacts.store import Place
 from unisid.report import explorer, facts, html
 
@@ -140,3 +142,22 @@ def test_what_is_half_made_is_left_out(places, place):
     places["metrics"].remove("record.json")
     _, page = write(places, place)
     assert "results" not in parse(page).ids
+
+
+def test_data_section_tells_what_was_dropped_and_by_which_setting(place):
+    places = write_run(place, TITLES)
+    record = facts.records(places)["catalog"]
+    more = {"dropped": {"missing_time": 1234, "k_core": 0}, "oddities": {"empty_texts": 60}, "tied_steps": 0.75,
+            "order": {"steps": 5000, "to_greater_id": 0.7}, "time_unit": "ms", "test": 10, "taken_before": {"test": 2}}  # fmt: skip
+    write_record(places["catalog"], dataclasses.replace(record, counts=record.counts | more))
+    _, page = write(places, place)
+    parse(page)
+    section = re.search(r'<section id="data">(.*?)</section>', page, re.S).group(1)
+    assert (
+        "<th>1,234</th><td>dropped: interactions without a time</td><td>catalog.dataset.times.missing</td>" in section
+    )
+    assert "<th>steps to a greater item id</th><td>0.7</td>" in section
+    assert "<th>test targets taken before</th><td>0.2</td>" in section
+    assert "too few" not in section
+    for warning in ("60 of 62 items have no text", "75% of a user", "70% of the users"):
+        assert warning in section

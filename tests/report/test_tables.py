@@ -1,3 +1,4 @@
+import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,3 +84,18 @@ def test_head_reads_no_more_than_asked(place):
     places = write_run(place, [f"Thing {n}" for n in range(30)])
     assert facts.head(places["catalog"], "items", "title", 7).to_pylist() == [f"Thing {n}" for n in range(7)]
     assert len(facts.head(places["catalog"], "items", "title", 99)) == 30
+
+
+@pytest.mark.parametrize(("taken", "rule"), [(900, "allowed"), (100, "excluded"), (None, "excluded")])
+def test_the_verdict_goes_by_the_rule_that_enough_targets_are_left_under(place, taken, rule):
+    places = write_run(place, [f"Thing {n}" for n in range(30)])
+    record = facts.records(places)["metrics"]
+    counts = record.counts | ({} if taken is None else {"targets_taken_before": taken})
+    write_record(places["metrics"], dataclasses.replace(record, counts=counts))
+    text = tables.results(places)
+    page = html.write_report(places, place / "report").read(html.FILE).decode()
+    assert f"paired by sample, history {rule}" in text
+    assert f", history {rule}; the best baseline" in page
+    warned = "900 of 943 test targets are items that the user took before" in text
+    assert warned == (taken == 900)
+    assert ("900 of 943 test targets" in page) == warned

@@ -236,3 +236,12 @@ def test_refuses_settings(settings, message):
 def test_refuses_a_cutoff_past_the_catalogue(inputs, place):
     with pytest.raises(ConfigError, match="baseline.cutoffs: 30 is more than the catalogue's 24 items"):
         make(dataclasses.replace(CONFIG, cutoffs=(30,)), inputs, place / "baseline")
+
+
+def test_a_choice_that_rests_on_few_samples_is_said(place):
+    catalog = ring.write_catalog(place / "catalog", ring.walks(40, N), N)
+    ring.record(catalog, "catalog", {}, {"items": N, "users": 40, "valid": 10, "taken_before": {"valid": 9}})
+    said: list = []
+    config = dataclasses.replace(CONFIG, training=dataclasses.replace(CONFIG.training, epochs=1))
+    make(config, {"catalog": catalog}, place / "out", said)
+    assert "9 of 10 valid targets" in next(line for line in said if isinstance(line, str) and "warning" in line)

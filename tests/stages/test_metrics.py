@@ -268,3 +268,17 @@ def test_refuses_a_baseline_of_other_samples(job, scripted):
 def test_refuses_settings(settings, message):
     with pytest.raises(ConfigError, match=message):
         metrics.Config(**settings)
+
+
+@pytest.mark.parametrize("repeated", [True, False])
+def test_targets_that_nearly_all_repeat_the_history_are_said(job, scripted, repeated):
+    baskets = [[u % N, (u + 5) % N, (u + 9) % N, u % N if repeated else (u + 1) % N] for u in range(30)]
+    catalog = write_catalog(job.inputs["catalog"], baskets, N, history_length=3)
+    rows = catalog.samples(TEST)
+    columns = {"user": catalog.user[rows], "history": [b[:3] for b in baskets], "target": catalog.item[rows]}
+    write_table(job.inputs["sequences"], "test", 0, pa.table(columns))
+    words = []
+    counts = metrics.make(dataclasses.replace(job, say=words.append))
+    assert counts["targets_taken_before"] == (30 if repeated else 0)
+    warned = [line for line in words if line.startswith("warning: 30 of 30 test targets are items that the user took")]
+    assert len(warned) == int(repeated)

@@ -245,3 +245,17 @@ def test_two_workers_share_the_work(inputs, place):
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         model.Config(**settings)
+
+
+@pytest.mark.parametrize(("rule", "taken", "warned"), [("excluded", 9, 1), ("allowed", 9, 0), ("excluded", 2, 0)])
+def test_a_choice_that_rests_on_few_samples_is_said(inputs, place, rule, taken, warned):
+    class Idle(LocalCompute):
+        def fit(self, *args, **kwargs):
+            return {}
+
+    catalog = ring.write_catalog(place / "catalog", ring.walks(40, N), N)
+    ring.record(catalog, "catalog", {}, {"items": N, "users": 40, "valid": 10, "taken_before": {"valid": taken}})
+    said: list = []
+    config = dataclasses.replace(CONFIG, valid_history=rule)
+    model.make(ring.job(config, {**inputs, "catalog": catalog}, place / "model", Idle(), said))
+    assert len([line for line in said if "9 of 10 valid targets" in line and "model.valid_history" in line]) == warned

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from unisid.artifacts.codes import Codes, pack
 from unisid.artifacts.curve import read_curve
-from unisid.artifacts.metrics import Metrics
+from unisid.artifacts.metrics import HistoryRule, Metrics
 from unisid.artifacts.record import Record, read_record
 from unisid.artifacts.store import NOUNS, Place
 from unisid.artifacts.tables import open_table, table_names
+from unisid.stages.catalog_summary import OTHER_RULE, repeated_targets
 
 CODES_READ = 1 << 20
 """Items whose codes a report looks at, at most."""
@@ -34,6 +35,16 @@ class Results:
     comparisons: dict[str, Any]
     """baseline -> history rule -> metric -> {"difference", "low", "high", "p", "cohens_d"}."""
     counts: dict[str, Any]
+
+    @property
+    def warning(self) -> str:
+        """What to see first where most targets repeat their history; else nothing."""
+        return repeated_targets(self.counts.get("targets_taken_before", 0), self.counts["samples"], "test", OTHER_RULE)
+
+    @property
+    def rule(self) -> HistoryRule:
+        """The history rule that a verdict goes by: excluded, where enough targets are left under it."""
+        return "allowed" if self.warning else "excluded"
 
 
 @dataclass(frozen=True)

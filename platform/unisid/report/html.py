@@ -20,6 +20,7 @@ from unisid.config import flatten
 from unisid.report import facts, plots
 from unisid.report.explorer import explorer
 from unisid.report.tables import SHOWN_CUTOFFS, plain
+from unisid.stages import catalog_summary
 
 FILE = "report.html"
 MAPPED = 4000
@@ -49,6 +50,7 @@ def write_report(places: Mapping[str, Place], out: Place, note: str = "") -> Pla
     drawn = {name: plots.svg(figure, name) for name, figure in figures.items()}
     sections = {
         "Results": _results(places, drawn),
+        "Data": _data(records),
         "Index": _index(places, drawn),
         "Explorer": explorer(places),
         "Learning": _figure(drawn, "loss_curves", "What each stage reported while it learned."),
@@ -60,7 +62,7 @@ def write_report(places: Mapping[str, Place], out: Place, note: str = "") -> Pla
     page = PAGE.substitute(
         title=escape(last.address.split("/", 1)[1] if last else "nothing made yet"),
         subtitle=escape(" → ".join(records) or "no artifact is complete"),
-        note="".join(f'<p class="note">{escape(text)}</p>' for text in (facts.leak(places), note) if text),
+        note=_notes([facts.leak(places), note]),
         links="".join(f'<a href="#{n.lower()}">{n}</a>' for n in present),
         body="".join(f'<section id="{n.lower()}"><h2>{n}</h2>{text}</section>' for n, text in present.items()),
         written=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -106,7 +108,8 @@ def _results(places: Mapping[str, Place], drawn: Mapping[str, str]) -> str:
     intro = (f"<p>{found.counts['samples']:,} test samples, each target ranked among all items; equal scores count "
              "half. Small figures are 95% bootstrap intervals; the best mean of a column is bold.</p>")  # fmt: skip
     verdict = f'<p class="verdict">{escape(_verdict(found, f"NDCG@{top}"))}</p>'
-    return intro + verdict + _figure(drawn, "metric_bars") + "".join(tables) + f"<h3>Sample by sample</h3>{paired}"
+    first = _notes([found.warning]) + intro + verdict
+    return first + _figure(drawn, "metric_bars") + "".join(tables) + f"<h3>Sample by sample</h3>{paired}"
 
 
 def _means(found: facts.Results, metric: str, rule: str) -> str:
@@ -118,14 +121,28 @@ def _means(found: facts.Results, metric: str, rule: str) -> str:
 
 def _verdict(found: facts.Results, name: str) -> str:
     """The model beside the strongest baseline, in a sentence."""
-    own, *others = ((method, found.means[method]["excluded"][name]["mean"]) for method in found.methods)
-    said = f"{own[0]} reaches an {name} of {own[1]:.4f}, history excluded"
+    own, *others = ((method, found.means[method][found.rule][name]["mean"]) for method in found.methods)
+    said = f"{own[0]} reaches an {name} of {own[1]:.4f}, history {found.rule}"
     if not others:
         return f"{said}; there is no baseline to compare it with."
     rival, height = max(others, key=lambda other: other[1])
-    test = found.comparisons[rival]["excluded"][name]
+    test = found.comparisons[rival][found.rule][name]
     clear = "better" if test["low"] > 0 else "worse" if test["high"] < 0 else "not clearly different"
     return f"{said}; the best baseline, {rival}, {height:.4f}. By the difference's 95% interval the model is {clear}."
+
+
+def _data(records: Mapping[str, Record]) -> str:
+    """What the catalog was made of, what its policies did to it, and what to see before figures are believed."""
+    if "catalog" not in records:
+        return ""
+    counts = records["catalog"].counts
+    figures = _table(["", ""], [[name, plain(value)] for name, value in catalog_summary.facts(counts)])
+    rows = [[f"{done.count:,}", done.what, done.setting] for done in catalog_summary.decisions(counts)]
+    return (
+        _notes(catalog_summary.warnings(counts))
+        + figures
+        + (_table(["count", "what", "decided by"], rows) if rows else "")
+    )
 
 
 def _index(places: Mapping[str, Place], drawn: Mapping[str, str]) -> str:
@@ -169,6 +186,10 @@ def _settings(records: Mapping[str, Record]) -> str:
         for noun, record in records.items()
         if (rows := [[key, plain(v)] for key, v in flatten(record.config | record.runtime, noun).items()])
     )
+
+
+def _notes(texts: Iterable[str]) -> str:
+    return "".join(f'<p class="note">{escape(text)}</p>' for text in texts if text)
 
 
 def _figure(drawn: Mapping[str, str], name: str, caption: str = "") -> str:

@@ -58,11 +58,14 @@ def ranking(places: Mapping[str, Place]) -> str:
         rows.append([f"history {rule}", *names])
         rows += [[f"  {m}", *(f"{found.means[m][rule][n]['mean']:.4f}" for n in names)] for m in found.methods]
     last = names[len(names) // 2 :][min(1, len(cutoffs) - 1)]
-    lines = [f"ranking, {found.counts['samples']:,} test samples, all items", *filter(None, [facts.leak(places)])]
+    lines = [
+        f"ranking, {found.counts['samples']:,} test samples, all items",
+        *filter(None, [facts.leak(places), found.warning]),
+    ]
     lines.append(align(rows, right=True))
-    lines.append("paired by sample, history excluded")
+    lines.append(f"paired by sample, history {found.rule}")
     for baseline in found.methods[1:]:
-        test = found.comparisons[baseline]["excluded"][last]
+        test = found.comparisons[baseline][found.rule][last]
         lines.append(f"  {found.methods[0]} - {baseline}: {advantage(test, last)}")
     return "\n".join(lines)
 

@@ -25,6 +25,7 @@ from unisid.errors import ConfigError, DataError
 from unisid.stages import baseline_fitting
 from unisid.stages.baseline_fitting import write_fitted
 from unisid.stages.baseline_training import CUTOFF, NextItem
+from unisid.stages.catalog_summary import repeated_in
 from unisid.stages.metrics_ranks import (
     Ranks,
     headline,
@@ -108,6 +109,8 @@ def make(job: Job) -> Json:
     counts: Json = {}
     if isinstance(config.baseline, LearnedConfig):
         task = Task(config, dict(job.inputs), job.out)
+        if left := repeated_in(catalog.record.counts, "valid", "the epoch is chosen by these alone"):
+            job.say(f"warning: {left}")
         counts = job.compute.fit(train, task, name=f"{job.name}-{method}", pool=config.pool, work=job.work,
                                  report=job.report)  # fmt: skip
         step = Step(functools.partial(Ranker, task), config.pool)

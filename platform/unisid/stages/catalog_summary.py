@@ -12,6 +12,7 @@ from unisid.artifacts.catalog import SPLITS
 Counts = Mapping[str, Any]
 MOST = 0.5
 """A share from which a warning speaks of most."""
+OTHER_RULE = "the figures under the rule 'allowed' are the ones to read"
 LEAN = 0.05
 """How far from a half the share of steps to a greater id may be before it is worth a warning."""
 
@@ -59,7 +60,7 @@ def decisions(counts: Counts) -> list[Decision]:
 
 def warnings(counts: Counts) -> list[str]:
     """What somebody should see before the figures of this catalog are believed."""
-    found = [_empty(counts), _ties(counts), _early(counts), _leaning(counts), *map(str, _repeats(counts))]
+    found = [_empty(counts), _ties(counts), _early(counts), _leaning(counts), *_repeats(counts)]
     return [text for text in found if text]
 
 
@@ -68,9 +69,8 @@ def lines(counts: Counts) -> list[str]:
     done = decisions(counts)
     width = max((len(f"{decision.count:,}") for decision in done), default=0)
     block = [f"  {d.count:>{width},} {d.what} ({d.setting})" for d in done]
-    return (["what was dropped, merged or made up:", *block] if block else []) + [
-        f"warning: {text}" for text in warnings(counts)
-    ]
+    head = ["what was dropped, merged or made up:"] if block else []
+    return [*head, *block, *(f"warning: {text}" for text in warnings(counts))]
 
 
 def facts(counts: Counts) -> list[tuple[str, Any]]:
@@ -94,13 +94,16 @@ def repeated_targets(taken: int, samples: int, split: str, remedy: str) -> str:
             f"{remedy}")  # fmt: skip
 
 
+def repeated_in(counts: Counts, split: str, remedy: str) -> str:
+    """The same, by the counts of a catalog."""
+    return repeated_targets(_at(counts, f"taken_before.{split}"), counts.get(split, 0), split, remedy)
+
+
 def _repeats(counts: Counts) -> list[str]:
-    taken = counts.get("taken_before", {})
-    remedies = {
-        "valid": "set model.valid_history to allowed",
-        "test": "read the figures under the rule 'allowed'",
-    }
-    return [repeated_targets(taken.get(s, 0), counts.get(s, 0), s, remedy) for s, remedy in remedies.items()]
+    return [
+        repeated_in(counts, "valid", "set model.valid_history to allowed"),
+        repeated_in(counts, "test", OTHER_RULE),
+    ]
 
 
 def _empty(counts: Counts) -> str:

@@ -31,6 +31,7 @@ from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_v
 from unisid.recommend import Recommender
 from unisid.stages import baseline_fitting
 from unisid.stages.baseline_fitting import Task
+from unisid.stages.catalog_summary import OTHER_RULE, repeated_targets
 from unisid.stages.metrics_ranks import (
     Ranks,
     headline,
@@ -121,10 +122,13 @@ def make(job: Job) -> Json:
     comparisons = {m: compare(ranks[config.method], ranks[m], cutoffs, config) for m in ranks if m != config.method}
     write_metrics(job.out, results, comparisons)
     names = headline(cutoffs)
+    taken = _taken_before(catalog, rows)
+    if warning := repeated_targets(taken, len(rows), "test", OTHER_RULE):
+        job.say(f"warning: {warning}")
     return {
         "samples": len(rows),
         "cutoffs": list(cutoffs),
-        "targets_taken_before": _taken_before(catalog, rows),
+        "targets_taken_before": taken,
         "targets_listed": int(np.isfinite(ranks[config.method]["allowed"]).sum()),
         "chosen": chosen,
         "means": means(results, names),

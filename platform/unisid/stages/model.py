@@ -23,6 +23,7 @@ from unisid.backbones import Backbone, BackboneConfig, Speaker, tiger
 from unisid.compute import Job, Metrics, Pool, Stream, Worker
 from unisid.config import Json, runtime, to_record
 from unisid.errors import ConfigError
+from unisid.stages.catalog_summary import repeated_in
 from unisid.stages.model_instructed import Instructed
 from unisid.stages.model_validation import CUTOFF, Judge
 from unisid.training import loop
@@ -119,6 +120,9 @@ def make(job: Job) -> Json:
     catalog, codes, sequences = (job.inputs[role] for role in ("catalog", "codes", "sequences"))
     instructions = job.inputs.get("instructions")
     task = Task(job.config, catalog, codes, sequences, instructions, job.out)
+    left = repeated_in(Catalog.read(catalog).record.counts, "valid", "set model.valid_history to allowed")
+    if left and task.config.valid_history == "excluded":
+        job.say(f"warning: {left}")
     if instructions is None:
         stream = Stream(job.inputs["sequences"], "train-", ("tokens", "target"))
     else:
