@@ -240,7 +240,8 @@ def test_refuses_a_cutoff_past_the_catalogue(inputs, place):
 
 def test_a_choice_that_rests_on_few_samples_is_said(place):
     catalog = ring.write_catalog(place / "catalog", ring.walks(40, N), N)
-    ring.record(catalog, "catalog", {}, {"items": N, "users": 40, "valid": 10, "taken_before": {"valid": 9}})
+    counts = {"items": N, "users": 40, "valid": 10, "taken_before": {"valid": 9}}
+    ring.record(catalog, "catalog", {"history_length": ring.HISTORY}, counts)
     said: list = []
     config = dataclasses.replace(CONFIG, training=dataclasses.replace(CONFIG.training, epochs=1))
     make(config, {"catalog": catalog}, place / "out", said)
