@@ -74,11 +74,11 @@ def test_a_good_shop_becomes_a_catalog(shop):
 @pytest.mark.parametrize(
     ("items", "rows", "words", "message"),
     [
-        (ITEMS + ",nameless\n", ROWS, (), "items.csv, column 'item_id', row 9: the id is missing"),
+        (ITEMS + ",nameless\n", ROWS, (), "items.csv, column 'item_id', line 10: the id is missing"),
         (ITEMS + "i1,again\n", ROWS, (), "repeat an item id that came before: 'i1'"),
         (ITEMS, ROWS + "u1,i99,7\n", (), "name an item that the items lack: 'i99'"),
-        (ITEMS, ROWS + "u1,i1,soon\n", (), "rows.csv, column 'timestamp', row 31: 'soon' is no time"),
-        (ITEMS, ROWS + "u1,i1,\n", (), "row 31: '' is no time"),
+        (ITEMS, ROWS + "u1,i1,soon\n", (), "rows.csv, column 'timestamp', line 32: 'soon' is no time"),
+        (ITEMS, ROWS + "u1,i1,\n", (), "line 32: '' is no time"),
         (ITEMS, ROWS.replace("timestamp", "when"), (), "no column 'timestamp'"),
         (ITEMS, ROWS, ("--catalog.k-core", "9"), "the 9-core of 30 interactions of 6 users with 8 items is empty"),
         (ITEMS, "user_id,item_id,timestamp\n", (), "the raw data hold no interactions"),
@@ -110,8 +110,8 @@ def test_oddities_are_handled_and_counted(shop):
     code, _, _ = shop.run("--until", "catalog", "--catalog.keep-cold-items", "True")
     assert code == 0
     counts = read_record(Place.of(shop.folder / "store/catalog/shop/1")).counts
-    assert counts["oddities"] == {"duplicate_items": 0, "cold_items": 1, "titles_with_markup": 1, "empty_texts": 1,
-                                  "items_dropped": 0}  # fmt: skip
+    found = {name: count for name, count in counts["oddities"].items() if count}
+    assert found == {"cold_items": 1, "titles_with_markup": 1, "empty_texts": 1}
     assert counts["users_without_samples"] == 1
 
 
