@@ -5,8 +5,11 @@ PYTHON ?= python3
 RUN    := $(VENV)/bin/python
 STORE  ?= runs
 ML100K := data/ml-100k
+N      ?= 5000
+SEED   ?= 0
+ONLY   ?=
 
-.PHONY: help setup demo demo-llm test test-fast lint docs bench constraints clean
+.PHONY: help setup demo demo-llm test test-fast fuzz lint docs bench constraints clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -36,6 +39,9 @@ test: setup       ## every test
 
 test-fast: setup  ## every test that takes no more than a few seconds
 	$(RUN) -m pytest -m "not slow"
+
+fuzz: setup       ## bad inputs from seeds, each answered rightly or refused in words: N=5000 SEED=0, or ONLY=tables:17
+	$(RUN) -m tests.fuzz --n $(N) --seed $(SEED) $(if $(ONLY),--only $(ONLY))
 
 lint: setup       ## style, types, import contracts
 	$(VENV)/bin/ruff check .

@@ -53,8 +53,9 @@ def read_only(allowed):
 )
 def test_a_subset_may_come_in_any_form_of_bools(tiger, form):
     allowed = np.random.default_rng(1).random((2, N)) < 0.5
-    wanted = tiger.rank([history(1), history(2, 3)], 3, allowed=allowed)
-    assert np.array_equal(tiger.rank([history(1), history(2, 3)], 3, allowed=form(allowed))[0], wanted[0])
+    for given in (allowed, allowed[0]):
+        wanted = tiger.rank([history(1), history(2, 3)], 3, allowed=given)
+        assert np.array_equal(tiger.rank([history(1), history(2, 3)], 3, allowed=form(given))[0], wanted[0])
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def item_subset(allowed: ArrayLike | None, num_users: int, num_items: int) -> ND
         )
     if mask.shape not in ((num_items,), (num_users, num_items)):
         raise ConfigError(f"recommender: allowed has the shape {mask.shape}; must be {shapes}")
-    return mask
+    return np.ascontiguousarray(mask)  # torch takes no view that runs backwards
 
 
 def beams(k: Any, beam_width: Any, num_items: int) -> tuple[int, int]:

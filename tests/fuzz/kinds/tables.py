@@ -1,0 +1,150 @@
+"""A shop's tables, oddly written; the catalog says what the world says that they were written from."""
+
+import random
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tests.fuzz.law import BreachError, Refused, outcome
+from tests.fuzz.shops import odd_files, odd_types, odd_values
+from tests.fuzz.shops.sheet import Sheet, plain, write
+from tests.fuzz.shops.world import made
+from unisid import pipeline
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.record import Record, read_record, write_record
+from unisid.artifacts.store import Place, Store
+from unisid.artifacts.tables import read_table
+from unisid.compute import Job
+from unisid.config import to_record
+from unisid.datasets import tables
+from unisid.runtime.local import LocalCompute
+from unisid.stages import catalog
+
+IN_CI = 0
+SHARE = 40
+TRIES = 5
+"""How often a sheet is drawn anew whose cells no file can hold."""
+
+
+class Ground:
+    """A folder, emptied for every shop."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "shop"
+
+    def attempt(self, chance: random.Random, note: list[str]) -> bool:
+        sheet, paths = self._written(chance)
+        note += [sheet.form, *sheet.note, str(sheet.catalog)]
+        place = Place.of(self.folder / "catalog")
+        found = outcome(lambda: made_catalog(sheet, paths, place))
+        if isinstance(found, Refused):
+            if read_record(place) is not None:
+                raise BreachError("refused, and yet the catalog counts as complete")
+            if sheet.good:
+                raise BreachError(f"a good table was refused: {found.message}")
+            return False
+        if outcome(lambda: pipeline_state(sheet, paths, self.folder)) != "to make":
+            raise BreachError("an artifact that was never completed is planned as complete")
+        if sheet.decidable:
+            judge(sheet, Catalog.read(place))
+        return True
+
+    def _written(self, chance: random.Random) -> tuple[Sheet, dict[str, str]]:
+        for _ in range(TRIES):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir()
+            sheet = drawn(chance)
+            try:
+                return sheet, write(sheet, self.folder)
+            except (pa.ArrowException, TypeError, ValueError, OverflowError, UnicodeError, AttributeError, IndexError):
+                continue
+        sheet = plain(made(chance), "csv", chance)
+        return sheet, write(sheet, self.folder)
+
+
+def drawn(chance: random.Random) -> Sheet:
+    """A sheet with none, one or several oddities."""
+    form = chance.choice(["csv", "csv", "tsv", "jsonl", "parquet", "parquet"])
+    sheet = plain(made(chance), form, chance)
+    sheet.good &= form != "jsonl"
+    ways = odd_values.ODDITIES + (odd_types.ODDITIES * 2 if form == "parquet" else odd_files.ODDITIES)
+    for oddity in chance.sample(ways, chance.choice([0, 1, 1, 1, 1, 2, 2, 3])):
+        oddity(sheet, chance)
+    return sheet
+
+
+def config_of(sheet: Sheet, paths: dict[str, str]) -> catalog.Config:
+    given: dict[str, Any] = dict(sheet.dataset)
+    folder = given.pop("folder of", None)
+    paths = {table: str(Path(path).parent) if table == folder else path for table, path in paths.items()}
+    dataset = tables.Config(items=paths["items"], interactions=paths["interactions"], **given)
+    return catalog.Config(dataset=dataset, protocol="leave-one-out", k_core=0, **sheet.catalog)
+
+
+def made_catalog(sheet: Sheet, paths: dict[str, str], place: Place) -> Any:
+    """Make the catalog, as a run does, up to its record."""
+    config = config_of(sheet, paths)
+    catalog.sources(config)
+    said: list[Any] = []
+    job = Job(
+        config=config, inputs={}, out=place, name="fuzz", compute=LocalCompute(), report=said.append, say=said.append
+    )
+    counts = catalog.make(job)
+    record = Record(address="catalog/fuzz/1", config=to_record(config, identity=True), inputs={}, counts=counts)
+    write_record(place, record)
+    return said
+
+
+def pipeline_state(sheet: Sheet, paths: dict[str, str], folder: Path) -> str:
+    recipe = replace(pipeline.Recipe(), name="fuzz", catalog=config_of(sheet, paths))
+    return pipeline.plan(recipe, Store(Place.of(folder / "store")), "catalog")[0].state
+
+
+def judge(sheet: Sheet, read: Catalog) -> None:
+    """Raise BreachError where the catalog says something else than the world."""
+    world = sheet.world
+    ids, titles = read.item_ids.to_pylist(), read.titles.to_pylist()
+    texts = read_table(read.place, "items", ["text"])["text"].to_pylist()
+    kept = set(range(len(world.titles))) if sheet.catalog["keep_cold_items"] else world.taken()
+    wanted = Counter((None if sheet.told_by_title else sheet.item_names[item], *world.text(item)) for item in kept)
+    found = Counter(zip([None] * len(ids) if sheet.told_by_title else ids, titles, texts, strict=True))
+    if wanted != found:
+        raise BreachError(f"items: {_less(found, wanted)}, should be {_less(wanted, found)}")
+    number = {world.text(item)[0]: item for item in kept}
+    items = [number[title] for title in titles]
+    taken = [[items[i] for i in read.item[a:b]] for a, b in zip(read.offsets, read.offsets[1:], strict=False)]
+    mine = world.sequences()
+    users = sorted(mine) if sheet.told_by_title else [sheet.user_names[user] for user in sorted(mine)]
+    by_row = sheet.catalog["ties"] == "row"
+    if sheet.told_by_title:
+        _same(sorted(_flat(groups) for groups in mine.values()), sorted(taken))
+        return
+    if sorted(users) != sorted(read.user_ids.to_pylist()):
+        raise BreachError(f"users {sorted(read.user_ids.to_pylist())}, should be {sorted(users)}")
+    for user, groups in mine.items():
+        sequence = taken[read.user_ids.to_pylist().index(sheet.user_names[user])]
+        if by_row:
+            _same(_flat(groups), sequence)
+        else:
+            starts = [sum(map(len, groups[:n])) for n in range(len(groups))]
+            _same(
+                [sorted(group) for group in groups],
+                [sorted(sequence[a : a + len(g)]) for a, g in zip(starts, groups, strict=True)],
+            )
+
+
+def _flat(groups: list[list[int]]) -> list[int]:
+    return [item for group in groups for item in group]
+
+
+def _same(wanted: Any, found: Any) -> None:
+    if wanted != found:
+        raise BreachError(f"sequences {found}, should be {wanted}")
+
+
+def _less(one: Counter[Any], other: Counter[Any]) -> str:
+    return repr(sorted((one - other).elements(), key=repr)[:3])[:400]

@@ -1,0 +1,58 @@
+"""Inputs by kind, seed and number: tried one after the other, each failing one by name."""
+
+import importlib
+import pkgutil
+import random
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+from tests.fuzz import kinds
+from tests.fuzz.law import BreachError
+
+
+class Ground(Protocol):
+    """What the inputs of a kind share, made once in an empty folder."""
+
+    def __init__(self, folder: Path) -> None: ...
+
+    def attempt(self, chance: random.Random, note: list[str]) -> bool:
+        """Make one input and put it to the law; whether it was answered (or else refused).
+
+        What the input is goes into `note`, as it is made. Raises BreachError.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one input."""
+
+    kind: str
+    seed: int
+    number: int
+    answered: bool
+    breach: str = ""
+    note: str = ""
+
+
+def known() -> dict[str, ModuleType]:
+    """The kinds of inputs, by name: the modules in `kinds` that have a Ground."""
+    modules = (importlib.import_module(f"{kinds.__name__}.{m.name}") for m in pkgutil.iter_modules(kinds.__path__))
+    return {m.__name__.rpartition(".")[2]: m for m in modules if hasattr(m, "Ground")}
+
+
+def tried(kind: str, seed: int, numbers: range) -> Iterator[Verdict]:
+    """Put some inputs of a kind to the law."""
+    with tempfile.TemporaryDirectory(prefix=f"fuzz-{kind}-") as folder:
+        ground: Ground = known()[kind].Ground(Path(folder))
+        for number in numbers:
+            note: list[str] = []
+            try:
+                answered, breach = ground.attempt(random.Random(f"{kind}/{seed}/{number}"), note), ""
+            except BreachError as error:
+                answered, breach = False, str(error)
+            yield Verdict(kind, seed, number, answered, breach, "; ".join(note))

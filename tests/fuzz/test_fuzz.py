@@ -1,0 +1,71 @@
+"""A small share of `make fuzz`: bad inputs of every kind that is through, each answered rightly or refused in words."""
+
+import random
+
+import pytest
+
+from tests.fuzz import law
+from tests.fuzz.running import known, tried
+from unisid.errors import DataError
+
+SEED = 1
+KINDS = {kind: module.IN_CI for kind, module in known().items() if module.IN_CI}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_bad_inputs_are_answered_rightly_or_refused_in_words(kind):
+    verdicts = list(tried(kind, SEED, range(KINDS[kind])))
+    broken = "\n".join(f"make fuzz SEED={SEED} ONLY={kind}:{v.number}: {v.breach}" for v in verdicts if v.breach)
+    assert not broken, broken
+    assert 0 < sum(v.answered for v in verdicts) < len(verdicts)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_input_is_the_same_when_it_is_tried_alone(kind):
+    [first, second] = tried(kind, SEED, range(2))
+    [alone] = tried(kind, SEED, range(1, 2))
+    assert _but_for_folders(alone) == _but_for_folders(second)
+    assert first.number == 0
+
+
+def _but_for_folders(verdict):
+    return verdict.kind, verdict.number, verdict.answered, len(verdict.note) > 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (ValueError("x"), "ValueError: x"),
+        (KeyError("x"), "KeyError"),
+        (SystemExit(3), "SystemExit"),
+        (DataError(""), "where and what"),
+        (DataError("table: 'int' object has no attribute 'x'"), "interpreter's words"),
+        (DataError("table: a \x1b[31m column"), "raw character"),
+        (DataError("table: two\nlines"), "raw character"),
+    ],
+)
+def test_what_is_neither_answer_nor_refusal_breaks_the_law(wrong, message):
+    def fail():
+        raise wrong
+
+    with pytest.raises(law.BreachError, match=message):
+        law.outcome(fail)
+
+
+def test_a_refusal_in_words_and_an_answer_keep_it():
+    def refuse():
+        raise DataError("items.csv, row 3: the id is missing; every row needs one\n    as in the header")
+
+    assert isinstance(law.outcome(refuse), law.Refused)
+    assert law.outcome(lambda: 5) == 5
+
+
+def test_a_hang_breaks_the_law():
+    def hang():
+        chance = random.Random(0)
+        while chance.random() < 2:
+            pass
+
+    with pytest.raises(law.BreachError, match=r"no answer in 0\.2 s"):
+        law.outcome(hang, seconds=0.2)
