@@ -131,7 +131,8 @@ class Meant:
         self.exclude, self.renormalised = bool(given["exclude_history"]), bool(given["renormalised"])
         self.allowed = _mask(given.get("allowed"), len(self.histories))
         self.exact = self.beam >= N
-        self.plain = type(given["k"]) is int and (beam is None or (type(beam) is int and beam <= 50)) and _is_plain(given)
+        usual = beam is None or (type(beam) is int and beam <= 50)
+        self.plain = usual and type(given["k"]) is int and _is_plain(given)
 
 
 def meant(given: dict[str, Any]) -> Meant | None:

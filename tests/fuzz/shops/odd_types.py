@@ -108,7 +108,7 @@ def ids(sheet: Sheet, chance: random.Random) -> None:
 def texts(sheet: Sheet, chance: random.Random) -> None:
     kind, good, write = chance.choice(TEXTS)
     name = chance.choice(["title", "description"])
-    if name in sheet.items:
+    if all(isinstance(text, str) for text in sheet.items.get(name, [None])):
         sheet.items[name] = [write(text) if text else None for text in sheet.items[name]]
         sheet.types[name] = kind
         sheet.odd(f"{name} as {kind}", good=good)
