@@ -4,6 +4,7 @@ import pytest
 
 from tests.datasets.reading import read_all
 from unisid.datasets import recbole
+from unisid.datasets.rows import unread_of
 from unisid.errors import DataError
 
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n196\t242\t3\t881250949\n"
@@ -47,9 +48,9 @@ def test_a_title_must_be_found_or_named(tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("196\t\t3\t5\n", r"ml-100k.inter, line 3: the id is missing"),
-        ("196\t242\t3\tsoon\n", r"ml-100k.inter, line 3: 'soon' is no time"),
-        ("196\t242\t3\t\n", r"ml-100k.inter, line 3: '' is no time"),
+        ("196\t\t3\t5\n", r"ml-100k.inter, column 'item_id', line 3: the id is missing"),
+        ("196\t242\t3\tsoon\n", r"ml-100k.inter, column 'timestamp', line 3: 'soon' is no time"),
+        ("196\t242\t3\t\n", r"ml-100k.inter, column 'timestamp', line 3: '' is no time"),
     ],
 )
 def test_missing_ids_and_times_are_named(tmp_path, row, message):
@@ -57,3 +58,17 @@ def test_missing_ids_and_times_are_named(tmp_path, row, message):
     (tmp_path / "ml-100k.inter").write_text(INTER + row)
     with pytest.raises(DataError, match=message):
         read_all(recbole.Config(path=str(tmp_path)))
+
+
+def test_what_is_not_read_is_remembered_with_its_type(tmp_path):
+    write(tmp_path)
+    dataset = recbole.Config(path=str(tmp_path)).build()
+    assert [unread_of(dataset.read(part))[0] for part in dataset.parts()] == [{"price": "float"}, {"rating": "float"}]
+
+
+def test_another_encoding(tmp_path):
+    write(tmp_path)
+    (tmp_path / "ml-100k.item").write_bytes(ITEM.replace("Kolya", "Mis\u00e9rables").encode("latin-1"))
+    with pytest.raises(DataError, match=r"ml-100k.item, line 2: is not UTF-8 .*set dataset.encoding"):
+        read_all(recbole.Config(path=str(tmp_path)))
+    assert read_all(recbole.Config(path=str(tmp_path), encoding="latin-1"))[0][0]["title"] == "Mis\u00e9rables"

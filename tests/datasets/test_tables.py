@@ -9,6 +9,7 @@ import pytest
 
 from tests.datasets.reading import read_all
 from unisid.artifacts.store import Place
+from unisid.config import to_record
 from unisid.datasets import tables, tabular
 from unisid.errors import DataError
 
@@ -169,3 +170,40 @@ def test_any_file_system(config):
     place.write("interactions.csv", INTERACTIONS.encode())
     remote = dataclasses.replace(config, items="memory://shop/items.csv", interactions="memory://shop/interactions.csv")
     assert read_all(remote) == read_all(config)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([1, 2], pa.time64("us")), pa.array([1, 2], pa.time32("ms")), pa.array([1, 2], pa.duration("s")),
+        pa.array([1, 2], pa.float16()), pa.array([[1], [2]]), pa.array([{"a": 1}] * 2), pa.array([True, False]),
+    ],
+    ids=lambda values: str(values.type),
+)  # fmt: skip
+@pytest.mark.parametrize("position", ["", "timestamp"])
+def test_types_that_hold_no_times_are_refused_by_name(config, tmp_path, values, position):
+    config = dataclasses.replace(parquet(config, tmp_path, timestamp=values), position=position)
+    with pytest.raises(
+        DataError, match=r"rows.parquet, column 'timestamp': holds .*; times must be numbers, dates"
+    ) as found:
+        read_all(config)
+    assert str(values.type).replace("item:", "element:") in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string_view(), pa.large_string(), pa.dictionary(pa.int8(), pa.string()), pa.binary()]
+)
+def test_times_in_every_type_of_text(config, tmp_path, kind):
+    values = pa.array(["1970-01-02", "1970-01-03"]).cast(kind)
+    rows = read_all(parquet(config, tmp_path, timestamp=values))[1]
+    assert [row["timestamp"] for row in rows] == [86400, 172800]
+
+
+def test_further_columns_are_part_of_the_text_under_the_names_they_get(config):
+    assert tables.Config(columns=("text", "brand")).build().text == ("title", "source_text", "brand")
+
+
+def test_settings_of_text_files_bear_identity_only_where_they_are_set():
+    plain = to_record(tables.Config(), identity=True)
+    assert not {"delimiter", "encoding", "items_header", "interactions_header"} & set(plain)
+    assert to_record(tables.Config(delimiter=";"), identity=True) == plain | {"delimiter": ";"}

@@ -129,3 +129,13 @@ def test_what_holds_no_ids_is_refused_by_its_type(values, kind, message):
     column = pa.chunked_array([pa.array(values, kind)])
     with pytest.raises(DataError, match=message):
         ids(column, "x")
+
+
+@pytest.mark.parametrize("entries", [pa.array(["b", "a"]), pa.array(["b", "a"], pa.string_view()), pa.array([8, 7])])
+def test_ids_in_dictionaries_and_runs(entries):
+    encoded = pa.chunked_array([pa.DictionaryArray.from_arrays(pa.array([1, 0, 1], pa.int8()), entries)])
+    first, second = (str(value) for value in entries.to_pylist())
+    assert ids(encoded, "x").to_pylist() == [second, first, second]
+    if not pa.types.is_string_view(entries.type):
+        runs = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), entries)
+        assert ids(pa.chunked_array([runs]), "x").to_pylist() == [first, first, second]

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.datasets.reading import read_all
 from unisid.datasets import windows
+from unisid.datasets.rows import unread_of
 from unisid.errors import DataError
 
 
@@ -55,6 +56,9 @@ def test_a_missing_column_is_named(tmp_path):
     [
         ([[1], [2]], [2, None], r"a.parquet, column 'target', row 2: the id is missing"),
         ([[1], [1, None]], [2, 1], r"a.parquet, column 'history', row 2: an item id is missing"),
+        ([[1.0], [2.0**60]], [2, 1], r"a.parquet, column 'history', row 2: 1.15.* is beyond 2\^53"),
+        ([[{"a": 1}], []], [2, 1], r"a.parquet, column 'history': holds struct<a: int64>; ids must be"),
+        ([[1], [2]], [[2], [1]], r"a.parquet, column 'target': holds list<element: int64>; ids must be"),
         ([1, 2], [2, 1], r"a.parquet, column 'history': holds int64; every row must be a list of item ids"),
     ],
 )
@@ -73,3 +77,23 @@ def test_relative_paths_are_those_of_where_it_was_built(tmp_path, monkeypatch):
     parts = dataset.parts()
     monkeypatch.chdir("/")
     assert [dataset.read(part).num_rows for part in parts] == [2, 2]
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.string_view()), pa.large_list(pa.string()), pa.list_(pa.float64()),
+                                  pa.list_(pa.int32(), 2)], ids=str)  # fmt: skip
+def test_histories_of_every_type_of_list_and_files_of_several(tmp_path, kind):
+    history = [["1", "2"], ["3", "4"]] if "string" in str(kind) else [[1, 2], [3, 4]]
+    pq.write_table(pa.table({"item_id": [1, 2, 3, 4, 5], "title": [*"abcde"]}), tmp_path / "i.parquet")
+    rows = {"user_id": ["u", "v"], "history": pa.array(history, kind), "target": ["3", "5"], "score": [1, 2]}
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet")
+    rows = {"user_id": ["u", "v"], "history": [[2, 3], None], "target": [4, 1], "score": [1, 2]}
+    pq.write_table(pa.table(rows), tmp_path / "b.parquet")
+    config = windows.Config(
+        items=str(tmp_path / "i.parquet"), samples=(str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet"))
+    )
+    found = {}
+    for row in read_all(config)[1]:
+        found.setdefault(row["user_id"], []).append(row["item_id"])
+    assert found == {"u": ["1", "2", "3", "4"], "v": ["3", "4", "5", "1"]}
+    dataset = config.build()
+    assert unread_of(dataset.read(dataset.parts()[-1]))[0] == {"score": "int64"}

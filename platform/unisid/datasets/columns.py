@@ -8,7 +8,7 @@ import pyarrow as pa
 from unisid.config import did_you_mean
 from unisid.datasets.ids import ids
 from unisid.datasets.rows import Rows, listed, unread_of
-from unisid.datasets.texts import is_binary, is_list, is_text, plain, stored, texts, utf8
+from unisid.datasets.texts import flat, is_binary, is_list, is_text, stored, texts
 from unisid.errors import DataError
 
 NO_HINTS: Mapping[str, str] = MappingProxyType({})
@@ -49,8 +49,7 @@ def clock_of(values: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     if not (number or moment or word or pa.types.is_float32(kind) or pa.types.is_null(kind)):
         raise DataError(f"{where}: holds {values.type}; times must be numbers, dates, timestamps or text of these, one "
                         "in a row; positions whole numbers")  # fmt: skip
-    flat = pa.chunked_array([plain(chunk) for chunk in values.chunks], kind)
-    return pa.chunked_array([utf8(chunk, where) for chunk in flat.chunks], pa.string()) if word else flat
+    return flat(values, where)
 
 
 def item_table(table: pa.Table, where: str, item_id: str, title: str, further: Sequence[str], rows: Rows) -> pa.Table:

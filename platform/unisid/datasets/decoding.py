@@ -16,7 +16,7 @@ AROUND = 12
 def check_encoding(encoding: str) -> None:
     """Raises ConfigError where Python has no such encoding of text; the empty one stands for UTF-8."""
     try:
-        b"".decode(encoding or "utf8")
+        "a".encode(encoding or "utf8")
     except (LookupError, ValueError):
         raise ConfigError(f"dataset.encoding: there is no encoding of text '{shown(encoding)}'; known are utf-8, "
                           "utf-16, latin-1, cp1252 and the others of Python") from None  # fmt: skip

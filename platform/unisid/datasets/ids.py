@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unisid.datasets.rows import Numbered, Rows
-from unisid.datasets.texts import is_binary, is_list, is_text, plain, stored, utf8
+from unisid.datasets.texts import flat, is_binary, is_list, is_text, stored
 from unisid.errors import DataError
 
 NUMBERED = Numbered()
@@ -16,8 +16,7 @@ def ids(values: pa.ChunkedArray, where: str, rows: Rows = NUMBERED) -> pa.Chunke
     if not _holds_ids(kind) or isinstance(values.type, pa.BaseExtensionType):
         remedy = ", one in a row: a list's values must stand in rows of their own" if is_list(kind) else ""
         raise DataError(f"{where}: holds {values.type}; ids must be strings or whole numbers{remedy}")
-    flat = pa.chunked_array([plain(chunk) for chunk in values.chunks], kind)
-    text = pc.utf8_trim_whitespace(_strings(flat, where, rows))
+    text = pc.utf8_trim_whitespace(_strings(flat(values, where), where, rows))
     absent = pc.or_kleene(pc.is_null(text), pc.equal(text, ""))
     if pc.any(absent).as_py():
         row = pc.index(pc.fill_null(absent, True), True).as_py()
@@ -37,8 +36,6 @@ def _holds_ids(kind: pa.DataType) -> bool:
 def _strings(values: pa.ChunkedArray, where: str, rows: Rows) -> pa.ChunkedArray:
     if pa.types.is_floating(values.type):  # whole numbers beside absent ones, as pandas writes them
         values = _whole_where_possible(_exact(values, where, rows))
-    if is_text(values.type) or is_binary(values.type):
-        return pa.chunked_array([utf8(chunk, where) for chunk in values.chunks], pa.string())
     text = values.cast(pa.string())
     return pc.replace_substring_regex(text, r"\.0+$", "") if pa.types.is_decimal(values.type) else text
 

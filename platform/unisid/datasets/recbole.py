@@ -20,6 +20,7 @@ from unisid.datasets.delimited import Format, read_text, table_of
 from unisid.datasets.files import find
 from unisid.datasets.folders import Found
 from unisid.datasets.ids import ids
+from unisid.datasets.rows import with_unread
 from unisid.datasets.time_ranges import Clock, Times, Unit
 from unisid.datasets.times import times
 from unisid.errors import DataError
@@ -84,18 +85,28 @@ class RecBole:
             tokens = [
                 n for n, kind in kinds.items() if kind in ("token", "token_seq") and n not in (config.item, title)
             ]
-            return item_table(rows, path, config.item, title, config.columns or tokens, text)
-        return pa.table(
-            {
-                "user_id": ids(column(rows, config.user, path), path, text),
-                "item_id": ids(column(rows, config.item, path), path, text),
-                "timestamp": times(column(rows, config.timestamp, path), path, Clock(config.unit, config.times), text),
-            }
-        )
+            further = config.columns or tuple(tokens)
+            unread = _unread(kinds, config.item, title, *further)
+            return with_unread(item_table(rows, path, config.item, title, further, text), unread)
+        columns = {
+            "user_id": ids(column(rows, config.user, path), f"{path}, column '{config.user}'", text),
+            "item_id": ids(column(rows, config.item, path), f"{path}, column '{config.item}'", text),
+            "timestamp": times(
+                column(rows, config.timestamp, path),
+                f"{path}, column '{config.timestamp}'",
+                Clock(config.unit, config.times),
+                text,
+            ),
+        }
+        return with_unread(pa.table(columns), _unread(kinds, config.user, config.item, config.timestamp))
 
     def _find(self, suffix: str) -> str:
         folder = self.config.path or _installed(self.config.name)
         return find("catalog.dataset.path", f"{Place.of(folder)}/{self.config.name}.{suffix}")
+
+
+def _unread(kinds: dict[str, str], *names: str) -> dict[str, str]:
+    return {name: kind for name, kind in kinds.items() if name not in names}
 
 
 def _title(path: str, names: dict[str, str]) -> str:

@@ -105,12 +105,13 @@ class Tables:
         clock = config.position or config.timestamp
         names = (config.user, config.item, clock, *filter(None, [config.event]))
         table, rows = read_rows(part, names, config.form("interactions"), {clock: NO_CLOCK})
-        user, item, timed = (column(table, name, where) for name in names[:3])
-        at = f"{where}, column '{clock}'"
         columns = {
-            "user_id": ids(user, f"{where}, column '{config.user}'", rows),
-            "item_id": ids(item, f"{where}, column '{config.item}'", rows),
-        } | (
+            "user_id": ids(column(table, config.user, where), f"{where}, column '{config.user}'", rows),
+            "item_id": ids(column(table, config.item, where), f"{where}, column '{config.item}'", rows),
+        }
+        at = f"{where}, column '{clock}'"
+        timed = column(table, clock, where)
+        columns |= (
             {"position": positions(timed, at, rows)}
             if config.position
             else {"timestamp": times(timed, at, Clock(config.unit, config.times), rows)}

@@ -88,11 +88,11 @@ def _read(part: Part, wanted: Wanted, form: Format, hints: Mapping[str, str]) ->
     if is_parquet(path):
         table, rows = _read_parquet(part, wanted)
     elif is_json(head(path)):
-        table, rows = read_lines(path, wanted.typed, wanted.texts, wanted.every, form.encoding)
-        cause = "; each row must be an object on a line of its own" if table.num_rows == 1 else ""
+        table, lines = read_lines(path, wanted.typed, wanted.texts, wanted.every, form.encoding)
+        rows, cause = lines, "; each row must be an object on a line of its own" if len(lines.lines) == 1 else ""
     else:
-        rows = read_text(path, form, inside, "\t" if ".tsv" in path.rpartition("/")[2] else ",")
-        table, cause = _chosen(*table_of(rows), wanted), rows.cause(inside)
+        text = read_text(path, form, inside, "\t" if ".tsv" in path.rpartition("/")[2] else ",")
+        table, rows, cause = _chosen(*table_of(text), wanted), text, text.cause(inside)
     table = _with_partition(table, given, wanted)
     require(table, wanted.names, path, {name: cause or hints.get(name, "") for name in wanted.names})
     return table, rows

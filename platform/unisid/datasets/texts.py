@@ -58,6 +58,18 @@ def plain(values: pa.Array) -> pa.Array:
     return values
 
 
+def flat(values: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
+    """A column of single values without dictionary and the like; text of any type, and bytes of it, as strings.
+
+    Raises DataError where bytes are not UTF-8.
+    """
+    kind = stored(values.type)
+    chunks = [plain(chunk) for chunk in values.chunks]
+    if is_text(kind) or is_binary(kind):
+        return pa.chunked_array([utf8(chunk, where) for chunk in chunks], pa.string())
+    return pa.chunked_array(chunks, kind)
+
+
 def utf8(values: pa.Array, where: str) -> pa.Array:
     """Strings, or bytes of them, as strings. Raises DataError where the bytes are not UTF-8."""
     narrow = values.cast(pa.binary()) if pa.types.is_binary_view(values.type) else values

@@ -21,8 +21,9 @@ from unisid.datasets.delimited import Format
 from unisid.datasets.files import find
 from unisid.datasets.folders import Found, find_tables
 from unisid.datasets.ids import ids
-from unisid.datasets.rows import Rows
+from unisid.datasets.rows import Rows, unread_of, with_unread
 from unisid.datasets.tabular import parts_of, read_items, read_rows
+from unisid.datasets.texts import is_list
 from unisid.datasets.time_ranges import Times
 from unisid.errors import DataError
 
@@ -98,36 +99,55 @@ class Windows:
         if part["table"] == "items":
             return read_items(part, config.item_id, config.title, config.columns, self.text, config.form)
         parts = [part for path in self.samples for part in parts_of("interactions", Found(path))]
-        samples = pa.concat_tables([self._samples(part) for part in parts]).combine_chunks()
-        return _interactions(samples)
+        tables = [self._samples(part) for part in parts]
+        return with_unread(_interactions(pa.concat_tables(tables).combine_chunks()), *unread_of(tables[0]))
 
     def _samples(self, part: Part) -> pa.Table:
         config, path = self.config, part["path"]
         names = (config.user, config.history, config.target)
         table, rows = read_rows(part, names)
         user, history, target = (column(table, name, path) for name in names)
-        _check_lists(history.combine_chunks(), f"{path}, column '{config.history}'", rows)
-        ids(target, f"{path}, column '{config.target}'", rows)
-        return pa.table([user, history, target], ["user", "history", "target"])
+        columns = {
+            "user": ids(user, f"{path}, column '{config.user}'", rows),
+            "history": _histories(history.combine_chunks(), f"{path}, column '{config.history}'", rows),
+            "target": ids(target, f"{path}, column '{config.target}'", rows),
+        }
+        return with_unread(pa.table(columns), *unread_of(table))
 
 
-def _check_lists(lists: pa.Array, where: str, rows: Rows) -> None:
-    if not (pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)):
+@dataclass(frozen=True)
+class Elements:
+    """The elements of lists, which errors call by the row of their list."""
+
+    rows: Rows
+    parents: pa.Array
+
+    def at(self, index: int) -> str:
+        return self.rows.at(self.parents[index].as_py())
+
+
+def _histories(lists: pa.Array, where: str, rows: Rows) -> pa.Array:
+    """The item ids of each row as strings; none where there is no list."""
+    if not is_list(lists.type):
         raise DataError(f"{where}: holds {lists.type}; every row must be a list of item ids, oldest first")
-    absent = pc.is_null(pc.list_flatten(lists))
+    flat, parents = pc.list_flatten(lists), pc.list_parent_indices(lists)
+    absent = pc.is_null(flat)
     if pc.any(absent).as_py():
-        row = pc.list_parent_indices(lists)[pc.index(absent, True).as_py()].as_py()
+        row = parents[pc.index(absent, True).as_py()].as_py()
         raise DataError(f"{where}, {rows.at(row)}: an item id is missing; leave out what has none")
+    words = ids(pa.chunked_array([flat]), where, Elements(rows, parents)).combine_chunks()
+    ends = np.cumsum(np.asarray(pc.fill_null(pc.list_value_length(lists), 0)), dtype=np.int64)
+    return pa.LargeListArray.from_arrays(pa.array(np.append(0, ends)), words)
 
 
 def _interactions(samples: pa.Table) -> pa.Table:
-    users = ids(samples["user"], "catalog.dataset.samples, user").combine_chunks().dictionary_encode()
+    users = samples["user"].combine_chunks().dictionary_encode()
     order = np.argsort(users.indices.to_numpy(), kind="stable")
     number = users.indices.to_numpy()[order]
     histories = samples["history"].take(order).combine_chunks()
     ends = np.cumsum(np.asarray(pc.fill_null(pc.list_value_length(histories), 0)))
-    flat = pc.list_flatten(histories).cast(pa.string()).to_pylist()
-    targets = samples["target"].take(order).cast(pa.string()).to_pylist()
+    flat = pc.list_flatten(histories).to_pylist()
+    targets = samples["target"].take(order).to_pylist()
     starts = np.append(0, ends)
     windows = [[*flat[a:b], target] for (a, b), target in zip(pairwise(starts.tolist()), targets, strict=True)]
     bounds = np.append(np.flatnonzero(np.diff(number, prepend=-1)), len(number)).tolist()
