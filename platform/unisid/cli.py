@@ -154,6 +154,8 @@ def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
 def _store(known: argparse.Namespace) -> Store:
     from unisid.artifacts.store import Place, Store
 
+    if not known.store:
+        raise ConfigError("store '': no folder is named; give a folder or a URI (--store or UNISID_STORE)")
     lost = "://" not in known.store and not Path(known.store).is_absolute()
     if lost and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
         raise ConfigError(

@@ -47,6 +47,7 @@ from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
+from unisid.printable import printable
 
 STAGES: Mapping[str, ModuleType] = {noun: getattr(stages, noun) for noun in NOUNS}
 EXTENDING: Mapping[type, ModuleType] = {
@@ -321,7 +322,7 @@ def _make(
             name=f"{entry.address}-{entry.fingerprint[:12]}",
             compute=compute,
             report=_reporting(curve, log, Progress(say)),
-            say=lambda line: say(f"      {line}"),
+            say=lambda line: say(f"      {printable(line)}"),
         )
         counts = stage.make(job)
         write_curve(out, curve)

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure as Drawing
 
 from unisid.ops.ranking import PairedTest
+from unisid.printable import printable
 from unisid.report.plots import INK, PALETTE, REST, STYLE
 from unisid.report.tables import align
 
@@ -188,7 +189,7 @@ def forest(table: Table, results: Results) -> Drawing:
             axis.plot([c.low, c.high], [row, row], color=color, linewidth=1.6)
             axis.plot(c.test.difference, row, "o", color=color, markerfacecolor=color if sure else "white")
         axis.axvline(0, color=INK, linewidth=0.8)
-        axis.set_yticks(range(len(methods)), methods)
+        axis.set_yticks(range(len(methods)), [printable(method) for method in methods])
         axis.set_title(f"{table.ours} minus the other, {metric}")
         axis.grid(visible=True, axis="x")
         axis.locator_params(axis="x", nbins=5)
@@ -252,5 +253,5 @@ def _qualities(qualities: Qualities) -> list[list[str]]:
 
 
 def _rows(rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines = ["| " + " | ".join(map(printable, row)) + " |" for row in rows]
     return "\n".join([lines[0], "| --- " * len(rows[0]) + "|", *lines[1:]])

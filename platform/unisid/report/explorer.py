@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from unisid.artifacts.store import Place
+from unisid.printable import printable
 from unisid.report import facts
 
 ITEMS = 100_000
@@ -45,7 +46,7 @@ def _fitting(found: facts.Index) -> list[str]:
     """As many of the first items as fit, each as '[code, ..., "title"]' that is inert in markup, by semantic id."""
     codes = found.codes[: len(found.titles)]
     rows = [
-        json.dumps([*row, cut(title)], ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+        json.dumps([*row, cut(printable(title))], ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
         for row, title in zip(codes.tolist(), found.titles, strict=True)
     ]
     ends = np.cumsum([len(row.encode()) + 1 for row in rows])

@@ -6,7 +6,7 @@ Sections are made from whatever artifacts are complete. `page.css` and `page.js`
 import datetime
 import importlib.resources
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
+from html import escape as inert
 from string import Template
 
 import numpy as np
@@ -17,6 +17,7 @@ from unisid.artifacts.metrics import HISTORY_RULES
 from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place
 from unisid.config import flatten
+from unisid.printable import printable
 from unisid.report import facts, plots
 from unisid.report.explorer import explorer
 from unisid.report.tables import SHOWN_CUTOFFS, plain
@@ -217,6 +218,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], raw: bool = False
     )
     head_row = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
     return f'<div class="wide" tabindex="0"><table>{head_row}<tbody>{body}</tbody></table></div>'
+
+
+def escape(text: str) -> str:
+    """Text as the page may hold it: no markup, and nothing that hides or turns round what stands beside it."""
+    return inert(printable(text))
 
 
 def _asset(name: str) -> str:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from unisid.artifacts.metrics import HISTORY_RULES
+from unisid.printable import printable
 
 INK = "#1b2431"
 PALETTE = ("#1f9e89", "#e3913a", "#6b7fd7", "#c9506b", "#8aa345", "#a066c2", "#3fa7d6", "#b08b57", "#d977a8", "#5d8a66")
@@ -102,8 +103,9 @@ def metric_bars(means: Mapping[str, Any], methods: Sequence[str], cutoffs: Seque
                 heights = np.array([c["mean"] for c in cells])
                 ends = np.array([[c["mean"] - c["low"] for c in cells], [c["high"] - c["mean"] for c in cells]])
                 style = {"ecolor": INK, "elinewidth": 0.8, "capsize": 2}
-                axis.bar(places + (number - (len(methods) - 1) / 2) * width, heights, 0.92 * width, label=method,
-                         color=PALETTE[number % len(PALETTE)], yerr=ends.clip(min=0), error_kw=style)  # fmt: skip
+                axis.bar(places + (number - (len(methods) - 1) / 2) * width, heights, 0.92 * width,
+                         label=printable(method), color=PALETTE[number % len(PALETTE)], yerr=ends.clip(min=0),
+                         error_kw=style)  # fmt: skip
             axis.set_xticks(places, [f"@{k}" for k in cutoffs])
             axis.set_title(f"{metric}, history {rule}")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(methods))

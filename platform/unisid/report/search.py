@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
+from unisid.printable import printable
 from unisid.report.plots import PALETTE, REST, STYLE
 from unisid.report.tables import align
 
@@ -252,7 +253,8 @@ def _scale(values: Sequence[Any]) -> tuple[list[float], dict[float, str], bool]:
     numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
     if not numbers:
         names = sorted({str(v) for v in values})
-        return [float(names.index(str(v))) for v in values], {float(n): name for n, name in enumerate(names)}, False
+        labels = {float(number): printable(name) for number, name in enumerate(names)}
+        return [float(names.index(str(v))) for v in values], labels, False
     places = [float(v) for v in values]
     log = min(places) > 0 and max(places) / min(places) >= 5
     return places, {float(v): _label(v) for v in values}, log
@@ -263,7 +265,7 @@ def _order(value: Any) -> tuple[bool, Any]:
 
 
 def _label(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else printable(str(value))
 
 
 def _panels(rows: int, columns: int) -> tuple[Figure, NDArray[Any]]:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from unisid.artifacts.metrics import HISTORY_RULES
 from unisid.artifacts.store import Address, Place
 from unisid.ops.semantic_ids import spell
+from unisid.printable import printable
 from unisid.report import facts
 
 SHOWN_CUTOFFS = (5, 10, 20)
@@ -35,7 +36,7 @@ def plan_tree(entries: Sequence[Entry]) -> str:
     ]
     lines = align(rows).splitlines()
     for number, entry in reversed(list(enumerate(entries))):
-        lines[number + 1 : number + 1] = [f"      {change}" for change in entry.difference]
+        lines[number + 1 : number + 1] = [f"      {printable(change)}" for change in entry.difference]
     todo = sum(e.state in ("half made", "to make") for e in entries)
     return "\n".join([*lines, f"{len(entries) - todo} of {len(entries)} are there; {todo or 'nothing'} to make"])
 
@@ -104,8 +105,8 @@ def example_items(places: Mapping[str, Place], count: int = 10) -> str:
 
 
 def align(rows: Iterable[Sequence[str]], right: bool = False) -> str:
-    """Columns of equal width; with `right`, all but the first are flush right."""
-    table = [list(row) for row in rows]
+    """Columns of equal width; with `right`, all but the first are flush right. A cell stays one line."""
+    table = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     side = [">" if right and c else "<" for c in range(len(widths))]
     return "\n".join(

@@ -13,6 +13,7 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes, pack
 from unisid.config import Json
 from unisid.ops.semantic_ids import spell
+from unisid.printable import printable
 from unisid.report.tables import align
 from unisid.stages.codes_quality import entropy
 
@@ -69,7 +70,7 @@ def table(found: Json) -> str:
     if found["changed"] is not None:
         prefixes = ", ".join(f"{share:.2%} by level {m}" for m, share in enumerate(found["changed_prefix"], 1))
         lines.append(f"semantic id changed: {found['changed']:.2%} of these; prefix changed: {prefixes}")
-    lines += [f"  {e['item_id']}  {e['left']} -> {e['right']}" for e in found["examples"]]
+    lines += [f"  {printable(e['item_id'])}  {e['left']} -> {e['right']}" for e in found["examples"]]
     return "\n".join(lines)
 
 
