@@ -121,7 +121,8 @@ def _model() -> tuple[Any, str]:
         )
         return LlamaForCausalLM(shape).eval(), "random weights of SmolLM2-135M's shape"
     file = next(Path(package.origin).parent.glob("*.gguf"))
-    return AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name).eval(), file.stem
+    model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, trust_remote_code=False)
+    return model.eval(), file.stem
 
 
 def _add_tokens(model: Any) -> None:

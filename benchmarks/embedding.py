@@ -128,7 +128,9 @@ def sentence_transformer(model: str, dtype: str, max_tokens: int) -> Any:
     options = {"dtype": getattr(torch, dtype)}
     place = Pretrained("encoder model", model).locate() or model
     words = Transformer(str(place), max_seq_length=max_tokens, model_kwargs=options)
-    return SentenceTransformer(modules=[words, Pooling(words.get_embedding_dimension(), "mean")])
+    return SentenceTransformer(
+        modules=[words, Pooling(words.get_embedding_dimension(), "mean")], trust_remote_code=False
+    )
 
 
 def forward_batches(items: pa.Table, writer: embeddings.Writer) -> list[tuple[Tensor, Tensor | None]]:

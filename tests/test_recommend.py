@@ -1,6 +1,9 @@
 """The recommender in use: item subsets, words in and out, and models that the library loads on its own."""
 
 import dataclasses
+import io
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -172,3 +175,33 @@ def test_another_index_is_refused(places, tmp_path):
     other = ring.write_index(Place.of(tmp_path), N, seed=9)
     with pytest.raises(ArtifactError, match="load it with the index it was trained on"):
         Recommender.load(places["model"], other, places["catalog"])
+
+
+EVIL = {"config.json": {"auto_map": {"AutoConfig": "evil.M", "AutoModelForCausalLM": "evil.M"}},
+        "tokenizer_config.json": {"auto_map": {"AutoTokenizer": ["evil.T", None]}, "tokenizer_class": "T"},
+        "generation_config.json": {"deep": [{"auto_map": ["evil.T", None]}]}}  # fmt: skip
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+@pytest.mark.parametrize("name", sorted(EVIL))
+@pytest.mark.parametrize("known_type", [True, False])
+def test_code_that_comes_with_a_model_is_refused_and_never_run(tmp_path, monkeypatch, name, escaped, known_type):
+    """Nor offered to be run, whatever is typed."""
+    places = made(Place.of(tmp_path), tmp_path / "language", "lcrec")
+    folder = Path(places["model"].uri)
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass M: pass\nclass T: pass\n")
+    settings = json.loads((folder / name).read_text()) | EVIL[name]
+    settings |= {} if known_type or name != "config.json" else {"model_type": "evil"}
+    text = json.dumps(settings)
+    (folder / name).write_text(text.replace("auto_map", r"auto\u005fmap") if escaped else text)
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\ny\ny\n"))
+    for without_file in (False, True):
+        if without_file:
+            (folder / "evil.py").unlink()
+        record = json.loads((folder / "record.json").read_text())
+        record["files"] = {path.name: path.stat().st_size for path in folder.iterdir() if path.name != "record.json"}
+        (folder / "record.json").write_text(json.dumps(record))
+        message = f"{name} names code to run" if without_file else f"(evil.py' is none|{name} names code to run)"
+        with pytest.raises(ArtifactError, match=message):
+            Recommender.load(places["model"], places["codes"], places["catalog"], torch.device("cpu"))
+    assert not (tmp_path / "ran").exists()

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 import pyarrow as pa
 
 from unisid.artifacts.store import Place
+from unisid.bounds import Range, Settings
 from unisid.config import runtime
 from unisid.errors import ConfigError
 
@@ -30,20 +31,20 @@ Part = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
+class Pool(Settings):
     """How many workers, and what each is given. It bears no identity."""
 
-    workers: int = runtime(1)
+    workers: Annotated[int, Range(0, 1 << 16)] = runtime(1)
     """Processes that work at the same time; 0 for `fit`: inside the calling process, for tiny work."""
-    cpus: float = runtime(1.0)
+    cpus: Annotated[float, Range(0, 4096, above=True)] = runtime(1.0)
     """Cores a worker; also its number of threads."""
-    gpus: float = runtime(0.0)
+    gpus: Annotated[float, Range(0, 1024)] = runtime(0.0)
     """GPUs a worker; a fraction shares one."""
 
     def __post_init__(self) -> None:
-        if self.workers < 0 or self.cpus <= 0 or self.gpus < 0:
-            raise ConfigError(f"pool: {self.workers} workers of {self.cpus} CPUs and {self.gpus} GPUs; "
-                              "must be workers >= 0, cpus > 0, gpus >= 0")  # fmt: skip
+        super().__post_init__()
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ConfigError(f"pool.gpus: is {self.gpus}; must be a whole number, or at most 1 for a share of one GPU")
 
     def device(self) -> torch.device:
         """What one of its workers computes on; to be asked in the worker, since the driver may have another."""

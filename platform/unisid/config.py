@@ -16,13 +16,14 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from unisid.bounds import Settings
 from unisid.errors import ConfigError
 
 C = TypeVar("C")
 Json = dict[str, Any]
 
 
-class PlugIn:
+class PlugIn(Settings):
     """Base of every plug-in's `Config`: its `kind` is the name of the module that defines it.
 
     A folder (`fusion`, `tokenizers`, ...) is the registry of its plug-ins; the folder's `__init__` defines

@@ -14,8 +14,6 @@ from unisid.ops import beam
 
 BEAM = 50
 """Beams where the caller names none."""
-MOST_BEAMS = 1 << 14
-"""Most beams over a catalogue that has fewer items; over a larger one, as many as it has items."""
 
 
 def history_rows(histories: Iterable[ArrayLike], num_items: int) -> list[NDArray[np.int64]]:
@@ -86,7 +84,7 @@ def beams(k: Any, beam_width: Any, num_items: int) -> tuple[int, int]:
             raise ConfigError(f"recommender: {name} is {value!r}; must be an integer, from 1 up")
     width = max(int(k), BEAM) if beam_width is None else int(beam_width)
     beam.check(int(k), width, num_items)
-    if width > (most := max(num_items, MOST_BEAMS)):
+    if width > (most := max(num_items, beam.MOST_BEAMS)):
         raise ConfigError(f"recommender: beam_width is {width} with {num_items} items; must be at most {most}")
     return int(k), width
 

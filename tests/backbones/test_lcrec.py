@@ -124,7 +124,7 @@ def test_a_temperature_is_of_the_identity_where_it_is_not_one(config):
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
 def test_impossible_temperatures_are_refused(value):
-    with pytest.raises(ConfigError, match=f"lcrec: temperature {value}"):
+    with pytest.raises(ConfigError, match=f"lcrec.temperature: is {value}; must be .*above 0"):
         Config(temperature=value)
 
 
@@ -272,9 +272,9 @@ def test_lora_decodes_as_it_learns(config):
 
 
 @pytest.mark.parametrize(("lora", "message"), [
-    ({"rank": 0}, "lora: rank 0"),
-    ({"targets": ()}, "0 targets"),
-    ({"dropout": 1.0}, "dropout 1.0"),
+    ({"rank": 0}, "lora.rank: is 0; must be at least 1"),
+    ({"targets": ()}, "lora.targets: names no layer"),
+    ({"dropout": 1.0}, "lora.dropout: is 1.0; must be at least 0 and below 1"),
 ])  # fmt: skip
 def test_impossible_lora_is_refused(lora, message):
     with pytest.raises(ConfigError, match=message):

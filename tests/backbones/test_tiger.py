@@ -108,11 +108,11 @@ def test_its_default_size_is_the_papers():
 
 @pytest.mark.parametrize("settings", [{"width": 0}, {"dropout": 1.0}, {"num_decoder_layers": 0}])
 def test_impossible_sizes_are_refused(settings):
-    with pytest.raises(ConfigError, match="tiger: sizes"):
+    with pytest.raises(ConfigError, match=rf"tiger.{next(iter(settings))}: is .*; must be at least"):
         Config(**settings)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
 def test_impossible_temperatures_are_refused(value):
-    with pytest.raises(ConfigError, match=f"tiger: temperature {value}"):
+    with pytest.raises(ConfigError, match=f"tiger.temperature: is {value}; must be .*above 0"):
         Config(temperature=value)

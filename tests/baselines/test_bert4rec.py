@@ -76,7 +76,10 @@ def test_the_next_item_is_a_gap_at_the_end():
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"width": 9}, "the heads must divide the width"), ({"gaps": 0.0}, "gaps 0.0; must be")],
+    [
+        ({"width": 9}, "width 9 over 2 heads; must divide evenly"),
+        ({"gaps": 0.0}, "bert4rec.gaps: is 0.0; must be above 0 and below 1"),
+    ],
 )
 def test_refuses_settings(settings, message):
     with pytest.raises(ConfigError, match=message):

@@ -61,7 +61,7 @@ def test_whoever_is_not_known_is_nobody():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"last_items": 0}, "caser: .*last_items 0, .* must all be positive"),
+        ({"last_items": 0}, "caser.last_items: is 0; must be at least 1"),
         ({"dropout": 1.0}, "caser.dropout: is 1.0"),
     ],
 )

@@ -85,5 +85,7 @@ def test_bprmf_says_what_is_missing(catalog, monkeypatch):
 
 @pytest.mark.parametrize("settings", [{"width": 0}, {"penalties": ()}, {"penalties": (-1.0,)}, {"learning_rate": 0.0}])
 def test_bprmf_refuses_settings(settings):
-    with pytest.raises(ConfigError, match="bprmf: width .* must be positive"):
+    with pytest.raises(
+        ConfigError, match=rf"bprmf.{next(iter(settings))}: is .*; must (be|name) (above 0|at least [01])"
+    ):
         bprmf.Config(**settings)

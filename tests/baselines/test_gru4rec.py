@@ -32,7 +32,10 @@ def test_states_equal_the_recurrence_item_by_item():
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"hidden_width": 0}, "hidden_width 0, .* must all be positive"), ({"dropout": -0.1}, "gru4rec.dropout: is -0.1")],
+    [
+        ({"hidden_width": 0}, "gru4rec.hidden_width: is 0; must be at least 1"),
+        ({"dropout": -0.1}, "gru4rec.dropout: is -0.1"),
+    ],
 )
 def test_refuses_settings(settings, message):
     with pytest.raises(ConfigError, match=message):

@@ -49,7 +49,7 @@ def test_it_reads_forward_and_in_order():
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"width": 9}, "hstu: width 9, .* the heads must divide the width"), ({"dropout": 1.0}, "hstu.dropout: is 1.0")],
+    [({"width": 9}, "hstu: width 9 over 2 heads; must divide evenly"), ({"dropout": 1.0}, "hstu.dropout: is 1.0")],
 )
 def test_refuses_settings(settings, message):
     with pytest.raises(ConfigError, match=message):

@@ -48,7 +48,7 @@ def test_the_first_loss_is_that_of_knowing_nothing():
     ("settings", "message"),
     [
         ({"width": 9}, "width 9 over 2 heads; must divide evenly"),
-        ({"num_layers": 0}, "num_layers 0, .* must all be positive"),
+        ({"num_layers": 0}, "sasrec.num_layers: is 0; must be at least 1"),
         ({"dropout": 1.0}, "sasrec.dropout: is 1.0; must be at least 0 and below 1"),
     ],
 )

@@ -76,7 +76,11 @@ def test_the_seed_decides():
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"items": 0}, "1 or more"), ({"longest": 2}, "longest 2 is below shortest 5"), ({"noise": 1.5}, "noise 1.5")],
+    [
+        ({"items": 0}, "items: is 0; must be at least 1"),
+        ({"longest": 2}, "longest 2 is below shortest 5"),
+        ({"noise": 1.5}, "noise: is 1.5; must be at least 0 and at most 1"),
+    ],
 )
 def test_settings_that_make_no_sense(change, message):
     with pytest.raises(ConfigError, match=message):

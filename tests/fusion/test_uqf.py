@@ -113,8 +113,8 @@ def test_dropout_acts_in_training_only() -> None:
     ("settings", "message"),
     [
         ({"width": 10, "num_heads": 4}, "fusion: width 10 does not divide into 4 heads"),
-        ({"num_layers": 0}, "num_layers 0, num_heads 2: must all be positive"),
-        ({"dropout": 1.0}, "dropout 1.0; must be at least 0 and below 1"),
+        ({"num_layers": 0}, "uqf.num_layers: is 0; must be at least 1"),
+        ({"dropout": 1.0}, "uqf.dropout: is 1.0; must be at least 0 and below 1"),
     ],
 )
 def test_refuses(settings: dict[str, float], message: str) -> None:

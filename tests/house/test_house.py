@@ -76,6 +76,43 @@ def test_nothing_unsafe_is_called(path):
                 assert not unsafe, f"{path}:{node.lineno}"
 
 
+LOADERS = ("from_pretrained", "from_config", "SentenceTransformer", "CrossEncoder", "load_dataset", "snapshot_download")
+"""What of the libraries may load a model with code of its own."""
+
+
+def loads(tree):
+    """Every mention of a loader in a file: the call that it is called by, or the call that it is handed to."""
+    called = {id(call.func): call for call in ast.walk(tree) if isinstance(call, ast.Call)}
+    handed = {id(word): call for call in called.values() for word in call.args}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute | ast.Name) and ast.unparse(node).rpartition(".")[2] in LOADERS:
+            yield node, called.get(id(node)) or handed.get(id(node))
+
+
+def trusts_no_code(call):
+    return any(word.arg == "trust_remote_code" and ast.unparse(word.value) == "False" for word in call.keywords)
+
+
+ALL_SOURCES = [*SOURCES, *sorted((ROOT / "benchmarks").rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", ALL_SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_models_are_loaded_without_their_code(path):
+    """Said in every call: where it is not, transformers offers at the terminal to run a model's own code."""
+    for node, call in loads(ast.parse(path.read_text())):
+        through = call is not None and isinstance(call.func, ast.Attribute) and call.func.attr == "load"
+        assert through or (call is not None and trusts_no_code(call)), f"{path}:{node.lineno}: {ast.unparse(node)}"
+
+
+def test_what_loads_for_others_trusts_no_code_either():
+    tree = ast.parse((ROOT / "platform/unisid/pretrained.py").read_text())
+    [method] = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "load"]
+    [call] = [node for node in ast.walk(method) if isinstance(node, ast.Call) and ast.unparse(node.func) == "load"]
+    assert trusts_no_code(call)
+    found = [call for _, call in loads(ast.parse("x.from_pretrained('a')\nlater = AutoModel.from_config"))]
+    assert [call is not None and trusts_no_code(call) for call in found] == [False, False]
+
+
 def test_the_architecture_names_every_room():
     page = (ROOT / "docs" / "architecture.md").read_text()
     rooms = [path.name for path in (ROOT / "platform" / "unisid").iterdir() if not path.name.startswith("__")]

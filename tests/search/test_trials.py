@@ -100,7 +100,7 @@ def test_settings_that_are_right_only_together():
         (["codez=2"], "has no such setting"),
         (["fused.loss.structure_weight=high"], "'high' is not of type float"),
         (["codes.tokenizer.num_levels=2.5"], "'2.5' is not of type int"),
-        (["fused.loss.structure_weight=0,1.5"], "structure_weight=1.5: .*is 1.5; must be from 0 to 1"),
+        (["fused.loss.structure_weight=0,1.5"], "structure_weight=1.5: .*is 1.5; must be at least 0 and at most 1"),
         (["fused.loss=1"], "is a section of settings; name one of them: .*fused.loss.temperature"),
         (["fused=1"], "is a section of settings"),
         (["fused.fusion=sum"], "no kind 'sum'"),

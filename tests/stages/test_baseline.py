@@ -223,9 +223,9 @@ def test_refuses_what_is_not_complete(place):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"batch_size": 0}, "baseline: batch_size 0"),
+        ({"batch_size": 0}, "baseline.batch_size: is 0; must be at least 1"),
         ({"batch_size": 1, "pool": Pool(workers=2)}, "batch_size 1 for 2 workers"),
-        ({"cutoffs": (0,)}, r"baseline.cutoffs: \(0,\); must be positive"),
+        ({"cutoffs": (0,)}, "baseline.cutoffs: is 0; must be at least 1"),
     ],
 )
 def test_refuses_settings(settings, message):

@@ -297,8 +297,8 @@ def test_positions_cannot_be_split_by_time(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"k_core": -1}, "k_core -1"),
-        ({"history_length": 0}, "history_length 0"),
+        ({"k_core": -1}, "catalog.k_core: is -1; must be at least 0"),
+        ({"history_length": 0}, "catalog.history_length: is 0; must be at least 1"),
         ({"window_start": "2016-13"}, "'2016-13' is no day; write 2016-10 or 2016-10-01"),
         ({"window_start": "2018-01", "window_end": "2017-01"}, "window_end 2017-01 is not after window_start 2018-01"),
     ],

@@ -402,9 +402,9 @@ def test_the_measure_of_shared_users_is_known_and_bears_identity_where_it_is_not
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"structure_weight": 1.5}, "structure_weight: is 1.5; must be from 0 to 1"),
+        ({"structure_weight": 1.5}, "structure_weight: is 1.5; must be at least 0 and at most 1"),
         ({"held_out": 0.0}, "held_out: is 0.0; must be above 0"),
-        ({"temperature": 0.0}, "temperature 0.0 must be above 0"),
+        ({"temperature": 0.0}, "temperature: is 0.0; must be above 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, float], message: str) -> None:

@@ -215,7 +215,7 @@ def interrupt_at(epoch):
 
 
 def test_a_killed_fit_goes_on_where_it_was(catalog, place):
-    config = dataclasses.replace(SMALL, checkpoint_seconds=-1.0)
+    config = dataclasses.replace(SMALL, checkpoint_seconds=0.0)
     undisturbed, counts = make(catalog, place / "undisturbed", config)
     with pytest.raises(MachineLostError):
         make(catalog, place / "killed", config, interrupt_at(4))
@@ -228,7 +228,7 @@ def test_a_killed_fit_goes_on_where_it_was(catalog, place):
 
 @pytest.mark.slow
 def test_a_fit_killed_on_two_workers_goes_on_with_one(catalog, place):
-    config = dataclasses.replace(SMALL, checkpoint_seconds=-1.0, pool=Pool(workers=2))
+    config = dataclasses.replace(SMALL, checkpoint_seconds=0.0, pool=Pool(workers=2))
     undisturbed, counts = make(catalog, place / "undisturbed", config)
     with pytest.raises(MachineLostError):
         make(catalog, place / "killed", config, interrupt_at(4))
@@ -241,7 +241,7 @@ def test_a_fit_killed_on_two_workers_goes_on_with_one(catalog, place):
 
 
 def test_a_damaged_checkpoint_is_refused(catalog, place):
-    config = dataclasses.replace(SMALL, checkpoint_seconds=-1.0)
+    config = dataclasses.replace(SMALL, checkpoint_seconds=0.0)
     with pytest.raises(MachineLostError):
         make(catalog, place / "graph", config, interrupt_at(4))
     (file,) = Path(place.uri).glob("graph/.work/**/vectors.npy")
@@ -338,5 +338,5 @@ def test_more_workers_than_columns_are_refused():
     "name", ["batch_edges", "epochs", "validate_every", "patience", "validation_users", "learning_rate"]
 )
 def test_settings_must_be_positive(name):
-    with pytest.raises(ConfigError, match="must all be positive"):
+    with pytest.raises(ConfigError, match=rf"graph.{name}: is 0; must be (above 0|at least 1)"):
         stage.Config(**{name: 0})

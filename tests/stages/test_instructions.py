@@ -216,9 +216,9 @@ def test_an_index_of_another_catalog_is_refused(place, inputs):
         ({"tasks": ("next", "next")}, "must be some tasks, each once"),
         ({"tasks": ("nxt",)}, "no kind 'nxt'; did you mean 'next'"),
         ({"weights": (1.0,)}, "must be a positive number for each"),
-        ({"tasks": ("next",), "weights": (0.0,)}, "must be a positive number for each"),
-        ({"tasks": ("next",), "weights": (float("nan"),)}, "must be a positive number for each"),
-        ({"valid_rows": -1}, "valid_rows: -1"),
+        ({"tasks": ("next",), "weights": (0.0,)}, "weights: is 0.0; must be above 0"),
+        ({"tasks": ("next",), "weights": (float("nan"),)}, "weights: is nan; must be a finite number"),
+        ({"valid_rows": -1}, "valid_rows: is -1; must be at least 0"),
     ],
 )
 def test_settings_that_make_no_sense(settings, message):

@@ -258,8 +258,8 @@ def test_refuses_a_baseline_of_other_samples(job, scripted):
     ("settings", "message"),
     [
         ({"cutoffs": (10, 100)}, "metrics.beam: 50 is smaller than the largest cut-off 100"),
-        ({"cutoffs": (0,)}, r"metrics.cutoffs: \(0,\); must be positive"),
-        ({"beam": 0}, "metrics: beam 0, .* must all be positive"),
+        ({"cutoffs": (0,)}, "metrics.cutoffs: is 0; must be at least 1"),
+        ({"beam": 0}, "metrics.beam: is 0; must be at least 1"),
         ({"baselines": ("itemkn",)}, "baselines: no kind 'itemkn'; did you mean 'itemknn'"),
         ({"method": "popularity"}, "metrics.method: 'popularity' reads like the baseline"),
         ({"baselines": ("sasrec",)}, r"'sasrec' takes training, .* baseline=baseline.Config\(baseline=sasrec.Config"),

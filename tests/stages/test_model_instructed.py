@@ -161,7 +161,7 @@ def test_a_backbone_without_words_is_refused(config, inputs, place):
     [
         ({"batch_size": 24, "micro_batch": 9}, "micro_batch 9 does not divide the 24 samples .*; 3 would"),
         ({"batch_size": 24, "micro_batch": 8, "pool": TWO}, "micro_batch 8 does not divide the 12 samples .*; 4 would"),
-        ({"micro_batch": -1}, "micro_batch -1"),
+        ({"micro_batch": -1}, "micro_batch: is -1; must be at least 0"),
     ],
 )
 def test_a_share_that_cannot_be_cut_is_refused(settings, message):

@@ -35,5 +35,5 @@ def test_a_code_hangs_on_the_vector_alone_not_on_who_else_is_encoded():
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(ConfigError, match="balanced: iterations 0"):
+    with pytest.raises(ConfigError, match="balanced.iterations: is 0; must be at least 1"):
         balanced.Config(iterations=0)

@@ -56,5 +56,5 @@ def test_a_tree_that_would_not_fit_is_refused():
         assert hkmeans.Config(num_levels=levels, codebook_size=size).num_centroids <= hkmeans.MOST_CENTROIDS
         with pytest.raises(ConfigError):
             hkmeans.Config(num_levels=levels, codebook_size=size + 1)
-    with pytest.raises(ConfigError, match="hkmeans: restarts 0"):
+    with pytest.raises(ConfigError, match="hkmeans.restarts: is 0; must be at least 1"):
         hkmeans.Config(restarts=0)

@@ -145,9 +145,9 @@ def test_alignment_without_vectors_and_bad_settings_are_refused():
     assert config.collaborative_width == 3
     with pytest.raises(ConfigError, match=r"alignment_weight 0\.02 needs collaborative vectors.*alignment_weight=0"):
         build(config).loss(Batch(torch.randn(8, 5)), Alone())
-    with pytest.raises(ConfigError, match=r"letter: alignment_weight -1.*must not be negative, the others at least 1"):
+    with pytest.raises(ConfigError, match=r"letter.alignment_weight: is -1.0; must be at least 0"):
         letter.Config(alignment_weight=-1.0)
-    with pytest.raises(ConfigError, match="num_clusters 0"):
+    with pytest.raises(ConfigError, match="num_clusters: is 0; must be at least 1"):
         letter.Config(num_clusters=0)
     with pytest.raises(ConfigError, match=r"letter: widths \(\)"):
         letter.Config(widths=())

@@ -48,5 +48,5 @@ def test_no_code_depends_on_another():
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(ConfigError, match="opq: rotations -1"):
+    with pytest.raises(ConfigError, match="opq.rotations: is -1; must be at least 0"):
         opq.Config(rotations=-1)

@@ -26,5 +26,5 @@ def test_a_code_for_every_vector_gives_the_vectors_back():
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(ConfigError, match="restarts 0, iterations 25"):
+    with pytest.raises(ConfigError, match="rqkmeans.restarts: is 0; must be at least 1"):
         rqkmeans.Config(restarts=0)

@@ -117,7 +117,7 @@ def test_balance_acts_on_the_last_level_only_and_only_in_training():
 def test_bad_settings_are_refused():
     with pytest.raises(ConfigError, match=r"widths \(\)"):
         rqvae.Config(widths=())
-    with pytest.raises(ConfigError, match=r"beta -1.*none may be negative"):
+    with pytest.raises(ConfigError, match=r"rqvae.beta: is -1.0; must be at least 0"):
         rqvae.Config(beta=-1.0)
 
 

@@ -116,9 +116,9 @@ def test_a_loss_that_is_no_number_is_an_error(tmp_path):
 
 
 def test_settings_out_of_range_are_refused():
-    with pytest.raises(ConfigError, match="must all be positive"):
+    with pytest.raises(ConfigError, match="training.epochs: is 0; must be at least 1"):
         Training(epochs=0)
-    with pytest.raises(ConfigError, match="pool: -1 workers"):
+    with pytest.raises(ConfigError, match="pool.workers: is -1; must be at least 0"):
         Pool(workers=-1)
 
 

@@ -3,15 +3,14 @@
 These are its settings; `lcrec_model` is the model.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from unisid.backbones import Backbone, BackboneConfig
 from unisid.backbones.lora import Lora
+from unisid.bounds import Count, Positive
 from unisid.config import Json, identity_where, runtime
-from unisid.errors import ConfigError
 from unisid.pretrained import Pretrained
 
 
@@ -33,19 +32,15 @@ class Config(BackboneConfig):
     """All weights; the new tokens' rows alone; or those and `lora`."""
     lora: Lora = field(default_factory=Lora, metadata=identity_where(lambda config: config.trained == "lora"))
     """Of `trained` lora; bears no identity beside any other."""
-    max_tokens: int = 1024
+    max_tokens: Count = 1024
     """Of a prompt and its response; a longer history loses its oldest items."""
-    temperature: float = field(default=1.0, metadata=identity_where(lambda config: config.temperature != 1))
+    temperature: Positive = field(default=1.0, metadata=identity_where(lambda config: config.temperature != 1))
     """Divides the logits in training's loss alone: LETTER's ranking-guided loss, which below 1 presses hardest on the
     likeliest wrong tokens (Wang et al. 2024)."""
     gradient_checkpointing: bool = runtime(False)
     """Keep fewer activations and compute them again in the backward pass: less memory, a third more time."""
     attention: Literal["sdpa", "eager", "flash_attention_2"] = runtime("sdpa")
     """Which of the library's kernels training uses; what is saved is served by sdpa."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.temperature < math.inf:
-            raise ConfigError(f"lcrec: temperature {self.temperature}; must be above 0 and finite")
 
     def build(self, sizes: tuple[int, ...]) -> Backbone:
         from unisid.backbones.lcrec_model import LCRec  # slow, with transformers: not where settings are only read

@@ -5,30 +5,29 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from unisid.bounds import Positive, Settings, ShareBelowOne, Width
 from unisid.errors import ConfigError
 
 NAME = "default"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lora:
+class Lora(Settings):
     """W + alpha / rank B A, of which A and B learn."""
 
-    rank: int = 16
+    rank: Width = 16
     """Rows of A, columns of B."""
-    alpha: float = 32.0
+    alpha: Positive = 32.0
     """How much the product counts: alpha / rank times."""
-    dropout: float = 0.05
+    dropout: ShareBelowOne = 0.05
     """Share of A's inputs that training zeroes."""
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     """Names of the linear layers, in every block, that are given a pair."""
 
     def __post_init__(self) -> None:
-        if self.rank < 1 or not self.alpha > 0 or not 0 <= self.dropout < 1 or not self.targets:
-            raise ConfigError(
-                f"lora: rank {self.rank}, alpha {self.alpha}, dropout {self.dropout}, {len(self.targets)} targets; "
-                "must be at least 1, positive, in [0, 1), and one or more"
-            )
+        super().__post_init__()
+        if not self.targets:
+            raise ConfigError("lora.targets: names no layer; must name one or more")
 
     @property
     def scale(self) -> float:

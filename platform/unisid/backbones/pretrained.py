@@ -46,7 +46,7 @@ def _check_kernel(settings: Any, attention: str) -> None:
     """Before any weight is read: a model of no memory asks for the same kernel."""
     try:
         with torch.device("meta"):
-            AutoModelForCausalLM.from_config(settings, attn_implementation=attention)
+            AutoModelForCausalLM.from_config(settings, attn_implementation=attention, trust_remote_code=False)
     except ImportError as error:
         why = str(error).strip().split("\n")[0]
         raise ConfigError(

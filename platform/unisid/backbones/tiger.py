@@ -5,7 +5,6 @@ has as many tokens as there are levels, so nothing needs to say where it ends. B
 K beams, D width, V vocabulary entries.
 """
 
-import math
 from dataclasses import dataclass, field
 
 import torch
@@ -16,8 +15,8 @@ from torch.nn import functional
 from unisid.backbones import Backbone, BackboneConfig, level_starts
 from unisid.backbones.past import Past
 from unisid.backbones.t5_forward import Memory, decode, encode, remember
+from unisid.bounds import Layers, Positive, ShareBelowOne, Width
 from unisid.config import identity_where
-from unisid.errors import ConfigError
 
 START = 0
 FIRST_TOKEN = 1
@@ -27,37 +26,23 @@ FIRST_TOKEN = 1
 class Config(BackboneConfig):
     """TIGER's size; the defaults are the paper's."""
 
-    width: int = 128
+    width: Width = 128
     """Of the hidden vectors (d_model)."""
-    num_heads: int = 6
+    num_heads: Layers = 6
     """Attention heads of a layer."""
-    head_width: int = 64
+    head_width: Width = 64
     """Of each head's queries, keys and values (d_kv); num_heads x head_width need not be the width."""
-    feedforward_width: int = 1024
+    feedforward_width: Width = 1024
     """Inner width of the feed-forward layers (d_ff)."""
-    num_encoder_layers: int = 4
+    num_encoder_layers: Layers = 4
     """Layers that read the history."""
-    num_decoder_layers: int = 4
+    num_decoder_layers: Layers = 4
     """Layers that foretell the target."""
-    dropout: float = 0.1
+    dropout: ShareBelowOne = 0.1
     """Share of values that training zeroes, in attention weights and between layers."""
-    temperature: float = field(default=1.0, metadata=identity_where(lambda config: config.temperature != 1))
+    temperature: Positive = field(default=1.0, metadata=identity_where(lambda config: config.temperature != 1))
     """Divides the logits in training's loss alone: LETTER's ranking-guided loss, which below 1 presses hardest on the
     likeliest wrong codes (Wang et al. 2024)."""
-
-    def __post_init__(self) -> None:
-        sizes = (
-            self.width,
-            self.num_heads,
-            self.head_width,
-            self.feedforward_width,
-            self.num_encoder_layers,
-            self.num_decoder_layers,
-        )
-        if min(sizes) < 1 or not 0 <= self.dropout < 1:
-            raise ConfigError(f"tiger: sizes {sizes} and dropout {self.dropout}; must be at least 1, and in [0, 1)")
-        if not 0 < self.temperature < math.inf:
-            raise ConfigError(f"tiger: temperature {self.temperature}; must be above 0 and finite")
 
     def build(self, sizes: tuple[int, ...]) -> "Tiger":
         return Tiger(self, sizes)

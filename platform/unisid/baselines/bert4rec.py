@@ -8,6 +8,7 @@ Sun et al., 2019. A window whose items all stay by chance has its last one hidde
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from unisid.baselines import Histories
 from unisid.baselines.learned import PAD, LearnedBaseline, Windows, asked_loss, dot_all, pad
 from unisid.baselines.sequential import SequentialConfig
 from unisid.baselines.transformer import Block, start
+from unisid.bounds import Layers, Range, ShareBelowOne, Width
 from unisid.errors import ConfigError
 from unisid.ops.dropout import dropout
 
@@ -30,24 +32,23 @@ GAPS = 2
 class Config(SequentialConfig):
     """The transformer and its gaps."""
 
-    num_layers: int = 2
+    num_layers: Layers = 2
     """Blocks of attention and feed-forward."""
-    num_heads: int = 2
+    num_heads: Layers = 2
     """Of attention."""
-    feedforward_width: int = 256
+    feedforward_width: Width = 256
     """Of the layer inside each feed-forward part."""
-    dropout: float = 0.2
+    dropout: ShareBelowOne = 0.2
     """Of embeddings, attention and what each part adds."""
     norm_first: bool = True
     """Normalise what goes into each part; else what comes out of it, as the paper does."""
-    gaps: float = 0.3
+    gaps: Annotated[float, Range(0, 1, above=True, below=True)] = 0.3
     """The share of items that are hidden; more for short sequences."""
 
     def __post_init__(self) -> None:
-        if not (0 <= self.dropout < 1 and 0 < self.gaps < 1):
-            raise ConfigError(f"bert4rec: dropout {self.dropout}, gaps {self.gaps}; must be from 0 and above 0, both "
-                              "below 1")  # fmt: skip
-        self.check("width", "num_layers", "num_heads", "feedforward_width", "num_negatives", heads=self.num_heads)
+        super().__post_init__()
+        if self.width % self.num_heads:
+            raise ConfigError(f"bert4rec: width {self.width} over {self.num_heads} heads; must divide evenly")
 
     def model(self, catalog: Catalog) -> "Bert4Rec":
         return Bert4Rec(self, catalog.num_items, catalog.history_length + 1)

@@ -17,6 +17,7 @@ import torch
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Baseline, BaselineConfig, validation_ndcg, validation_rows
 from unisid.baselines.factors import Factors
+from unisid.bounds import Count, CountOrNone, NotNegative, Positive, Width
 from unisid.errors import ConfigError
 
 
@@ -26,21 +27,21 @@ class Config(BaselineConfig):
 
     trained: ClassVar[bool] = True
 
-    width: int = 64
+    width: Width = 64
     """Of a user's and an item's vector, beside the item's bias."""
-    epochs: int = 100
+    epochs: Count = 100
     """Passes over the training pairs."""
-    learning_rate: float = 0.05
+    learning_rate: Positive = 0.05
     """Of plain gradient descent, one pair at a time."""
-    penalties: tuple[float, ...] = (0.001, 0.01, 0.05)
+    penalties: tuple[NotNegative, ...] = (0.001, 0.01, 0.05)
     """Of squared norms; validation chooses."""
-    validation_samples: int = 4000
+    validation_samples: CountOrNone = 4000
     """Validation samples that decide, drawn by seed where there are more."""
 
     def __post_init__(self) -> None:
-        if min(self.width, self.epochs) < 1 or not self.learning_rate > 0 or min(self.penalties, default=-1) < 0:
-            raise ConfigError(f"bprmf: width {self.width}, epochs {self.epochs}, learning_rate {self.learning_rate} "
-                              f"must be positive, penalties {self.penalties} some numbers of at least 0")  # fmt: skip
+        super().__post_init__()
+        if not self.penalties:
+            raise ConfigError("bprmf.penalties: is empty; must name at least 1 value")
 
     def build(self, catalog: Catalog) -> Baseline:
         if importlib.util.find_spec("implicit") is None:

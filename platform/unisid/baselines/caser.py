@@ -19,6 +19,7 @@ from unisid.baselines import Histories
 from unisid.baselines.learned import LearnedBaseline, Windows, count_next, next_item_loss, score_all
 from unisid.baselines.sequential import SequentialConfig
 from unisid.baselines.transformer import start
+from unisid.bounds import Width
 from unisid.ops.dropout import dropout
 
 
@@ -26,15 +27,12 @@ from unisid.ops.dropout import dropout
 class Config(SequentialConfig):
     """The filters."""
 
-    last_items: int = 5
+    last_items: Width = 5
     """L: how many of the last items it reads."""
-    horizontal: int = 16
+    horizontal: Width = 16
     """Filters of each height."""
-    vertical: int = 4
+    vertical: Width = 4
     """Filters over single columns."""
-
-    def __post_init__(self) -> None:
-        self.check("width", "last_items", "horizontal", "vertical", "num_negatives")
 
     def model(self, catalog: Catalog) -> "Caser":
         return Caser(self, catalog.num_items, catalog.num_users)

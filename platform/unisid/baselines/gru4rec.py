@@ -15,6 +15,7 @@ from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
 from unisid.baselines.learned import LearnedBaseline, Windows, count_next, next_item_loss, score_all
 from unisid.baselines.sequential import SequentialConfig
+from unisid.bounds import Layers, ShareBelowOne, Width
 from unisid.ops.dropout import dropout
 
 SPREAD = 0.02
@@ -25,15 +26,12 @@ SPREAD = 0.02
 class Config(SequentialConfig):
     """The recurrent network."""
 
-    hidden_width: int = 128
+    hidden_width: Width = 128
     """Of the recurrent state."""
-    num_layers: int = 1
+    num_layers: Layers = 1
     """Recurrent layers."""
-    dropout: float = 0.3
+    dropout: ShareBelowOne = 0.3
     """Of item vectors and between layers."""
-
-    def __post_init__(self) -> None:
-        self.check("width", "hidden_width", "num_layers", "num_negatives")
 
     def model(self, catalog: Catalog) -> "Gru4Rec":
         return Gru4Rec(self, catalog.num_items)

@@ -20,6 +20,8 @@ from unisid.baselines import Histories
 from unisid.baselines.learned import LearnedBaseline, Windows, count_next, next_item_loss, score_all
 from unisid.baselines.sequential import SequentialConfig
 from unisid.baselines.transformer import join_heads, split_heads, start
+from unisid.bounds import Layers
+from unisid.errors import ConfigError
 from unisid.ops.dropout import dropout
 
 
@@ -27,13 +29,15 @@ from unisid.ops.dropout import dropout
 class Config(SequentialConfig):
     """The layers."""
 
-    num_layers: int = 2
+    num_layers: Layers = 2
     """Layers of attention; there are no feed-forward parts."""
-    num_heads: int = 2
+    num_heads: Layers = 2
     """H."""
 
     def __post_init__(self) -> None:
-        self.check("width", "num_layers", "num_heads", "num_negatives", heads=self.num_heads)
+        super().__post_init__()
+        if self.width % self.num_heads:
+            raise ConfigError(f"hstu: width {self.width} over {self.num_heads} heads; must divide evenly")
 
     def model(self, catalog: Catalog) -> "Hstu":
         return Hstu(self, catalog.num_items, catalog.history_length)

@@ -9,6 +9,7 @@ ItemKNN with recency is about as strong as published generative recommenders. B 
 
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Annotated
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Baseline, BaselineConfig, Histories, validation_ndcg, validation_rows
+from unisid.bounds import CountOrNone, NotNegative, Range, Seed
 from unisid.errors import ConfigError
 
 
@@ -25,20 +27,20 @@ from unisid.errors import ConfigError
 class Config(BaselineConfig):
     """The grid, and how much validation it sees."""
 
-    shrinkages: tuple[float, ...] = (0.0, 5.0, 20.0)
+    shrinkages: tuple[NotNegative, ...] = (0.0, 5.0, 20.0)
     """How little to trust a pair that few users share: as many users in common halve its similarity."""
-    decays: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    decays: tuple[Annotated[float, Range(0, 1, above=True)], ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
     """Weight of a history item relative to the one after it; 1 for a bag of items."""
-    validation_samples: int = 4000
+    validation_samples: CountOrNone = 4000
     """Validation samples that decide, drawn by seed where there are more."""
-    seed: int = 42
+    seed: Seed = 42
     """Draws the validation samples."""
 
     def __post_init__(self) -> None:
-        grid = self.shrinkages and self.decays
-        if not grid or min(self.shrinkages) < 0 or not 0 < min(self.decays) <= max(self.decays) <= 1:
+        super().__post_init__()
+        if not (self.shrinkages and self.decays):
             raise ConfigError(f"itemknn: shrinkages {self.shrinkages}, decays {self.decays}: "
-                              "must each name at least one value; shrinkages >= 0, decays in (0, 1]")  # fmt: skip
+                              "must each name at least one value")  # fmt: skip
 
     def build(self, catalog: Catalog) -> Baseline:
         users, items = catalog.training_edges()

@@ -19,6 +19,7 @@ from unisid.baselines import Histories
 from unisid.baselines.learned import LearnedBaseline, Windows, count_next, next_item_loss, score_all
 from unisid.baselines.sequential import SequentialConfig
 from unisid.baselines.transformer import Block, start
+from unisid.bounds import Layers, Width
 from unisid.errors import ConfigError
 from unisid.ops.dropout import dropout
 
@@ -27,17 +28,17 @@ from unisid.ops.dropout import dropout
 class Config(SequentialConfig):
     """The transformer."""
 
-    num_layers: int = 2
+    num_layers: Layers = 2
     """Blocks of attention and feed-forward."""
-    num_heads: int = 2
+    num_heads: Layers = 2
     """Of attention."""
-    feedforward_width: int = 256
+    feedforward_width: Width = 256
     """Of the layer inside each feed-forward part; the paper's is `width`."""
     norm_first: bool = True
     """Normalise what goes into each part; else what comes out of it."""
 
     def __post_init__(self) -> None:
-        self.check("width", "num_layers", "num_heads", "feedforward_width", "num_negatives")
+        super().__post_init__()
         if self.width % self.num_heads:
             raise ConfigError(f"sasrec: width {self.width} over {self.num_heads} heads; must divide evenly")
 

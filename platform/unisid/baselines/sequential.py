@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines.learned import LearnedBaseline, LearnedConfig, Loss
+from unisid.bounds import Count, ShareBelowOne, Width
 from unisid.errors import ConfigError
 
 
@@ -11,30 +12,15 @@ from unisid.errors import ConfigError
 class SequentialConfig(LearnedConfig):
     """Base of the settings of models of sequences; how far back they read, the catalog's `history_length` says."""
 
-    width: int = 64
+    width: Width = 64
     """D: of an item's vector, and of all that is compared or joined with it."""
-    dropout: float = 0.5
+    dropout: ShareBelowOne = 0.5
     """The share that is dropped of vectors and of what the parts find; less where users are many or long."""
     loss: Loss = "ce"
     """ce: softmax over all items; sampled: over `num_negatives` of them, for large catalogues; bce: the first papers',
     against one item."""
-    num_negatives: int = 1024
+    num_negatives: Count = 1024
     """Of `sampled`."""
-
-    def check(self, *counts: str, heads: int | None = None) -> None:
-        """What every kind demands of its settings; raises ConfigError.
-
-        Args:
-            counts: names of settings that must be positive.
-            heads: how many must divide the width; None for a kind that has none, or says so itself.
-        """
-        values = [getattr(self, name) for name in counts]
-        if min(values) < 1 or self.width % (heads or 1):
-            listed = ", ".join(f"{name} {value}" for name, value in zip(counts, values, strict=True))
-            more = "" if heads is None else ", and the heads must divide the width"
-            raise ConfigError(f"{self.kind}: {listed}: must all be positive{more}")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"{self.kind}.dropout: is {self.dropout}; must be at least 0 and below 1")
 
     def build(self, catalog: Catalog) -> LearnedBaseline:
         """Raises ConfigError where a window may hold every item, so that none is left to be the negative of `bce`."""

@@ -53,6 +53,7 @@ class Config(DatasetConfig):
     """The encoding of both files; empty: UTF-8, or what a byte order mark names."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_encoding(self.encoding)
 
     def build(self) -> "RecBole":

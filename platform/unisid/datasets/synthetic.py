@@ -10,13 +10,14 @@ N items, U users.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from unisid.bounds import Count, Range, Seed, Share
 from unisid.datasets import DatasetConfig, Part, part
 from unisid.datasets.folders import Found
 from unisid.datasets.time_ranges import Times
@@ -36,40 +37,35 @@ COMMON = 40
 class Config(DatasetConfig):
     """How much, and how it is arranged."""
 
-    items: int = 1000
+    items: Count = 1000
     """Number of items."""
-    users: int = 2000
+    users: Count = 2000
     """Number of users."""
-    shortest: int = 5
+    shortest: Count = 5
     """Fewest interactions of a user."""
-    longest: int = 20
+    longest: Annotated[int, Range(1, 100_000)] = 20
     """Most interactions of a user; each length between is as likely."""
-    topics: int = 8
+    topics: Count = 8
     """Places of the upper level of the hierarchy of texts, walked through in a cycle."""
-    subtopics: int = 4
+    subtopics: Count = 4
     """Places below each topic."""
-    circles: int = 8
+    circles: Count = 8
     """Places of the upper level of the hierarchy of behaviour."""
-    subcircles: int = 4
+    subcircles: Count = 4
     """Places below each circle."""
-    noise: float = 0.1
+    noise: Share = 0.1
     """Share of steps that go to any item."""
-    drift: float = 0.1
+    drift: Share = 0.1
     """Share of steps that go to any subcircle of the user's circle."""
-    ties: float = 0.0
+    ties: Share = 0.0
     """Share of steps that fall on the same second as the one before."""
-    seed: int = 0
+    seed: Seed = 0
     """Decides everything that is drawn."""
 
     def __post_init__(self) -> None:
-        if min(self.items, self.users, self.shortest, self.topics, self.subtopics, self.circles, self.subcircles) < 1:
-            raise ConfigError("dataset: every number of synthetic data must be 1 or more")
+        super().__post_init__()
         if self.longest < self.shortest:
             raise ConfigError(f"dataset: longest {self.longest} is below shortest {self.shortest}")
-        if not (0 <= self.noise <= 1 and 0 <= self.drift <= 1 and 0 <= self.ties <= 1):
-            raise ConfigError(
-                f"dataset: noise {self.noise}, drift {self.drift} and ties {self.ties} are shares, 0 to 1"
-            )
 
     def build(self) -> "Synthetic":
         return Synthetic(self)

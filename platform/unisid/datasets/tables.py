@@ -65,6 +65,7 @@ class Config(DatasetConfig):
     """The same of the interactions."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.form("items"), self.form("interactions")
 
     def form(self, table: Literal["items", "interactions"]) -> Format:

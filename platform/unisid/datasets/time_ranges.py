@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from unisid.bounds import Settings
 from unisid.datasets.rows import Rows
 from unisid.errors import DataError
 
@@ -25,7 +26,7 @@ LARGEST = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, kw_only=True)
-class Times:
+class Times(Settings):
     """What becomes of interactions without a time, and of those whose time cannot be true."""
 
     missing: Literal["refuse", "drop"] = "refuse"

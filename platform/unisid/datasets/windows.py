@@ -59,6 +59,7 @@ class Config(DatasetConfig):
     """The names of the items' columns, in order, where delimited files have no header line."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.form  # noqa: B018
 
     @property

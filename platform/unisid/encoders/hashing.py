@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from unisid.bounds import Count, NotNegative, Seed, Width
 from unisid.encoders import Encoder, EncoderConfig, Tokenizer, Tokens, join
-from unisid.errors import ConfigError
 
 WORD = re.compile(r"\w+")
 
@@ -23,19 +23,14 @@ WORD = re.compile(r"\w+")
 class Config(EncoderConfig):
     """Hashed random vectors."""
 
-    width: int = 64
+    width: Width = 64
     """Entries of a state."""
-    buckets: int = 1 << 15
+    buckets: Count = 1 << 15
     """Different vectors; words that hash to one bucket are one word."""
-    mix: float = 0.25
+    mix: NotNegative = 0.25
     """Weight of each neighbour's vector in a token's state."""
-    seed: int = 0
+    seed: Seed = 0
     """Draws the vectors."""
-
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.buckets < 1 or self.mix < 0:
-            raise ConfigError(f"hashing encoder: width {self.width}, buckets {self.buckets}, mix {self.mix}; "
-                              "must be width >= 1, buckets >= 1, mix >= 0")  # fmt: skip
 
     def tokenizer(self, max_tokens: int) -> Tokenizer:
         return Words(self.buckets, max_tokens)

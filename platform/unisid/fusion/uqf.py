@@ -6,13 +6,14 @@ G graph width, W output width (d_u). UQF thesis, 4.3.2 and listings B.3 to B.7.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from unisid.bounds import Layers, Range, ShareBelowOne, Width
 from unisid.errors import ConfigError
 from unisid.fusion import FusionConfig, Items, LearnedFusion
 from unisid.ops.dropout import dropout
@@ -23,30 +24,24 @@ from unisid.ops.ragged import Ragged
 class Config(FusionConfig):
     """The shape of a Unified Q-Former; the defaults are the thesis's."""
 
-    num_queries: int = 16
+    num_queries: Width = 16
     """M, the learnable queries of an item."""
-    width: int = 1024
+    width: Width = 1024
     """d_h and d_q, the width inside."""
-    output_width: int = 1024
+    output_width: Annotated[int, Range(2, 1 << 20)] = 1024
     """d_u, the width of the fused vector."""
-    num_layers: int = 4
+    num_layers: Layers = 4
     """L, each of self-attention, two cross-attentions, a gate and a feed-forward net."""
-    num_heads: int = 16
+    num_heads: Layers = 16
     """H, heads of every attention; must divide the width."""
-    dropout: float = 0.1
+    dropout: ShareBelowOne = 0.1
     """After self-attention, after the gate, and after both linear maps of the feed-forward net."""
 
     def __post_init__(self) -> None:
-        if min(self.num_queries, self.width, self.num_layers, self.num_heads) < 1 or self.output_width < 2:
-            raise ConfigError(
-                f"fusion: num_queries {self.num_queries}, width {self.width}, output_width {self.output_width}, "
-                f"num_layers {self.num_layers}, num_heads {self.num_heads}: must all be positive, output_width above 1"
-            )
+        super().__post_init__()
         if self.width % self.num_heads:
             raise ConfigError(f"fusion: width {self.width} does not divide into {self.num_heads} heads; "
                               "num_heads must divide width")  # fmt: skip
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"fusion: dropout {self.dropout}; must be at least 0 and below 1")
 
     def build(self, text_width: int, graph_width: int) -> "UQF":
         return UQF(self, text_width, graph_width)

@@ -5,12 +5,13 @@ V nodes (users first), w own columns, K propagation layers.
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from unisid.errors import ConfigError
+from unisid.bounds import NotNegative, Range, Width
 from unisid.graphs import GraphConfig, GraphModel
 from unisid.ops.propagate import Adjacency, layers, mean_over_layers
 from unisid.ops.seeded import seed_of
@@ -20,17 +21,12 @@ from unisid.ops.seeded import seed_of
 class Config(GraphConfig):
     """LightGCN's shape and its regulariser."""
 
-    num_layers: int = 5
+    num_layers: Annotated[int, Range(0, 1024)] = 5
     """K: how many steps apart two nodes may be and still be told of each other (UQF thesis: 5)."""
-    width: int = 256
+    width: Width = 256
     """d_g: numbers a node and layer (UQF thesis: 256)."""
-    penalty: float = 1e-4
+    penalty: NotNegative = 1e-4
     """Weight of the squared length of a batch's E(0) rows, over 2B (UQF thesis, listing B.1)."""
-
-    def __post_init__(self) -> None:
-        if self.num_layers < 0 or self.width < 1 or self.penalty < 0:
-            raise ConfigError(f"lightgcn: num_layers {self.num_layers}, width {self.width}, penalty {self.penalty}; "
-                              "must be num_layers >= 0, width >= 1, penalty >= 0")  # fmt: skip
 
     def build(self, graph: Adjacency, columns: range, seed: int) -> "LightGCN":
         return LightGCN(self, graph, columns, seed)

@@ -20,6 +20,8 @@ from unisid.ops.trie import Children, Level, Trie
 P = TypeVar("P", contravariant=True)
 S = TypeVar("S")
 
+MOST_BEAMS = 1 << 14
+"""Most beams that settings may ask for."""
 CACHED_LOGITS, HELD_LOGITS = 1 << 22, 1 << 27
 """Most logits made at once: what a CPU's caches hold, and what an accelerator's memory can spare."""
 

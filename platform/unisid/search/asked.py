@@ -1,7 +1,9 @@
 """What a search is asked for."""
 
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
+from unisid.bounds import LARGE, Count, Range, Settings
 from unisid.config import Json
 from unisid.pipeline import Recipe
 from unisid.report.search import short
@@ -10,14 +12,14 @@ from unisid.search.space import Space
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stopping:
+class Stopping(Settings):
     """Which trials end early."""
 
     measure: str
     """What they are compared by while they run."""
-    grace: int = 1
+    grace: Count = 1
     """Epochs before the first comparison; for a measure that is known once, 1."""
-    reduction: float = 3.0
+    reduction: Annotated[float, Range(1, LARGE, above=True)] = 3.0
     """One in so many goes on."""
 
 

@@ -7,6 +7,7 @@ excluded decides which of its weights are kept, and its weights are part of the 
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ from unisid.artifacts.weights import read_weights, write_json
 from unisid.baselines import Baseline, BaselineConfig, sasrec
 from unisid.baselines.factors import Factors
 from unisid.baselines.learned import LearnedBaseline, LearnedConfig
+from unisid.bounds import Count, CountOrNone, Range, Seed, Settings
 from unisid.compute import Job, Pool, Step, Worker
 from unisid.config import Json, from_record, runtime
 from unisid.errors import ConfigError, DataError
@@ -28,6 +30,7 @@ from unisid.stages.baseline_training import CUTOFF, NextItem
 from unisid.stages.catalog_summary import repeated_in
 from unisid.stages.metrics_ranks import (
     Ranks,
+    check_cutoffs,
     headline,
     means,
     rank_baseline,
@@ -42,7 +45,7 @@ from unisid.training.loop import Accumulation, Training
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     """The rival, how it learns, and what is measured."""
 
     baseline: BaselineConfig = field(default_factory=sasrec.Config)
@@ -52,31 +55,27 @@ class Config:
     )
     """How long and how fast it learns; its seed also draws the validation samples, and is the seed of kinds that are
     not trained by the loop."""
-    batch_size: int = 128
+    batch_size: Count = 128
     """Windows of training sequences a step, over all workers."""
-    valid_samples: int = 4000
+    valid_samples: CountOrNone = 4000
     """Validation samples that are ranked, drawn by seed; 0 for all."""
-    cutoffs: tuple[int, ...] = ()
+    cutoffs: tuple[Count, ...] = ()
     """The K of HR@K and NDCG@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
-    resamples: int = 2000
+    resamples: Annotated[int, Range(1, 1_000_000)] = 2000
     """Bootstrap resamples for the 95% intervals."""
-    seed: int = 42
+    seed: Seed = 42
     """Of the bootstrap."""
-    rows_per_part: int = runtime(4096)
+    rows_per_part: Count = runtime(4096)
     """Test samples handed to a worker at a time."""
     pool: Pool = runtime(Pool())
     """The workers that train, and that rank what was trained; a kind that the loop does not train takes one of them."""
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.resamples, self.rows_per_part) < 1 or self.valid_samples < 0:
-            raise ConfigError(f"baseline: batch_size {self.batch_size}, resamples {self.resamples}, rows_per_part "
-                              f"{self.rows_per_part}, valid_samples {self.valid_samples}; must be at least 1, 1, 1 and "
-                              "0")  # fmt: skip
+        super().__post_init__()
         if self.batch_size < self.pool.workers:
             raise ConfigError(f"baseline: batch_size {self.batch_size} for {self.pool.workers} workers; each needs a "
                               "window of every step")  # fmt: skip
-        if min(self.cutoffs, default=1) < 1:
-            raise ConfigError(f"baseline.cutoffs: {self.cutoffs}; must be positive")
+        check_cutoffs(self.cutoffs, "baseline.cutoffs")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ and of the settings. N items, U users, E interactions.
 import dataclasses
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from unisid.artifacts.catalog import SPLITS, write_interactions
 from unisid.artifacts.tables import write_tables
+from unisid.bounds import CountOrNone, Range, Seed, Settings, ShareBelowOne
 from unisid.compute import Job, Pool
 from unisid.config import Json, fingerprint, identity_where, runtime
 from unisid.datasets import DatasetConfig, synthetic
@@ -39,22 +40,22 @@ Oddity = Literal["refuse", "count"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     """What is read, what of it is kept, and how it is split."""
 
     dataset: DatasetConfig = field(default_factory=synthetic.Config)
     """The raw data: one of the kinds in unisid/datasets."""
     protocol: Literal["temporal", "leave-one-out"] = "temporal"
     """How samples are split: pooled by time 80/10/10, or each user's last two items."""
-    k_core: int = 5
+    k_core: CountOrNone = 5
     """Interactions that every user and every item must keep, after all else is dropped; 0 keeps all."""
     window_start: str = ""
     """First day that counts, 2016-10 or 2016-10-01 (UTC); empty: from the beginning."""
     window_end: str = ""
     """First day that no longer counts, in the same form; empty: to the end."""
-    min_items: int = 3000
+    min_items: CountOrNone = 3000
     """`temporal` with a window_start: while fewer items survive, the start moves one year earlier; 0: never."""
-    history_length: int = 10
+    history_length: Annotated[int, Range(1, 100_000)] = 10
     """How many of the last items a sample's history keeps: 10 in `temporal`, 20 in `leave-one-out` papers."""
     title_rules: bool | None = None
     """Drop items without a title, with markup in it or with more than 20 words in it; None: under `temporal`."""
@@ -62,13 +63,13 @@ class Config:
     """The columns that make up an item's text, in order; none: those the dataset names (title, description)."""
     ties: Literal["seed", "row"] = "seed"
     """The order of a user's interactions of one time: by a seeded hash of user and item, or as in the files."""
-    seed: int = 42
+    seed: Seed = 42
     """Decides the numbering of items and users, and ties."""
     keep_cold_items: bool = False
     """Keep the items that no interaction is left of: they too get a number, a text and a semantic id."""
-    cold_share: float = field(default=0.0, metadata=identity_where(lambda config: config.cold_share > 0))
+    cold_share: ShareBelowOne = field(default=0.0, metadata=identity_where(lambda config: config.cold_share > 0))
     """Leave out this share of the items that have interactions, with all of these: what a cold start is tried with."""
-    cold_seed: int = field(default=42, metadata=identity_where(lambda config: config.cold_share > 0))
+    cold_seed: Seed = field(default=42, metadata=identity_where(lambda config: config.cold_share > 0))
     """Which items are left out: those of the smallest hash."""
     unknown_items: Oddity | None = None
     """Interactions that name an item the items lack: an error, or dropped and counted; None: the dataset's way."""
@@ -85,13 +86,7 @@ class Config:
     """The workers that read and clean."""
 
     def __post_init__(self) -> None:
-        if self.k_core < 0 or self.history_length < 1 or self.min_items < 0 or self.seed < 0:
-            raise ConfigError(f"catalog: k_core {self.k_core}, history_length {self.history_length}, min_items "
-                              f"{self.min_items}, seed {self.seed}; must be k_core >= 0, history_length >= 1, "
-                              "min_items >= 0, seed >= 0")  # fmt: skip
-        if not 0 <= self.cold_share < 1 or self.cold_seed < 0:
-            raise ConfigError(f"catalog: cold_share {self.cold_share}, cold_seed {self.cold_seed}; must be at least 0 "
-                              "and the share below 1")  # fmt: skip
+        super().__post_init__()
         if start_of(self.window_start) >= end_of(self.window_end):
             raise ConfigError(f"catalog: window_end {self.window_end} is not after window_start {self.window_start}")
 

@@ -21,6 +21,7 @@ from unisid.artifacts.fused import Fused
 from unisid.artifacts.shards import Shards, to_arrow
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import write_json
+from unisid.bounds import Count, Settings
 from unisid.compute import Job, Metrics, Part, Pool, Step, Worker
 from unisid.config import Json, runtime
 from unisid.errors import ConfigError, DataError
@@ -40,7 +41,7 @@ and codes that say no more of them than the mean (an error of 1) must not be kep
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     """How vectors become semantic ids."""
 
     tokenizer: TokenizerConfig = field(default_factory=rqvae.Config)
@@ -53,7 +54,7 @@ class Config:
         default_factory=lambda: Training(epochs=2000, patience=50, validate_every=10, weight_decay=0.1)
     )
     """The gradient descent of a tokenizer that learns; its seed serves every tokenizer."""
-    batch_size: int = 2048
+    batch_size: Count = 2048
     """Items of a global batch, over all workers; a multiple of `pool.workers`."""
     gate: quality.Gate = field(default_factory=quality.Gate)
     """The quality below which the index is refused."""
@@ -61,8 +62,7 @@ class Config:
     """Who trains, encodes and resolves."""
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ConfigError(f"codes: batch_size {self.batch_size}; must be at least 1")
+        super().__post_init__()
         if self.batch_size % max(1, self.pool.workers):
             raise ConfigError(f"codes: batch_size {self.batch_size} is not a multiple of {self.pool.workers} workers")
 

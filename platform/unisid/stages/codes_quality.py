@@ -6,34 +6,32 @@ N items, L levels, P sampled pairs.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from unisid.artifacts.codes import pack
-from unisid.errors import ConfigError, DataError
+from unisid.bounds import Settings, Share
+from unisid.errors import DataError
 
 PAIRS = 20_000
 """Pairs of items sampled for each figure."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gate:
+class Gate(Settings):
     """Thresholds below which an index is refused, as shares of what is possible; 0 refuses nothing."""
 
-    distinct: float = 0.0
-    """Least distinct tuples before resolution, as a share of the items (healthy: above 0.7)."""
-    usage: float = 0.0
-    """Least share of a level's codes that some item uses."""
-    entropy: float = 0.0
-    """Least entropy of a level's codes, as a share of that of equal use."""
+    where: ClassVar[str] = "codes.gate"
 
-    def __post_init__(self) -> None:
-        if not all(0 <= value <= 1 for value in (self.distinct, self.usage, self.entropy)):
-            raise ConfigError(f"gate: distinct {self.distinct}, usage {self.usage}, entropy {self.entropy}; "
-                              "must be shares between 0 and 1")  # fmt: skip
+    distinct: Share = 0.0
+    """Least distinct tuples before resolution, as a share of the items (healthy: above 0.7)."""
+    usage: Share = 0.0
+    """Least share of a level's codes that some item uses."""
+    entropy: Share = 0.0
+    """Least entropy of a level's codes, as a share of that of equal use."""
 
 
 def check(gate: Gate, report: dict[str, Any]) -> None:

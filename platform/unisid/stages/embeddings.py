@@ -21,6 +21,7 @@ from unisid.artifacts.embeddings import FAMILY
 from unisid.artifacts.shards import missing_parts, shard_name, shard_parts, to_arrow, to_ragged, write_shard
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_rows
+from unisid.bounds import Count, CountOrNone, Settings
 from unisid.compute import Job, Part, Pool, Step
 from unisid.config import Json, runtime
 from unisid.encoders import EncoderConfig, Tokens, transformer
@@ -38,12 +39,12 @@ SAY_EVERY = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     """Which encoder reads the texts, how much of them, and what is kept."""
 
     encoder: EncoderConfig = field(default_factory=transformer.Config)
     """What turns text into token states."""
-    max_tokens: int = 64
+    max_tokens: Count = 64
     """Tokens read of a text, special tokens included (UQF thesis, L_text)."""
     pooling: Pooling = "mean"
     """The text vector: the mean over real tokens (UQF thesis), or the last one (Qwen3-Embedding's convention)."""
@@ -51,19 +52,14 @@ class Config:
     """Scale text vectors to length 1. None: as the pooling's convention has it, only for 'last'."""
     keep_states: bool = True
     """Keep every token's state, not only text vectors: what UQF needs, and 2 bytes x tokens x width an item."""
-    shard_rows: int = 4096
+    shard_rows: Count = 4096
     """Items a shard: the grain of parallel work and of resuming. It shapes the files, so it bears identity."""
-    batch_tokens: int = runtime(0)
+    batch_tokens: CountOrNone = runtime(0)
     """Tokens a forward pass, padding included; 0: 65,536 on a GPU, 2,048 on a CPU. It changes rounding alone."""
     tokenize: Pool = runtime(Pool(cpus=0.5))
     """Who reads and tokenises."""
     pool: Pool = runtime(Pool())
     """Who runs the encoder; `gpus` of 0.5 lets one worker write while the other computes."""
-
-    def __post_init__(self) -> None:
-        for name, least in {"max_tokens": 1, "shard_rows": 1, "batch_tokens": 0}.items():
-            if getattr(self, name) < least:
-                raise ConfigError(f"embeddings.{name}: is {getattr(self, name)}; must be at least {least}")
 
 
 def inputs(config: Config) -> tuple[str, ...]:

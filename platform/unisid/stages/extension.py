@@ -11,13 +11,14 @@ from unisid.artifacts.reading import opened
 from unisid.artifacts.record import require
 from unisid.artifacts.shards import Shards, shard_indices, shard_name, shard_parts
 from unisid.artifacts.store import Place
+from unisid.bounds import Settings
 from unisid.compute import Part
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Base:
+class Base(Settings):
     """The artifact that is extended."""
 
     fingerprint: str

@@ -7,7 +7,7 @@ N items, W width of the fused vector.
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ from unisid.artifacts.graph import Graph
 from unisid.artifacts.shards import Shards, missing_parts, to_arrow, write_shard
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
+from unisid.bounds import Count, CountOrNone, Range, Settings
 from unisid.compute import Job, Metrics, Pool, Step, Worker
 from unisid.config import Json, from_record, identity_where, runtime, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
@@ -38,19 +39,19 @@ WEIGHTS, DESCRIPTION = "weights.safetensors", "fusion.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     """Which fusion, and how it learns; the defaults are the thesis's."""
 
     fusion: FusionConfig = field(default_factory=uqf.Config)
     """What makes one vector of text and graph."""
-    num_neighbours: int = 50
+    num_neighbours: Annotated[int, Range(1, 10_000)] = 50
     """Neighbours of each kind that an item has; positives are drawn from them."""
     shared_users: Measure = field(
         default="count", metadata=identity_where(lambda config: config.shared_users != "count")
     )
     """Which items share most users with an item: by their `count`, the thesis's form, by which popular items are
     neighbours of most; or by `cosine`, the count over the root of both items' numbers of users."""
-    exact_limit: int = EXACT_LIMIT
+    exact_limit: CountOrNone = EXACT_LIMIT
     """Up to so many items the search for near texts compares all pairs; above, inverted lists are searched."""
     loss: Loss = field(default_factory=Loss)
     """What a fusion that learns is trained for."""
@@ -58,9 +59,9 @@ class Config:
         default_factory=lambda: Training(epochs=1000, patience=40, learning_rate=1e-4, weight_decay=1e-5)
     )
     """How long and how fast it learns; its precision also serves when the vectors are written."""
-    batch_size: int = 256
+    batch_size: Count = 256
     """Anchors a step, over all workers."""
-    write_batch: int = runtime(1024)
+    write_batch: Count = runtime(1024)
     """Items fused at a time once learning is over."""
     pool: Pool = runtime(Pool())
     """Who learns; the workers' number must divide the batch size."""
@@ -68,13 +69,7 @@ class Config:
     """Who searches neighbours and writes vectors."""
 
     def __post_init__(self) -> None:
-        for name in ("num_neighbours", "batch_size", "write_batch"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"fused.{name}: is {getattr(self, name)}; must be at least 1")
-        if self.shared_users not in get_args(Measure):
-            raise ConfigError(
-                f"fused.shared_users: is {self.shared_users!r}; must be one of {', '.join(get_args(Measure))}"
-            )
+        super().__post_init__()
         if self.batch_size % max(1, self.pool.workers):
             raise ConfigError(f"fused.batch_size: {self.batch_size} does not divide into equal shares for "
                               f"{self.pool.workers} workers; make it a multiple of fused.pool.workers")  # fmt: skip

@@ -8,7 +8,7 @@ worker: W workers learn what one learns.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unisid.artifacts.shards import Shards
+from unisid.bounds import NotNegative, Positive, Range, Settings, Share
 from unisid.compute import Metrics, Worker
-from unisid.errors import ConfigError
 from unisid.fusion import Items, LearnedFusion
 from unisid.ops.contrast import info_nce, known
 from unisid.stages.fused_inputs import GRAPH_DROPPED, KEPT, TEXT_DROPPED, Reader
@@ -30,32 +30,23 @@ VALIDATION = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loss:
+class Loss(Settings):
     """L = w_s L_struc + (1 - w_s) L_sem + w_r L_recon (UQF thesis, 4.3.2)."""
 
-    structure_weight: float = 0.4
+    where: ClassVar[str] = "fused.loss"
+
+    structure_weight: Share = 0.4
     """w_s: how much shared users count; alike texts count 1 - w_s."""
-    reconstruction_weight: float = 0.2
+    reconstruction_weight: NotNegative = 0.2
     """w_r."""
-    temperature: float = 0.05
+    temperature: Positive = 0.05
     """tau."""
-    modality_dropout: float = 0.2
+    modality_dropout: Share = 0.2
     """The share of anchors that lose their text or their graph, half each. Positives lose nothing."""
     mask_known: bool = True
     """Known neighbours of an anchor do not count as its negatives. False: the thesis's form."""
-    held_out: float = 0.05
+    held_out: Annotated[float, Range(0, 1, above=True, below=True)] = 0.05
     """The share of items that are anchors of the validation loss alone."""
-
-    def __post_init__(self) -> None:
-        shares = {name: getattr(self, name) for name in ("structure_weight", "modality_dropout")}
-        for name, value in shares.items():
-            if not 0 <= value <= 1:
-                raise ConfigError(f"fused.loss.{name}: is {value}; must be from 0 to 1")
-        if not 0 < self.held_out < 1:
-            raise ConfigError(f"fused.loss.held_out: is {self.held_out}; must be above 0 and below 1")
-        if self.reconstruction_weight < 0 or not self.temperature > 0:
-            raise ConfigError(f"fused.loss: reconstruction_weight {self.reconstruction_weight} must not be negative, "
-                              f"temperature {self.temperature} must be above 0")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from unisid.artifacts.catalog import VALID, Catalog
 from unisid.artifacts.graph import ITEMS, USERS
 from unisid.artifacts.shards import to_arrow, write_shard
 from unisid.artifacts.store import Place
+from unisid.bounds import Count, NotNegative, Positive, Seed, Settings
 from unisid.compute import Job, Pool, Worker
 from unisid.config import Json, runtime
 from unisid.errors import ConfigError, DataError
@@ -36,39 +37,34 @@ SHARD_ROWS = 1 << 15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     """How the graph is learned."""
 
     graph: GraphConfig = field(default_factory=lightgcn.Config)
     """The kind of graph model, with its layers and width."""
-    learning_rate: float = 2e-2
+    learning_rate: Positive = 2e-2
     """Of Adam, constant. Large batches bear, and need, more than the 1e-3 that is usual at 2,048 edges."""
-    batch_edges: int = 16_384
+    batch_edges: Count = 16_384
     """B: edges of a step, which propagates through the whole graph: a large graph wants about a tenth of its edges."""
-    epochs: int = 300
+    epochs: Count = 300
     """At most this many passes over the edges."""
-    validate_every: int = 5
+    validate_every: Count = 5
     """Epochs between validations."""
-    patience: int = 5
+    patience: Count = 5
     """Stop after this many validations without a better recall."""
-    validation_users: int = 10_000
+    validation_users: Count = 10_000
     """At most this many users, drawn by seed, are ranked for; all items are scored for each."""
     use_all_interactions: bool = False
     """Learn from validation and test interactions too, as the UQF thesis does. It leaks: for comparison only."""
-    seed: int = 42
+    seed: Seed = 42
     """Decides first vectors, the order of edges, the unknown items and the validation users."""
-    checkpoint_seconds: float = runtime(120.0)
+    checkpoint_seconds: NotNegative = runtime(120.0)
     """Commit a checkpoint at the first validation after so many seconds; a killed fit loses no more than this."""
     pool: Pool = runtime(Pool())
     """Each worker takes a share of the columns and holds the whole graph."""
 
     def __post_init__(self) -> None:
-        counts = (self.batch_edges, self.epochs, self.validate_every, self.patience, self.validation_users)
-        if min(counts) < 1 or not self.learning_rate > 0:
-            raise ConfigError(
-                "graph: batch_edges {}, epochs {}, validate_every {}, patience {}, validation_users {}, learning_rate "
-                "{}: must all be positive".format(*counts, self.learning_rate)
-            )
+        super().__post_init__()
         if self.graph.width < self.pool.workers:
             raise ConfigError(f"graph: {self.pool.workers} workers share {self.graph.width} columns; "
                               f"graph.pool.workers must be at most graph.graph.width")  # fmt: skip

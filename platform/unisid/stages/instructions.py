@@ -19,6 +19,7 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import Rows, write_table
+from unisid.bounds import CountOrNone, Positive, Seed, Settings
 from unisid.compute import Job, Part, Pool, Step
 from unisid.config import Json, plug_in, runtime
 from unisid.errors import ArtifactError, ConfigError, DataError
@@ -34,31 +35,30 @@ ROWS_PER_GROUP = 1 << 11
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     """What a language model is taught, and how much of each."""
 
     tasks: tuple[str, ...] = ("next", "title_to_sid", "sid_to_title", "next_title", "titles_to_title", "titles_to_sid")
     """Kinds in `tasks`."""
-    weights: tuple[float, ...] = ()
+    weights: tuple[Positive, ...] = ()
     """By task, the rows that a pass holds for every row of the task's source (a training sample or an item): 1 for
     each once, 0.25 for a quarter of them, 3 for each three times. Empty: 1 for every task."""
-    valid_rows: int = 2000
+    valid_rows: CountOrNone = 2000
     """Validation rows a task, at most; 0 for all."""
-    seed: int = 42
+    seed: Seed = 42
     """Of the order of rows, and of which a weight below 1 takes."""
     pool: Pool = runtime(Pool())
     """The workers that write files."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.tasks or len(set(self.tasks)) < len(self.tasks):
             raise ConfigError(f"instructions.tasks: {self.tasks}; must be some tasks, each once")
         for kind in self.tasks:
             plug_in("tasks", kind)
-        if self.weights and (len(self.weights) != len(self.tasks) or not 0 < min(self.weights) <= max(self.weights)):
+        if self.weights and len(self.weights) != len(self.tasks):
             raise ConfigError(f"instructions.weights: {self.weights} for the tasks {self.tasks}; "
                               "must be a positive number for each")  # fmt: skip
-        if self.valid_rows < 0:
-            raise ConfigError(f"instructions.valid_rows: {self.valid_rows}; must be at least 1, or 0 for all")
 
     @property
     def mix(self) -> dict[str, float]:

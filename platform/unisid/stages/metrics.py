@@ -9,7 +9,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,9 +24,11 @@ from unisid.artifacts.model import Model
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.store import Place
 from unisid.baselines import Histories
+from unisid.bounds import Count, Name, Range, Seed, Settings
 from unisid.compute import Job, Pool, Step
 from unisid.config import Json, plug_in, runtime
 from unisid.errors import ArtifactError, ConfigError, DataError
+from unisid.ops.beam import MOST_BEAMS
 from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values, paired_test, rank_in_list
 from unisid.recommend import Recommender
 from unisid.stages import baseline_fitting
@@ -34,6 +36,7 @@ from unisid.stages.baseline_fitting import Task
 from unisid.stages.catalog_summary import OTHER_RULE, repeated_targets
 from unisid.stages.metrics_ranks import (
     Ranks,
+    check_cutoffs,
     headline,
     means,
     rank_in_parts,
@@ -45,37 +48,36 @@ from unisid.stages.metrics_ranks import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     """What is measured, and against what."""
 
-    method: str = "tiger"
+    method: Name = "tiger"
     """The recommender's name in tables and plots, such as uqf-tiger."""
-    cutoffs: tuple[int, ...] = ()
+    cutoffs: tuple[Count, ...] = ()
     """The K of HR@K and NDCG@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
-    beam: int = 50
+    beam: Annotated[int, Range(1, MOST_BEAMS)] = 50
     """Items to list a sample under each history rule; at least the largest cut-off."""
     baselines: tuple[str, ...] = ("popularity", "itemknn")
     """Kinds in `baselines` to rank beside the model, of those that need no training."""
-    resamples: int = 2000
+    resamples: Annotated[int, Range(1, 1_000_000)] = 2000
     """Bootstrap resamples for the 95% intervals."""
-    seed: int = 42
+    seed: Seed = 42
     """Of the bootstrap."""
-    batch_size: int = runtime(64)
+    batch_size: Count = runtime(64)
     """Samples decoded at once."""
-    rows_per_part: int = runtime(1024)
+    rows_per_part: Count = runtime(1024)
     """Test samples handed to a worker at a time."""
     pool: Pool = runtime(Pool())
     """Workers that decode."""
 
     def __post_init__(self) -> None:
-        if min(self.beam, self.resamples, self.batch_size, self.rows_per_part) < 1:
-            raise ConfigError(f"metrics: beam {self.beam}, resamples {self.resamples}, batch_size {self.batch_size}, "
-                              f"rows_per_part {self.rows_per_part}: must all be positive")  # fmt: skip
-        if min(self.cutoffs, default=1) < 1:
-            raise ConfigError(f"metrics.cutoffs: {self.cutoffs}; must be positive")
+        super().__post_init__()
+        check_cutoffs(self.cutoffs, "metrics.cutoffs")
         if max(self.cutoffs, default=1) > self.beam:
             raise ConfigError(f"metrics.beam: {self.beam} is smaller than the largest cut-off {max(self.cutoffs)}; "
                               "a list of so few items cannot tell; must be at least that")  # fmt: skip
+        if len(set(self.baselines)) < len(self.baselines):
+            raise ConfigError(f"metrics.baselines: {', '.join(self.baselines)}; must name each once")
         for kind in self.baselines:
             if plug_in("baselines", kind).trained:
                 raise ConfigError(f"metrics.baselines: '{kind}' takes training, which the stage baseline does: give "

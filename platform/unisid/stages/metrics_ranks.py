@@ -23,6 +23,12 @@ Ranks = dict[str, NDArray[np.float64]]
 """History rule -> the targets' ranks [S], NaN where not ranked."""
 
 
+def check_cutoffs(cutoffs: tuple[int, ...], where: str) -> None:
+    """Raise ConfigError for cut-offs that are given twice."""
+    if len(set(cutoffs)) < len(cutoffs):
+        raise ConfigError(f"{where}: {', '.join(map(str, cutoffs))}; must be different")
+
+
 def usable_cutoffs(wanted: tuple[int, ...], num_items: int, listed: int, where: str) -> tuple[int, ...]:
     """The cut-offs asked for, or the standard ones that fit the catalogue and what a method lists.
 

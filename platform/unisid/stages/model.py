@@ -8,6 +8,7 @@ decides which weights are kept (`model_validation.py`).
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -15,14 +16,16 @@ from torch import Tensor, nn
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.instructions import WORDS
-from unisid.artifacts.metrics import HISTORY_RULES, HistoryRule
+from unisid.artifacts.metrics import HistoryRule
 from unisid.artifacts.model import write_model
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.store import Place
 from unisid.backbones import Backbone, BackboneConfig, Speaker, tiger
+from unisid.bounds import Count, CountOrNone, Range, Settings
 from unisid.compute import Job, Metrics, Pool, Stream, Worker
 from unisid.config import Json, runtime, to_record
 from unisid.errors import ConfigError
+from unisid.ops.beam import MOST_BEAMS
 from unisid.stages.catalog_summary import repeated_in
 from unisid.stages.model_instructed import Instructed
 from unisid.stages.model_validation import CUTOFF, Judge
@@ -33,7 +36,7 @@ from unisid.training.packing import Batching
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     """The recommender and how it learns."""
 
     backbone: BackboneConfig = field(default_factory=tiger.Config)
@@ -44,35 +47,29 @@ class Config:
         )
     )
     """How long and how fast it learns; its seed also draws the validation samples."""
-    batch_size: int = 256
+    batch_size: Count = 256
     """Samples a step, over all workers."""
-    micro_batch: int = runtime(0)
+    micro_batch: CountOrNone = runtime(0)
     """Samples that a worker takes through the model at once: fewer need less memory, and change nothing that is
     learned but what dropout draws. 0: its whole share of a step."""
     packed: bool = runtime(True)
     """Instructions lie end to end in rows of the model's longest length; else one a row, beside others as long."""
-    samples_per_epoch: int = 0
+    samples_per_epoch: CountOrNone = 0
     """Training samples between two validations; 0 for all of them."""
-    valid_samples: int = 2000
+    valid_samples: CountOrNone = 2000
     """Validation samples that are ranked, drawn by seed, and instructions whose loss is told; 0 for all."""
-    valid_batch: int = runtime(128)
+    valid_batch: Count = runtime(128)
     """Validation samples that are ranked at once."""
     valid_history: HistoryRule = "excluded"
     """Which items are ranked for them: all but those that the user took before, as with every rival, or `allowed`: all,
     for a shop whose users come back for the same."""
-    beam: int = 20
+    beam: Annotated[int, Range(CUTOFF, MOST_BEAMS)] = 20
     """Beams of the validation's search."""
     pool: Pool = runtime(Pool())
     """The workers that train."""
 
     def __post_init__(self) -> None:
-        if (
-            min(self.batch_size, self.valid_batch) < 1
-            or min(self.micro_batch, self.samples_per_epoch, self.valid_samples) < 0
-        ):
-            raise ConfigError(f"model: batch_size {self.batch_size}, valid_batch {self.valid_batch}, micro_batch "
-                              f"{self.micro_batch}, samples_per_epoch {self.samples_per_epoch}, valid_samples "
-                              f"{self.valid_samples}; must be at least 1, 1, 0, 0 and 0")  # fmt: skip
+        super().__post_init__()
         if self.batch_size % max(1, self.pool.workers):
             raise ConfigError(
                 f"model: batch_size {self.batch_size} over {self.pool.workers} workers; must divide evenly"
@@ -82,11 +79,6 @@ class Config:
             raise ConfigError(f"model: micro_batch {self.micro_batch} does not divide the {share} samples that each "
                               f"worker has of batch_size {self.batch_size}; {math.gcd(share, self.micro_batch)} "
                               "would")  # fmt: skip
-        if self.valid_history not in HISTORY_RULES:
-            raise ConfigError(f"model.valid_history: is {self.valid_history!r}; must be one of "
-                              f"{', '.join(HISTORY_RULES)}")  # fmt: skip
-        if self.beam < CUTOFF:
-            raise ConfigError(f"model: beam {self.beam} is smaller than {CUTOFF}, the items that validation ranks")
 
     def micro_batch_size(self, workers: int) -> int:
         """Samples that each of so many workers takes through the model at once."""

@@ -16,6 +16,7 @@ from unisid.artifacts.catalog import SPLITS, TRAIN, VALID, Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import write_table
+from unisid.bounds import Seed, Settings
 from unisid.compute import Job, Part, Pool, Step
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, DataError
@@ -27,12 +28,12 @@ ROWS_PER_GROUP = 1 << 13
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     """What a training sample is."""
 
     sliding_window: bool = True
     """Every training interaction is a target, with those before it as its history; else only each user's last one."""
-    seed: int = 42
+    seed: Seed = 42
     """Of the order of training samples."""
     pool: Pool = runtime(Pool())
     """The workers that write files."""

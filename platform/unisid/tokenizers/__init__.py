@@ -6,8 +6,9 @@ K codes of a level.
 """
 
 import abc
+import math
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -15,20 +16,31 @@ from torch import Tensor, nn
 
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
+from unisid.bounds import Count, Range
 from unisid.config import PlugIn, from_record, to_record
 from unisid.errors import ArtifactError, ConfigError
 from unisid.ops.residual import lookup, quantize, squared_distances
 
+Levels = Annotated[int, Range(1, 26)]
+"""Levels of a semantic id: each has a letter."""
+CodebookSize = Annotated[int, Range(2, 1 << 20)]
+"""Codes of a level."""
 WEIGHTS, DESCRIPTION = "weights.safetensors", "tokenizer.json"
 
 
 class TokenizerConfig(PlugIn, abc.ABC):
     """Settings of a tokenizer; every kind has at least these."""
 
-    num_levels: int
-    codebook_size: int
-    sample: int
+    num_levels: Levels
+    codebook_size: CodebookSize
+    sample: Count
     """How many items `Tokenizer.start` is to be shown."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if math.prod(self.sizes) >= 1 << 63:
+            raise ConfigError(f"{self.kind}: {self.num_levels} levels of {self.codebook_size} codes do not fit "
+                              "63 bits, in which semantic ids are numbered; take fewer or smaller levels")  # fmt: skip
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -43,14 +55,6 @@ class TokenizerConfig(PlugIn, abc.ABC):
     @abc.abstractmethod
     def build(self, width: int) -> "Tokenizer":
         """An unfitted tokenizer of vectors of this width."""
-
-    def check(self) -> None:
-        """What every kind demands of its sizes; raises ConfigError."""
-        if self.num_levels < 1 or self.codebook_size < 2 or self.sample < 1:
-            raise ConfigError(
-                f"tokenizer: num_levels {self.num_levels}, codebook_size {self.codebook_size}, sample {self.sample}; "
-                "must be num_levels >= 1, codebook_size >= 2, sample >= 1"
-            )
 
 
 @runtime_checkable

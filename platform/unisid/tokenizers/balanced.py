@@ -10,29 +10,24 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unisid.errors import ConfigError
+from unisid.bounds import Count
 from unisid.ops.kmeans import balanced_residual_kmeans
-from unisid.tokenizers import Tokenizer, TokenizerConfig
+from unisid.tokenizers import CodebookSize, Levels, Tokenizer, TokenizerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TokenizerConfig):
     """Residual k-means whose clusters hold equally many items of the sample."""
 
-    num_levels: int = 3
+    num_levels: Levels = 3
     """Codes of a semantic id."""
-    codebook_size: int = 256
+    codebook_size: CodebookSize = 256
     """Centroids of each level."""
-    iterations: int = 25
+    iterations: Count = 25
     """At most this many rounds a level."""
-    sample: int = 65_536
+    sample: Count = 65_536
     """At most this many items, drawn by the seed, are clustered; all others are only assigned. A level's distances,
     `sample` times `codebook_size` times 4 bytes, lie in memory."""
-
-    def __post_init__(self) -> None:
-        self.check()
-        if self.iterations < 1:
-            raise ConfigError(f"balanced: iterations {self.iterations}; must be at least 1")
 
     def build(self, width: int) -> "Balanced":
         return Balanced(self, width)

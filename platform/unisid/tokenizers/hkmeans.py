@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from unisid.bounds import Count
 from unisid.errors import ConfigError
 from unisid.ops.kmeans import groups, hierarchical_kmeans
 from unisid.ops.residual import squared_distances
-from unisid.tokenizers import Tokenizer, TokenizerConfig
+from unisid.tokenizers import CodebookSize, Levels, Tokenizer, TokenizerConfig
 
 MOST_CENTROIDS = 1 << 20
 """A tree of more is refused: at a width of 1,024 it would take more than 4 GiB."""
@@ -22,24 +23,20 @@ MOST_CENTROIDS = 1 << 20
 class Config(TokenizerConfig):
     """A tree of k-means by FAISS."""
 
-    num_levels: int = 3
+    num_levels: Levels = 3
     """Codes of a semantic id."""
-    codebook_size: int = 32
+    codebook_size: CodebookSize = 32
     """Children of every cluster. All levels together have codebook_size + ... + codebook_size ** num_levels
     centroids."""
-    restarts: int = 3
+    restarts: Count = 3
     """Independent k-means runs a cluster; the best is kept."""
-    iterations: int = 25
+    iterations: Count = 25
     """Rounds of each k-means."""
-    sample: int = 262_144
+    sample: Count = 262_144
     """At most this many items, drawn by the seed, are clustered; all others are only assigned."""
 
     def __post_init__(self) -> None:
-        self.check()
-        if self.restarts < 1 or self.iterations < 1:
-            raise ConfigError(
-                f"hkmeans: restarts {self.restarts}, iterations {self.iterations}; both must be at least 1"
-            )
+        super().__post_init__()
         if self.num_centroids > MOST_CENTROIDS:
             raise ConfigError(
                 f"hkmeans: {self.num_levels} levels of {self.codebook_size} codes are a tree of "

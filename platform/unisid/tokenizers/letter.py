@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from unisid.bounds import Count, CountOrNone, NotNegative, Width
 from unisid.errors import ConfigError
 from unisid.ops.alignment import alignment_loss, diversity_loss
 from unisid.ops.kmeans import balanced_kmeans
-from unisid.tokenizers import Batch, LearnedTokenizer, Peers, TokenizerConfig
+from unisid.tokenizers import Batch, CodebookSize, LearnedTokenizer, Levels, Peers, TokenizerConfig
 from unisid.tokenizers.rqvae import RQVAE, check_autoencoder
 
 
@@ -20,41 +21,35 @@ from unisid.tokenizers.rqvae import RQVAE, check_autoencoder
 class Config(TokenizerConfig):
     """RQ-VAE with collaborative alignment and diversity of codewords."""
 
-    num_levels: int = 3
+    num_levels: Levels = 3
     """Codes of a semantic id."""
-    codebook_size: int = 256
+    codebook_size: CodebookSize = 256
     """Codewords of each level."""
-    widths: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64, 32)
+    widths: tuple[Width, ...] = (2048, 1024, 512, 256, 128, 64, 32)
     """Widths of the encoder's layers after the input, the last is the codewords'; the decoder mirrors them."""
-    beta: float = 0.25
+    beta: NotNegative = 0.25
     """Weight of the commitment: how strongly latents are drawn to their codewords (mu in LETTER)."""
-    quantization_weight: float = 1.0
+    quantization_weight: NotNegative = 1.0
     """Weight of the quantization loss beside the reconstruction, both means over dimensions."""
-    alignment_weight: float = 0.02
+    alignment_weight: NotNegative = 0.02
     """Weight of the agreement with the graph's item vectors (alpha in LETTER: 0.01 to 0.02); 0: the graph is not
     read."""
-    diversity_weight: float = 1e-4
+    diversity_weight: NotNegative = 1e-4
     """Weight of the contrast inside clusters of codewords (beta in LETTER)."""
-    num_clusters: int = 10
+    num_clusters: Count = 10
     """Clusters of a level's codewords, equally large; never so many that one would have a lone codeword."""
-    recluster_every: int = 50
+    recluster_every: Count = 50
     """Steps between clusterings of the codewords."""
-    restart_after: int = 50
+    restart_after: CountOrNone = 50
     """Steps after which an unused codeword becomes a point of the batch; 0: never."""
-    sinkhorn_epsilon: float = 0.003
+    sinkhorn_epsilon: NotNegative = 0.003
     """Above 0: while training, the last level is assigned in balance with this temperature."""
-    sample: int = 20_480
+    sample: Count = 20_480
     """Items, drawn by the seed, whose residuals' k-means the codebooks start from."""
 
     def __post_init__(self) -> None:
-        self.check()
+        super().__post_init__()
         check_autoencoder(self)
-        if min(self.alignment_weight, self.diversity_weight) < 0 or min(self.num_clusters, self.recluster_every) < 1:
-            raise ConfigError(
-                f"letter: alignment_weight {self.alignment_weight}, diversity_weight {self.diversity_weight}, "
-                f"num_clusters {self.num_clusters}, recluster_every {self.recluster_every}; weights must not be "
-                "negative, the others at least 1"
-            )
 
     @property
     def collaborative_width(self) -> int:

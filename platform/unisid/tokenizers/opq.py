@@ -11,36 +11,28 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from unisid.errors import ConfigError
+from unisid.bounds import Count, CountOrNone
 from unisid.ops.product import learn_rotation, product_kmeans, product_lookup, product_quantize
 from unisid.ops.residual import squared_distances
-from unisid.tokenizers import Tokenizer, TokenizerConfig
+from unisid.tokenizers import CodebookSize, Levels, Tokenizer, TokenizerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TokenizerConfig):
     """Product quantization after a learned rotation, by FAISS."""
 
-    num_levels: int = 7
+    num_levels: Levels = 7
     """Codes of a semantic id: pieces of a vector."""
-    codebook_size: int = 256
+    codebook_size: CodebookSize = 256
     """Centroids of each piece."""
-    rotations: int = 50
+    rotations: CountOrNone = 50
     """Rounds of learning the rotation; 0: none, which is plain product quantization."""
-    restarts: int = 3
+    restarts: Count = 3
     """Independent k-means runs a piece; the best is kept."""
-    iterations: int = 25
+    iterations: Count = 25
     """Rounds of each k-means."""
-    sample: int = 65_536
+    sample: Count = 65_536
     """At most this many items, drawn by the seed, are fitted to; all others are only assigned."""
-
-    def __post_init__(self) -> None:
-        self.check()
-        if self.restarts < 1 or self.iterations < 1 or self.rotations < 0:
-            raise ConfigError(
-                f"opq: rotations {self.rotations}, restarts {self.restarts}, iterations {self.iterations}; must be "
-                "rotations >= 0, restarts >= 1, iterations >= 1"
-            )
 
     def build(self, width: int) -> "OPQ":
         return OPQ(self, width)

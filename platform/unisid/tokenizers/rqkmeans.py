@@ -11,34 +11,27 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from unisid.errors import ConfigError
+from unisid.bounds import Count
 from unisid.ops.kmeans import residual_kmeans
-from unisid.tokenizers import Tokenizer, TokenizerConfig
+from unisid.tokenizers import CodebookSize, Levels, Tokenizer, TokenizerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TokenizerConfig):
     """Residual k-means by FAISS."""
 
-    num_levels: int = 3
+    num_levels: Levels = 3
     """Codes of a semantic id."""
-    codebook_size: int = 256
+    codebook_size: CodebookSize = 256
     """Centroids of each level."""
-    restarts: int = 3
+    restarts: Count = 3
     """Independent k-means runs a level; the best is kept. More make fewer collisions."""
-    iterations: int = 25
+    iterations: Count = 25
     """Rounds of each k-means."""
     normalise: bool = False
     """Bring every standardised vector to one length first, so that only directions count."""
-    sample: int = 262_144
+    sample: Count = 262_144
     """At most this many items, drawn by the seed, are clustered; all others are only assigned."""
-
-    def __post_init__(self) -> None:
-        self.check()
-        if self.restarts < 1 or self.iterations < 1:
-            raise ConfigError(
-                f"rqkmeans: restarts {self.restarts}, iterations {self.iterations}; both must be at least 1"
-            )
 
     def build(self, width: int) -> "RQKMeans":
         return RQKMeans(self, width)

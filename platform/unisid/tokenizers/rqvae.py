@@ -12,36 +12,37 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unisid.bounds import Count, CountOrNone, NotNegative, Width
 from unisid.errors import ConfigError
 from unisid.ops.kmeans import residual_kmeans
 from unisid.ops.residual import lookup, nearest, quantization_loss, squared_distances, straight_through
 from unisid.ops.sinkhorn import balanced_codes
-from unisid.tokenizers import Batch, LearnedTokenizer, Peers, TokenizerConfig
+from unisid.tokenizers import Batch, CodebookSize, LearnedTokenizer, Levels, Peers, TokenizerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TokenizerConfig):
     """RQ-VAE with k-means start, dead-code restart and optional balanced assignment."""
 
-    num_levels: int = 3
+    num_levels: Levels = 3
     """Codes of a semantic id."""
-    codebook_size: int = 256
+    codebook_size: CodebookSize = 256
     """Codewords of each level."""
-    widths: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64, 32)
+    widths: tuple[Width, ...] = (2048, 1024, 512, 256, 128, 64, 32)
     """Widths of the encoder's layers after the input, the last is the codewords'; the decoder mirrors them."""
-    beta: float = 0.25
+    beta: NotNegative = 0.25
     """Weight of the commitment: how strongly latents are drawn to their codewords (UQF thesis, 4.3.3)."""
-    quantization_weight: float = 1.0
+    quantization_weight: NotNegative = 1.0
     """w_q: weight of the quantization loss beside the reconstruction, both means over dimensions."""
-    restart_after: int = 50
+    restart_after: CountOrNone = 50
     """Steps after which an unused codeword becomes a point of the batch; 0: never."""
-    sinkhorn_epsilon: float = 0.0
+    sinkhorn_epsilon: NotNegative = 0.0
     """Above 0: while training, the last level is assigned in balance with this temperature (LC-Rec: 0.003)."""
-    sample: int = 20_480
+    sample: Count = 20_480
     """Items, drawn by the seed, whose residuals' k-means the codebooks start from."""
 
     def __post_init__(self) -> None:
-        self.check()
+        super().__post_init__()
         check_autoencoder(self)
 
     def build(self, width: int) -> "RQVAE":
@@ -72,14 +73,9 @@ class Settings(Protocol):
 
 def check_autoencoder(config: Settings) -> None:
     """Raises ConfigError for widths or weights that cannot be."""
-    if not config.widths or min(config.widths) < 1:
+    if not config.widths:
         raise ConfigError(
             f"{config.kind}: widths {config.widths}; must name at least the codewords' width, such as (32,)"
-        )
-    if min(config.beta, config.quantization_weight, config.restart_after, config.sinkhorn_epsilon) < 0:
-        raise ConfigError(
-            f"{config.kind}: beta {config.beta}, quantization_weight {config.quantization_weight}, restart_after "
-            f"{config.restart_after}, sinkhorn_epsilon {config.sinkhorn_epsilon}; none may be negative"
         )
 
 

@@ -18,9 +18,10 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from unisid.bounds import Count, CountOrNone, NotNegative, Positive, Seed, Settings
 from unisid.compute import Descent, Engine, Metrics, Worker
 from unisid.config import runtime
-from unisid.errors import ConfigError, DataError
+from unisid.errors import DataError
 from unisid.ops.seeded import seed_of
 from unisid.training import checkpoint
 from unisid.training.checkpoint import Checkpoint
@@ -39,43 +40,34 @@ BEST = "best."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class Training(Settings):
     """How long and how fast to learn."""
 
-    epochs: int = 100
+    epochs: Count = 100
     """At most this many passes (a pass is what the objective calls one)."""
-    patience: int = 10
+    patience: Count = 10
     """Stop after this many validations without a better one."""
-    validate_every: int = 1
+    validate_every: Count = 1
     """Epochs between validations."""
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
     """The peak rate of AdamW."""
-    weight_decay: float = 0.0
+    weight_decay: NotNegative = 0.0
     """Of AdamW: a step takes away this share of every weight, times the rate."""
-    warmup_steps: int = 0
+    warmup_steps: CountOrNone = 0
     """Steps over which the rate rises to its peak."""
     schedule: Literal["cosine", "constant", "inverse_square_root"] = "cosine"
     """How the rate goes on after the warm-up: `cosine` falls to 0 at the last of `epochs`."""
-    gradient_clip: float = 1.0
+    gradient_clip: NotNegative = 1.0
     """Largest norm of the whole gradient; 0 for no limit."""
-    seed: int = 42
+    seed: Seed = 42
     """Decides first weights, the order of batches and dropout."""
     precision: Precision = "auto"
     """Of forward passes; `auto`: bfloat16 on a GPU, float32 on a CPU."""
     zero: Literal[0, 1, 2, 3] = runtime(0)
     """What workers share out by DeepSpeed's ZeRO: 1 the optimizer's state, 2 also gradients, 3 also weights; 0 none."""
-    checkpoint_seconds: float = runtime(60.0)
+    checkpoint_seconds: NotNegative = runtime(60.0)
     """Commit a checkpoint at the first epoch's end after so many seconds: a killed fit loses no more than this and an
     epoch."""
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.patience < 1 or self.validate_every < 1 or not self.learning_rate > 0:
-            raise ConfigError(
-                f"training: epochs {self.epochs}, patience {self.patience}, validate_every {self.validate_every}, "
-                f"learning_rate {self.learning_rate}: must all be positive"
-            )
-        if self.zero not in (0, 1, 2, 3):
-            raise ConfigError(f"training: zero {self.zero}; must be 0 (none), 1, 2 or 3")
 
 
 class Objective(Protocol[B]):
