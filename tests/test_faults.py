@@ -86,9 +86,22 @@ def test_a_folder_that_is_gone_under_the_command(tmp_path):
     assert (code, complaint) == (1, "error: current folder: is gone or cannot be read; change to one that is there\n")
 
 
-@pytest.mark.parametrize("words", [("list",), ("show", "codes/a/1"), ("drop", "codes/a/1"), ("sid", "i"), ("items",),
-                                   ("recommend", "--user", "u"), ("plan", "demo"), ("run", "demo"), ("sync", "demo"),
-                                   ("promote", "codes/a/1"), ("index", "compare", "codes/a/1", "codes/b/1")])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list",),
+        ("show", "codes/a/1"),
+        ("drop", "codes/a/1"),
+        ("sid", "i"),
+        ("items",),
+        ("recommend", "--user", "u"),
+        ("plan", "demo"),
+        ("run", "demo"),
+        ("sync", "demo"),
+        ("promote", "codes/a/1"),
+        ("index", "compare", "codes/a/1", "codes/b/1"),
+    ],
+)
 def test_a_store_that_is_a_file_is_refused_by_all_commands_alike(tmp_path, capsys, words):
     (tmp_path / "file").write_text("no folder")
     assert cli.main([*words, "--store", str(tmp_path / "file")]) == 1
