@@ -16,7 +16,6 @@ import numpy as np
 from unisid import pipeline
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.curve import FILE as CURVE
-from unisid.artifacts.reading import unverified
 from unisid.artifacts.record import Record, require, require_input
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.artifacts.weights import read_json
@@ -137,10 +136,7 @@ def compare(address: Address, first: Place, second: Place, record: Record) -> Co
     names = sorted(name for name in record.files if name != CURVE)
     there = second.sizes()
     differing = tuple(name for name in names if name not in there or first.read(name) != second.read(name))
-    with unverified():  # a recorded file that has changed is what is to be shown
-        found = [*_what_differs(address.noun, first, second)] if differing else []
-    changed = [name for name in differing if name in record.sums and first.checksum(name) != record.sums[name]]
-    note = "; ".join(found + [f"{name} of the store has changed since it was written" for name in changed])
+    note = "; ".join(_what_differs(address.noun, first, second)) if differing else ""
     return Compared(address, len(names), differing, note)
 
 

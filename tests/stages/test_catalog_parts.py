@@ -120,3 +120,8 @@ def test_naming_the_columns_of_text_settles_it(made):
 def test_bytes_are_text_where_text_is_expected(made):
     items, _, _ = made(FIRST | {"description": pa.array([b"fine", None], pa.binary_view())})
     assert [items["1"]["text"], items["2"]["text"]] == ["Pen fine", "Ink"]
+
+
+def test_a_text_column_of_the_items_may_be_called_as_times_are(made):
+    items, _, _ = made({**FIRST, "timestamp": ["summer", "winter"]})
+    assert items["1"]["timestamp"] == "summer"

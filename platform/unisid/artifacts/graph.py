@@ -43,17 +43,16 @@ class Graph:
     @property
     def num_layers(self) -> int:
         """K + 1."""
-        return self.record.count("layers")
+        return int(self.record.counts["layers"])
 
     @property
     def width(self) -> int:
         """D."""
-        return self.record.count("width")
+        return int(self.record.counts["width"])
 
     def layers(self, rows: NDArray[Any] | None = None) -> NDArray[np.float32]:
         """[n, K + 1, D]."""
-        shape = (self.num_layers, self.width)
-        return self.items.read_vectors("layers", self.num_layers * self.width, rows).reshape(-1, *shape)
+        return self.items.read("layers", rows).reshape(-1, self.num_layers, self.width)
 
     def degree(self) -> NDArray[np.int32]:
         """[N]."""

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from unisid.artifacts.reading import damaged
 from unisid.artifacts.record import Record, require
-from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table
 
@@ -35,16 +33,13 @@ class Instructions:
 
     def table(self, split: str) -> pa.Table:
         """A whole split in memory: 'train' or 'valid'."""
-        return read_table(self.place, split, COLUMNS)
+        return read_table(self.place, split)
 
     def num_rows(self, split: str) -> int:
         """How many rows a split has."""
-        return self.record.count(split)
+        return int(self.record.counts[split])
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """The kinds of its tasks."""
-        tasks = self.record.config.get("tasks")
-        if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
-            raise damaged(self.place, RECORD, f"config.tasks is {tasks!r}, must be the kinds of its tasks")
-        return tuple(tasks)
+        return tuple(self.record.config["tasks"])

@@ -50,7 +50,8 @@ def joined(table: str, pieces: Sequence[pa.Table], paths: Mapping[int, str]) -> 
                             f"{table} the same columns, or name those to keep in dataset.columns")  # fmt: skip
         unread |= {name: kind for name, kind in left.items() if name not in unread}
         aligned.append(pa.table(columns))
-    return with_unread(pa.concat_tables(in_one_unit(aligned)).unify_dictionaries().combine_chunks(), unread)
+    aligned = in_one_unit(aligned) if table == "interactions" else aligned  # an item's column of that name is text
+    return with_unread(pa.concat_tables(aligned).unify_dictionaries().combine_chunks(), unread)
 
 
 def unread_in_words(unread: Mapping[str, str]) -> str:

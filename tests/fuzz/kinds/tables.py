@@ -21,13 +21,16 @@ from unisid.artifacts.tables import read_table
 from unisid.compute import Job
 from unisid.config import to_record
 from unisid.datasets import tables
+from unisid.datasets.time_ranges import PER_SECOND
 from unisid.runtime.local import LocalCompute
 from unisid.stages import catalog
 
-IN_CI = 0
+IN_CI = 250
 SHARE = 40
+CLOSE = 2e-6
+"""Seconds that a time may differ by: fractions that are floats have no more digits."""
 TRIES = 5
-"""How often a sheet is drawn anew whose cells no file can hold."""
+"""How often a sheet is drawn anew whose oddities do not go together, or whose cells no file can hold."""
 
 
 class Ground:
@@ -57,8 +60,8 @@ class Ground:
         for _ in range(TRIES):
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir()
-            sheet = drawn(chance)
             try:
+                sheet = drawn(chance)
                 return sheet, write(sheet, self.folder)
             except (pa.ArrowException, TypeError, ValueError, OverflowError, UnicodeError, AttributeError, IndexError):
                 continue
@@ -72,7 +75,8 @@ def drawn(chance: random.Random) -> Sheet:
     sheet = plain(made(chance), form, chance)
     sheet.good &= form != "jsonl"
     ways = odd_values.ODDITIES + (odd_types.ODDITIES * 2 if form == "parquet" else odd_files.ODDITIES)
-    for oddity in chance.sample(ways, chance.choice([0, 1, 1, 1, 1, 2, 2, 3])):
+    chosen = chance.sample(ways, chance.choice([0, 1, 1, 1, 1, 2, 2, 3]))
+    for oddity in sorted(chosen, key=odd_values.LAST.__contains__):
         oddity(sheet, chance)
     return sheet
 
@@ -107,43 +111,49 @@ def pipeline_state(sheet: Sheet, paths: dict[str, str], folder: Path) -> str:
 def judge(sheet: Sheet, read: Catalog) -> None:
     """Raise BreachError where the catalog says something else than the world."""
     world = sheet.world
-    ids, titles = read.item_ids.to_pylist(), read.titles.to_pylist()
-    texts = read_table(read.place, "items", ["text"])["text"].to_pylist()
+    described = "description" not in read.record.counts.get("unread", {}).get("items", "")
     kept = set(range(len(world.titles))) if sheet.catalog["keep_cold_items"] else world.taken()
-    wanted = Counter((None if sheet.told_by_title else sheet.item_names[item], *world.text(item)) for item in kept)
-    found = Counter(zip([None] * len(ids) if sheet.told_by_title else ids, titles, texts, strict=True))
+    wanted = Counter((sheet.item_names[item], *world.text(item, described)) for item in kept)
+    texts = read_table(read.place, "items", ["text"])["text"].to_pylist()
+    found = Counter(zip(read.item_ids.to_pylist(), read.titles.to_pylist(), texts, strict=True))
+    if sheet.told_by_title:
+        wanted, found = (Counter(entry[1:] for entry in c.elements()) for c in (wanted, found))
     if wanted != found:
         raise BreachError(f"items: {_less(found, wanted)}, should be {_less(wanted, found)}")
     number = {world.text(item)[0]: item for item in kept}
-    items = [number[title] for title in titles]
+    items = [number[title] for title in read.titles.to_pylist()]
     taken = [[items[i] for i in read.item[a:b]] for a, b in zip(read.offsets, read.offsets[1:], strict=False)]
-    mine = world.sequences()
-    users = sorted(mine) if sheet.told_by_title else [sheet.user_names[user] for user in sorted(mine)]
-    by_row = sheet.catalog["ties"] == "row"
     if sheet.told_by_title:
-        _same(sorted(_flat(groups) for groups in mine.values()), sorted(taken))
-        return
-    if sorted(users) != sorted(read.user_ids.to_pylist()):
-        raise BreachError(f"users {sorted(read.user_ids.to_pylist())}, should be {sorted(users)}")
-    for user, groups in mine.items():
-        sequence = taken[read.user_ids.to_pylist().index(sheet.user_names[user])]
-        if by_row:
-            _same(_flat(groups), sequence)
-        else:
-            starts = [sum(map(len, groups[:n])) for n in range(len(groups))]
-            _same(
-                [sorted(group) for group in groups],
-                [sorted(sequence[a : a + len(g)]) for a, g in zip(starts, groups, strict=True)],
-            )
+        _same("sequences", sorted(_flat(groups) for groups in world.sequences().values()), sorted(taken))
+    else:
+        judge_users(sheet, read, taken)
+
+
+def judge_users(sheet: Sheet, read: Catalog, taken: list[list[int]]) -> None:
+    """Raise BreachError where a user's items, their order or their times are not the world's."""
+    times, users = sheet.world.times(), read.user_ids.to_pylist()
+    _same("users", sorted(sheet.user_names[user] for user in times), sorted(users))
+    scale = PER_SECOND[read.record.counts["time_unit"]]
+    for user, groups in sheet.world.sequences().items():
+        number = users.index(sheet.user_names[user])
+        sequence = taken[number]
+        if sheet.catalog["ties"] == "row":
+            _same("sequence", _flat(groups), sequence)
+        starts = [sum(map(len, groups[:n])) for n in range(len(groups))]
+        cut = [sorted(sequence[a : a + len(group)]) for a, group in zip(starts, groups, strict=True)]
+        _same("sequence, by time", [sorted(group) for group in groups], cut)
+        clock = [int(time) / scale for time in read.timestamp[read.offsets[number] : read.offsets[number + 1]]]
+        if any(abs(a - b) > CLOSE for a, b in zip(clock, times[user], strict=True)):
+            raise BreachError(f"times {clock}, should be {[float(time) for time in times[user]]}")
 
 
 def _flat(groups: list[list[int]]) -> list[int]:
     return [item for group in groups for item in group]
 
 
-def _same(wanted: Any, found: Any) -> None:
+def _same(what: str, wanted: Any, found: Any) -> None:
     if wanted != found:
-        raise BreachError(f"sequences {found}, should be {wanted}")
+        raise BreachError(f"{what}: {found}, should be {wanted}")
 
 
 def _less(one: Counter[Any], other: Counter[Any]) -> str:

@@ -61,9 +61,12 @@ def header(sheet: Sheet, chance: random.Random) -> None:
 
 def column_twice(sheet: Sheet, chance: random.Random) -> None:
     table = chance.choice(["items", "interactions"])
-    sheet.changes[table] = lambda data: b"\n".join(
-        line + b"," + line.split(b",")[0] for line in data.rstrip(b"\n").split(b"\n")
-    )
+
+    def change(data: bytes) -> bytes:
+        sign = sheet.separator.encode(sheet.encoding)
+        return b"\n".join(line + sign + line.split(sign)[0] for line in data.rstrip(b"\n").split(b"\n"))
+
+    sheet.changes[table] = change
     sheet.odd(f"the first column of {table} twice")
 
 
@@ -93,7 +96,8 @@ def ragged(sheet: Sheet, chance: random.Random) -> None:
     def change(data: bytes) -> bytes:
         lines = data.split(b"\n")
         row = min(1, len(lines) - 1)
-        lines[row] = lines[row] + b",more" if more else lines[row].rpartition(b",")[0]
+        sign = sheet.separator.encode(sheet.encoding)
+        lines[row] = lines[row] + sign + b"more" if more else lines[row].rpartition(sign)[0]
         return b"\n".join(lines)
 
     sheet.changes[table] = change

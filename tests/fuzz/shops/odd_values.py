@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.fuzz.shops.sheet import Sheet
 from tests.fuzz.shops.world import EPOCH, RAW
+from unisid.datasets.time_ranges import Times
 
 STYLES: dict[str, Callable[[int], Any]] = {
     "whole numbers": lambda n: n, "leading zeros": lambda n: f"{n:07d}", "huge numbers": lambda n: 2**62 + n,
@@ -72,7 +73,10 @@ def rows_twice(sheet: Sheet, chance: random.Random) -> None:
     world.rows.append(world.rows[number])
     for values in sheet.rows.values():
         values.append(values[number])
-    sheet.odd("an interaction twice", decidable=False)
+    sheet.catalog["duplicate_rows"] = chance.choice(["keep", "drop"])
+    if sheet.catalog["duplicate_rows"] == "drop":
+        world.unused.add(len(world.rows) - 1)
+    sheet.odd("an interaction twice", good=True)
 
 
 def no_rows(sheet: Sheet, chance: random.Random) -> None:
@@ -104,6 +108,8 @@ def clocks(sheet: Sheet, chance: random.Random) -> None:
         return
     way, good, write = chance.choice(CLOCKS)
     sheet.rows["timestamp"] = [write(time) for _, _, time in sheet.world.rows]
+    if way in MOVED:
+        sheet.world.rows = [(user, item, MOVED[way](time)) for user, item, time in sheet.world.rows]
     sheet.odd(f"times: {way}", good=good)
 
 
@@ -115,9 +121,9 @@ def fine_clock(sheet: Sheet, chance: random.Random) -> None:
     sheet.world.rows = [(user, item, EPOCH + (time - EPOCH) / (10 * per)) for user, item, time in sheet.world.rows]
     write = chance.choice([float, lambda time: repr(float(time)), lambda time: f"{float(time):.6f}"])
     if per == 1000 and chance.random() < 0.5:
-        sheet.rows["timestamp"] = [int(time * 10 * per) for _, _, time in sheet.world.rows]
+        sheet.world.rows = [(user, item, Fraction(int(time * 1000), 1000)) for user, item, time in sheet.world.rows]
+        sheet.rows["timestamp"] = [int(time * 1000) for _, _, time in sheet.world.rows]
         sheet.dataset["unit"] = "ms"
-        sheet.world.rows = [(user, item, Fraction(int(time * 10 * per))) for user, item, time in sheet.world.rows]
     else:
         sheet.rows["timestamp"] = [write(time) for _, _, time in sheet.world.rows]
         sheet.world.rows = [(user, item, Fraction(str(write(time)))) for user, item, time in sheet.world.rows]
@@ -129,7 +135,12 @@ def a_time_missing(sheet: Sheet, chance: random.Random) -> None:
         odd = chance.choice([None, "", "soon", "NaN", "inf", "-", math.nan, math.inf, 1e300, "2018-02-30", "10:30",
                              "01/02/2018", -1, 0,
                              "1e999", 10**25, "2018-01-01T25:00:00", "١٢٣", "0x10", True])  # fmt: skip
-        sheet.rows["timestamp"][chance.randrange(len(sheet.rows["timestamp"]))] = odd
+        row = chance.randrange(len(sheet.rows["timestamp"]))
+        sheet.rows["timestamp"][row] = odd
+        if chance.random() < 0.5:
+            sheet.dataset["times"] = Times(missing="drop")
+            if odd in (None, "", "NaN") or odd is math.nan:
+                sheet.world.unused.add(row)
         sheet.odd(f"one time is {odd!r}", decidable=odd not in (-1, 0, True, 1e300, 10**25))
 
 
@@ -177,8 +188,15 @@ CLOCKS: tuple[tuple[str, bool, Callable[[Fraction], Any]], ...] = (
     ("year 0", False, lambda t: "0000-01-01"),
     ("too large", False, lambda t: int(t) * 10**12),
 )  # fmt: skip
+MOVED: dict[str, Callable[[Fraction], Fraction]] = {
+    "before 1970": lambda t: t - 2 * EPOCH, "far future": lambda t: t + 10**11,
+    "year 0": lambda t: Fraction(-62_167_219_200),
+}  # fmt: skip
+"""Ways of writing that move the times themselves."""
 ODDITIES: tuple[Callable[[Sheet, random.Random], None], ...] = (
     ids, ids, an_id_missing, an_item_unknown, an_item_twice, rows_twice, no_rows, raw_texts, texts_missing, clocks,
     clocks,
     fine_clock, a_time_missing, times_equal,
 )  # fmt: skip
+LAST = (an_id_missing, an_item_unknown, a_time_missing, no_rows)
+"""What changes single cells, after all that writes whole columns."""

@@ -31,30 +31,37 @@ class World:
     titles: list[str]
     descriptions: list[str]
     rows: list[tuple[int, int, Fraction]]
-    repeats: set[int] = field(default_factory=set)
-    """Rows that say again what another said."""
+    unused: set[int] = field(default_factory=set)
+    """Rows that the settings leave out: of no time, or said twice."""
 
     @property
     def num_users(self) -> int:
         return 1 + max(user for user, _, _ in self.rows)
 
-    def text(self, item: int) -> tuple[str, str]:
-        """Title and text, as the catalog has them."""
+    def text(self, item: int, described: bool = True) -> tuple[str, str]:
+        """Title and text, as the catalog has them; the title alone where it did not read descriptions."""
         title, description = (
             RAW.get(text, " ".join(text.split())) for text in (self.titles[item], self.descriptions[item])
         )
-        return title, " ".join(filter(None, (title, description))) or PLACEHOLDER
+        return title, " ".join(filter(None, (title, description if described else ""))) or PLACEHOLDER
 
     def sequences(self) -> dict[int, list[list[int]]]:
         """Each user's items, oldest first; those of one time together, in the files' order."""
         found: dict[int, dict[Fraction, list[int]]] = {}
         for number, (user, item, time) in enumerate(self.rows):
-            if number not in self.repeats:
+            if number not in self.unused:
                 found.setdefault(user, {}).setdefault(time, []).append(item)
         return {user: [mine[time] for time in sorted(mine)] for user, mine in found.items()}
 
     def taken(self) -> set[int]:
-        return {item for _, item, _ in self.rows}
+        """The items that someone took."""
+        return {item for number, (_, item, _) in enumerate(self.rows) if number not in self.unused}
+
+    def times(self) -> dict[int, list[Fraction]]:
+        """Each user's times, in seconds since 1970, oldest first."""
+        return {user: sorted(time for number, (whose, _, time) in enumerate(self.rows)
+                             if whose == user and number not in self.unused)
+                for user in self.sequences()}  # fmt: skip
 
 
 def made(chance: random.Random) -> World:
