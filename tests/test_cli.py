@@ -15,7 +15,7 @@ from tests.recommenders import TINY, N
 from tests.stages import ring
 from unisid import cli, pipeline
 from unisid.artifacts.model import write_model
-from unisid.artifacts.record import read_record, require, write_record
+from unisid.artifacts.record import RECORD, read_record, require, write_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.config import to_record
 
@@ -428,6 +428,52 @@ def test_of_several_indexes_the_newest_answers_and_says_so(ring_store, capsys):
         assert cli.main(["sid", "item 3", "--codes", address, "--store", str(ring_store)]) == 0
         output, aside = capsys.readouterr()
         assert (output == newest, aside) == (same, "")
+
+
+def test_an_older_clock_makes_no_older_index_the_newest(ring_store, capsys):
+    store = Store(ring_store)
+    first = require(store.place(Address("codes", "ring", "1")), "codes")
+    later = ring.write_index(store.place(Address("codes", "later", "1")), N, seed=4)
+    write_record(
+        later, replace(first, address="codes/later/1", config={"seed": 4}, created="1999-01-02T00:00:00+00:00")
+    )
+    assert cli.main(["sid", "item 3", "--store", str(ring_store)]) == 0
+    assert capsys.readouterr().err.startswith("codes/later/1 is the newest of 2 codes here")
+
+
+@pytest.mark.parametrize("words", [("sid", "item 3"), ("items", "0"), ("recommend", "--user", "3")])
+def test_a_store_of_a_newer_version_is_not_called_empty(ring_store, capsys, words):
+    """Every record says another format: that is said, and nothing is to be removed."""
+    store = Store(ring_store)
+    for address in store.addresses():
+        place = store.place(address)
+        place.write(RECORD, json.dumps(json.loads(place.read(RECORD)) | {"format": 99, "code_version": "7.0"}).encode())
+    assert cli.main([*words, "--store", str(ring_store)]) == 1
+    complaint = capsys.readouterr().err
+    assert f"no {'model' if words[0] == 'recommend' else 'codes'} here can be read:" in complaint
+    assert "has format 99, of unisid 7.0; this version reads formats up to 1. Nothing is damaged" in complaint
+    assert "here yet" not in complaint
+    for command in ("list", "verify"):
+        assert cli.main([command, "--store", str(ring_store)]) == 1
+        shown = capsys.readouterr()
+        assert shown.out.count("cannot be read: ") == 3
+        assert "3 cannot be read, as listed; nothing says that they are damaged" in shown.err
+        assert "drop" not in shown.err + shown.out
+
+
+def test_what_cannot_be_read_is_left_aside_in_words(ring_store, capsys):
+    store = Store(ring_store)
+    place = store.place(Address("codes", "newer", "1"))
+    place.write(RECORD, b'{"format": 2}')
+    assert cli.main(["sid", "item 3", "--store", str(ring_store)]) == 0
+    assert "left aside: " in (aside := capsys.readouterr().err)
+    assert "codes/newer/1/record.json: has format 2" in aside
+
+
+def test_an_index_that_is_half_made_is_named(ring_store, capsys):
+    Store(ring_store).place(Address("codes", "ring", "1")).remove(RECORD)
+    assert cli.main(["sid", "item 3", "--store", str(ring_store)]) == 1
+    assert "no complete codes here yet, codes/ring/1 half made; run the recipe again" in capsys.readouterr().err
 
 
 def test_a_lookup_needs_no_torch():

@@ -1,9 +1,8 @@
-"""The commands that look at what lies in the store: `list`, `show`, `drop`, `sid`, `items`, `recommend`."""
+"""The commands that look at what lies in the store: `list`, `show`, `verify`, `drop`, `sid`, `items`, `recommend`."""
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
 import argparse
-import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -14,10 +13,12 @@ import numpy as np
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.record import check_files, read_record, require, require_input, shared_as
+from unisid.artifacts.order import newest
+from unisid.artifacts.record import Record, as_json, check_files, read_record, require, require_input, shared_as
 from unisid.artifacts.store import Address, Place, Store
+from unisid.artifacts.verify import verify
 from unisid.config import did_you_mean
-from unisid.errors import ArtifactError, ConfigError, DataError
+from unisid.errors import ArtifactError, ConfigError, DataError, UnreadableError
 from unisid.ops.semantic_ids import parse, spell
 from unisid.report.described import description
 from unisid.report.tables import align
@@ -43,6 +44,8 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     sub = look("show", _show, "Describe one artifact: what it is made from, its figures and settings.")
     sub.add_argument("address", help="such as codes/demo/1")
     sub.add_argument("--json", action="store_true", help="the whole record as it lies on disk")
+    sub = look("verify", _verify, "Compare every file of artifacts with the checksums of their records.")
+    sub.add_argument("address", nargs="*", help="such as codes/demo/1 (default: all that the store has)")
     sub = look("drop", _drop, "Remove one artifact.")
     sub.add_argument("address", help="such as codes/demo/1")
     sub = look("sid", _sid, "Print the semantic IDs of items.")
@@ -66,7 +69,7 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
 
 
 def _list(known: argparse.Namespace, store: Store) -> None:
-    damaged, found = 0, store.addresses()
+    damaged, unread, found = [], [], store.addresses()
     if not found:
         _say_nothing_is_there(store)
     for address in found:
@@ -74,14 +77,45 @@ def _list(known: argparse.Namespace, store: Store) -> None:
             record = read_record(place := store.place(address))
             if record is not None:
                 check_files(place, record)
-            state = f"{record.fingerprint[:12]}  {record.created}" if record else "half made"
+            state = f"{record.fingerprint[:12]}  {record.created[:19]}" if record else "half made"
+        except UnreadableError as error:
+            state = f"cannot be read: {error}"
+            unread.append(address)
         except ArtifactError as error:
-            state, damaged = f"damaged: {error}", damaged + 1
+            state = f"damaged: {error}"
+            damaged.append(address)
         print(f"{address!s:<40}{state}")
+    _complain(store, damaged, unread)
+
+
+def _verify(known: argparse.Namespace, store: Store) -> None:
+    asked = [Address.parse(text) for text in known.address]
+    places = {address: _place(store, address) for address in asked or store.addresses()}
+    if not places:
+        _say_nothing_is_there(store)
+        return
+    damaged, unread = [], []
+    rows = [("artifact", "files", "bytes", "state")]
+    for address, place in places.items():
+        found = verify(place)
+        damaged += [address] if found.damaged else []
+        unread += [address] if found.unreadable else []
+        rows.append((str(address), f"{found.files:,}", f"{found.size:,}", found.state))
+    print(align(rows))
+    _complain(store, damaged, unread)
+
+
+def _complain(store: Store, damaged: Sequence[Address], unread: Sequence[Address]) -> None:
+    """Raise ArtifactError where something is damaged, or cannot be read: what is only newer is not to be removed."""
+    parts = []
     if damaged:
-        raise ArtifactError(
-            f"{store.root}: {damaged} damaged, as listed; remove each (unisid drop ADDRESS) and make it anew"
-        )
+        drop = "; ".join(f"unisid drop {address}" for address in damaged)
+        parts.append(f"{len(damaged)} damaged, as listed; put back copies, or make them anew: {drop}; then run their "
+                     "recipes")  # fmt: skip
+    if unread:
+        parts.append(f"{len(unread)} cannot be read, as listed; nothing says that they are damaged")
+    if parts:
+        raise ArtifactError(f"{store.root}: {'. '.join(parts)}")
 
 
 def _say_nothing_is_there(store: Store) -> None:
@@ -96,7 +130,7 @@ def _show(known: argparse.Namespace, store: Store) -> None:
     place = _place(store, asked)
     record = require(place, asked.noun)
     if known.json:
-        print(json.dumps(record.__dict__ | {"fingerprint": record.fingerprint, "place": str(place)}, indent=2))
+        print(json.dumps(as_json(record) | {"place": str(place)}, indent=2))
         return
     if record.address != str(asked):
         print(f"{asked} is shared, it lies at:\n")
@@ -213,16 +247,32 @@ def _newest(store: Store, noun: str, address: str | None) -> Place:
     """The artifact asked for, or the one made last; which one, is said aside where there are several."""
     if address:
         return _place(store, Address.parse(address))
-    records = []
-    for known in store.addresses(noun):
-        with contextlib.suppress(ArtifactError):  # a damaged one is not what is meant
-            records += [r] if (r := read_record(store.place(known))) is not None else []
+    records: dict[Address, Record] = {}
+    unread: list[str] = []
+    addresses = store.addresses(noun)
+    for known in addresses:
+        try:
+            if (record := read_record(store.place(known))) is not None:
+                records[known] = record
+        except ArtifactError as error:  # it may be the newest, but it cannot be what is meant
+            unread.append(str(error))
     if not records:
-        raise ArtifactError(f"{store.root}: no {noun} here yet; run a recipe first: unisid run demo")
-    newest = max(records, key=lambda r: r.created).address
+        raise ArtifactError(f"{store.root}: {_why_none(noun, addresses, unread)}")
+    for line in unread:
+        print(f"left aside: {line}", file=sys.stderr)
+    found = newest(records)
     if len(records) > 1:
-        print(f"{newest} is the newest of {len(records)} {noun} here; --{noun} names another", file=sys.stderr)
-    return store.place(Address.parse(newest))
+        print(f"{found} is the newest of {len(records)} {noun} here; --{noun} names another", file=sys.stderr)
+    return store.place(found)
+
+
+def _why_none(noun: str, addresses: Sequence[Address], unread: Sequence[str]) -> str:
+    """Why no artifact of a noun can be read."""
+    if unread:
+        return f"no {noun} here can be read:\n    " + "\n    ".join(unread)
+    if addresses:
+        return f"no complete {noun} here yet, {', '.join(map(str, addresses))} half made; run the recipe again"
+    return f"no {noun} here yet; run a recipe first: unisid run demo"
 
 
 def _place(store: Store, address: Address) -> Place:

@@ -25,5 +25,9 @@ class ArtifactError(UnisidError):
     """An artifact is missing, incomplete, damaged, or of another kind than asked for."""
 
 
+class UnreadableError(ArtifactError):
+    """An artifact cannot be read, though nothing says that it is damaged: a newer format, rights, a network."""
+
+
 class DriftError(UnisidError):
     """An artifact stands at this address, but it was made from other settings or inputs."""

@@ -354,7 +354,7 @@ def _complete(entry: Planned, out: Place, counts: Json, seconds: float, how: Jso
         files=out.sizes(),
         code_version=unisid.__version__,
         seconds=round(seconds, 3),
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
         runtime=how,
     )
     write_record(out, record)

@@ -16,6 +16,7 @@ import numpy as np
 from unisid import pipeline
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.curve import FILE as CURVE
+from unisid.artifacts.reading import unverified
 from unisid.artifacts.record import Record, require, require_input
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.artifacts.weights import read_json
@@ -136,7 +137,10 @@ def compare(address: Address, first: Place, second: Place, record: Record) -> Co
     names = sorted(name for name in record.files if name != CURVE)
     there = second.sizes()
     differing = tuple(name for name in names if name not in there or first.read(name) != second.read(name))
-    note = "; ".join(_what_differs(address.noun, first, second)) if differing else ""
+    with unverified():  # a recorded file that has changed is what is to be shown
+        found = [*_what_differs(address.noun, first, second)] if differing else []
+    changed = [name for name in differing if name in record.sums and first.checksum(name) != record.sums[name]]
+    note = "; ".join(found + [f"{name} of the store has changed since it was written" for name in changed])
     return Compared(address, len(names), differing, note)
 
 

@@ -1,12 +1,14 @@
 """The record: completeness, fingerprints, damage."""
 
 import json
+import re
 
 import pytest
 
+from unisid.artifacts import record_json
 from unisid.artifacts.record import RECORD, Record, find, read_record, require, write_record
 from unisid.artifacts.store import Address, Store
-from unisid.errors import ArtifactError
+from unisid.errors import ArtifactError, UnreadableError
 
 
 def record(**changes):
@@ -67,3 +69,100 @@ def test_equal_fingerprints_are_found_under_any_name(place):
     write_record(store.place(Address.parse("codes/a/1")), record())
     assert find(store, "codes", record().fingerprint) == Address("codes", "a", "1")
     assert find(store, "codes", "0" * 64) is None
+
+
+def edited(place, **changes):
+    """The record of a whole artifact after somebody's hand; `...` takes a field out. Returns its text."""
+    write_record(place, record(files={}, counts={"sizes": [3, 4]}, created="2026-01-02T03:04:05+00:00"))
+    body = json.loads(place.read(RECORD)) | changes
+    text = json.dumps({name: value for name, value in body.items() if value is not ...})
+    place.write(RECORD, text.encode())
+    return text
+
+
+FUSED = {"address": "fused/a/1", "fingerprint": "f"}
+BY_HAND = [
+    *({name: value} for name in ("address", "config", "inputs", "counts", "files", "sums", "order", "code_version",
+                                 "seconds", "created", "runtime", "format", "fingerprint", "seal")
+      for value in (None, True, [1], [{}], 1.5e300 if name != "seconds" else "x")),
+    *({name: ...} for name in ("address", "config", "inputs", "fingerprint", "sums", "order")),
+    *({"address": value} for value in ("", "codes", "codes/a", "code/a/1", "codes/../1", "codes/a/1/", "model/a/1",
+                                       "codes/a/2", "\ud800/a/1", 7)),
+    *({"counts": value} for value in ({}, {"sizes": [3, 5]}, {"sizes": [10**40]}, {"sizes": float("nan")})),
+    *({"seconds": value} for value in (float("nan"), float("inf"), -1, 10**30)),
+    *({"files": value} for value in ({"x": "1"}, {"x": -1}, {"x": 1.0}, {"x": True}, {"../x": 1}, {"x": 10**25})),
+    *({"sums": value} for value in ({"x": "crc32:00000000"}, {"x": 1})),
+    *({"inputs": value} for value in ({"fused": None}, {"fused": "f"}, {"fused": {}}, {"fused": FUSED | {"address": 1}},
+                                      {"fused": FUSED | {"fingerprint": None}}, {"fused": FUSED | {"address": "x"}},
+                                      {"fused": FUSED | {"address": "fused/a/2"}}, {"fused": [FUSED]}, {})),
+    *({"config": value} for value in ({"levels": float("nan")}, {"levels": "3"}, {"levels": 3.5}, {"levels": 10**60})),
+    {"runtime": {"a": {"b": "\ud800"}}},
+    {"seal": "crc32:00000000"}, {"seal": ""}, {"order": 10**30}, {"order": 2}, {"format": -1, "config": []},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", BY_HAND, ids=lambda changes: str(changes)[:60].encode("ascii", "replace").decode())
+def test_a_record_edited_by_hand_is_refused_in_words(place, changes):
+    here = Store(place).place(Address.parse("codes/a/1"))
+    edited(here, **changes)
+    with pytest.raises(ArtifactError, match=r"(?s)codes/a/1/record.json: .*unisid drop codes/a/1, then run its recipe"):
+        read_record(here)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 5000 + "1" + "}" * 5000, "9" * 5000, "\xff", "NaN", '"', ""])
+def test_text_that_no_record_has_is_refused(place, text):
+    place.write(RECORD, text.encode("latin-1"))
+    with pytest.raises(ArtifactError, match="is not a record"):
+        read_record(place)
+
+
+def test_a_deep_record_is_refused(place):
+    deep: dict = {}
+    for _ in range(200):
+        deep = {"a": deep}
+    edited(place, runtime=deep)
+    with pytest.raises(ArtifactError, match="nested more than 100 levels deep"):
+        read_record(place)
+
+
+def test_what_a_newer_version_says_besides_is_kept(place):
+    edited(place, owner={"team": ["a"]}, later=3)
+    found = require(place, "codes")
+    assert found.further == {"owner": {"team": ["a"]}, "later": 3}
+    assert found.fingerprint == record().fingerprint
+    write_record(place, found)
+    assert json.loads(place.read(RECORD))["owner"] == {"team": ["a"]}
+
+
+def test_a_record_without_what_came_later_is_read(place):
+    """As the first versions wrote it."""
+    edited(place, sums=..., order=..., seal=..., format=..., further=...)
+    found = require(place, "codes")
+    assert (found.sums, found.order, found.format) == ({}, 0, 1)
+    assert found.counts == {"sizes": [3, 4]}
+
+
+def test_a_newer_format_is_said_and_nothing_is_to_be_removed(place):
+    edited(place, format=2, code_version="9.1", config=["of", "another", "shape"])
+    with pytest.raises(UnreadableError) as told:
+        read_record(place)
+    assert "has format 2, of unisid 9.1; this version reads formats up to 1. Nothing is damaged" in str(told.value)
+    assert not re.search("drop|delete|remove|anew", str(told.value))
+
+
+def test_a_raised_format_leaves_what_exists_as_it_is(place, monkeypatch):
+    write_record(place, record())
+    before = require(place, "codes").fingerprint
+    monkeypatch.setattr(record_json, "FORMAT", 7)
+    assert require(place, "codes").fingerprint == before == record().fingerprint
+
+
+def test_numbers_of_a_record_are_whole(place):
+    for value in (None, "3", 2.5, True, -1, [3]):
+        with pytest.raises(
+            ArtifactError, match=rf"codes/a/1/record.json: counts.rows is {re.escape(repr(value))}, must be"
+        ):
+            record(counts={"rows": value}).count("rows")
+        with pytest.raises(ArtifactError, match="config.levels is"):
+            record(config={"levels": value}).setting("levels")
+    assert record(counts={"rows": 3}).count("rows") == 3

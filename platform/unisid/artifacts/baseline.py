@@ -11,9 +11,11 @@ from typing import Any
 import pyarrow as pa
 from torch import Tensor
 
+from unisid.artifacts.metrics import read_figures, read_ranks
+from unisid.artifacts.reading import damaged
 from unisid.artifacts.record import Record, require
+from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import read_table
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 
 WEIGHTS, DESCRIPTION = "baseline.safetensors", "baseline.json"
@@ -43,7 +45,10 @@ class Baseline:
     @property
     def method(self) -> str:
         """Its name in tables: its kind."""
-        return str(self.record.config["baseline"]["kind"])
+        settings = self.record.config.get("baseline")
+        if not isinstance(settings, dict) or not isinstance(settings.get("kind"), str):
+            raise damaged(self.place, RECORD, "config.baseline has no 'kind'")
+        return str(settings["kind"])
 
     def settings(self) -> dict[str, Any]:
         """What builds it, as `config.from_record` reads them."""
@@ -61,13 +66,17 @@ class Baseline:
 
     def results(self) -> dict[str, Any]:
         """method -> history rule -> metric -> {"mean", "low", "high"}."""
-        return read_json(self.place, "metrics.json")
+        return read_figures(self.place, "metrics.json")
 
     def ranks(self) -> pa.Table:
         """Every test sample's user, target and rank under each history rule."""
-        return read_table(self.place, f"ranks-{self.method}")
+        return read_ranks(self.place, self.method)
 
 
 def read_described(place: Place) -> dict[str, Any]:
     """What `write_baseline` wrote beside the weights; the artifact need not be complete."""
-    return read_json(place, DESCRIPTION)
+    found = read_json(place, DESCRIPTION)
+    for name in ("baseline", "chosen"):
+        if not isinstance(found.get(name), dict):
+            raise damaged(place, DESCRIPTION, f"has no object '{name}'")
+    return found

@@ -14,9 +14,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from unisid.artifacts.reading import damaged
 from unisid.artifacts.record import Record, require
+from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import read_table, write_table
+from unisid.artifacts.tables import read_integers, read_texts, table_names, write_table
 
 TRAIN, VALID, TEST = 0, 1, 2
 SPLITS = ("train", "valid", "test")
@@ -37,53 +39,53 @@ class Catalog:
     @property
     def num_items(self) -> int:
         """N."""
-        return int(self.record.counts["items"])
+        return self.record.count("items")
 
     @property
     def num_users(self) -> int:
         """U."""
-        return int(self.record.counts["users"])
+        return self.record.count("users")
 
     @property
     def history_length(self) -> int:
         """How many of the last items a sample's history keeps."""
-        return int(self.record.config["history_length"])
+        return self.record.setting("history_length")
 
     @functools.cached_property
     def item_ids(self) -> pa.Array:
         """The shop's names of the items [N], by item number."""
-        return read_table(self.place, "items", ["item_id"])["item_id"].combine_chunks()
+        return self._texts("items", "item_id", self.num_items)
 
     @functools.cached_property
     def titles(self) -> pa.Array:
         """The items' titles [N]."""
-        return read_table(self.place, "items", ["title"])["title"].combine_chunks()
+        return self._texts("items", "title", self.num_items)
 
     @functools.cached_property
     def user_ids(self) -> pa.Array:
         """The shop's names of the users [U], by user number."""
-        return read_table(self.place, "users", ["user_id"])["user_id"].combine_chunks()
+        return self._texts("users", "user_id", self.num_users)
 
     @functools.cached_property
     def user(self) -> NDArray[np.int32]:
         """[E], ascending."""
-        return self._interactions("user")
+        return self._interactions("user", np.int32, self.num_users)
 
     @functools.cached_property
     def item(self) -> NDArray[np.int32]:
         """[E]."""
-        return self._interactions("item")
+        return self._interactions("item", np.int32, self.num_items)
 
     @functools.cached_property
     def timestamp(self) -> NDArray[np.int64]:
         """[E], since 1970 in the unit that the record counts as `time_unit` (seconds where it counts none: an older
         catalog); the position where the source had no time."""
-        return self._interactions("timestamp")
+        return self._interactions("timestamp", np.int64)
 
     @functools.cached_property
     def split(self) -> NDArray[np.int8]:
         """[E]: TRAIN, VALID or TEST."""
-        return self._interactions("split")
+        return self._interactions("split", np.int8, len(SPLITS))
 
     @functools.cached_property
     def offsets(self) -> NDArray[np.int64]:
@@ -120,8 +122,19 @@ class Catalog:
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return self.item[np.repeat(starts, lengths) + within], lengths
 
-    def _interactions(self, column: str) -> NDArray[Any]:
-        return read_table(self.place, "interactions", [column])[column].to_numpy()
+    def _texts(self, family: str, column: str, rows: int) -> pa.Array:
+        found = read_texts(self.place, family, column)
+        if len(found) != rows:
+            raise damaged(self.place, RECORD, f"says {rows:,} {family}, the table '{family}' has {len(found):,}")
+        return found
+
+    def _interactions(self, column: str, dtype: Any, size: int | None = None) -> NDArray[Any]:
+        found = read_integers(self.place, "interactions", column, dtype)
+        if size is not None and len(found) and (found.min() < 0 or found.max() >= size):
+            raise damaged(self.place, table_names(self.place, "interactions")[0],
+                          f"column '{column}' reaches from {found.min()} to {found.max()}, must lie in 0 to {size - 1}"
+                          )  # fmt: skip
+        return found
 
 
 def write_interactions(

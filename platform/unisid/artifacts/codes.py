@@ -14,9 +14,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from unisid.artifacts.reading import damaged
 from unisid.artifacts.record import Record, require
+from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import read_table, write_tables
+from unisid.artifacts.tables import read_vectors, table_names, write_tables
 from unisid.errors import ArtifactError, DataError
 
 ROWS_PER_FILE = 1 << 20
@@ -64,7 +66,10 @@ class Codes:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The number of codes of every level [L]."""
-        return tuple(int(s) for s in self.record.counts["sizes"])
+        sizes = self.record.counts.get("sizes")
+        if not isinstance(sizes, list) or not sizes or not all(type(size) is int and size > 0 for size in sizes):
+            raise damaged(self.place, RECORD, f"counts.sizes is {sizes!r}, must be the number of codes of every level")
+        return tuple(sizes)
 
     @property
     def extends(self) -> tuple[str, ...]:
@@ -90,8 +95,12 @@ class Codes:
     @functools.cached_property
     def codes(self) -> NDArray[np.int32]:
         """[N, L]."""
-        column = read_table(self.place, "items", ["codes"])["codes"].combine_chunks()
-        return column.flatten().to_numpy().reshape(-1, self.num_levels)
+        found = read_vectors(self.place, "items", "codes", self.num_levels)
+        if len(found) and (found.min() < 0 or (found.max(axis=0) >= np.array(self.sizes)).any()):
+            raise damaged(self.place, table_names(self.place, "items")[0],
+                          f"codes reach {found.max(axis=0).tolist()}, the level sizes are {list(self.sizes)}"
+                          )  # fmt: skip
+        return found
 
     @property
     def level_offsets(self) -> NDArray[np.int64]:

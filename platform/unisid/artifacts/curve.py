@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from unisid.artifacts.reading import whole
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_file
 
 FILE = "curve.parquet"
+SCHEMA = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64())])
 Point = tuple[int, str, float]
 """(step, name, value)."""
 
@@ -26,5 +28,7 @@ def read_curve(place: Place) -> list[Point]:
     """What was reported, in order; empty where nothing was."""
     if not place.exists(FILE):
         return []
-    table = read_file(place, FILE)
-    return list(zip(*(table[name].to_pylist() for name in ("step", "name", "value")), strict=True))
+    table = read_file(place, FILE, ("step", "name", "value"))
+    with whole(place, FILE, "a curve"):
+        table = table.cast(SCHEMA)
+    return list(zip(*(table[name].to_pylist() for name in SCHEMA.names), strict=True))

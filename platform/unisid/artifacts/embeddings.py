@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unisid.artifacts.reading import damaged
 from unisid.artifacts.record import Record, require
+from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.shards import Shards
 from unisid.artifacts.store import Place
 
@@ -37,13 +39,16 @@ class Embeddings:
     @property
     def width(self) -> int:
         """D."""
-        return int(self.record.counts["width"])
+        return self.record.count("width")
 
     @property
     def has_states(self) -> bool:
         """Whether token states were kept beside the pooled vectors."""
-        return bool(self.record.counts["has_states"])
+        has_states = self.record.counts.get("has_states")
+        if not isinstance(has_states, bool):
+            raise damaged(self.place, RECORD, f"counts.has_states is {has_states!r}, must be true or false")
+        return has_states
 
     def pooled(self, rows: NDArray[Any] | None = None) -> NDArray[np.float32]:
         """[n, D]."""
-        return self.shards.read("pooled", rows)
+        return self.shards.read_vectors("pooled", self.width, rows)

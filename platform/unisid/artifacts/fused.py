@@ -38,11 +38,11 @@ class Fused:
     @property
     def width(self) -> int:
         """D."""
-        return int(self.record.counts["width"])
+        return self.record.count("width")
 
     def vectors(self, rows: NDArray[Any] | None = None) -> NDArray[np.float32]:
         """[n, D]."""
-        return self.shards.read("vector", rows)
+        return self.shards.read_vectors("vector", self.width, rows)
 
     def text_only(self) -> NDArray[np.bool_]:
         """[N]."""

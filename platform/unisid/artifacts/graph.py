@@ -43,16 +43,17 @@ class Graph:
     @property
     def num_layers(self) -> int:
         """K + 1."""
-        return int(self.record.counts["layers"])
+        return self.record.count("layers")
 
     @property
     def width(self) -> int:
         """D."""
-        return int(self.record.counts["width"])
+        return self.record.count("width")
 
     def layers(self, rows: NDArray[Any] | None = None) -> NDArray[np.float32]:
         """[n, K + 1, D]."""
-        return self.items.read("layers", rows).reshape(-1, self.num_layers, self.width)
+        shape = (self.num_layers, self.width)
+        return self.items.read_vectors("layers", self.num_layers * self.width, rows).reshape(-1, *shape)
 
     def degree(self) -> NDArray[np.int32]:
         """[N]."""

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from unisid.artifacts.reading import damaged
 from unisid.artifacts.record import Record, require
+from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table
 
@@ -33,13 +35,16 @@ class Instructions:
 
     def table(self, split: str) -> pa.Table:
         """A whole split in memory: 'train' or 'valid'."""
-        return read_table(self.place, split)
+        return read_table(self.place, split, COLUMNS)
 
     def num_rows(self, split: str) -> int:
         """How many rows a split has."""
-        return int(self.record.counts[split])
+        return self.record.count(split)
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """The kinds of its tasks."""
-        return tuple(self.record.config["tasks"])
+        tasks = self.record.config.get("tasks")
+        if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
+            raise damaged(self.place, RECORD, f"config.tasks is {tasks!r}, must be the kinds of its tasks")
+        return tuple(tasks)

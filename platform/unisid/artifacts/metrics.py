@@ -10,12 +10,17 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
+from unisid.artifacts.reading import damaged
 from unisid.artifacts.record import Record, require
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table, write_table
 from unisid.artifacts.weights import read_json, write_json
 
 CUTOFFS = (1, 3, 5, 10, 20, 50)
+RANKS = ("user", "target", "excluded", "allowed")
+"""The columns of a table of ranks."""
+LEVELS = 4
+"""Of names above a figure, at least."""
 HistoryRule = Literal["excluded", "allowed"]
 """Whether the items that a user took before are ranked."""
 HISTORY_RULES: tuple[str, ...] = get_args(HistoryRule)
@@ -46,12 +51,30 @@ class Metrics:
 
     def results(self) -> dict[str, Any]:
         """method -> history rule -> metric -> {"mean", "low", "high"}."""
-        return read_json(self.place, "metrics.json")
+        return read_figures(self.place, "metrics.json")
 
     def comparisons(self) -> dict[str, Any]:
         """baseline -> history rule -> metric -> {"difference", "low", "high", "p", "cohens_d"}."""
-        return read_json(self.place, "comparisons.json")
+        return read_figures(self.place, "comparisons.json")
 
     def ranks(self, method: str) -> pa.Table:
         """Every test sample's user, target and rank under each history rule."""
-        return read_table(self.place, f"ranks-{method}")
+        return read_ranks(self.place, method)
+
+
+def read_figures(place: Place, name: str) -> dict[str, Any]:
+    """Method -> history rule -> metric -> name -> number, or deeper. Raises ArtifactError for anything else."""
+    found = read_json(place, name)
+    inner: list[tuple[str, Any, int]] = [("", found, 0)]
+    while inner:
+        path, value, depth = inner.pop()
+        if isinstance(value, dict):
+            inner += [(f"{path}.{key}".lstrip("."), below, depth + 1) for key, below in value.items()]
+        elif depth < LEVELS or not (value is None or isinstance(value, (int, float))):
+            raise damaged(place, name, f"'{path}' is not method, history rule, metric and numbers")
+    return found
+
+
+def read_ranks(place: Place, method: str) -> pa.Table:
+    """A method's ranks; columns as at the top."""
+    return read_table(place, f"ranks-{method}", RANKS)

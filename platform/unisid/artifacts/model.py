@@ -13,6 +13,7 @@ from torch import Tensor
 
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.curve import FILE as CURVE
+from unisid.artifacts.reading import contents
 from unisid.artifacts.record import RECORD, Record, require
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
@@ -28,7 +29,8 @@ def write_model(
     must lie beside them."""
     write_weights(place, WEIGHTS, weights)
     for name, data in (files or {}).items():
-        place.write(name, data)
+        with place.writing(name) as stream:
+            stream.write(data)
     write_json(place, BACKBONE, backbone)
 
 
@@ -69,4 +71,5 @@ class Model:
     def files(self) -> dict[str, bytes]:
         """What lies beside the weights for others, by name."""
         known = {WEIGHTS, BACKBONE, RECORD, CURVE}
-        return {name: self.place.read(name) for name in self.place.sizes() if name not in known}
+        names = self.record.files or self.place.sizes()  # what somebody has put there since is not the model's
+        return {name: contents(self.place, name) for name in names if name not in known}

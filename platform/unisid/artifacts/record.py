@@ -5,19 +5,22 @@ before anything runs, and two artifacts with one fingerprint are interchangeable
 """
 
 import contextlib
-import json
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
+from unisid.artifacts import record_json
+from unisid.artifacts.order import next_order
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.config import Json, fingerprint
 from unisid.errors import ArtifactError
 
-FORMAT = 1
-"""The generation of the on-disk formats; it bears identity."""
-
-RECORD = "record.json"
+RECORD = record_json.RECORD
+IDENTITY = 1
+"""Part of every fingerprint. It is not the format: what exists keeps its identity when formats change."""
+DATA = (".parquet", ".arrow")
+"""Files that are read because they lie there: one that no record names would be read too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +36,19 @@ class Record:
     """What came out, in numbers: rows, statistics, quality."""
     files: dict[str, int] = field(default_factory=dict)
     """Every file of the artifact and its size in bytes."""
+    sums: dict[str, str] = field(default_factory=dict, compare=False)
+    """The files' checksums, as `write_record` found them; none in what was made before there were any."""
+    order: int = field(default=0, compare=False)
+    """How many artifacts of this noun the store had seen when this one was complete; 0 where that was not counted."""
     code_version: str = ""
     seconds: float = 0.0
     created: str = ""
     runtime: Json = field(default_factory=dict)
     """The settings that bear no identity: how it was made."""
+    format: int = record_json.FORMAT
+    """The generation of the on-disk formats that it was written in."""
+    further: Json = field(default_factory=dict)
+    """What a newer version of unisid wrote besides."""
 
     @property
     def noun(self) -> str:
@@ -47,38 +58,79 @@ class Record:
     def fingerprint(self) -> str:
         return fingerprint_of(self.noun, self.config, self.inputs)
 
+    def count(self, name: str) -> int:
+        """A whole number of `counts`; raises ArtifactError where it is none."""
+        return self._whole_number("counts", self.counts, name)
+
+    def setting(self, name: str) -> int:
+        """A whole number of `config`; raises ArtifactError where it is none."""
+        return self._whole_number("config", self.config, name)
+
+    def _whole_number(self, part: str, of: Json, name: str) -> int:
+        value = of.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ArtifactError(f"{self.address}/{RECORD}: {part}.{name} is {value!r}, must be a whole number; "
+                                f"{remedy(self.address)}")  # fmt: skip
+        return value
+
 
 def fingerprint_of(noun: str, config: Mapping[str, Any], inputs: Mapping[str, Mapping[str, Any]]) -> str:
     """The identity of an artifact that is to be made, or was."""
     roles = {role: entry["fingerprint"] for role, entry in inputs.items()}
-    return fingerprint({"format": FORMAT, "noun": noun, "config": config, "inputs": roles})
+    return fingerprint({"format": IDENTITY, "noun": noun, "config": config, "inputs": roles})
 
 
 def write_record(place: Place, record: Record) -> None:
-    """Complete an artifact: everything else must be on disk before this."""
-    body = asdict(record) | {"fingerprint": record.fingerprint}
-    place.write(RECORD, (json.dumps(body, indent=2, sort_keys=True) + "\n").encode())
+    """Complete an artifact: everything else must be on disk before this. Checksums and order are those of the place."""
+    made = dataclasses.replace(record, sums=place.sums(record.files), order=next_order(place))
+    place.write(RECORD, record_json.text(as_json(made)))
+    place.forget_sums()
+
+
+def as_json(record: Record) -> Json:
+    """A record as it lies on disk."""
+    body = dataclasses.asdict(record) | {"fingerprint": record.fingerprint}
+    return body | body.pop("further")
 
 
 def read_record(place: Place) -> Record | None:
-    """The record at a place, or None where no complete artifact is."""
+    """The record at a place, or None where no complete artifact is.
+
+    Raises:
+        UnreadableError: a newer version of unisid wrote it.
+        ArtifactError: what lies there is no record, or is not as it was written.
+    """
     if not place.exists(RECORD):
         return None
+    where = f"{place}/{RECORD}"
     try:
-        body = json.loads(place.read(RECORD))
-        stated = str(body.pop("fingerprint"))
-        record = Record(**body)
+        body = record_json.parsed(place.read(RECORD), where)
+        stated, sealed = body.pop("fingerprint"), body.pop(record_json.SEAL, None)
+        record = _of(body)
         contents = record.fingerprint
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ArtifactError(
-            f"{place}/{RECORD}: is not a record ({error}); delete the folder and make it anew"
-        ) from None
+    except ValueError as error:
+        raise ArtifactError(f"{where}: is not a record ({error}); {remedy(place)}") from None
     if stated != contents:
-        raise ArtifactError(
-            f"{place}/{RECORD}: its fingerprint {stated[:12]} does not match its contents ({contents[:12]}): "
-            "the record was edited or was written by another version; delete the folder and make it anew"
-        )
+        raise ArtifactError(f"{where}: its fingerprint {stated[:12]} does not match its contents ({contents[:12]}): "
+                            f"the record was edited or damaged; {remedy(place)}")  # fmt: skip
+    if sealed is not None and sealed != record_json.seal(body):
+        raise ArtifactError(f"{where}: its seal {sealed} does not match its contents ({record_json.seal(body)}): "
+                            f"the record was edited or damaged; {remedy(place)}")  # fmt: skip
     return record
+
+
+def _of(body: Json) -> Record:
+    names = {field.name for field in dataclasses.fields(Record)} - {"further"}
+    known = {name: value for name, value in body.items() if name in names}
+    return Record(**known, further={name: value for name, value in body.items() if name not in names})
+
+
+def remedy(at: Place | str) -> str:
+    """What helps where an artifact is damaged, by its place or its address."""
+    address = at.address if isinstance(at, Place) else at
+    if address is None:
+        return "delete the folder and make it anew, or put back a copy"
+    return f"make it anew: unisid drop {address}, then run its recipe; or put back a copy"
 
 
 def require(place: Place, noun: str) -> Record:
@@ -93,14 +145,18 @@ def require(place: Place, noun: str) -> Record:
 
 
 def check_files(place: Place, record: Record) -> None:
-    """Raise ArtifactError where a file of the artifact is missing or not as long as its record says."""
+    """Raise ArtifactError where a file is missing, is not as long as the record says, or is none of the artifact's."""
     found = place.sizes()
     for name, size in record.files.items():
         if found.get(name) != size:
             raise ArtifactError(
                 f"{place}/{name}: has {found.get(name, 'no')} bytes, its record says {size}: "
-                "the file is truncated or missing; delete the folder and make it anew"
+                f"the file is truncated or missing; {remedy(place)}"
             )
+    for name in found.keys() - record.files.keys():
+        if record.files and name.endswith(DATA):
+            raise ArtifactError(f"{place}/{name}: is none of the files that {RECORD} names, and would be read with "
+                                "them; remove it")  # fmt: skip
 
 
 def require_input(store: Store, record: Record, role: str) -> Place:

@@ -34,11 +34,11 @@ class Sequences:
 
     def table(self, split: str, columns: list[str] | None = None) -> pa.Table:
         """Some columns (all, unless told) of a whole split in memory: 'train', 'valid' or 'test'."""
-        return read_table(self.place, split, columns)
+        return read_table(self.place, split, columns or COLUMNS)
 
     def num_samples(self, split: str) -> int:
         """How many samples a split has."""
-        return int(self.record.counts[split])
+        return self.record.count(split)
 
     def rows(self, catalog: Catalog, split: int) -> NDArray[np.int64]:
         """The interactions that are targets of VALID or TEST, in the order in which their samples are stored.

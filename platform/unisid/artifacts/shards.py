@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 from numpy.typing import NDArray
 
+from unisid.artifacts.reading import check, damaged, whole
 from unisid.artifacts.store import Place
 from unisid.errors import ArtifactError
 
@@ -80,13 +81,28 @@ class Shards:
     place: Place
     family: str
 
-    @functools.cached_property
+    @property
     def tables(self) -> list[pa.Table]:
         """The shards, opened and memory-mapped, in order."""
+        return [table for _, table in self._opened]
+
+    @functools.cached_property
+    def _opened(self) -> list[tuple[Any, pa.Table]]:
+        """The shards' bytes, not yet compared with their checksums, and what they hold."""
         indices = shard_indices(self.place, self.family)
         if indices != list(range(len(indices))) or not indices:
             raise ArtifactError(f"{self.place}: shards of '{self.family}' are {indices}: some are missing")
-        return [_open(self.place, shard_name(self.family, index)) for index in indices]
+        found = [_open(self.place, shard_name(self.family, index)) for index in indices]
+        for index, (_, table) in enumerate(found):
+            if not table.schema.equals(found[0][1].schema):
+                first = shard_name(self.family, 0)
+                raise damaged(self.place, shard_name(self.family, index), f"has other columns than {first}")
+        return found
+
+    @functools.cached_property
+    def _compared(self) -> set[int]:
+        """The shards whose bytes are those that were written."""
+        return set()
 
     @functools.cached_property
     def starts(self) -> NDArray[Any]:
@@ -109,6 +125,14 @@ class Shards:
             out[where] = _values(self._chunk(int(s), column))[inner[where]]
         return out
 
+    def read_vectors(self, column: str, width: int, rows: NDArray[Any] | slice | None = None) -> NDArray[Any]:
+        """A column of vectors [n, width], as `read`. Raises ArtifactError where they are none, or of another width."""
+        found = self.read(column, rows)
+        if found.ndim != 2 or found.shape[1] != width:
+            of = f"vectors of {found.shape[1]}" if found.ndim == 2 else "no vectors"
+            raise damaged(self.place, shard_name(self.family, 0), f"column '{column}' holds {of}, must be {width} wide")
+        return found
+
     def read_ragged(self, column: str, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """A ragged column at the given rows: values [sum n_i, D] in the rows' order, and lengths [n]."""
         shard, inner = self._locate(rows)
@@ -128,12 +152,27 @@ class Shards:
         return shard, rows - self.starts[shard]
 
     def _chunk(self, shard: int, column: str) -> pa.Array:
-        chunks = self.tables[shard][column].chunks
-        return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
+        source, table = self._opened[shard]
+        name = shard_name(self.family, shard)
+        if shard not in self._compared:  # on the first use of its rows: a worker that needs none reads none
+            check(self.place, name, source)
+            self._compared.add(shard)
+        if column not in table.column_names:
+            raise damaged(self.place, name, f"has no column '{column}'")
+        chunks = table[column].chunks
+        found = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks or [pa.array([], table[column].type)])
+        if found.null_count or not _numeric(found.type):
+            lacks = f"{found.type}, {found.null_count} values missing"
+            raise damaged(self.place, name, f"column '{column}' is of {lacks}; must be numbers or vectors, all there")
+        return found
 
     def _ragged(self, shard: int, column: str) -> tuple[NDArray[Any], NDArray[Any]]:
         if (shard, column) not in self._views:
             array = self._chunk(shard, column)
+            with whole(self.place, shard_name(self.family, shard), "a whole shard of ragged matrices"):
+                array.validate(full=True)
+                if not pa.types.is_large_list(array.type) or not pa.types.is_fixed_size_list(array.type.value_type):
+                    raise TypeError(f"column '{column}' is of {array.type}")
             self._views[shard, column] = array.offsets.to_numpy(zero_copy_only=True), _values(array.values)
         return self._views[shard, column]
 
@@ -152,11 +191,15 @@ def _values(array: pa.Array) -> NDArray[Any]:
     return array.to_numpy(zero_copy_only=False)
 
 
-def _open(place: Place, name: str) -> pa.Table:
-    try:
-        return ipc.open_file(place.mapped(name)).read_all()
-    except pa.ArrowInvalid as error:
-        raise ArtifactError(
-            f"{place}/{name}: is not a whole shard ({error}); delete this file and run the stage again, which makes "
-            "only what is missing"
-        ) from None
+def _numeric(kind: pa.DataType) -> bool:
+    while pa.types.is_fixed_size_list(kind) or pa.types.is_large_list(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _open(place: Place, name: str) -> tuple[Any, pa.Table]:
+    source = place.mapped(name)
+    with whole(place, name, "a whole shard"):
+        table = ipc.open_file(source).read_all()
+        table.validate()
+        return source, table

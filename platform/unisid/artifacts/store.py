@@ -3,6 +3,9 @@
 A `Place` is a directory on a file system. It is a plain string inside, so it travels to workers as it is. What a URI
 says after `?` (s3://bucket/folder?region=eu-west-1&endpoint_override=http://host:9000) is how to reach the file
 system: every place below has it too. Passwords belong in the environment, not there: URIs are shown and recorded.
+
+A file's checksum is computed while it is written, by whichever process writes it, and left as the name of an empty file
+in `.sums` before the file itself appears; the record takes it from there (decision 6).
 """
 
 import contextlib
@@ -11,7 +14,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,9 @@ from urllib.parse import urlparse
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from unisid.artifacts.sums import BLOCK, LEFT, Summed, checksum, left_as, left_there
 from unisid.config import did_you_mean
-from unisid.errors import ArtifactError, ConfigError
+from unisid.errors import ArtifactError, ConfigError, UnreadableError
 
 NOUNS = (
     "catalog",
@@ -36,6 +40,8 @@ NOUNS = (
     "metrics",
 )
 """The arrows of the data flow, in order."""
+Stamp = tuple[int, int]
+"""Size in bytes and time of change in nanoseconds, 0 where the file system keeps none."""
 LARGEST_COPY = 5 << 30
 """Bytes that S3 copies from name to name in one request, and pyarrow knows no other; a larger file is sent again."""
 
@@ -97,6 +103,18 @@ class Place:
         return _split(self.uri)[0].rpartition("/")[2]
 
     @property
+    def address(self) -> Address | None:
+        """The artifact that lies here, by the last three folders; None where they are no address."""
+        with contextlib.suppress(ConfigError):
+            return Address(*_split(self.uri)[0].split("/")[-3:])
+        return None
+
+    @property
+    def parent(self) -> "Place":
+        folder, options = _split(self.uri)
+        return Place(folder.rpartition("/")[0] + options)
+
+    @property
     def is_local(self) -> bool:
         return isinstance(self.filesystem[0], pafs.LocalFileSystem)
 
@@ -115,6 +133,13 @@ class Place:
         """The files directly inside, by name, with their size in bytes; hidden and half-written ones left out."""
         found = {e.base_name: int(e.size) for e in self._entries() if e.type == pafs.FileType.File}
         return {name: found[name] for name in sorted(found) if not name.startswith(".")}
+
+    def stamp(self, name: str) -> Stamp | None:
+        """What changes with a file's bytes, as far as the file system says; None where there is no such file."""
+        fs, path = self.filesystem
+        with self._reading(name):
+            info = fs.get_file_info(f"{path}/{name}")
+        return (info.size, info.mtime_ns or 0) if info.type == pafs.FileType.File else None
 
     def folders(self) -> list[str]:
         """The names of the directories directly inside."""
@@ -155,19 +180,26 @@ class Place:
         fs, path = self.filesystem
         with tempfile.NamedTemporaryFile(prefix="unisid-") as copy:
             with self._reading(name), fs.open_input_stream(f"{path}/{name}") as source:
-                shutil.copyfileobj(source, copy, 16 << 20)
+                shutil.copyfileobj(source, copy, BLOCK)
                 copy.flush()
             return pa.memory_map(copy.name)
 
     @contextlib.contextmanager
-    def writing(self, name: str) -> Iterator[Any]:
-        """An output stream whose file appears under its name only when all of it has been written."""
+    def writing(self, name: str, summed: bool = True) -> Iterator[Any]:
+        """An output stream whose file appears under its name only when all of it has been written.
+
+        `summed`: its checksum is left in `.sums` first, so that `sums` need not read the file again.
+        """
         fs, path = self.filesystem
         draft = f"{path}/.{name}.{uuid.uuid4().hex[:8]}.tmp"
         try:
             fs.create_dir(path, recursive=True)
             with fs.open_output_stream(draft) as stream:
-                yield stream
+                told = Summed(stream)
+                yield told if summed else stream
+            if summed:
+                fs.create_dir(f"{path}/{LEFT}", recursive=True)
+                fs.open_output_stream(f"{path}/{LEFT}/{left_as(name, told.size, told.sum)}").close()
             _rename(fs, draft, f"{path}/{name}")
         except OSError as error:
             raise ArtifactError(f"{self / name}: cannot be written ({error}); free space or rights are needed, "
@@ -177,14 +209,35 @@ class Place:
                 fs.delete_file(draft)
 
     def write(self, name: str, data: bytes) -> None:
-        with self.writing(name) as stream:
+        """Write a file that is no part of an artifact's data: nothing is left beside it."""
+        with self.writing(name, summed=False) as stream:
             stream.write(data)
+
+    def sums(self, names: Iterable[str]) -> dict[str, str]:
+        """The checksums of files that are here: as their writers left them, or of the bytes where that is not sure."""
+        sizes, left = self.sizes(), left_there((self / LEFT).sizes())
+        found = {}
+        for name in names:
+            if name in sizes:
+                size, told = left.get(name, (-1, ""))
+                found[name] = told if size == sizes[name] else self.checksum(name)
+        return found
+
+    def forget_sums(self) -> None:
+        """Remove the checksums that writers left."""
+        (self / LEFT).clear()
+
+    def checksum(self, name: str) -> str:
+        """The checksum of a file's bytes as they lie there."""
+        fs, path = self.filesystem
+        with self._reading(name), fs.open_input_stream(f"{path}/{name}") as stream:
+            return checksum(stream)
 
     def take(self, name: str, source: "Place") -> None:
         """Copy a file of another place, under its own name."""
         fs, path = source.filesystem
         with source._reading(name), fs.open_input_stream(f"{path}/{name}") as stream, self.writing(name) as copy:
-            shutil.copyfileobj(stream, copy, 16 << 20)
+            shutil.copyfileobj(stream, copy, BLOCK)
 
     def clear(self) -> None:
         """Remove everything at this place."""
@@ -211,7 +264,7 @@ class Place:
         except FileNotFoundError:
             raise ArtifactError(f"{self}: no file '{name}' here") from None
         except OSError as error:
-            raise ArtifactError(
+            raise UnreadableError(
                 f"{self / name if name else self}: cannot be read ({error}); a file that you may read is needed"
             ) from None
 
@@ -261,7 +314,7 @@ def _rename(fs: pafs.FileSystem, draft: str, path: str) -> None:
     """Give a whole file its name. On an object store this copies it."""
     if isinstance(fs, pafs.S3FileSystem) and fs.get_file_info(draft).size > LARGEST_COPY:
         with fs.open_input_stream(draft) as source, fs.open_output_stream(path) as target:
-            shutil.copyfileobj(source, target, 16 << 20)
+            shutil.copyfileobj(source, target, BLOCK)
     else:
         fs.move(draft, path)
 

@@ -1,16 +1,19 @@
 """Tables in Parquet: written in numbered files, read whole or by column."""
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from unisid.artifacts.reading import damaged, opened, whole
 from unisid.artifacts.store import Place
 from unisid.errors import ArtifactError
 
 ROWS_PER_GROUP = 1 << 14
+TABLE = "a whole Parquet file"
 
 
 def table_name(family: str, index: int) -> str:
@@ -43,7 +46,46 @@ def read_table(place: Place, family: str, columns: Sequence[str] | None = None) 
     names = table_names(place, family)
     if not names:
         raise ArtifactError(f"{place}: no table '{family}' here")
-    return pa.concat_tables([read_file(place, name, columns) for name in names]).combine_chunks()
+    tables = [read_file(place, name, columns) for name in names]
+    for name, table in zip(names, tables, strict=True):
+        if table.schema != tables[0].schema:
+            raise damaged(
+                place, name, f"has other columns than {names[0]}: {_columns(table)}, not {_columns(tables[0])}"
+            )
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def read_integers(place: Place, family: str, column: str, dtype: Any) -> NDArray[Any]:
+    """A column of whole numbers, as this type."""
+    found = _column(place, family, column, "whole numbers", pa.types.is_integer)
+    return found.to_numpy(zero_copy_only=False).astype(dtype, copy=False)
+
+
+def read_texts(place: Place, family: str, column: str) -> pa.Array:
+    """A column of text."""
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return _column(place, family, column, "text", lambda kind: any(is_text(kind) for is_text in texts), nulls=True)
+
+
+def read_vectors(place: Place, family: str, column: str, width: int) -> NDArray[Any]:
+    """A column of lists of so many whole numbers: [n, width]."""
+
+    def fits(kind: Any) -> bool:
+        sized = pa.types.is_fixed_size_list(kind) and kind.list_size == width
+        return bool(sized and pa.types.is_integer(kind.value_type))
+
+    found = _column(place, family, column, f"lists of {width} whole numbers", fits)
+    return found.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+
+
+def _column(
+    place: Place, family: str, name: str, what: str, fits: Callable[[pa.DataType], bool], nulls: bool = False
+) -> pa.Array:
+    found = read_table(place, family, [name])[name].combine_chunks()
+    if not fits(found.type) or (found.null_count and not nulls):
+        is_, lacks = found.type, f" with {found.null_count} values missing" if found.null_count else ""
+        raise damaged(place, table_names(place, family)[0], f"column '{name}' is of {is_}{lacks}, must be {what}")
+    return found
 
 
 def read_rows(place: Place, family: str, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
@@ -84,7 +126,7 @@ class Rows:
             for group in range(file.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
                 if first < stop and first + rows > start:
-                    table = file.read_row_group(group, columns=wanted)
+                    table = read_group(self.place, name, file, group, wanted)
                     pieces.append(table.slice(max(start - first, 0), min(stop - first, rows) - max(start - first, 0)))
                 first += rows
         return pa.concat_tables(pieces).combine_chunks()
@@ -92,20 +134,37 @@ class Rows:
 
 def read_file(place: Place, name: str, columns: Sequence[str] | None = None) -> pa.Table:
     """One Parquet file, whole."""
-    with _whole(place, name):
-        return pq.read_table(place.open(name), columns=list(columns) if columns is not None else None)
+    source = opened(place, name)
+    with whole(place, name, TABLE):
+        table = pq.read_table(source, columns=list(columns) if columns is not None else None)
+        table.validate()
+    return _checked(place, name, table, columns)
 
 
 def open_table(place: Place, name: str) -> pq.ParquetFile:
-    """One Parquet file, to be read group by group."""
-    with _whole(place, name):
-        return pq.ParquetFile(place.open(name))
+    """One Parquet file, to be read group by group with `read_group`."""
+    source = opened(place, name)
+    with whole(place, name, TABLE):
+        return pq.ParquetFile(source)
 
 
-@contextlib.contextmanager
-def _whole(place: Place, name: str) -> Iterator[None]:
-    try:
-        yield
-    except pa.ArrowInvalid as error:
-        raise ArtifactError(f"{place}/{name}: is not a whole Parquet file ({error}); delete the artifact's folder "
-                            "and make it anew") from None  # fmt: skip
+def read_group(
+    place: Place, name: str, file: pq.ParquetFile, group: int, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """A row group of an opened file."""
+    with whole(place, name, TABLE):
+        table = file.read_row_group(group, columns=list(columns) if columns is not None else None)
+        table.validate()
+    return _checked(place, name, table, columns)
+
+
+def _checked(place: Place, name: str, table: pa.Table, columns: Sequence[str] | None) -> pa.Table:
+    """Columns that are not there, the reader leaves out."""
+    lacking = [column for column in columns or () if column not in table.column_names]
+    if lacking:
+        raise damaged(place, name, f"has no column '{lacking[0]}'")
+    return table
+
+
+def _columns(table: pa.Table) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in table.schema)

@@ -4,15 +4,17 @@ from __future__ import annotations  # torch is named here and imported where it 
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
+from unisid.artifacts.reading import contents, damaged, whole
 from unisid.artifacts.store import Place
-from unisid.errors import ArtifactError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+TENSORS = "a whole safetensors file"
 
 
 def write_weights(place: Place, name: str, tensors: Mapping[str, Tensor]) -> None:
@@ -20,27 +22,32 @@ def write_weights(place: Place, name: str, tensors: Mapping[str, Tensor]) -> Non
     import safetensors.torch
 
     plain = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
-    place.write(name, safetensors.torch.save(plain, metadata={"format": "pt"}))
+    with place.writing(name) as stream:
+        stream.write(safetensors.torch.save(plain, metadata={"format": "pt"}))
 
 
 def read_weights(place: Place, name: str) -> dict[str, Tensor]:
     """The tensors of a file, on the CPU. Raises ArtifactError where it is missing or damaged."""
     import safetensors.torch
 
+    data = contents(place, name)
     try:
-        return safetensors.torch.load(place.read(name))
-    except SafetensorError as error:
-        raise ArtifactError(f"{place}/{name}: is not a whole safetensors file ({error})") from None
+        with whole(place, name, TENSORS):
+            return safetensors.torch.load(data)
+    except (SafetensorError, RuntimeError) as error:
+        raise damaged(place, name, f"is not {TENSORS} ({error})") from None
 
 
 def write_json(place: Place, name: str, value: object) -> None:
-    place.write(name, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+    with place.writing(name) as stream:
+        stream.write((json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
 
 
-def read_json(place: Place, name: str) -> dict[str, object]:
-    try:
-        value: dict[str, object] = json.loads(place.read(name))
-    except ValueError as error:
-        raise ArtifactError(f"{place}/{name}: is not whole JSON ({error}); delete the artifact's folder and make it "
-                            "anew") from None  # fmt: skip
+def read_json(place: Place, name: str) -> dict[str, Any]:
+    """The object in a file. Raises ArtifactError where it is missing or damaged."""
+    data = contents(place, name)
+    with whole(place, name, "whole JSON"):
+        value = json.loads(data)
+    if not isinstance(value, dict):
+        raise damaged(place, name, "is not whole JSON (it holds no object)")
     return value

@@ -16,7 +16,7 @@ from unisid.artifacts.curve import read_curve
 from unisid.artifacts.metrics import HistoryRule, Metrics
 from unisid.artifacts.record import Record, read_record
 from unisid.artifacts.store import NOUNS, Place
-from unisid.artifacts.tables import open_table, table_names
+from unisid.artifacts.tables import open_table, read_group, table_names
 from unisid.stages.catalog_summary import OTHER_RULE, repeated_targets
 
 CODES_READ = 1 << 20
@@ -98,8 +98,10 @@ def head(place: Place, family: str, column: str, rows: int) -> pa.Array:
     """The first rows of a table's column, reading no more than they need."""
     pieces: list[pa.Array] = []
     for name in table_names(place, family):
-        for batch in open_table(place, name).iter_batches(columns=[column]):
-            pieces.append(batch.column(0)[: rows - sum(map(len, pieces))])
+        file = open_table(place, name)
+        for group in range(file.num_row_groups):
+            found = read_group(place, name, file, group, [column])[column].combine_chunks()
+            pieces.append(found[: rows - sum(map(len, pieces))])
             if sum(map(len, pieces)) >= rows:
                 return pa.concat_arrays(pieces)
     return pa.concat_arrays(pieces)

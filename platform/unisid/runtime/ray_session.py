@@ -24,6 +24,8 @@ SETTINGS = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # whether files are compared with their checksums when they are first read
+    "UNISID_VERIFY": "once",
 }
 """What every process of a session knows, unless the environment says otherwise."""
 OBJECT_STORE = 2 << 30

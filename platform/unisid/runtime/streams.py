@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from unisid.artifacts.tables import open_table, read_group
 from unisid.compute import Stream
 from unisid.errors import ArtifactError
 
@@ -31,7 +31,7 @@ def pieces(stream: Stream, rank: int, size: int) -> list[Piece]:
     groups = [
         (file, group, metadata.row_group(group).num_rows)
         for file in stream_files(stream)
-        for metadata in [_parquet(stream, file).metadata]
+        for metadata in [open_table(stream.place, file).metadata]
         for group in range(metadata.num_row_groups)
     ]
     usable = sum(rows for _, _, rows in groups) // size * size
@@ -46,7 +46,8 @@ def pieces(stream: Stream, rank: int, size: int) -> list[Piece]:
 
 def read_piece(stream: Stream, piece: Piece) -> pa.Table:
     """The rows of a piece; only the stream's columns are decoded."""
-    table = _parquet(stream, piece.file).read_row_group(piece.group, columns=list(stream.columns))
+    file = open_table(stream.place, piece.file)
+    table = read_group(stream.place, piece.file, file, piece.group, stream.columns)
     if piece.step == 1:
         return table.slice(piece.first, piece.stop - piece.first)
     return table.take(pa.array(np.arange(piece.first, piece.stop, piece.step)))
@@ -58,11 +59,3 @@ def stream_files(stream: Stream) -> list[str]:
     if not names:
         raise ArtifactError(f"{stream.place}: no files named {stream.prefix}*.parquet to train on")
     return names
-
-
-def _parquet(stream: Stream, file: str) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(stream.place.open(file))
-    except pa.ArrowInvalid as error:
-        raise ArtifactError(f"{stream.place}/{file}: is not a whole Parquet file ({error}); delete the artifact's "
-                            "folder and make it anew") from None  # fmt: skip

@@ -7,6 +7,7 @@ settings are those of the noun's own stage and the base, whose fingerprint is pa
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from unisid.artifacts.reading import opened
 from unisid.artifacts.record import require
 from unisid.artifacts.shards import Shards, shard_indices, shard_name, shard_parts
 from unisid.artifacts.store import Place
@@ -52,6 +53,7 @@ def take_over(source: Place, out: Place, names: Iterable[str]) -> None:
     present = out.sizes()
     for name in names:
         if name not in present:
+            opened(source, name).close()  # damage must not be handed on
             out.take(name, source)
 
 

@@ -126,8 +126,8 @@ def make(job: Job) -> Json:
 def load(place: Place) -> Fusion:
     """The fusion of an artifact, ready to fuse further items."""
     described = read_json(place, DESCRIPTION)
-    config = from_record(FusionConfig, described["fusion"])  # type: ignore[arg-type, type-abstract]
-    fusion = config.build(int(described["text_width"]), int(described["graph_width"]))  # type: ignore[call-overload]
+    config = from_record(FusionConfig, described["fusion"])  # type: ignore[type-abstract]
+    fusion = config.build(int(described["text_width"]), int(described["graph_width"]))
     if fusion.state_dict():
         fusion.load_state_dict(read_weights(place, WEIGHTS))
     return fusion.eval()
@@ -213,7 +213,7 @@ def _learn(job: Job, task: Task, *, learns: bool) -> Json:
                         report=job.report)  # fmt: skip
     else:
         write_fusion(task, task.config.fusion.build(task.text_width, task.graph_width), {})
-    learned: Json = read_json(job.out, DESCRIPTION)["learned"]  # type: ignore[assignment]
+    learned: Json = read_json(job.out, DESCRIPTION)["learned"]
     return learned
 
 

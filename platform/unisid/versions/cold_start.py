@@ -6,6 +6,7 @@ whose target is one of them. S samples, N items, n of them new, k list length.
 """
 
 import functools
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +21,6 @@ from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Address, Place, Store
-from unisid.artifacts.weights import write_json
 from unisid.baselines import Histories
 from unisid.compute import Compute, Metrics, Step
 from unisid.config import Json
@@ -93,7 +93,7 @@ def cold_start(recipe: Recipe, share: float, seed: int, store: Store, compute: C
         "recall": {among: described(ranks[among], catalog, rows, among, num_new, config) for among in AMONG},
     }  # fmt: skip
     folder = pipeline.report_place(whole_recipe, store)
-    write_json(folder, FILE, found)
+    folder.write(FILE, (json.dumps(found, indent=2, sort_keys=True) + "\n").encode())
     say(f"written to {folder / FILE}")
     return found
 
