@@ -16,7 +16,8 @@ from torch import Tensor
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.model import Model
+from unisid.artifacts.model import BACKBONE, WEIGHTS, Model
+from unisid.artifacts.reading import whole
 from unisid.artifacts.store import Place
 from unisid.backbones import Backbone, BackboneConfig, Speaker
 from unisid.config import from_record
@@ -54,9 +55,11 @@ class Recommender:
         index = Codes.read(codes)
         trained = Model.read(model, index)
         device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        settings: BackboneConfig = from_record(BackboneConfig, trained.backbone())  # type: ignore[type-abstract]
+        with whole(model, BACKBONE, "the settings of a backbone"):
+            settings: BackboneConfig = from_record(BackboneConfig, trained.backbone())  # type: ignore[type-abstract]
         backbone = settings.rebuild(index.sizes, trained.files())
-        backbone.load(trained.weights())
+        with whole(model, WEIGHTS, f"the weights of the backbone that {BACKBONE} describes"):
+            backbone.load(trained.weights())
         return cls(
             backbone.to(device).eval(),
             trie.build(torch.from_numpy(index.codes.copy())).to(device),

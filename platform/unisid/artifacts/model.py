@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.curve import FILE as CURVE
-from unisid.artifacts.reading import contents
+from unisid.artifacts.reading import contents, damaged, whole
 from unisid.artifacts.record import RECORD, Record, require
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
@@ -45,14 +45,17 @@ class Model:
     def read(cls, place: Place, codes: Codes) -> "Model":
         """Raises ArtifactError where the model was not trained on these codes or on some that they extend."""
         record = require(place, "model")
-        spoken = record.inputs["codes"]
+        spoken = record.inputs.get("codes")
+        if spoken is None:
+            raise damaged(place, RECORD, "names no codes that the model was trained on")
         if spoken["fingerprint"] not in (codes.record.fingerprint, *codes.extends):
             raise ArtifactError(
                 f"{place}: speaks the codes {spoken['address']} ({spoken['fingerprint'][:12]}), not "
                 f"{codes.record.address} ({codes.record.fingerprint[:12]}); load it with the index it was trained on"
             )
         if spoken["fingerprint"] != codes.record.fingerprint:
-            sizes = codes.extension["spoken"][spoken["fingerprint"]]
+            with whole(codes.place, RECORD, "the record of an extension"):
+                sizes = codes.extension["spoken"][spoken["fingerprint"]]
             if sizes != list(codes.sizes):
                 raise ArtifactError(
                     f"{place}: knows the tokens of {spoken['address']}, whose levels have {sizes} codes; "

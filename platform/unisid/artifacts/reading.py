@@ -71,7 +71,7 @@ def whole(place: Place, name: str, what: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError,
-            RecursionError) as error:  # fmt: skip
+            RecursionError, RuntimeError) as error:  # fmt: skip
         why = " ".join(str(error).split())
         if isinstance(error, OSError) and (error.errno or not place.is_local):
             raise UnreadableError(

@@ -161,7 +161,10 @@ def check_files(place: Place, record: Record) -> None:
 
 def require_input(store: Store, record: Record, role: str) -> Place:
     """Where an input of an artifact lies; raises ArtifactError where another has taken its address since."""
-    entry = record.inputs[role]
+    if (entry := record.inputs.get(role)) is None:
+        raise ArtifactError(
+            f"{record.address}/{RECORD}: names no {role} that it was made from; {remedy(record.address)}"
+        )
     place = store.place(Address.parse(entry["address"]))
     found = require(place, role).fingerprint
     if found != entry["fingerprint"]:

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from unisid.artifacts.baseline import WEIGHTS, read_described
+from unisid.artifacts.baseline import DESCRIPTION, WEIGHTS, read_described
 from unisid.artifacts.catalog import TEST, Catalog
+from unisid.artifacts.reading import whole
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_weights, write_json
 from unisid.baselines import Baseline, BaselineConfig, sasrec
@@ -148,13 +149,16 @@ def load(place: Place, inputs: Mapping[str, Place]) -> Baseline:
         inputs: what it was made from, by noun.
     """
     described = read_described(place)
-    config = from_record(BaselineConfig, described["baseline"])  # type: ignore[type-abstract]
+    with whole(place, DESCRIPTION, "the settings of a baseline"):
+        config = from_record(BaselineConfig, described["baseline"])  # type: ignore[type-abstract]
     if not place.exists(WEIGHTS):
         return config.build_from(inputs)
     weights = read_weights(place, WEIGHTS)
-    baseline = config.build_from(inputs) if isinstance(config, LearnedConfig) else Factors(**weights)
-    assert isinstance(baseline, LearnedBaseline | Factors)
-    baseline.load_state_dict(weights)
+    learned = config.build_from(inputs) if isinstance(config, LearnedConfig) else None
+    with whole(place, WEIGHTS, f"the weights of the baseline that {DESCRIPTION} describes"):
+        baseline = learned or Factors(**weights)
+        assert isinstance(baseline, LearnedBaseline | Factors)
+        baseline.load_state_dict(weights)
     baseline.chosen = described["chosen"]
     return baseline.eval()
 

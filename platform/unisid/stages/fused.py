@@ -17,6 +17,7 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.embeddings import Embeddings
 from unisid.artifacts.fused import FAMILY
 from unisid.artifacts.graph import Graph
+from unisid.artifacts.reading import whole
 from unisid.artifacts.shards import Shards, missing_parts, to_arrow, write_shard
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
@@ -126,10 +127,12 @@ def make(job: Job) -> Json:
 def load(place: Place) -> Fusion:
     """The fusion of an artifact, ready to fuse further items."""
     described = read_json(place, DESCRIPTION)
-    config = from_record(FusionConfig, described["fusion"])  # type: ignore[type-abstract]
-    fusion = config.build(int(described["text_width"]), int(described["graph_width"]))
-    if fusion.state_dict():
-        fusion.load_state_dict(read_weights(place, WEIGHTS))
+    with whole(place, DESCRIPTION, "the settings of a fusion"):
+        config = from_record(FusionConfig, described["fusion"])  # type: ignore[type-abstract]
+        fusion = config.build(int(described["text_width"]), int(described["graph_width"]))
+    with whole(place, WEIGHTS, f"the weights of the fusion that {DESCRIPTION} describes"):
+        if fusion.state_dict():
+            fusion.load_state_dict(read_weights(place, WEIGHTS))
     return fusion.eval()
 
 

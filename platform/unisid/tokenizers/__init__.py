@@ -14,11 +14,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from unisid.artifacts.reading import damaged, whole
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.bounds import Count, Range
 from unisid.config import PlugIn, from_record, to_record
-from unisid.errors import ArtifactError, ConfigError
+from unisid.errors import ConfigError
 from unisid.ops.residual import lookup, quantize, squared_distances
 
 Levels = Annotated[int, Range(1, 26)]
@@ -153,10 +154,11 @@ def read_tokenizer(place: Place) -> Tokenizer:
     description = read_json(place, DESCRIPTION)
     record, width = description.get("tokenizer"), description.get("width")
     if not isinstance(record, dict) or not isinstance(width, int):
-        raise ArtifactError(f"{place}/{DESCRIPTION}: lacks 'tokenizer' or 'width'; make the codes anew")
-    tokenizer = from_record(TokenizerConfig, record).build(width)  # type: ignore[type-abstract]
+        raise damaged(place, DESCRIPTION, "lacks 'tokenizer' or 'width'")
+    with whole(place, DESCRIPTION, "the settings of a tokenizer"):
+        tokenizer = from_record(TokenizerConfig, record).build(width)  # type: ignore[type-abstract]
     try:
         tokenizer.load_state_dict(read_weights(place, WEIGHTS))
     except RuntimeError as error:
-        raise ArtifactError(f"{place}/{WEIGHTS}: are not the weights {DESCRIPTION} describes ({error})") from None
+        raise damaged(place, WEIGHTS, f"are not the weights {DESCRIPTION} describes ({error})") from None
     return tokenizer.eval().requires_grad_(False)
