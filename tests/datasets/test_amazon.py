@@ -6,6 +6,7 @@ import pytest
 
 from tests.datasets.reading import read_all
 from unisid.datasets import amazon, files
+from unisid.datasets.time_ranges import Times
 from unisid.errors import DataError
 
 
@@ -100,3 +101,13 @@ def test_several_categories_are_several_parts(tmp_path):
     config = amazon.Config(reviews=reviews, metadata=write(tmp_path / "m.gz", ['{"asin": "B1"}']))
     assert len(config.build().parts()) == 4
     assert [row["item_id"] for row in read_all(config)[1]] == ["B0", "B1", "B2"]
+
+
+def test_times_of_another_release_and_rows_without_one(tmp_path):
+    metadata = write(tmp_path / "m.gz", ['{"asin": "B1"}'])
+    config = amazon.Config(reviews=write(tmp_path / "r.gz", [review_2018("A", "B1", 1500000000123)]), metadata=metadata)
+    with pytest.raises(DataError, match=r"as 'ms', 1500000000123 is 2017-07-14; check catalog.dataset.release"):
+        read_all(config)
+    rows = [review_2018("A", "B1", 1500000000), review_2018("A", "B1", None)]
+    config = amazon.Config(reviews=write(tmp_path / "r.gz", rows), metadata=metadata, times=Times(missing="drop"))
+    assert [row["timestamp"] for row in read_all(config)[1]] == [1500000000, None]

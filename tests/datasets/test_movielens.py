@@ -2,6 +2,7 @@ import pytest
 
 from tests.datasets.reading import read_all
 from unisid.datasets import movielens
+from unisid.datasets.time_ranges import Times
 from unisid.errors import DataError
 
 FLAGS = ["unknown", "Action", "Drama"]
@@ -55,3 +56,13 @@ def test_missing_ids_and_times_are_named(tmp_path, row, message):
     (tmp_path / "ratings.dat").write_text("1::11::5::978300760\n" + row)
     with pytest.raises(DataError, match=message):
         read_all(movielens.Config(size="1m", path=str(tmp_path)))
+
+
+def test_times_of_another_unit_and_rows_without_one(tmp_path):
+    (tmp_path / "movies.dat").write_text("11::American President, The (1995)::Drama\n")
+    (tmp_path / "ratings.dat").write_text("1::11::5::978300760000\n")
+    with pytest.raises(DataError, match=r"as 'ms', 978300760000 is 2000-12-31; check catalog.dataset.size"):
+        read_all(movielens.Config(size="1m", path=str(tmp_path)))
+    (tmp_path / "ratings.dat").write_text("1::11::5::978300760\n1::11::5::\n")
+    dropping = movielens.Config(size="1m", path=str(tmp_path), times=Times(missing="drop"))
+    assert [row["timestamp"] for row in read_all(dropping)[1]] == [978300760, None]

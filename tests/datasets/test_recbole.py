@@ -1,10 +1,13 @@
+import dataclasses
 import sys
+from fractions import Fraction
 
 import pytest
 
 from tests.datasets.reading import read_all
 from unisid.datasets import recbole
 from unisid.datasets.rows import unread_of
+from unisid.datasets.time_ranges import Times
 from unisid.errors import DataError
 
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n196\t242\t3\t881250949\n"
@@ -72,3 +75,23 @@ def test_another_encoding(tmp_path):
     with pytest.raises(DataError, match=r"ml-100k.item, line 2: is not UTF-8 .*set dataset.encoding"):
         read_all(recbole.Config(path=str(tmp_path)))
     assert read_all(recbole.Config(path=str(tmp_path), encoding="latin-1"))[0][0]["title"] == "Mis\u00e9rables"
+
+
+def test_times_of_another_unit_and_rows_without_one(tmp_path):
+    write(tmp_path)
+    config = recbole.Config(path=str(tmp_path))
+    (tmp_path / "ml-100k.inter").write_text(INTER.replace("881250949", "881250949123"))
+    with pytest.raises(DataError, match=r"as 'ms', 881250949123 is 1997-12-04; set catalog.dataset.unit to ms"):
+        read_all(config)
+    assert read_all(dataclasses.replace(config, unit="ms"))[1][0]["timestamp"] == Fraction(881250949123, 1000)
+    (tmp_path / "ml-100k.inter").write_text(INTER + "196\t242\t3\t\n")
+    dropping = dataclasses.replace(config, times=Times(missing="drop"))
+    assert [row["timestamp"] for row in read_all(dropping)[1]] == [881250949, None]
+
+
+def test_a_column_of_kinds_is_read_where_it_is_named(tmp_path):
+    write(tmp_path)
+    (tmp_path / "ml-100k.inter").write_text(INTER.replace("rating:float", "event:token").replace("\t3\t", "\tview\t"))
+    assert read_all(recbole.Config(path=str(tmp_path), event="event"))[1][0]["event"] == "view"
+    with pytest.raises(DataError, match=r"no column 'evnt'; did you mean 'event'\?"):
+        read_all(recbole.Config(path=str(tmp_path), event="evnt"))

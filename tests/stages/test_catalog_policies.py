@@ -196,6 +196,21 @@ def test_a_kind_that_does_not_occur_and_a_column_that_is_not_named(tmp_path, eve
         make(dataclasses.replace(unnamed, events=("view",)), Place.of(tmp_path / "y"))
 
 
+def test_a_column_of_kinds_that_is_not_read_is_named_with_the_settings(tmp_path, events):
+    unnamed = dataclasses.replace(events, dataset=dataclasses.replace(events.dataset, event=""))
+    _, words = said(unnamed, Place.of(tmp_path / "x"))
+    [warned] = [line for line in words if line.startswith("warning")]
+    assert "column 'event' is not read" in warned
+    assert "catalog.dataset.event" in warned
+    _, words = said(events, Place.of(tmp_path / "y"))
+    assert not [line for line in words if line.startswith("warning")]
+
+
+def test_splits_without_samples_are_said(tmp_path):
+    _, words = said(shop(tmp_path, walks([START, START + 1]), **ONE_OUT), Place.of(tmp_path / "x"))
+    assert any(line.startswith("warning: no sample falls to valid and test") for line in words)
+
+
 def test_an_unknown_item_of_a_kind_that_is_dropped_is_no_error(tmp_path, events):
     path = tmp_path / "rows.csv"
     path.write_text(path.read_text() + f"u0,ghost,{START},view\n")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unisid.config import did_you_mean
 from unisid.datasets.ids import ids
@@ -35,6 +36,13 @@ def require(table: pa.Table, wanted: Sequence[str], where: str, hints: Mapping[s
                             f"{hints.get(name, '')}")  # fmt: skip
         if count > 1:
             raise DataError(f"{where}: {count} columns are called '{name}'; give each a name of its own")
+
+
+def kinds(table: pa.Table, name: str, where: str) -> dict[str, pa.ChunkedArray]:
+    """The column of that name as the `event` of interactions, absent kinds empty; nothing where the name is empty."""
+    if not name:
+        return {}
+    return {"event": pc.utf8_trim_whitespace(texts(column(table, name, where), f"{where}, column '{name}'"))}
 
 
 def clock_of(values: pa.ChunkedArray, where: str) -> pa.ChunkedArray:

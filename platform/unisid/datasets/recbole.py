@@ -14,7 +14,7 @@ import pyarrow as pa
 from unisid.artifacts.store import Place
 from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.columns import column, item_table
+from unisid.datasets.columns import column, item_table, kinds
 from unisid.datasets.decoding import check_encoding
 from unisid.datasets.delimited import Format, read_text, table_of
 from unisid.datasets.files import find
@@ -44,6 +44,8 @@ class Config(DatasetConfig):
     """What a number in the timestamp column counts, since 1970."""
     times: Times = field(default=Times(), metadata=identity_where(lambda config: config.times != Times()))
     """What becomes of interactions without a time, or with one that cannot be true."""
+    event: str = field(default="", metadata=identity_where(lambda config: bool(config.event)))
+    """The column of .inter with the kind of interaction, where there is one; see catalog.events."""
     title: str = ""
     """The column of .item with the title; empty: the first whose name holds 'title' or 'name'."""
     columns: tuple[str, ...] = ()
@@ -79,15 +81,15 @@ class RecBole:
         config, path = self.config, part["path"]
         text = read_text(path, Format(delimiter="\t", quoted=False, encoding=config.encoding))
         raw, _ = table_of(text)
-        kinds = dict(name.partition(":")[::2] for name in raw.column_names)
+        types = dict(name.partition(":")[::2] for name in raw.column_names)
         rows = raw.rename_columns([name.partition(":")[0] for name in raw.column_names])
         if part["table"] == "items":
-            title = config.title or _title(path, kinds)
+            title = config.title or _title(path, types)
             tokens = [
-                n for n, kind in kinds.items() if kind in ("token", "token_seq") and n not in (config.item, title)
+                n for n, kind in types.items() if kind in ("token", "token_seq") and n not in (config.item, title)
             ]
             further = config.columns or tuple(tokens)
-            unread = _unread(kinds, config.item, title, *further)
+            unread = _unread(types, config.item, title, *further)
             return with_unread(item_table(rows, path, config.item, title, further, text), unread)
         columns = {
             "user_id": ids(column(rows, config.user, path), f"{path}, column '{config.user}'", text),
@@ -98,8 +100,9 @@ class RecBole:
                 Clock(config.unit, config.times),
                 text,
             ),
-        }
-        return with_unread(pa.table(columns), _unread(kinds, config.user, config.item, config.timestamp))
+        } | kinds(rows, config.event, path)
+        used = (config.user, config.item, config.timestamp, config.event)
+        return with_unread(pa.table(columns), _unread(types, *used))
 
     def _find(self, suffix: str) -> str:
         folder = self.config.path or _installed(self.config.name)

@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part
-from unisid.datasets.columns import column, further_name
+from unisid.datasets.columns import column, further_name, kinds
 from unisid.datasets.delimited import Format
 from unisid.datasets.folders import Found, find_tables
 from unisid.datasets.ids import ids
 from unisid.datasets.rows import unread_of, with_unread
 from unisid.datasets.tabular import parts_of, read_items, read_rows
-from unisid.datasets.texts import texts
 from unisid.datasets.time_ranges import Clock, Times, Unit
 from unisid.datasets.times import positions, times
 
@@ -117,7 +115,5 @@ class Tables:
             if config.position
             else {"timestamp": times(timed, at, Clock(config.unit, config.times), rows)}
         )
-        if config.event:
-            kinds = texts(column(table, config.event, where), f"{where}, column '{config.event}'")
-            columns["event"] = pc.utf8_trim_whitespace(kinds)
+        columns |= kinds(table, config.event, where)
         return with_unread(pa.table(columns), *unread_of(table))

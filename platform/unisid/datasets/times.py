@@ -109,6 +109,8 @@ def _from_floats(numbers: pa.ChunkedArray, raw: pa.ChunkedArray, where: str, uni
 
 
 def _from_text(values: pa.ChunkedArray, where: str, unit: Unit, rows: Rows) -> _Found:
+    with contextlib.suppress(pa.ArrowInvalid):  # what most files hold: whole numbers alone
+        return _Found(_trimmed(values).cast(pa.int64()), unit, "number")
     trimmed = pc.replace_substring_regex(_trimmed(values), r"\s?(UTC|GMT)$", "Z")
     absent = pc.or_(pc.is_null(trimmed), pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(ABSENT)))
     text = pc.if_else(absent, None, trimmed)

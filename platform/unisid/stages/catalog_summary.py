@@ -3,6 +3,7 @@
 Made from the record's counts alone, so a catalog of an older version tells what it counted.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,8 @@ def decisions(counts: Counts) -> list[Decision]:
 
 def warnings(counts: Counts) -> list[str]:
     """What somebody should see before the figures of this catalog are believed."""
-    found = [_empty(counts), _ties(counts), _early(counts), _leaning(counts), *_repeats(counts)]
+    found = [_kinds(counts), _empty(counts), _sparse(counts), _ties(counts), _early(counts), _leaning(counts)]
+    found += _repeats(counts)
     return [text for text in found if text]
 
 
@@ -104,6 +106,23 @@ def _repeats(counts: Counts) -> list[str]:
         repeated_in(counts, "valid", "set model.valid_history to allowed"),
         repeated_in(counts, "test", OTHER_RULE),
     ]
+
+
+def _kinds(counts: Counts) -> str:
+    unread = re.sub(r"\([^)]*\)", "", str(_at(counts, "unread.interactions", "")))  # without what they hold
+    names = re.findall(r"[\w-]*(?:event|action|behavio|kind|type)[\w-]*", unread, re.IGNORECASE)
+    if not names:
+        return ""
+    return (f"the interactions' column '{names[0]}' is not read, and all its kinds count alike: "
+            "catalog.dataset.event names such a column, catalog.events the kinds to keep")  # fmt: skip
+
+
+def _sparse(counts: Counts) -> str:
+    none = [split for split in SPLITS if counts.get(split) == 0]
+    if not none:
+        return ""
+    return (f"no sample falls to {' and '.join(none)}: nothing can learn from them or be judged by them; give more "
+            "interactions a user (leave-one-out takes three for a sample of each split)")  # fmt: skip
 
 
 def _empty(counts: Counts) -> str:
