@@ -1,9 +1,11 @@
 """Delimited text as people export it: read, or an error that names the file, the line and the cause."""
 
 import bz2
+import csv
 import gzip
 import io
 import lzma
+import re
 import tarfile
 import zipfile
 
@@ -11,6 +13,8 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from tests.datasets.reading import read_all
 from unisid.datasets import delimited, tables
@@ -36,6 +40,26 @@ def items_of(tmp_path):
         return read_all(tables.Config(**(paths | settings)))[0]
 
     return read
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+
+
+@given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=6), sign=st.sampled_from(list(delimited.SEPARATORS)),
+       end=st.sampled_from(["\n", "\r\n"]), quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+       encoding=st.sampled_from(["utf8", "utf-8-sig", "utf-16"]))  # fmt: skip
+def test_what_a_csv_writer_writes_is_read_and_every_row_has_its_line(rows, sign, end, quoting, encoding):
+    assume(quoting == csv.QUOTE_ALL or not any("\r" in cell for row in rows for cell in row))  # left unquoted
+    file, begins = io.StringIO(newline=""), []
+    for row in [("item_id", "title", "note"), *rows]:
+        begins.append(len(re.findall("\r\n|\r|\n", file.getvalue())) + 1)
+        csv.writer(file, delimiter=sign, lineterminator=end, quoting=quoting).writerow(row)
+    text = delimited.text_of(file.getvalue().encode(encoding), "x.csv", delimited.Format(), ["item_id", "title"])
+    table, unread = delimited.table_of(text)
+    assert table.column_names == ["item_id", "title", "note"]
+    assert not unread
+    assert [tuple(row.values()) for row in table.to_pylist()] == rows
+    assert [text.at(index) for index in range(len(rows))] == [f"line {line}" for line in begins[1:]]
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t", "|", "\x01"])
