@@ -14,7 +14,7 @@ from unisid import cli, pipeline
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.runtime.local import LocalCompute
-from unisid.signals import Told, deferred, kept, stoppable
+from unisid.signals import ENDING, Told, deferred, kept, stoppable
 
 ROOT = Path(__file__).parents[1]
 RECIPE = "tests/end_to_end/recipes.py:tiny"
@@ -72,6 +72,70 @@ def test_the_exit_code_tells_who_stopped_it(monkeypatch, capsys, stop, code):
     monkeypatch.setattr(cli, "_recipes", act)
     assert cli.main(["recipes"]) == code
     assert "interrupted: what is complete stays" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ImportError, SystemError, None])
+def test_a_signal_stays_the_cause_whatever_a_library_makes_of_it(monkeypatch, capsys, number, code, error):
+    """Ray turns what a handler raises into a KeyboardInterrupt, an import into an ImportError."""
+
+    def act(known):
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except BaseException:
+            if error is None:
+                raise
+            raise error("cut short") from None
+
+    monkeypatch.setattr(cli, "_recipes", act)
+    before = {each: signal.getsignal(each) for each in ENDING}
+    assert cli.main(["recipes"]) == code
+    assert capsys.readouterr().err == "interrupted: what is complete stays; the same command goes on from there\n"
+    assert {each: signal.getsignal(each) for each in ENDING} == before
+
+
+def test_a_signal_that_is_ignored_stays_so(monkeypatch, capsys):
+    """As `nohup` wants it."""
+    monkeypatch.setattr(cli, "_recipes", lambda known: os.kill(os.getpid(), signal.SIGHUP))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert cli.main(["recipes"]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_in_the_middle_of_imports_is_one_message(number, tmp_path):
+    """It comes with the import of a module that the command needs, which an exec of its own interrupts."""
+    program = """if True:
+        import os, sys
+        from unisid.cli import main
+
+        class Finder:
+            def find_spec(self, name, path=None, target=None):
+                if name == sys.argv[1]:
+                    exec("os.kill(os.getpid(), int(sys.argv[2]))")
+
+        sys.meta_path.insert(0, Finder())
+        sys.exit(main(["plan", "demo", "--store", sys.argv[3]]))
+    """
+    for module in ("unisid.artifacts.store", "unisid.pipeline", "torch"):
+        words = [sys.executable, "-c", program, module, str(int(number)), str(tmp_path)]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (128 + number, "")
+        assert done.stderr == "interrupted: what is complete stays; the same command goes on from there\n"
+
+
+def test_an_interrupt_of_what_is_run_from_text_is_still_an_exit_code(tmp_path):
+    """Python itself would end by the signal: it takes the interrupt for one that was not handled."""
+    (tmp_path / "cut.py").write_text(
+        "import os, sys\nfrom unisid import cli\n"
+        "cli._recipes = lambda known: exec('os.kill(os.getpid(), 2)')\nsys.exit(cli.main(['recipes']))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}/platform:{ROOT}:{tmp_path}"}
+    done = subprocess.run([sys.executable, "-m", "cut"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stderr
 
 
 def test_a_job_does_not_write_where_it_would_be_lost(monkeypatch, capsys):

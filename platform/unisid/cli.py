@@ -21,7 +21,7 @@ from unisid import __version__
 from unisid.console import Console, consoles, styled
 from unisid.errors import ConfigError, DataError, UnisidError
 from unisid.faults import in_words
-from unisid.signals import Told, deferred, stoppable
+from unisid.signals import Told, deferred, settled, stoppable
 
 if TYPE_CHECKING:
     from unisid.artifacts.store import Place, Store
@@ -83,6 +83,7 @@ def _ended(error: BaseException, came: Sequence[int]) -> int:
     if os.environ.get("UNISID_TRACEBACK") or (said is None and not told):
         traceback.print_exception(error)
     if told:
+        settled()
         print("interrupted: what is complete stays; the same command goes on from there", file=sys.stderr)
         return 128 + (came[0] if came else signal.SIGTERM if isinstance(error, Told) else signal.SIGINT)
     if said is not None:

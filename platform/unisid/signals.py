@@ -1,6 +1,7 @@
 """Signals that end a process: SIGTERM (a scheduler, `ray job stop`, a node that goes down) and SIGHUP (a terminal that
 is closed) as Ctrl-C."""
 
+import collections
 import contextlib
 import signal
 import threading
@@ -80,6 +81,12 @@ def deferred() -> Iterator[None]:
             listener = before[signal.Signals(first)]
             if callable(listener):
                 listener(first, frame)
+
+
+def settled() -> None:
+    """Make Python forget that Ctrl-C cut short what it ran from text (`exec`, as dataclasses do): else it ends `python
+    -m` by the signal, whatever the exit code is. The next text that it runs does."""
+    collections.namedtuple("Text", ())
 
 
 def _listens() -> bool:

@@ -71,3 +71,14 @@ def test_a_file_that_may_not_be_read_is_named(monkeypatch):
 def test_a_folder_without_tables(tmp_path):
     with pytest.raises(DataError, match=r"dataset.items: the folder .* holds no file that ends in .parquet"):
         folders.find_tables("dataset.items", str(tmp_path))
+
+
+def test_in_a_job_a_relative_path_that_leads_nowhere_says_why(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    with pytest.raises(DataError, match="no file 'data/items.csv'; a job sees its own copy of .*data/"):
+        files.find("catalog.dataset.items", "data/items.csv")
+    for path in (f"{tmp_path}/items.csv", "file:///none/items.csv"):
+        with pytest.raises(DataError) as caught:
+            files.find("catalog.dataset.items", path)
+        assert "a job sees" not in str(caught.value)

@@ -82,6 +82,15 @@ def test_a_server_that_is_away_costs_one_warning(tmp_path, monkeypatch):
     assert "unisid sync" in said[0]
 
 
+def test_what_came_from_data_is_shown_in_mlflow_too(tmp_path):
+    told, _ = tracker(tmp_path)
+    with told.pipeline("demo", {"catalog.dataset.title": "name\x1b\u202e"}, {"note": "one\ntwo\u202e"}):
+        run = told.parent
+    data = MlflowClient(tracking_uri=told.uri).get_run(run).data
+    assert data.params["catalog.dataset.title"] == "name\\x1b\\u202e"
+    assert data.tags["note"] == "one\ntwo\\u202e"
+
+
 def test_the_server_of_the_environment_comes_first(monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert tracking_uri(Place("/store")) == "sqlite:////store/mlflow.db"

@@ -2,6 +2,7 @@
 
 import hashlib
 import lzma
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,8 +30,16 @@ def find(where: str, path: str) -> str:
     if kind_at(place) != pafs.FileType.File:
         parent, _, name = place.uri.rpartition("/")
         known = Place(parent).sizes() if parent and kind_at(Place(parent)) == pafs.FileType.Directory else {}
-        raise DataError(f"{where}: there is no file '{path}'{did_you_mean(name, known)}")
+        raise DataError(f"{where}: there is no file '{path}'{did_you_mean(name, known)}{_left_behind(path)}")
     return place.uri
+
+
+def _left_behind(path: str) -> str:
+    """Why a relative path that was right where a job was submitted from leads nowhere inside the job; else nothing."""
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ or "://" in path or path.startswith(("/", "~")):
+        return ""
+    return ("; a job sees its own copy of the working folder, without what cluster/runtime_env.yaml excludes (data/, "
+            "...): give a URI, or an absolute path that all nodes share")  # fmt: skip
 
 
 def kind_at(place: Place) -> Any:

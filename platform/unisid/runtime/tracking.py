@@ -24,6 +24,7 @@ from unisid import config as settings
 from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place
 from unisid.compute import Metrics
+from unisid.printable import printable
 from unisid.runtime import registry
 from unisid.signals import deferred
 
@@ -122,12 +123,15 @@ class Tracker:
 
     def tag(self, run: str | None, tags: Mapping[str, str]) -> None:
         if run is not None:
-            self._attempt(lambda: self.client.log_batch(run, tags=[RunTag(k, v) for k, v in tags.items()]))
+            shown = [RunTag(key, printable(value, lines=True)) for key, value in tags.items()]
+            self._attempt(lambda: self.client.log_batch(run, tags=shown))
 
     def _start(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str | None:
+        shown = {key: printable(value, lines=True) for key, value in tags.items()}
+
         def start() -> str:
-            run = str(self.client.create_run(self.experiment(), run_name=name, tags=dict(tags)).info.run_id)
-            entries = [Param(key, str(value)[:6000]) for key, value in params.items()]
+            run = str(self.client.create_run(self.experiment(), run_name=name, tags=shown).info.run_id)
+            entries = [Param(key, printable(str(value), lines=True)[:6000]) for key, value in params.items()]
             for first in range(0, len(entries), 100):
                 self.client.log_batch(run, params=entries[first : first + 100])
             return run
