@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unisid.backbones import Index
 from unisid.backbones.tiger import FIRST_TOKEN, START, Config, Tiger
 from unisid.ops import beam, trie
 
@@ -28,9 +29,9 @@ ROUNDS = 3
 def main() -> dict[str, Any]:
     """Users a second of both at 20 and 50 beams, and their ratio."""
     torch.manual_seed(0)
-    tiger = Config().build(SIZES).eval()
     codes = random_index()
-    built = trie.build(codes)
+    index = Index.of(codes.numpy(), SIZES)
+    tiger, built = Config().build(index).eval(), index.trie
     offsets = torch.tensor(tiger.level_starts) - FIRST_TOKEN
     histories = (codes[torch.randint(ITEMS, (USERS, HISTORY))] + offsets).flatten(1)
     entries = codes + torch.tensor(tiger.level_starts)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from tests.backbones.models import language_model
+from tests.backbones.models import index_of, language_model
 from tests.stages import ring
 from unisid.artifacts.model import write_model
 from unisid.artifacts.store import Place
@@ -35,7 +35,7 @@ def made(root: Place, folder: Path, kind: str) -> dict[str, Place]:
     places = {"catalog": catalog(root / "catalog"), "codes": ring.write_index(root / "codes", N)}
     config = TINY if kind == "tiger" else lcrec.Config(model=str(language_model(folder)), max_tokens=400)
     torch.manual_seed(0)
-    backbone = config.build(ring.SIZES)
+    backbone = config.build(index_of(ring.SIZES))
     places["model"] = root / "model"
     write_model(places["model"], to_record(config), backbone.weights(), backbone.files())
     ring.record(places["model"], "model", to_record(config), {}, ring.entry(places["codes"], "codes"))

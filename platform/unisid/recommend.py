@@ -4,7 +4,8 @@ n histories or texts, k items each, L levels, N items, B batch, T entries of the
 V vocabulary entries.
 """
 
-from collections.abc import Iterator, Sequence, Sized
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +20,14 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.model import BACKBONE, WEIGHTS, Model
 from unisid.artifacts.reading import whole
 from unisid.artifacts.store import Place
-from unisid.backbones import Backbone, BackboneConfig, Speaker
+from unisid.artifacts.vectors import item_vectors
+from unisid.backbones import Backbone, BackboneConfig, Index, Limits, Speaker
 from unisid.config import from_record
 from unisid.errors import ConfigError, DataError
-from unisid.ops import beam, trie
+from unisid.ops import beam
+from unisid.ops.beam import Ranked
 from unisid.ops.prompts import SID_TO_TITLE, TITLE_TO_SID, Prompt, clean
 from unisid.ops.semantic_ids import spell_all
-from unisid.ops.trie import Trie
 from unisid.recommend_inputs import beams, claim, history_rows, item_numbers, item_subset, worded
 from unisid.training.feed import padded
 
@@ -37,37 +39,41 @@ Answer = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Recommender:
-    """A trained backbone, the trie of the index it speaks, and how much of a history it was taught to read."""
+    """A trained backbone, the index that it generates, and how much of a history it was trained to read."""
 
     backbone: Backbone
-    trie: Trie
-    tokens: NDArray[np.int64]
-    """Every item's tokens [N, L]."""
-    level_offsets: NDArray[np.int64]
-    """The first token of every level [L]."""
+    index: Index
     history_length: int
     device: torch.device
     batch_size: int = 128
 
     @classmethod
-    def load(cls, model: Place, codes: Place, catalog: Place, device: torch.device | None = None) -> "Recommender":
-        """Raises ArtifactError where the model was trained on another index, or an artifact is incomplete."""
-        index = Codes.read(codes)
-        trained = Model.read(model, index)
+    def load(cls, model: Place, codes: Place, catalog: Place, device: torch.device | None = None,
+             vectors: Mapping[str, Place] | None = None) -> "Recommender":  # fmt: skip
+        """A recommender of stored artifacts.
+
+        Args:
+            vectors: where the item vectors lie that the backbone reads, by noun (fused, graph); those of the index
+                where an extended one has items that the model was not trained on. Left out, such items have none.
+
+        Raises:
+            ArtifactError: the model was trained on another index, or an artifact is incomplete.
+        """
+        read = Codes.read(codes)
+        trained = Model.read(model, read)
         device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         with whole(model, BACKBONE, "the settings of a backbone"):
             settings: BackboneConfig = from_record(BackboneConfig, trained.backbone())  # type: ignore[type-abstract]
-        backbone = settings.rebuild(index.sizes, trained.files())
+        index = Index.of(read.codes, read.sizes, item_vectors(vectors or {}, settings.vectors()))
+        backbone = settings.rebuild(index, trained.files())
         with whole(model, WEIGHTS, f"the weights of the backbone that {BACKBONE} describes"):
-            backbone.load(trained.weights())
-        return cls(
-            backbone.to(device).eval(),
-            trie.build(torch.from_numpy(index.codes.copy())).to(device),
-            index.tokens(np.arange(len(index.codes))),
-            index.level_offsets,
-            Catalog.read(catalog).history_length,
-            device,
-        )
+            backbone.load(trained.weights(), index)
+        return cls(backbone.to(device).eval(), index.to(device), Catalog.read(catalog).history_length, device)
+
+    @functools.cached_property
+    def tokens(self) -> NDArray[np.int64]:
+        """Every item's tokens [N, L]."""
+        return self.index.tokens(torch.arange(len(self.index.codes), device=self.device)).cpu().numpy()
 
     @torch.no_grad()
     def rank(
@@ -97,12 +103,17 @@ class Recommender:
             DataError: for a history that is empty, is no list of integers, or has an unknown item.
             ArtifactError: for a model whose weights give NaN or infinite scores.
         """
-        k, width = beams(k, beam_width, len(self.tokens))
-        rows = history_rows(histories, len(self.tokens))
-        mask = item_subset(allowed, len(rows), len(self.tokens))
-        prompts = [self.tokens[row[-self.history_length :]].reshape(-1) for row in rows]
+        k, width = beams(k, beam_width, len(self.index.codes))
+        rows = history_rows(histories, len(self.index.codes))
+        mask = item_subset(allowed, len(rows), len(self.index.codes))
+        prompts = [row[-self.history_length :] for row in rows]
         barred = rows if claim(exclude_history, "exclude_history") else None
-        return self._search(self.backbone, prompts, k, width, barred, mask, claim(renormalised, "renormalised"))
+        among_items = claim(renormalised, "renormalised")
+
+        def search(read: Tensor, limits: Limits) -> Ranked:
+            return self.backbone.search(read, self.index, k=k, beam=width, limits=limits, renormalised=among_items)
+
+        return self._search(search, prompts, k, barred, mask)
 
     @torch.no_grad()
     def find(self, texts: Sequence[str], k: int, beam_width: int | None = None) -> Answer:
@@ -113,14 +124,18 @@ class Recommender:
             DataError: for a text without words.
         """
         speaker = self._speaker()
-        k, width = beams(k, beam_width, len(self.tokens))
+        k, width = beams(k, beam_width, len(self.index.codes))
         texts = worded(texts)
         cleaned = [clean(text) for text in texts]
         if "" in cleaned:
             number = cleaned.index("")
             raise DataError(f"text {number}: {texts[number]!r} has no words in it; a text needs at least one")
-        prompts = _asked(speaker, TITLE_TO_SID, cleaned, self.tokens.shape[1])
-        return self._search(_InWords(speaker), [np.array(prompt) for prompt in prompts], k, width)
+        prompts = _asked(speaker, TITLE_TO_SID, cleaned, len(self.index.sizes))
+
+        def search(read: Tensor, limits: Limits) -> Ranked:
+            return beam.search(_InWords(speaker), read, self.index.trie, k=k, beam=width)
+
+        return self._search(search, [np.array(prompt) for prompt in prompts], k)
 
     @torch.no_grad()
     def title_of(self, items: Sequence[int]) -> list[str]:
@@ -133,8 +148,8 @@ class Recommender:
         speaker = self._speaker()
         if np.size(items) == 0:
             return []
-        numbers = item_numbers(items, len(self.tokens), "items")
-        sids = spell_all(self.tokens[numbers] - self.level_offsets)
+        numbers = item_numbers(items, len(self.index.codes), "items")
+        sids = spell_all(self.index.codes.cpu().numpy()[numbers])
         prompts = _asked(speaker, SID_TO_TITLE, sids, 0)
         limit = min(TITLE_TOKENS, speaker.max_tokens - max(map(len, prompts), default=0))
         titles = np.empty(len(items), dtype=object)
@@ -144,16 +159,14 @@ class Recommender:
 
     def _search(
         self,
-        decoder: beam.Decoder[torch.Tensor, Any],
+        search: Callable[[Tensor, Limits], Ranked],
         prompts: Sequence[NDArray[Any]],
         k: int,
-        width: int,
         barred: Sequence[NDArray[np.int64]] | None = None,
         allowed: NDArray[np.bool_] | None = None,
-        renormalised: bool = False,
     ) -> Answer:
-        """The best k items for each prompt, in the decoder's own entries; `barred` items, and the rows of an `allowed`
-        that has rows, are each prompt's own."""
+        """The best k items for each prompt, batch by batch; `barred` items, and the rows of an `allowed` that has rows,
+        are each prompt's own."""
         items = np.empty((len(prompts), k), np.int64)
         scores = np.empty((len(prompts), k), np.float32)
         for some in self._batches(prompts):
@@ -161,8 +174,7 @@ class Recommender:
             excluded = None if barred is None else self._pad([barred[number] for number in some])
             mask = allowed if allowed is None or allowed.ndim == 1 else allowed[some]
             subset = None if mask is None else torch.tensor(mask, device=self.device)
-            found = beam.search(decoder, read, self.trie, k=k, beam=width, excluded=excluded, allowed=subset,
-                                renormalised=renormalised)  # fmt: skip
+            found = search(read, Limits(excluded, subset))
             items[some], scores[some] = found.items.cpu().numpy(), found.scores.cpu().numpy()
         return items, scores
 

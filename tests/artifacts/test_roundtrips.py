@@ -158,7 +158,6 @@ def test_sequences(anywhere):
             "user": pa.array([0, 1, 4], pa.int32()),
             "history": pa.array([[3], [1, 2], [6, 5, 4]], pa.list_(pa.int32())),
             "target": pa.array([1, 0, 2], pa.int32()),
-            "tokens": pa.array([[3, 9], [1, 8, 2, 9], [0, 7, 1, 8, 2, 9]], pa.list_(pa.int32())),
         }
     )
     write_tables(anywhere, "train", [table[:2], table[2:]])

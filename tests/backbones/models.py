@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
@@ -15,7 +16,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from unisid.backbones import BackboneConfig
+from unisid.backbones import BackboneConfig, Index
 from unisid.config import plug_in
 
 FAMILIES: dict[str, tuple[Any, Any]] = {
@@ -70,3 +71,10 @@ def settings(kind: str, folder: Path) -> BackboneConfig:
     """A backbone's settings for tests: its defaults, on a tiny language model where it needs one."""
     config = plug_in("backbones", kind)
     return config(model=str(language_model(folder))) if "model" in config.__dataclass_fields__ else config()
+
+
+def index_of(sizes: tuple[int, ...], num_items: int = 30, seed: int = 0) -> Index:
+    """An index of random items."""
+    whole = int(np.prod(sizes))
+    chosen = np.random.default_rng(seed).permutation(whole)[: min(num_items, whole)]
+    return Index.of(np.stack(np.unravel_index(chosen, sizes), 1), sizes)

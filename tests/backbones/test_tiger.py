@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from tests.backbones.models import index_of
 from unisid.backbones import PAD
 from unisid.backbones.tiger import FIRST_TOKEN, START, Config, Tiger
 from unisid.config import to_record
@@ -17,7 +18,7 @@ CONFIG = Config(width=32, num_heads=3, head_width=8, feedforward_width=40, num_e
 @pytest.fixture(scope="module")
 def tiger() -> Tiger:
     torch.manual_seed(3)
-    return CONFIG.build(SIZES).eval()
+    return CONFIG.build(index_of(SIZES)).eval()
 
 
 def sample(rows: int, length: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,7 +41,7 @@ def library(tiger: Tiger, histories: torch.Tensor, targets: torch.Tensor):
 @pytest.mark.parametrize("length", [1, 9, 150])
 def test_the_loss_and_its_gradient_are_the_librarys(tiger, length):
     histories, targets = sample(6, length, seed=length)
-    ours = tiger.loss(histories, targets)
+    ours = tiger.token_loss(histories, targets)
     theirs = library(tiger, histories, targets).loss
     assert torch.allclose(ours, theirs, atol=1e-5)
     parameters = list(tiger.parameters())
@@ -51,11 +52,11 @@ def test_the_loss_and_its_gradient_are_the_librarys(tiger, length):
 @torch.no_grad()
 def test_a_temperature_divides_the_logits_of_the_loss_alone(tiger):
     histories, targets = sample(6, 9, seed=3)
-    warm = dataclasses.replace(CONFIG, temperature=0.5).build(SIZES).eval()
+    warm = dataclasses.replace(CONFIG, temperature=0.5).build(index_of(SIZES)).eval()
     warm.load_state_dict(tiger.state_dict())
     logits = library(tiger, histories, targets).logits / 0.5
     expected = functional.cross_entropy(logits.flatten(0, 1), (targets + FIRST_TOKEN).flatten())
-    assert torch.allclose(warm.loss(histories, targets), expected, atol=1e-5)
+    assert torch.allclose(warm.token_loss(histories, targets), expected, atol=1e-5)
     hidden = torch.randn(2, 3, CONFIG.width)
     assert torch.equal(warm.logits(hidden, slice(None)), tiger.logits(hidden, slice(None)))
 
@@ -87,21 +88,21 @@ def test_decoding_step_by_step_with_beams_gives_the_librarys_logits(tiger):
 @torch.no_grad()
 def test_every_dropout_of_training_is_seeded_and_none_is_left_in_evaluation(tiger):
     histories, targets = sample(4, 9, seed=8)
-    assert torch.equal(tiger.loss(histories, targets), tiger.loss(histories, targets))
+    assert torch.equal(tiger.token_loss(histories, targets), tiger.token_loss(histories, targets))
     tiger.train()
     try:
         torch.manual_seed(1)
-        first = tiger.loss(histories, targets)
-        second = tiger.loss(histories, targets)
+        first = tiger.token_loss(histories, targets)
+        second = tiger.token_loss(histories, targets)
         torch.manual_seed(1)
-        assert torch.equal(first, tiger.loss(histories, targets))
+        assert torch.equal(first, tiger.token_loss(histories, targets))
         assert not torch.equal(first, second)
     finally:
         tiger.eval()
 
 
 def test_its_default_size_is_the_papers():
-    t5 = Config().build((256, 256, 256)).t5.config
+    t5 = Config().build(index_of((256, 256, 256))).t5.config
     assert (t5.d_model, t5.num_heads, t5.d_kv, t5.d_ff) == (128, 6, 64, 1024)
     assert (t5.num_layers, t5.num_decoder_layers, t5.dropout_rate) == (4, 4, 0.1)
 

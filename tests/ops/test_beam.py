@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.backbones.models import index_of
 from tests.references import beam as reference
 from unisid.backbones import PAD
 from unisid.backbones.tiger import Config
@@ -25,7 +26,7 @@ def tiger():
     config = Config(
         width=32, num_heads=2, head_width=8, feedforward_width=48, num_encoder_layers=2, num_decoder_layers=2
     )
-    return config.build(SIZES).eval()
+    return config.build(index_of(SIZES)).eval()
 
 
 @pytest.fixture(scope="module")

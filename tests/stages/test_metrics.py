@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.backbones.models import index_of
 from tests.baselines.catalogs import random_baskets, write_catalog
 from tests.references import ranking as slow
 from tests.stages import ring
@@ -68,7 +69,7 @@ def job(place):
     settings = tiger.Config(
         width=8, num_heads=1, head_width=8, feedforward_width=8, num_encoder_layers=1, num_decoder_layers=1
     )
-    write_model(inputs["model"], to_record(settings), settings.build(sizes).state_dict())
+    write_model(inputs["model"], to_record(settings), settings.build(index_of(sizes)).state_dict())
     spoken = {"codes": {"address": "codes/small/1", "fingerprint": codes_record.fingerprint}}
     write_record(inputs["model"], Record(address="model/small/1", config={}, inputs=spoken))
     said = []

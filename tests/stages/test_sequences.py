@@ -1,12 +1,10 @@
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from tests.stages import ring
 from unisid.artifacts.catalog import SPLITS
-from unisid.artifacts.codes import Codes
 from unisid.artifacts.sequences import COLUMNS, Sequences
-from unisid.errors import ArtifactError, DataError
+from unisid.errors import DataError
 from unisid.runtime.local import LocalCompute
 from unisid.stages import sequences
 
@@ -16,7 +14,7 @@ USERS = [*ring.walks(30, N), [5, 6], [7]]
 
 @pytest.fixture
 def inputs(place):
-    return {"catalog": ring.write_catalog(place / "catalog", USERS, N), "codes": ring.write_index(place / "codes", N)}
+    return {"catalog": ring.write_catalog(place / "catalog", USERS, N)}
 
 
 def made(place, inputs, **settings):
@@ -48,16 +46,19 @@ def test_every_sample_is_there_once(place, inputs):
         assert sorted(rows(table)) == sorted(expected(split))
         assert read.num_samples(name) == len(expected(split)) == counts[name]
     lengths = [len(history) for split in range(3) for _, history, _ in expected(split)]
-    assert counts["max_tokens"] == max(lengths) * 3
+    assert counts["longest_history"] == max(lengths)
     assert counts["histories_of_one"] == lengths.count(1) > 0
 
 
-def test_tokens_are_the_histories_in_the_index(place, inputs):
-    read, _ = made(place, inputs)
-    index = Codes.read(inputs["codes"])
-    table = read.table("train")
-    for history, tokens in zip(table["history"].to_pylist(), table["tokens"].to_pylist(), strict=True):
-        assert tokens == index.tokens(np.array(history)).reshape(-1).tolist()
+def test_the_training_sequence_of_every_user_with_a_next_item_is_there_once(place, inputs):
+    read, counts = made(place, inputs)
+    plain = {user: items[:-2] for user, items in enumerate(USERS) if len(items) >= 4}
+    table = read.table(sequences.USERS, ["user", "history"])
+    stored = dict(zip(table["user"].to_pylist(), table["history"].to_pylist(), strict=True))
+    assert stored == plain
+    assert counts["users"] == len(plain) == table.num_rows
+    assert counts["windows"] == sum(-(-(len(items) - 1) // ring.HISTORY) for items in plain.values())
+    assert table["user"].to_pylist() != sorted(plain)
 
 
 def test_only_training_rows_are_shuffled_and_the_seed_decides_how(place, inputs):
@@ -88,12 +89,6 @@ def test_files_and_row_groups_are_bounded(place, inputs, monkeypatch):
     assert len(files) > 1
     assert all(f.metadata.row_group(g).num_rows <= 64 for f in files for g in range(f.num_row_groups))
     assert rows(read.table("train")) == rows(whole.table("train"))
-
-
-def test_an_index_of_another_catalog_is_refused(place, inputs):
-    inputs["codes"] = ring.write_index(place / "fewer", N - 1)
-    with pytest.raises(ArtifactError, match=f"has codes for {N - 1} items, the catalog .* has {N}"):
-        made(place, inputs)
 
 
 def test_a_catalog_without_training_samples_is_refused(place, inputs):

@@ -10,22 +10,20 @@ from unisid.errors import DataError
 from unisid.training import feed
 from unisid.training.feed import Feed, padded
 
-ITEM_TOKENS = np.arange(200).reshape(100, 2)
-
 
 def tables(rows: int = 100, size: int = 30):
-    """Passes over `rows` samples: sample i has target i and a history of 1 + i % 7 tokens, all i."""
-    whole = pa.table({"tokens": [[i] * (1 + i % 7) for i in range(rows)], "target": list(range(rows))})
+    """Passes over `rows` samples: sample i has target i and a history of 1 + i % 7 items, all i."""
+    whole = pa.table({"history": [[i] * (1 + i % 7) for i in range(rows)], "target": list(range(rows))})
     return lambda: (whole.slice(start, size) for start in range(0, rows, size))
 
 
 def drawn(first: int, count: int, seed: int = 0, **source):
-    batches = Feed(tables(**source), ITEM_TOKENS, 8, (seed, 0)).batches(first, count)
+    batches = Feed(tables(**source), 8, (seed, 0)).batches(first, count)
     return [(b.histories.tolist(), b.targets.tolist()) for b in batches]
 
 
 def targets(batches) -> list[int]:
-    return [int(row[0]) // 2 for _, rows in batches for row in rows]
+    return [row for _, rows in batches for row in rows]
 
 
 def test_a_pass_holds_every_sample_once_but_for_a_partial_batch():
@@ -39,10 +37,8 @@ def test_a_history_stays_with_its_target_and_is_padded_to_its_batch():
     for histories, rows in drawn(0, 30):
         lengths = []
         for history, row in zip(histories, rows, strict=True):
-            item = row[0] // 2
-            assert row == ITEM_TOKENS[item].tolist()
-            real = [token for token in history if token != PAD]
-            assert real == [item] * (1 + item % 7)
+            real = [item for item in history if item != PAD]
+            assert real == [row] * (1 + row % 7)
             assert history == real + [PAD] * (len(history) - len(real))
             lengths.append(len(real))
         assert max(lengths) == len(histories[0])
@@ -60,7 +56,7 @@ def test_any_batch_can_be_gone_to(first, monkeypatch):
 
 
 def test_going_on_is_the_same_as_going_to():
-    source = Feed(tables(), ITEM_TOKENS, 8, (0, 0))
+    source = Feed(tables(), 8, (0, 0))
     pieces = [b.targets.tolist() for start in range(0, 40, 5) for b in source.batches(start, 5)]
     assert pieces == [rows for _, rows in drawn(0, 40)]
 
@@ -84,13 +80,13 @@ def test_only_a_small_share_is_kept(monkeypatch, kept, passes):
         begun.append(1)
         return source()
 
-    seen = [b.targets.tolist() for b in Feed(counted, ITEM_TOKENS, 8, (0, 0)).batches(0, 48)]
+    seen = [b.targets.tolist() for b in Feed(counted, 8, (0, 0)).batches(0, 48)]
     assert len(begun) == passes
     assert seen == [rows for _, rows in drawn(0, 48)]
 
 
 def test_a_worker_without_rows_says_so():
-    empty = Feed(lambda: iter(()), ITEM_TOKENS, 8, (0, 0))
+    empty = Feed(lambda: iter(()), 8, (0, 0))
     with pytest.raises(DataError, match="this worker's share has no rows; use fewer workers"):
         next(iter(empty.batches(0, 1)))
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.backbones.models import language_model
+from tests.backbones.models import index_of, language_model
 from unisid.artifacts.instructions import WORDS
 from unisid.artifacts.tables import write_table
 from unisid.backbones import NO_LOSS, lcrec
@@ -305,7 +305,7 @@ def lcrec_at(tmp_path_factory):
 
     def build(max_tokens):
         torch.manual_seed(0)
-        return lcrec.Config(model=str(folder), max_tokens=max_tokens).build((5, 4, 3)).eval()
+        return lcrec.Config(model=str(folder), max_tokens=max_tokens).build(index_of((5, 4, 3))).eval()
 
     return build
 

@@ -1,8 +1,9 @@
-"""The sequences: samples in semantic-id tokens, one table a split.
+"""The sequences: samples of histories and targets, one table a split, and the training sequence of every user.
 
-Tables `train-*.parquet`, `valid-*`, `test-*`: `user`, `history` (items, oldest first), `target` (item), `tokens`
-(the history's tokens, L an item, as `Codes.tokens` numbers them). Training rows are shuffled by seed once, so that
-a stream read in stored order is already mixed. L levels.
+Tables `train-*.parquet`, `valid-*`, `test-*`: `user`, `history` (items, oldest first), `target` (item). Table
+`users-*.parquet`: `user`, `history` (all training items of the user, oldest first), for users of at least two.
+Training rows are shuffled by seed once, so that a stream read in stored order is already mixed. Semantic ids are
+looked up where they are needed: nothing here depends on the codes.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table
 from unisid.errors import ArtifactError
 
-COLUMNS = ("user", "history", "target", "tokens")
+COLUMNS = ("user", "history", "target")
+USERS = "users"
+"""The table of whole training sequences, a row a user."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Sequences:
         return read_table(self.place, split, columns or COLUMNS)
 
     def num_samples(self, split: str) -> int:
-        """How many samples a split has."""
+        """How many rows a table has: the samples of a split, `users`, or `windows` that users' sequences make."""
         return self.record.count(split)
 
     def rows(self, catalog: Catalog, split: int) -> NDArray[np.int64]:

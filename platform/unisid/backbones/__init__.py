@@ -1,22 +1,29 @@
-"""Backbones: from a history in semantic-id tokens, the next item's.
+"""Backbones: from a history of items, the next item's semantic id.
 
-Tokens are numbered as `Codes.tokens` does, level after level from 0; `PAD` fills short rows on the right. What else a
-backbone's vocabulary holds is its own affair. B samples, T tokens of the longest history, L levels, K beams, D width,
-V vocabulary entries, N items.
+Histories and targets are item numbers; an `Index` says which codes and which vectors the items have. Tokens are
+numbered as `Codes.tokens` does, level after level from 0; `PAD` fills short rows on the right. What else a backbone's
+vocabulary holds is its own affair. B samples, T items of the longest history (or tokens, where said), L levels,
+K beams, D width, V vocabulary entries, N items.
 """
 
 import itertools
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unisid.artifacts.catalog import Catalog
 from unisid.config import Json, PlugIn
+from unisid.ops import trie
+from unisid.ops.beam import Ranked
+from unisid.ops.beam import search as beam_search
+from unisid.ops.trie import Trie
 
 PAD = -1
 """Fills short rows of histories."""
@@ -24,19 +31,129 @@ NO_LOSS = -100
 """The label of an entry that is read and not learned."""
 
 
+@dataclass(frozen=True, eq=False)
+class Index:
+    """The items of a catalogue as a backbone sees them: semantic ids, the trie over these, and named vectors."""
+
+    codes: Int[Tensor, "N L"]
+    """int32."""
+    sizes: tuple[int, ...]
+    """The number of codes of every level."""
+    trie: Trie
+    vectors: Mapping[str, Float[Tensor, "N W"]] = field(default_factory=dict)
+    """What else is there of every item, by name (fused, graph, ...)."""
+
+    @classmethod
+    def of(cls, codes: NDArray[Any], sizes: tuple[int, ...],
+           vectors: Mapping[str, NDArray[Any]] | None = None) -> "Index":  # fmt: skip
+        """On the CPU, of unique codes [N, L]."""
+        held = torch.from_numpy(np.array(codes, np.int32))
+        return cls(held, sizes, trie.build(held), {k: torch.from_numpy(v) for k, v in (vectors or {}).items()})
+
+    def to(self, device: torch.device) -> "Index":
+        vectors = {name: values.to(device) for name, values in self.vectors.items()}
+        return Index(self.codes.to(device), self.sizes, self.trie.to(device), vectors)
+
+    def tokens(self, items: Int[Tensor, "*rows"]) -> Int[Tensor, "*rows L"]:
+        """The tokens of items; `PAD` L times where an item is `PAD`."""
+        offsets = torch.tensor(level_starts(self.sizes, 0), device=self.codes.device)
+        found = self.codes[items.clamp_min(0)].long() + offsets
+        return torch.where((items == PAD)[..., None], PAD, found)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Histories and what followed them, in items; short rows are filled up with `PAD`."""
+
+    histories: Int[Tensor, "B T"]
+    targets: Int[Tensor, "B *T"]
+    """[B]: the item after the whole history; or [B, T]: the one after every item of it."""
+    later: Int[Tensor, "B G"] | None = None
+    """What the user took after the targets, where every item has one."""
+
+    @property
+    def num_targets(self) -> int:
+        """How many items are targets."""
+        return int((self.targets != PAD).sum())
+
+    def rows(self, rows: slice) -> "Batch":
+        """Some of the samples."""
+        return Batch(self.histories[rows], self.targets[rows], None if self.later is None else self.later[rows])
+
+    def to(self, device: torch.device) -> "Batch":
+        later = None if self.later is None else self.later.to(device, non_blocking=True)
+        return Batch(self.histories.to(device, non_blocking=True), self.targets.to(device, non_blocking=True), later)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Which items may be answered."""
+
+    excluded: Int[Tensor, "B E"] | None = None
+    """Items not to be answered, by sample; `PAD` fills short rows."""
+    allowed: Bool[Tensor, "*samples N"] | None = None
+    """Whether an item may be answered: [N] for all samples, or [B, N]."""
+
+
+NO_LIMITS = Limits()
+
+
 class Backbone(nn.Module):
-    """A recommender to train and to decode: the loss, and the `Decoder` that `ops.beam.search` drives."""
+    """A recommender to train and to decode."""
+
+    @abstractmethod
+    def log_probs(
+        self, histories: Int[Tensor, "B T"], targets: Int[Tensor, " B"], index: Index
+    ) -> Float[Tensor, "B L"]:
+        """log p(code of the target | history, codes before) by level; their sum is log p(target)."""
+
+    @abstractmethod
+    def loss(self, batch: Batch, index: Index) -> Float[Tensor, ""]:
+        """The mean over targets (and levels, where a backbone learns each as a token) of what training minimises."""
+
+    @abstractmethod
+    def search(self, histories: Int[Tensor, "B T"], index: Index, *, k: int, beam: int, limits: Limits = NO_LIMITS,
+               renormalised: bool = False) -> Ranked:  # fmt: skip
+        """The best k items after every history.
+
+        Args:
+            beam: the prefixes that are kept at a level, where the search is not exact.
+            renormalised: scores are log probabilities among the items of the index alone, which add up to 1.
+        """
+
+    def count(self, catalog: Catalog, index: Index) -> None:
+        """Take what is counted from the training interactions, once before training; nothing where none is."""
+
+    def weights(self) -> dict[str, Tensor]:
+        """What is saved, under the names that others load it by; tied tensors once."""
+        return self.state_dict()
+
+    def load(self, weights: Mapping[str, Tensor], index: Index) -> None:
+        """The inverse of `weights`; the index may extend the one that was trained on."""
+        self.load_state_dict(weights)
+
+    def files(self) -> dict[str, bytes]:
+        """What must lie beside the weights so that others can load them."""
+        return {}
+
+
+class TokenBackbone(Backbone):
+    """A backbone that reads and generates tokens, one after the other: the `Decoder` that `ops.beam.search` drives."""
 
     level_starts: tuple[int, ...]
     """The vocabulary entry of code 0, by level."""
 
     @abstractmethod
-    def loss(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, ""]:
-        """The mean over samples and levels of -log p(token | history, tokens before)."""
+    def token_log_probs(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, "B L"]:
+        """log p(token | history, tokens before), of histories and targets in tokens."""
+
+    @abstractmethod
+    def token_loss(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, ""]:
+        """The mean over samples and levels of -log p(token | history, tokens before), of histories in tokens."""
 
     @abstractmethod
     def start(self, prompts: Int[Tensor, "B T"]) -> tuple[Any, Float[Tensor, "B 1 D"]]:
-        """Read histories: as `ops.beam.Decoder`."""
+        """Read histories in tokens: as `ops.beam.Decoder`."""
 
     @abstractmethod
     def step(
@@ -48,20 +165,19 @@ class Backbone(nn.Module):
     def logits(self, hidden: Float[Tensor, "B K D"], entries: slice) -> Float[Tensor, "B K V"]:
         """The head: as `ops.beam.Decoder`."""
 
-    def start_from(self, codes: NDArray[Any], texts: Sequence[str]) -> None:
-        """Called once before training with every item's codes [N, L] and title; nothing where they are of no use."""
+    def log_probs(
+        self, histories: Int[Tensor, "B T"], targets: Int[Tensor, " B"], index: Index
+    ) -> Float[Tensor, "B L"]:
+        return self.token_log_probs(index.tokens(histories).flatten(1), index.tokens(targets))
 
-    def weights(self) -> dict[str, Tensor]:
-        """What is saved, under the names that others load it by; tied tensors once."""
-        return self.state_dict()
+    def loss(self, batch: Batch, index: Index) -> Float[Tensor, ""]:
+        return self.token_loss(index.tokens(batch.histories).flatten(1), index.tokens(batch.targets))
 
-    def load(self, weights: Mapping[str, Tensor]) -> None:
-        """The inverse of `weights`."""
-        self.load_state_dict(weights)
-
-    def files(self) -> dict[str, bytes]:
-        """What must lie beside the weights so that others can load them."""
-        return {}
+    def search(self, histories: Int[Tensor, "B T"], index: Index, *, k: int, beam: int, limits: Limits = NO_LIMITS,
+               renormalised: bool = False) -> Ranked:  # fmt: skip
+        prompts = index.tokens(histories).flatten(1)
+        return beam_search(self, prompts, index.trie, k=k, beam=beam, excluded=limits.excluded, allowed=limits.allowed,
+                           renormalised=renormalised)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,7 +200,7 @@ class Packed:
         return Packed(self.ids.to(device), self.positions.to(device), self.labels.to(device))
 
 
-class Speaker(Backbone):
+class Speaker(TokenBackbone):
     """A backbone that also speaks words: semantic ids are tokens among those of a language."""
 
     opening: list[int]
@@ -95,6 +211,13 @@ class Speaker(Backbone):
     """Entries that end a response."""
     max_tokens: int
     """Of the longest prompt and response together."""
+
+    @abstractmethod
+    def start_from(self, codes: NDArray[Any], texts: Sequence[str]) -> None:
+        """Take first rows of the new tokens from every item's codes [N, L] and title, once before training."""
+
+    def count(self, catalog: Catalog, index: Index) -> None:
+        self.start_from(index.codes.numpy(), catalog.titles.to_pylist())
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
@@ -117,13 +240,20 @@ class Speaker(Backbone):
 class BackboneConfig(PlugIn):
     """Base of every backbone's settings."""
 
-    @abstractmethod
-    def build(self, sizes: tuple[int, ...]) -> Backbone:
-        """A backbone with fresh weights for an index of these level sizes; pretrained ones where it begins there."""
+    learns_from: ClassVar[Literal["samples", "windows"]] = "samples"
+    """Histories with one target each, or windows of users' sequences in which every item but the first is one."""
 
-    def rebuild(self, sizes: tuple[int, ...], files: Mapping[str, bytes]) -> Backbone:
+    @abstractmethod
+    def build(self, index: Index) -> Backbone:
+        """A backbone with fresh weights for the items of an index; pretrained ones where it begins there."""
+
+    def rebuild(self, index: Index, files: Mapping[str, bytes]) -> Backbone:
         """The structure alone, of what `Backbone.files` wrote; a trained model's weights are loaded into it."""
-        return self.build(sizes)
+        return self.build(index)
+
+    def vectors(self) -> tuple[str, ...]:
+        """The names of the item vectors that it reads (fused, graph): nouns whose artifacts hold them."""
+        return ()
 
     def sources(self) -> dict[str, Json]:
         """Pretrained weights that go in: role -> address and fingerprint."""

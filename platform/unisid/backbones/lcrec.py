@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from unisid.backbones import Backbone, BackboneConfig
+from unisid.backbones import Backbone, BackboneConfig, Index
 from unisid.backbones.lora import Lora
 from unisid.bounds import Count, Positive
 from unisid.config import Json, identity_where, runtime
@@ -42,15 +42,15 @@ class Config(BackboneConfig):
     attention: Literal["sdpa", "eager", "flash_attention_2"] = runtime("sdpa")
     """Which of the library's kernels training uses; what is saved is served by sdpa."""
 
-    def build(self, sizes: tuple[int, ...]) -> Backbone:
+    def build(self, index: Index) -> Backbone:
         from unisid.backbones.lcrec_model import LCRec  # slow, with transformers: not where settings are only read
 
-        return LCRec.begin(self, sizes)
+        return LCRec.begin(self, index.sizes)
 
-    def rebuild(self, sizes: tuple[int, ...], files: Mapping[str, bytes]) -> Backbone:
+    def rebuild(self, index: Index, files: Mapping[str, bytes]) -> Backbone:
         from unisid.backbones.lcrec_model import LCRec
 
-        return LCRec.of_files(self, sizes, files)
+        return LCRec.of_files(self, index.sizes, files)
 
     def language(self) -> Pretrained:
         """Where the language model lies."""

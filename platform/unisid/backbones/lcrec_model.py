@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GenerationConfig
 
-from unisid.backbones import NO_LOSS, PAD, Packed, Speaker, causal_forward, lcrec, level_starts, pretrained
+from unisid.backbones import NO_LOSS, PAD, Index, Packed, Speaker, causal_forward, lcrec, level_starts, pretrained
 from unisid.backbones import language_files as saved
 from unisid.backbones import vocabulary as words
 from unisid.backbones.causal_forward import Memory
@@ -128,14 +128,16 @@ class LCRec(Speaker):
         logits = self.language.lm_head(hidden[:, :-1][learned]).float() / self.config.temperature
         return functional.cross_entropy(logits, labels[:, 1:][learned], reduction="sum")
 
-    def loss(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, ""]:
-        ids, real = self.prompts(histories)
-        entries = targets + self.level_starts[0]
-        places = real.sum(1, keepdim=True) + torch.arange(targets.shape[1], device=ids.device)
-        ids = functional.pad(ids, (0, targets.shape[1])).scatter(1, places, entries)
-        labels = torch.full_like(ids, NO_LOSS).scatter(1, places, entries)
-        positions = torch.arange(ids.shape[1], device=ids.device).expand(len(ids), -1)
-        return self.loss_of(Packed(ids, positions, labels)) / entries.numel()
+    def token_loss(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, ""]:
+        return self.loss_of(self._responses(histories, targets)) / targets.numel()
+
+    def token_log_probs(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, "B L"]:
+        packed = self._responses(histories, targets)
+        hidden = self.language.model(input_ids=packed.ids, position_ids=packed.positions, use_cache=False)
+        learned = packed.labels[:, 1:] != NO_LOSS
+        logits = self.language.lm_head(hidden.last_hidden_state[:, :-1][learned]).float()
+        found = logits.log_softmax(-1).gather(-1, packed.labels[:, 1:][learned][:, None])
+        return found.view(targets.shape)
 
     def start(self, prompts: Int[Tensor, "B T"]) -> tuple[State, Float[Tensor, "B 1 D"]]:
         return self._read(*self.prompts(prompts))
@@ -175,7 +177,7 @@ class LCRec(Speaker):
             del found["lm_head.weight"]
         return found
 
-    def load(self, weights: Mapping[str, Tensor]) -> None:
+    def load(self, weights: Mapping[str, Tensor], index: Index) -> None:
         tied = {"lm_head.weight": weights["model.embed_tokens.weight"]} if words.is_tied(self.language) else {}
         self.language.load_state_dict({**weights, **tied})
 
@@ -201,6 +203,16 @@ class LCRec(Speaker):
         ids = torch.where(places < end, inside, self.after[(places - end).clamp(0, closed - 1)])
         ids = torch.where(places < opened, self.before[places.clamp_max(opened - 1)], ids)
         return ids, places < end + closed
+
+    def _responses(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Packed:
+        """Prompts with the targets after them, a sample a row; the targets alone are learned."""
+        ids, real = self.prompts(histories)
+        entries = targets + self.level_starts[0]
+        places = real.sum(1, keepdim=True) + torch.arange(targets.shape[1], device=ids.device)
+        ids = functional.pad(ids, (0, targets.shape[1])).scatter(1, places, entries)
+        labels = torch.full_like(ids, NO_LOSS).scatter(1, places, entries)
+        positions = torch.arange(ids.shape[1], device=ids.device).expand(len(ids), -1)
+        return Packed(ids, positions, labels)
 
     def _read(self, ids: Int[Tensor, "B S"], real: Bool[Tensor, "B S"]) -> tuple[State, Float[Tensor, "B 1 D"]]:
         memory, hidden = causal_forward.read(self.language, ids, real)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from unisid.backbones import Backbone, BackboneConfig, level_starts
+from unisid.backbones import BackboneConfig, Index, TokenBackbone, level_starts
 from unisid.backbones.past import Past
 from unisid.backbones.t5_forward import Memory, decode, encode, remember
 from unisid.bounds import Layers, Positive, ShareBelowOne, Width
@@ -44,8 +44,8 @@ class Config(BackboneConfig):
     """Divides the logits in training's loss alone: LETTER's ranking-guided loss, which below 1 presses hardest on the
     likeliest wrong codes (Wang et al. 2024)."""
 
-    def build(self, sizes: tuple[int, ...]) -> "Tiger":
-        return Tiger(self, sizes)
+    def build(self, index: Index) -> "Tiger":
+        return Tiger(self, index.sizes)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class State:
     past: Past
 
 
-class Tiger(Backbone):
+class Tiger(TokenBackbone):
     """The weights live in a transformers T5, whose own forward pass gives the same values more slowly."""
 
     def __init__(self, config: Config, sizes: tuple[int, ...]) -> None:
@@ -81,13 +81,13 @@ class Tiger(Backbone):
             )
         )
 
-    def loss(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, ""]:
-        memory = self._read(histories)
-        entries = targets + FIRST_TOKEN
-        shifted = functional.pad(entries[:, :-1], (1, 0), value=START)
-        hidden, _ = decode(self.t5.decoder, self.t5.shared(shifted)[:, None], memory, Past())
-        logits = self.logits(hidden[:, 0], slice(None))
-        return functional.cross_entropy(logits.flatten(0, 1).float() / self.temperature, entries.flatten())
+    def token_loss(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, ""]:
+        logits = self._target_logits(histories, targets) / self.temperature
+        return functional.cross_entropy(logits.flatten(0, 1), (targets + FIRST_TOKEN).flatten())
+
+    def token_log_probs(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, "B L"]:
+        entries = (targets + FIRST_TOKEN)[..., None]
+        return self._target_logits(histories, targets).log_softmax(-1).gather(-1, entries)[..., 0]
 
     def start(self, prompts: Int[Tensor, "B T"]) -> tuple[State, Float[Tensor, "B 1 D"]]:
         begin = torch.full((len(prompts), 1), START, device=prompts.device)
@@ -102,6 +102,13 @@ class Tiger(Backbone):
         """The embedding turned round, its input scaled by D^-1/2, as T5 ties them."""
         weight = self.t5.shared.weight
         return functional.linear(hidden * weight.shape[1] ** -0.5, weight[entries])
+
+    def _target_logits(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, "B L V"]:
+        """What the target's tokens are drawn from, each after the ones before it."""
+        memory = self._read(histories)
+        shifted = functional.pad(targets[:, :-1] + FIRST_TOKEN, (1, 0), value=START)
+        hidden, _ = decode(self.t5.decoder, self.t5.shared(shifted)[:, None], memory, Past())
+        return self.logits(hidden[:, 0], slice(None)).float()
 
     def _read(self, histories: Int[Tensor, "B T"]) -> Memory:
         real = histories >= 0

@@ -83,6 +83,28 @@ def search(
     Raises:
         ArtifactError: where the decoder gives a code of the trie no finite log-probability.
     """
+    found, sound = explore(decoder, prompts, trie, k=k, beam=beam, excluded=excluded, allowed=allowed,
+                           renormalised=renormalised)  # fmt: skip
+    if not sound:  # read once, at the end: until then no wait for the device
+        raise ArtifactError("beam search: the model gives semantic ids probabilities that are NaN or 0: its weights "
+                            "are damaged, or it diverged in training; train it anew, with a lower learning rate"
+                            )  # fmt: skip
+    return found
+
+
+def explore(
+    decoder: Decoder[P, S],
+    prompts: P,
+    trie: Trie,
+    *,
+    k: int,
+    beam: int,
+    excluded: Int[Tensor, "B E"] | None = None,
+    allowed: Bool[Tensor, "*users N"] | None = None,
+    renormalised: bool = False,
+) -> tuple[Ranked, Bool[Tensor, ""]]:
+    """`search` without its last look: what it finds, and whether every log-probability was finite. Waits for no value
+    of the device."""
     check(k, beam, len(trie.items))
     state, hidden = decoder.start(prompts)
     users = len(hidden)
@@ -105,12 +127,8 @@ def search(
         if not is_last:
             tokens = level.codes[nodes].long() + decoder.level_starts[depth]
             state, hidden = decoder.step(state, tokens, chosen // level.width)
-    if not sound:  # read once, at the end: until then no wait for the device
-        raise ArtifactError("beam search: the model gives semantic ids probabilities that are NaN or 0: its weights "
-                            "are damaged, or it diverged in training; train it anew, with a lower learning rate"
-                            )  # fmt: skip
     found = scores > -torch.inf
-    return Ranked(torch.where(found, trie.items[nodes].long(), -1), scores)
+    return Ranked(torch.where(found, trie.items[nodes].long(), -1), scores), sound
 
 
 def check(k: int, beam: int, num_items: int) -> None:

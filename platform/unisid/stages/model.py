@@ -6,7 +6,7 @@ decides which weights are kept (`model_validation.py`).
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -18,19 +18,20 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.instructions import WORDS
 from unisid.artifacts.metrics import HistoryRule
 from unisid.artifacts.model import write_model
-from unisid.artifacts.sequences import Sequences
+from unisid.artifacts.sequences import USERS, Sequences
 from unisid.artifacts.store import Place
-from unisid.backbones import Backbone, BackboneConfig, Speaker, tiger
+from unisid.artifacts.vectors import item_vectors
+from unisid.backbones import Backbone, BackboneConfig, Batch, Index, Speaker, tiger
 from unisid.bounds import Count, CountOrNone, Range, Settings
 from unisid.compute import Job, Metrics, Pool, Stream, Worker
 from unisid.config import Json, runtime, to_record
-from unisid.errors import ConfigError
+from unisid.errors import ArtifactError, ConfigError
 from unisid.ops.beam import MOST_BEAMS
 from unisid.stages.catalog_summary import repeated_in
 from unisid.stages.model_instructed import Instructed
 from unisid.stages.model_validation import CUTOFF, Judge
 from unisid.training import loop
-from unisid.training.feed import Batch, Feed
+from unisid.training.feed import Feed
 from unisid.training.loop import Accumulation, Training
 from unisid.training.packing import Batching
 
@@ -90,16 +91,14 @@ class Task:
     """What a worker is told."""
 
     config: Config
-    catalog: Place
-    codes: Place
-    sequences: Place
-    instructions: Place | None
+    inputs: Mapping[str, Place]
+    """The artifacts that it reads, by noun."""
     out: Place
 
 
 def inputs(config: Config) -> tuple[str, ...]:
     """The nouns that it reads; one that the recipe leaves out is absent."""
-    return ("catalog", "codes", "sequences", "instructions")
+    return ("catalog", "codes", "sequences", "instructions", *config.backbone.vectors())
 
 
 def sources(config: Config) -> dict[str, Json]:
@@ -109,14 +108,16 @@ def sources(config: Config) -> dict[str, Json]:
 
 def make(job: Job) -> Json:
     """Train, keep the best weights, say how it went."""
-    catalog, codes, sequences = (job.inputs[role] for role in ("catalog", "codes", "sequences"))
     instructions = job.inputs.get("instructions")
-    task = Task(job.config, catalog, codes, sequences, instructions, job.out)
-    left = repeated_in(Catalog.read(catalog).record.counts, "valid", "set model.valid_history to allowed")
+    task = Task(job.config, dict(job.inputs), job.out)
+    counts = Catalog.read(job.inputs["catalog"]).record.counts
+    left = repeated_in(counts, "valid", "set model.valid_history to allowed")
     if left and task.config.valid_history == "excluded":
         job.say(f"warning: {left}")
-    if instructions is None:
-        stream = Stream(job.inputs["sequences"], "train-", ("tokens", "target"))
+    if instructions is None and task.config.backbone.learns_from == "windows":
+        stream = Stream(job.inputs["sequences"], f"{USERS}-", ("history",))
+    elif instructions is None:
+        stream = Stream(job.inputs["sequences"], "train-", ("history", "target"))
     else:
         stream = Stream(instructions, "train-", WORDS)
     return job.compute.fit(train, task, name=job.name, pool=task.config.pool, work=job.work,
@@ -125,12 +126,12 @@ def make(job: Job) -> Json:
 
 def train(worker: Worker, task: Task) -> Json:
     """What every worker runs; the first writes the model."""
-    config, codes = task.config, Codes.read(task.codes)
+    config, catalog = task.config, Catalog.read(task.inputs["catalog"])
+    index = _index(task, catalog)
     torch.manual_seed(config.training.seed)
-    backbone = config.backbone.build(codes.sizes)
-    if isinstance(backbone, Speaker):
-        backbone.start_from(codes.codes, Catalog.read(task.catalog).titles.to_pylist())
-    objective = _objective(worker, task, codes, backbone)
+    backbone = config.backbone.build(index)
+    backbone.count(catalog, index)
+    objective = _objective(worker, task, catalog, index.to(worker.device), backbone)
     outcome = loop.run(worker, objective, config.training, objective.accumulation)
     if worker.rank == 0:
         write_model(task.out, to_record(config.backbone), backbone.weights(), backbone.files())
@@ -145,22 +146,33 @@ def train(worker: Worker, task: Task) -> Json:
     }
 
 
-def _objective(worker: Worker, task: Task, codes: Codes, backbone: Backbone) -> "NextItem | Instructed":
+def _index(task: Task, catalog: Catalog) -> Index:
+    """Raises ArtifactError where the codes are another catalog's."""
+    codes = Codes.read(task.inputs["codes"])
+    if len(codes.codes) != catalog.num_items:
+        raise ArtifactError(f"{codes.place}: has codes for {len(codes.codes)} items, the catalog {catalog.place} has "
+                            f"{catalog.num_items}; both must come from one recipe")  # fmt: skip
+    return Index.of(codes.codes, codes.sizes, item_vectors(task.inputs, task.config.backbone.vectors()))
+
+
+def _objective(
+    worker: Worker, task: Task, catalog: Catalog, index: Index, backbone: Backbone
+) -> "NextItem | Instructed":
     config = task.config
     seed = config.training.seed
     judge = Judge(
         worker,
-        Catalog.read(task.catalog),
-        codes,
-        Sequences.read(task.sequences),
+        catalog,
+        index,
+        Sequences.read(task.inputs["sequences"]),
         samples=config.valid_samples,
         history=config.valid_history,
         width=config.beam,
         seed=seed,
         at_once=config.valid_batch,
     )
-    if task.instructions is None:
-        return NextItem(worker, task, codes, backbone, judge)
+    if "instructions" not in task.inputs:
+        return NextItem(worker, task, index, backbone, judge)
     if not isinstance(backbone, Speaker):
         raise ConfigError(f"model.backbone: '{config.backbone.kind}' speaks no words and cannot learn from the "
                           "recipe's instructions; choose one that does (lcrec), or leave them out")  # fmt: skip
@@ -170,25 +182,28 @@ def _objective(worker: Worker, task: Task, codes: Codes, backbone: Backbone) -> 
         workers=worker.size,
         packed=config.packed,
     )
-    return Instructed(worker, task.instructions, backbone, judge, batching, config.samples_per_epoch, seed)
+    return Instructed(worker, task.inputs["instructions"], backbone, judge, batching, config.samples_per_epoch, seed)
 
 
 class NextItem:
-    """The objective of a recipe without instructions: cross-entropy of the target's tokens."""
+    """The objective of a recipe without instructions: the loss that the backbone has for histories and targets."""
 
     higher_is_better: bool = True
 
-    def __init__(self, worker: Worker, task: Task, codes: Codes, backbone: Backbone, judge: Judge) -> None:
-        config = task.config
+    def __init__(self, worker: Worker, task: Task, index: Index, backbone: Backbone, judge: Judge) -> None:
+        config, sequences = task.config, Sequences.read(task.inputs["sequences"])
         self.model: nn.Module = backbone
-        self.backbone, self.worker, self.judge = backbone, worker, judge
-        wanted = config.samples_per_epoch or Sequences.read(task.sequences).num_samples("train")
+        self.backbone, self.worker, self.index, self.judge = backbone, worker, index, judge
+        self.windows = config.backbone.learns_from == "windows"
+        wanted = config.samples_per_epoch or sequences.num_samples("windows" if self.windows else "train")
         self.steps = max(1, wanted // config.batch_size)
         self.at_once = config.micro_batch_size(worker.size)
         share = config.batch_size // worker.size
-        self.accumulation: Accumulation[Batch] = Accumulation(micro_batches=share // self.at_once)
+        count = _num_targets if self.windows else None
+        self.accumulation: Accumulation[Batch] = Accumulation(micro_batches=share // self.at_once, count=count)
         seed = (config.training.seed, worker.rank)
-        self.feed = Feed(lambda: worker.stream("train"), judge.item_tokens, share, seed)
+        length = judge.catalog.history_length if self.windows else 0
+        self.feed = Feed(lambda: worker.stream("train"), share, seed, length)
 
     def steps_per_epoch(self) -> int:
         return self.steps
@@ -196,11 +211,11 @@ class NextItem:
     def batches(self, epoch: int) -> Iterator[Batch]:
         for batch in self.feed.batches(epoch * self.steps, self.steps):
             for start in range(0, len(batch.targets), self.at_once):
-                own = slice(start, start + self.at_once)
-                yield Batch(batch.histories[own], batch.targets[own]).to(self.worker.device)
+                yield batch.rows(slice(start, start + self.at_once)).to(self.worker.device)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
-        return self.backbone.loss(batch.histories, batch.targets), {}
+        mean = self.backbone.loss(batch, self.index)
+        return (mean * batch.num_targets if self.windows else mean), {}
 
     def validate(self) -> Metrics:
         return self.judge(self.backbone)
@@ -208,3 +223,7 @@ class NextItem:
     def counts(self) -> Json:
         """Nothing to add to the record."""
         return {}
+
+
+def _num_targets(batch: Batch) -> int:
+    return batch.num_targets

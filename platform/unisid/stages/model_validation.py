@@ -9,12 +9,11 @@ import numpy as np
 import torch
 
 from unisid.artifacts.catalog import VALID, Catalog
-from unisid.artifacts.codes import Codes
 from unisid.artifacts.metrics import HistoryRule
 from unisid.artifacts.sequences import Sequences
-from unisid.backbones import Backbone
+from unisid.backbones import Backbone, Index, Limits
 from unisid.compute import Metrics, Worker
-from unisid.ops import beam, ranking, trie
+from unisid.ops import ranking
 from unisid.training.feed import Block, padded
 
 CUTOFF = 10
@@ -22,13 +21,13 @@ CUTOFF = 10
 
 
 class Judge:
-    """Ranks by constrained beam search; each sample by one worker."""
+    """Ranks by the backbone's own search; each sample by one worker."""
 
     def __init__(
         self,
         worker: Worker,
         catalog: Catalog,
-        codes: Codes,
+        index: Index,
         sequences: Sequences,
         *,
         samples: int,
@@ -37,7 +36,8 @@ class Judge:
         seed: int,
         at_once: int,
     ) -> None:
-        """`samples` of the validation split are drawn by seed (0 for all); `width` is the search's beams.
+        """`samples` of the validation split are drawn by seed (0 for all); `width` is the search's beams;
+        `index` lies on the worker's device.
 
         Raises:
             ArtifactError: the sequences are not this catalog's.
@@ -45,9 +45,8 @@ class Judge:
         self.worker, self.width, self.at_once = worker, width, at_once
         self.catalog, self.targets = catalog, sequences.rows(catalog, VALID)
         self.excludes = history == "excluded"
-        self.trie = trie.build(torch.from_numpy(codes.codes.copy())).to(worker.device)
-        self.valid = Block.of(sequences.table("valid", ["tokens", "target"]))
-        self.item_tokens = codes.tokens(np.arange(len(codes.codes)))
+        self.index = index
+        self.valid = Block.of(sequences.table("valid", ["history", "target"]))
         number = len(self.valid.lengths)
         self.rows = np.random.default_rng(seed).permutation(number)[: min(number, samples or number)]
 
@@ -64,9 +63,9 @@ class Judge:
 
     def _ranks(self, backbone: Backbone, rows: Any) -> Any:
         device = self.worker.device
-        histories = self.valid.batch(rows, self.item_tokens).histories.to(device)
-        k = min(CUTOFF, len(self.trie.items))
-        found = beam.search(backbone, histories, self.trie, k=k, beam=self.width, excluded=self._taken(rows))
+        histories = self.valid.batch(rows).histories.to(device)
+        k = min(CUTOFF, len(self.index.codes))
+        found = backbone.search(histories, self.index, k=k, beam=self.width, limits=Limits(self._taken(rows)))
         targets = torch.from_numpy(self.valid.targets[rows].astype(np.int64)).to(device)
         return ranking.rank_in_list(found.items, found.scores, targets, found.items >= 0).cpu().numpy()
 

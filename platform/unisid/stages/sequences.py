@@ -1,7 +1,7 @@
-"""Makes the sequences: every sample of the catalog in semantic-id tokens, one table a split.
+"""Makes the sequences: every sample of the catalog, one table a split, and every user's training sequence.
 
-A part is one file: a range of the split's samples, which for training are in an order drawn by seed. S samples,
-L levels, E interactions.
+A part is one file: a range of a table's rows, which for training are in an order drawn by seed. S samples,
+E interactions.
 """
 
 import functools
@@ -13,13 +13,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import SPLITS, TRAIN, VALID, Catalog
-from unisid.artifacts.codes import Codes
+from unisid.artifacts.sequences import USERS
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import write_table
 from unisid.bounds import Seed, Settings
 from unisid.compute import Job, Part, Pool, Step
 from unisid.config import Json, runtime
-from unisid.errors import ArtifactError, DataError
+from unisid.errors import DataError
 from unisid.stages.progress import Progress
 
 ROWS_PER_FILE = 1 << 17
@@ -41,7 +41,7 @@ class Config(Settings):
 
 def inputs(config: Config) -> tuple[str, ...]:
     """The nouns that it reads; one that the recipe leaves out is absent."""
-    return ("catalog", "codes")
+    return ("catalog",)
 
 
 def sources(config: Config) -> dict[str, Json]:
@@ -50,36 +50,36 @@ def sources(config: Config) -> dict[str, Json]:
 
 
 def make(job: Job) -> Json:
-    """Write the tables; the counts are the samples of each split and the longest history in tokens."""
-    catalog, codes = Catalog.read(job.inputs["catalog"]), Codes.read(job.inputs["codes"])
-    if len(codes.codes) != catalog.num_items:
-        raise ArtifactError(f"{codes.place}: has codes for {len(codes.codes)} items, the catalog {catalog.place} has "
-                            f"{catalog.num_items}; both must come from one recipe")  # fmt: skip
-    sizes = {split: len(_targets(catalog, split, job.config)) for split in range(len(SPLITS))}
+    """Write the tables; the counts are the rows of each, how many windows of `history_length` targets the users'
+    sequences make, and the longest history in items."""
+    catalog = Catalog.read(job.inputs["catalog"])
+    sizes = {name: len(_rows(catalog, name, job.config)) for name in (*SPLITS, USERS)}
     for split in (TRAIN, VALID):
-        if not sizes[split]:
+        if not sizes[SPLITS[split]]:
             raise DataError(f"{catalog.place}: no {SPLITS[split]} sample; a user with two interactions of that split "
                             "or earlier is needed")  # fmt: skip
     parts: list[Part] = [
-        {"split": split, "file": file, "start": start, "stop": min(start + ROWS_PER_FILE, size)}
-        for split, size in sizes.items()
+        {"table": name, "file": file, "start": start, "stop": min(start + ROWS_PER_FILE, size)}
+        for name, size in sizes.items()
         for file, start in enumerate(range(0, max(1, size), ROWS_PER_FILE))
     ]
-    writer = functools.partial(_writer, catalog.place, codes.place, job.out, job.config)
-    tokens = histories = 0
+    writer = functools.partial(_writer, catalog.place, job.out, job.config)
+    longest = histories = 0
     progress = Progress(job, len(parts), "files")
     for counted in job.compute.map(parts, Step(writer, job.config.pool)):
-        tokens = max(tokens, counted["max_tokens"][0].as_py())
+        longest = max(longest, counted["longest_history"][0].as_py())
         histories += counted["histories_of_one"][0].as_py()
         progress.advance()
-    named = {SPLITS[split]: size for split, size in sizes.items()}
-    return {**named, "max_tokens": tokens, "histories_of_one": histories}
+    windows = -(-(_training_lengths(catalog)[_users(catalog)] - 1) // catalog.history_length)
+    return {**sizes, "windows": int(windows.sum()), "longest_history": longest, "histories_of_one": histories}
 
 
-def _targets(catalog: Catalog, split: int, config: Config) -> NDArray[np.int64]:
-    """The interactions [S] that are targets of a split, in the order they are stored."""
-    rows = catalog.samples(split)
-    if split != TRAIN:
+def _rows(catalog: Catalog, name: str, config: Config) -> NDArray[np.int64]:
+    """What the rows of a table are, in the order they are stored: interactions that are targets, or users."""
+    if name == USERS:
+        return np.random.default_rng(config.seed).permutation(_users(catalog))
+    rows = catalog.samples(SPLITS.index(name))
+    if name != SPLITS[TRAIN]:
         return rows
     if not config.sliding_window:
         last = np.append(np.diff(catalog.user[rows]) != 0, True)[: len(rows)]
@@ -87,37 +87,60 @@ def _targets(catalog: Catalog, split: int, config: Config) -> NDArray[np.int64]:
     return np.random.default_rng(config.seed).permutation(rows)
 
 
-def _writer(catalog_at: Place, codes_at: Place, out: Place, config: Config) -> Callable[[pa.Table], pa.Table]:
-    """What a worker keeps: the catalog, the codes and each split's targets."""
-    catalog, codes = Catalog.read(catalog_at), Codes.read(codes_at)
-    targets = functools.cache(lambda split: _targets(catalog, split, config))
+def _users(catalog: Catalog) -> NDArray[np.int64]:
+    """The users of at least two training interactions: one has no next item to learn from."""
+    return np.flatnonzero(_training_lengths(catalog) > 1)
+
+
+def _training_lengths(catalog: Catalog) -> NDArray[np.int64]:
+    """How many training interactions every user has [U]."""
+    return np.bincount(catalog.user[catalog.split == TRAIN], minlength=catalog.num_users)
+
+
+def _writer(catalog_at: Place, out: Place, config: Config) -> Callable[[pa.Table], pa.Table]:
+    """What a worker keeps: the catalog and each table's rows."""
+    catalog = Catalog.read(catalog_at)
+    rows_of = functools.cache(lambda name: _rows(catalog, name, config))
 
     def write(part: pa.Table) -> pa.Table:
-        split, file, start, stop = (part[name][0].as_py() for name in ("split", "file", "start", "stop"))
-        rows = targets(split)
-        table = samples(catalog, codes, rows[start:stop])
-        write_table(out, SPLITS[split], file, table, ROWS_PER_GROUP)
+        name, file, start, stop = (part[key][0].as_py() for key in ("table", "file", "start", "stop"))
+        rows = rows_of(name)[start:stop]
+        table = training_sequences(catalog, rows) if name == USERS else samples(catalog, rows)
+        write_table(out, name, file, table, ROWS_PER_GROUP)
         lengths = table["history"].combine_chunks().value_lengths().to_numpy()
+        of_samples = name != USERS
         return pa.table(
             {
-                "max_tokens": [int(lengths.max(initial=0)) * codes.num_levels],
-                "histories_of_one": [int((lengths == 1).sum())],
+                "longest_history": [int(lengths.max(initial=0)) * of_samples],
+                "histories_of_one": [int((lengths == 1).sum()) * of_samples],
             }
         )
 
     return write
 
 
-def samples(catalog: Catalog, codes: Codes, rows: NDArray[np.int64]) -> pa.Table:
+def samples(catalog: Catalog, rows: NDArray[np.int64]) -> pa.Table:
     """The samples whose targets are the given interactions [S], with the columns of `artifacts.sequences`."""
     items, lengths = catalog.history(rows)
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    tokens = codes.tokens(items).astype(np.int32).reshape(-1)
     return pa.table(
         {
             "user": pa.array(catalog.user[rows], pa.int32()),
-            "history": pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(items, pa.int32())),
+            "history": _lists(items, lengths),
             "target": pa.array(catalog.item[rows], pa.int32()),
-            "tokens": pa.ListArray.from_arrays(pa.array(offsets * codes.num_levels, pa.int32()), pa.array(tokens)),
         }
     )
+
+
+def training_sequences(catalog: Catalog, users: NDArray[np.int64]) -> pa.Table:
+    """All training items of some users [U'], oldest first, with the columns `user` and `history`."""
+    starts = catalog.offsets[users]
+    spans = catalog.offsets[users + 1] - starts
+    rows = np.repeat(starts - (np.cumsum(spans) - spans), spans) + np.arange(spans.sum())
+    kept = catalog.split[rows] == TRAIN
+    lengths = np.bincount(np.repeat(np.arange(len(users)), spans)[kept], minlength=len(users))
+    return pa.table({"user": pa.array(users, pa.int32()), "history": _lists(catalog.item[rows[kept]], lengths)})
+
+
+def _lists(items: NDArray[np.int32], lengths: NDArray[np.int64]) -> pa.ListArray:
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(items, pa.int32()))

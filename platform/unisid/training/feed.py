@@ -2,8 +2,9 @@
 
 A worker's share of the stream is read over and over. It is cut into blocks of some batches; a block's rows are drawn
 into batches of near-equal lengths, and the batches into an order, by the block's own seed. So the n-th batch is a
-pure function of (data, seed, rank, n), and a resumed fit goes on where the killed one was. B samples, T tokens of
-the longest history, L levels, N items, n tokens of all histories.
+pure function of (data, seed, rank, n), and a resumed fit goes on where the killed one was. A row is a sample (a history
+and its target), or a window of a user's sequence in which every item but the first is a target. B samples or windows,
+T items of the longest history, G items that follow a window.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -17,32 +18,24 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unisid.backbones import PAD
+from unisid.backbones import PAD, Batch
 from unisid.errors import DataError
 
 BATCHES_PER_BLOCK = 64
 KEPT_ROWS = 1 << 18
 """A share of no more rows stays in memory after its first pass: tens of megabytes."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Histories and targets in tokens as `Codes.tokens` numbers them."""
-
-    histories: Int[Tensor, "B T"]
-    targets: Int[Tensor, "B L"]
-
-    def to(self, device: torch.device) -> "Batch":
-        return Batch(self.histories.to(device, non_blocking=True), self.targets.to(device, non_blocking=True))
+LATER = 10
+"""G: items after a window that its batch shows."""
 
 
 class Feed:
     """The endless order of a worker's batches."""
 
-    def __init__(self, tables: Callable[[], Iterator[pa.Table]], item_tokens: NDArray[Any], batch_size: int,
-                 seed: tuple[int, ...]) -> None:  # fmt: skip
-        """`tables` starts one pass over the share (columns tokens, target); `item_tokens` are [N, L]."""
-        self.tables, self.item_tokens, self.batch_size, self.seed = tables, item_tokens, batch_size, seed
+    def __init__(self, tables: Callable[[], Iterator[pa.Table]], batch_size: int, seed: tuple[int, ...],
+                 window: int = 0) -> None:  # fmt: skip
+        """`tables` starts one pass over the share: columns history and target, or history alone, which is then cut
+        into windows of at most `window` targets."""
+        self.tables, self.batch_size, self.seed, self.window = tables, batch_size, seed, window
         self._drawn: Iterator[tuple[Block, NDArray[Any]]] = iter(())
         self._next = -1
 
@@ -56,7 +49,7 @@ class Feed:
         for _ in range(count):
             block, rows = next(self._drawn)
             self._next += 1
-            yield block.batch(rows, self.item_tokens)
+            yield block.batch(rows)
 
     def _endless(self) -> Iterator[tuple["Block", NDArray[Any]]]:
         number, held = 0, pa.table({})
@@ -71,15 +64,18 @@ class Feed:
                 number += 1
 
     def _block(self, table: pa.Table, number: int) -> Generator[tuple["Block", NDArray[Any]], None, pa.Table]:
-        """A block's batches; returns the rows that did not fill one, which open the next block."""
+        """A block's batches; returns the rows of the table that did not fill one, which open the next block.
+
+        Windows that do not fill one are left out: another pass cuts the same users elsewhere.
+        """
         rng = np.random.default_rng((*self.seed, number))
-        order = rng.permutation(table.num_rows)
+        block = Block.of_windows(table, self.window, rng) if self.window else Block.of(table)
+        order = rng.permutation(len(block.lengths))
         used = len(order) - len(order) % self.batch_size
-        block = Block.of(table)
         by_length = order[:used][np.argsort(block.lengths[order[:used]], kind="stable")]
         for rows in rng.permutation(by_length.reshape(-1, self.batch_size)):
             yield block, rows
-        return table.take(order[used:])
+        return table.slice(0, 0) if self.window else table.take(order[used:])
 
 
 def passes(tables: Callable[[], Iterator[pa.Table]], most: int) -> Iterator[Iterator[pa.Table]]:
@@ -106,23 +102,51 @@ def passes(tables: Callable[[], Iterator[pa.Table]], most: int) -> Iterator[Iter
 
 @dataclass(frozen=True)
 class Block:
-    """Some samples as flat arrays."""
+    """Some samples or windows as flat arrays."""
 
-    tokens: NDArray[Any]
+    items: NDArray[Any]
+    """All histories, joined; all users' sequences where the rows are windows of them."""
     starts: NDArray[Any]
+    """A row's first item."""
     lengths: NDArray[Any]
+    """Items of a row's history."""
     targets: NDArray[Any]
+    """A sample's target; a window's is the place after its history's end, in `items`."""
+    ends: NDArray[Any] | None = None
+    """Where the user's sequence ends that a row is a window of."""
 
     @classmethod
     def of(cls, table: pa.Table) -> "Block":
-        lists = table["tokens"].combine_chunks()
+        """The samples of a table with the columns history and target."""
+        lists = table["history"].combine_chunks()
         starts = lists.offsets.to_numpy().astype(np.int64)
         lengths = np.diff(starts)
         return cls(lists.values.to_numpy(), starts[:-1], lengths, table["target"].to_numpy())
 
-    def batch(self, rows: NDArray[Any], item_tokens: NDArray[Any]) -> Batch:
-        histories = padded(self.tokens, self.starts[rows], self.lengths[rows])
-        return Batch(histories, torch.from_numpy(item_tokens[self.targets[rows]].astype(np.int64)))
+    @classmethod
+    def of_windows(cls, table: pa.Table, most: int, rng: np.random.Generator) -> "Block":
+        """Windows of at most `most` targets of the sequences in the column history; where longer ones are cut is
+        drawn. A window begins with the last target of the one before."""
+        lists = table["history"].combine_chunks()
+        bounds = lists.offsets.to_numpy().astype(np.int64)
+        targets = np.diff(bounds) - 1
+        phase = np.where(targets > most, rng.integers(0, most, len(targets)), 0)
+        counts = -(-(targets - phase) // most) + (phase > 0)
+        of = np.repeat(np.arange(len(counts)), counts)
+        number = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts) - (phase > 0)[of]
+        begin = np.maximum(0, phase[of] + number * most)
+        lengths = np.minimum(targets[of], phase[of] + (number + 1) * most) - begin
+        return cls(lists.values.to_numpy(), bounds[of] + begin, lengths, bounds[of] + begin + 1, bounds[of + 1])
+
+    def batch(self, rows: NDArray[Any]) -> Batch:
+        """Some rows side by side, in items."""
+        starts, lengths = self.starts[rows], self.lengths[rows]
+        histories = padded(self.items, starts, lengths)
+        if self.ends is None:
+            return Batch(histories, torch.from_numpy(self.targets[rows].astype(np.int64)))
+        after = starts + lengths + 1
+        later = padded(self.items, after, np.minimum(LATER, self.ends[rows] - after))
+        return Batch(histories, padded(self.items, starts + 1, lengths), later)
 
 
 def padded(values: NDArray[Any], starts: NDArray[Any], lengths: NDArray[Any]) -> Int[Tensor, "B T"]:
