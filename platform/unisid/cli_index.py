@@ -69,7 +69,7 @@ def _add_options(name: str, action: argparse.ArgumentParser) -> None:
     if name == "extend":
         action.add_argument("--base", help="the index to extend, such as codes/demo/1 (default: the recipe's)")
         action.add_argument("--to", metavar="VERSION", help="the new version (default: the base's plus one)")
-        later = NOUNS[NOUNS.index("codes") :]
+        later = [noun for noun in NOUNS[NOUNS.index("codes") :] if noun != "sequences"]  # made without an index
         action.add_argument(
             "--until", default="codes", choices=later, help="the last artifact to make (default: codes)"
         )

@@ -124,6 +124,13 @@ class Backbone(nn.Module):
     def count(self, catalog: Catalog, index: Index) -> None:
         """Take what is counted from the training interactions, once before training; nothing where none is."""
 
+    def choices(self) -> Sequence[Mapping[str, float]]:
+        """Settings of the search that validation decides between, each time it ranks; by default there is none."""
+        return [{}]
+
+    def choose(self, choice: Mapping[str, float]) -> None:
+        """Search with one of `choices` from now on."""
+
     def weights(self) -> dict[str, Tensor]:
         """What is saved, under the names that others load it by; tied tensors once."""
         return self.state_dict()

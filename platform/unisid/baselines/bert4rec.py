@@ -19,9 +19,9 @@ from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
 from unisid.baselines.learned import PAD, LearnedBaseline, Windows, asked_loss, dot_all, pad
 from unisid.baselines.sequential import SequentialConfig
-from unisid.baselines.transformer import Block, start
 from unisid.bounds import Layers, Range, ShareBelowOne, Width
 from unisid.errors import ConfigError
+from unisid.layers.transformer import Block, start
 from unisid.ops.dropout import dropout
 
 GAPS = 2

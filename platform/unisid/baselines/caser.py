@@ -18,8 +18,8 @@ from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
 from unisid.baselines.learned import LearnedBaseline, Windows, count_next, next_item_loss, score_all
 from unisid.baselines.sequential import SequentialConfig
-from unisid.baselines.transformer import start
 from unisid.bounds import Width
+from unisid.layers.transformer import start
 from unisid.ops.dropout import dropout
 
 

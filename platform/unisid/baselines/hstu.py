@@ -19,9 +19,9 @@ from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
 from unisid.baselines.learned import LearnedBaseline, Windows, count_next, next_item_loss, score_all
 from unisid.baselines.sequential import SequentialConfig
-from unisid.baselines.transformer import join_heads, split_heads, start
 from unisid.bounds import Layers
 from unisid.errors import ConfigError
+from unisid.layers.transformer import join_heads, split_heads, start
 from unisid.ops.dropout import dropout
 
 

@@ -18,9 +18,9 @@ from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
 from unisid.baselines.learned import LearnedBaseline, Windows, count_next, next_item_loss, score_all
 from unisid.baselines.sequential import SequentialConfig
-from unisid.baselines.transformer import Block, start
 from unisid.bounds import Layers, Width
 from unisid.errors import ConfigError
+from unisid.layers.transformer import Block, start
 from unisid.ops.dropout import dropout
 
 

@@ -110,7 +110,7 @@ def explore(
     users = len(hidden)
     scores = hidden.new_zeros((users, 1), dtype=torch.float32)
     nodes = torch.zeros((users, 1), dtype=torch.long, device=hidden.device)
-    limits = _limits(trie, users, excluded, allowed)
+    limits = limits_of(trie, users, excluded, allowed)
     sound = torch.ones((), dtype=torch.bool, device=hidden.device)
     for depth, level in enumerate(trie.levels):
         children = trie.step(depth, nodes.reshape(-1))
@@ -122,7 +122,7 @@ def explore(
         totals = torch.where(open_, scores[:, :, None] + gains, -torch.inf).flatten(1)
         candidates = children.nodes.view(users, -1)
         is_last = depth == len(trie.levels) - 1
-        chosen = _best(totals, candidates, k if is_last else min(beam, len(level), totals.shape[1]))
+        chosen = best(totals, candidates, k if is_last else min(beam, len(level), totals.shape[1]))
         scores, nodes = totals.gather(1, chosen), candidates.gather(1, chosen)
         if not is_last:
             tokens = level.codes[nodes].long() + decoder.level_starts[depth]
@@ -165,7 +165,7 @@ def _whole_softmax(
     return torch.cat(found).view_as(entries)
 
 
-def _best(totals: Float[Tensor, "B C"], candidates: Int[Tensor, "B C"], size: int) -> Int[Tensor, "B size"]:
+def best(totals: Float[Tensor, "B C"], candidates: Int[Tensor, "B C"], size: int) -> Int[Tensor, "B size"]:
     """The places of the highest totals, best first; among equals the lower node.
 
     A total and its node become one integer, so that the order is strict and one `topk` decides it everywhere alike.
@@ -176,7 +176,7 @@ def _best(totals: Float[Tensor, "B C"], candidates: Int[Tensor, "B C"], size: in
 
 
 @dataclass(frozen=True)
-class _Limits:
+class Open:
     """Which leaves may be answered, by counts: a look-up a node, however many leaves lie below it."""
 
     before: Int[Tensor, "A N_and_end"] | None
@@ -196,12 +196,12 @@ class _Limits:
         return (count > 0).view_as(nodes)
 
 
-def _limits(trie: Trie, users: int, excluded: Tensor | None, allowed: Tensor | None) -> _Limits | None:
+def limits_of(trie: Trie, users: int, excluded: Tensor | None, allowed: Tensor | None) -> Open | None:
     by_leaf = None if allowed is None else _by_leaf(trie, users, allowed)
     barred = None if excluded is None else _barred_leaves(trie, excluded, by_leaf)
     if by_leaf is None:
-        return None if barred is None else _Limits(None, barred)
-    return _Limits(functional.pad(by_leaf.cumsum(1, dtype=torch.int32), (1, 0)), barred)
+        return None if barred is None else Open(None, barred)
+    return Open(functional.pad(by_leaf.cumsum(1, dtype=torch.int32), (1, 0)), barred)
 
 
 def _by_leaf(trie: Trie, users: int, allowed: Bool[Tensor, "*users N"]) -> Bool[Tensor, "A N"]:
@@ -215,7 +215,7 @@ def _by_leaf(trie: Trie, users: int, allowed: Bool[Tensor, "*users N"]) -> Bool[
 
 
 def _barred_leaves(trie: Trie, excluded: Int[Tensor, "B E"], by_leaf: Bool[Tensor, "A N"] | None) -> Int[Tensor, "B E"]:
-    """As `_Limits.barred`."""
+    """As `Open.barred`."""
     end = len(trie.items)
     leaves = trie.leaves[excluded.clamp_min(0)].long()
     counts = excluded >= 0

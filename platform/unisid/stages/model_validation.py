@@ -51,7 +51,17 @@ class Judge:
         self.rows = np.random.default_rng(seed).permutation(number)[: min(number, samples or number)]
 
     def __call__(self, backbone: Backbone) -> Metrics:
-        """Mean NDCG, as the score, and hit rate at the cutoff."""
+        """Mean NDCG, as the score, and hit rate at the cutoff, under the best of the choices of search, which stays."""
+        choices = backbone.choices()
+        found = []
+        for choice in choices:
+            backbone.choose(choice)
+            found.append(self._score(backbone))
+        best = max(range(len(found)), key=lambda number: found[number]["score"])
+        backbone.choose(choices[best])
+        return found[best] | dict(choices[best])
+
+    def _score(self, backbone: Backbone) -> dict[str, float]:
         sums = torch.zeros(3, dtype=torch.float64)
         rows = self.rows[self.worker.rank :: self.worker.size]
         rows = rows[np.argsort(self.valid.lengths[rows], kind="stable")]

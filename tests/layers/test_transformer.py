@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from unisid.baselines.transformer import SPREAD, Block, join_heads, split_heads, start
+from unisid.layers.transformer import SPREAD, Block, join_heads, split_heads, start
 
 LATER = torch.ones(5, 5, dtype=torch.bool).triu(1)
 

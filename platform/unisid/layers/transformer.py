@@ -1,4 +1,4 @@
-"""The transformer block that some baselines are made of, and the weights it starts with.
+"""The transformer block that recommenders over items are made of, and the weights it starts with.
 
 B rows, T items, H heads, D width.
 """
