@@ -130,3 +130,27 @@ def test_differences_name_dotted_keys():
 def test_only_a_module_with_settings_of_its_own_is_a_kind(name):
     with pytest.raises(ConfigError, match=rf"backbones: no kind '{name}'.*; known: lcrec, tiger$"):
         plug_in("backbones", name)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("levels", 5), ("levels", "12"), ("levels", None), ("levels", [1.5]), ("levels", {"a": 1}), ("levels", ["x"]),
+        ("limit", math.inf), ("limit", math.nan), ("limit", [1]), ("limit", {"a": 1}), ("limit", "9" * 5000),
+        ("inner.width", math.inf), ("inner.width", None), ("inner.width", True), ("inner.width", {}),
+        ("inner.rate", "nan"), ("inner.rate", "1e999x"), ("inner.kind_of", ["mean"]), ("on", 1), ("on", None),
+        ("", 1), (".", 1), ("inner.", 1), ("inner..width", 1), (".inner", 1), ("__class__", 1), ("inner.__dict__", {}),
+        ("inner", {"widht": 1}), ("inner", {1: 2}),
+    ],
+)  # fmt: skip
+def test_odd_overrides_are_refused_in_words(key, value):
+    with pytest.raises(ConfigError):
+        override(Outer(), key, value)
+
+
+@pytest.mark.parametrize(
+    "record", [{"inner": {"inner": {}}}, {"levels": 3}, {"limit": {}}, {"on": []}, {"inner": {"rate": {}}}]
+)
+def test_odd_records_are_refused_in_words(record):
+    with pytest.raises(ConfigError):
+        from_record(Outer, record)

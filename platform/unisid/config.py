@@ -57,6 +57,8 @@ def to_record(config: Any, *, identity: bool = False) -> Json:
 
 def from_record(cls: type[C], record: Mapping[str, Any]) -> C:
     """The inverse of `to_record(config)`. Unknown or missing fields raise ConfigError."""
+    if not (dataclasses.is_dataclass(cls) or issubclass(cls, PlugIn)):
+        raise ConfigError(f"settings: {dict(record)!r:.80} for {cls.__name__}; must be a single value")
     if issubclass(cls, PlugIn):
         kind = record.get("kind", "")
         folder = cls.__module__ if not dataclasses.is_dataclass(cls) else cls.__module__.rpartition(".")[0]
@@ -107,13 +109,13 @@ def override(config: C, key: str, value: Any) -> C:
 
     Raises ConfigError for an unknown key (with the nearest known one), a wrong type or a refused value.
     """
-    name, _, rest = key.partition(".")
+    name, dot, rest = key.partition(".")
     fields = {field.name for field in dataclasses.fields(typing.cast(Any, config))}
     if name not in fields:
         known = (*fields, *flatten(to_record(config)))
         raise ConfigError(f"{type(config).__qualname__}: no key '{key}'{did_you_mean(key, known)}")
     current = getattr(config, name)
-    if rest:
+    if dot:
         if not dataclasses.is_dataclass(current):
             raise ConfigError(f"{key}: '{name}' is a value, it has no field '{rest}'")
         value = override(current, rest, value)
@@ -147,7 +149,7 @@ def plug_ins(folder: str) -> list[str]:
 
 def did_you_mean(word: str, known: typing.Iterable[str]) -> str:
     """'; did you mean ...?' for the nearest known word, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
@@ -183,7 +185,7 @@ def _typed(hint: Any, value: Any, where: str = "") -> Any:
         hint = next(a for a in args if a is not type(None))
         return _typed(hint, value, where)
     if origin is tuple:
-        return tuple(_typed(args[0], item, where) for item in value)
+        return _several(args[0], value, where)
     if origin is typing.Literal:
         if value not in args:
             raise ConfigError(f"{where}: '{value}' is not one of {', '.join(map(str, args))}")
@@ -199,11 +201,17 @@ def _typed(hint: Any, value: Any, where: str = "") -> Any:
     return value
 
 
+def _several(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"{where}: {value!r:.80} is no list of values; must be one, such as [{value!r:.40}]")
+    return tuple(_typed(hint, item, where) for item in value)
+
+
 def _number_or_text(hint: type[Any], value: Any, where: str) -> Any:
     fits = isinstance(value, hint) if hint in (str, bool) else not isinstance(value, bool)
     try:
         if fits and hint(value) == (value if not isinstance(value, str) else hint(value)):
             return hint(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
-    raise ConfigError(f"{where}: '{value}' is not of type {hint.__name__}")
+    raise ConfigError(f"{where}: '{value!s:.80}' is not of type {hint.__name__}")

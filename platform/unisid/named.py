@@ -5,13 +5,15 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import traceback
+import typing
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from unisid.config import did_you_mean
-from unisid.errors import ConfigError
+from unisid.errors import ConfigError, UnisidError
 
 Functions = dict[str, Callable[..., Any]]
 
@@ -28,20 +30,53 @@ def ready(folder: str, returns: type) -> Functions:
     return found
 
 
-def find(name: str, folder: str, returns: type, what: str) -> Callable[..., Any]:
-    """The function of a name, or of a file and function ('my_recipes.py:beauty').
+def make(name: str, folder: str, returns: type, what: str, *arguments: Any) -> Any:
+    """What the function of a name, or of a file and function ('my_recipes.py:beauty'), returns for these arguments.
+
+    Args:
+        what: what it is, in a word, for errors.
 
     Raises:
-        ConfigError: there is none, or no such file; `what` is what it was to be, in a word.
+        ConfigError: there is none, no such file, the file or the function raises (with its line), takes other
+            arguments, or returns anything else.
     """
-    path, _, function = name.partition(":")
-    known = _functions_of(_load(Path(path), what), returns) if path.endswith(".py") else ready(folder, returns)
-    wanted = function if path.endswith(".py") else name
-    if wanted not in known:
-        raise ConfigError(f"{what} '{name}': not known{did_you_mean(wanted, known)}; known: "
-                          f"{', '.join(sorted(known)) or 'none'}; or give a file and a function: "
-                          f"my_{what}s.py:beauty")  # fmt: skip
-    return known[wanted]
+    path, colon, function = name.rpartition(":")
+    if not path.endswith(".py"):
+        path, function = (name, "") if name.endswith(".py") and not colon else ("", name)
+    found = _own(Path(path), function, returns, what) if path else _ready(name, folder, returns, what)
+    _check_parameters(found, name, returns, what, len(arguments))
+    made = _run(lambda: found(*arguments), inspect.getfile(found), f"{what} '{name}'")
+    if not isinstance(made, returns):
+        raise ConfigError(f"{what} '{name}': returns {type(made).__name__}; must return a {returns.__name__}")
+    return made
+
+
+def _ready(name: str, folder: str, returns: type, what: str) -> Callable[..., Any]:
+    known = ready(folder, returns)
+    if name not in known:
+        raise ConfigError(f"{what} '{name}': not known{did_you_mean(name, known)}; known: {_listed(known)}; or give a "
+                          f"file and a function: my_{what}s.py:beauty")  # fmt: skip
+    return known[name]
+
+
+def _own(path: Path, function: str, returns: type, what: str) -> Callable[..., Any]:
+    """A function of the user's own file."""
+    module = _load(path, what)
+    known = _functions_of(module, returns)
+    if function in known:
+        return known[function]
+    form = f"def {function or 'beauty'}(...) -> {returns.__name__}:"
+    there = getattr(module, function, None) if function else None
+    if isinstance(there, returns):
+        raise ConfigError(f"{what} '{path}:{function}': is a {returns.__name__} itself; must be a function that "
+                          f"returns one: {form}")  # fmt: skip
+    if callable(there):
+        raise ConfigError(f"{what} '{path}:{function}': does not say that it returns a {returns.__name__}; must be "
+                          f"written as {form}")  # fmt: skip
+    if there is not None:
+        raise ConfigError(f"{what} '{path}:{function}': is {there!r:.60}; must be a function: {form}")
+    raise ConfigError(f"{what} '{path}:{function}': not known{did_you_mean(function, known)}; known: {_listed(known)}; "
+                      f"each is written as {form}")  # fmt: skip
 
 
 def _functions_of(module: ModuleType, returns: type) -> Functions:
@@ -49,16 +84,57 @@ def _functions_of(module: ModuleType, returns: type) -> Functions:
     return {
         name: function
         for name, function in functions
-        if not name.startswith("_")
-        and function.__module__ == module.__name__
-        and inspect.signature(function).return_annotation is returns
+        if not name.startswith("_") and function.__module__ == module.__name__ and _returned(function) is returns
     }
 
 
+def _returned(function: Callable[..., Any]) -> Any:
+    """The type that a function is annotated to return, also where annotations are kept as texts."""
+    alone = SimpleNamespace(__annotations__={"return": function.__annotations__.get("return")})
+    try:
+        return typing.get_type_hints(alone, function.__globals__)["return"]
+    except Exception:  # a text that names nothing, of a file of one's own
+        return None
+
+
+def _check_parameters(function: Callable[..., Any], name: str, returns: type, what: str, given: int) -> None:
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*range(given))
+    except TypeError:
+        right = "none" if not given else f"{given}, the recipe of a dataset"
+        raise ConfigError(f"{what} '{name}': takes {len(signature.parameters)} arguments, {signature}; must take "
+                          f"{right}") from None  # fmt: skip
+
+
 def _load(path: Path, what: str) -> ModuleType:
+    if not path.is_file():
+        raise ConfigError(f"{what} file '{path}': is {'a folder' if path.is_dir() else 'not there'}; must be a Python "
+                          "file")  # fmt: skip
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.exists():
-        raise ConfigError(f"{what} file '{path}': is not there")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    loader = spec.loader
+    _run(lambda: loader.exec_module(module), str(path), f"{what} file '{path}'")
     return module
+
+
+def _run(act: Callable[[], Any], file: str, where: str) -> Any:
+    """What the user's own code returns; what it raises becomes an error with the last line of its file that was run."""
+    try:
+        return act()
+    except UnisidError:
+        raise
+    except SyntaxError as error:
+        own = "" if error.filename in (None, file) else f" of {error.filename}"
+        raise ConfigError(f"{where}, line {error.lineno}{own}: is no Python ({error.msg}); must be put right there"
+                          ) from error  # fmt: skip
+    except (Exception, SystemExit) as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        line = f", line {lines[-1]}" if lines else ""
+        raise ConfigError(f"{where}{line}: raises {type(error).__name__} ({error}); must be put right there") from error
+
+
+def _listed(known: Functions) -> str:
+    return ", ".join(sorted(known)) or "none"

@@ -24,7 +24,7 @@ def ready() -> dict[str, Callable[[], Recipe]]:
 
 def find(name: str) -> Recipe:
     """The recipe of a name, or of a file and function ('my_recipes.py:beauty')."""
-    found: Recipe = named.find(name, FOLDER, Recipe, "recipe")()
+    found: Recipe = named.make(name, FOLDER, Recipe, "recipe")
     return found
 
 

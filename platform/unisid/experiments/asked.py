@@ -93,7 +93,7 @@ def ready() -> dict[str, Callable[[Recipe], Experiment]]:
 
 def find(name: str, base: Recipe) -> Experiment:
     """The experiment of a name, or of a file and function ('my_experiments.py:mine'), on a dataset's recipe."""
-    found: Experiment = named.find(name, FOLDER, Experiment, "experiment")(base)
+    found: Experiment = named.make(name, FOLDER, Experiment, "experiment", base)
     return found
 
 
