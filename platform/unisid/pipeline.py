@@ -44,7 +44,7 @@ from unisid.artifacts.record import (
     write_record,
 )
 from unisid.artifacts.store import NOUNS, Address, Place, Store
-from unisid.bounds import Name, Settings
+from unisid.bounds import Settings
 from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
@@ -70,9 +70,9 @@ State = Literal["complete", "shared", "half made", "to make", "drift"]
 class Recipe(Settings):
     """A whole run: what it is called, and the settings of every stage."""
 
-    name: Name = runtime("unnamed")
+    name: str = runtime("unnamed")
     """The artifacts' name: catalog/NAME/VERSION and so on."""
-    version: Name = runtime("1")
+    version: str = runtime("1")
     """The artifacts' version."""
     note: str = runtime("")
     """What a reader of the report should know before believing the figures."""
