@@ -144,6 +144,20 @@ def test_a_damaged_parquet_file(config, tmp_path):
         read_all(config)
 
 
+def test_a_damaged_parquet_file_is_one_line_of_error_wherever_it_is_damaged(config, tmp_path):
+    config = parquet(config, tmp_path, timestamp=[1500000000, 1500000001])
+    path = tmp_path / "rows.parquet"
+    whole, refused = path.read_bytes(), []
+    for place in range(4, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x85]) + whole[place + 1 :])
+        try:
+            read_all(config)
+        except DataError as error:
+            refused.append(str(error))
+    assert len(refused) > 10
+    assert all(map(str.isprintable, refused))
+
+
 def test_a_folder_of_row_groups_is_read_in_order_by_parts(config, tmp_path, monkeypatch):
     monkeypatch.setattr(tabular, "ROWS_PER_PART", 4)
     folder = tmp_path / "folder"

@@ -1,6 +1,7 @@
 """Tables in Parquet, delimited text or lines of JSON: cut into parts, read by part."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -53,6 +54,12 @@ class Wanted:
     @property
     def names(self) -> tuple[str, ...]:
         return (*self.typed, *self.texts)
+
+    def reads(self, field: pa.Field) -> bool:
+        """Whether a further column is read for its type: text, or what may be text in other files."""
+        kind = field.type
+        held = is_text(kind) or pa.types.is_null(kind) or (is_binary(stored(kind)) and field.name in self.text)
+        return self.every and held
 
 
 def read_rows(part: Part, columns: tuple[str, ...], form: Format = PLAIN,
@@ -107,30 +114,26 @@ def _chosen(table: pa.Table, unread: Mapping[str, str], wanted: Wanted) -> pa.Ta
 
 
 def _read_parquet(part: Part, wanted: Wanted) -> tuple[pa.Table, Rows]:
-    file = _open(part["path"])
-    groups = list(range(part["start"], part["stop"]))
-    kept = [field.name for field in file.schema_arrow
-            if field.name in wanted.names or (wanted.every and _is_read(file, groups, field, wanted.text))]  # fmt: skip
-    before = sum(file.metadata.row_group(group).num_rows for group in range(part["start"]))
-    try:
-        table = file.read_row_groups(groups, columns=list(dict.fromkeys(kept)))
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(part["path"], error) from None
-    unread = {field.name: str(field.type) for field in file.schema_arrow if field.name not in kept}
+    file, groups = _open(part["path"]), list(range(part["start"], part["stop"]))
+    with _whole(part["path"]):
+        empty = _without_values(file.metadata, groups) if wanted.every else set()
+        kept = {f.name for f in file.schema_arrow if f.name in wanted.names or f.name in empty or wanted.reads(f)}
+        before = sum(file.metadata.row_group(group).num_rows for group in range(part["start"]))
+        table = file.read_row_groups(groups, columns=[name for name in file.schema_arrow.names if name in kept])
+        unread = {field.name: str(field.type) for field in file.schema_arrow if field.name not in kept}
     return with_unread(table, unread), Numbered(before + 1)
 
 
-def _is_read(file: Any, groups: Sequence[int], field: pa.Field, text: Sequence[str]) -> bool:
-    """Whether a column is text, or may be in other files: whatever wrote a column without values guessed its type."""
-    kind = field.type
-    if is_text(kind) or pa.types.is_null(kind) or (is_binary(stored(kind)) and field.name in text):
-        return True
-    found = [file.metadata.row_group(group).column(place) for group in groups
-             for place in range(file.metadata.num_columns)]  # fmt: skip
-    chunks = [chunk for chunk in found if chunk.path_in_schema == field.name]
-    return bool(chunks) and all(
-        chunk.statistics is not None and chunk.statistics.has_null_count
-        and chunk.statistics.null_count == chunk.num_values for chunk in chunks)  # fmt: skip
+def _without_values(metadata: Any, groups: Sequence[int]) -> set[str]:
+    """The columns of single values that hold nothing: whatever wrote them guessed their type, which may be text."""
+    empty = set(range(metadata.num_columns)) if groups else set()
+    for group in groups:
+        row_group = metadata.row_group(group)
+        for place in list(empty):
+            known = row_group.column(place).statistics
+            if known is None or not known.has_null_count or known.null_count < row_group.num_rows:
+                empty.remove(place)
+    return {metadata.schema.column(place).path for place in empty}
 
 
 def _with_partition(table: pa.Table, given: Mapping[str, str | None], wanted: Wanted) -> pa.Table:
@@ -148,11 +151,15 @@ def _with_partition(table: pa.Table, given: Mapping[str, str | None], wanted: Wa
 
 def _open(path: str) -> Any:
     fs, inner = Place(path).filesystem
-    try:
+    with _whole(path):
         return pq.ParquetFile(inner, filesystem=fs)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from None
 
 
-def _damaged(path: str, error: Exception) -> DataError:
-    return DataError(f"{path}: is not a whole Parquet file ({error}); write or fetch it again")
+@contextlib.contextmanager
+def _whole(path: str) -> Iterator[None]:
+    """What goes wrong while a Parquet file is read, as an error that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is not a whole Parquet file ({' '.join(str(error).split())}); write or fetch it "
+                        "again") from None  # fmt: skip
