@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
+from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
 
 WORDS = [
     "red",
@@ -78,3 +78,14 @@ def _tokenizer(template: str) -> PreTrainedTokenizerFast:
     special = [(word, VOCABULARY[word]) for word in SPECIAL]
     backend.post_processor = processors.TemplateProcessing(single=template, special_tokens=special)
     return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]")
+
+
+def tiny_roberta(folder: Path, kind: str = "roberta", positions: int = 20) -> Path:
+    """A model whose positions begin behind the padding token's, of RoBERTa's kin."""
+    sizes = {"vocab_size": len(VOCABULARY), "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
+             "num_attention_heads": 4, "max_position_embeddings": positions, "pad_token_id": 0}  # fmt: skip
+    torch.manual_seed(0)
+    model = AutoModel.from_config(AutoConfig.for_model(kind, **sizes), trust_remote_code=False)
+    model.save_pretrained(folder)
+    _tokenizer("[CLS] $A [SEP]").save_pretrained(folder)
+    return folder

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.encoders.models import tiny_bert, tiny_qwen3
+from tests.encoders.models import tiny_bert, tiny_qwen3, tiny_roberta
 from tests.references.embeddings import pool, states_one_by_one
 from unisid.encoders.encode import encode
 from unisid.encoders.transformer import Config
@@ -109,6 +109,30 @@ def test_a_folder_without_safetensors_is_refused(tmp_path):
 def test_more_tokens_than_the_model_has_positions(tmp_path):
     with pytest.raises(ConfigError, match=r"max_tokens: is 65, but the encoder .* reads at most 64"):
         Config(model=str(tiny_bert(tmp_path))).tokenizer(65)
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"),
+    [("roberta", 19), ("xlm-roberta", 19), ("camembert", 19), ("mpnet", 18), ("bert", 20), ("distilbert", 20),
+     ("electra", 20), ("deberta-v2", 20), ("modernbert", 20)],
+)  # fmt: skip
+def test_the_limit_is_what_the_model_really_reads(tmp_path, kind, limit):
+    """A text of so many tokens is read; of one more it is refused before anything is encoded."""
+    config = Config(model=str(tiny_roberta(tmp_path, kind)))
+    with pytest.raises(ConfigError, match=rf"max_tokens: is {limit + 1}, but the encoder .* reads at most {limit}$"):
+        config.tokenizer(limit + 1)
+    tokens = config.tokenizer(limit)(["red lamp " * 40])
+    assert tokens.lengths.tolist() == [limit]
+    states = config.build(CPU)(torch.from_numpy(tokens.ids[None].astype(np.int64)), None)
+    assert states.shape == (1, limit, 32)
+    assert states.isfinite().all()
+
+
+@pytest.mark.parametrize("max_tokens", [1, 2])
+def test_tokens_that_special_ones_fill_are_refused(tmp_path, max_tokens):
+    with pytest.raises(ConfigError, match=rf"max_tokens: is {max_tokens}, of which .* needs 2 .*must be at least 3"):
+        Config(model=str(tiny_bert(tmp_path))).tokenizer(max_tokens)
+    assert Config(model=str(tmp_path)).tokenizer(3)(["red lamp"]).lengths.tolist() == [3]
 
 
 @needs_minilm

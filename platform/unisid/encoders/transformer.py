@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from unisid.config import Json, runtime
 from unisid.encoders import Encoder, EncoderConfig, Tokenizer, Tokens, join
@@ -32,28 +32,60 @@ class Config(EncoderConfig):
     """Type of the weights and of the forward pass; bfloat16 for GPUs, and for CPUs with AMX."""
 
     def tokenizer(self, max_tokens: int) -> Tokenizer:
-        from transformers import AutoConfig, AutoTokenizer  # slow: not where settings are only read
+        from transformers import AutoTokenizer  # slow: not where settings are only read
 
-        limit = (
-            getattr(self._pretrained().load(AutoConfig.from_pretrained), "max_position_embeddings", None) or max_tokens
-        )
-        if max_tokens > limit:
+        limit = most_tokens(self._without_weights())
+        if limit is not None and max_tokens > limit:
             raise ConfigError(f"max_tokens: is {max_tokens}, but the encoder '{self.model}' reads at most {limit}")
-        return Subwords(self._pretrained().load(AutoTokenizer.from_pretrained), max_tokens)
+        tokenizer = self._pretrained().load(AutoTokenizer.from_pretrained)
+        if not tokenizer.is_fast:
+            raise ConfigError(f"encoder model '{self.model}': has no tokenizer.json and none can be made of what it "
+                              "has; give a model that has")  # fmt: skip
+        if max_tokens <= (special := tokenizer.num_special_tokens_to_add()):
+            raise ConfigError(f"max_tokens: is {max_tokens}, of which the encoder '{self.model}' needs {special} for "
+                              f"special tokens; must be at least {special + 1}")  # fmt: skip
+        return Subwords(tokenizer, max_tokens)
 
     def build(self, device: torch.device) -> Encoder:
         from transformers import AutoModel
         from transformers.utils import logging
 
         logging.disable_progress_bar()
-        options = {"dtype": getattr(torch, self.dtype), "use_safetensors": True, "attn_implementation": "sdpa"}
+        attention = "sdpa" if self._without_weights()._supports_sdpa else "eager"  # MPNet and DeBERTa have no other
+        options = {"dtype": getattr(torch, self.dtype), "use_safetensors": True, "attn_implementation": attention}
         return Transformer(self._pretrained().load(AutoModel.from_pretrained, **options).eval().to(device))
 
     def source(self) -> Json:
         return self._pretrained().source()
 
+    def _without_weights(self) -> Any:
+        """The model's structure alone: it takes no memory."""
+        from transformers import AutoConfig, AutoModel
+
+        found = self._pretrained()
+        settings = found.load(AutoConfig.from_pretrained)
+        with torch.device("meta"):
+            return found.load(lambda place, **more: AutoModel.from_config(settings, trust_remote_code=False))
+
     def _pretrained(self) -> Pretrained:
         return Pretrained("encoder model", self.model, self.revision)
+
+
+def most_tokens(model: Any) -> int | None:
+    """The longest text that a model reads, in tokens; None where it has no positions to run out of.
+
+    RoBERTa and its kin (XLM-R, E5, BGE-M3, MPNet, CamemBERT) number positions from behind the padding token's: of 514
+    they have 512 for tokens.
+    """
+    limit: int | None = getattr(model.config, "max_position_embeddings", None)
+    if not limit or limit < 0:  # -1: relative positions alone
+        return None
+    tables = [
+        module
+        for name, module in model.named_modules()
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None
+    ]
+    return min([limit, *(table.num_embeddings - (table.padding_idx or 0) - 1 for table in tables)])
 
 
 class Subwords:
