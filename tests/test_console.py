@@ -1,7 +1,9 @@
 """The streams of a command: readers that leave, streams that are closed, encodings that lack characters."""
 
+import contextlib
 import io
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -127,9 +129,26 @@ def test_only_a_library_that_draws_may_write_escapes(monkeypatch):
     console = Console(stream, "standard output")
     monkeypatch.setattr(sys, "stdout", console)
     with styled():
-        print("\x1b[1mbold\x1b[0m")
+        print("\x1b[1mbold\x1b[0m\x1b[2J")
     print("\x1b[1m")
-    assert stream.getvalue() == "\x1b[1mbold\x1b[0m\n\\x1b[1m\n"
+    assert stream.getvalue() == "\x1b[1mbold\x1b[0m\\x1b[2J\n\\x1b[1m\n"
+
+
+@pytest.mark.parametrize(("words", "code"), [(("--help",), 0), (("--codes.tokenizer.num_levels", "many"), 2)])
+def test_help_and_wrong_words_have_their_colours_on_a_terminal(words, code):
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm-256color"}
+    command = [sys.executable, "-m", "unisid.cli", "plan", "demo", *words]
+    with subprocess.Popen(command, cwd=ROOT, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        seen = b""
+        with contextlib.suppress(OSError):  # so a terminal ends
+            while piece := os.read(ours, 1 << 16):
+                seen += piece
+    os.close(ours)
+    assert process.returncode == code
+    assert b"\x1b[" in seen
+    assert b"\\x1b" not in seen
 
 
 def test_a_broken_pipe_elsewhere_is_an_error(monkeypatch, capsys):

@@ -177,12 +177,13 @@ def _recipe(known: argparse.Namespace, configure: Callable[..., Recipe] | None =
     from unisid import recipes
 
     configure = configure or recipes.configure
-    if asks:
-        with styled():
-            configure(recipes.find(known.recipe), ["--help"], prog=f"unisid {known.command} {known.recipe}")
     if not known.recipe:
         raise DataError(f"unisid {known.command}: which recipe? known: {', '.join(sorted(recipes.ready()))}")
-    return configure(recipes.find(known.recipe), known.rest)
+    found = recipes.find(known.recipe)
+    with styled():
+        if asks:
+            configure(found, ["--help"], prog=f"unisid {known.command} {known.recipe}")
+        return configure(found, known.rest)
 
 
 def _plan(known: argparse.Namespace) -> None:

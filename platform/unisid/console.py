@@ -8,6 +8,7 @@ ends those of coreutils; a command that makes something goes on without its cons
 import contextlib
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
@@ -16,6 +17,7 @@ from unisid.printable import printable
 
 READER_LEFT = 141
 """The exit code of a command whose reader left: that of a process which SIGPIPE ends."""
+COLOUR = re.compile("(\x1b\\[[0-9;]*m)")
 GONE = (errno.EPIPE, errno.EIO)
 """The reader left, the terminal was closed."""
 
@@ -26,10 +28,11 @@ class Console:
     def __init__(self, stream: TextIO, name: str) -> None:
         self.stream, self.name = stream, name
         self.goes_on, self.styled = False, False
-        """goes_on: whether a lost reader ends nothing; styled: whether what is written may hold escape sequences."""
+        """goes_on: whether a lost reader ends nothing; styled: whether what is written may hold colours."""
 
     def write(self, text: str) -> int:
-        shown = text if self.styled else printable(text, lines=True)
+        parts = COLOUR.split(text) if self.styled else [text]  # every second one is a colour
+        shown = "".join(part if number % 2 else printable(part, lines=True) for number, part in enumerate(parts))
         coding = getattr(self.stream, "encoding", None) or "utf-8"
         shown = shown.encode(coding, "backslashreplace").decode(coding)
         try:
@@ -93,7 +96,7 @@ def consoles() -> Iterator[Console]:
 
 @contextlib.contextmanager
 def styled() -> Iterator[None]:
-    """Inside, escape sequences pass: for a library that draws help texts in colours."""
+    """Inside, colours pass: for a library that draws help and wrong words in boxes."""
     found = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, Console)]
     for console in found:
         console.styled = True
