@@ -111,3 +111,30 @@ def test_times_of_another_release_and_rows_without_one(tmp_path):
     rows = [review_2018("A", "B1", 1500000000), review_2018("A", "B1", None)]
     config = amazon.Config(reviews=write(tmp_path / "r.gz", rows), metadata=metadata, times=Times(missing="drop"))
     assert [row["timestamp"] for row in read_all(config)[1]] == [1500000000, None]
+
+
+def test_empty_lines_are_counted_and_not_read(tmp_path):
+    rows = [
+        review_2018("A", "B1", 1500000000),
+        "",
+        review_2018("A", "B1", 1500000001),
+        review_2018("A", None, 1500000002),
+    ]
+    config = amazon.Config(
+        reviews=write(tmp_path / "r.gz", rows), metadata=write(tmp_path / "m.gz", ['{"asin": "B1"}'])
+    )
+    with pytest.raises(DataError, match=r"r.gz, field 'asin', line 4: the id is missing"):
+        read_all(config)
+    config = amazon.Config(reviews=write(tmp_path / "r.gz", rows[:3]), metadata=config.metadata)
+    assert [row["user_id"] for row in read_all(config)[1]] == ["A", "A"]
+
+
+def test_ids_that_are_numbers_are_read_and_lists_are_refused(tmp_path):
+    reviews = write(tmp_path / "r.gz", [review_2018(1, 7, 1500000000), review_2018("A", 8, 1500000000)])
+    metadata = write(tmp_path / "m.gz", ['{"asin": 7}', '{"asin": "8"}'])
+    items, interactions = read_all(amazon.Config(reviews=reviews, metadata=metadata))
+    assert [row["item_id"] for row in items] == ["7", "8"]
+    assert [(row["user_id"], row["item_id"]) for row in interactions] == [("1", "7"), ("A", "8")]
+    for broken in (['{"asin": ["7"]}'], ['{"asin": "7"}', '{"asin": ["8"]}']):
+        with pytest.raises(DataError, match=r"m.gz.*field 'asin'"):
+            read_all(amazon.Config(reviews=reviews, metadata=write(tmp_path / "m.gz", broken)))

@@ -21,8 +21,8 @@ from unisid.datasets import DatasetConfig, Part, part
 from unisid.datasets.files import blocks, find
 from unisid.datasets.folders import Found
 from unisid.datasets.ids import ids
-from unisid.datasets.json_lines import joined_text, objects
-from unisid.datasets.rows import Numbered
+from unisid.datasets.json_lines import joined_text, objects, values_of
+from unisid.datasets.rows import Lines, Numbered, Rows
 from unisid.datasets.time_ranges import Clock, Times, Unit, in_one_unit
 from unisid.datasets.times import times
 from unisid.errors import DataError
@@ -102,13 +102,16 @@ def _found(where: str, paths: tuple[str, ...]) -> list[Found]:
 def _reviews(policy: Times, release: Release, path: str, number: int, data: bytes) -> pa.Table:
     fields = {release.user: pa.string(), release.item: pa.string(), release.time: pa.int64()}
     options = pajson.ParseOptions(explicit_schema=pa.schema(fields), unexpected_field_behavior="ignore")
+    numbers: Rows = Numbered(number, "line")
     try:
         rows = pajson.read_json(io.BytesIO(data), parse_options=options)
-    except pa.ArrowInvalid:  # slower, but it knows the line
-        lines = _lines(path, number, data, json.loads)
-        rows = pa.table({name: pa.array([_word(line.get(name)) for line in lines], pa.string()) for name in fields})
+    except pa.ArrowInvalid:
+        rows = None
+    if rows is None or rows.num_rows != data.count(b"\n") + (not data.endswith(b"\n")):  # slower, but it has the lines
+        found, lines = _lines(path, number, data, json.loads)
+        rows = pa.table({name: values_of(path, name, [line.get(name) for line in found], lines) for name in fields})
+        numbers = Lines(lines)
     clock = Clock(release.unit, policy, "check catalog.dataset.release: these may be files of another year")
-    numbers = Numbered(number, "line")
     return pa.table(
         {
             "user_id": ids(rows[release.user], f"{path}, field '{release.user}'", numbers),
@@ -119,24 +122,21 @@ def _reviews(policy: Times, release: Release, path: str, number: int, data: byte
 
 
 def _items(release: Release, path: str, number: int, data: bytes) -> pa.Table:
-    lines = _lines(path, number, data, release.parse)
-    item_id = pa.chunked_array([pa.array([line.get(release.item) for line in lines], pa.string())])
+    rows, lines = _lines(path, number, data, release.parse)
+    values = values_of(path, release.item, [row.get(release.item) for row in rows], lines)
+    item_id = ids(pa.chunked_array([values]), f"{path}, field '{release.item}'", Lines(lines))
     columns = {
-        "title": [joined_text(line.get("title")) for line in lines],
-        "description": [joined_text(line.get("description")) for line in lines],
-        "brand": [joined_text(line.get(release.brand)) for line in lines],
-        "categories": [joined_text(line.get(release.categories)) for line in lines],
+        "title": [joined_text(row.get("title")) for row in rows],
+        "description": [joined_text(row.get("description")) for row in rows],
+        "brand": [joined_text(row.get(release.brand)) for row in rows],
+        "categories": [joined_text(row.get(release.categories)) for row in rows],
     }
     texts = {name: pa.array(values, pa.string()) for name, values in columns.items()}
-    return pa.table({"item_id": ids(item_id, f"{path}, field '{release.item}'", Numbered(number, "line"))} | texts)
+    return pa.table({"item_id": item_id} | texts)
 
 
-def _lines(path: str, number: int, data: bytes, parse: Callable[[str], Any]) -> list[Line]:
+def _lines(path: str, number: int, data: bytes, parse: Callable[[str], Any]) -> tuple[list[Line], list[int]]:
     try:
-        return objects(path, number, data.decode("utf8", "replace"), parse)[0]
+        return objects(path, number, data.decode("utf8", "replace"), parse)
     except DataError as error:
         raise DataError(f"{error}; check dataset.release") from None
-
-
-def _word(value: Any) -> str | None:
-    return None if value is None else str(value)

@@ -130,13 +130,17 @@ def _read_slowly(read: _Read, path: str, number: int, block: bytes, typed: Seque
     _count(read, rows)
     names = dict.fromkeys(name for row in rows for name in row) if texts else ()
     columns = {name: pa.array([_written(row.get(name)) for row in rows], pa.string()) for name in names}
-    columns |= {name: _typed(path, name, [row.get(name) for row in rows], lines) for name in typed}
+    columns |= {name: values_of(path, name, [row.get(name) for row in rows], lines) for name in typed}
     if lines:
         read.tables.append(pa.table(columns))
         read.lines.append(np.array(lines))
 
 
-def _typed(path: str, name: str, values: list[Any], lines: list[int]) -> pa.Array:
+def values_of(path: str, name: str, values: list[Any], lines: Sequence[int]) -> pa.Array:
+    """The values of a field as they are, or as text where they are of several types; lines are those of the file.
+
+    Raises DataError where some of several types are lists or objects.
+    """
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # of several types, or beyond the integers of Arrow
