@@ -516,3 +516,22 @@ def test_promote_leaves_nothing_undone_without_a_word(shop, words):
     code, _, complaint = shop("promote", *words)
     assert code == 1
     assert "stands alone: give one command after the other" in complaint
+
+
+@pytest.mark.parametrize("noun", ["metrics", "baseline"])
+def test_cutoffs_past_the_catalogue_are_refused_once_it_is_there(shop, noun):
+    """And not hours later, when they are used: a run ends behind its catalog, a plan of it before anything."""
+    text = (shop.folder / "recipe.py").read_text()
+    added = "baseline=baseline.Config(), " if noun == "baseline" else ""
+    text = text.replace("catalog=config)", f"catalog=config, {added.rstrip(', ')})").replace(", )", ")")
+    text = text.replace("from unisid.stages import catalog", "from unisid.stages import baseline, catalog")
+    (shop.folder / "recipe.py").write_text(text)
+    words = (f"--{noun}.cutoffs", "1", "9")
+    message = f"{noun}.cutoffs: 9 is more than the catalogue's 8 items; must be at most 8"
+    code, _, complaint = shop.run(*words)
+    assert (code, message in complaint) == (1, True)
+    assert complete(shop.folder / "store") == ["catalog/shop/1"]
+    code, _, complaint = shop("plan", shop.recipe, *words)
+    assert (code, message in complaint) == (1, True)
+    assert shop("plan", shop.recipe, *words, "--until", "codes")[0] == 0
+    assert shop("plan", shop.recipe, f"--{noun}.cutoffs", "1", "8")[0] == 0

@@ -91,6 +91,9 @@ class Settings:
         for name, hint in _fields(cls):
             _check(hint, getattr(self, name), f"{cls.where or _called(cls)}.{name}")
 
+    def fits(self, num_items: int) -> None:
+        """Raise ConfigError where these settings ask for more than a catalogue of so many items has."""
+
 
 @functools.cache
 def _fields(cls: Any) -> list[tuple[str, Any]]:

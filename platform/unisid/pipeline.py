@@ -49,6 +49,7 @@ from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
 from unisid.printable import printable
+from unisid.stages.catalog_fits import check_fits
 
 STAGES: Mapping[str, ModuleType] = {noun: getattr(stages, noun) for noun in NOUNS}
 EXTENDING: Mapping[type, ModuleType] = {
@@ -157,6 +158,8 @@ def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1]) -> list[Planned]:
         }
         inputs |= stage.sources(config)
         planned[noun] = _resolve(noun, Address(noun, recipe.name, recipe.version), config, inputs, store)
+    if "catalog" in planned and planned["catalog"].state in ("complete", "shared"):
+        check_fits(store.place(planned["catalog"].address), (getattr(recipe, noun) for noun in planned))
     return list(planned.values())
 
 
@@ -182,6 +185,8 @@ def run(
             for number, entry in enumerate(wanted, 1):
                 say(f"[{number}/{len(wanted)}] {entry.address}")
                 _make(entry, recipe, places, compute, tracker, say)
+                if entry.noun == "catalog":
+                    check_fits(places["catalog"], (getattr(recipe, noun) for noun in places))
             publish(recipe, store, places, tracker)
     return places
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from tests.backbones.models import index_of
 from tests.baselines.catalogs import random_baskets, write_catalog
@@ -14,9 +15,9 @@ from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.codes import Codes, write_codes
 from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.model import write_model
-from unisid.artifacts.record import Record, write_record
+from unisid.artifacts.record import Record, require, write_record
 from unisid.artifacts.tables import read_table, write_table
-from unisid.artifacts.weights import read_json
+from unisid.artifacts.weights import read_json, read_weights, write_weights
 from unisid.backbones import tiger
 from unisid.baselines import itemknn
 from unisid.compute import Job
@@ -283,3 +284,27 @@ def test_targets_that_nearly_all_repeat_the_history_are_said(job, scripted, repe
     assert counts["targets_taken_before"] == (30 if repeated else 0)
     warned = [line for line in words if line.startswith("warning: 30 of 30 test targets are items that the user took")]
     assert len(warned) == int(repeated)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"), [({"beam": 8}, ["10, 20"]), ({"beam": 20}, []), ({"cutoffs": (1, 5)}, [])]
+)
+def test_standard_cutoffs_beyond_the_beam_are_said_to_be_left_out(job, scripted, settings, said):
+    lines = []
+    config = dataclasses.replace(job.config, **settings)
+    counts = metrics.make(dataclasses.replace(job, config=config, say=lines.append))
+    named = [line for line in lines if "left out" in line]
+    assert named == [f"cut-offs {k} are left out: metrics.beam lists {config.beam} items a sample" for k in said]
+    assert max(counts["cutoffs"]) <= config.beam
+
+
+def test_a_model_of_nan_is_no_row_of_the_table(job):
+    """Its targets would count as misses, silently."""
+    model = job.inputs["model"]
+    sound = read_weights(model, "model.safetensors")
+    broken = {name: torch.full_like(weight, torch.nan) for name, weight in sound.items()}
+    record = require(model, "model")
+    write_weights(model, "model.safetensors", broken)
+    write_record(model, dataclasses.replace(record, files={}, sums={}))
+    with pytest.raises(ArtifactError, match="probabilities that are NaN or 0: its weights are damaged"):
+        metrics.make(job)

@@ -78,6 +78,9 @@ class Config(Settings):
                               "window of every step")  # fmt: skip
         check_cutoffs(self.cutoffs, "baseline.cutoffs")
 
+    def fits(self, num_items: int) -> None:
+        usable_cutoffs(self.cutoffs, num_items, num_items, "baseline.cutoffs")
+
 
 @dataclass(frozen=True)
 class Task:

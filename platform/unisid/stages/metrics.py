@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from unisid.artifacts.baseline import Baseline
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.metrics import HISTORY_RULES, write_metrics
+from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, write_metrics
 from unisid.artifacts.model import Model
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.store import Place
@@ -56,7 +56,8 @@ class Config(Settings):
     cutoffs: tuple[Count, ...] = ()
     """The K of HR@K and NDCG@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
     beam: Annotated[int, Range(1, MOST_BEAMS)] = 50
-    """Items to list a sample under each history rule; at least the largest cut-off."""
+    """Items to list a sample under each history rule; at least the largest cut-off that is named. Standard cut-offs
+    beyond it are left out, which the run says."""
     baselines: tuple[str, ...] = ("popularity", "itemknn")
     """Kinds in `baselines` to rank beside the model, of those that need no training."""
     resamples: Annotated[int, Range(1, 1_000_000)] = 2000
@@ -87,6 +88,9 @@ class Config(Settings):
                 raise ConfigError(
                     f"metrics.method: '{self.method}' reads like the baseline '{kind}'; name it otherwise"
                 )
+
+    def fits(self, num_items: int) -> None:
+        usable_cutoffs(self.cutoffs, num_items, self.beam, "metrics.cutoffs")
 
 
 def inputs(config: Config) -> tuple[str, ...]:
@@ -141,6 +145,8 @@ def make(job: Job) -> Json:
 def rank_model(job: Job, num_samples: int, num_items: int) -> Ranks:
     """The recommender's ranks of all samples, decoded by the workers of the pool."""
     config: Config = job.config
+    if left := [k for k in CUTOFFS if not config.cutoffs and config.beam < k <= num_items]:
+        job.say(f"cut-offs {', '.join(map(str, left))} are left out: metrics.beam lists {config.beam} items a sample")
     step = Step(functools.partial(ModelRanker, dict(job.inputs), config, min(config.beam, num_items)), config.pool)
     return rank_in_parts(job, config.method, step, num_samples, config.rows_per_part)
 
