@@ -275,7 +275,7 @@ class Hierarchical(Backbone):
             return (query @ vectors.T).flatten()
         return (query[children.row] * vectors[place]).sum(1)
 
-    def level_vectors(self, level: int, nodes: Int[Tensor, " X"], index: Index) -> Float[Tensor, "X D"]:
+    def level_vectors(self, level: int, nodes: Int[Tensor, "*x"], index: Index) -> Float[Tensor, "*x D"]:
         if level < len(index.sizes) - 1:
             return self.node_vectors(level, nodes, index).float()
         return self.vectors(index.trie.items[nodes].long(), index).float()
@@ -312,7 +312,7 @@ class Hierarchical(Backbone):
                renormalised: bool = False) -> Ranked:  # fmt: skip
         """The trie's scores are log p; with the dense head, a mean of two, which `renormalised` makes log p again."""
         states, seen = self.last_states(histories[:, -self.config.max_length :], index)
-        if len(index.codes) <= max(EXACT, beam):
+        if len(index.codes) <= EXACT:
             return exact(self, states, seen, index, k, limits, renormalised)
         return by_beams(self, states, seen, index, k, beam, limits)
 
