@@ -163,7 +163,7 @@ def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute):
     process = subprocess.Popen([*program, "--compute", compute, "--model.training.checkpoint_seconds", "0"], cwd=ROOT,
                                env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
     model = Store(Place.of(ready)).place(Address("model", compute, "1"))
-    work = Path(model.uri) / ".work"
+    work = Path(model.uri).parent
     while not list(work.rglob("checkpoint-*/complete")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)

@@ -197,14 +197,8 @@ def _run(known: argparse.Namespace) -> None:
     from unisid import pipeline
 
     recipe, store = _recipe(known), _store(known)
-    planned = pipeline.plan(recipe, store, known.until)
-    pipeline.refuse_drift(planned)
-    if pipeline.missing(planned):
-        with _machines(known.compute) as compute:
-            pipeline.run(recipe, store, compute, _tracker(store), _say, known.until)
-    else:
-        _say("everything is there, nothing to make")
-    _results(recipe, store, {entry.noun: store.place(entry.address) for entry in planned})
+    places = pipeline.run_on(recipe, store, lambda: _machines(known.compute), _tracker(store), _say, known.until)
+    _results(recipe, store, places)
 
 
 def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:
@@ -248,7 +242,7 @@ def _sync(known: argparse.Namespace) -> None:
     from unisid import pipeline
 
     store = _store(known)
-    for address in pipeline.sync(_recipe(known), store, _tracker(store)):
+    for address in pipeline.sync(_recipe(known), store, _tracker(store), say=_say):
         print(f"told MLflow of {address}")
 
 

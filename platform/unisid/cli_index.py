@@ -4,6 +4,7 @@ from __future__ import annotations  # what is heavy is named here and imported w
 
 import argparse
 import contextlib
+import functools
 import json
 import sys
 from collections.abc import Callable
@@ -92,17 +93,12 @@ def _extend(known: argparse.Namespace, around: Around) -> None:
     wanted = replace(recipe, catalog=replace(recipe.catalog, keep_cold_items=True))
     whole = extended(wanted, store, base, known.to or next_version(base.version))
     if known.sync:
-        for address in pipeline.sync(whole, store, around.tracker(store), known.until):
+        for address in pipeline.sync(whole, store, around.tracker(store), known.until, around.say):
             print(f"told MLflow of {address}")
         return
-    planned = pipeline.plan(whole, store, known.until)
-    pipeline.refuse_drift(planned)
-    if pipeline.missing(planned):
-        with around.machines(known.compute) as compute:
-            pipeline.run(whole, store, compute, around.tracker(store), around.say, known.until)
-    else:
-        around.say("everything is there, nothing to make")
-    codes = Codes.read(next(store.place(entry.address) for entry in planned if entry.noun == "codes"))
+    machines, tracker = functools.partial(around.machines, known.compute), around.tracker(store)
+    places = pipeline.run_on(whole, store, machines, tracker, around.say, known.until)
+    codes = Codes.read(places["codes"])
     done = codes.extension
     around.say(f"{codes.record.address} extends {done['base']}: {done['kept']:,} semantic ids kept, {done['added']:,} "
                f"added, {done['resolved']:,} of these found their nearest one taken")  # fmt: skip

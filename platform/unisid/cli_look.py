@@ -141,7 +141,8 @@ def _drop(known: argparse.Namespace, store: Store) -> None:
     from unisid.pipeline import drop
 
     address = Address.parse(known.address)
-    if not store.place(address).exists() and (twin := shared_as(store, address)) is not None:
+    there = store.place(address).exists() or store.drafts(address)
+    if not there and (twin := shared_as(store, address)) is not None:
         raise ArtifactError(f"{address}: is shared, nothing lies here; what it names is {twin}: unisid drop {twin}")
     drop(store, address)
     print(f"removed {address}")
@@ -277,7 +278,7 @@ def _why_none(noun: str, addresses: Sequence[Address], unread: Sequence[str]) ->
 
 def _place(store: Store, address: Address) -> Place:
     """Where an artifact lies, under its own name or, shared, under another's."""
-    if store.place(address).exists():
+    if store.place(address).exists() or store.drafts(address):
         return store.place(address)
     if (twin := shared_as(store, address)) is not None:
         return store.place(twin)

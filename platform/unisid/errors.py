@@ -31,3 +31,7 @@ class UnreadableError(ArtifactError):
 
 class DriftError(UnisidError):
     """An artifact stands at this address, but it was made from other settings or inputs."""
+
+
+class BusyError(ArtifactError):
+    """Another process is at work on this artifact, or needs it."""

@@ -6,15 +6,11 @@ shared rather than made again.
 """
 
 import contextlib
-import datetime
-import json
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, Literal, Protocol
 
-import unisid
 import unisid.stages.baseline
 import unisid.stages.catalog
 import unisid.stages.catalog_extend
@@ -30,9 +26,9 @@ import unisid.stages.instructions
 import unisid.stages.metrics
 import unisid.stages.model
 import unisid.stages.sequences
+from unisid import at_work, making, publication, stages
 from unisid import config as settings
-from unisid import stages
-from unisid.artifacts.curve import Point, read_curve, write_curve
+from unisid.artifacts import lease
 from unisid.artifacts.record import (
     RECORD,
     Record,
@@ -41,17 +37,16 @@ from unisid.artifacts.record import (
     fingerprint_of,
     read_record,
     require,
-    write_record,
 )
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.bounds import Settings
-from unisid.compute import Compute, Job, Metrics
+from unisid.compute import Compute, Metrics
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
-from unisid.printable import printable
+from unisid.making import StageLog
 from unisid.stages.catalog_fits import check_fits
 
-STAGES: Mapping[str, ModuleType] = {noun: getattr(stages, noun) for noun in NOUNS}
+STAGES: Mapping[str, ModuleType] = {noun: getattr(unisid.stages, noun) for noun in NOUNS}
 EXTENDING: Mapping[type, ModuleType] = {
     stage.Config: stage
     for stage in (
@@ -63,7 +58,6 @@ EXTENDING: Mapping[type, ModuleType] = {
     )
 }
 """The stages that make a further version from an older one, by their settings."""
-DRAFT = ".draft.json"
 State = Literal["complete", "shared", "half made", "to make", "drift"]
 
 
@@ -103,17 +97,11 @@ class Planned:
     inputs: dict[str, Json]
     difference: tuple[str, ...] = ()
     """For drift: what stands there differs in these settings or inputs."""
+    at_work: str = ""
+    """Which other process makes it now; empty for none."""
 
 
-class StageLog(Protocol):
-    """Where one stage's figures go while it runs."""
-
-    def metrics(self, values: Metrics) -> None: ...
-
-    def finish(self, record: Record, place: Place) -> None: ...
-
-
-class Tracker(Protocol):
+class Tracker(publication.Registrar, Protocol):
     """Who is told of runs. `runtime.tracking` tells MLflow; `Silent` tells nobody."""
 
     def pipeline(
@@ -122,11 +110,11 @@ class Tracker(Protocol):
 
     def stage(self, noun: str, params: Mapping[str, Any]) -> contextlib.AbstractContextManager[StageLog]: ...
 
-    def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None: ...
-
 
 class Silent:
     """A tracker that tells nobody."""
+
+    uri = trouble = ""
 
     @contextlib.contextmanager
     def pipeline(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Iterator[None]:
@@ -150,6 +138,7 @@ def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1]) -> list[Planned]:
     if getattr(recipe, until) is None:
         raise ConfigError(f"recipe '{recipe.name}': has no {until}; give it settings: {until}={until}.Config()")
     planned: dict[str, Planned] = {}
+    makes = owner.makes if (owner := lease.owner_of(store, recipe.name, recipe.version)) is not None else {}
     for noun in _needed(recipe, until):
         stage, config = stage_of(recipe, noun), getattr(recipe, noun)
         inputs = {
@@ -157,7 +146,10 @@ def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1]) -> list[Planned]:
             for role in inputs_of(recipe, noun)
         }
         inputs |= stage.sources(config)
-        planned[noun] = _resolve(noun, Address(noun, recipe.name, recipe.version), config, inputs, store)
+        entry = _resolve(noun, Address(noun, recipe.name, recipe.version), config, inputs, store)
+        if entry.state in ("half made", "to make") and str(entry.address) in makes:
+            entry = replace(entry, at_work=f"at work ({owner})")
+        planned[noun] = entry
     if "catalog" in planned and planned["catalog"].state in ("complete", "shared"):
         check_fits(store.place(planned["catalog"].address), (getattr(recipe, noun) for noun in planned))
     return list(planned.values())
@@ -171,28 +163,82 @@ def run(
     say: Callable[[str], None],
     until: str = NOUNS[-1],
 ) -> dict[str, Place]:
-    """Make what is missing; returns where every artifact of the recipe lies.
+    """`run_on`, on machines that are there already."""
+    return run_on(recipe, store, lambda: contextlib.nullcontext(compute), tracker, say, until)
+
+
+def run_on(
+    recipe: Recipe,
+    store: Store,
+    machines: Callable[[], contextlib.AbstractContextManager[Compute]],
+    tracker: Tracker,
+    say: Callable[[str], None],
+    until: str = NOUNS[-1],
+) -> dict[str, Place]:
+    """Make and publish what is missing; returns where every artifact of the recipe lies.
+
+    One process at a time writes under a name and version: where another is at work on the same settings, this one
+    waits, and goes on with what that left undone. The machines are opened only where something is to be made.
 
     Raises:
-        DriftError: before anything is made, where an address holds an artifact of other settings.
+        DriftError: before anything is made, where an address holds, or another process makes, an artifact of other
+            settings.
     """
     planned = plan(recipe, store, until)
     refuse_drift(planned)
+    done = is_done(recipe, store, planned, tracker)
+    if not missing(planned):
+        say("everything is there, nothing to make" + ("" if done else "; what was not published yet is published now"))
+        if done and publication.published(report_place(recipe, store)).waits_for_sync(tracker):
+            say("MLflow could not be reached when it was made: `unisid sync RECIPE` hands it over")
+    if not done:
+        with at_work.writing(store, recipe.name, recipe.version, planned, say) as held:
+            planned = plan(recipe, store, until)
+            refuse_drift(planned)
+            if not is_done(recipe, store, planned, tracker):
+                _carry_out(recipe, store, planned, machines, tracker, say, held)
+    return {entry.noun: store.place(entry.address) for entry in planned}
+
+
+def is_done(recipe: Recipe, store: Store, planned: list[Planned], tracker: Tracker) -> bool:
+    """Whether a run would find everything made and published."""
+    folder = report_place(recipe, store)
+    return not missing(planned) and not publication.published(folder).lacks(_fingerprints(planned), folder, tracker)
+
+
+def _carry_out(
+    recipe: Recipe, store: Store, planned: list[Planned],
+    machines: Callable[[], contextlib.AbstractContextManager[Compute]], tracker: Tracker, say: Callable[[str], None],
+    held: lease.Lease,
+) -> None:  # fmt: skip
+    """Make what is missing of a plan, then the report."""
     places = {entry.noun: store.place(entry.address) for entry in planned}
     wanted = missing(planned)
-    if wanted:
-        with _told(recipe, planned, tracker):
-            for number, entry in enumerate(wanted, 1):
-                say(f"[{number}/{len(wanted)}] {entry.address}")
-                _make(entry, recipe, places, compute, tracker, say)
-                if entry.noun == "catalog":
-                    check_fits(places["catalog"], (getattr(recipe, noun) for noun in places))
-            publish(recipe, store, places, tracker)
-    return places
+    opened = machines() if wanted else contextlib.nullcontext()
+    with opened as compute, _told(recipe, planned, tracker):
+        for number, entry in enumerate(wanted, 1):
+            say(f"[{number}/{len(wanted)}] {entry.address}")
+            assert compute is not None
+            config = getattr(recipe, entry.noun)
+            with tracker.stage(entry.noun, settings.flatten(settings.to_record(config), entry.noun)) as log:
+                around = making.Surroundings(store, places, compute, say, held)
+                making.make(entry, stage_of(recipe, entry.noun), config, around, log)
+            if entry.noun == "catalog":
+                check_fits(places["catalog"], (getattr(recipe, noun) for noun in places))
+        held.check()
+        publish(recipe, store, planned, tracker)
 
 
-def sync(recipe: Recipe, store: Store, tracker: Tracker, until: str = NOUNS[-1]) -> list[Address]:
+def sync(
+    recipe: Recipe,
+    store: Store,
+    tracker: Tracker,
+    until: str = NOUNS[-1],
+    say: Callable[[str], None] = lambda line: None,
+) -> list[Address]:
     """Tell the tracker, from the artifacts alone, of everything complete: for when it was away during the run.
+
+    Waits while a run of the same recipe is at work, which tells the tracker itself.
 
     Raises:
         DriftError, ArtifactError: what lies there is of other settings, or nothing does.
@@ -204,25 +250,26 @@ def sync(recipe: Recipe, store: Store, tracker: Tracker, until: str = NOUNS[-1])
         raise ArtifactError(f"{store.root}: nothing of '{recipe.name}' is complete under these settings; give those "
                             "that it was run with, or run it first")  # fmt: skip
     places = {entry.noun: store.place(entry.address) for entry in planned}
-    with _told(recipe, planned, tracker):
+    with at_work.writing(store, recipe.name, recipe.version, planned, say), _told(recipe, planned, tracker):
         for entry in planned:
             record = require(places[entry.noun], entry.noun)
             with tracker.stage(entry.noun, settings.flatten(record.config | record.runtime, entry.noun)) as log:
-                for step, name, value in read_curve(places[entry.noun]):
-                    log.metrics({name: value, "step": step})
+                making.retell(places[entry.noun], log)
                 log.finish(record, places[entry.noun])
-        publish(recipe, store, places, tracker)
+        publish(recipe, store, planned, tracker)
     return [entry.address for entry in planned]
 
 
-def publish(recipe: Recipe, store: Store, places: Mapping[str, Place], tracker: Tracker) -> Place:
+def publish(recipe: Recipe, store: Store, planned: list[Planned], tracker: Tracker) -> Place:
     """Write the report of what is there, and hand it with the models to the tracker; returns the report's folder."""
-    from unisid.report.html import write_report  # with matplotlib: not where a recipe is only planned
-
     folder = report_place(recipe, store)
-    write_report(places, folder, note=recipe.note)
-    tracker.publish(recipe.name, places, folder)
+    places = {entry.noun: store.place(entry.address) for entry in planned}
+    publication.publish(recipe.name, recipe.note, _fingerprints(planned), places, folder, tracker)
     return folder
+
+
+def _fingerprints(planned: list[Planned]) -> dict[str, str]:
+    return {entry.noun: entry.fingerprint for entry in planned}
 
 
 def report_place(recipe: Recipe, store: Store) -> Place:
@@ -253,12 +300,18 @@ def refuse_drift(planned: list[Planned]) -> None:
 
 
 def drop(store: Store, address: Address) -> None:
-    """Remove one artifact, complete or not. The record goes first: what is half removed is not complete."""
-    place = store.place(address)
-    if not place.exists():
+    """Remove one artifact, complete or not. The record goes first: what is half removed is not complete.
+
+    Raises:
+        BusyError: a run makes or needs it.
+    """
+    place, drafts = store.place(address), store.drafts(address)
+    if not place.exists() and not drafts and lease.owner_of(store, address.name, address.version) is None:
         raise ArtifactError(f"{address}: nothing is there to remove")
-    place.remove(RECORD)
-    place.clear()
+    with at_work.unused(store, address):
+        place.remove(RECORD)
+        for part in (place, *drafts):
+            part.clear()
 
 
 def inputs_of(recipe: Recipe, noun: str) -> list[str]:
@@ -302,92 +355,5 @@ def _resolve(noun: str, address: Address, config: Any, inputs: dict[str, Json], 
         after = identity | {"inputs": {r: e["fingerprint"][:12] for r, e in inputs.items()}}
         difference = tuple(settings.differences(before, after))
     else:
-        state = "half made" if _draft_of(place) == wanted else "to make"
+        state = "half made" if store.draft(address, wanted).exists() else "to make"
     return Planned(noun, address, state, wanted, identity, inputs, difference)
-
-
-def _make(
-    entry: Planned,
-    recipe: Recipe,
-    places: Mapping[str, Place],
-    compute: Compute,
-    tracker: Tracker,
-    say: Callable[[str], None],
-) -> None:
-    stage, config, out = stage_of(recipe, entry.noun), getattr(recipe, entry.noun), places[entry.noun]
-    if _draft_of(out) != entry.fingerprint:
-        out.clear()
-        out.write(DRAFT, json.dumps({"fingerprint": entry.fingerprint}).encode())
-    begun = time.monotonic()
-    curve: list[Point] = []
-    with tracker.stage(entry.noun, settings.flatten(settings.to_record(config), entry.noun)) as log:
-        job = Job(
-            config=config,
-            inputs={role: places[role] for role in entry.inputs if role in places},
-            out=out,
-            name=f"{entry.address}-{entry.fingerprint[:12]}",
-            compute=compute,
-            report=_reporting(curve, log, Progress(say)),
-            say=lambda line: say(f"      {printable(line)}"),
-        )
-        counts = stage.make(job)
-        write_curve(out, curve)
-        job.work.clear()
-        record = _complete(entry, out, counts, time.monotonic() - begun, _runtime(config, entry.config))
-        say(f"      done in {record.seconds:.1f} s")
-        log.finish(record, out)
-
-
-def _reporting(curve: list[Point], log: StageLog, progress: "Progress") -> Callable[[Metrics], None]:
-    """Where a stage's figures go: the artifact's curve, the tracker, the person who waits."""
-
-    def report(values: Metrics) -> None:
-        step = int(values.get("step", len(curve)))
-        curve.extend((step, name, float(value)) for name, value in values.items() if name != "step")
-        log.metrics(values)
-        progress.show(values)
-
-    return report
-
-
-def _complete(entry: Planned, out: Place, counts: Json, seconds: float, how: Json) -> Record:
-    record = Record(
-        address=str(entry.address),
-        config=entry.config,
-        inputs=entry.inputs,
-        counts=counts,
-        files=out.sizes(),
-        code_version=unisid.__version__,
-        seconds=round(seconds, 3),
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
-        runtime=how,
-    )
-    write_record(out, record)
-    out.remove(DRAFT)
-    return record
-
-
-class Progress:
-    """Shows what a stage reports, at most every few seconds, so that a person sees that it moves."""
-
-    def __init__(self, say: Callable[[str], None], seconds: float = 5.0) -> None:
-        self.say, self.seconds, self.shown = say, seconds, time.monotonic() - seconds
-
-    def show(self, values: Metrics) -> None:
-        if time.monotonic() - self.shown >= self.seconds:
-            self.shown = time.monotonic()
-            self.say("      " + "  ".join(f"{name} {value:.5g}" for name, value in values.items()))
-
-
-def _runtime(config: Any, identity: Json) -> Json:
-    """What bears no identity, by dotted key."""
-    known = settings.flatten(identity)
-    return {key: value for key, value in settings.leaves(config) if key not in known}
-
-
-def _draft_of(place: Place) -> str | None:
-    if not place.exists(DRAFT):
-        return None
-    with contextlib.suppress(ValueError, AttributeError):
-        return str(json.loads(place.read(DRAFT)).get("fingerprint"))
-    return None

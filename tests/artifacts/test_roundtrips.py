@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.artifacts.disks import no_file_larger_than
-from unisid import pipeline
 from unisid.artifacts import (
     baseline,
     catalog,
@@ -23,6 +22,7 @@ from unisid.artifacts import (
     model,
     sequences,
 )
+from unisid.artifacts.curve import read_curve, write_curve
 from unisid.artifacts.record import RECORD, Record, read_record, require, write_record
 from unisid.artifacts.shards import Shards, to_arrow, to_ragged, write_array, write_shard
 from unisid.artifacts.store import NOUNS, Place
@@ -241,10 +241,10 @@ def test_metrics(anywhere):
 
 def test_curve(anywhere):
     curve = [(0, "loss", 0.5), (0, "valid", 1.0), (3, "loss", 0.1)]
-    pipeline.write_curve(anywhere, [])
-    assert pipeline.read_curve(anywhere) == []
-    pipeline.write_curve(anywhere, curve)
-    assert pipeline.read_curve(anywhere) == curve
+    write_curve(anywhere, [])
+    assert read_curve(anywhere) == []
+    write_curve(anywhere, curve)
+    assert read_curve(anywhere) == curve
 
 
 def write_vectors(place):

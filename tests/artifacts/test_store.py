@@ -62,3 +62,10 @@ def test_the_store_lists_addresses(place):
         store.place(Address.parse(text)).write("x", b"")
     assert [str(a) for a in store.addresses()] == ["catalog/a/1", "codes/a/2", "codes/b/1"]
     assert [str(a) for a in store.addresses("catalog")] == ["catalog/a/1"]
+
+
+def test_a_draft_is_of_its_address(place):
+    store, address = Store(place), Address("codes", "a", "1.5")
+    draft = store.draft(address, "0123456789abcdef")
+    assert (draft.address, store.place(address).address) == (address, address)
+    assert Place("/a/1").address is Place("/x").address is None

@@ -16,6 +16,7 @@ class Entry:
     state: str
     inputs: dict = field(default_factory=dict)
     difference: tuple = ()
+    at_work: str = ""
 
     @property
     def noun(self):

@@ -128,7 +128,7 @@ def test_a_stopped_job_goes_on_where_it_was(submitted, store):
         [str(heads.RAY), *SUBMIT, "--submission-id", "stopped", "--", "python", "-m", "jobs.model", RECIPE, *words,
          "--model.training.checkpoint_seconds", "0"],
         cwd=heads.ROOT, env=head.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
-    heads.until(lambda: list(store.glob("model/slow/1/.work/*/checkpoint-*/complete")), "a checkpoint is there")
+    heads.until(lambda: list(store.glob("model/slow/.1.*/.work/*/checkpoint-*/complete")), "a checkpoint is there")
     assert head.command("job", "stop", "stopped").returncode == 0
     log, _ = running.communicate(timeout=120)
     assert ended(head, "stopped")[0] == "STOPPED"

@@ -12,7 +12,7 @@ import requests
 from mlflow import MlflowClient
 
 from tests.runtime import heads
-from unisid import cli, pipeline
+from unisid import cli, making
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Address, Place, Store
 
@@ -56,7 +56,7 @@ def port(monkeypatch):
 
 @pytest.mark.slow
 def test_a_server_that_was_down_at_the_end_of_a_stage_is_told_later(port, tmp_path, monkeypatch, capsys):
-    written = pipeline.write_record
+    written = making.write_record
     with server(tmp_path, port) as process:
 
         def write_record(place, record):
@@ -64,7 +64,7 @@ def test_a_server_that_was_down_at_the_end_of_a_stage_is_told_later(port, tmp_pa
                 heads.end(process, seconds=0)
             written(place, record)
 
-        monkeypatch.setattr(pipeline, "write_record", write_record)
+        monkeypatch.setattr(making, "write_record", write_record)
         code = cli.main(["run", *WORDS, "--until", "codes", "--compute", "local", "--store", str(tmp_path / "store")])
     said = capsys.readouterr().out
     assert code == 0, said

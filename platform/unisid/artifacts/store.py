@@ -104,9 +104,11 @@ class Place:
 
     @property
     def address(self) -> Address | None:
-        """The artifact that lies here, by the last three folders; None where they are no address."""
-        with contextlib.suppress(ConfigError):
-            return Address(*_split(self.uri)[0].split("/")[-3:])
+        """The artifact that lies or is made here, by the last three folders; None where they are no address."""
+        parts = _split(self.uri)[0].split("/")[-3:]
+        with contextlib.suppress(ConfigError, ValueError):
+            noun, name, last = parts
+            return Address(noun, name, _version_of(last) or last)
         return None
 
     @property
@@ -145,6 +147,10 @@ class Place:
         """The names of the directories directly inside."""
         names = (e.base_name for e in self._entries() if e.type == pafs.FileType.Directory)
         return sorted(n for n in names if not n.startswith("."))
+
+    def hidden(self) -> list[str]:
+        """The names of what lies directly inside and is not part of an artifact: they begin with a dot."""
+        return sorted(e.base_name for e in self._entries() if e.base_name.startswith("."))
 
     def fetch(self, folder: Path) -> Path:
         """A local folder with everything that is here: the place itself where it is local, or copied into `folder`."""
@@ -294,14 +300,30 @@ class Store:
     def place(self, address: Address) -> Place:
         return self.root / str(address)
 
+    def draft(self, address: Address, fingerprint: str) -> Place:
+        """Where an artifact lies while it is made: a hidden folder beside its own, one for each fingerprint."""
+        return self.root / address.noun / address.name / f".{address.version}.{fingerprint[:12]}"
+
+    def drafts(self, address: Address) -> list[Place]:
+        """What is half made under an address, whatever its settings."""
+        folder = self.root / address.noun / address.name
+        return [folder / name for name in folder.hidden() if _version_of(name) == address.version]
+
     def addresses(self, noun: str | None = None) -> list[Address]:
         """Every address with something in it, complete or not."""
-        return [
-            Address(n, name, version)
-            for n in ([noun] if noun else NOUNS)
-            for name in (self.root / n).folders()
-            for version in (self.root / n / name).folders()
-        ]
+        found = []
+        for n in [noun] if noun else NOUNS:
+            for name in (self.root / n).folders():
+                folder = self.root / n / name
+                versions = {*folder.folders(), *(v for each in folder.hidden() if (v := _version_of(each)))}
+                found += [Address(n, name, version) for version in sorted(versions)]
+        return found
+
+
+def _version_of(draft: str) -> str:
+    """'.1.0123456789ab' -> '1'; '' for other names."""
+    found = re.fullmatch(r"\.(.+)\.[0-9a-f]{12}", draft)
+    return found[1] if found else ""
 
 
 def _split(uri: str) -> tuple[str, str]:

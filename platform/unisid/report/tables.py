@@ -24,6 +24,8 @@ class Entry(Protocol):
     @property
     def state(self) -> str: ...
     @property
+    def at_work(self) -> str: ...
+    @property
     def inputs(self) -> Mapping[str, object]: ...
     @property
     def difference(self) -> Sequence[str]: ...
@@ -32,7 +34,8 @@ class Entry(Protocol):
 def plan_tree(entries: Sequence[Entry]) -> str:
     """What exists and what would run, each artifact with what it is made from."""
     rows = [
-        (f"{MARKS[e.state]} {e.address}", e.state, f"from {', '.join(e.inputs)}" if e.inputs else "") for e in entries
+        (f"{MARKS[e.state]} {e.address}", e.at_work or e.state, f"from {', '.join(e.inputs)}" if e.inputs else "")
+        for e in entries
     ]
     lines = align(rows).splitlines()
     for number, entry in reversed(list(enumerate(entries))):

@@ -101,6 +101,11 @@ class Tracker:
         self._attempt(register)
 
     @property
+    def trouble(self) -> str:
+        """Why something was not written down; empty where all of it was."""
+        return "" if self.reachable else f"MLflow at {self.uri} cannot be reached"
+
+    @property
     def client(self) -> MlflowClient:
         if self._client is None:
             quiet()

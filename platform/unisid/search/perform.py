@@ -10,6 +10,7 @@ from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place, Store
 from unisid.compute import Metrics
 from unisid.errors import UnisidError
+from unisid.making import StageLog
 from unisid.pipeline import Recipe
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import Tell
@@ -59,7 +60,7 @@ class Watcher(pipeline.Silent):
             self.tell({"time": epoch, "value": value})
 
     @contextlib.contextmanager
-    def stage(self, noun: str, params: Mapping[str, Any]) -> Iterator[pipeline.StageLog]:
+    def stage(self, noun: str, params: Mapping[str, Any]) -> Iterator[StageLog]:
         watched = self.watch is not None and measures.MEASURES[self.watch].noun == noun
         yield Ear(self) if watched else self
 

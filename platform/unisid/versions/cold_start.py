@@ -61,8 +61,14 @@ class Recipes:
 class Unregistered:
     """A tracker that is told of runs and registers nothing: nobody is to serve an index that was made for a trial."""
 
+    uri = ""
+
     def __init__(self, tracker: Tracker) -> None:
         self.pipeline, self.stage, self.tracker = tracker.pipeline, tracker.stage, tracker
+
+    @property
+    def trouble(self) -> str:
+        return self.tracker.trouble
 
     def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None:
         """The report alone."""

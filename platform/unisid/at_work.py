@@ -1,0 +1,78 @@
+"""One writer a name and version, as a run and a drop keep to it: who waits, who is refused, and what they are told."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from unisid.artifacts import lease
+from unisid.artifacts.store import Address, Store
+from unisid.errors import ArtifactError, BusyError, DriftError
+from unisid.making import Entry
+
+SAID_EVERY = 60.0
+"""Seconds between two messages to whoever waits for another run."""
+
+
+@contextlib.contextmanager
+def writing(
+    store: Store, name: str, version: str, planned: Sequence[Entry], say: Callable[[str], None]
+) -> Iterator[lease.Lease]:
+    """The lease of a run on its name and version; waits while another run makes the same.
+
+    Raises:
+        DriftError: another process makes artifacts of these addresses from other settings.
+    """
+    own = {str(e.address): e.fingerprint for e in planned if (e.address.name, e.address.version) == (name, version)}
+    needed = {str(entry.address) for entry in planned}
+    needed |= {each["address"] for entry in planned for each in entry.inputs.values()}
+    owner = lease.Owner(makes=own, reads=sorted(needed - own.keys()))
+    with lease.holding(store, name, version, owner, _waiting(name, version, planned, say)) as held:
+        yield held
+
+
+@contextlib.contextmanager
+def unused(store: Store, address: Address) -> Iterator[None]:
+    """Inside, no run makes this artifact or begins to.
+
+    Raises:
+        BusyError: a run makes or needs it.
+    """
+
+    def busy(owner: lease.Owner) -> None:
+        if not owner.is_gone:
+            raise BusyError(f"{address}: is in use by {owner}, at work since {owner.since}; remove it when that run is "
+                            f"over, or end the run first ({owner.advice()})")  # fmt: skip
+
+    with contextlib.ExitStack() as stack:
+        try:
+            owner = lease.Owner(doing="drop")
+            stack.enter_context(lease.holding(store, address.name, address.version, owner, busy))
+        except BusyError:
+            raise
+        except ArtifactError:  # a full disk takes no lease, and is what a drop may be for
+            if (other := lease.owner_of(store, address.name, address.version)) is not None:
+                busy(other)
+        for reader in lease.readers_of(store, str(address)):
+            busy(reader)
+        yield
+
+
+def _waiting(name: str, version: str, planned: Sequence[Entry], say: Callable[[str], None]) -> lease.Busy:
+    """What follows while another process is at work: to wait where it makes the same, to refuse where it does not."""
+    said: dict[str, float] = {}
+
+    def busy(owner: lease.Owner) -> None:
+        for entry in planned:
+            if owner.makes.get(str(entry.address), entry.fingerprint) != entry.fingerprint:
+                raise DriftError(
+                    f"{entry.address}: is being made from other settings or inputs by {owner}, at work since "
+                    f"{owner.since}\n  Either give this run a name of its own (--name or --version; equal artifacts "
+                    f"are shared), or wait until that run is over, or end it ({owner.advice()})"
+                )
+        if time.monotonic() - said.get(owner.token, -SAID_EVERY) >= SAID_EVERY:
+            said[owner.token] = time.monotonic()
+            silent = f", silent for {time.time() - owner.renewed:.0f} s" if owner.is_gone else ""
+            say(f"waiting: {owner} has been at work on {name}/{version} since {owner.since}{silent}; this run goes on "
+                f"when that one is over (to end it: {owner.advice()})")  # fmt: skip
+
+    return busy

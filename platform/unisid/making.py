@@ -1,0 +1,140 @@
+"""Makes one artifact: in a draft, by its stage; with its record it is given its place."""
+
+import datetime
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+
+import unisid
+from unisid import config as settings
+from unisid.artifacts import draft
+from unisid.artifacts.curve import Point, read_curve, write_curve
+from unisid.artifacts.lease import Lease
+from unisid.artifacts.record import Record, write_record
+from unisid.artifacts.store import Address, Place, Store
+from unisid.compute import Compute, Job, Metrics
+from unisid.config import Json
+from unisid.printable import printable
+
+Say = Callable[[str], None]
+
+
+class Entry(Protocol):
+    """What a plan says of an artifact that is to be made."""
+
+    @property
+    def noun(self) -> str: ...
+    @property
+    def address(self) -> Address: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def config(self) -> Json: ...
+    @property
+    def inputs(self) -> dict[str, Json]: ...
+
+
+class StageLog(Protocol):
+    """Where one stage's figures go while it runs."""
+
+    def metrics(self, values: Metrics) -> None: ...
+
+    def finish(self, record: Record, place: Place) -> None: ...
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all stages of a run share."""
+
+    store: Store
+    places: Mapping[str, Place]
+    """Where every artifact of the run lies or will lie."""
+    compute: Compute
+    say: Say
+    lease: Lease
+    """What makes this process the one that may write."""
+
+
+def make(entry: Entry, stage: ModuleType, config: Any, around: Surroundings, log: StageLog) -> None:
+    """Make an artifact, or go on with what is half made of it.
+
+    Raises:
+        ArtifactError: another process took the lease over.
+    """
+    out, begun = draft.begin(around.store, entry.address, entry.fingerprint), time.monotonic()
+    record = draft.recorded(out, entry.fingerprint)
+    if record is None:
+        curve: list[Point] = []
+        job = Job(
+            config=config,
+            inputs={role: around.places[role] for role in entry.inputs if role in around.places},
+            out=out,
+            name=f"{entry.address}-{entry.fingerprint[:12]}",
+            compute=around.compute,
+            report=_reporting(curve, log, Progress(around.say)),
+            say=lambda line: around.say(f"      {printable(line)}"),
+        )
+        counts = stage.make(job)
+        write_curve(out, curve)
+        job.work.clear()
+        around.lease.check()
+        record = _complete(entry, out, counts, time.monotonic() - begun, _runtime(config, entry.config))
+    else:
+        retell(out, log)
+    draft.finish(out, around.places[entry.noun])
+    around.say(f"      done in {record.seconds:.1f} s")
+    log.finish(record, around.places[entry.noun])
+
+
+def retell(place: Place, log: StageLog) -> None:
+    """Hand a log what was reported while an artifact was made."""
+    for step, name, value in read_curve(place):
+        log.metrics({name: value, "step": step})
+
+
+def _reporting(curve: list[Point], log: StageLog, progress: "Progress") -> Callable[[Metrics], None]:
+    """Where a stage's figures go: the artifact's curve, the tracker, the person who waits."""
+
+    def report(values: Metrics) -> None:
+        step = int(values.get("step", len(curve)))
+        curve.extend((step, name, float(value)) for name, value in values.items() if name != "step")
+        log.metrics(values)
+        progress.show(values)
+
+    return report
+
+
+def _complete(entry: Entry, out: Place, counts: Json, seconds: float, how: Json) -> Record:
+    record = Record(
+        address=str(entry.address),
+        config=entry.config,
+        inputs=entry.inputs,
+        counts=counts,
+        files=out.sizes(),
+        code_version=unisid.__version__,
+        seconds=round(seconds, 3),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
+        runtime=how,
+    )
+    write_record(out, record)
+    return record
+
+
+class Progress:
+    """Shows what a stage reports, at most every few seconds, so that a person sees that it moves."""
+
+    def __init__(self, say: Say, seconds: float = 5.0) -> None:
+        self.say, self.seconds, self.shown = say, seconds, time.monotonic() - seconds
+
+    def show(self, values: Metrics) -> None:
+        if time.monotonic() - self.shown >= self.seconds:
+            self.shown = time.monotonic()
+            self.say("      " + "  ".join(f"{name} {value:.5g}" for name, value in values.items()))
+
+
+def _runtime(config: Any, identity: Json) -> Json:
+    """What bears no identity, by dotted key."""
+    known = settings.flatten(identity)
+    return {key: value for key, value in settings.leaves(config) if key not in known}

@@ -1,0 +1,358 @@
+"""One writer a name and version: who waits, who is refused, and that nothing of another run is counted in."""
+
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.artifacts.disks import Brittle
+from tests.small import CODES, MADE, Config, Recipe, run, states, use_small_stages
+from unisid import at_work, pipeline, publication
+from unisid.artifacts import draft, lease
+from unisid.artifacts.lease import Owner, holding
+from unisid.artifacts.record import require
+from unisid.artifacts.store import Address, Place, Store
+from unisid.errors import ArtifactError, BusyError, DriftError
+from unisid.report import html
+from unisid.report.tables import plan_tree
+from unisid.runtime.local import LocalCompute
+
+ME = rf"pid {os.getpid()} on {socket.gethostname()}"
+ALL = ["catalog", "embeddings", "codes"]
+ALL_SORTED = sorted(ALL)
+
+
+@pytest.fixture(autouse=True)
+def small_stages(monkeypatch):
+    use_small_stages(monkeypatch)
+
+
+@pytest.fixture
+def store(place, monkeypatch):
+    monkeypatch.setattr(lease, "POLL_SECONDS", 0.01)
+    return Store(place)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Runs that stop inside their embeddings until they are let go."""
+    inside, go = threading.Event(), threading.Event()
+    true = pipeline.STAGES["embeddings"].make
+
+    def make(job):
+        inside.set()
+        assert go.wait(20)
+        return true(job)
+
+    monkeypatch.setattr(pipeline.STAGES["embeddings"], "make", make)
+
+    threads = []
+
+    def begin(store, recipe):
+        threads.append(threading.Thread(target=run, args=(store, recipe)))
+        threads[-1].start()
+        assert inside.wait(20)
+        return threads[-1]
+
+    begin.go = go
+    yield begin
+    go.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_the_same_recipe_at_once_is_made_once(store, slow):
+    first, said, done = slow(store, Recipe()), [], []
+    second = threading.Thread(
+        target=lambda: done.append(
+            pipeline.run(Recipe(), store, LocalCompute(), pipeline.Silent(), said.append, "codes")
+        )
+    )
+    second.start()
+    while not said:
+        time.sleep(0.01)
+    assert done == []
+    slow.go.set()
+    first.join()
+    second.join()
+    assert MADE == ALL
+    assert done[0]["codes"].read("data") == b"ccec"
+    assert said[0].startswith(f"waiting: pid {os.getpid()} on {socket.gethostname()} has been at work on r/1 since 20")
+    assert f"kill {os.getpid()}" in said[0]
+
+
+def test_other_settings_under_the_same_name_are_refused_while_it_is_made(store, slow):
+    first = slow(store, Recipe())
+    with pytest.raises(DriftError, match=rf"codes/r/1: is being made from other settings .* by {ME}, at work since 20"):
+        run(store, Recipe(codes=Config(size=2)))
+    slow.go.set()
+    first.join()
+    assert MADE == ALL
+    assert require(store.place(CODES), "codes").config == {"size": 1}
+
+
+def test_the_plan_shows_who_is_at_work(store, slow):
+    first = slow(store, Recipe())
+    shown = plan_tree(pipeline.plan(Recipe(), store, "codes"))
+    assert f"- embeddings/r/1  at work (pid {os.getpid()} on {socket.gethostname()})" in shown
+    assert "+ catalog/r/1     complete" in shown
+    slow.go.set()
+    first.join()
+    assert "at work" not in plan_tree(pipeline.plan(Recipe(), store, "codes"))
+
+
+def test_what_a_run_makes_or_needs_is_not_dropped(store, slow):
+    run(store, Recipe(name="base"), until="catalog")
+    first = slow(store, Recipe())
+    for address in ("embeddings/r/1", "catalog/base/1"):
+        with pytest.raises(BusyError, match=rf"{address}: is in use by {ME}, at work since .*kill {os.getpid()}"):
+            pipeline.drop(store, Address.parse(address))
+    slow.go.set()
+    first.join()
+    assert MADE == ALL
+    pipeline.drop(store, Address.parse("catalog/base/1"))
+
+
+def test_a_run_waits_for_a_drop(store, monkeypatch):
+    run(store, Recipe())
+    clear, said = Place.clear, []
+
+    def slowly(self):
+        thread = threading.Thread(target=lambda: said.append(run(store, Recipe())))
+        if str(self).endswith("codes/r/1") and not said:
+            monkeypatch.setattr(Place, "clear", clear)
+            said.append(thread)
+            thread.start()
+            time.sleep(0.3)
+        clear(self)
+
+    monkeypatch.setattr(Place, "clear", slowly)
+    pipeline.drop(store, CODES)
+    said[0].join()
+    assert states(store, Recipe())["codes"] == "complete"
+    assert require(store.place(CODES), "codes")
+
+
+def test_on_a_full_disk_a_drop_needs_no_lease(tmp_path):
+    store = Store(Place.of(f"brittle://{tmp_path.name}"))
+    Brittle.allow()
+    run(store, Recipe())
+    made = Brittle._open
+
+    def full(self, path, mode="rb", *rest, **options):
+        if "r" not in mode:
+            raise OSError(28, "No space left on device")
+        return made(self, path, mode, *rest, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Brittle, "_open", full)
+        pipeline.drop(store, CODES)
+    assert states(store, Recipe())["codes"] == "to make"
+
+
+def test_what_another_run_still_writes_is_not_counted_in(store, monkeypatch):
+    """A process of a run that is over goes on writing for a while: it does so where its own settings are made."""
+    with pytest.raises(RuntimeError, match="pulled plug"):
+        run(store, Recipe(embeddings=Config(fail=True)))
+    (orphan,) = store.drafts(Address.parse("embeddings/r/1"))
+    true = pipeline.STAGES["embeddings"].make
+
+    def make(job):
+        orphan.write("states-00007.arrow", b"other")
+        return true(job)
+
+    monkeypatch.setattr(pipeline.STAGES["embeddings"], "make", make)
+    places, _ = run(store, Recipe(embeddings=Config(size=2)))
+    assert sorted(require(places["embeddings"], "embeddings").files) == ["curve.parquet", "data", "part-0"]
+    assert not places["embeddings"].exists("states-00007.arrow")
+    pipeline.drop(store, Address.parse("embeddings/r/1"))
+    assert store.drafts(Address.parse("embeddings/r/1")) == []
+
+
+def test_a_run_whose_lease_is_taken_over_completes_nothing(store, monkeypatch):
+    far = Owner(on="elsewhere", host="far", pid=7)
+
+    def make(job):
+        (store.root / lease.FOLDER).write("r@1.json", lease._written(far))
+        job.out.write("data", b"x")
+        return {}
+
+    monkeypatch.setattr(pipeline.STAGES["embeddings"], "make", make)
+    with pytest.raises(ArtifactError, match=r"lease was taken over by pid 7 on far.*same command goes on"):
+        run(store, Recipe())
+    assert states(store, Recipe())["embeddings"] == "half made"
+
+
+def test_leftovers_at_the_place_are_cleared(store):
+    """What a drop that was ended left, or an earlier version of this program half made."""
+    store.place(CODES).write("stray", b"x")
+    store.place(CODES).write(".draft.json", b"{}")
+    places, _ = run(store, Recipe())
+    assert "stray" not in require(places["codes"], "codes").files
+    assert sorted(places["codes"].sizes()) == ["curve.parquet", "data", "part-0", "record.json"]
+    assert places["codes"].hidden() == []
+
+
+def test_half_written_files_do_not_stay(store):
+    with pytest.raises(RuntimeError, match="pulled plug"):
+        run(store, Recipe(embeddings=Config(fail=True)))
+    (half,) = store.drafts(Address.parse("embeddings/r/1"))
+    half.write(".states.0123.tmp", b"x")
+    places, _ = run(store, Recipe())
+    assert places["embeddings"].hidden() == []
+
+
+@pytest.mark.parametrize("uri", ["{}", "memory://{}"])
+def test_an_artifact_whose_record_is_written_is_only_given_its_place(tmp_path, monkeypatch, uri):
+    store = Store(Place.of(uri.format(tmp_path)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(draft, "finish", lambda out, target: (_ for _ in ()).throw(RuntimeError("killed")))
+        with pytest.raises(RuntimeError, match="killed"):
+            run(store, Recipe(), until="catalog")
+    assert states(store, Recipe())["catalog"] == "half made"
+    told = []
+
+    class Listening(pipeline.Silent):
+        def metrics(self, values):
+            told.append(dict(values))
+
+    pipeline.run(Recipe(), store, LocalCompute(), Listening(), lambda line: None, "catalog")
+    assert MADE == ["catalog"]
+    assert {"loss": 0.5, "step": 3} in told
+    assert require(store.place(Address.parse("catalog/r/1")), "catalog").files["data"] == 1
+    assert store.drafts(Address.parse("catalog/r/1")) == []
+
+
+def test_a_record_whose_files_are_damaged_is_made_anew(store):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(draft, "finish", lambda out, target: (_ for _ in ()).throw(RuntimeError("killed")))
+        with pytest.raises(RuntimeError, match="killed"):
+            run(store, Recipe(), until="catalog")
+    store.drafts(Address.parse("catalog/r/1"))[0].write("data", b"")
+    places, _ = run(store, Recipe(), until="catalog")
+    assert MADE == ["catalog", "catalog"]
+    assert places["catalog"].read("data") == b"c"
+
+
+def test_the_store_lists_what_is_half_made(store):
+    store.draft(Address.parse("codes/r/1.2"), "0" * 64).write("x", b"")
+    assert [str(address) for address in store.addresses()] == ["codes/r/1.2"]
+    assert [place.name for place in store.drafts(Address.parse("codes/r/1.2"))] == [".1.2.000000000000"]
+    assert store.drafts(Address.parse("codes/r/1")) == []
+    pipeline.drop(store, Address.parse("codes/r/1.2"))
+    assert store.addresses() == []
+
+
+class Server(pipeline.Silent):
+    """A tracker that may be away."""
+
+    uri = "http://server"
+
+    def __init__(self, away=False):
+        self.away, self.got = away, []
+
+    def publish(self, name, places, report):
+        self.got += [] if self.away else [sorted(places)]
+        self.trouble = "away" if self.away else ""
+
+
+def told(store, tracker, recipe=None):
+    said = []
+    pipeline.run(recipe or Recipe(), store, LocalCompute(), tracker, said.append, "codes")
+    return said
+
+
+def test_a_run_that_was_ended_before_its_report_writes_it_next_time(store, monkeypatch):
+    reports = []
+
+    def fails(places, out, note):
+        raise ArtifactError("no space left")
+
+    monkeypatch.setattr(html, "write_report", fails)
+    with pytest.raises(ArtifactError, match="no space left"):
+        told(store, Server())
+    assert set(states(store, Recipe()).values()) == {"complete"}
+    monkeypatch.setattr(html, "write_report", lambda places, out, note: reports.append(out.write("report.html", b"r")))
+    server = Server()
+    assert told(store, server) == ["everything is there, nothing to make; what was not published yet is published now"]
+    assert (len(reports), server.got) == (1, [ALL_SORTED])
+    assert told(store, server) == ["everything is there, nothing to make"]
+    assert (len(reports), server.got) == (1, [ALL_SORTED])
+    pipeline.report_place(Recipe(), store).remove("report.html")
+    told(store, server)
+    assert len(reports) == 2, "a report that is gone is written again"
+
+
+def test_a_run_that_was_ended_before_it_registered_does_so_next_time(store):
+    class Dying(Server):
+        def publish(self, name, places, report):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        told(store, Dying())
+    server = Server()
+    told(store, server)
+    assert server.got == [ALL_SORTED]
+
+
+def test_a_tracker_that_was_away_is_left_to_sync(store):
+    away, back = Server(away=True), Server()
+    told(store, away)
+    said = told(store, back)
+    assert said[0] == "everything is there, nothing to make"
+    assert "unisid sync" in said[1]
+    assert back.got == []
+    pipeline.sync(Recipe(), store, back, "codes")
+    assert back.got == [ALL_SORTED]
+    assert told(store, back) == ["everything is there, nothing to make"]
+
+
+def test_another_tracker_gets_it_too(store):
+    told(store, Server())
+    other = Server()
+    other.uri = "http://other"
+    told(store, other)
+    assert other.got == [ALL_SORTED]
+    told(store, pipeline.Silent())
+    first = Server()
+    told(store, first)
+    assert first.got == []
+
+
+def test_a_part_of_what_is_published_is_not_published_again(store):
+    server = Server()
+    told(store, server)
+    pipeline.run(Recipe(), store, LocalCompute(), server, lambda line: None, "embeddings")
+    assert server.got == [ALL_SORTED]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"artifacts": 3}', b'{"files": {}, "more": 1}'])
+def test_a_damaged_note_of_what_is_published_is_written_anew(store, body):
+    told(store, Server())
+    folder = pipeline.report_place(Recipe(), store)
+    folder.write(publication.NOTE, body)
+    server = Server()
+    told(store, server)
+    assert server.got == [ALL_SORTED]
+    assert publication.published(folder).artifacts.keys() == set(ALL)
+
+
+def test_machines_are_opened_only_where_something_is_to_be_made(store):
+    def machines():
+        raise AssertionError("opened")
+
+    told(store, Server())
+    pipeline.report_place(Recipe(), store).remove(publication.NOTE)
+    server = Server()
+    pipeline.run_on(Recipe(), store, machines, server, lambda line: None, "codes")
+    assert server.got == [ALL_SORTED]
+
+
+def test_whoever_is_refused_holds_nothing(store):
+    other = Owner(makes={str(CODES): "other"})
+    with holding(store, "r", "1", other, at_work._waiting("r", "1", [], print)), pytest.raises(DriftError):
+        run(store, Recipe())
+    assert lease.owner_of(store, "r", "1") is None
+    assert set() == lease.HELD
