@@ -103,6 +103,18 @@ def test_an_error_of_ours_in_a_recipe_stays_as_it_is(written):
         recipes.find(f"{written(body)}:shop")
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (BODY.format("return tiny('x')").replace("def shop", "async def shop"), "does not say that it returns a Recipe"),
+        (BODY.format("raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})()"), "line .*: raises Odd; must"),
+    ],
+)
+def test_a_coroutine_and_an_error_that_cannot_be_shown_are_refused(written, body, message):
+    with pytest.raises(ConfigError, match=message):
+        recipes.find(f"{written(body)}:shop")
+
+
 def test_experiments_are_named_the_same_way(written):
     base = recipes.find("demo")
     text = "from unisid.experiments.asked import Experiment\n\n\ndef mine() -> Experiment:\n    return None\n"

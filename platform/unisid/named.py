@@ -84,7 +84,8 @@ def _functions_of(module: ModuleType, returns: type) -> Functions:
     return {
         name: function
         for name, function in functions
-        if not name.startswith("_") and function.__module__ == module.__name__ and _returned(function) is returns
+        if not name.startswith("_") and function.__module__ == module.__name__
+        and _returned(function) is returns and not inspect.iscoroutinefunction(function)
     }
 
 
@@ -133,7 +134,15 @@ def _run(act: Callable[[], Any], file: str, where: str) -> Any:
     except (Exception, SystemExit) as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         line = f", line {lines[-1]}" if lines else ""
-        raise ConfigError(f"{where}{line}: raises {type(error).__name__} ({error}); must be put right there") from error
+        raise ConfigError(f"{where}{line}: raises {_shown(error)}; must be put right there") from error
+
+
+def _shown(error: BaseException) -> str:
+    """The kind of an error and its text, if it has one that can be had."""
+    try:
+        return f"{type(error).__name__} ({error})"
+    except Exception:
+        return type(error).__name__
 
 
 def _listed(known: Functions) -> str:

@@ -100,7 +100,7 @@ def write(store: Store) -> None:
     at = place_of(store, "metrics")
     metrics.write_metrics(at, FIGURES, {"toy": {"allowed": {"HR@10": {"difference": 0.1, "p": 0.5}}}})
     metrics.write_ranks(at, "toy", RANKS)
-    done("metrics", {"samples": 2, "cutoffs": [10]}, None, "catalog")
+    done("metrics", {"samples": 2, "cutoffs": [10]}, {"method": "toy", "baselines": []}, "catalog")
 
 
 def _catalog(place: Place) -> list[Any]:

@@ -69,3 +69,15 @@ def test_a_draft_is_of_its_address(place):
     draft = store.draft(address, "0123456789abcdef")
     assert (draft.address, store.place(address).address) == (address, address)
     assert Place("/a/1").address is Place("/x").address is None
+
+
+@pytest.mark.parametrize("path", ["a\0b", "caf\udce9", "s3://bucket/caf\udce9"])
+def test_a_path_that_no_file_system_has_is_refused(path):
+    with pytest.raises(ConfigError, match="has a zero byte or bytes that are not UTF-8 in it; give one in UTF-8"):
+        Place.of(path)
+
+
+@pytest.mark.parametrize("uri", ["s3://", "s3:///", "memory://?region=x", "file://"])
+def test_a_uri_of_nothing_is_refused(uri):
+    with pytest.raises(ConfigError, match="names nothing after '://'; give a bucket or a folder"):
+        Place.of(uri)

@@ -6,13 +6,12 @@ Every kind runs in processes of its own: an input that brings its process down i
 import argparse
 import collections
 import json
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
-from tests.fuzz.running import Verdict, known, tried
+from tests.fuzz.running import Verdict, apart, known, tried
 
 
 def main() -> int:
@@ -40,7 +39,7 @@ def whole(n: int, seed: int, kinds: list[str], workers: int) -> int:
     counts[max(counts, key=lambda kind: counts[kind])] += n - sum(counts.values())
     begun, found = time.monotonic(), []
     with ThreadPoolExecutor(workers) as pool:
-        for verdicts in pool.map(lambda kind: part(kind, seed, counts[kind]), counts):
+        for verdicts in pool.map(lambda kind: apart(kind, seed, counts[kind]), counts):
             found += verdicts
             show(verdicts)
     broken = [verdict for verdict in found if verdict.breach]
@@ -48,21 +47,6 @@ def whole(n: int, seed: int, kinds: list[str], workers: int) -> int:
           f"{sum(not v.answered and not v.breach for v in found)} refused in words, {len(broken)} broke the law; "
           f"{time.monotonic() - begun:.0f} s")  # fmt: skip
     return 1 if broken else 0
-
-
-def part(kind: str, seed: int, count: int) -> list[Verdict]:
-    """The verdicts on a kind's inputs, from processes of which each goes on after the input that ended the last."""
-    found: list[Verdict] = []
-    while len(found) < count:
-        words = [sys.executable, "-m", "tests.fuzz", "--seed", str(seed), "--part", f"{kind}:{len(found)}-{count}"]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            found += [Verdict(**json.loads(line)) for line in process.stdout if line.startswith('{"kind"')]
-        if process.returncode == 1:
-            raise SystemExit(f"{kind}: the generator itself failed after {len(found)} inputs, see above")
-        if process.returncode and len(found) < count:
-            found.append(Verdict(kind, seed, len(found), False, f"the process ended with {process.returncode}"))
-    return found
 
 
 def show(verdicts: list[Verdict]) -> None:

@@ -1,8 +1,11 @@
 """Inputs by kind, seed and number: tried one after the other, each failing one by name."""
 
 import importlib
+import json
 import pkgutil
 import random
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,3 +59,18 @@ def tried(kind: str, seed: int, numbers: range) -> Iterator[Verdict]:
             except BreachError as error:
                 answered, breach = False, str(error)
             yield Verdict(kind, seed, number, answered, breach, "; ".join(note))
+
+
+def apart(kind: str, seed: int, count: int) -> list[Verdict]:
+    """The verdicts on a kind's inputs, from processes of which each goes on after the input that ended the last."""
+    found: list[Verdict] = []
+    while len(found) < count:
+        words = [sys.executable, "-m", "tests.fuzz", "--seed", str(seed), "--part", f"{kind}:{len(found)}-{count}"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            found += [Verdict(**json.loads(line)) for line in process.stdout if line.startswith('{"kind"')]
+        if process.returncode == 1:
+            raise SystemExit(f"{kind}: the generator itself failed after {len(found)} inputs, see above")
+        if process.returncode and len(found) < count:
+            found.append(Verdict(kind, seed, len(found), False, f"the process ended with {process.returncode}"))
+    return found

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests.fuzz import law
-from tests.fuzz.running import known, tried
+from tests.fuzz.running import apart, known, tried
 from unisid.errors import DataError
 
 SEED = 1
@@ -15,22 +15,17 @@ KINDS = {kind: module.IN_CI for kind, module in known().items() if module.IN_CI}
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_bad_inputs_are_answered_rightly_or_refused_in_words(kind):
-    verdicts = list(tried(kind, SEED, range(KINDS[kind])))
+    """In a process of its own, as `make fuzz` has it: there no type of a test's hook refuses what the product must."""
+    verdicts = apart(kind, SEED, KINDS[kind])
     broken = "\n".join(f"make fuzz SEED={SEED} ONLY={kind}:{v.number}: {v.breach}" for v in verdicts if v.breach)
     assert not broken, broken
     assert 0 < sum(v.answered for v in verdicts) < len(verdicts)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_input_is_the_same_when_it_is_tried_alone(kind):
-    [first, second] = tried(kind, SEED, range(2))
-    [alone] = tried(kind, SEED, range(1, 2))
-    assert _but_for_folders(alone) == _but_for_folders(second)
-    assert first.number == 0
-
-
-def _but_for_folders(verdict):
-    return verdict.kind, verdict.number, verdict.answered, len(verdict.note) > 0
+def test_an_input_is_the_same_when_it_is_tried_alone():
+    *_, last = tried("tables", SEED, range(3))
+    [alone] = tried("tables", SEED, range(2, 3))
+    assert alone == last
 
 
 @pytest.mark.parametrize(

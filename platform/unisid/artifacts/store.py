@@ -84,11 +84,19 @@ class Place:
 
     @classmethod
     def of(cls, path: str | Path) -> "Place":
-        """A place from a user's path: relative local paths become absolute, URIs stay."""
+        """A place from a user's path: relative local paths become absolute, URIs stay.
+
+        Raises ConfigError for a path that no file system has: with a zero byte or bytes that are not UTF-8, or a URI
+        of nothing.
+        """
         text = str(path)
+        if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise ConfigError(f"path '{text}': has a zero byte or bytes that are not UTF-8 in it; give one in UTF-8")
         if "://" not in text:
             return cls(str(Path(text).expanduser().absolute()))
         folder, options = _split(text)
+        if not folder.partition("://")[2].strip("/"):
+            raise ConfigError(f"path '{text}': names nothing after '://'; give a bucket or a folder")
         return cls(folder.rstrip("/") + options)
 
     def __truediv__(self, name: str) -> "Place":

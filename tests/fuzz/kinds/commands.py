@@ -15,14 +15,14 @@ from unisid import cli, pipeline
 from unisid.artifacts.store import NOUNS, Place, Store
 from unisid.errors import ConfigError
 
-IN_CI = 0
+IN_CI = 120
 SHARE = 15
 WORDS = (
     "", " ", "-", "--", "-x", "-h", "--help", "0", "1", "-1", "3", "1e9", "99999999999999999999", "nan", "x", "item 1",
     "item 99", "3,1", "<a_1>", "<a_1><b_2><c_0>", "<a_1", "a_1", "1,2,3,4,5,6", "9,9", "-5,1", "demo", "demos",
     "file.py",
-    "file.py:x", ":", "codes", "codes/small/1", "codes/small", "codes/small/2", "model/small/1", "catalog/small/1",
-    "metrics/small/1", "codes//1", "/codes/small/1/", "codes/../1", "codes/small/1/1", "nouns/small/1", "codes/a b/1",
+    "file.py:x", ":", "codes", "codes/ring/1", "codes/ring", "codes/ring/2", "model/ring/1", "catalog/ring/1",
+    "metrics/t/1", "codes//1", "/codes/ring/1/", "codes/../1", "codes/ring/1/1", "nouns/ring/1", "codes/a b/1",
     "codes/\x1b[31m/1", "é", "名", "\ud800", "\x1b]0;x\x07", "line\nbreak", "x" * 3000, "ring", "catalog", "metrics",
     "None",
     "s3://", "s3://bucket-without-rights?region=x", "memory://x", "nope://x", "file://", "file:///tmp/none",
@@ -97,9 +97,9 @@ def _value(action: argparse.Action, chance: random.Random) -> str:
         return str(chance.choice(sorted(action.choices)))
     if action.type in (int, float) and chance.random() < 0.7:
         return str(chance.choice([0, 1, 2, 5, 20, 21, -1, 10**12]))
-    fitting = {"item": ["item 1", "item 5"], "address": ["codes/small/1", "model/small/1", "metrics/small/1"],
-               "user": ["3", "0"], "history": ["item 1"], "codes": ["codes/small/1"], "model": ["model/small/1"],
-               "recipe": ["demo"], "left": ["codes/small/1"], "right": ["codes/small/1"],
+    fitting = {"item": ["item 1", "item 5"], "address": ["codes/ring/1", "model/ring/1", "metrics/t/1"],
+               "user": ["3", "0"], "history": ["item 1"], "codes": ["codes/ring/1"], "model": ["model/ring/1"],
+               "recipe": ["demo"], "left": ["codes/ring/1"], "right": ["codes/ring/1"],
                "sid": ["1", "<a_1>"]}  # fmt: skip
     known = fitting.get(action.dest, [])
     return chance.choice(known) if known and chance.random() < 0.6 else chance.choice(WORDS)

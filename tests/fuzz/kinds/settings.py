@@ -17,10 +17,10 @@ from typing import Any
 from tests.fuzz.law import BreachError, Refused, outcome
 from unisid import config as settings
 from unisid import recipes
-from unisid.config import fingerprint, from_record, override, plug_in, plug_ins, to_record
+from unisid.config import at, fingerprint, from_record, override, plug_in, plug_ins, to_record
 from unisid.pipeline import EXTENDING, Recipe
 
-IN_CI = 0
+IN_CI = 300
 SHARE = 25
 FOLDERS = ("backbones", "baselines", "datasets", "encoders", "fusion", "graphs", "tasks", "tokenizers")
 VALUES: tuple[Any, ...] = (
@@ -67,7 +67,10 @@ class Ground:
         key = _spoilt(chance.choice([key for key, _ in settings.leaves(recipe)]), chance)
         value = chance.choice(VALUES)
         note.append(f"override({name}, {key!r}, {value!r})"[:400])
-        return override(recipe, key, value)
+        found = override(recipe, key, value)
+        if not _is_same(value, at(found, key)):
+            raise BreachError(f"{value!r} became {at(found, key)!r:.200}")
+        return found
 
     def _on_the_command_line(self, chance: random.Random, note: list[str]) -> Any:
         name, recipe = chance.choice(list(self.recipes.items()))
@@ -130,6 +133,17 @@ def _fits(hint: Any, value: Any) -> bool:
     if hint in (int, str, bool):
         return type(value) is hint
     return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+def _is_same(given: Any, held: Any) -> bool:
+    """Whether a setting holds what was given, perhaps as text."""
+    if isinstance(given, str) and not isinstance(held, str):
+        if dataclasses.is_dataclass(held):
+            return getattr(held, "kind", None) == given
+        return str(held) == given or str(held).lower() == given or float(held) == float(given)
+    if isinstance(given, (list, tuple)):
+        return tuple(given) == held
+    return bool(given == held) if not isinstance(given, dict) else dataclasses.is_dataclass(held)
 
 
 def _reachable() -> set[type]:
