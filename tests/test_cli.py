@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.artifacts.disks import Brittle, no_file_larger_than
+from tests.backbones.models import index_of
 from tests.recommenders import TINY, N
 from tests.stages import ring
 from unisid import cli, pipeline
@@ -305,7 +306,7 @@ def ring_store(tmp_path):
     ring.record(places["codes"], "codes", {}, {"sizes": list(ring.SIZES)}, ring.entry(places["catalog"], "catalog"))
     config = to_record(TINY)
     torch.manual_seed(0)
-    write_model(places["model"], config, TINY.build(ring.SIZES).weights())
+    write_model(places["model"], config, TINY.build(index_of(ring.SIZES)).weights())
     ring.record(places["model"], "model", config, {}, ring.entry(places["codes"], "codes"))
     return store.root
 

@@ -106,8 +106,14 @@ def test_an_error_of_ours_in_a_recipe_stays_as_it_is(written):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (BODY.format("return tiny('x')").replace("def shop", "async def shop"), "does not say that it returns a Recipe"),
-        (BODY.format("raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})()"), "line .*: raises Odd; must"),
+        (
+            BODY.format("return tiny('x')").replace("def shop", "async def shop"),
+            "does not say that it returns a Recipe",
+        ),
+        (
+            BODY.format("raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})()"),
+            "line .*: raises Odd; must",
+        ),
     ],
 )
 def test_a_coroutine_and_an_error_that_cannot_be_shown_are_refused(written, body, message):

@@ -84,8 +84,10 @@ def _functions_of(module: ModuleType, returns: type) -> Functions:
     return {
         name: function
         for name, function in functions
-        if not name.startswith("_") and function.__module__ == module.__name__
-        and _returned(function) is returns and not inspect.iscoroutinefunction(function)
+        if not name.startswith("_")
+        and function.__module__ == module.__name__
+        and _returned(function) is returns
+        and not inspect.iscoroutinefunction(function)
     }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from tests.artifacts import artifacts
+from tests.backbones.models import index_of
 from tests.recommenders import TINY, N
 from tests.stages import ring
 from unisid.artifacts.codes import Codes
@@ -33,7 +34,7 @@ def write(store: Store) -> None:
     ring.write_index(index, N)
     ring.record(index, "codes", {}, {"sizes": list(ring.SIZES)}, ring.entry(catalog, "catalog"))
     torch.manual_seed(0)
-    write_model(model, to_record(TINY), TINY.build(ring.SIZES).weights())
+    write_model(model, to_record(TINY), TINY.build(index_of(ring.SIZES)).weights())
     ring.record(model, "model", to_record(TINY), {}, ring.entry(index, "codes"))
     for noun, place in zip(SERVED, (catalog, index, model), strict=True):  # with its files, as a run writes it
         record = require(place, noun)
