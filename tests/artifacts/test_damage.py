@@ -15,6 +15,7 @@ from safetensors.torch import save
 
 from tests.artifacts import artifacts
 from unisid import cli
+from unisid.artifacts import draft as drafts
 from unisid.artifacts.reading import SETTING
 from unisid.artifacts.record import RECORD, Record, read_record, write_record
 from unisid.artifacts.shards import to_arrow, write_shard
@@ -324,3 +325,18 @@ def test_where_writers_differ_the_file_itself_says(place):
     (place / LEFT).write("what is this", b"")
     write_record(place, Record(address="codes/t/1", config={}, inputs={}, files=place.sizes()))
     assert read_record(place).sums["x.bin"] == place.checksum("x.bin") == f"crc32:{zlib.crc32(b'other'):08x}"
+
+
+def test_a_draft_that_is_sent_again_leaves_no_checksums_beside_the_record(monkeypatch):
+    """On object storage, where it has no other way for the largest files."""
+    monkeypatch.setattr(drafts, "LARGEST_COPY", 1)
+    store = Store(Place("memory://unisid-sent-again"))
+    address = Address("codes", "t", "1")
+    out, target = drafts.begin(store, address, "f" * 64), store.place(address)
+    write_json(out, "quality.json", {"distinct": 1.0})
+    write_record(out, Record(address=str(address), config={}, inputs={}, files=out.sizes()))
+    drafts.finish(out, target)
+    assert verify(target).state == "whole"
+    assert read_record(target).order == 1
+    assert not (target / LEFT).exists()
+    store.root.clear()

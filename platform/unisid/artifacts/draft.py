@@ -51,6 +51,7 @@ def finish(draft: Place, target: Place) -> None:
     for folder in draft.folders():
         _copy(draft / folder, target / folder)
     _copy(draft, target)
+    target.forget_sums()  # of files that were sent again: the record has them
     draft.clear()
 
 
