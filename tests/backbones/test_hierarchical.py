@@ -19,7 +19,9 @@ SIZES, N = (4, 5, 6), 40
 VECTORS = {"fused": np.random.default_rng(1).normal(size=(N, 7)).astype(np.float32)}
 CODES = index_of(SIZES, N).codes.numpy()
 INDEX = Index.of(CODES, SIZES, VECTORS)
-CONFIG = Config(width=16, num_heads=2, feedforward_width=32, content_width=5, memory=12, transitions=8, max_length=16)
+CONFIG = Config(width=16, num_heads=2, feedforward_width=32, content=("fused",), content_width=5, memory=12,
+                transitions=8, max_length=16)  # fmt: skip
+LEARNED = dataclasses.replace(CONFIG, trust="learned")
 HISTORIES = torch.tensor([[3, 17, 29, 3, 8], [11, 2, 39, PAD, PAD], [5, PAD, PAD, PAD, PAD]])
 
 
@@ -38,24 +40,23 @@ def made(catalog, config=CONFIG, index=INDEX):
     return model.eval()
 
 
-@pytest.fixture(scope="module")
-def model(catalog):
-    return made(catalog)
+@pytest.fixture(scope="module", params=["chosen", "learned"])
+def model(request, catalog):
+    return made(catalog, dataclasses.replace(CONFIG, trust=request.param))
 
 
 @torch.no_grad()
 def test_the_probabilities_of_all_items_add_up_to_one_in_each_head(model):
-    states, seen = model.last_states(HISTORIES, INDEX)
+    states = model.last_states(HISTORIES, INDEX)
     for head in (trie_log_probs, dense_log_probs):
-        found = head(model, states, seen, INDEX)
+        found = head(model, states, INDEX)
         assert found.shape == (3, N)
         assert torch.allclose(found.exp().sum(1), torch.ones(3), atol=1e-5)
 
 
 @torch.no_grad()
 def test_the_paths_log_probabilities_are_those_of_all_items(model):
-    states, seen = model.last_states(HISTORIES, INDEX)
-    whole = trie_log_probs(model, states, seen, INDEX)
+    whole = trie_log_probs(model, model.last_states(HISTORIES, INDEX), INDEX)
     for item in (0, 8, 31):
         targets = torch.full((3,), item)
         by_level = model.log_probs(HISTORIES, targets, INDEX)
@@ -78,55 +79,48 @@ def test_wide_beams_find_what_the_scores_of_all_items_say(catalog, monkeypatch, 
 
 
 @torch.no_grad()
-def test_the_windows_loss_is_that_of_every_position_alone_without_the_users_later_pairs(catalog, model):
-    """A position of a window is scored as its own history would be, but for the table: that lacks the user's pairs
-    with later places."""
+def test_the_windows_loss_is_the_mean_over_its_positions_each_after_its_own_history(catalog):
     window = [7, 9, 11, 13, 15, 17]
     batch = Batch(torch.tensor([window[:4]]), torch.tensor([window[1:5]]), torch.tensor([window[5:]]))
-    whole = model.loss(batch, INDEX)
-    without = dataclasses.replace(CONFIG, memory=0)
-    alone = made(catalog, without)
-    alone.load_state_dict(
-        {k: v for k, v in model.state_dict().items() if k not in ("trust.weight", "trust.bias", "eps")}
-    )
-    total = 0.0
-    for place in range(4):
-        history, target = torch.tensor([window[: place + 1]]), torch.tensor([window[place + 1]])
-        states, seen = alone.last_states(history, INDEX)
-        total -= float(alone.log_probs(history, target, INDEX).sum())
-        total -= float(dense_log_probs(alone, states, seen, INDEX)[0, target[0]])
-    bare = alone.loss(batch, INDEX)
-    assert abs(float(bare) - total / 4) < 1e-4
-    assert abs(float(whole) - float(bare)) > 1e-3  # the memory does say something
+    for config in (CONFIG, dataclasses.replace(LEARNED, memory=0)):
+        model = made(catalog, config)
+        loss = model.loss(batch, INDEX)
+        alone = made(catalog, dataclasses.replace(config, memory=0))
+        total = 0.0
+        for place in range(4):
+            history, target = torch.tensor([window[: place + 1]]), torch.tensor([window[place + 1]])
+            states = alone.last_states(history, INDEX)
+            total -= float(alone.log_probs(history, target, INDEX).sum())
+            total -= float(dense_log_probs(alone, states, INDEX)[0, target[0]])
+        assert abs(float(loss) - total / 4) < 1e-4
+    assert abs(float(made(catalog, LEARNED).loss(batch, INDEX) - loss)) > 1e-3
 
 
 @torch.no_grad()
 def test_a_table_that_holds_one_user_alone_says_nothing_while_that_user_is_learned_from(tmp_path):
     users = [[0, 1, 2, 3, 4, 5, 6, 7]]
     catalog = Catalog.read(ring.write_catalog(Place.of(tmp_path), users, N, [[0] * 8]))
-    model = made(catalog)
+    model = made(catalog, LEARNED)
     batch = Batch(torch.tensor([[0, 1, 2, 3, 4]]), torch.tensor([[1, 2, 3, 4, 5]]), torch.tensor([[6, 7]]))
-    _, seen = model._windowed(batch)
-    assert float(seen.mass.abs().max()) == 0
-    _, served = model.last_states(torch.tensor([[0, 1, 2]]), INDEX)
+    assert float(model._windowed(batch, batch.targets != PAD).mass.abs().max()) == 0
+    served = model.last_states(torch.tensor([[0, 1, 2]]), INDEX).seen
     assert int(served.known[0, 0]) == 3  # what follows for everybody else
 
 
 @torch.no_grad()
-def test_repeats_that_are_barred_by_the_model_leave_both_heads(catalog):
+def test_items_of_the_history_leave_both_heads_where_the_repeat_term_bars_them(catalog):
     model = made(catalog)
-    model.age.data.fill_(-2.0)  # times 20: e^-40 of what the item had
-    model.again.weight.data.zero_()
-    states, seen = model.last_states(HISTORIES, INDEX)
+    for term in model.repeats:
+        term.age.data.fill_(-2.0)  # times 20: e^-40 of what the item had
+        term.state.weight.data.zero_()
+    states = model.last_states(HISTORIES, INDEX)
     for head in (trie_log_probs, dense_log_probs):
-        found = head(model, states, seen, INDEX)
-        assert float(found[0, [3, 17, 29, 8]].max()) < float(found[0].min()) + 25
-        assert set(found[0].argsort()[:4].tolist()) == {3, 17, 29, 8}
+        assert set(head(model, states, INDEX)[0].argsort()[:4].tolist()) == {3, 17, 29, 8}
 
 
 @torch.no_grad()
-def test_an_extended_index_keeps_what_was_learned_and_ranks_new_items(model):
-    whole = index_of(SIZES, N + 12)
+def test_an_extended_index_keeps_what_was_learned_and_ranks_new_items(catalog):
+    model, whole = made(catalog), index_of(SIZES, N + 12)
     assert torch.equal(whole.codes[:N], torch.from_numpy(CODES))
     added = np.random.default_rng(2).normal(size=(12, 7)).astype(np.float32)
     index = Index.of(whole.codes.numpy(), SIZES, {"fused": np.concatenate([VECTORS["fused"], added])})
@@ -138,15 +132,29 @@ def test_an_extended_index_keeps_what_was_learned_and_ranks_new_items(model):
     assert grown.vectors(torch.arange(N, N + 12), index).abs().sum(1).min() > 0
     found = grown.search(HISTORIES, index, k=N + 12, beam=N + 12)
     assert set(found.items[0].tolist()) == set(range(N + 12))
+    before = model.search(HISTORIES, INDEX, k=N, beam=N).items[0].tolist()
+    learned = set(items[model.was_learned()].tolist())
     bare = CONFIG.build(Index.of(whole.codes.numpy(), SIZES))
     bare.load(model.weights(), Index.of(whole.codes.numpy(), SIZES))
     assert bare.get_buffer("fused")[N:].abs().max() == 0
+    assert len(before) == N
+    assert learned
+
+
+@torch.no_grad()
+def test_an_item_without_an_own_vector_is_scored_by_its_semantic_id_alone(catalog):
+    model = made(catalog)
+    model.counts[5] = 0
+    states = model.last_states(HISTORIES, INDEX)
+    whole = model.search(HISTORIES, INDEX, k=N, beam=N)
+    trie = trie_log_probs(model, states, INDEX)[0, 5]
+    assert torch.isclose(whole.scores[0][whole.items[0] == 5], trie, atol=1e-5)
 
 
 def test_ids_alone_learn_no_vector_of_an_item(catalog):
-    model = made(catalog, dataclasses.replace(CONFIG, own=False))
+    model = made(catalog, dataclasses.replace(CONFIG, dense=False))
     assert not [name for name, value in model.named_parameters() if len(value) == N]
-    assert not list(model.nodes)
+    assert len(model.transformers) == 1
 
 
 def test_histories_longer_than_it_reads_are_refused_before_learning(catalog):
@@ -161,6 +169,6 @@ def test_content_that_no_noun_holds_is_refused():
 
 def test_weights_that_are_no_numbers_are_an_error_and_no_answer(catalog):
     model = made(catalog)
-    model.norm.weight.data[0] = torch.nan
+    model.transformers[0].norm.weight.data[0] = torch.nan
     with pytest.raises(ArtifactError, match="scores that are NaN"):
         model.search(HISTORIES, INDEX, k=5, beam=5)

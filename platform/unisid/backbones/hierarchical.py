@@ -1,17 +1,16 @@
-"""A transformer over items that predicts the next one level by level: a hierarchical softmax over the trie of semantic
-ids, and beside it a dense head over the items' own vectors.
+"""Two transformers over items, one for the trie of semantic ids and one for the items' own vectors, and a memory.
 
-    x_i   = own_i + sum over levels of E_l[code] + sum over content of W c_i           (own_i dropped at random)
-    h_t   = causal transformer of sqrt(D) x + positions, at every place of a history
-    trie  : logit of node v after h = <q_l(h), v>,  v = own_v + E_l[code] + sum over content of W mean(c below v)
-    dense : logit of item i after h = <q(h), x_i>
+    trie  : x_i = sum over levels of E_l[code] + sum over content of W c_i,    h = causal transformer of x
+            logit of node v after h = <q_l(h), v>,    v = sum over its levels of E_l[code] + sum of W mean(c below v)
+    dense : y_i = the item's own vector,    g = causal transformer of y,    logit of item i after g = <g, y_i>
 
-Both logits get two terms that are learned with the rest. *Repeat*: b = age[places since it was taken] + times[how
-often] + w . h on every item of the history; a node gets log(1 + sum of (e^b - 1) / items below it), what its mass
-becomes if the items below shared it evenly. *Memory*: trust(h) * log(1 + mass / eps), mass being that of the
-item-to-item transitions of the training interactions (`ops.transitions`), for a node the sum below it; while training,
-a position is shown the table without its own user's later pairs. A decoder ranks by (1 - w) log p(trie) +
-w log p(dense); w and a factor on the memory's trust are chosen on validation.
+The trie's softmax is over the children of the node reached, level by level: a proper distribution over items, searched
+by beams. Every place of a history has a target. Both heads have a *repeat* term that is learned with the rest:
+b = age[places since it was taken] + times[how often] + w . state on every item of the history; a node gets
+log(1 + sum of (e^b - 1) / items below it), what its mass becomes if the items below shared it evenly. A *memory* of
+item-to-item transitions counted in the training interactions (`ops.transitions`) adds trust * log(1 + mass / eps) to
+the logits, for a node with the sum of the mass below it. A decoder ranks by (1 - w) log p(trie) + w log p(dense); w and
+a factor on the trust are chosen on validation.
 
 B histories or windows, T items, P positions with a target, N items, L levels, D width, J recalled items.
 """
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from unisid.artifacts.vectors import check_nouns
 from unisid.backbones import BackboneConfig, Index
-from unisid.bounds import Count, CountOrNone, Layers, Share, ShareBelowOne, Width
+from unisid.bounds import Count, CountOrNone, Layers, Positive, Share, ShareBelowOne, Width
 from unisid.errors import ConfigError
 from unisid.ops.transitions import Weights
 
@@ -31,40 +30,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Config(BackboneConfig):
-    """The transformer, what an item's vector is made of, and what is added to the logits."""
+    """The transformers, what an item's vector is made of, and what is added to the logits."""
 
     learns_from: ClassVar[Literal["samples", "windows"]] = "windows"
 
     width: Width = 64
     """D: of hidden vectors and of everything that is compared with them."""
     num_layers: Layers = 2
-    """Transformer blocks."""
+    """Blocks of each transformer."""
     num_heads: Layers = 2
     """Attention heads of a block."""
     feedforward_width: Width = 256
     """Inner width of a block's feed-forward part."""
     dropout: ShareBelowOne = 0.5
     """Share of values that training zeroes, in attention weights and between layers."""
-    own: bool = True
-    """Items (and nodes of the trie) have a vector of their own; False: codes and content alone."""
-    own_dropout: ShareBelowOne = 0.5
-    """Share of own vectors that a training step leaves out, so that an item without one is no exception."""
-    content: tuple[str, ...] = ("fused",)
-    """Nouns whose item vectors are inputs: of fused, graph, embeddings. Nothing: codes and own vectors alone."""
+    content: tuple[str, ...] = ("embeddings", "graph")
+    """Nouns whose item vectors the trie's transformer reads: of fused, graph, embeddings. Nothing: codes alone."""
     content_width: Width = 64
     """Principal components that are kept of each."""
     dense: bool = True
-    """Train the head over item vectors beside the trie."""
+    """The second transformer, over items' own vectors; False: semantic ids alone."""
     repeat: bool = True
     """Learn a term for items that the history holds."""
     memory: CountOrNone = 64
     """J: items that the transition table recalls for a history; 0 for no memory."""
+    trust: Literal["chosen", "learned"] = "chosen"
+    """How much the memory counts: `chosen` takes no part in training, and validation decides; `learned` is a function
+    of the state, and a place in training is shown the table without its own user's later pairs."""
+    eps: Positive = 0.02
+    """The mass from which on the memory counts; `learned` begins there."""
     transitions: Count = 64
     """Transitions that are kept of every item."""
-    max_length: Count = 256
-    """Items of a history that can be read; at least the catalogue's `history_length`."""
     recency: Share = 0.6
     """Weight of a history's item in the memory relative to the one after it."""
+    max_length: Count = 256
+    """Items of a history that can be read; at least the catalogue's `history_length`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,6 +79,11 @@ class Config(BackboneConfig):
 
     def vectors(self) -> tuple[str, ...]:
         return self.content
+
+    @property
+    def learns_trust(self) -> bool:
+        """Whether the memory takes part in training."""
+        return self.memory > 0 and self.trust == "learned"
 
     @property
     def pairs(self) -> Weights:

@@ -3,8 +3,8 @@
 Letters as in `hierarchical`; X nodes looked at, n nodes of a level.
 """
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,11 +14,10 @@ from unisid.artifacts.catalog import TRAIN, Catalog
 from unisid.backbones import NO_LIMITS, PAD, Backbone, Batch, Index, Limits, hierarchical
 from unisid.backbones.hierarchical_search import by_beams, exact
 from unisid.errors import ConfigError
-from unisid.layers.transformer import Block, start
-from unisid.ops import trie as tries
+from unisid.layers.history import Repeat, Seen, Trust
+from unisid.layers.transformer import CausalTransformer, start
 from unisid.ops.beam import Ranked
 from unisid.ops.dense_softmax import dense_softmax_loss
-from unisid.ops.dropout import dropout
 from unisid.ops.hierarchy import Below, Children, parents, paths, segment_log_softmax, sizes_below
 from unisid.ops.principal import principal, project
 from unisid.ops.transitions import count_transitions, own_share, recall
@@ -26,26 +25,23 @@ from unisid.ops.trie import Trie
 
 EXACT = 1 << 16
 """A catalogue of no more items is scored whole; a larger one is searched by beams."""
-QUICK = 20.0
-"""Factor on the repeat term's tables, so that a step of Adam moves them by so many times its rate."""
 LATEST = 8
 """Items of a history that recall others."""
-HIGHEST = 8.0
-"""Of a repeat term's value, so that e to its power stays exact in sums."""
+FIRST_TRUST = 3.0
+"""Of a memory that takes no part in training, before validation decides."""
 
 
-class Seen:
-    """What stands before P positions: the history's items, the latest first, and what the memory recalls."""
+@dataclass(frozen=True)
+class States:
+    """What is known of P positions: a state of each transformer, and what stands before."""
 
-    def __init__(self, before: Int[Tensor, "P T"], known: Int[Tensor, "P J"], mass: Float[Tensor, "P J"]) -> None:
-        same = (before[:, :, None] == before[:, None, :]) & (before != PAD)[:, :, None]
-        self.items, self.times = before.clamp_min(0), same.sum(2).clamp_max(3)
-        self.real = (before != PAD) & ~same.tril(-1).any(2)  # an item that came again counts at its latest place
-        self.known, self.mass = known, mass
+    trie: Float[Tensor, "P D"]
+    dense: Float[Tensor, "P D"] | None
+    seen: Seen
 
 
 class Hierarchical(Backbone):
-    """Weights of the transformer, of items, nodes and codes, and the transition table."""
+    """Weights of the transformers, codes, content and own vectors; and the transition table."""
 
     next_items: Tensor
     next_values: Tensor
@@ -58,31 +54,28 @@ class Hierarchical(Backbone):
         super().__init__()
         self.config, width, levels = config, config.width, len(index.sizes)
         num_items = len(index.codes)
-        self.own = nn.Embedding(num_items, width) if config.own else None
-        self.nodes = nn.ModuleList(nn.Embedding(len(level), width) for level in index.trie.levels[:-1] if config.own)
         self.codes = nn.ModuleList(nn.Embedding(size, width) for size in index.sizes)
         self.content = nn.ModuleDict({noun: nn.Linear(config.content_width, width) for noun in config.content})
-        self.positions = nn.Embedding(config.max_length, width)
-        self.blocks = nn.ModuleList(
-            Block(width, config.num_heads, config.feedforward_width, config.dropout, norm_first=True)
-            for _ in range(config.num_layers)
+        self.own = nn.Embedding(num_items, width) if config.dense else None
+        sizes = (width, config.num_layers, config.num_heads, config.feedforward_width)
+        self.transformers = nn.ModuleList(
+            CausalTransformer(*sizes, config.dropout, config.max_length) for _ in range(1 + config.dense)
         )
-        self.norm = nn.LayerNorm(width)
         self.steps = nn.ModuleList(
             nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)) for _ in range(levels)
         )
         self.heads = nn.ModuleList(nn.LayerNorm(width) for _ in range(levels))
         start(self)
-        if config.repeat:
-            self.age, self.times = nn.Parameter(torch.zeros(config.max_length)), nn.Parameter(torch.zeros(4))
-            self.again = _zero(nn.Linear(width, 1))
-        if config.memory:
-            self.trust = _zero(nn.Linear(width, levels + 1), 0.3)
-            self.eps = nn.Parameter(torch.full((levels + 1,), math.log(0.1)))
+        self.repeats = nn.ModuleList(
+            Repeat(width, config.max_length) for _ in range((1 + config.dense) * config.repeat)
+        )
+        self.trusts = nn.ModuleList(
+            Trust(width, heads, config.eps) for heads in (levels, 1)[: (1 + config.dense) * config.learns_trust]
+        )
         self.register_buffer("next_items", torch.full((num_items, config.transitions), PAD))
         self.register_buffer("next_values", torch.zeros(num_items, config.transitions))
         self.register_buffer("counts", torch.zeros(num_items))
-        self.register_buffer("memory_factor", torch.tensor(1.0))
+        self.register_buffer("memory_factor", torch.tensor(1.0 if config.learns_trust else FIRST_TRUST))
         self.register_buffer("dense_weight", torch.tensor(0.5 if config.dense else 0.0))
         for noun in config.content:
             values = index.vectors.get(noun)
@@ -110,14 +103,13 @@ class Hierarchical(Backbone):
         if catalog.history_length > self.config.max_length:
             raise ConfigError(f"hierarchical.max_length: is {self.config.max_length}, the catalogue's histories have "
                               f"{catalog.history_length} items; must be at least that")  # fmt: skip
-        if self.config.memory:
-            rows = catalog.split == TRAIN
-            found = count_transitions(
-                catalog.item[rows].astype("int64"), catalog.user[rows].astype("int64"), catalog.num_items,
-                self.config.pairs, self.config.transitions,
-            )  # fmt: skip
-            for name, values in zip(("next_items", "next_values", "counts"), found, strict=True):
-                getattr(self, name).copy_(values)
+        rows = catalog.split == TRAIN
+        found = count_transitions(
+            catalog.item[rows].astype("int64"), catalog.user[rows].astype("int64"), catalog.num_items,
+            self.config.pairs, self.config.transitions,
+        )  # fmt: skip
+        for name, values in zip(("next_items", "next_values", "counts"), found, strict=True):
+            getattr(self, name).copy_(values)
 
     def load(self, weights: Mapping[str, Tensor], index: Index) -> None:
         held, added = dict(weights), len(index.codes) - len(weights["counts"])
@@ -128,57 +120,53 @@ class Hierarchical(Backbone):
             given = index.vectors.get(noun)
             new = _projected(None if given is None else given[-added:], mean, axes, added, self.config.content_width)
             held[noun] = torch.cat([held[noun], new]) if added else held[noun]
-        if added:
-            _extend(held, index, added)
+        for name, filler in (("own.weight", 0.0), ("counts", 0.0), ("next_items", PAD), ("next_values", 0.0)):
+            if name in held:
+                rows = held[name].new_full((added, *held[name].shape[1:]), filler)
+                held[name] = torch.cat([held[name], rows])
         self.load_state_dict(held)
         self._lay_out(index)
 
-    # Vectors
+    # Vectors and states
 
     def vectors(self, items: Int[Tensor, "*x"], index: Index) -> Float[Tensor, "*x D"]:
-        """Of items, for histories and for the leaves of the trie alike."""
+        """Of items, from codes and content."""
         codes = index.codes[items].long()
         found = sum(table(codes[..., level]) for level, table in enumerate(self.codes))
         for noun, into in self.content.items():
             found = found + into(self.get_buffer(noun)[items])
         assert isinstance(found, Tensor)
-        return found if self.own is None else found + self._own(self.own(items))
+        return found
 
-    def node_vectors(self, level: int, nodes: Int[Tensor, "*x"], index: Index) -> Float[Tensor, "*x D"]:
-        """Of nodes above the leaves."""
-        found: Tensor = self.codes[level](index.trie.levels[level].codes[nodes].long())
+    def level_vectors(self, level: int, nodes: Int[Tensor, "*x"], index: Index) -> Float[Tensor, "*x D"]:
+        """Of a level's nodes, from the codes of their prefix and the mean content below them."""
+        items = index.trie.items[index.trie.levels[level].first_leaf[nodes].long()].long()  # one below each
+        if level == len(index.sizes) - 1:
+            return self.vectors(items, index).float()
+        codes = index.codes[items].long()
+        found = sum(table(codes[..., number]) for number, table in enumerate(self.codes[: level + 1]))
         for noun, into in self.content.items():
             found = found + into(self.get_buffer(f"{noun}_mean_{level}")[nodes])
-        return found if self.own is None else found + self._own(self.nodes[level](nodes))
-
-    def _own(self, values: Float[Tensor, "*x D"]) -> Float[Tensor, "*x D"]:
-        """Own vectors, some left out while training."""
-        rate = self.config.own_dropout
-        if not self.training or not rate:
-            return values
-        kept = torch.rand(values.shape[:-1], device=values.device) >= rate
-        return values * (kept / (1 - rate))[..., None]
-
-    # States and what stands before them
-
-    def states(self, histories: Int[Tensor, "B T"], index: Index) -> Float[Tensor, "B T D"]:
-        """After every item of a history; what is filled up stands behind, and attention looks back only."""
-        length = histories.shape[1]
-        rate = self.config.dropout if self.training else 0.0
-        values = self.vectors(histories.clamp_min(0), index) * math.sqrt(self.config.width)
-        values = dropout(values + self.positions.weight[:length], rate)
-        later = torch.ones(length, length, dtype=torch.bool, device=histories.device).triu(1)
-        for block in self.blocks:
-            values = block(values, later)
-        found: Tensor = self.norm(values)
+        assert isinstance(found, Tensor)
         return found.float()
 
-    def last_states(self, histories: Int[Tensor, "B T"], index: Index) -> tuple[Float[Tensor, "B D"], Seen]:
-        """The state after each whole history, and what stands before it."""
+    def _states(
+        self, histories: Int[Tensor, "B T"], index: Index
+    ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B T D"] | None]:
+        """After every item of a history, of each transformer."""
+        items = histories.clamp_min(0)
+        read, *dense = self.transformers
+        first = read(self.vectors(items, index)).float()
+        return first, dense[0](self.own(items)).float() if dense and self.own is not None else None
+
+    def last_states(self, histories: Int[Tensor, "B T"], index: Index) -> States:
+        """After each whole history."""
         lengths = (histories != PAD).sum(1)
         before = _latest_first(histories, lengths - 1)
         rows = torch.arange(len(histories), device=histories.device)
-        return self.states(histories, index)[rows, lengths - 1], Seen(before, *self._recalled(before))
+        first, dense = self._states(histories, index)
+        seen = Seen(before, *self._recalled(before))
+        return States(first[rows, lengths - 1], None if dense is None else dense[rows, lengths - 1], seen)
 
     def _recalled(self, before: Int[Tensor, "P T"]) -> tuple[Int[Tensor, "P J"], Float[Tensor, "P J"]]:
         """Items that the transition table recalls, none of the history among them, and their mass."""
@@ -192,81 +180,108 @@ class Hierarchical(Backbone):
         return known.gather(1, top.indices), top.values
 
     @torch.no_grad()
-    def _windowed(self, batch: Batch) -> tuple[Bool[Tensor, "B T"], Seen]:
+    def _windowed(self, batch: Batch, real: Bool[Tensor, "B T"]) -> Seen:
         """What stands before every place of a window that has a target, the user's later pairs taken out."""
-        real = batch.targets != PAD
         length = batch.histories.shape[1]
-        whole = torch.cat([batch.histories[:, :1], _after_first(batch)], 1)
         before = _latest_first(batch.histories.repeat_interleave(length, 0),
                                torch.arange(length, device=real.device).repeat(len(real)))[real.flatten()]  # fmt: skip
+        if not self.config.learns_trust:
+            return Seen(before, before[:, :0], before[:, :0].float())
         known, mass = self._recalled(before)
-        if self.config.memory:
-            weights = self.config.pairs
-            own = own_share(whole, weights.scale(self.counts), weights, self.config.recency, LATEST)[:, :length]
-            places = torch.arange(whole.shape[1], device=real.device)
-            own = own.masked_fill(places[None, None, :] <= places[None, :length, None], 0.0)[real]
-            window = whole.repeat_interleave(length, 0)[real.flatten()]
-            mass = mass - ((known[:, :, None] == window[:, None, :]) * own[:, None, :]).sum(2)
-            mass = torch.where(mass > 1e-6, mass, 0.0)
-        return real, Seen(before, known, mass)
+        weights = self.config.pairs
+        whole = torch.cat([batch.histories[:, :1], _after_first(batch)], 1)
+        own = own_share(whole, weights.scale(self.counts), weights, self.config.recency, LATEST)[:, :length]
+        places = torch.arange(whole.shape[1], device=real.device)
+        own = own.masked_fill(places[None, None, :] <= places[None, :length, None], 0.0)[real]
+        window = whole.repeat_interleave(length, 0)[real.flatten()]
+        mass = mass - ((known[:, :, None] == window[:, None, :]) * own[:, None, :]).sum(2)
+        mass = torch.where(mass > 1e-6, mass, 0.0)
+        return Seen(before, known, mass)
 
     # What is added to logits
 
-    def repeat(self, states: Float[Tensor, "P D"], seen: Seen) -> Float[Tensor, "P T"]:
-        """b of every distinct item of the history, 0 elsewhere."""
+    def repeat(self, states: States, head: int) -> Float[Tensor, "P T"]:
+        """b of every distinct item of the history, 0 elsewhere; of the trie (0) or the dense head (1)."""
         if not self.config.repeat:
-            return torch.zeros_like(seen.items, dtype=states.dtype)
-        age = self.age[: seen.items.shape[1]]
-        value = QUICK * (age + self.times[seen.times]) + self.again(states)
-        return torch.where(seen.real, value.clamp_max(HIGHEST), 0.0)
+            return torch.zeros_like(states.seen.items, dtype=states.trie.dtype)
+        values = states.trie if head == 0 else states.dense
+        found: Tensor = self.repeats[head](values, states.seen)
+        return found
 
-    def recalled(self, states: Float[Tensor, "P D"], head: int, mass: Float[Tensor, "P *x"]) -> Float[Tensor, "P *x"]:
-        """trust * log(1 + mass / eps) of a head: a level's, or the dense one's after them."""
+    def recalled(
+        self, states: States, level: int | None, mass: Float[Tensor, "*x"], rows: Int[Tensor, "*x"] | None = None
+    ) -> Float[Tensor, "*x"]:
+        """trust * log(1 + mass / eps) at a level of the trie, or in the dense head (None).
+
+        Args:
+            rows: of which position each mass is; without, of the position in whose row it stands.
+        """
         if not self.config.memory:
             return torch.zeros_like(mass)
-        trust = self.trust(states)[:, head].view(-1, *[1] * (mass.dim() - 1)) * self.memory_factor
-        return trust * torch.log1p(mass / self.eps[head].exp())
+        if not self.config.learns_trust:
+            return self.memory_factor * torch.log1p(mass / self.config.eps)
+        head, values = (0, states.trie) if level is not None else (1, states.dense)
+        trust, eps = self.trusts[head](values, level or 0)
+        trust = trust.view(-1, *[1] * (mass.dim() - 1)) if rows is None else trust[rows]
+        found: Tensor = self.memory_factor * trust * torch.log1p(mass / eps)
+        return found
 
-    def query(self, states: Float[Tensor, "P D"], level: int) -> Float[Tensor, "P D"]:
+    def query(self, states: States, level: int) -> Float[Tensor, "P D"]:
         """What a level's node vectors are compared with."""
-        found: Tensor = self.heads[level](states + self.steps[level](states))
+        found: Tensor = self.heads[level](states.trie + self.steps[level](states.trie))
         return found.float()
+
+    def below(self, states: States, trie: Trie) -> tuple[Below, Below]:
+        """What history and memory put on items, to be summed below nodes."""
+        again = Below.of(trie, states.seen.items, self.repeat(states, 0).expm1())
+        return again, Below.of(trie, states.seen.known, states.seen.mass)
+
+    def added(
+        self, states: States, level: int, rows: Int[Tensor, "*x"], nodes: Int[Tensor, "*x"],
+        below: tuple[Below, Below], trie: Trie,
+    ) -> Float[Tensor, "*x"]:  # fmt: skip
+        """Both terms for nodes of a level, `rows` says of which position."""
+        again, mass = below
+        at = trie.levels[level]
+        found = torch.zeros_like(rows, dtype=states.trie.dtype)
+        if self.config.repeat:
+            share = again.sum(at, rows, nodes) / sizes_below(at)[nodes]
+            found = found + share.clamp_min(-1 + 1e-6).log1p()
+        if self.config.memory and states.seen.mass.shape[1]:
+            found = found + self.recalled(states, level, mass.sum(at, rows, nodes).clamp_min(0), rows)
+        return found
 
     # Learning
 
     def loss(self, batch: Batch, index: Index) -> Float[Tensor, ""]:
-        real, seen = self._windowed(batch)
-        states, targets = self.states(batch.histories, index)[real], batch.targets[real]
-        total = -self._path_log_probs(states, seen, targets, index).sum()
-        if self.config.dense:
-            total = total + self._dense_loss(states, seen, targets, index)
+        real = batch.targets != PAD
+        seen = self._windowed(batch, real)
+        first, dense = self._states(batch.histories, index)
+        states = States(first[real], None if dense is None else dense[real], seen)
+        targets = batch.targets[real]
+        total = -self._path_log_probs(states, targets, index).sum()
+        if self.own is not None:
+            total = total + self._dense_loss(states, self.own, targets)
         return total / len(targets)
 
     def log_probs(
         self, histories: Int[Tensor, "B T"], targets: Int[Tensor, " B"], index: Index
     ) -> Float[Tensor, "B L"]:
-        states, seen = self.last_states(histories[:, -self.config.max_length :], index)
-        return self._path_log_probs(states, seen, targets, index)
+        return self._path_log_probs(self.last_states(histories[:, -self.config.max_length :], index), targets, index)
 
-    def _path_log_probs(
-        self, states: Float[Tensor, "P D"], seen: Seen, targets: Int[Tensor, " P"], index: Index
-    ) -> Float[Tensor, "P L"]:
+    def _path_log_probs(self, states: States, targets: Int[Tensor, " P"], index: Index) -> Float[Tensor, "P L"]:
         """log p of the node on the target's path among its siblings, level by level."""
-        path = self.paths[targets]
-        again, mass = self.below(states, seen, index.trie)
+        path, below = self.paths[targets], self.below(states, index.trie)
         found = []
         for number, level in enumerate(index.trie.levels):
-            above = path[:, number - 1] if number else torch.zeros_like(targets)
-            children = Children.of(level, above)
+            children = Children.of(level, path[:, number - 1] if number else torch.zeros_like(targets))
             logits = self._child_logits(states, number, children, index)
-            logits = logits + self.added(states, number, children.row, children.node, again, mass, index.trie)
+            logits = logits + self.added(states, number, children.row, children.node, below, index.trie)
             log_p = segment_log_softmax(logits, children.row, len(targets))
             found.append(log_p[children.node == path[children.row, number]])
         return torch.stack(found, 1)
 
-    def _child_logits(
-        self, states: Float[Tensor, "P D"], level: int, children: Children, index: Index
-    ) -> Float[Tensor, " X"]:
+    def _child_logits(self, states: States, level: int, children: Children, index: Index) -> Float[Tensor, " X"]:
         """<query, node> of every child, each node's vector made once."""
         query = self.query(states, level)
         unique, place = children.node.unique(return_inverse=True)
@@ -275,46 +290,27 @@ class Hierarchical(Backbone):
             return (query @ vectors.T).flatten()
         return (query[children.row] * vectors[place]).sum(1)
 
-    def level_vectors(self, level: int, nodes: Int[Tensor, "*x"], index: Index) -> Float[Tensor, "*x D"]:
-        if level < len(index.sizes) - 1:
-            return self.node_vectors(level, nodes, index).float()
-        return self.vectors(index.trie.items[nodes].long(), index).float()
-
-    def below(self, states: Float[Tensor, "P D"], seen: Seen, trie: Trie) -> tuple[Below, Below]:
-        """What history and memory put on items, to be summed below nodes."""
-        again = Below.of(trie, seen.items, self.repeat(states, seen).expm1())
-        return again, Below.of(trie, seen.known, seen.mass)
-
-    def added(
-        self, states: Float[Tensor, "P D"], number: int, rows: Int[Tensor, "*x"], nodes: Int[Tensor, "*x"],
-        again: Below, mass: Below, trie: Trie,
-    ) -> Float[Tensor, "*x"]:  # fmt: skip
-        """Both terms for nodes of a level, `rows` says of which state."""
-        level = trie.levels[number]
-        share = again.sum(level, rows, nodes) / sizes_below(level)[nodes]
-        found = share.clamp_min(-1 + 1e-6).log1p()
-        if self.config.memory:
-            trust = (self.trust(states)[:, number] * self.memory_factor)[rows]
-            found = found + trust * torch.log1p(mass.sum(level, rows, nodes).clamp_min(0) / self.eps[number].exp())
-        return found
-
-    def _dense_loss(
-        self, states: Float[Tensor, "P D"], seen: Seen, targets: Int[Tensor, " P"], index: Index
-    ) -> Float[Tensor, ""]:
-        items = self.vectors(torch.arange(len(index.codes), device=states.device), index).float()
-        added = torch.cat([self.repeat(states, seen), self.recalled(states, len(index.sizes), seen.mass)], 1)
-        loss: Tensor = dense_softmax_loss(states, items, torch.cat([seen.items, seen.known], 1), added, targets)
+    def _dense_loss(self, states: States, own: nn.Embedding, targets: Int[Tensor, " P"]) -> Float[Tensor, ""]:
+        seen = states.seen
+        added = [self.repeat(states, 1), self.recalled(states, None, seen.mass)]
+        items = torch.cat([seen.items, seen.known], 1)
+        assert states.dense is not None
+        loss: Tensor = dense_softmax_loss(states.dense, own.weight, items, torch.cat(added, 1), targets)
         return loss
 
     # Searching
 
+    def was_learned(self) -> Bool[Tensor, " N"]:
+        """Whether an item's own vector was learned: it occurs in the training interactions."""
+        return self.counts > 0
+
     def search(self, histories: Int[Tensor, "B T"], index: Index, *, k: int, beam: int, limits: Limits = NO_LIMITS,
                renormalised: bool = False) -> Ranked:  # fmt: skip
         """The trie's scores are log p; with the dense head, a mean of two, which `renormalised` makes log p again."""
-        states, seen = self.last_states(histories[:, -self.config.max_length :], index)
+        states = self.last_states(histories[:, -self.config.max_length :], index)
         if len(index.codes) <= EXACT:
-            return exact(self, states, seen, index, k, limits, renormalised)
-        return by_beams(self, states, seen, index, k, beam, limits)
+            return exact(self, states, index, k, limits, renormalised)
+        return by_beams(self, states, index, k, beam, limits)
 
     def choices(self) -> Sequence[Mapping[str, float]]:
         """Steps of the two numbers that validation decides, from where they stand; the first stays."""
@@ -329,12 +325,6 @@ class Hierarchical(Backbone):
     def choose(self, choice: Mapping[str, float]) -> None:
         for name, value in choice.items():
             self.get_buffer(name).fill_(value)
-
-
-def _zero(layer: nn.Linear, bias: float = 0.0) -> nn.Linear:
-    nn.init.zeros_(layer.weight)
-    nn.init.constant_(layer.bias, bias)
-    return layer
 
 
 def _projected(values: Tensor | None, mean: Tensor, axes: Tensor, count: int, width: int) -> Float[Tensor, "N C"]:
@@ -353,18 +343,3 @@ def _after_first(batch: Batch) -> Int[Tensor, "B W"]:
     joined = torch.cat([batch.targets, batch.later], 1)
     order = (joined == PAD).long().argsort(dim=1, stable=True)
     return joined.gather(1, order)
-
-
-def _extend(held: dict[str, Tensor], index: Index, added: int) -> None:
-    """Rows for items that came after training: nothing is known of them but codes and content."""
-    for name, filler in (("own.weight", 0.0), ("counts", 0.0), ("next_items", PAD), ("next_values", 0.0)):
-        if name in held:
-            rows = held[name].new_full((added, *held[name].shape[1:]), filler)
-            held[name] = torch.cat([held[name], rows])
-    before = tries.build(index.codes[:-added])
-    old, new = paths(before), paths(index.trie)[:-added]
-    for level in range(len(index.sizes) - 1):
-        if (name := f"nodes.{level}.weight") in held:
-            rows = held[name].new_zeros(len(index.trie.levels[level]), held[name].shape[1])
-            rows[new[:, level]] = held[name][old[:, level]]
-            held[name] = rows

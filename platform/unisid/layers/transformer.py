@@ -69,3 +69,31 @@ def start(model: nn.Module) -> None:
     for name, parameter in model.named_parameters():
         if id(parameter) not in norms:
             nn.init.zeros_(parameter) if name.endswith("bias") else nn.init.normal_(parameter, std=SPREAD)
+
+
+class CausalTransformer(nn.Module):
+    """Blocks over the places of a sequence, each seeing itself and what came before; the states are normalised.
+
+    What is filled up must stand after every real place: then it needs no mask.
+    """
+
+    def __init__(self, width: int, num_layers: int, num_heads: int, feedforward_width: int, rate: float, length: int,
+                 norm_first: bool = True) -> None:  # fmt: skip
+        super().__init__()
+        self.rate = rate
+        self.positions = nn.Embedding(length, width)
+        self.blocks = nn.ModuleList(
+            Block(width, num_heads, feedforward_width, rate, norm_first) for _ in range(num_layers)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, vectors: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """x_t = sqrt(D) v_t + p_t, t counted from the first place; the states after the last block."""
+        length, width = vectors.shape[1:]
+        states = vectors * math.sqrt(width) + self.positions.weight[:length]
+        states = dropout(states, self.rate if self.training else 0.0)
+        later = torch.ones(length, length, dtype=torch.bool, device=vectors.device).triu(1)
+        for block in self.blocks:
+            states = block(states, later)
+        found: Tensor = self.norm(states)
+        return found
