@@ -9,7 +9,7 @@ N      ?= 5000
 SEED   ?= 0
 ONLY   ?=
 
-.PHONY: help setup demo demo-llm test test-fast fuzz lint docs bench constraints clean
+.PHONY: help setup demo demo-llm test test-fast fuzz kill lint docs bench constraints clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -42,6 +42,14 @@ test-fast: setup  ## every test that takes no more than a few seconds
 
 fuzz: setup       ## bad inputs from seeds, each answered rightly or refused in words: N=5000 SEED=0, or ONLY=tables:17
 	$(RUN) -m tests.fuzz --n $(N) --seed $(SEED) $(if $(ONLY),--only $(ONLY))
+
+ROUNDS ?= 50
+
+kill: setup       ## kills real runs at random moments, on this machine and on Ray, and two at once; ROUNDS=50
+	$(RUN) -m tests.kill --rounds $(ROUNDS)
+	$(RUN) -m tests.kill --rounds $$(($(ROUNDS) / 5)) --compute ray --seed 1000
+	for kind in at_once other_settings dropping; do \
+		$(RUN) -m tests.kill --rounds $$(($(ROUNDS) / 5)) --kind $$kind || exit 1; done
 
 lint: setup       ## style, types, import contracts
 	$(VENV)/bin/ruff check .

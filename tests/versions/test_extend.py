@@ -17,19 +17,21 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.fused import Fused
 from unisid.artifacts.graph import Graph
+from unisid.artifacts.lease import Owner, holding
 from unisid.artifacts.record import require
 from unisid.artifacts.shards import Shards, write_array
 from unisid.artifacts.store import Address, Place, Store
 from unisid.artifacts.tables import read_table
 from unisid.cli import main
 from unisid.config import fingerprint, plug_in, plug_ins
-from unisid.errors import ArtifactError, ConfigError, DataError, DriftError
+from unisid.errors import ArtifactError, BusyError, ConfigError, DataError, DriftError
 from unisid.fusion import single
 from unisid.ops.semantic_ids import spell
 from unisid.pipeline import drop, missing, plan
 from unisid.recommend import Recommender
 from unisid.reproduce import reproduce
 from unisid.runtime.local import LocalCompute
+from unisid.stages import catalog_extend
 from unisid.stages.codes_quality import Gate
 from unisid.stages.codes_unique import Encoder, Taken, unique_codes
 from unisid.tokenizers import read_tokenizer, rqkmeans, write_tokenizer
@@ -58,7 +60,8 @@ def grown(published):
     folder, store, recipe = published
     table = shop.items(folder, shop.ITEMS + shop.NEW, "more", {0: "a green hat"})
     wanted = extended(larger(recipe, table), store, shop.at("codes"), "2")
-    before = {p: p.stat().st_mtime_ns for p in (folder / "store").rglob("*") if p.is_file()}
+    old = [p for p in (folder / "store").rglob("*") if p.is_file() and not p.name.startswith(".")]  # no counters
+    before = {p: p.stat().st_mtime_ns for p in old if p.name != "lock"}
     said = []
     places = shop.make(wanted, store, said=said)
     assert {p: p.stat().st_mtime_ns for p in before} == before  # the old version is untouched
@@ -251,6 +254,36 @@ def test_a_fusion_that_knows_nothing_of_new_items_is_refused(tmp_path):
         DataError, match="the fusion 'single' of fused/shop/1 gives items without interactions the zero"
     ):
         shop.make(wanted, store)
+
+
+def test_a_base_that_is_being_made_is_said_to_be(published, tmp_path):
+    _, _, recipe = published
+    store, at_work = Store(Place.of(tmp_path)), Owner(makes={str(shop.at("codes")): "f"})
+    with (
+        holding(store, "shop", "1", at_work, lambda owner: None),
+        pytest.raises(BusyError, match=rf"codes/shop/1 is not complete: pid {at_work.pid} on .* since 20"),
+    ):
+        extended(recipe, store, shop.at("codes"), "2")
+    with pytest.raises(ArtifactError, match="no complete codes here"):
+        extended(recipe, store, shop.at("codes"), "2")
+
+
+def test_a_base_is_not_dropped_while_it_is_extended(published, tmp_path, monkeypatch):
+    folder, store, recipe = published
+    table = shop.items(folder, shop.ITEMS + shop.NEW, "held")
+    wanted = extended(larger(recipe, table), store, shop.at("codes"), "9")
+    true, refused = catalog_extend.make, []
+
+    def make(job):
+        for noun in ("codes", "catalog", "fused"):
+            with pytest.raises(BusyError, match=rf"{noun}/shop/1: is in use by pid "):
+                drop(store, shop.at(noun))
+            refused.append(noun)
+        return true(job)
+
+    monkeypatch.setattr(catalog_extend, "make", make)
+    shop.make(wanted, store)
+    assert refused == ["codes", "catalog", "fused"]
 
 
 def test_versions_count_on():

@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.record import Record, require, require_input
+from unisid.artifacts.lease import owner_of
+from unisid.artifacts.record import RECORD, Record, require, require_input
 from unisid.artifacts.store import Address, Place, Store
 from unisid.config import Json, differences, to_record
-from unisid.errors import ConfigError
+from unisid.errors import BusyError, ConfigError
 from unisid.pipeline import Recipe
 from unisid.stages import catalog_extend, codes_extend, embeddings_extend, fused_extend, graph_extend
 from unisid.stages.extension import Base
@@ -30,6 +31,7 @@ def extended(recipe: Recipe, store: Store, base: Address, version: str) -> Recip
     """The recipe, its data now those of a larger catalogue, as a version that extends the index at `base`.
 
     Raises:
+        BusyError: where the base is being made.
         ArtifactError: where the base or what it was made from is not complete.
         ConfigError: where a setting or an encoder differs from the base's, or the version is the base's own.
     """
@@ -54,6 +56,10 @@ def extended(recipe: Recipe, store: Store, base: Address, version: str) -> Recip
 def lineage(store: Store, base: Address) -> dict[str, Place]:
     """Where the index at an address and all that it was made from lie."""
     places = {"codes": store.place(base)}
+    owner = owner_of(store, base.name, base.version)
+    if owner is not None and not places["codes"].exists(RECORD):
+        raise BusyError(f"index extend: {base} is not complete: {owner} has been at work on it since {owner.since}; "
+                        "extend it when that run is over")  # fmt: skip
     codes = require(places["codes"], "codes")
     places |= {noun: require_input(store, codes, noun) for noun in ("fused", "catalog")}
     fused = require(places["fused"], "fused")
