@@ -204,7 +204,7 @@ def _run(known: argparse.Namespace) -> None:
 def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:
     from unisid.pipeline import report_place
     from unisid.report.tables import results
-    from unisid.runtime.tracking import tracking_uri
+    from unisid.runtime.tracking_place import how_to_look
 
     if shown := results(places):
         print(shown)
@@ -213,8 +213,8 @@ def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:
     print("\nartifacts")
     for place in places.values():
         print(f"  {place}")
-    print(f"report   {report_place(recipe, store)}/report.html")
-    print(f"MLflow   {tracking_uri(store.root)}  (mlflow ui --backend-store-uri {tracking_uri(store.root)})")
+    print(f"report   {report_place(recipe, store) / 'report.html'}")
+    print(f"MLflow   {how_to_look(store.root)}")
 
 
 def _search(known: argparse.Namespace) -> None:

@@ -1,8 +1,9 @@
 """Standard output and standard error of a command: whatever is printed arrives as far as it can, and costs no work.
 
-What is printed is cleaned of what a terminal would obey (`unisid.printable`), and characters that the terminal's
-encoding lacks are shown by their escapes. A reader that leaves early (`| head`) ends a command that only prints, as it
-ends those of coreutils; a command that makes something goes on without its console, and says so.
+What is printed is cleaned of what a terminal would obey (`unisid.printable`) and of the secrets in URIs
+(`unisid.masked`), and characters that the terminal's encoding lacks are shown by their escapes. A reader that leaves
+early (`| head`) ends a command that only prints, as it ends those of coreutils; a command that makes something goes on
+without its console, and says so.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
+from unisid.masked import masked
 from unisid.printable import printable
 
 READER_LEFT = 141
@@ -33,6 +35,7 @@ class Console:
     def write(self, text: str) -> int:
         parts = COLOUR.split(text) if self.styled else [text]  # every second one is a colour
         shown = "".join(part if number % 2 else printable(part, lines=True) for number, part in enumerate(parts))
+        shown = masked(shown)
         coding = getattr(self.stream, "encoding", None) or "utf-8"
         shown = shown.encode(coding, "backslashreplace").decode(coding)
         try:

@@ -1,13 +1,18 @@
 """The errors a user can cause. Their text is: where: what is wrong, with the values; what would be right."""
 
+from unisid.masked import masked
 from unisid.printable import printable_lines
 
 
 class UnisidError(Exception):
     """Something a user can put right; the command line prints its text and nothing else.
 
-    The values in the text may come from data: as text it is fit to be shown (`unisid.printable`).
+    The values in the text may come from data: as text it is fit to be shown (`unisid.printable`). Secrets in URIs are
+    masked, those in a library's words that it quotes too.
     """
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*(masked(word) if isinstance(word, str) else word for word in words))
 
     def __str__(self) -> str:
         return printable_lines(super().__str__())

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 
+from unisid.masked import masked
 from unisid.printable import printable_lines
 
 NEEDED = {
@@ -50,7 +51,7 @@ def in_words(error: BaseException) -> str | None:
         found = f"threads: {first}; more processes must be allowed (ulimit -u)"
     elif type(error).__module__ in DATABASES:
         found = f"database: {first}; a file that can be written is needed"
-    return printable_lines(found) if found else None
+    return printable_lines(masked(found)) if found else None
 
 
 def _of_the_system(error: OSError, text: str) -> str:

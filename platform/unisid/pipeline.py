@@ -190,7 +190,7 @@ def run_on(
     if not missing(planned):
         say("everything is there, nothing to make" + ("" if done else "; what was not published yet is published now"))
         if done and publication.published(report_place(recipe, store)).waits_for_sync(tracker):
-            say("MLflow could not be reached when it was made: `unisid sync RECIPE` hands it over")
+            say("MLflow was not given everything when it was made: `unisid sync RECIPE` hands it over")
     if not done:
         with at_work.writing(store, recipe.name, recipe.version, planned, say) as held:
             planned = plan(recipe, store, until)
@@ -242,6 +242,7 @@ def sync(
 
     Raises:
         DriftError, ArtifactError: what lies there is of other settings, or nothing does.
+        ArtifactError: the tracker was not given all; the text says what is missing.
     """
     whole = plan(recipe, store, until)
     refuse_drift(whole)
@@ -250,14 +251,19 @@ def sync(
         raise ArtifactError(f"{store.root}: nothing of '{recipe.name}' is complete under these settings; give those "
                             "that it was run with, or run it first")  # fmt: skip
     places = {entry.noun: store.place(entry.address) for entry in planned}
+    done = []
     with at_work.writing(store, recipe.name, recipe.version, planned, say), _told(recipe, planned, tracker):
         for entry in planned:
             record = require(places[entry.noun], entry.noun)
             with tracker.stage(entry.noun, settings.flatten(record.config | record.runtime, entry.noun)) as log:
                 making.retell(places[entry.noun], log)
                 log.finish(record, places[entry.noun])
+            done += [] if tracker.trouble else [entry.address]
         publish(recipe, store, planned, tracker)
-    return [entry.address for entry in planned]
+    if tracker.trouble:
+        missed = [*(str(entry.address) for entry in planned if entry.address not in done), "report", "registry"]
+        raise ArtifactError(f"sync: not all was synchronised; missing: {', '.join(missed)}; {tracker.trouble}")
+    return done
 
 
 def publish(recipe: Recipe, store: Store, planned: list[Planned], tracker: Tracker) -> Place:

@@ -13,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.end_to_end.recipes import tiny
+from tests.runtime.stores import mlflow_at
 from unisid import pipeline
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.metrics import Metrics
@@ -100,9 +101,8 @@ def test_mlflow_holds_a_parent_run_with_a_child_a_stage(ran):
 @pytest.fixture(scope="module")
 def registry(ran):
     uri = f"sqlite:///{ran[0]}/mlflow.db"
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    return uri
+    with mlflow_at(uri):
+        yield uri
 
 
 def test_the_registered_index_answers_both_ways(ran, registry):

@@ -20,6 +20,7 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from tests.end_to_end.recipes import tiny
+from tests.runtime.stores import mlflow_at
 from unisid import cli, pipeline
 from unisid.artifacts import store as stores
 from unisid.artifacts.record import read_record, require
@@ -124,9 +125,8 @@ def test_nothing_half_written_and_no_leftover_lies_there(whole, s3):
 
 def test_models_are_registered_from_there(whole):
     uri = f"sqlite:///{whole}/mlflow.db"
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    model = mlflow.pyfunc.load_model("models:/tiny-recommender@champion")
+    with mlflow_at(uri):
+        model = mlflow.pyfunc.load_model("models:/tiny-recommender@champion")
     ids = model.unwrap_python_model().item_ids
     assert len(model.predict(pd.DataFrame({"history": [ids[:3]]}), params={"k": 5})["item_ids"][0]) == 5
 

@@ -3,10 +3,12 @@
 import mlflow
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 from mlflow.pyfunc import scoring_server
 from starlette.testclient import TestClient
 
 from tests.recommenders import TITLES, N, made
+from tests.runtime.stores import mlflow_at
 from tests.stages import ring
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.store import Place
@@ -18,20 +20,18 @@ from unisid.runtime import registry
 def registered(tmp_path_factory):
     """TIGER and LC-Rec under one registry; the places of each."""
     root = tmp_path_factory.mktemp("registry")
-    uri, before = f"sqlite:///{root}/mlflow.db", (mlflow.get_tracking_uri(), mlflow.get_registry_uri())
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_experiment(experiment_id=mlflow.create_experiment("e", artifact_location=(root / "files").as_uri()))
+    uri = f"sqlite:///{root}/mlflow.db"
+    client = MlflowClient(uri, uri)
+    experiment = client.create_experiment("e", artifact_location=(root / "files").as_uri())
     places = {}
     for kind in ("tiger", "lcrec"):
         places[kind] = made(Place.of(root / kind), root / kind / "language", kind)
         ring.record(places[kind]["model"], "model", {"kind": kind}, {}, ring.entry(places[kind]["codes"], "codes"))
-        with mlflow.start_run() as run:
-            pass
-        said = list(registry.register(uri, run.info.run_id, kind, places[kind]))
+        run = client.create_run(experiment).info.run_id
+        said = list(registry.register(client, run, kind, places[kind]))
         assert any(f"{kind}-recommender version 1" in line for line in said)
-    yield places
-    mlflow.set_tracking_uri(before[0])
-    mlflow.set_registry_uri(before[1])
+    with mlflow_at(uri):
+        yield places
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from unisid.runtime.tracking import EXPERIMENT, Tracker, figures, tracking_uri
 def tracker(tmp_path, uri=None):
     said = []
     uri = uri or f"sqlite:///{tmp_path}/mlflow.db"
-    return Tracker(uri, Place.of(tmp_path / "artifacts"), said.append), said
+    return Tracker(uri, said.append), said
 
 
 @pytest.mark.slow

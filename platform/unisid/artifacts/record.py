@@ -6,6 +6,7 @@ before anything runs, and two artifacts with one fingerprint are interchangeable
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from unisid.artifacts.order import next_order
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.config import Json, fingerprint
 from unisid.errors import ArtifactError
+from unisid.masked import masked
 
 RECORD = record_json.RECORD
 IDENTITY = 1
@@ -88,8 +90,9 @@ def write_record(place: Place, record: Record) -> None:
 
 
 def as_json(record: Record) -> Json:
-    """A record as it lies on disk."""
+    """A record as it lies on disk; secrets in the URIs of data are masked."""
     body = dataclasses.asdict(record) | {"fingerprint": record.fingerprint}
+    body |= {part: json.loads(masked(json.dumps(body[part]))) for part in ("inputs", "runtime")}
     return body | body.pop("further")
 
 

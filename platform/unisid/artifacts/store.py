@@ -2,7 +2,8 @@
 
 A `Place` is a directory on a file system. It is a plain string inside, so it travels to workers as it is. What a URI
 says after `?` (s3://bucket/folder?region=eu-west-1&endpoint_override=http://host:9000) is how to reach the file
-system: every place below has it too. Passwords belong in the environment, not there: URIs are shown and recorded.
+system: every place below has it too. Passwords belong in the environment, not there; those that are given are masked
+wherever a URI is shown or recorded.
 
 A file's checksum is computed while it is written, by whichever process writes it, and left as the name of an empty file
 in `.sums` before the file itself appears; the record takes it from there (decision 6).
@@ -26,6 +27,7 @@ import pyarrow.fs as pafs
 from unisid.artifacts.sums import BLOCK, LEFT, Summed, checksum, left_as, left_there
 from unisid.config import did_you_mean
 from unisid.errors import ArtifactError, ConfigError, UnreadableError
+from unisid.masked import masked
 
 NOUNS = (
     "catalog",
@@ -104,7 +106,11 @@ class Place:
         return Place(f"{folder}/{name}{options}")
 
     def __str__(self) -> str:
-        return self.uri
+        """The URI as it may be shown: without its secrets."""
+        return masked(self.uri)
+
+    def __repr__(self) -> str:
+        return f"Place({str(self)!r})"
 
     @property
     def name(self) -> str:
@@ -353,6 +359,8 @@ def _rename(fs: pafs.FileSystem, draft: str, path: str) -> None:
 def _filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     if "://" not in uri:
         return pafs.LocalFileSystem(use_mmap=True), uri
+    if "#" in uri:
+        raise ConfigError(f"'{uri}': a URI ends at '#', what follows would be left out; write %23 for a '#' in a name")
     try:
         fs, path = pafs.FileSystem.from_uri(uri)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, NotImplementedError) as refusal:

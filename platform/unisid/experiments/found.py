@@ -132,7 +132,7 @@ class Looking:
                 self._look(trial, places)
 
     def _look(self, trial: Trial, places: Mapping[str, Place]) -> None:
-        where, catalog = str(places["embeddings"]), Catalog.read(places["catalog"])
+        where, catalog = places["embeddings"].uri, Catalog.read(places["catalog"])
         if where not in self._known:
             self._known[where] = indexes.Known.of(catalog, Embeddings.read(places["embeddings"]))
         known, codes = self._known[where], Codes.read(places["codes"])

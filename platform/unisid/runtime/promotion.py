@@ -16,10 +16,12 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.model import Model
 from unisid.artifacts.record import Record, require, require_input
 from unisid.artifacts.store import Address, Place, Store
-from unisid.errors import ArtifactError, DataError
+from unisid.errors import ArtifactError, DataError, UnisidError
+from unisid.masked import masked
 from unisid.runtime import registry
 from unisid.runtime.registry import CANDIDATE, CHAMPION, held, index_of, recommender_of, version_of
-from unisid.runtime.tracking import UNREACHABLE, Tracker
+from unisid.runtime.tracking import Tracker
+from unisid.runtime.tracking_faults import fault, is_trouble
 from unisid.stages import codes_quality as quality
 
 PREVIOUS = "previous"
@@ -154,7 +156,7 @@ class Promotion:
     def _register(self, model: str, places: Mapping[str, Place]) -> str:
         log = registry.log_recommender if "model" in places else registry.log_index
         records: dict[str, Record] = {noun: require(place, noun) for noun, place in places.items()}
-        self.tracker.say(log(self.tracker.uri, self.run, model, places))
+        self.tracker.say(log(self.tracker.client, self.run, model, places))
         version = version_of(self.tracker.client, model, records)
         assert version is not None
         return version
@@ -223,8 +225,8 @@ def _told(tracker: Tracker, what: str, asked: Mapping[str, str], act: Any) -> Pa
     with tracker.pipeline(what, asked, {}):
         run = tracker.parent
         if run is None:
-            raise ArtifactError(f"promote: MLflow at {tracker.uri} cannot be reached; nothing was promoted: try again "
-                                "when it is back, or set MLFLOW_TRACKING_URI")  # fmt: skip
+            raise ArtifactError(f"promote: nothing was promoted: {tracker.trouble}; try again when that is put right, "
+                                "or set MLFLOW_TRACKING_URI")  # fmt: skip
         pair: Pair = _reached(tracker, lambda: act(run))
         return pair
 
@@ -232,9 +234,13 @@ def _told(tracker: Tracker, what: str, asked: Mapping[str, str], act: Any) -> Pa
 def _reached(tracker: Tracker, call: Any) -> Any:
     try:
         return call()
-    except UNREACHABLE as error:
-        reason = str(error).strip().splitlines()[0][:200]
+    except UnisidError:
+        raise
+    except Exception as error:
+        if not is_trouble(error):
+            raise
+        found = fault(error)
         raise ArtifactError(
-            f"promote: MLflow at {tracker.uri} cannot be asked ({reason}); give the command again when it is back, "
-            "which completes what was begun"
+            f"promote: MLflow at {masked(tracker.uri)}: {found}; give the command again {found.when}, which completes "
+            "what was begun"
         ) from None

@@ -7,34 +7,43 @@ Everything else that moves aliases is `promotion`.
 
 import contextlib
 import io
+import json
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, LoggedModelOutput
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
+from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, DataType
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+from packaging.version import Version
 
+import unisid
 from unisid.artifacts.record import Record, require
 from unisid.artifacts.store import Place
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 INDEX, RECOMMENDER = ("codes", "catalog"), ("model", "codes", "catalog")
 """What each holds."""
-REQUIREMENTS = ["unisid", "torch", "transformers", "pyarrow", "numpy", "safetensors", "pandas"]
+PACKAGES = ("torch", "transformers", "pyarrow", "numpy", "safetensors", "pandas", "jaxtyping", "fsspec", "tyro")
+"""What serving imports beside this package and MLflow."""
 HERE = Path(__file__).parent
 
 
-def register(uri: str, run: str, name: str, places: Mapping[str, Place]) -> Iterator[str]:
+def register(client: MlflowClient, run: str, name: str, places: Mapping[str, Place]) -> Iterator[str]:
     """Register what is complete, under `<name>-index` and `<name>-recommender`; yields one line for each."""
     if "codes" in places and places["codes"].exists("record.json"):
-        yield log_index(uri, run, index_of(name), places)
+        yield log_index(client, run, index_of(name), places)
     if "model" in places and places["model"].exists("record.json"):
-        yield log_recommender(uri, run, recommender_of(name), places)
+        yield log_recommender(client, run, recommender_of(name), places)
 
 
 def index_of(name: str) -> str:
@@ -47,7 +56,7 @@ def recommender_of(name: str) -> str:
     return f"{name}-recommender"
 
 
-def log_index(uri: str, run: str, name: str, places: Mapping[str, Place]) -> str:
+def log_index(client: MlflowClient, run: str, name: str, places: Mapping[str, Place]) -> str:
     """Register codes with their catalog; returns a line that says so."""
     signature = ModelSignature(
         inputs=Schema([ColSpec(DataType.string, "key")]),
@@ -55,10 +64,10 @@ def log_index(uri: str, run: str, name: str, places: Mapping[str, Place]) -> str
         params=ParamSchema([ParamSpec("direction", DataType.string, "item_to_sid")]),
     )
     parts = {noun: places[noun] for noun in INDEX}
-    return _log(uri, run, name, "pyfunc_index.py", parts, signature)
+    return _log(client, run, name, "pyfunc_index.py", parts, signature)
 
 
-def log_recommender(uri: str, run: str, name: str, places: Mapping[str, Place]) -> str:
+def log_recommender(client: MlflowClient, run: str, name: str, places: Mapping[str, Place]) -> str:
     """Register a model with the index that it is to speak; returns a line that says so."""
     signature = ModelSignature(
         inputs=Schema(
@@ -82,32 +91,65 @@ def log_recommender(uri: str, run: str, name: str, places: Mapping[str, Place]) 
         ),
     )
     parts = {noun: places[noun] for noun in RECOMMENDER}
-    return _log(uri, run, name, "pyfunc_recommender.py", parts, signature)
+    return _log(client, run, name, "pyfunc_recommender.py", parts, signature)
 
 
-def _log(uri: str, run: str, name: str, code: str, parts: Mapping[str, Place], signature: ModelSignature) -> str:
+def _log(client: MlflowClient, run: str, name: str, code: str, parts: Mapping[str, Place],
+         signature: ModelSignature) -> str:  # fmt: skip
     records = {noun: require(place, noun) for noun, place in parts.items()}
     first = next(iter(records.values()))
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     if (known := version_of(client, name, records)) is not None:
         return f"registry: {name} version {known} already holds {first.address}"
+    logged = client.create_logged_model(client.get_run(run).info.experiment_id, name, source_run_id=run)
     # MLflow reads from this machine only, and says on the terminal how far it is with every file.
-    with tempfile.TemporaryDirectory() as scratch, _hushed(), mlflow.start_run(run_id=run):
-        info = mlflow.pyfunc.log_model(
-            name=name,
+    with tempfile.TemporaryDirectory() as scratch, _hushed():
+        folder = str(Path(scratch) / "model")
+        mlflow.pyfunc.save_model(
+            path=folder,
+            mlflow_model=Model(
+                artifact_path=logged.artifact_location, model_uuid=logged.model_id, model_id=logged.model_id, run_id=run
+            ),
             python_model=str(HERE / code),
-            artifacts={noun: str(place.fetch(Path(scratch) / noun)) for noun, place in parts.items()},
+            artifacts={noun: place.fetch(Path(scratch) / noun).as_uri() for noun, place in parts.items()},
             signature=signature,
-            pip_requirements=REQUIREMENTS,
-            registered_model_name=name,
+            code_paths=[str(Path(unisid.__file__).parent)],
+            pip_requirements=requirements(),
             metadata={noun: record.fingerprint for noun, record in records.items()},
             model_config={"codes": ""},
         )
-    version = str(info.registered_model_version)
-    _describe(client, name, version, records)
-    return f"registry: {name} version {version} ({CANDIDATE})"
+        for compiled in list(Path(folder).rglob("__pycache__")):
+            shutil.rmtree(compiled)
+        client.log_model_artifacts(logged.model_id, folder)
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
+    made = _version(client, name, run, logged)
+    _describe(client, name, made, records)
+    return f"registry: {name} version {made} ({CANDIDATE})"
+
+
+def _version(client: MlflowClient, name: str, run: str, logged: LoggedModel) -> str:
+    """A new version of a registered model, which is made on first use."""
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    # MLflow looks a models:/ URI up in the database that the environment names, where no server stands between
+    served = urlsplit(client.tracking_uri).scheme in ("http", "https")
+    source = f"models:/{logged.model_id}" if served else logged.artifact_location
+    made = client.create_model_version(name, source, run, model_id=logged.model_id)
+    versions = json.dumps([{"name": name, "version": made.version}])
+    client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: versions})
+    return str(made.version)
+
+
+def requirements() -> list[str]:
+    """What a server installs for a registered model: the versions here, as the package index has them.
+
+    A build of this machine's own is no version of the index: torch 2.13.0+cpu is torch==2.13.0 there. The package
+    itself travels with the model (code_paths).
+    """
+    return [f"{package}=={Version(version(package)).public}" for package in PACKAGES]
 
 
 @contextlib.contextmanager

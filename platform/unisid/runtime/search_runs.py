@@ -40,15 +40,15 @@ class SearchRuns:
                 steps.setdefault(step, {})[key] = value
             for step, figures in steps.items():
                 own.log(own.parent, figures, step)
-        self.tracker.reachable = own.reachable
+        self.tracker.trouble = own.trouble
 
     def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None:
         """Attach a folder to the search's run, and register what the places hold.
 
         Raises:
-            ArtifactError: there is something to register and MLflow is away.
+            ArtifactError: there is something to register and MLflow is in trouble.
         """
         self.tracker.publish(name, places, report)
-        if places and not self.tracker.reachable:
-            raise ArtifactError(f"registry: {name} is not registered, for MLflow at {self.tracker.uri} cannot be "
-                                "reached; --resume --register does it when the server is back")  # fmt: skip
+        if places and self.tracker.trouble:
+            raise ArtifactError(f"registry: {name} is not registered, for {self.tracker.trouble}; --resume --register "
+                                "does it when that is put right")  # fmt: skip

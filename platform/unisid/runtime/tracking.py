@@ -14,38 +14,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import requests
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
 from unisid import config as settings
 from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place
 from unisid.compute import Metrics
+from unisid.errors import ConfigError
+from unisid.masked import masked
 from unisid.printable import printable
-from unisid.runtime import registry
+from unisid.runtime import registry, tracking_moved
+from unisid.runtime.tracking_faults import Deleted, fault, is_trouble, refuse_useless, useless
+from unisid.runtime.tracking_place import files_of, sqlite_file, tracking_uri
+from unisid.runtime.tracking_runs import PROCESS, Process, close_orphans
 from unisid.signals import deferred
 
 T = TypeVar("T")
 EXPERIMENT = "unisid"
-UNREACHABLE = (MlflowException, SQLAlchemyError, requests.RequestException, OSError)
-
-
-def tracking_uri(store: Place) -> str:
-    """MLFLOW_TRACKING_URI, or an SQLite database beside the artifacts (in the working folder for a remote store)."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_local_folder(store)}/mlflow.db"
+"""The experiment where MLFLOW_EXPERIMENT_NAME and MLFLOW_EXPERIMENT_ID name no other."""
+PATIENCE = 60
+"""Seconds to wait for another process that writes to the same SQLite database."""
 
 
 def tracker(store: Place, say: Callable[[str], None]) -> "Tracker":
-    """Who tells MLflow of a store's runs."""
+    """What writes a store's runs to MLflow."""
     quiet()
-    return Tracker(tracking_uri(store), Place(f"{_local_folder(store)}/mlflow-artifacts"), say)
-
-
-def _local_folder(store: Place) -> str:
-    return store.uri if store.is_local else str(Path.cwd())
+    return Tracker(tracking_uri(store), say)
 
 
 def quiet() -> None:
@@ -59,15 +56,17 @@ def quiet() -> None:
 
 @dataclass
 class Tracker:
-    """Tells an MLflow server, or a local SQLite store, of pipelines and stages."""
+    """Writes pipelines and stages to an MLflow server, or to a local SQLite database."""
 
     uri: str
-    artifacts: Place
-    """Where run artifacts go when the store is a local database; a server decides for itself."""
     say: Callable[[str], None]
     parent: str | None = None
-    reachable: bool = True
+    trouble: str = ""
+    """Why MLflow could not be written to; from then on nothing more is tried."""
     _client: MlflowClient | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        return f"Tracker({masked(self.uri)!r})"
 
     @contextlib.contextmanager
     def pipeline(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Iterator[None]:
@@ -95,30 +94,73 @@ class Tracker:
                 for file in report.sizes():
                     (Path(folder) / file).write_bytes(report.read(file))
                 self.client.log_artifacts(run, folder, "report")
-            for line in registry.register(self.uri, run, name, places):
+            for line in registry.register(self.client, run, name, places):
                 self.say(line)
 
         self._attempt(register)
 
     @property
-    def trouble(self) -> str:
-        """Why something was not written down; empty where all of it was."""
-        return "" if self.reachable else f"MLflow at {self.uri} cannot be reached"
-
-    @property
     def client(self) -> MlflowClient:
+        """The client of this tracker's own server or database, whatever the process's environment says by then.
+
+        Raises:
+            ConfigError: the URI is of a kind that MLflow has nothing for, or its database's driver is not installed.
+        """
         if self._client is None:
             quiet()
-            self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            refuse_useless(self.uri)
+            try:
+                with self._alone():
+                    self._client = self._opened()
+            except Exception as error:
+                raise useless(error, self.uri) or error from None
         return self._client
 
-    def experiment(self) -> str:
-        """The id of the experiment, made on first use."""
-        found = self.client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
-        location = f"file://{self.artifacts.uri}" if self.uri.startswith("sqlite") else None
-        return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+    def _opened(self) -> MlflowClient:
+        """A client whose database has its tables, its files' places and no runs of dead processes."""
+        uri = self.uri
+        if sqlite_file(uri) is not None:
+            uri += f"{'&' if '?' in uri else '?'}timeout={PATIENCE}"
+        client = MlflowClient(tracking_uri=uri, registry_uri=os.environ.get("MLFLOW_REGISTRY_URI") or uri)
+        client.search_experiments(max_results=1)  # the first request makes the tables
+        client.search_registered_models(max_results=1)
+        if (former := tracking_moved.set_right(self.uri)) is not None:
+            self.say(f"MLflow's files were at {former}; its database now names {files_of(self.uri)}")
+        if closed := close_orphans(client, self.experiment(client)):
+            self.say(f"closed {closed} run{'s' if closed > 1 else ''} in MLflow whose process had ended")
+        return client
+
+    def _alone(self) -> contextlib.AbstractContextManager[Any]:
+        """No other process makes or changes the tables of an SQLite database meanwhile."""
+        file = sqlite_file(self.uri)
+        if file is None:
+            return contextlib.nullcontext()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(file.with_name(f".{file.name}.lock"), timeout=PATIENCE)
+
+    def experiment(self, client: MlflowClient | None = None) -> str:
+        """The id of the experiment that the environment names, else of `unisid`; made on first use."""
+        client = client or self.client
+        name, number = os.environ.get("MLFLOW_EXPERIMENT_NAME"), os.environ.get("MLFLOW_EXPERIMENT_ID")
+        if number and not name:
+            found = client.get_experiment(number)
+        else:
+            found = client.get_experiment_by_name(name or EXPERIMENT) or self._made(client, name or EXPERIMENT)
+        if found.lifecycle_stage == "deleted":
+            raise Deleted(
+                f"its experiment '{found.name}' was deleted; give `mlflow experiments restore --experiment-id "
+                f"{found.experiment_id}` (with MLFLOW_TRACKING_URI set), or set MLFLOW_EXPERIMENT_NAME to another"
+            )
+        return str(found.experiment_id)
+
+    def _made(self, client: MlflowClient, name: str) -> Any:
+        folder = files_of(self.uri)
+        try:
+            client.create_experiment(name, artifact_location=None if folder is None else folder.as_uri())
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was quicker
+                raise
+        return client.get_experiment_by_name(name)
 
     def log(self, run: str | None, values: Metrics, step: int) -> None:
         now = int(time.time() * 1000)
@@ -128,15 +170,15 @@ class Tracker:
 
     def tag(self, run: str | None, tags: Mapping[str, str]) -> None:
         if run is not None:
-            shown = [RunTag(key, printable(value, lines=True)) for key, value in tags.items()]
-            self._attempt(lambda: self.client.log_batch(run, tags=shown))
+            entries = [RunTag(key, _shown(value)) for key, value in tags.items()]
+            self._attempt(lambda: self.client.log_batch(run, tags=entries))
 
     def _start(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str | None:
-        shown = {key: printable(value, lines=True) for key, value in tags.items()}
+        own = {key: _shown(value) for key, value in tags.items()} | {PROCESS: str(Process.own())}
 
         def start() -> str:
-            run = str(self.client.create_run(self.experiment(), run_name=name, tags=shown).info.run_id)
-            entries = [Param(key, printable(str(value), lines=True)[:6000]) for key, value in params.items()]
+            run = str(self.client.create_run(self.experiment(), run_name=name, tags=own).info.run_id)
+            entries = [Param(key, _shown(str(value))[:6000]) for key, value in params.items()]
             for first in range(0, len(entries), 100):
                 self.client.log_batch(run, params=entries[first : first + 100])
             return run
@@ -149,23 +191,29 @@ class Tracker:
         try:
             yield
             status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
         finally:
             if run is not None:
                 self._attempt(lambda: self.client.set_terminated(run, status))
 
     def _attempt(self, call: Callable[[], T]) -> T | None:
-        """A tracker that cannot be reached must not cost a stage: say so once and go on without it."""
-        if self.reachable:
-            try:
-                with deferred() if self.uri.startswith("sqlite") else contextlib.nullcontext():
-                    return call()
-            except UNREACHABLE as error:
-                self.reachable = False
-                reason = str(error).strip().splitlines()[0][:200]
-                self.say(
-                    f"warning: MLflow at {self.uri} cannot be reached ({reason}); nothing is lost: "
-                    "run `unisid sync RECIPE` when it is back (after `index extend`: the same words and --sync)"
-                )
+        """A tracker in trouble must not cost a stage: say so once and go on without it."""
+        if self.trouble:
+            return None
+        try:
+            with deferred() if sqlite_file(self.uri) is not None else contextlib.nullcontext():
+                return call()
+        except ConfigError:
+            raise
+        except Exception as error:
+            if not is_trouble(error):
+                raise
+            found = fault(error)
+            self.trouble = f"MLflow at {masked(self.uri)}: {found}"
+            self.say(f"warning: {self.trouble}; nothing is lost: run `unisid sync RECIPE` {found.when} (after `index "
+                     "extend`: the same words and --sync)")  # fmt: skip
         return None
 
 
@@ -193,6 +241,11 @@ def figures(counts: Mapping[str, Any]) -> dict[str, float]:
         numbers = {k: v for k, v in named.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
         found |= {k: float(v) for k, v in numbers.items()}
     return found
+
+
+def _shown(value: str) -> str:
+    """A value fit to be shown: without what a browser would obey, without secrets."""
+    return masked(printable(value, lines=True))
 
 
 def _name(key: str) -> str:

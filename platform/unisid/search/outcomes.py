@@ -8,6 +8,7 @@ from typing import Any, Literal
 from unisid.artifacts.store import Place
 from unisid.config import Json, differences
 from unisid.errors import ArtifactError, ConfigError
+from unisid.masked import masked
 from unisid.pipeline import Planned
 from unisid.search.trials import Trial
 
@@ -45,6 +46,7 @@ class Folder:
         Raises:
             ConfigError: a search of this name was begun, and this is not to go on with it, or asks for another thing.
         """
+        definition = json.loads(_text(definition))
         if self.place.exists(DEFINITION):
             before = self._json(DEFINITION)
             changes = differences(before, definition)
@@ -87,4 +89,4 @@ def _file(trial: str) -> str:
 
 
 def _text(body: Json) -> bytes:
-    return (json.dumps(body, indent=2, sort_keys=True) + "\n").encode()
+    return (masked(json.dumps(body, indent=2, sort_keys=True)) + "\n").encode()
