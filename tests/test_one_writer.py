@@ -321,6 +321,22 @@ def test_another_tracker_gets_it_too(store):
     assert first.got == []
 
 
+def test_a_moved_store_has_its_database_with_it(tmp_path):
+    def server(folder):
+        found = Server()
+        found.uri = f"sqlite:///{folder}/mlflow.db"
+        return found
+
+    told(Store(Place.of(tmp_path / "here")), server(tmp_path / "here"))
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = server(tmp_path / "there")
+    assert told(Store(Place.of(tmp_path / "there")), moved) == ["everything is there, nothing to make"]
+    assert moved.got == []
+    elsewhere = server(tmp_path / "else")
+    told(Store(Place.of(tmp_path / "there")), elsewhere)
+    assert elsewhere.got == [ALL_SORTED]
+
+
 def test_a_part_of_what_is_published_is_not_published_again(store):
     server = Server()
     told(store, server)

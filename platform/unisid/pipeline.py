@@ -189,7 +189,8 @@ def run_on(
     done = is_done(recipe, store, planned, tracker)
     if not missing(planned):
         say("everything is there, nothing to make" + ("" if done else "; what was not published yet is published now"))
-        if done and publication.published(report_place(recipe, store)).waits_for_sync(tracker):
+        folder = report_place(recipe, store)
+        if done and publication.published(folder).waits_for_sync(folder, tracker):
             say("MLflow was not given everything when it was made: `unisid sync RECIPE` hands it over")
     if not done:
         with at_work.writing(store, recipe.name, recipe.version, planned, say) as held:

@@ -6,11 +6,13 @@ What was done is noted beside the report, `.published.json`, last of all: a run 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from unisid.artifacts.draft import sweep
 from unisid.artifacts.store import Place
 from unisid.config import fingerprint
+from unisid.runtime.tracking_place import sqlite_file
 
 NOTE = ".published.json"
 
@@ -42,19 +44,19 @@ class Published:
     files: dict[str, int] = field(default_factory=dict)
     """The report's files and their sizes."""
     trackers: dict[str, bool] = field(default_factory=dict)
-    """Tracker, by its URI's fingerprint -> whether it has the report and the models, or `unisid sync` is to do it."""
+    """Tracker -> whether it has the report and the models, or `unisid sync` is to do it."""
 
     def lacks(self, artifacts: Mapping[str, str], folder: Place, tracker: Registrar) -> bool:
         """Whether anything of these artifacts is still to be published."""
         return (
             any(self.artifacts.get(noun) != each for noun, each in artifacts.items())
             or not self.files.items() <= folder.sizes().items()
-            or not {*_key(tracker)} <= self.trackers.keys()
+            or not {*_key(tracker, folder)} <= self.trackers.keys()
         )
 
-    def waits_for_sync(self, tracker: Registrar) -> bool:
+    def waits_for_sync(self, folder: Place, tracker: Registrar) -> bool:
         """Whether the tracker could not be reached when this was published."""
-        return any(not self.trackers.get(key, True) for key in _key(tracker))
+        return any(not self.trackers.get(key, True) for key in _key(tracker, folder))
 
 
 def published(folder: Place) -> Published:
@@ -82,11 +84,17 @@ def publish(name: str, note: str, artifacts: Mapping[str, str], places: Mapping[
     write_report(places, folder, note=note)
     tracker.publish(name, places, folder)
     kept = before.trackers if before.artifacts == artifacts else {}
-    trackers = kept | dict.fromkeys(_key(tracker), not tracker.trouble)
+    trackers = kept | dict.fromkeys(_key(tracker, folder), not tracker.trouble)
     done = Published(dict(artifacts), folder.sizes(), trackers)
     folder.write(NOTE, (json.dumps(asdict(done), indent=2, sort_keys=True) + "\n").encode())
 
 
-def _key(tracker: Registrar) -> list[str]:
-    """What a tracker is noted as; a URI may hold a password."""
-    return [fingerprint({"tracker": tracker.uri})[:12]] if tracker.uri else []
+def _key(tracker: Registrar, folder: Place) -> list[str]:
+    """What a tracker is noted as: a database of the store by its place there, for both may be moved; any other by its
+    URI's fingerprint, for a URI may hold a password."""
+    if not tracker.uri:
+        return []
+    file, root = sqlite_file(tracker.uri), Path(folder.parent.parent.parent.filesystem[1])
+    if file is not None and folder.is_local and file.is_relative_to(root):
+        return [str(file.relative_to(root))]
+    return [fingerprint({"tracker": tracker.uri})[:12]]
