@@ -185,6 +185,37 @@ def test_a_run_whose_lease_is_taken_over_completes_nothing(store, monkeypatch):
     assert states(store, Recipe())["embeddings"] == "half made"
 
 
+def test_what_a_process_of_a_dead_run_writes_on_does_not_stop_a_run(store, monkeypatch):
+    """Its folder cannot be removed while it writes; it is at the end."""
+    with pytest.raises(RuntimeError, match="pulled plug"):
+        run(store, Recipe(embeddings=Config(fail=True)))
+    (orphan,) = store.drafts(Address.parse("embeddings/r/1"))
+    clear, tries = Place.clear, []
+
+    def busy(self):
+        if self == orphan:
+            tries.append(self)
+            if len(tries) == 1:
+                raise ArtifactError("cannot be removed (Directory not empty)")
+        clear(self)
+
+    monkeypatch.setattr(Place, "clear", busy)
+    places, _ = run(store, Recipe(embeddings=Config(size=2)))
+    assert require(places["embeddings"], "embeddings")
+    assert len(tries) == 2
+    assert store.drafts(Address.parse("embeddings/r/1")) == []
+
+
+def test_of_a_machine_that_is_gone_other_settings_do_not_matter(store, monkeypatch):
+    monkeypatch.setattr(lease, "CONFIRM_SECONDS", 0.2)
+    gone = Owner(on="elsewhere", host="far", pid=7, renewed=time.time() - 1000, makes={str(CODES): "other"})
+    (store.root / lease.FOLDER).write("r@1.json", lease._written(gone))
+    _, said = run(store, Recipe())
+    assert said[0].startswith("waiting: pid 7 on far has been at work on r/1")
+    assert "silent for 1000 s" in said[0]
+    assert MADE == ALL
+
+
 def test_leftovers_at_the_place_are_cleared(store):
     """What a drop that was ended left, or an earlier version of this program half made."""
     store.place(CODES).write("stray", b"x")
@@ -212,6 +243,8 @@ def test_an_artifact_whose_record_is_written_is_only_given_its_place(tmp_path, m
         with pytest.raises(RuntimeError, match="killed"):
             run(store, Recipe(), until="catalog")
     assert states(store, Recipe())["catalog"] == "half made"
+    (half,) = store.drafts(Address.parse("catalog/r/1"))
+    (half / ".sums").write("left", b"")  # killed before these were removed
     told = []
 
     class Listening(pipeline.Silent):
@@ -223,6 +256,7 @@ def test_an_artifact_whose_record_is_written_is_only_given_its_place(tmp_path, m
     assert {"loss": 0.5, "step": 3} in told
     assert require(store.place(Address.parse("catalog/r/1")), "catalog").files["data"] == 1
     assert store.drafts(Address.parse("catalog/r/1")) == []
+    assert store.place(Address.parse("catalog/r/1")).hidden() == []
 
 
 def test_a_record_whose_files_are_damaged_is_made_anew(store):

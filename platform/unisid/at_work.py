@@ -62,7 +62,7 @@ def _waiting(name: str, version: str, planned: Sequence[Entry], say: Callable[[s
     said: dict[str, float] = {}
 
     def busy(owner: lease.Owner) -> None:
-        for entry in planned:
+        for entry in planned if not owner.is_gone else ():
             if owner.makes.get(str(entry.address), entry.fingerprint) != entry.fingerprint:
                 raise DriftError(
                     f"{entry.address}: is being made from other settings or inputs by {owner}, at work since "

@@ -84,6 +84,7 @@ def make(entry: Entry, stage: ModuleType, config: Any, around: Surroundings, log
     else:
         retell(out, log)
     draft.finish(out, around.places[entry.noun])
+    draft.discard(around.store, entry.address)
     around.say(f"      done in {record.seconds:.1f} s")
     log.finish(record, around.places[entry.noun])
 

@@ -15,11 +15,18 @@ from unisid.errors import ArtifactError, UnreadableError
 def begin(store: Store, address: Address, fingerprint: str) -> Place:
     """The draft to go on with: what is half made of other settings is removed, and files that were half written."""
     draft = store.draft(address, fingerprint)
-    for other in store.drafts(address):
-        if other != draft:
-            other.clear()
+    discard(store, address, but=draft)
     sweep(draft)
     return draft
+
+
+def discard(store: Store, address: Address, but: Place | None = None) -> None:
+    """Remove what is half made under an address. Where a process of a run that is over still writes, it stays: it is
+    counted in nowhere, and removed the next time."""
+    for draft in store.drafts(address):
+        if draft != but:
+            with contextlib.suppress(ArtifactError):
+                draft.clear()
 
 
 def recorded(draft: Place, fingerprint: str) -> Record | None:
@@ -43,6 +50,7 @@ def finish(draft: Place, target: Place) -> None:
     What lies at the target without a record is removed first.
     """
     sweep(draft)
+    draft.forget_sums()
     target.clear()
     if draft.is_local:
         with _written(target):
@@ -59,7 +67,8 @@ def sweep(place: Place) -> None:
     """Remove files that were half written when their process died."""
     for name in place.hidden():
         if name.endswith(".tmp"):
-            place.remove(name)
+            with contextlib.suppress(ArtifactError):  # whoever wrote it removed it just now
+                place.remove(name)
 
 
 def _copy(source: Place, target: Place) -> None:
