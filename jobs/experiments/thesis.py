@@ -3,7 +3,8 @@
 import itertools
 from dataclasses import replace
 
-from unisid.backbones import BackboneConfig, lcrec, tiger
+from jobs.recipes.recommenders import over_items
+from unisid.backbones import BackboneConfig, hierarchical, lcrec, tiger
 from unisid.baselines import bert4rec, bprmf, caser, gru4rec, hstu, itemknn, lightgcn, popularity, sasrec
 from unisid.errors import ConfigError
 from unisid.experiments.asked import Experiment, Method, rival
@@ -22,8 +23,21 @@ def main(base: Recipe) -> Experiment:
     return Experiment(
         name="main",
         question="How good are unified semantic ids beside rivals without them, and beside ids of text and of LETTER?",
-        methods=(*_rivals(base), _tokenized(base, "text"), _tokenized(base, "letter"), _tokenized(base, "uqf")),
+        methods=(*_rivals(base), _tokenized(base, "text"), _tokenized(base, "letter"), _tokenized(base, "uqf"),
+                 *_over_items(base)),
         ours=_named(base, "uqf"),
+    )  # fmt: skip
+
+
+def recommenders(base: Recipe) -> Experiment:
+    """One index, the recommender over items in three kinds and the base's own over it, and three baselines."""
+    kinds = ("itemknn", "sasrec", "hstu")
+    baselines = tuple(method for method in _rivals(base) if method.name in kinds)
+    return Experiment(
+        name="recommenders",
+        question="Which recommender makes most of the same semantic ids?",
+        methods=(*baselines, _tokenized(base, "uqf"), *_over_items(base)),
+        ours="uqf-hierarchical",
     )
 
 
@@ -148,6 +162,22 @@ def _tokenized(base: Recipe, source: str) -> Method:
         recipe = _quantized(recipe, "letter", _letter(base))
         recipe = replace(recipe, metrics=replace(recipe.metrics, method=name))
     return Method(name, recipe)
+
+
+def _over_items(base: Recipe) -> tuple[Method, ...]:
+    """The recommender over items on the fused ids: whole, without own vectors, and without content."""
+    kinds = {
+        "uqf-hierarchical": hierarchical.Config(),
+        "uqf-hierarchical-ids": hierarchical.Config(dense=False),
+        "uqf-hierarchical-no-content": hierarchical.Config(content=()),
+    }
+    ours = replace(_tokenized(base, "uqf").recipe, instructions=None)
+    return tuple(
+        Method(
+            name, replace(ours, model=over_items(backbone, base.model.pool), metrics=replace(ours.metrics, method=name))
+        )  # fmt: skip
+        for name, backbone in kinds.items()
+    )
 
 
 def _letter(base: Recipe) -> letter.Config:

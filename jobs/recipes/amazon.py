@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from unisid.backbones import tiger
+from jobs.recipes.recommenders import over_items
+from unisid.backbones import hierarchical, tiger
 from unisid.compute import Pool
 from unisid.datasets import tables, windows
 from unisid.encoders import transformer
@@ -51,6 +52,13 @@ def beauty() -> Recipe:
         ),
         metrics=metrics.Config(method="uqf-tiger", pool=LAPTOP),
     )
+
+
+def beauty_items() -> Recipe:
+    """Beauty's semantic IDs with the recommender over items, which learns from every place of a sequence."""
+    base = beauty()
+    recommender = over_items(hierarchical.Config(), LAPTOP)
+    return replace(base, model=recommender, metrics=replace(base.metrics, method="uqf-hierarchical"))
 
 
 def office() -> Recipe:

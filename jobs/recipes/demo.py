@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Literal
 
-from unisid.backbones import tiger
+from jobs.recipes.recommenders import over_items
+from unisid.backbones import hierarchical, tiger
 from unisid.compute import Pool
 from unisid.datasets import recbole
 from unisid.encoders import transformer
@@ -65,6 +66,16 @@ def demo() -> Recipe:
             pool=LAPTOP,
         ),
         metrics=metrics.Config(method="uqf-tiger", pool=LAPTOP),
+    )
+
+
+def demo_items() -> Recipe:
+    """The demo's semantic IDs with the recommender over items, which learns from every place of a sequence."""
+    base = demo()
+    return replace(
+        base,
+        model=over_items(hierarchical.Config(dropout=0.2), LAPTOP, batch_size=64, valid_samples=0),
+        metrics=replace(base.metrics, method="uqf-hierarchical"),
     )
 
 

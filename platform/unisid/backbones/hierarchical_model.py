@@ -27,8 +27,10 @@ EXACT = 1 << 16
 """A catalogue of no more items is scored whole; a larger one is searched by beams."""
 LATEST = 8
 """Items of a history that recall others."""
-FIRST_TRUST = 3.0
-"""Of a memory that takes no part in training, before validation decides."""
+STEP = 1.6
+"""Of a trust, when validation tries others."""
+FIRST_TRUST = {"trie_memory": 0.5, "dense_memory": 3.0}
+"""Of a memory that takes no part in training, before validation decides: a level's, and the dense head's."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Hierarchical(Backbone):
     next_items: Tensor
     next_values: Tensor
     counts: Tensor
-    memory_factor: Tensor
+    trie_memory: Tensor
+    dense_memory: Tensor
     dense_weight: Tensor
     paths: Tensor
 
@@ -75,7 +78,8 @@ class Hierarchical(Backbone):
         self.register_buffer("next_items", torch.full((num_items, config.transitions), PAD))
         self.register_buffer("next_values", torch.zeros(num_items, config.transitions))
         self.register_buffer("counts", torch.zeros(num_items))
-        self.register_buffer("memory_factor", torch.tensor(1.0 if config.learns_trust else FIRST_TRUST))
+        for name, first in FIRST_TRUST.items():
+            self.register_buffer(name, torch.tensor(1.0 if config.learns_trust else first))
         self.register_buffer("dense_weight", torch.tensor(0.5 if config.dense else 0.0))
         for noun in config.content:
             values = index.vectors.get(noun)
@@ -218,12 +222,13 @@ class Hierarchical(Backbone):
         """
         if not self.config.memory:
             return torch.zeros_like(mass)
+        factor = self.dense_memory if level is None else self.trie_memory
         if not self.config.learns_trust:
-            return self.memory_factor * torch.log1p(mass / self.config.eps)
+            return factor * torch.log1p(mass / self.config.eps)
         head, values = (0, states.trie) if level is not None else (1, states.dense)
         trust, eps = self.trusts[head](values, level or 0)
         trust = trust.view(-1, *[1] * (mass.dim() - 1)) if rows is None else trust[rows]
-        found: Tensor = self.memory_factor * trust * torch.log1p(mass / eps)
+        found: Tensor = factor * trust * torch.log1p(mass / eps)
         return found
 
     def query(self, states: States, level: int) -> Float[Tensor, "P D"]:
@@ -313,14 +318,16 @@ class Hierarchical(Backbone):
         return by_beams(self, states, index, k, beam, limits)
 
     def choices(self) -> Sequence[Mapping[str, float]]:
-        """Steps of the two numbers that validation decides, from where they stand; the first stays."""
-        factor, weight = float(self.memory_factor), float(self.dense_weight)
-        found = [(factor, weight)]
+        """Steps of the numbers that validation decides, one at a time from where they stand; the first stays."""
+        now = {name: float(self.get_buffer(name)) for name in (*FIRST_TRUST, "dense_weight")}
+        steps: list[dict[str, float]] = [{}]
         if self.config.memory:
-            found += [(factor * 1.4, weight), (factor / 1.4, weight)]
+            heads = tuple(FIRST_TRUST)[: 1 + self.config.dense]
+            steps += [{name: now[name] * factor} for name in heads for factor in (STEP, 1 / STEP)]
         if self.config.dense:
-            found += [(factor, min(1.0, weight + 0.15)), (factor, max(0.0, weight - 0.15))]
-        return [{"memory_factor": one, "dense_weight": other} for one, other in found]
+            weight = now["dense_weight"]
+            steps += [{"dense_weight": min(1.0, weight + 0.15)}, {"dense_weight": max(0.0, weight - 0.15)}]
+        return [now | step for step in steps]
 
     def choose(self, choice: Mapping[str, float]) -> None:
         for name, value in choice.items():
