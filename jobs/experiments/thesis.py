@@ -175,7 +175,7 @@ def _over_items(base: Recipe) -> tuple[Method, ...]:
     return tuple(
         Method(
             name, replace(ours, model=over_items(backbone, base.model.pool), metrics=replace(ours.metrics, method=name))
-        )  # fmt: skip
+        )
         for name, backbone in kinds.items()
     )
 
