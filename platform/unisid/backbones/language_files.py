@@ -57,10 +57,11 @@ def refuse_code(files: Mapping[str, bytes]) -> None:
     """Raise ArtifactError where a model's files name code of their own: no code that comes with a model is ever run."""
     again = "take this artifact from where it was made, or make it anew"
     for name, data in files.items():
-        if name != Path(name).name or name.endswith((".py", ".pyc", ".so")):
-            raise ArtifactError(f"model: the file '{name}' is none that a model of unisid has; {again}")
         if name.endswith(".json") and _maps_code(_parsed(name, data)):
             raise ArtifactError(f"model: {name} names code to run (auto_map), of which unisid runs none; {again}")
+    for name in files:
+        if name != Path(name).name or name.endswith((".py", ".pyc", ".so")):
+            raise ArtifactError(f"model: the file '{name}' is none that a model of unisid has; {again}")
 
 
 def _parsed(name: str, data: bytes) -> Any:
