@@ -63,7 +63,7 @@ def test_ones_own_runs_from_a_file_and_a_setting_reaches_every_method(tmp_path, 
             ["main", "--dataset", RECIPE, "--baseline.pool.cpu", "1"],
             "no setting '--baseline.pool.cpu'; did you mean 'baseline.pool.cpus'?",
         ),
-        (["main", "--dataset", RECIPE, "--baseline.batch_size", "0"], "baseline: batch_size 0"),
+        (["main", "--dataset", RECIPE, "--baseline.batch_size", "0"], "baseline.batch_size: is 0; must be at least 1"),
         (["main", "--dataset", RECIPE, "--baseline.baseline", "gru4rec"], "and the experiment says it"),
     ],
 )

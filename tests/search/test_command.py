@@ -48,7 +48,7 @@ def test_a_search_by_command(unisid, tmp_path):
         ((RECIPE,), "space: is empty"),
         ((RECIPE, "--space", "codes.tokenizer.num_levles=2,3"), "did you mean 'codes.tokenizer.num_levels'"),
         ((RECIPE, "--space", "codes.tokenizer.num_levels=two"), "'two' is not of type int"),
-        ((RECIPE, "--space", "fused.loss.structure_weight=0,2"), "is 2.0; must be from 0 to 1"),
+        ((RECIPE, "--space", "fused.loss.structure_weight=0,2"), "is 2.0; must be at least 0 and at most 1"),
         ((RECIPE, "--space", "levels", "--objective", "loss"), "objective 'loss': not known"),
         ((RECIPE, "--space", "levels", "--asha", "distinct"), "early stopping is Ray Tune's"),
         ((RECIPE, "--space", "levels", "--modle.beam", "3"), "no setting '--modle.beam'"),

@@ -89,5 +89,5 @@ def test_gate_lists_every_figure_that_is_too_low():
 
 
 def test_thresholds_are_shares():
-    with pytest.raises(ConfigError, match="distinct 70"):
+    with pytest.raises(ConfigError, match="codes.gate.distinct: is 70; must be at least 0 and at most 1"):
         Gate(distinct=70)

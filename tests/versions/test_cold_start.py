@@ -136,7 +136,9 @@ def test_another_seed_holds_out_other_items_and_the_setting_bears_identity_only_
     assert all(require(c.place, "catalog").counts["held_out"] == 6 for c in catalogs)
 
 
-@pytest.mark.parametrize(("share", "message"), [(0.0, "holds out nothing; must be above 0"), (1.0, "share below 1")])
+@pytest.mark.parametrize(
+    ("share", "message"), [(0.0, "holds out nothing; must be above 0"), (1.0, "must be at least 0 and below 1")]
+)
 def test_a_share_that_cannot_be_is_refused_before_anything_is_trained(share, message):
     with pytest.raises(ConfigError, match=message):
         Recipes.of(shop.recipe("items", "rows"), share, SEED)
