@@ -8,9 +8,9 @@ The trie's softmax is over the children of the node reached, level by level: a p
 by beams. Every place of a history has a target. Both heads have a *repeat* term that is learned with the rest:
 b = age[places since it was taken] + times[how often] + w . state on every item of the history; a node gets
 log(1 + sum of (e^b - 1) / items below it), what its mass becomes if the items below shared it evenly. A *memory* of
-item-to-item transitions counted in the training interactions (`ops.transitions`) adds trust * log(1 + mass / eps) to
-the logits, for a node with the sum of the mass below it. A decoder ranks by (1 - w) log p(trie) + w log p(dense); w and
-a factor on the trust are chosen on validation.
+item-to-item transitions counted in the training interactions (`ops.transitions`) recalls items of some mass. A decoder
+ranks by (1 - w) log p(trie) + w log p(dense) + trust * log(1 + mass / eps); w and the trust are chosen on validation. A
+learned trust joins the logits of both heads instead, those of nodes with the sum of the mass below them.
 
 B histories or windows, T items, P positions with a target, N items, L levels, D width, J recalled items.
 """
@@ -55,8 +55,9 @@ class Config(BackboneConfig):
     memory: CountOrNone = 64
     """J: items that the transition table recalls for a history; 0 for no memory."""
     trust: Literal["chosen", "learned"] = "chosen"
-    """How much the memory counts: `chosen` takes no part in training, and validation decides; `learned` is a function
-    of the state, and a place in training is shown the table without its own user's later pairs."""
+    """How much the memory counts: `chosen` takes no part in training, joins the items' scores, and validation decides;
+    `learned` is a function of the state that joins the logits, and a place in training is shown the table without its
+    own user's later pairs."""
     eps: Positive = 0.02
     """The mass from which on the memory counts; `learned` begins there."""
     transitions: Count = 64

@@ -29,8 +29,8 @@ LATEST = 8
 """Items of a history that recall others."""
 STEP = 1.6
 """Of a trust, when validation tries others."""
-FIRST_TRUST = {"trie_memory": 0.5, "dense_memory": 3.0}
-"""Of a memory that takes no part in training, before validation decides: a level's, and the dense head's."""
+FIRST_TRUST = 4.0
+"""Of a memory that takes no part in training, before validation decides."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,18 @@ class States:
     dense: Float[Tensor, "P D"] | None
     seen: Seen
 
+    def rows(self, rows: slice) -> "States":
+        """Some of the positions."""
+        dense, seen = None if self.dense is None else self.dense[rows], self.seen
+        return States(self.trie[rows], dense, Seen(seen.before[rows], seen.known[rows], seen.mass[rows]))
+
+    def repeated(self, times: int) -> "States":
+        """Every position so many times, one after the other."""
+        parts = (self.seen.before, self.seen.known, self.seen.mass)
+        dense = None if self.dense is None else self.dense.repeat_interleave(times, 0)
+        seen = Seen(*(part.repeat_interleave(times, 0) for part in parts))
+        return States(self.trie.repeat_interleave(times, 0), dense, seen)
+
 
 class Hierarchical(Backbone):
     """Weights of the transformers, codes, content and own vectors; and the transition table."""
@@ -48,8 +60,7 @@ class Hierarchical(Backbone):
     next_items: Tensor
     next_values: Tensor
     counts: Tensor
-    trie_memory: Tensor
-    dense_memory: Tensor
+    memory_factor: Tensor
     dense_weight: Tensor
     paths: Tensor
 
@@ -78,8 +89,7 @@ class Hierarchical(Backbone):
         self.register_buffer("next_items", torch.full((num_items, config.transitions), PAD))
         self.register_buffer("next_values", torch.zeros(num_items, config.transitions))
         self.register_buffer("counts", torch.zeros(num_items))
-        for name, first in FIRST_TRUST.items():
-            self.register_buffer(name, torch.tensor(1.0 if config.learns_trust else first))
+        self.register_buffer("memory_factor", torch.tensor(1.0 if config.learns_trust else FIRST_TRUST))
         self.register_buffer("dense_weight", torch.tensor(0.5 if config.dense else 0.0))
         for noun in config.content:
             values = index.vectors.get(noun)
@@ -215,20 +225,17 @@ class Hierarchical(Backbone):
     def recalled(
         self, states: States, level: int | None, mass: Float[Tensor, "*x"], rows: Int[Tensor, "*x"] | None = None
     ) -> Float[Tensor, "*x"]:
-        """trust * log(1 + mass / eps) at a level of the trie, or in the dense head (None).
+        """A learned trust * log(1 + mass / eps) at a level of the trie, or in the dense head (None); else 0.
 
         Args:
             rows: of which position each mass is; without, of the position in whose row it stands.
         """
-        if not self.config.memory:
-            return torch.zeros_like(mass)
-        factor = self.dense_memory if level is None else self.trie_memory
         if not self.config.learns_trust:
-            return factor * torch.log1p(mass / self.config.eps)
+            return torch.zeros_like(mass)
         head, values = (0, states.trie) if level is not None else (1, states.dense)
         trust, eps = self.trusts[head](values, level or 0)
         trust = trust.view(-1, *[1] * (mass.dim() - 1)) if rows is None else trust[rows]
-        found: Tensor = factor * trust * torch.log1p(mass / eps)
+        found: Tensor = self.memory_factor * trust * torch.log1p(mass / eps)
         return found
 
     def query(self, states: States, level: int) -> Float[Tensor, "P D"]:
@@ -252,9 +259,15 @@ class Hierarchical(Backbone):
         if self.config.repeat:
             share = again.sum(at, rows, nodes) / sizes_below(at)[nodes]
             found = found + share.clamp_min(-1 + 1e-6).log1p()
-        if self.config.memory and states.seen.mass.shape[1]:
+        if self.config.learns_trust:
             found = found + self.recalled(states, level, mass.sum(at, rows, nodes).clamp_min(0), rows)
         return found
+
+    def remembered(self, seen: Seen) -> Float[Tensor, "P J"]:
+        """What a memory that took no part in training adds to the scores of the items it recalls."""
+        if self.config.learns_trust:
+            return torch.zeros_like(seen.mass)
+        return self.memory_factor * torch.log1p(seen.mass / self.config.eps)
 
     # Learning
 
@@ -264,7 +277,7 @@ class Hierarchical(Backbone):
         first, dense = self._states(batch.histories, index)
         states = States(first[real], None if dense is None else dense[real], seen)
         targets = batch.targets[real]
-        total = -self._path_log_probs(states, targets, index).sum()
+        total = -self.path_log_probs(states, targets, index).sum()
         if self.own is not None:
             total = total + self._dense_loss(states, self.own, targets)
         return total / len(targets)
@@ -272,9 +285,9 @@ class Hierarchical(Backbone):
     def log_probs(
         self, histories: Int[Tensor, "B T"], targets: Int[Tensor, " B"], index: Index
     ) -> Float[Tensor, "B L"]:
-        return self._path_log_probs(self.last_states(histories[:, -self.config.max_length :], index), targets, index)
+        return self.path_log_probs(self.last_states(histories[:, -self.config.max_length :], index), targets, index)
 
-    def _path_log_probs(self, states: States, targets: Int[Tensor, " P"], index: Index) -> Float[Tensor, "P L"]:
+    def path_log_probs(self, states: States, targets: Int[Tensor, " P"], index: Index) -> Float[Tensor, "P L"]:
         """log p of the node on the target's path among its siblings, level by level."""
         path, below = self.paths[targets], self.below(states, index.trie)
         found = []
@@ -311,7 +324,7 @@ class Hierarchical(Backbone):
 
     def search(self, histories: Int[Tensor, "B T"], index: Index, *, k: int, beam: int, limits: Limits = NO_LIMITS,
                renormalised: bool = False) -> Ranked:  # fmt: skip
-        """The trie's scores are log p; with the dense head, a mean of two, which `renormalised` makes log p again."""
+        """The trie's scores are log p; a dense head or a memory makes them sums, which `renormalised` makes log p again."""
         states = self.last_states(histories[:, -self.config.max_length :], index)
         if len(index.codes) <= EXACT:
             return exact(self, states, index, k, limits, renormalised)
@@ -319,15 +332,13 @@ class Hierarchical(Backbone):
 
     def choices(self) -> Sequence[Mapping[str, float]]:
         """Steps of the numbers that validation decides, one at a time from where they stand; the first stays."""
-        now = {name: float(self.get_buffer(name)) for name in (*FIRST_TRUST, "dense_weight")}
-        steps: list[dict[str, float]] = [{}]
+        factor, weight = float(self.memory_factor), float(self.dense_weight)
+        found = [(factor, weight)]
         if self.config.memory:
-            heads = tuple(FIRST_TRUST)[: 1 + self.config.dense]
-            steps += [{name: now[name] * factor} for name in heads for factor in (STEP, 1 / STEP)]
+            found += [(factor * STEP, weight), (factor / STEP, weight)]
         if self.config.dense:
-            weight = now["dense_weight"]
-            steps += [{"dense_weight": min(1.0, weight + 0.15)}, {"dense_weight": max(0.0, weight - 0.15)}]
-        return [now | step for step in steps]
+            found += [(factor, min(1.0, weight + 0.15)), (factor, max(0.0, weight - 0.15))]
+        return [{"memory_factor": one, "dense_weight": other} for one, other in found]
 
     def choose(self, choice: Mapping[str, float]) -> None:
         for name, value in choice.items():

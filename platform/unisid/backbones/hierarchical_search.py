@@ -14,6 +14,8 @@ from unisid.errors import ArtifactError
 from unisid.ops.beam import Ranked, best, check, limits_of
 from unisid.ops.hierarchy import segment_log_softmax
 
+PATHS_AT_ONCE = 1 << 11
+"""Recalled items whose way through the trie is scored at once."""
 AT_ONCE = 1 << 16
 """Own vectors that are compared with a state at once."""
 
@@ -31,6 +33,7 @@ def exact(
         dense = dense_log_probs(model, states, index)
         dense = torch.where(model.was_learned(), dense, scores)
         scores = (1 - weight) * scores + weight * dense
+    scores = scores.scatter_add(1, states.seen.known, model.remembered(states.seen))
     if renormalised:
         scores = scores.log_softmax(1)
     by_leaf = scores[:, index.trie.items.long()]
@@ -71,8 +74,26 @@ def _added(
 
 
 def by_beams(model: "Hierarchical", states: "States", index: Index, k: int, beam: int, limits: Limits) -> Ranked:
-    """The best k of the items that beams over the trie find, both heads together."""
+    """The best k of the items that beams over the trie find and of those that the memory recalls."""
     check(k, beam, len(index.codes))
+    scores, leaves = _beams(model, states, index, beam, limits)
+    items = index.trie.items[leaves].long()
+    if states.seen.known.shape[1]:
+        known, log_p = _recalled(model, states, items, index)
+        items, scores = torch.cat([items, known], 1), torch.cat([scores, log_p], 1)
+        added = (items[:, :, None] == states.seen.known[:, None, :]) * model.remembered(states.seen)[:, None, :]
+    if (weight := float(model.dense_weight)) > 0:
+        dense = torch.where(model.was_learned()[items], _dense_logits(model, states, items), scores)
+        scores = torch.where(scores > -torch.inf, (1 - weight) * scores + weight * dense, scores)
+    if states.seen.known.shape[1]:
+        scores = scores + added.sum(2)
+    return _chosen(scores, index.trie.leaves[items].long(), index, k, limits)
+
+
+def _beams(
+    model: "Hierarchical", states: "States", index: Index, beam: int, limits: Limits
+) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
+    """log p and the leaves of the likeliest items that may be answered, under the trie."""
     users, device = len(states.trie), states.trie.device
     rows = torch.arange(users, device=device)
     open_ = limits_of(index.trie, users, limits.excluded, limits.allowed)
@@ -83,21 +104,30 @@ def by_beams(model: "Hierarchical", states: "States", index: Index, k: int, beam
         candidates, valid = (part.view(users, -1) for part in (children.nodes, children.valid))
         vectors = model.level_vectors(number, candidates, index)
         logits = torch.einsum("bd,bxd->bx", model.query(states, number), vectors)
-        logits = logits + model.added(
-            states, number, rows[:, None].expand_as(candidates), candidates, below, index.trie
-        )
+        at = rows[:, None].expand_as(candidates)
+        logits = logits + model.added(states, number, at, candidates, below, index.trie)
         gains = logits.masked_fill(~valid, -torch.inf).view(users, -1, level.width).log_softmax(-1)
         totals = (scores[:, :, None] + gains).flatten(1).masked_fill(~valid, -torch.inf)
         if open_ is not None:
             totals = totals.masked_fill(~open_.leave_open(level, candidates[:, :, None])[..., 0], -torch.inf)
         chosen = best(totals, candidates, min(beam, len(level), totals.shape[1]))
         scores, nodes = totals.gather(1, chosen), candidates.gather(1, chosen)
-    if (weight := float(model.dense_weight)) > 0:
-        items = index.trie.items[nodes].long()
-        dense = _dense_logits(model, states, items)
-        dense = torch.where(model.was_learned()[items], dense, scores)
-        scores = (1 - weight) * scores + weight * dense
-    return _chosen(scores, nodes, index, k, limits)
+    return scores, nodes
+
+
+def _recalled(
+    model: "Hierarchical", states: "States", found: Int[Tensor, "B K"], index: Index
+) -> tuple[Int[Tensor, "B J"], Float[Tensor, "B J"]]:
+    """The items that the memory recalls, with log p under the trie; -inf where the beams found an item already."""
+    seen, width = states.seen, states.seen.known.shape[1]
+    log_p = torch.empty_like(seen.mass)
+    for start in range(0, len(log_p), max(1, PATHS_AT_ONCE // width)):
+        some = slice(start, start + max(1, PATHS_AT_ONCE // width))
+        part = states.rows(some).repeated(width)
+        by_level = model.path_log_probs(part, seen.known[some].flatten(), index)
+        log_p[some] = by_level.sum(1).view(-1, width)
+    twice = (seen.known[:, :, None] == found[:, None, :]).any(2) | (seen.mass <= 0)
+    return seen.known, log_p.masked_fill(twice, -torch.inf)
 
 
 def _dense_logits(model: "Hierarchical", states: "States", items: Int[Tensor, "B C"]) -> Float[Tensor, "B C"]:

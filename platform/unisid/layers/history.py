@@ -23,7 +23,7 @@ class Seen:
         same = (before[:, :, None] == before[:, None, :]) & (before != PAD)[:, :, None]
         self.items, self.times = before.clamp_min(0), same.sum(2).clamp_max(3)
         self.real = (before != PAD) & ~same.tril(-1).any(2)  # an item that came again counts at its latest place
-        self.known, self.mass = known, mass
+        self.before, self.known, self.mass = before, known, mass
 
 
 class Repeat(nn.Module):
