@@ -324,7 +324,7 @@ class Hierarchical(Backbone):
 
     def search(self, histories: Int[Tensor, "B T"], index: Index, *, k: int, beam: int, limits: Limits = NO_LIMITS,
                renormalised: bool = False) -> Ranked:  # fmt: skip
-        """The trie's scores are log p; a dense head or a memory makes them sums, `renormalised` log p over items again."""
+        """The trie's scores are log p; with a dense head or a memory they are sums, unless `renormalised`."""
         states = self.last_states(histories[:, -self.config.max_length :], index)
         if len(index.codes) <= EXACT:
             return exact(self, states, index, k, limits, renormalised)
