@@ -119,7 +119,8 @@ def test_nothing_half_written_and_no_leftover_lies_there(whole, s3):
     client = boto3.client("s3", endpoint_url=s3)
     pages = client.get_paginator("list_objects_v2").paginate(Bucket="shop", Prefix="whole/")
     names = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-    assert not [name for name in names if "/." in name and not name.endswith(("/.leases/", "/.published.json"))]
+    at_rest = ("/.leases/", "/.published.json", "/.order")
+    assert not [name for name in names if "/." in name and not name.endswith(at_rest)]
     assert not client.list_multipart_uploads(Bucket="shop").get("Uploads")
 
 
