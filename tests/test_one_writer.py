@@ -1,5 +1,6 @@
 """One writer a name and version: who waits, who is refused, and that nothing of another run is counted in."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -322,6 +323,20 @@ def test_a_run_that_was_ended_before_its_report_writes_it_next_time(store, monke
 def test_a_run_that_was_ended_before_it_registered_does_so_next_time(store):
     class Dying(Server):
         def publish(self, name, places, report):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        told(store, Dying())
+    server = Server()
+    told(store, server)
+    assert server.got == [ALL_SORTED]
+
+
+def test_a_run_that_was_ended_before_its_run_was_closed_is_registered_again(store):
+    class Dying(Server):
+        @contextlib.contextmanager
+        def pipeline(self, name, params, tags):
+            yield
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

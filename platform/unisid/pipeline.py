@@ -216,7 +216,7 @@ def _carry_out(
     places = {entry.noun: store.place(entry.address) for entry in planned}
     wanted = missing(planned)
     opened = machines() if wanted else contextlib.nullcontext()
-    with opened as compute, _told(recipe, planned, tracker):
+    with opened as compute, _told(recipe, store, planned, tracker):
         for number, entry in enumerate(wanted, 1):
             say(f"[{number}/{len(wanted)}] {entry.address}")
             assert compute is not None
@@ -227,7 +227,6 @@ def _carry_out(
             if entry.noun == "catalog":
                 check_fits(places["catalog"], (getattr(recipe, noun) for noun in places))
         held.check()
-        publish(recipe, store, planned, tracker)
 
 
 def sync(
@@ -253,26 +252,17 @@ def sync(
                             "that it was run with, or run it first")  # fmt: skip
     places = {entry.noun: store.place(entry.address) for entry in planned}
     done = []
-    with at_work.writing(store, recipe.name, recipe.version, planned, say), _told(recipe, planned, tracker):
+    with at_work.writing(store, recipe.name, recipe.version, planned, say), _told(recipe, store, planned, tracker):
         for entry in planned:
             record = require(places[entry.noun], entry.noun)
             with tracker.stage(entry.noun, settings.flatten(record.config | record.runtime, entry.noun)) as log:
                 making.retell(places[entry.noun], log)
                 log.finish(record, places[entry.noun])
             done += [] if tracker.trouble else [entry.address]
-        publish(recipe, store, planned, tracker)
     if tracker.trouble:
         missed = [*(str(entry.address) for entry in planned if entry.address not in done), "report", "registry"]
         raise ArtifactError(f"sync: not all was synchronised; missing: {', '.join(missed)}; {tracker.trouble}")
     return done
-
-
-def publish(recipe: Recipe, store: Store, planned: list[Planned], tracker: Tracker) -> Place:
-    """Write the report of what is there, and hand it with the models to the tracker; returns the report's folder."""
-    folder = report_place(recipe, store)
-    places = {entry.noun: store.place(entry.address) for entry in planned}
-    publication.publish(recipe.name, recipe.note, _fingerprints(planned), places, folder, tracker)
-    return folder
 
 
 def _fingerprints(planned: list[Planned]) -> dict[str, str]:
@@ -283,10 +273,17 @@ def report_place(recipe: Recipe, store: Store) -> Place:
     return store.root / "reports" / recipe.name / recipe.version
 
 
-def _told(recipe: Recipe, planned: list[Planned], tracker: Tracker) -> contextlib.AbstractContextManager[None]:
-    tags = {f"fingerprint.{entry.noun}": entry.fingerprint for entry in planned}
-    params = settings.flatten(settings.to_record(recipe))
-    return tracker.pipeline(recipe.name, params, tags | {"note": recipe.note})
+@contextlib.contextmanager
+def _told(recipe: Recipe, store: Store, planned: list[Planned], tracker: Tracker) -> Iterator[None]:
+    """A tracker's run, at whose end the report is written and registered. That this was done is noted when the run is
+    closed: what was killed before is done again."""
+    folder, prints = report_place(recipe, store), _fingerprints(planned)
+    places = {entry.noun: store.place(entry.address) for entry in planned}
+    tags = {f"fingerprint.{noun}": each for noun, each in prints.items()} | {"note": recipe.note}
+    with tracker.pipeline(recipe.name, settings.flatten(settings.to_record(recipe)), tags):
+        yield
+        done = publication.publish(recipe.name, recipe.note, prints, places, folder, tracker)
+    publication.keep(folder, done)
 
 
 def missing(planned: list[Planned]) -> list[Planned]:

@@ -69,8 +69,8 @@ def published(folder: Place) -> Published:
 
 
 def publish(name: str, note: str, artifacts: Mapping[str, str], places: Mapping[str, Place], folder: Place,
-            tracker: Registrar) -> None:  # fmt: skip
-    """Write the report of what is there, and hand it with the models to the tracker.
+            tracker: Registrar) -> Published:  # fmt: skip
+    """Write the report of what is there, and hand it with the models to the tracker; returns what is to be kept of it.
 
     Args:
         artifacts: noun -> fingerprint of what lies at the places.
@@ -85,7 +85,11 @@ def publish(name: str, note: str, artifacts: Mapping[str, str], places: Mapping[
     tracker.publish(name, places, folder)
     kept = before.trackers if before.artifacts == artifacts else {}
     trackers = kept | dict.fromkeys(_key(tracker, folder), not tracker.trouble)
-    done = Published(dict(artifacts), folder.sizes(), trackers)
+    return Published(dict(artifacts), folder.sizes(), trackers)
+
+
+def keep(folder: Place, done: Published) -> None:
+    """Note what was published."""
     folder.write(NOTE, (json.dumps(asdict(done), indent=2, sort_keys=True) + "\n").encode())
 
 
