@@ -17,6 +17,7 @@ from unisid.config import (
     identity_where,
     override,
     plug_in,
+    plug_ins,
     runtime,
     to_record,
 )
@@ -128,7 +129,10 @@ def test_differences_name_dotted_keys():
 
 @pytest.mark.parametrize("name", ["lcrec_model", "tigre", "no.module"])
 def test_only_a_module_with_settings_of_its_own_is_a_kind(name):
-    with pytest.raises(ConfigError, match=rf"backbones: no kind '{name}'.*; known: lcrec, tiger$"):
+    known = ", ".join(plug_ins("backbones"))
+    assert name not in known.split(", ")
+    assert {"lcrec", "tiger"} <= set(known.split(", "))
+    with pytest.raises(ConfigError, match=rf"backbones: no kind '{name}'.*; known: {known}$"):
         plug_in("backbones", name)
 
 

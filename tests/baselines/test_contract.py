@@ -158,12 +158,13 @@ def test_learns_a_planted_order(kind, place):
     """The next item is a function of the last one: far above popularity, which knows nothing here."""
     rng = np.random.default_rng(2)
     ring = rng.permutation(30)
-    walks = zip(rng.integers(0, 30, 200), rng.integers(4, 13, 200), strict=True)
+    walks = zip(rng.integers(0, 30, 400), rng.integers(4, 13, 400), strict=True)
     baskets = [ring[(start + np.arange(length)) % 30].tolist() for start, length in walks]
     catalog = write_catalog(place / "catalog", baskets, num_items=30, history_length=6)
     found = {}
     for name in (kind, "popularity"):
-        baseline = fit(settings(name, dropout=0.1), catalog, place / name, epochs=30, patience=30)
+        how = {"epochs": 40, "patience": 40, "learning_rate": 3e-3}
+        baseline = fit(settings(name, dropout=0.1), catalog, place / name, **how)
         ranks = np.concatenate([excluded for excluded, _ in rank_targets(baseline, catalog, catalog.samples(TEST))])
         found[name] = metric_values(ranks, (1,))[:, 0].mean()
     assert found["popularity"] < 0.15

@@ -42,8 +42,8 @@ def test_no_two_trials_of_a_phase_make_the_same_artifact(place, words, until):
 def test_phases_that_group_alike_are_one(place):
     words = ["fused.fusion=concat,single", "model.batch_size=8,16"]
     planned = trials.plans(trials.expand(tiny(), parse(words), [], "model"), Store(place))
-    assert sharing.shared_by_all(planned) == ["catalog", "embeddings", "graph"]
-    assert [(phase.noun, len(phase.makers)) for phase in sharing.phases(planned)] == [("sequences", 2)]
+    assert sharing.shared_by_all(planned) == ["catalog", "embeddings", "graph", "sequences"]
+    assert [(phase.noun, len(phase.makers)) for phase in sharing.phases(planned)] == [("codes", 2)]
 
 
 def test_a_trial_holds_what_its_largest_own_pool_asks_for(place):

@@ -85,7 +85,7 @@ def test_codes_that_some_trials_share_are_told_of_in_each(place, tokenizer, last
     asked = Search(recipe=base, space=parse(words), objectives=("ndcg",), stopping=Stopping(measure="distinct"))
     runner = Hopeless(last)
     found, said = launch(asked, place, runner)
-    assert "shared by some trials: 2 times sequences" in said
+    assert "shared by some trials: 2 times codes" in said
     assert [outcome.state for outcome in found] == ["stopped"] * 4
     assert all([point["time"] for point in told] == list(range(1, last + 1)) for told in runner.told)
     assert runner.told[0] == runner.told[1]
