@@ -111,6 +111,8 @@ class Promotion:
         if speaker is None:
             return Pair(version, now.recommender if keeps else None)
         places = {"model": speaker, "codes": index.place} | self._catalog(index)
+        nouns = [noun for noun in registry.vectors_of(speaker) if noun in index.record.inputs]
+        places |= {noun: require_input(self.store, index.record, noun) for noun in nouns}
         return Pair(version, self._register(recommender_of(self.name), places))
 
     def _champion(self, now: Pair) -> Codes:

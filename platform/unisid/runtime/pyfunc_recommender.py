@@ -1,17 +1,23 @@
 """The registered recommender: item ids and texts in, ranked items and titles out.
 
-Input: a table with one of four columns; parameters `k` and `exclude_history` (of histories).
+Input: a table with one of four columns. Each row is answered, or its `problem` says why not:
 
     history   lists of item ids, oldest first  ->  item_ids, titles, scores: what comes next
     text      words                            ->  item_ids, titles, scores: the items that they name
     item_id   item ids                         ->  title: what the model itself calls the item
     sid       semantic ids, '<a_1><b_2><c_3>'  ->  title: the same, of the item that has it
 
-The last three need a model that speaks words (lcrec). `mlflow.pyfunc.load_model(uri, model_config={"codes": PATH})`
-serves with another copy of the index: any index but the one it was trained on is refused.
+The last three need a model that reads and writes words (lcrec). Items of a history that the catalogue lacks are
+skipped, and `problem` names them. Parameters: `k`; and for histories `exclude_history`, and `allowed`, the item ids
+that may be recommended (in stock, sold in a market; ["*"]: all of them). A column `allowed` beside `history` does the
+same for each row (null: all of them); where both are given, an item must be in both. Ids that the catalogue lacks
+allow nothing.
+
+`mlflow.pyfunc.load_model(uri, model_config={"codes": PATH})` serves with another copy of the index: any index but the
+one it was trained on is refused.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mlflow
@@ -22,11 +28,16 @@ from numpy.typing import NDArray
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.store import Place
-from unisid.errors import DataError
+from unisid.errors import ConfigError, DataError
+from unisid.ops.prompts import clean
 from unisid.ops.semantic_ids import parse
 from unisid.recommend import Answer, Recommender
+from unisid.runtime import served
 
 COLUMNS = ("history", "text", "item_id", "sid")
+EVERY = ["*"]
+RANKED: Mapping[str, Any] = {"item_ids": [], "titles": [], "scores": []}
+Rows = list[dict[str, Any]]
 
 
 class Recommending(mlflow.pyfunc.PythonModel):
@@ -34,61 +45,95 @@ class Recommending(mlflow.pyfunc.PythonModel):
 
     def load_context(self, context: Any) -> None:
         places = {noun: Place.of(path) for noun, path in context.artifacts.items()}
+        model, catalog_place = places.pop("model"), places.pop("catalog")
         codes = Place.of((context.model_config or {}).get("codes") or places["codes"].uri)
-        self.recommender = Recommender.load(places["model"], codes, places["catalog"])
+        self.recommender = Recommender.load(model, codes, catalog_place, vectors=places)
         self.codes = Codes.read(codes)
-        catalog = Catalog.read(places["catalog"])
+        catalog = Catalog.read(catalog_place)
         self.item_ids, self.titles = catalog.item_ids.to_pylist(), catalog.titles.to_pylist()
         self.item_of = {item_id: item for item, item_id in enumerate(self.item_ids)}
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        settings = {"k": 10, "exclude_history": True} | (params or {})
-        asked = [name for name in COLUMNS if name in model_input and model_input[name].notna().any()]
-        if len(asked) != 1:
-            raise DataError(f"recommender: the input has {asked or 'none'} of the columns {', '.join(COLUMNS)}; must "
-                            "be exactly one")  # fmt: skip
-        values, k = model_input[asked[0]].tolist(), int(settings["k"])
-        self._check(asked[0], values)
-        if asked[0] in ("item_id", "sid"):
-            items = self._numbers(values).tolist() if asked[0] == "item_id" else [self._bearer(sid) for sid in values]
-            return pd.DataFrame({"title": self.recommender.title_of(items)})
-        if asked[0] == "text":
-            return self._named(self.recommender.find(values, k))
-        histories = [self._numbers(history) for history in values]
-        return self._named(self.recommender.rank(histories, k, bool(settings["exclude_history"])))
+        settings: dict[str, Any] = {"k": 10, "exclude_history": True, "allowed": EVERY} | (params or {})
+        with served.refusals():
+            column = served.asked(model_input, COLUMNS, "recommender")
+            values, k = model_input[column].tolist(), int(settings["k"])
+            limits = list(model_input["allowed"]) if "allowed" in model_input else [None] * len(values)
+            if column != "history" and (list(settings["allowed"]) != EVERY or any(map(_is_given, limits))):
+                raise ConfigError(f"recommender: 'allowed' is for histories, not for '{column}'; leave it out")
+            if column == "history":
+                return self._ranked(values, limits, k, bool(settings["exclude_history"]), list(settings["allowed"]))
+            if column == "text":
+                return served.answered(
+                    values, _words, lambda texts, _: self._rows(self.recommender.find(texts, k)), RANKED
+                )
+            read = self._item if column == "item_id" else self._bearer
+            return served.answered(values, read, self._called, {"title": ""})
 
-    def _check(self, column: str, values: list[Any]) -> None:
-        wanted = (list, tuple, np.ndarray) if column == "history" else str
-        for row, value in enumerate(values):
-            if not isinstance(value, wanted):
-                what = "a list of item ids" if column == "history" else "text"
-                raise DataError(f"recommender: {column} of row {row} is {value!r}; must be {what}")
+    def _ranked(self, values: list[Any], limits: list[Any], k: int, exclude: bool, allowed: list[str]) -> pd.DataFrame:
+        common = None if allowed == EVERY else self._mask(allowed)
 
-    def _named(self, answer: Answer) -> pd.DataFrame:
-        found = [(row[row >= 0], scores[row >= 0]) for row, scores in zip(*answer, strict=True)]
-        return pd.DataFrame(
-            {
-                "item_ids": [[self.item_ids[item] for item in items] for items, _ in found],
-                "titles": [[self.titles[item] for item in items] for items, _ in found],
-                "scores": [scores.tolist() for _, scores in found],
-            }
-        )
+        def read(pair: tuple[Any, Any]) -> tuple[Any, str]:
+            history, skipped = served.item_numbers(pair[0], self.item_of)
+            own = self._mask(served.ids_of(pair[1], "allowed")) if _is_given(pair[1]) else None
+            return (history, own), skipped
 
-    def _numbers(self, item_ids: Iterable[Any]) -> NDArray[np.int64]:
-        known = list(item_ids)
-        unknown = [item_id for item_id in known if item_id not in self.item_of]
-        if unknown:
-            raise DataError(f"recommender: no item '{unknown[0]}' in its catalogue of {len(self.item_ids)} items")
-        return np.array([self.item_of[item_id] for item_id in known], np.int64)
+        def answer(found: list[Any], _: list[int]) -> Rows:
+            mask = common
+            if any(own is not None for _, own in found):
+                every = np.ones(len(self.item_ids), bool) if common is None else common
+                mask = np.stack([every if own is None else every & own for _, own in found])
+            return self._rows(self.recommender.rank([history for history, _ in found], k, exclude, allowed=mask))
 
-    def _bearer(self, sid: str) -> int:
+        return served.answered(list(zip(values, limits, strict=True)), read, answer, RANKED)
+
+    def _mask(self, item_ids: Sequence[str]) -> NDArray[np.bool_]:
+        mask = np.zeros(len(self.item_ids), bool)
+        mask[[self.item_of[item_id] for item_id in item_ids if item_id in self.item_of]] = True
+        return mask
+
+    def _rows(self, answer: Answer) -> Rows:
+        return [
+            self._row(items[items >= 0].tolist(), scores[items >= 0]) for items, scores in zip(*answer, strict=True)
+        ]
+
+    def _row(self, items: list[int], scores: NDArray[np.float32]) -> dict[str, Any]:
+        return {
+            "item_ids": [self.item_ids[item] for item in items],
+            "titles": [self.titles[item] or "" for item in items],
+            "scores": scores.tolist(),
+            served.PROBLEM: "" if items else "no item may be recommended: each is in the history or not allowed",
+        }
+
+    def _called(self, items: list[int], _: list[int]) -> Rows:
+        return [{"title": title} for title in self.recommender.title_of(items)]
+
+    def _item(self, value: Any) -> tuple[int, str]:
+        item_id = served.text_of(value, "item_id")
+        if item_id not in self.item_of:
+            raise DataError(f"item_id: no item {served.some([item_id])} in its catalogue of {len(self.item_ids)} items")
+        return self.item_of[item_id], ""
+
+    def _bearer(self, value: Any) -> tuple[int, str]:
         """The item that has a whole semantic id."""
+        sid = served.text_of(value, "sid")
         codes = parse(sid)
         found = self.codes.find(codes) if len(codes) == self.codes.num_levels else ()
         if len(found) != 1:
-            raise DataError(f"recommender: no item has the semantic id '{sid}'; must be one of its index, of "
+            raise DataError(f"sid: no item has the semantic id {served.some([sid])}; must be one of its index, of "
                             f"{self.codes.num_levels} codes")  # fmt: skip
-        return int(found[0])
+        return int(found[0]), ""
+
+
+def _words(value: Any) -> tuple[str, str]:
+    text = served.text_of(value, "text")
+    if not clean(text):
+        raise DataError(f"text: {served.some([text])} has no words in it; must have at least one")
+    return text, ""
+
+
+def _is_given(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and np.isnan(value))
 
 
 mlflow.models.set_model(Recommending())

@@ -27,13 +27,17 @@ from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from packaging.version import Version
 
 import unisid
+from unisid.artifacts.model import BACKBONE
 from unisid.artifacts.record import Record, require
 from unisid.artifacts.store import Place
+from unisid.artifacts.weights import read_json
+from unisid.backbones import BackboneConfig
+from unisid.config import from_record
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 INDEX, RECOMMENDER = ("codes", "catalog"), ("model", "codes", "catalog")
 """What each holds."""
-PACKAGES = ("torch", "transformers", "pyarrow", "numpy", "safetensors", "pandas", "jaxtyping", "fsspec", "tyro")
+PACKAGES = ("torch", "transformers", "pyarrow", "numpy", "safetensors", "pandas", "jaxtyping", "fsspec", "packaging")
 """What serving imports beside this package and MLflow."""
 HERE = Path(__file__).parent
 
@@ -60,7 +64,13 @@ def log_index(client: MlflowClient, run: str, name: str, places: Mapping[str, Pl
     """Register codes with their catalog; returns a line that says so."""
     signature = ModelSignature(
         inputs=Schema([ColSpec(DataType.string, "key")]),
-        outputs=Schema([ColSpec(DataType.string, "sid"), ColSpec(Array(DataType.string), "item_ids")]),
+        outputs=Schema(
+            [
+                ColSpec(DataType.string, "sid"),
+                ColSpec(Array(DataType.string), "item_ids"),
+                ColSpec(DataType.string, "problem"),
+            ]
+        ),
         params=ParamSchema([ParamSpec("direction", DataType.string, "item_to_sid")]),
     )
     parts = {noun: places[noun] for noun in INDEX}
@@ -76,6 +86,7 @@ def log_recommender(client: MlflowClient, run: str, name: str, places: Mapping[s
                 ColSpec(DataType.string, "text", required=False),
                 ColSpec(DataType.string, "item_id", required=False),
                 ColSpec(DataType.string, "sid", required=False),
+                ColSpec(Array(DataType.string), "allowed", required=False),
             ]
         ),
         outputs=Schema(
@@ -84,14 +95,26 @@ def log_recommender(client: MlflowClient, run: str, name: str, places: Mapping[s
                 ColSpec(Array(DataType.string), "titles", required=False),
                 ColSpec(Array(DataType.double), "scores", required=False),
                 ColSpec(DataType.string, "title", required=False),
+                ColSpec(DataType.string, "problem"),
             ]
         ),
         params=ParamSchema(
-            [ParamSpec("k", DataType.integer, 10), ParamSpec("exclude_history", DataType.boolean, True)]
+            [
+                ParamSpec("k", DataType.integer, 10),
+                ParamSpec("exclude_history", DataType.boolean, True),
+                ParamSpec("allowed", DataType.string, ["*"], shape=(-1,)),
+            ]
         ),
     )
     parts = {noun: places[noun] for noun in RECOMMENDER}
+    parts |= {noun: places[noun] for noun in vectors_of(places["model"]) if noun in places}
     return _log(client, run, name, "pyfunc_recommender.py", parts, signature)
+
+
+def vectors_of(model: Place) -> tuple[str, ...]:
+    """The nouns whose item vectors a model reads."""
+    settings: BackboneConfig = from_record(BackboneConfig, read_json(model, BACKBONE))  # type: ignore[type-abstract]
+    return settings.vectors()
 
 
 def _log(client: MlflowClient, run: str, name: str, code: str, parts: Mapping[str, Place],
