@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from tests.runtime import stores
 from unisid.artifacts.store import Place
 from unisid.errors import ConfigError
+from unisid.runtime.tracking import tracker
 from unisid.runtime.tracking_place import files_of, how_to_look, sqlite_file, sqlite_uri, tracking_uri
 
 NAMES = ("my shop", "a#b", "a%20b", "what?", "größe", "a&b=c", "it's", "$HOME", "50%", "a;b", "x+y")
@@ -129,6 +130,19 @@ def test_a_store_that_was_moved_writes_where_it_is_and_loads_what_it_had(tmp_pat
     said.clear()
     stores.told(moved, said)
     assert not [line for line in said if "MLflow's files" in line], "once is enough"
+
+
+def test_a_command_that_makes_nothing_sets_a_moved_store_right_too(tmp_path, database):
+    stores.told(stores.store_at(tmp_path / "old", database))
+    shutil.move(tmp_path / "old", tmp_path / "new")
+    said = []
+    tracker(Place.of(tmp_path / "new"), said.append)
+    assert len(said) == 1
+    held = stores.client_of(tmp_path / "new").get_model_version_by_alias("shop-index", "champion")
+    assert Path(mlflow.artifacts.download_artifacts(held.source)).is_relative_to(tmp_path / "new")
+    (tmp_path / "empty").mkdir()
+    tracker(Place.of(tmp_path / "empty"), said.append)
+    assert list((tmp_path / "empty").iterdir()) == []
 
 
 def test_files_that_stayed_behind_are_still_found_there(tmp_path, database):

@@ -18,6 +18,7 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from unisid import config as settings
 from unisid.artifacts.record import Record
@@ -40,9 +41,12 @@ PATIENCE = 60
 
 
 def tracker(store: Place, say: Callable[[str], None]) -> "Tracker":
-    """What writes a store's runs to MLflow."""
+    """What writes a store's runs to MLflow; the database of a store that was moved is set right at once."""
     quiet()
-    return Tracker(tracking_uri(store), say)
+    found = Tracker(tracking_uri(store), say)
+    with contextlib.suppress(SQLAlchemyError, OSError):  # whoever writes is stopped by it, and says so
+        found.set_right()
+    return found
 
 
 def quiet() -> None:
@@ -124,11 +128,21 @@ class Tracker:
         client = MlflowClient(tracking_uri=uri, registry_uri=os.environ.get("MLFLOW_REGISTRY_URI") or uri)
         client.search_experiments(max_results=1)  # the first request makes the tables
         client.search_registered_models(max_results=1)
-        if (former := tracking_moved.set_right(self.uri)) is not None:
-            self.say(f"MLflow's files were at {former}; its database now names {files_of(self.uri)}")
+        self._set_right()
         if closed := close_orphans(client, self.experiment(client)):
             self.say(f"closed {closed} run{'s' if closed > 1 else ''} in MLflow whose process had ended")
         return client
+
+    def set_right(self) -> None:
+        """Make an SQLite database that is there name its files where they are now."""
+        file = sqlite_file(self.uri)
+        if file is not None and file.exists():
+            with self._alone():
+                self._set_right()
+
+    def _set_right(self) -> None:
+        if (former := tracking_moved.set_right(self.uri)) is not None:
+            self.say(f"MLflow's files were at {former}; its database now names {files_of(self.uri)}")
 
     def _alone(self) -> contextlib.AbstractContextManager[Any]:
         """No other process makes or changes the tables of an SQLite database meanwhile."""
