@@ -14,10 +14,21 @@ from unisid.artifacts import lease, swap
 from unisid.artifacts.lease import Owner, holding, owner_of
 from unisid.artifacts.store import Place, Store
 from unisid.artifacts.swap import Swap
-from unisid.errors import ArtifactError
+from unisid.errors import ArtifactError, UnreadableError
 
 pytestmark = pytest.mark.slow
 KEYS = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+def one_at_a_time(app):
+    """The same server, which looks and writes as one: true S3's conditions hold however many write, moto's do not."""
+    lock = threading.Lock()
+
+    def locked(environ, start_response):
+        with lock:
+            return list(app(environ, start_response))
+
+    return locked
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +36,7 @@ def s3():
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    server._server.app = one_at_a_time(server._server.app)
     host, port = server.get_host_and_port()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in KEYS.items():
@@ -100,6 +112,24 @@ def test_after_a_lost_answer_the_file_itself_decides(file, monkeypatch, done):
     else:
         with pytest.raises(ArtifactError, match="cannot be written .*timeout"):
             file.swap(None, b"mine")
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_again(file, monkeypatch):
+    assert file.swap(None, b"mine")
+    read, failures = Place.read, 3
+
+    def replaced(place, name):
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise UnreadableError("Failed to flush response stream")
+        return read(place, name)
+
+    monkeypatch.setattr(Place, "read", replaced)
+    assert file.read() == b"mine"
+    failures = 1000
+    with pytest.raises(ArtifactError, match="flush"):
+        file.read()
 
 
 def test_an_own_write_that_was_sent_twice_is_own(file, monkeypatch):

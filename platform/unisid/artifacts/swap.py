@@ -22,6 +22,9 @@ from unisid.errors import ArtifactError
 LOCK = "lock"
 SETTLE_SECONDS = 1.0
 """Until a write is read back on a store without conditional writes: longer than two writes at once take."""
+READS = 5
+"""So often a file that is there is read until its error counts: on object storage one that others replace meanwhile
+cannot be read."""
 REFUSED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
 
 
@@ -55,10 +58,13 @@ class Swap:
 
     def read(self) -> bytes | None:
         """What it holds now; None where it is not there."""
-        try:
-            return self.folder.read(self.name)
-        except ArtifactError:
-            return self.folder.read(self.name) if self.folder.exists(self.name) else None  # it came just now, or fails
+        for _ in range(READS - 1):
+            try:
+                return self.folder.read(self.name)
+            except ArtifactError:  # it is not there, or was replaced while it was read, or fails
+                if not self.folder.exists(self.name):
+                    return None
+        return self.folder.read(self.name)
 
     def swap(self, before: bytes | None, after: bytes | None) -> bool:
         """Whether the file went from one content to another; None: it is not there.
