@@ -22,7 +22,6 @@ import torch
 from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import TRAIN, write_interactions
-from unisid.artifacts.codes import pack
 from unisid.artifacts.fused import Fused
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.shards import to_arrow, write_shard
@@ -30,10 +29,12 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table
 from unisid.compute import Job
 from unisid.config import to_record
-from unisid.ops.assignment import distinct_codes, run_starts
+from unisid.ops.assignment import distinct_codes
+from unisid.ops.prefixes import row_keys
 from unisid.ops.residual import lookup, squared_distances
 from unisid.runtime.local import LocalCompute
 from unisid.stages import codes as stage
+from unisid.stages.codes_unique import crowded
 from unisid.tokenizers import Tokenizer, read_tokenizer, rqkmeans
 
 WIDTH, SHARD_ROWS = 64, 1 << 17
@@ -54,14 +55,13 @@ def main(items: int = 1_000_000, peer_items: int = 50_000) -> dict[str, Any]:
             counts = stage.make(job)
         seconds = time.perf_counter() - begun
         codes = np.stack(read_table(job.out, "items", ["codes"])["codes"].to_numpy())
-        sizes = tuple(counts["sizes"])
-        assert len(np.unique(pack(codes, sizes))) == items
+        assert len(np.unique(row_keys(codes))) == items
         tokenizer = read_tokenizer(job.out)
         vectors = Fused.read(job.inputs["fused"]).vectors
         return {
             "items": items,
             "width": WIDTH,
-            "sizes": list(sizes),
+            "sizes": counts["sizes"],
             "seconds": seconds,
             "seconds_to_fit_and_encode": said[-1][0],
             "peak_gigabytes": memory.peak,
@@ -122,13 +122,9 @@ def colliding_groups(
     latents = tokenizer.latent(tokenizer.standardise(torch.from_numpy(vectors)))
     codes = tokenizer.encode(torch.from_numpy(vectors))
     size, levels = tokenizer.codebooks.shape[1], tokenizer.codebooks.shape[0]
-    keys = pack(codes.numpy(), (size,) * levels)
-    found, counts = np.unique(keys, return_counts=True)
-    prefix = keys // size
-    rows = np.flatnonzero(np.isin(prefix, found[counts > 1] // size))
-    rows = rows[np.argsort(prefix[rows], kind="stable")]
+    rows, starts = crowded(codes.int().numpy(), (size,) * levels, levels - 1)
     residual = latents[rows] - lookup(codes[rows, :-1], tokenizer.codebooks)
-    return squared_distances(residual, tokenizer.codebooks[-1]).numpy(), run_starts(prefix[rows])
+    return squared_distances(residual, tokenizer.codebooks[-1]).numpy(), starts
 
 
 def faiss_yardstick(tokenizer: Tokenizer, vectors: NDArray[np.float32]) -> dict[str, float]:

@@ -189,7 +189,7 @@ def test_what_lies_inside_is_taken():
         ("--model.pool.cpus", "nan"), ("--model.pool.cpus", "-1"), ("--model.pool.cpus", "1e300"),
         ("--model.pool.gpus", "1.5"), ("--model.pool.workers", "1000000000"), ("--model.batch-size", "0"),
         ("--sequences.seed", "-5"), ("--fused.loss.temperature", "nan"),
-        ("--codes.tokenizer.num-levels", "27"), ("--codes.tokenizer.codebook-size", "1"),
+        ("--codes.tokenizer.num-levels", "1025"), ("--codes.tokenizer.codebook-size", "1"),
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -205,9 +205,10 @@ def test_baselines_and_cutoffs_are_named_once():
         metrics.Config(cutoffs=(5, 1, 5))
 
 
-def test_too_many_semantic_ids_to_number_are_refused():
-    with pytest.raises(ConfigError, match="26 levels of 1024 codes do not fit 63 bits"):
-        plug_in("tokenizers", "rqkmeans")(num_levels=26, codebook_size=1024)
+def test_levels_are_as_many_as_one_likes():
+    assert plug_in("tokenizers", "rqkmeans")(num_levels=64, codebook_size=1 << 20).sizes == (1 << 20,) * 64
+    with pytest.raises(ConfigError, match="rqkmeans.num_levels: is 1025; must be at least 1 and at most 1,024"):
+        plug_in("tokenizers", "rqkmeans")(num_levels=1025)
 
 
 def test_a_part_of_a_recipe_must_be_settings_of_its_stage():

@@ -4,7 +4,6 @@ n histories or texts, k items each, L levels, N items, B batch, T entries of the
 V vocabulary entries.
 """
 
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
@@ -69,11 +68,6 @@ class Recommender:
         with whole(model, WEIGHTS, f"the weights of the backbone that {BACKBONE} describes"):
             backbone.load(trained.weights(), index)
         return cls(backbone.to(device).eval(), index.to(device), Catalog.read(catalog).history_length, device)
-
-    @functools.cached_property
-    def tokens(self) -> NDArray[np.int64]:
-        """Every item's tokens [N, L]."""
-        return self.index.tokens(torch.arange(len(self.index.codes), device=self.device)).cpu().numpy()
 
     @torch.no_grad()
     def rank(

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unisid.artifacts.codes import Codes, pack, write_codes
+from tests.references import prefixes as twin
+from unisid.artifacts.codes import Codes, write_codes
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Place
 from unisid.errors import ArtifactError, DataError
@@ -20,31 +21,41 @@ def index(place, codes, sizes=SIZES):
     return Codes.read(place)
 
 
-unique_codes = st.lists(st.tuples(*(st.integers(0, k - 1) for k in SIZES)), min_size=1, max_size=60, unique=True).map(
-    lambda rows: np.array(rows, np.int32)
-)
+@st.composite
+def indexes(draw):
+    """Unique codes of 1 to 40 levels of unequal sizes, up to 2^20 codes each: many share a prefix."""
+    sizes = tuple(draw(st.lists(st.sampled_from([1, 2, 3, 5, 256, 1 << 20]), min_size=1, max_size=40)))
+    one = draw(st.tuples(*(st.integers(0, size - 1) for size in sizes)))
+    others = st.tuples(*(st.sampled_from(sorted({code, 0, size - 1})) for code, size in zip(one, sizes, strict=True)))
+    rows = draw(st.lists(others, max_size=40, unique=True).filter(len))
+    return np.array(rows, np.int32), sizes
 
 
-@settings(max_examples=30, deadline=None)
-@given(unique_codes)
-def test_lookup_works_both_ways(tmp_path_factory, codes):
-    found = index(Place.of(tmp_path_factory.mktemp("codes")), codes)
+@settings(max_examples=60, deadline=None)
+@given(indexes())
+def test_lookup_works_both_ways(tmp_path_factory, made):
+    codes, sizes = made
+    found = index(Place.of(tmp_path_factory.mktemp("codes")), codes, sizes)
     np.testing.assert_array_equal(found.codes, codes)
-    for item, row in enumerate(codes):
+    assert found.sizes == sizes
+    rows = codes.tolist()
+    for item, row in enumerate(rows):
         assert found.find(tuple(row)).tolist() == [item]
-        for length in (0, 1, 2):
-            wanted = [i for i, other in enumerate(codes) if tuple(other[:length]) == tuple(row[:length])]
-            assert sorted(found.find(tuple(row[:length])).tolist()) == wanted
+        for length in {0, 1, len(sizes) // 2, len(sizes) - 1}:
+            assert found.find(tuple(row[:length])).tolist() == twin.found(rows, row[:length])
     tokens = found.tokens(np.arange(len(codes)))
-    for level, start in enumerate([0, 3, 7]):
-        assert ((tokens[:, level] >= start) & (tokens[:, level] < start + SIZES[level])).all()
+    assert tokens.dtype == found.codes.dtype == np.int32
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    assert ((tokens >= starts[:-1]) & (tokens < starts[1:])).all()
+    assert np.array_equal(tokens - starts[:-1], codes)
 
 
-def test_packing_keeps_lexicographic_order():
-    codes = np.array([[a, b, c] for a in range(3) for b in range(4) for c in range(5)])
-    assert pack(codes, SIZES).tolist() == list(range(60))
-    with pytest.raises(ArtifactError, match="do not fit 63 bits"):
-        pack(codes, (2**30, 2**30, 2**30))
+def test_one_equal_row_among_many_of_32_levels_is_refused(place):
+    codes = np.random.default_rng(0).integers(0, 256, (2000, 32))
+    write_codes(place, codes, (256,) * 32)
+    codes[1500] = codes[3]
+    with pytest.raises(ArtifactError, match="share a semantic id"):
+        write_codes(place, codes, (256,) * 32)
 
 
 def test_shared_or_impossible_codes_are_refused(place):

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from unisid.errors import ConfigError, DataError
-from unisid.ops.semantic_ids import parse, spell, spell_all, token, tokens
+from unisid.ops.semantic_ids import letters, parse, spell, spell_all, token, tokens
 
 
 def test_levels_are_letters():
@@ -13,13 +15,29 @@ def test_levels_are_letters():
     assert tokens((2, 3)) == ["<a_0>", "<a_1>", "<b_0>", "<b_1>", "<b_2>"]
 
 
-def test_more_levels_than_letters_are_refused():
-    with pytest.raises(ConfigError, match="level 26 has no letter; at most 26"):
-        spell(range(27))
+def test_levels_beyond_the_letters_have_two_and_more():
+    assert [letters(level) for level in (26, 27, 51, 52, 701, 702, 703)] == ["aa", "ab", "az", "ba", "zz", "aaa", "aab"]
+    assert token(31, 255) == "<af_255>"
+    assert tokens((1,) * 28)[-3:] == ["<z_0>", "<aa_0>", "<ab_0>"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 999_999_999), min_size=1, max_size=1000))
+def test_ids_of_any_number_of_levels_are_read_back(codes):
+    assert parse(spell(codes)) == tuple(codes)
+    assert parse(",".join(map(str, codes))) == tuple(codes)
+
+
+def test_every_level_has_letters_of_its_own():
+    found = [letters(level) for level in range(2000)]
+    assert len(set(found)) == 2000
+    assert sorted(found, key=lambda word: (len(word), word)) == found
+    with pytest.raises(ConfigError, match="level -1; must be at least 0"):
+        letters(-1)
 
 
 def test_many_spell_as_one_by_one():
-    codes = np.random.default_rng(0).integers(0, 300, (50, 4))
+    codes = np.random.default_rng(0).integers(0, 300, (50, 40))
     assert spell_all(codes) == [spell(row) for row in codes]
     assert spell_all(codes[:0]) == []
 
@@ -30,7 +48,24 @@ def test_a_spelled_id_is_read_back():
     assert parse("<a_3>") == parse("3") == (3,)
 
 
-@pytest.mark.parametrize("text", ["", "<b_1>", "<a_1><c_2>", "<a_1> <b_2>", "1,,2", "a", "<a_-1>", "<a_01>", "<a_١>"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<b_1>",
+        "<a_1><c_2>",
+        "<a_1> <b_2>",
+        "<aa_1>",
+        "<a_1><aa_2>",
+        "<A_1>",
+        "<_1>",
+        "1,,2",
+        "a",
+        "<a_-1>",
+        "<a_01>",
+        "<a_١>",
+    ],
+)
 def test_anything_else_is_refused(text):
     with pytest.raises(DataError, match="must look like"):
         parse(text)

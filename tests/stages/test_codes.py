@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from tests.references import assignment as twin
 from unisid.artifacts.catalog import TRAIN, write_interactions
-from unisid.artifacts.codes import Codes, pack
+from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.shards import Shards, write_array
 from unisid.artifacts.store import Place
 from unisid.compute import Job, Pool
 from unisid.config import from_record, to_record
 from unisid.errors import ConfigError, DataError
+from unisid.ops import trie
+from unisid.ops.semantic_ids import parse, spell
 from unisid.runtime.local import LocalCompute
 from unisid.stages import codes as stage
 from unisid.stages import codes_unique as unique
@@ -109,10 +111,10 @@ def test_items_that_do_not_collide_keep_their_nearest_codes(place):
     codes = make(place, kmeans_config(3, 20), clusters())
     tokenizer = read_tokenizer(place / "codes")
     nearest = tokenizer.encode(torch.from_numpy(clusters())).numpy()
-    keys, counts = np.unique(pack(nearest, codes.sizes), return_counts=True)
-    crowded = keys[counts > 1] // 20
-    assert len(crowded)
-    alone = ~np.isin(pack(nearest[:, :2], codes.sizes), crowded)
+    tuples, counts = np.unique(nearest, axis=0, return_counts=True)
+    crowded = {tuple(row) for row in tuples[counts > 1, :2].tolist()}
+    assert crowded
+    alone = np.array([tuple(row) not in crowded for row in nearest[:, :2].tolist()])
     assert alone.any()
     assert np.array_equal(codes.codes[alone], nearest[alone])
     assert np.array_equal(codes.codes[:, :2], nearest[:, :2])  # no prefix here is over-full
@@ -310,8 +312,38 @@ def test_settings_survive_the_record():
 def test_a_code_space_smaller_than_the_catalogue_is_refused_with_what_would_do(place):
     with pytest.raises(ConfigError, match=r"2 levels of 8 codes name 64 items.*200; num_levels=3 or codebook_size=15"):
         make(place, kmeans_config(2, 8), clusters())
-    with pytest.raises(ConfigError, match="do not fit 63 bits"):
-        make(place, kmeans_config(8, 256), clusters())
+
+
+@pytest.mark.parametrize("unique", ["assign", "append"])
+def test_an_index_of_32_levels_is_made_looked_up_and_decoded(place, unique):
+    """Random vectors, the last forty all equal: 256^32 ids do not fit any integer of a machine."""
+    vectors = np.random.default_rng(0).normal(size=(640, 64)).astype(np.float32)
+    vectors[-40:] = vectors[7]
+    tokenizer = opq.Config(num_levels=32, codebook_size=256, rotations=0, restarts=1, iterations=4)
+    codes = make(place, stage.Config(tokenizer=tokenizer, unique=unique), vectors)
+    nearest = read_tokenizer(place / "codes").encode(torch.from_numpy(vectors)).numpy()
+    report = codes.record.counts["quality"]
+    assert report["largest_collision"] == 41
+    assert len(report["usage"]) == 32
+    assert len(report["cosine"]) == codes.num_levels  # across, and within each prefix
+    assert codes.codes.dtype == np.int32
+    assert codes.sizes == (256,) * (32 if unique == "assign" else 33)
+    assert len(set(map(tuple, codes.codes.tolist()))) == 640
+    moved = np.flatnonzero((codes.codes[:, :32] != nearest).any(1))
+    assert set(moved.tolist()) <= {7, *range(600, 640)}
+    assert len(moved) == (40 if unique == "assign" else 0)
+    assert np.array_equal(codes.codes[:, :31], nearest[:, :31])
+    for item in (0, 7, 639):
+        row = tuple(codes.codes[item].tolist())
+        assert codes.find(row).tolist() == [item]
+        assert codes.find(parse(spell(row))).tolist() == [item]
+    assert set(codes.find(tuple(nearest[7, :31])).tolist()) == {7, *range(600, 640)}
+    built = trie.build(torch.from_numpy(codes.codes.copy()))
+    nodes = torch.zeros(1, dtype=torch.long)
+    for level, code in enumerate(codes.codes[639].tolist()):
+        below = built.step(level, nodes)
+        nodes = below.nodes[below.valid & (below.codes == code)]
+    assert built.items[nodes].tolist() == [639]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

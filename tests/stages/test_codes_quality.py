@@ -35,6 +35,7 @@ def test_description_by_hand():
 def test_entropy_is_one_for_equal_use_and_nought_for_one_code():
     assert entropy(np.full(8, 1 / 8)) == pytest.approx(1)
     assert entropy(np.eye(8)[3]) == 0
+    assert entropy(np.ones(1)) == 1  # of a level that has no other
 
 
 @settings(max_examples=50)
@@ -71,13 +72,13 @@ def test_jaccard_is_that_of_sets():
 def test_prefixes_of_alike_items_show_in_both_figures():
     codes = np.array([[g, i] for g in range(4) for i in range(10)], np.int32)
     vectors = np.eye(4, dtype=np.float32)[codes[:, 0]]
-    cosine = consistency(codes, (4, 10), lambda rows: vectors[rows], 0)["cosine"]
+    cosine = consistency(codes, lambda rows: vectors[rows], 0)["cosine"]
     assert cosine == {"across": 0.0, "within_1": 1.0}
     items = np.arange(40, dtype=np.int32)
-    overlap = shared_users(codes, (4, 10), (items // 10, items), 0)["user_overlap"]
+    overlap = shared_users(codes, (items // 10, items), 0)["user_overlap"]
     assert overlap == {"across": 0.0, "within_1": 1.0}
     nobody = np.empty(0, np.int32)
-    assert shared_users(codes, (4, 10), (nobody, nobody), 0)["user_overlap"] == {"across": 0.0, "within_1": 0.0}
+    assert shared_users(codes, (nobody, nobody), 0)["user_overlap"] == {"across": 0.0, "within_1": 0.0}
 
 
 def test_gate_lists_every_figure_that_is_too_low():

@@ -51,7 +51,7 @@ def test_it_learns_from_sequences_and_is_served(tmp_path, trained):
     items, scores = recommender.rank([np.array([3, 4, 5])], N, exclude_history=False)
     language, tokenizer = AutoModelForCausalLM.from_pretrained(out.uri), AutoTokenizer.from_pretrained(out.uri)
     assert not [name for name in language.state_dict() if "lora" in name or "base_layer" in name]
-    backbone_prompt, real = recommender.backbone.prompts(torch.from_numpy(recommender.tokens[[3, 4, 5]].reshape(1, -1)))
+    backbone_prompt, real = recommender.backbone.prompts(recommender.index.tokens(torch.tensor([[3, 4, 5]])).flatten(1))
     before = backbone_prompt[real].tolist()
     sids = tokenizer([spell(row.tolist()) for row in Codes.read(inputs["codes"]).codes], add_special_tokens=False)
     ids = torch.tensor([before + sid for sid in sids.input_ids])

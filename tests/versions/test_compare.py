@@ -54,6 +54,19 @@ def test_items_are_matched_by_their_ids_and_prefixes_counted_level_by_level(pair
     assert (left["fullest_prefix"], right["fullest_prefix"]) == (1, 2)
 
 
+def test_indexes_of_many_and_of_few_levels_are_compared(place):
+    codes = np.random.default_rng(0).integers(0, 256, (4, 200))
+    codes[1] = codes[0]
+    codes[1, -1] ^= 1
+    left = index(place, "1", ["a", "b", "c", "d"], codes, (256,) * 200)
+    right = index(place, "2", ["a", "b", "c", "d"], codes[:, :3] + np.arange(4)[:, None], (999, 999, 999))
+    found = compare(left, right)
+    assert found["indexes"][0]["fullest_prefix"] == 2
+    assert found["indexes"][0]["filled"] == 0.0
+    assert found["changed_prefix"] == [0.75, 0.75, 0.75]
+    assert "usage of level 3" in table(found)
+
+
 def test_an_index_is_equal_to_itself(pair):
     found = compare(pair[0], pair[0])
     assert found["changed"] == 0

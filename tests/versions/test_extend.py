@@ -311,7 +311,7 @@ def test_published_ids_never_move_and_all_are_unique(tmp_path_factory, data):
     encoder = Encoder(Shards(place, "vectors"), place, shop.INSIDE)
     nearest = tokenizer.encode(torch.from_numpy(vectors)).numpy().astype(np.int32)
     old = everything[order[:published]]
-    taken = Taken.write(place / "taken", old, (size,) * levels)
+    taken = Taken.write(place / "taken", old)
     new = unique_codes(
         LocalCompute(), shop.INSIDE, place / "work", encoder, nearest, (size,) * levels, taken, published
     )
@@ -324,6 +324,25 @@ def test_published_ids_never_move_and_all_are_unique(tmp_path_factory, data):
         family = keys[(keys[:, :-1] == code[:-1]).all(1)]
         if len(np.unique(family, axis=0)) == len(family) and len(np.unique(keys, axis=0)) == len(keys):
             assert new[row].tolist() == code.tolist()
+
+
+def test_long_ids_go_on_where_the_published_ones_end(place):
+    """40 levels of 5 codes: new items, all at one point, fill the prefixes next to it that published ids left free."""
+    config = rqkmeans.Config(num_levels=40, codebook_size=5)
+    tokenizer = config.build(1)
+    tokenizer.codebooks.copy_(torch.linspace(-2, 2, 5)[None, :, None] / 3.0 ** torch.arange(40)[:, None, None])
+    write_tokenizer(place, config, tokenizer)
+    write_array(place, "vectors", {"vector": np.zeros((60, 1), np.float32)})
+    encoder = Encoder(Shards(place, "vectors"), place, shop.INSIDE)
+    nearest = tokenizer.encode(torch.zeros(60, 1)).numpy().astype(np.int32)
+    old = np.concatenate([nearest[:3], np.random.default_rng(0).integers(0, 5, (50, 40)).astype(np.int32)])
+    old[:3, -1] = [0, 1, 3]
+    taken = Taken.write(place / "taken", old[::-1])
+    new = unique_codes(LocalCompute(), shop.INSIDE, place / "work", encoder, nearest, (5,) * 40, taken)
+    assert len(np.unique(np.concatenate([old, new]), axis=0)) == 53 + 60
+    assert (new[:, :37] == nearest[:, :37]).all()
+    assert sorted(row[-1] for row in new.tolist() if row[:-1] == nearest[0, :-1].tolist()) == [2, 4]
+    assert len(np.unique(new[:, :38], axis=0)) == 3  # 22 of 25 are free below the nearest prefix, 25 and 13 next to it
 
 
 def test_the_last_code_of_a_prefix_is_assigned_at_the_least_total_distance(place):
@@ -340,7 +359,7 @@ def test_the_last_code_of_a_prefix_is_assigned_at_the_least_total_distance(place
     distances = tokenizer.distances(tokenizer.latent(points), prefix)
     nearest = np.column_stack([prefix.numpy(), distances.argmin(1).numpy()]).astype(np.int32)
     old = np.array([[2, code] for code in sorted(set(nearest[:, 1].tolist()))[:2]], np.int32)
-    taken = Taken.write(place / "taken", old, (6, 6))
+    taken = Taken.write(place / "taken", old)
     new = unique_codes(LocalCompute(), shop.INSIDE, place / "work", encoder, nearest, (6, 6), taken)
     free = np.setdiff1d(np.arange(6), old[:, 1])
     assert (new[:, 0] == 2).all()
@@ -357,7 +376,7 @@ def test_a_full_prefix_sheds_a_new_item_to_the_next_nearest_with_room(place):
     write_array(place, "vectors", {"vector": np.array([[0.2]], np.float32)})
     encoder = Encoder(Shards(place, "vectors"), place, shop.INSIDE)
     old = np.array([[0, 0], [0, 1], [0, 2], [1, 0]], np.int32)
-    taken = Taken.write(place / "taken", old, (3, 3))
+    taken = Taken.write(place / "taken", old)
     nearest = np.array([[0, 1]], np.int32)
     new = unique_codes(LocalCompute(), shop.INSIDE, place / "work", encoder, nearest, (3, 3), taken)
     assert new.tolist() == [[1, 1]]  # code 0 of the next prefix would be nearest, and is taken

@@ -6,6 +6,7 @@ extends another says so in its record: its published ids are those of its base, 
 N items, L levels.
 """
 
+import bisect
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_vectors, table_names, write_tables
 from unisid.errors import ArtifactError, DataError
+from unisid.ops.prefixes import row_keys
 
 ROWS_PER_FILE = 1 << 20
 
@@ -28,7 +30,7 @@ def write_codes(place: Place, codes: NDArray[Any], sizes: tuple[int, ...]) -> No
     """Write codes [N, L]; raises ArtifactError where one is out of its level's range or two items share a tuple."""
     if codes.min(initial=0) < 0 or (len(codes) and (codes.max(axis=0) >= np.array(sizes)).any()):
         raise ArtifactError(f"{place}: codes reach {codes.max(axis=0).tolist()}, the level sizes are {list(sizes)}")
-    if len(np.unique(pack(codes, sizes))) != len(codes):
+    if len(np.unique(row_keys(codes))) != len(codes):
         raise ArtifactError(f"{place}: some items share a semantic id; resolve collisions first")
     values = np.ascontiguousarray(codes, np.int32)
     width = codes.shape[1]
@@ -39,16 +41,6 @@ def write_codes(place: Place, codes: NDArray[Any], sizes: tuple[int, ...]) -> No
         for s in range(0, max(1, len(values)), ROWS_PER_FILE)
     )
     write_tables(place, "items", tables)
-
-
-def pack(codes: NDArray[Any], sizes: tuple[int, ...]) -> NDArray[np.int64]:
-    """Codes [n, L'] of the first L' levels -> one integer each [n], in lexicographic order."""
-    if np.prod(np.array(sizes[: codes.shape[1]], np.float64)) >= 2.0**63:
-        raise ArtifactError(f"levels of sizes {list(sizes)} do not fit 63 bits; use fewer or smaller levels")
-    key = np.zeros(len(codes), np.int64)
-    for level in range(codes.shape[1]):
-        key = key * sizes[level] + codes[:, level]
-    return key
 
 
 @dataclass(frozen=True)
@@ -103,11 +95,11 @@ class Codes:
         return found
 
     @property
-    def level_offsets(self) -> NDArray[np.int64]:
+    def level_offsets(self) -> NDArray[np.int32]:
         """[L]: the first token of every level."""
-        return np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64)
+        return np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int32)
 
-    def tokens(self, items: NDArray[Any]) -> NDArray[np.int64]:
+    def tokens(self, items: NDArray[Any]) -> NDArray[np.int32]:
         """Items [n] -> tokens [n, L]: the code plus its level's offset, so that no two levels share a token."""
         return self.codes[items] + self.level_offsets
 
@@ -115,15 +107,17 @@ class Codes:
         """The items whose codes begin with a prefix, by semantic id. A full tuple gives one item or none."""
         if len(prefix) > self.num_levels:
             raise DataError(f"semantic id {prefix}: has {len(prefix)} levels, this index has {self.num_levels}")
-        order, keys = self._sorted
-        if any(code >= size for code, size in zip(prefix, self.sizes, strict=False)):
-            return order[:0]  # as an integer it would be another prefix
-        rest = int(np.prod(np.array(self.sizes[len(prefix) :], np.int64)))
-        low = int(pack(np.array([prefix], np.int64).reshape(1, -1), self.sizes)[0]) * rest
-        return order[np.searchsorted(keys, low) : np.searchsorted(keys, low + rest)]
+        low, high = 0, len(self._order)
+        for level, code in enumerate(prefix):
+            column = functools.partial(self._code, level)
+            low = bisect.bisect_left(self._order, code, low, high, key=column)
+            high = bisect.bisect_right(self._order, code, low, high, key=column)
+        return self._order[low:high]
+
+    def _code(self, level: int, item: int) -> int:
+        return int(self.codes[item, level])
 
     @functools.cached_property
-    def _sorted(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        keys = pack(self.codes.astype(np.int64), self.sizes)
-        order = np.argsort(keys)
-        return order, keys[order]
+    def _order(self) -> NDArray[np.int64]:
+        """The items by semantic id."""
+        return np.argsort(row_keys(self.codes))

@@ -109,8 +109,8 @@ class LCRec(Speaker):
     @torch.no_grad()
     def start_from(self, codes: NDArray[Any], texts: Sequence[str]) -> None:
         if self.config.rows == "item_text":
-            offsets = torch.tensor(self.level_starts) - self.level_starts[0]
-            stands_for = torch.from_numpy(codes.astype(np.int64)) + offsets
+            offsets = torch.tensor(self.level_starts, dtype=torch.int32) - self.level_starts[0]
+            stands_for = torch.from_numpy(codes.astype(np.int32)) + offsets
             for old, new in words.rows(self.language, self.level_starts[0]):
                 new.copy_(words.mean_of_texts(old, new, self._titles(texts), stands_for))
 

@@ -16,6 +16,7 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.embeddings import Embeddings
 from unisid.ops.kmeans import kmeans
+from unisid.ops.prefixes import row_keys
 from unisid.ops.residual import nearest
 
 PERMUTATIONS = 199
@@ -76,7 +77,7 @@ def text_labels(vectors: NDArray[np.float32], num_labels: int = LABELS) -> NDArr
 
 def groups_of(codes: NDArray[np.int32], length: int) -> NDArray[np.int64]:
     """Every item's prefix of a length [N], numbered from 0."""
-    return np.unique(codes[:, :length], axis=0, return_inverse=True)[1].reshape(-1)
+    return np.unique(row_keys(codes[:, :length]), return_inverse=True)[1]
 
 
 def purity(groups: NDArray[np.int64], labels: NDArray[np.int64]) -> Chance:

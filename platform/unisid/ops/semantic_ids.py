@@ -1,8 +1,9 @@
-"""How a semantic id is written: (12, 7, 200) as '<a_12><b_7><c_200>', a letter a level.
+"""How a semantic id is written: (12, 7, 200) as '<a_12><b_7><c_200>': a to z, then aa, ab, ..., one a level.
 
 One spelling for training, serving, the index and the command line. N items, L levels.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, SupportsInt
@@ -13,15 +14,22 @@ from numpy.typing import NDArray
 from unisid.errors import ConfigError, DataError
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-TOKEN = re.compile(r"<([a-z])_(0|[1-9][0-9]{0,8})>")
+TOKEN = re.compile(r"<([a-z]+)_(0|[1-9][0-9]{0,8})>")
 NUMBERS = re.compile(r"[0-9]{1,9}([,-][0-9]{1,9})*")
 
 
+@functools.cache
+def letters(level: int) -> str:
+    """The letters of a level, counted from 0: a, ..., z, aa, ab, ..., zz, aaa, ..."""
+    if level < 0:
+        raise ConfigError(f"semantic ids: level {level}; must be at least 0")
+    above, last = divmod(level, len(LETTERS))
+    return (letters(above - 1) if above else "") + LETTERS[last]
+
+
 def token(level: int, code: int) -> str:
-    """One code as a token: level 1, code 12 is '<b_12>'. Raises ConfigError for a level beyond the letters."""
-    if not 0 <= level < len(LETTERS):
-        raise ConfigError(f"semantic ids: level {level} has no letter; at most {len(LETTERS)} levels can be written")
-    return f"<{LETTERS[level]}_{code}>"
+    """One code as a token: level 1, code 12 is '<b_12>'."""
+    return f"<{letters(level)}_{code}>"
 
 
 def tokens(sizes: Sequence[int]) -> list[str]:

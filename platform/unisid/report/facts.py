@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from unisid.artifacts.codes import Codes, pack
+from unisid.artifacts.codes import Codes
 from unisid.artifacts.curve import read_curve
 from unisid.artifacts.metrics import HistoryRule, Metrics
 from unisid.artifacts.record import Record, read_record
 from unisid.artifacts.store import NOUNS, Place
 from unisid.artifacts.tables import open_table, read_group, table_names
+from unisid.ops.prefixes import row_keys
 from unisid.stages.catalog_summary import OTHER_RULE, repeated_targets
 
 CODES_READ = 1 << 20
@@ -121,9 +122,7 @@ def example_prefix(found: Index, least: int = 10) -> tuple[int, ...]:
     codes = found.codes[: len(found.titles)]
     best: tuple[int, ...] = ()
     for length in range(1, codes.shape[1] + 1):
-        keys, first, counts = np.unique(
-            pack(codes[:, :length].astype(np.int64), found.sizes), return_index=True, return_counts=True
-        )
+        keys, first, counts = np.unique(row_keys(codes[:, :length]), return_index=True, return_counts=True)
         if not len(keys) or (length > 1 and counts.max() < least):
             break
         best = tuple(codes[first[counts.argmax()], :length].tolist())

@@ -126,5 +126,5 @@ def _text_cosines(store: Store, record: Record) -> Mapping[str, Any]:
     texts = Embeddings.read(require_input(store, fused, "embeddings")).shards
     codes = Codes(store.root / record.address, record)
     read = functools.partial(texts.read, "pooled")
-    found: Mapping[str, Any] = consistency(codes.codes, codes.sizes, read, SEED)["cosine"]
+    found: Mapping[str, Any] = consistency(codes.codes, read, SEED)["cosine"]
     return found

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
-from unisid.artifacts.codes import pack, write_codes
+from unisid.artifacts.codes import write_codes
 from unisid.artifacts.fused import Fused
 from unisid.artifacts.shards import Shards, to_arrow
 from unisid.artifacts.store import Place
@@ -26,6 +26,7 @@ from unisid.compute import Job, Metrics, Part, Pool, Step, Worker
 from unisid.config import Json, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.ops.assignment import ordinals
+from unisid.ops.prefixes import row_keys
 from unisid.stages import codes_quality as quality
 from unisid.stages.codes_collaborative import Collaborative, collaborative
 from unisid.stages.codes_unique import PART_ROWS, Encoder, matrix, moved_distances, unique_codes
@@ -117,8 +118,8 @@ def make(job: Job) -> Json:
     else:
         codes, sizes = append_ordinal(codes, sizes)
     seed = config.training.seed
-    report |= quality.consistency(codes, sizes, functools.partial(vectors.read, "vector"), seed)
-    report |= quality.shared_users(codes, sizes, catalog.training_edges(), seed)
+    report |= quality.consistency(codes, functools.partial(vectors.read, "vector"), seed)
+    report |= quality.shared_users(codes, catalog.training_edges(), seed)
     write_json(job.out, "quality.json", report)
     quality.check(config.gate, report)
     write_codes(job.out, codes, sizes)
@@ -126,10 +127,8 @@ def make(job: Job) -> Json:
 
 
 def check_room(config: Config, num_items: int) -> None:
-    """Refuse a code space that is smaller than the catalogue, or too large for 63-bit keys."""
+    """Refuse a code space that is smaller than the catalogue."""
     levels, size = config.tokenizer.num_levels, config.tokenizer.codebook_size
-    if (levels + (config.unique == "append")) * math.log2(size) >= 63:
-        raise ConfigError(f"codes.tokenizer: {levels} levels of {size} codes do not fit 63 bits; use fewer or smaller")
     if config.unique == "assign" and size**levels < num_items:
         enough_levels = next(n for n in range(levels, 64) if size**n >= num_items)
         enough_codes = math.ceil(num_items ** (1 / levels))
@@ -216,7 +215,7 @@ def _encode(encoder: Encoder) -> Any:
 
 def append_ordinal(codes: NDArray[np.int32], sizes: tuple[int, ...]) -> tuple[NDArray[np.int32], tuple[int, ...]]:
     """TIGER's form: one more level that counts the items of a tuple; as large as the others, or as it must be."""
-    ordinal = ordinals(pack(codes, sizes)).astype(np.int32)
+    ordinal = ordinals(row_keys(codes)).astype(np.int32)
     return np.column_stack([codes, ordinal]), (*sizes, max(sizes[-1], int(ordinal.max(initial=0)) + 1))
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import Catalog
-from unisid.artifacts.codes import Codes, pack, write_codes
+from unisid.artifacts.codes import Codes, write_codes
 from unisid.artifacts.fused import Fused
 from unisid.artifacts.tables import write_table
 from unisid.artifacts.weights import write_json
@@ -23,6 +23,7 @@ from unisid.compute import Job
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
 from unisid.ops.assignment import ordinals
+from unisid.ops.prefixes import row_keys
 from unisid.ops.semantic_ids import spell_all
 from unisid.stages import codes as stage
 from unisid.stages import codes_quality as quality
@@ -68,7 +69,7 @@ def make(job: Job) -> Json:
     report = quality.describe(nearest, config.tokenizer.sizes) | {"reconstruction_error": error}
     job.say(f"{len(nearest) - published:,} items are new, {published:,} keep their semantic ids")
     if config.unique == "assign":
-        taken = Taken.write(job.work / "taken", base.codes, base.sizes)
+        taken = Taken.write(job.work / "taken", base.codes)
         telling = Telling(job, "parts", of="resolving")
         new = unique_codes(telling, config.pool, job.work, encoder, nearest[published:], base.sizes, taken, published)
         codes, sizes = np.concatenate([base.codes, new]), base.sizes
@@ -78,8 +79,8 @@ def make(job: Job) -> Json:
         codes = np.concatenate([base.codes, new])
     _say_growth(job, base, sizes)
     seed = config.training.seed
-    report |= quality.consistency(codes, sizes, lambda rows: vectors.read("vector", rows), seed)
-    report |= quality.shared_users(codes, sizes, catalog.training_edges(), seed)
+    report |= quality.consistency(codes, lambda rows: vectors.read("vector", rows), seed)
+    report |= quality.shared_users(codes, catalog.training_edges(), seed)
     write_json(job.out, "quality.json", report)
     quality.check(config.gate, report)
     write_codes(job.out, codes, sizes)
@@ -112,11 +113,11 @@ def check(config: Config, base: Codes, num_items: int, num_vectors: int) -> None
 def further_ordinals(base: Codes, nearest: NDArray[np.int32]) -> tuple[NDArray[np.int32], tuple[int, ...]]:
     """TIGER's form: new items count on where the published ones of their tuple end; the last level grows if it must."""
     sizes = base.sizes[:-1]
-    keys, last = pack(base.codes[:, :-1].astype(np.int64), sizes), base.codes[:, -1]
+    last, keys = base.codes[:, -1], row_keys(np.concatenate([base.codes[:, :-1], nearest]))
+    keys, mine = keys[: len(last)], keys[len(last) :]
     known, place = np.unique(keys, return_inverse=True)
     used = np.zeros(len(known), np.int64)
     np.maximum.at(used, place, last.astype(np.int64) + 1)
-    mine = pack(nearest.astype(np.int64), sizes)
     near = np.minimum(np.searchsorted(known, mine), len(known) - 1)
     ordinal = ordinals(mine) + np.where(known[near] == mine, used[near], 0)
     codes = np.column_stack([nearest, ordinal]).astype(np.int32)

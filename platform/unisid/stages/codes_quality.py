@@ -4,7 +4,7 @@ N items, L levels, P sampled pairs.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from unisid.artifacts.codes import pack
 from unisid.bounds import Settings, Share
 from unisid.errors import DataError
+from unisid.ops.prefixes import row_keys
 
 PAIRS = 20_000
 """Pairs of items sampled for each figure."""
@@ -48,7 +48,7 @@ def check(gate: Gate, report: dict[str, Any]) -> None:
 def describe(codes: NDArray[np.int32], sizes: tuple[int, ...]) -> dict[str, Any]:
     """Use of every level and collisions, of codes as the tokenizer gave them."""
     shares = [np.bincount(codes[:, m], minlength=size) / len(codes) for m, size in enumerate(sizes)]
-    counts = np.unique(pack(codes, sizes), return_counts=True)[1]
+    counts = np.unique(row_keys(codes), return_counts=True)[1]
     return {
         "usage": [float((share > 0).mean()) for share in shares],
         "entropy": [entropy(share) for share in shares],
@@ -59,7 +59,9 @@ def describe(codes: NDArray[np.int32], sizes: tuple[int, ...]) -> dict[str, Any]
 
 
 def entropy(shares: NDArray[np.float64]) -> float:
-    """-sum p log p, as a share of its greatest value: 1 for equal use, 0 for a single code."""
+    """-sum p log p, as a share of its greatest value: 1 for equal use, 0 for one code of several."""
+    if len(shares) == 1:
+        return 1.0
     used = shares[shares > 0]
     return abs(float(-(used * np.log(used)).sum() / math.log(len(shares))))
 
@@ -90,22 +92,21 @@ def pairs_across(keys: NDArray[np.int64], count: int, seed: int) -> tuple[NDArra
     return first[differ], second[differ]
 
 
-def prefix_pairs(
-    codes: NDArray[np.int32], sizes: tuple[int, ...], seed: int
-) -> list[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+def prefix_pairs(codes: NDArray[np.int32], seed: int) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
     """Samples by name: pairs across first codes, and pairs within prefixes of each length short of a whole id."""
-    keys = [pack(codes[:, :length], sizes) for length in range(1, len(sizes))]
-    within = [(f"within_{n}", *pairs_within(key, PAIRS, seed + n)) for n, key in enumerate(keys, 1)]
-    return [("across", *pairs_across(keys[0], PAIRS, seed)), *within] if keys else []
+    for length in range(1, codes.shape[1]):
+        keys = row_keys(codes[:, :length])
+        if length == 1:
+            yield "across", *pairs_across(keys, PAIRS, seed)
+        yield f"within_{length}", *pairs_within(keys, PAIRS, seed + length)
 
 
 def consistency(
-    codes: NDArray[np.int32], sizes: tuple[int, ...], read: Callable[[NDArray[np.int64]], NDArray[np.float32]],
-    seed: int,
-) -> dict[str, Any]:  # fmt: skip
+    codes: NDArray[np.int32], read: Callable[[NDArray[np.int64]], NDArray[np.float32]], seed: int
+) -> dict[str, Any]:
     """Mean cosine of the vectors of two items, across first codes and within prefixes of 1, 2, ... codes."""
     found = {}
-    for name, first, second in prefix_pairs(codes, sizes, seed):
+    for name, first, second in prefix_pairs(codes, seed):
         left, right = read(first).astype(np.float64), read(second).astype(np.float64)
         norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
         found[name] = _mean((left * right).sum(1) / np.maximum(norms, 1e-12))
@@ -113,7 +114,7 @@ def consistency(
 
 
 def shared_users(
-    codes: NDArray[np.int32], sizes: tuple[int, ...], edges: tuple[NDArray[np.int32], NDArray[np.int32]], seed: int
+    codes: NDArray[np.int32], edges: tuple[NDArray[np.int32], NDArray[np.int32]], seed: int
 ) -> dict[str, Any]:
     """Mean share of users that two items have in common (of all users of either), across and within prefixes."""
     user, item = edges
@@ -121,7 +122,7 @@ def shared_users(
     num_users = int(user.max(initial=-1)) + 1
     users_of = sparse.csr_matrix((ones, (item, user)), shape=(len(codes), max(1, num_users)))
     return {"user_overlap": {name: _mean(jaccard(users_of, first, second))
-                             for name, first, second in prefix_pairs(codes, sizes, seed)}}  # fmt: skip
+                             for name, first, second in prefix_pairs(codes, seed)}}  # fmt: skip
 
 
 def jaccard(users_of: sparse.csr_matrix, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:

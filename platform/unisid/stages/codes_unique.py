@@ -20,16 +20,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unisid.artifacts.codes import pack
 from unisid.artifacts.shards import Shards, to_arrow, write_array
 from unisid.artifacts.store import Place
 from unisid.compute import Part, Pool, Step
 from unisid.ops.assignment import distinct_codes, place_within_room, run_starts
+from unisid.ops.prefixes import narrowed, row_keys
 from unisid.stages.progress import Mapper
 from unisid.tokenizers import Tokenizer, read_tokenizer
 
 PART_ROWS = 1 << 14
 """Rows of one part of a streaming pass. It does not depend on the workers, so neither do the results."""
+PLENTY = 1 << 40
+"""More ids than any catalogue has items; a level's rooms of that size still add up to an integer."""
 
 Function = Callable[[pa.Table], pa.Table]
 
@@ -55,21 +57,42 @@ class Taken:
     """Semantic ids that others have already; cheap to send to a worker."""
 
     shards: Shards | None = None
-    """The packed ids, ascending; none are taken where it is left out."""
+    """The ids, ascending; none are taken where it is left out."""
 
     @classmethod
-    def write(cls, scratch: Place, codes: NDArray[np.int32], sizes: tuple[int, ...]) -> "Taken":
+    def write(cls, scratch: Place, codes: NDArray[np.int32]) -> "Taken":
         """Those of codes [M, L], in a scratch shard."""
         scratch.clear()
-        write_array(scratch, "taken", {"key": np.sort(pack(codes, sizes))})
+        write_array(scratch, "taken", {"codes": codes[np.argsort(row_keys(codes))]})
         return cls(Shards(scratch, "taken"))
 
-    def below(self, prefixes: NDArray[np.int64], room: int) -> NDArray[np.int64]:
-        """How many of the `room` ids below each packed prefix are taken; of the prefixes' shape."""
+    def __len__(self) -> int:
+        return 0 if self.shards is None else len(self.shards)
+
+    def at(self, prefixes: NDArray[np.int32]) -> NDArray[np.int64]:
+        """How many ids are taken below each prefix [G, l]: [G]."""
         if self.shards is None:
-            return np.zeros_like(prefixes)
-        keys = self.shards.read("key")
-        return np.searchsorted(keys, (prefixes + 1) * room) - np.searchsorted(keys, prefixes * room)
+            return np.zeros(len(prefixes), np.int64)
+        low, high = _under(self.shards.read("codes"), prefixes)
+        return high - low
+
+    def below(self, prefixes: NDArray[np.int32], size: int) -> NDArray[np.int64]:
+        """How many ids are taken below each of the next level's `size` codes, after prefixes [G, l]: [G, size]."""
+        shape = (len(prefixes), size)
+        if self.shards is None:
+            return np.zeros(shape, np.int64)
+        codes = self.shards.read("codes")
+        low, high = (np.repeat(end, size) for end in _under(codes, prefixes))
+        low, high = narrowed(codes[:, prefixes.shape[1]], low, high, np.tile(np.arange(size), len(prefixes)))
+        return (high - low).reshape(shape)
+
+
+def _under(codes: NDArray[np.int32], prefixes: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first row of ascending codes [M, L] that begins with each prefix, and the one after the last."""
+    low, high = np.zeros(len(prefixes), np.int64), np.full(len(prefixes), len(codes))
+    for level, wanted in enumerate(prefixes.T):
+        low, high = narrowed(codes[:, level], low, high, wanted)
+    return low, high
 
 
 NONE_TAKEN = Taken()
@@ -79,15 +102,14 @@ def unique_codes(
     compute: Mapper, pool: Pool, work: Place, encoder: Encoder, codes: NDArray[np.int32], sizes: tuple[int, ...],
     taken: Taken = NONE_TAKEN, first: int = 0,
 ) -> NDArray[np.int32]:  # fmt: skip
-    """Codes [N, L] of which no two are equal and none is taken, from the nearest ones; needs prod(sizes) of them.
+    """Codes [N, L] of which no two are equal and none is taken, from the nearest ones; prod(sizes) must be enough.
 
     Args:
         first: whose item the first row is, where the codes are of the last items alone.
     """
     codes = codes.copy()
     for level in range(len(sizes)):
-        room = math.prod(sizes[level + 1 :])
-        rows, starts = crowded(codes, sizes, level, room, taken)
+        rows, starts = crowded(codes, sizes, level, taken)
         step = functools.partial(_resettle, encoder, taken, first, sizes=sizes, level=level)
         for table in revisit(compute, pool, work / f"crowded-{level}", rows, starts, codes, step):
             codes[table["row"].to_numpy()] = matrix(table["codes"])
@@ -99,21 +121,25 @@ def matrix(column: pa.ChunkedArray) -> NDArray[np.int32]:
     return column.combine_chunks().flatten().to_numpy().reshape(len(column), -1)
 
 
+def room_below(sizes: tuple[int, ...], level: int) -> int:
+    """How many ids there are below a code of a level; `PLENTY` where there are more."""
+    return min(math.prod(sizes[level + 1 :]), PLENTY)
+
+
 def crowded(
-    codes: NDArray[np.int32], sizes: tuple[int, ...], level: int, room: int, taken: Taken = NONE_TAKEN
+    codes: NDArray[np.int32], sizes: tuple[int, ...], level: int, taken: Taken = NONE_TAKEN
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The items [n] of every prefix of `level` codes below which some code has more items than room, by prefix.
 
     Returns them with where each prefix's items start among them [G + 1].
     """
-    keys = pack(codes[:, : level + 1], sizes)
-    found, counts = np.unique(keys, return_counts=True)
-    full = np.unique(found[counts + taken.below(found, room) > room] // sizes[level])
-    if not len(full):
+    room = room_below(sizes, level)
+    if len(codes) + len(taken) <= room:
         return np.empty(0, np.int64), np.zeros(1, np.int64)
-    parents = keys // sizes[level]
-    near = np.minimum(np.searchsorted(full, parents), len(full) - 1)
-    rows = np.flatnonzero(full[near] == parents)
+    _, first, counts = np.unique(row_keys(codes[:, : level + 1]), return_index=True, return_counts=True)
+    full = first[counts + taken.at(codes[first, : level + 1]) > room]
+    parents = row_keys(codes[:, :level])
+    rows = np.flatnonzero(np.isin(parents, parents[full]))
     rows = rows[np.argsort(parents[rows], kind="stable")]
     return rows, run_starts(parents[rows])
 
@@ -150,7 +176,7 @@ def _resettle(
     encoder: Encoder, taken: Taken, first: int, shards: Shards, *, sizes: tuple[int, ...], level: int
 ) -> Function:
     """Groups of crowded items -> codes with room for all at this level, and the nearest ones below."""
-    tokenizer, below = encoder.tokenizer(), math.prod(sizes[level + 1 :])
+    tokenizer = encoder.tokenizer()
 
     @torch.no_grad()
     def step(part: pa.Table) -> pa.Table:
@@ -159,8 +185,7 @@ def _resettle(
         latents = tokenizer.latent(tokenizer.standardise(encoder.read(tokenizer, first + rows)))
         distances = tokenizer.distances(latents, old[:, :level]).cpu().numpy()
         starts = run_starts(group)
-        prefixes = pack(codes[starts[:-1], :level].astype(np.int64), sizes)
-        room = below - taken.below(prefixes[:, None] * sizes[level] + np.arange(sizes[level]), below)
+        room = room_below(sizes, level) - taken.below(codes[starts[:-1], :level], sizes[level])
         chosen = (
             distinct_codes(distances, starts, room)
             if level == len(sizes) - 1

@@ -6,7 +6,6 @@ K codes of a level.
 """
 
 import abc
-import math
 from dataclasses import dataclass
 from typing import Annotated, Protocol, runtime_checkable
 
@@ -19,11 +18,10 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.bounds import Count, Range
 from unisid.config import PlugIn, from_record, to_record
-from unisid.errors import ConfigError
 from unisid.ops.residual import lookup, quantize, squared_distances
 
-Levels = Annotated[int, Range(1, 26)]
-"""Levels of a semantic id: each has a letter."""
+Levels = Annotated[int, Range(1, 1024)]
+"""Levels of a semantic id."""
 CodebookSize = Annotated[int, Range(2, 1 << 20)]
 """Codes of a level."""
 WEIGHTS, DESCRIPTION = "weights.safetensors", "tokenizer.json"
@@ -36,12 +34,6 @@ class TokenizerConfig(PlugIn, abc.ABC):
     codebook_size: CodebookSize
     sample: Count
     """How many items `Tokenizer.start` is to be shown."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if math.prod(self.sizes) >= 1 << 63:
-            raise ConfigError(f"{self.kind}: {self.num_levels} levels of {self.codebook_size} codes do not fit "
-                              "63 bits, in which semantic ids are numbered; take fewer or smaller levels")  # fmt: skip
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 N items, n of them in both, L levels.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import Catalog
-from unisid.artifacts.codes import Codes, pack
+from unisid.artifacts.codes import Codes
 from unisid.config import Json
+from unisid.ops.prefixes import row_keys
 from unisid.ops.semantic_ids import spell
 from unisid.printable import printable
 from unisid.report.tables import align
@@ -78,7 +80,7 @@ def _described(codes: Codes) -> Json:
     """How an index uses its levels, as it is published: after collisions were resolved."""
     values, sizes = codes.codes, codes.sizes
     shares = [np.bincount(values[:, m], minlength=size) / max(1, len(values)) for m, size in enumerate(sizes)]
-    fullest = np.unique(pack(values[:, :-1].astype(np.int64), sizes), return_counts=True)[1].max(initial=0)
+    fullest = np.unique(row_keys(values[:, :-1]), return_counts=True)[1].max(initial=0)
     quality = codes.record.counts.get("quality", {})
     return {
         "address": codes.record.address,
@@ -86,7 +88,7 @@ def _described(codes: Codes) -> Json:
         "extends": list(codes.extends),
         "sizes": list(sizes),
         "items": len(values),
-        "filled": len(values) / float(np.prod(np.array(sizes, np.float64))),
+        "filled": len(values) / math.prod(sizes),
         "usage": [float((share > 0).mean()) for share in shares],
         "entropy": [entropy(share) for share in shares],
         "fullest_prefix": int(fullest),

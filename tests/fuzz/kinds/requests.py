@@ -110,7 +110,7 @@ class Ground:
     def _truth(self, history: list[int], renormalised: bool) -> list[float]:
         read = tuple(history[-self.recommender.history_length :])
         if (read, renormalised) not in self.scored:
-            tokens = self.recommender.tokens[list(read)].reshape(-1).tolist()
+            tokens = self.recommender.index.tokens(torch.tensor(read)).flatten().tolist()
             values = brute_force.scores(self.recommender.backbone, tokens, self.codes, renormalised)  # type: ignore[arg-type]
             self.scored[read, renormalised] = values.tolist()
         return self.scored[read, renormalised]
