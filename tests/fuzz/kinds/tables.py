@@ -124,7 +124,10 @@ def judge(sheet: Sheet, read: Catalog) -> None:
     items = [number[title] for title in read.titles.to_pylist()]
     taken = [[items[i] for i in read.item[a:b]] for a, b in zip(read.offsets, read.offsets[1:], strict=False)]
     if sheet.told_by_title:
-        _same("sequences", sorted(_flat(groups) for groups in world.sequences().values()), sorted(taken))
+        mine = world.sequences().values()
+        ordered = sheet.catalog["ties"] == "row" or all(len(group) == 1 for groups in mine for group in groups)
+        within = list if ordered else sorted  # who has which row is not known, so equal times are not told apart
+        _same("sequences", sorted(within(_flat(groups)) for groups in mine), sorted(map(within, taken)))
     else:
         judge_users(sheet, read, taken)
 

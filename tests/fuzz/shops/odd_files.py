@@ -21,9 +21,9 @@ def encoding(sheet: Sheet, chance: random.Random) -> None:
         ["latin-1", "cp1252", "utf-16", "utf-16-le", "utf-32", "shift_jis", "utf-8-sig", "utf-7", "cp500"]
     )
     sheet.odd(f"encoding {sheet.encoding}", good=sheet.encoding == "utf-8-sig")
-    if sheet.encoding in ("latin-1", "cp1252", "shift_jis"):  # what it lacks becomes question marks
-        known = [t.encode(sheet.encoding, "replace").decode(sheet.encoding) for t in sheet.items["title"]]
-        sheet.decidable &= known == sheet.items["title"]
+    for text in [*sheet.world.titles, *sheet.world.descriptions]:  # what it lacks becomes question marks
+        sheet.decidable &= text.encode(sheet.encoding, "replace").decode(sheet.encoding) == text
+    sheet.decidable &= sheet.encoding != "utf-7"  # which is ASCII too
 
 
 def newline(sheet: Sheet, chance: random.Random) -> None:
@@ -111,6 +111,8 @@ def bytes_changed(sheet: Sheet, chance: random.Random) -> None:
     sheet.changes[table] = change
     sheet.odd(f"{table}: {name}", good=name in ("no last line end", "blank last lines"))
     sheet.decidable &= name not in ("cut", "one bit", "noise at the end", "one line only")
+    if sheet.form == "jsonl":  # whose first line is a row
+        sheet.decidable &= name not in ("no header", "header only")
 
 
 def named_oddly(sheet: Sheet, chance: random.Random) -> None:

@@ -124,7 +124,7 @@ def no_texts(sheet: Sheet, chance: random.Random) -> None:
 
 
 def times(sheet: Sheet, chance: random.Random) -> None:
-    if "timestamp" not in sheet.rows:
+    if "timestamp" not in sheet.rows or any(time.denominator > 1 for _, _, time in sheet.world.rows):
         return
     if chance.random() < 0.75:
         kind, good, write = chance.choice(TIMES)

@@ -88,6 +88,8 @@ def no_rows(sheet: Sheet, chance: random.Random) -> None:
 
 def raw_texts(sheet: Sheet, chance: random.Random) -> None:
     """Markup and entities in descriptions."""
+    if "description" in sheet.types:
+        return
     for item in range(len(sheet.world.titles)):
         sheet.world.descriptions[item] = chance.choice(sorted(RAW))
     if "description" in sheet.items:
@@ -104,7 +106,7 @@ def texts_missing(sheet: Sheet, chance: random.Random) -> None:
 
 def clocks(sheet: Sheet, chance: random.Random) -> None:
     """All times in another way of writing; their order is the same."""
-    if "timestamp" not in sheet.rows:
+    if "timestamp" not in sheet.rows or any(time.denominator > 1 for _, _, time in sheet.world.rows):
         return
     way, good, write = chance.choice(CLOCKS)
     sheet.rows["timestamp"] = [write(time) for _, _, time in sheet.world.rows]
@@ -146,7 +148,7 @@ def a_time_missing(sheet: Sheet, chance: random.Random) -> None:
 
 def times_equal(sheet: Sheet, chance: random.Random) -> None:
     """Some interactions of one time, or all."""
-    if "timestamp" not in sheet.rows:
+    if "timestamp" not in sheet.rows or any(time.denominator > 1 for _, _, time in sheet.world.rows):
         return
     coarse = chance.choice([10**5, 10**6, 10**7])
     sheet.world.rows = [
@@ -188,6 +190,17 @@ CLOCKS: tuple[tuple[str, bool, Callable[[Fraction], Any]], ...] = (
     ("year 0", False, lambda t: "0000-01-01"),
     ("too large", False, lambda t: int(t) * 10**12),
 )  # fmt: skip
+
+
+def parts(sheet: Sheet, chance: random.Random) -> None:
+    """A table in two files of one folder, or of a folder a day."""
+    sheet.in_parts = chance.choice(["items", "interactions"])
+    sheet.folders = chance.choice(
+        [("", ""), ("", ""), ("day=1/", "day=2/"), ("a/", "b/"), ("day=1/", ""), ("day=1/", "week=2/")]
+    )
+    sheet.odd(f"{sheet.in_parts} in two files, in {sheet.folders}", good=sheet.folders == ("", ""))
+
+
 MOVED: dict[str, Callable[[Fraction], Fraction]] = {
     "before 1970": lambda t: t - 2 * EPOCH, "far future": lambda t: t + 10**11,
     "year 0": lambda t: Fraction(-62_167_219_200),
@@ -196,7 +209,7 @@ MOVED: dict[str, Callable[[Fraction], Fraction]] = {
 ODDITIES: tuple[Callable[[Sheet, random.Random], None], ...] = (
     ids, ids, an_id_missing, an_item_unknown, an_item_twice, rows_twice, no_rows, raw_texts, texts_missing, clocks,
     clocks,
-    fine_clock, a_time_missing, times_equal,
+    fine_clock, a_time_missing, times_equal, parts, parts,
 )  # fmt: skip
 LAST = (an_id_missing, an_item_unknown, a_time_missing, no_rows)
 """What changes single cells, after all that writes whole columns."""

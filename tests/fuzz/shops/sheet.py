@@ -42,6 +42,10 @@ class Sheet:
     """Table -> what is done to its bytes at the end."""
     names: dict[str, str] = field(default_factory=dict)
     """Table -> its file's name."""
+    in_parts: str = ""
+    """The table that is written in two files of a folder."""
+    folders: tuple[str, str] = ("", "")
+    """Of these, the folders in that folder."""
     good: bool = True
     """Whether a refusal would be wrong."""
     decidable: bool = True
@@ -84,6 +88,9 @@ def write(sheet: Sheet, folder: Path) -> dict[str, str]:
     """Write both tables; where they are."""
     paths = {}
     for table, cells in (("items", sheet.items), ("interactions", sheet.rows)):
+        if table == sheet.in_parts:
+            paths[table] = _write_parts(sheet, table, cells, folder / table)
+            continue
         path = folder / sheet.names.get(table, f"{table}.{sheet.form}")
         path.parent.mkdir(exist_ok=True)
         if sheet.form == "parquet":
@@ -96,6 +103,22 @@ def write(sheet: Sheet, folder: Path) -> dict[str, str]:
         path.write_bytes(gzip.compress(data) if path.name.endswith(".gz") and not data.startswith(b"RAW") else data)
         paths[table] = str(path)
     return paths
+
+
+def _write_parts(sheet: Sheet, table: str, cells: Cells, folder: Path) -> str:
+    """Write a table in two files, the second with its columns in another order; the folder that they are in."""
+    height = max(map(len, cells.values()))
+    first = {name: values[: height // 2] for name, values in cells.items()}
+    second = {name: values[height // 2 :] for name, values in reversed(cells.items())}
+    for number, part in enumerate((first, second)):
+        sheet.names[table] = f"{table}/{sheet.folders[number]}part-{number}.{sheet.form}"
+        path = folder.parent / sheet.names[table]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if sheet.form == "parquet":
+            pq.write_table(_arrow(sheet, part), path)
+        else:
+            path.write_text(_text(sheet, part), encoding="utf8", newline="")
+    return str(folder)
 
 
 def _arrow(sheet: Sheet, cells: Cells) -> pa.Table:
