@@ -18,7 +18,8 @@ from unisid.artifacts.weights import read_json, write_json
 N, D, LAYERS = 7, 3, 2
 SIZES = (3, 4)
 CODES = np.stack(np.unravel_index(np.arange(N), SIZES), 1)
-FIGURES = {"toy": {"excluded": {"HR@10": {"mean": 0.1, "low": 0.05, "high": 0.3}}}}
+FIGURE = {"mean": 0.1, "low": 0.05, "high": 0.3}
+FIGURES = {"toy": {rule: {"HR@10": FIGURE, "NDCG@10": FIGURE} for rule in ("excluded", "allowed")}}
 RANKS = pa.table({"user": [0, 2], "target": [5, 1], "excluded": [1.5, None], "allowed": [3.0, None]})
 
 

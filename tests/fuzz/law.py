@@ -14,8 +14,8 @@ from unisid import cli
 from unisid.errors import UnisidError
 
 T = TypeVar("T")
-SECONDS = 30
-"""Longest that one input may take."""
+SECONDS = 60
+"""Longest that one input may take, also on a machine that is busy otherwise."""
 RAW = re.compile(
     r"object has no attribute|unexpected keyword argument|positional argument|not subscriptable|unhashable type|"
     r"index out of range|not supported between instances|unsupported operand|object at 0x|Traceback|"

@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from tests.fuzz import store as small
-from tests.fuzz.law import command
+from tests.fuzz.law import SECONDS, command
 from unisid import cli, pipeline
 from unisid.artifacts.store import NOUNS, Place, Store
 from unisid.errors import ConfigError
@@ -47,7 +47,8 @@ class Ground:
         if any((self.store / noun).exists() != (self.whole / noun).exists() for noun in NOUNS) or "drop" in words:
             shutil.copytree(self.whole, self.store, dirs_exist_ok=True)
         with _here(self.folder), without_machines(), mock.patch.dict(os.environ, {"UNISID_STORE": str(self.store)}):
-            return command(words).code == 0
+            slow = "promote" in words  # MLflow makes its database
+            return command(words, seconds=300 if slow else SECONDS).code == 0
 
     def _line(self, chance: random.Random) -> list[str]:
         if chance.random() < 0.05:
