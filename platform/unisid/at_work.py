@@ -1,4 +1,4 @@
-"""One writer a name and version, as a run and a drop keep to it: who waits, who is refused, and what they are told."""
+"""One writer a name and version, for runs and drops: which of them waits, which is refused, and with what message."""
 
 import contextlib
 import time
@@ -10,7 +10,7 @@ from unisid.errors import ArtifactError, BusyError, DriftError
 from unisid.making import Entry
 
 SAID_EVERY = 60.0
-"""Seconds between two messages to whoever waits for another run."""
+"""Seconds between two messages of a run that waits for another."""
 
 
 @contextlib.contextmanager

@@ -40,10 +40,7 @@ def in_words(error: BaseException) -> str | None:
         found = _of_the_system(error, first)
     elif isinstance(error, MemoryError) or name == "OutOfMemoryError":
         found = f"memory: there is not enough ({first or name}); smaller batches, fewer workers or more of it"
-    elif isinstance(error, ModuleNotFoundError) and (error.name or "unisid").partition(".")[0] not in (
-        "unisid",
-        "jobs",
-    ):
+    elif isinstance(error, ModuleNotFoundError) and (error.name or "unisid").partition(".")[0] not in OWN:
         found = f"package '{error.name}': is not installed; pip install it, with the versions of constraints.txt"
     elif isinstance(error, RuntimeError) and "home directory" in text:
         found = f"home folder: is not known ({first}); set HOME"

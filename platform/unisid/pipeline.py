@@ -81,7 +81,7 @@ class Recipe(Settings):
     """What a language model is taught in words; a recipe that leaves it out makes none."""
     model: stages.model.Config = field(default_factory=stages.model.Config)
     baseline: stages.baseline.Config | None = None
-    """A rival that takes training, which the metrics then show too; a recipe that leaves it out trains none."""
+    """A trained baseline, which the metrics then show too; a recipe that leaves it out trains none."""
     metrics: stages.metrics.Config = field(default_factory=stages.metrics.Config)
 
 
@@ -102,7 +102,7 @@ class Planned:
 
 
 class Tracker(publication.Registrar, Protocol):
-    """Who is told of runs. `runtime.tracking` tells MLflow; `Silent` tells nobody."""
+    """Where runs are written down: `runtime.tracking` writes to MLflow, `Silent` nowhere."""
 
     def pipeline(
         self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
@@ -112,7 +112,7 @@ class Tracker(publication.Registrar, Protocol):
 
 
 class Silent:
-    """A tracker that tells nobody."""
+    """A tracker that writes nothing."""
 
     uri = trouble = ""
 
@@ -236,9 +236,9 @@ def sync(
     until: str = NOUNS[-1],
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Address]:
-    """Tell the tracker, from the artifacts alone, of everything complete: for when it was away during the run.
+    """Write everything complete to the tracker, from the artifacts alone: for when it was away during the run.
 
-    Waits while a run of the same recipe is at work, which tells the tracker itself.
+    Waits while a run of the same recipe is at work, which writes to the tracker itself.
 
     Raises:
         DriftError, ArtifactError: what lies there is of other settings, or nothing does.

@@ -23,7 +23,7 @@ FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f")
 
 
 def printable(text: str, lines: bool = False) -> str:
-    """The text with what a terminal or a browser would obey, or nobody would see, shown by escapes.
+    """The text with its control and invisible characters shown by escapes.
 
     Args:
         lines: whether line breaks and tabs stay: for whole outputs, whose single values were cleaned before.

@@ -84,16 +84,16 @@ def test_a_separator_that_is_set(items_of, sign, setting):
 
 
 def test_a_missing_column_names_the_separator_as_its_cause(items_of):
-    with pytest.raises(DataError, match=r"items.csv: no column 'item_id'.*; its columns look separated by ';', and "
-                                        r"dataset.delimiter is ',': set it to what stands between"):  # fmt: skip
+    with pytest.raises(DataError, match=r"items.csv: no column 'item_id'.*; its columns look separated by ';', "
+                                        r"and catalog.dataset.delimiter is ',': set it to what stands"):  # fmt: skip
         items_of(ITEMS.replace(",", ";"), delimiter=",")
-    with pytest.raises(DataError, match=r"no column 'item_id'.*; if that is several columns, set dataset.delimiter"):
+    with pytest.raises(DataError, match=r"no column 'item_id'.*; if .* several columns, set catalog.dataset.delimiter"):
         items_of(ITEMS.replace(",", "^"))
 
 
 @pytest.mark.parametrize("setting", ["::", '"', "\n"])
 def test_what_is_no_separator_is_refused_before_anything_is_read(setting):
-    with pytest.raises(ConfigError, match=r"dataset.delimiter: .* is no separator; it must be one character"):
+    with pytest.raises(ConfigError, match=r"catalog.dataset.delimiter: .* is no separator; it must be one character"):
         tables.Config(delimiter=setting)
 
 
@@ -112,7 +112,7 @@ def test_an_encoding_that_is_set(items_of, encoding):
 def test_another_encoding_is_named_with_the_line(items_of):
     text = 'item_id,title,description\n007,"Pen\nblue",fine\n8,caf\u00e9,\n'
     with pytest.raises(DataError, match=r"items.csv, line 4: is not UTF-8 \(byte 0xe9 after '8,caf'\); set "
-                                        r"dataset.encoding to .* such as cp1252 or latin-1"):  # fmt: skip
+                                        r"catalog.dataset.encoding to .* such as cp1252 or latin-1"):  # fmt: skip
         items_of(text.encode("latin-1"))
     with pytest.raises(DataError, match=r"items.csv, line 2: is not cp1252 \(byte 0x81"):
         items_of(ITEMS.encode().replace(b"fine", b"\x81"), encoding="cp1252")
@@ -122,12 +122,12 @@ def test_another_encoding_is_named_with_the_line(items_of):
 
 @pytest.mark.parametrize("encoding", ["klingon", "hex", "undefined", "utf\x008"])
 def test_what_is_no_encoding_is_refused_before_anything_is_read(encoding):
-    with pytest.raises(ConfigError, match=r"dataset.encoding: there is no encoding of text"):
+    with pytest.raises(ConfigError, match=r"catalog.dataset.encoding: there is no encoding of text"):
         tables.Config(encoding=encoding)
 
 
 def test_wide_characters_without_a_mark_are_named(items_of):
-    with pytest.raises(DataError, match=r"items.csv, line 1: .*looks like UTF-16 .*set dataset.encoding to utf-16-le"):
+    with pytest.raises(DataError, match=r"items.csv, line 1: .* like UTF-16 .*catalog.dataset.encoding to utf-16-le"):
         items_of(ITEMS.encode("utf-16-le"))
     with pytest.raises(DataError, match=r"items.csv, line 3: holds the byte 0 and is no text; write it again"):
         items_of(ITEMS.encode().replace(b"Ink", b"I\0k"))
@@ -139,10 +139,10 @@ def test_a_file_without_header(items_of, tmp_path):
     assert items_of(rows, items_header=names) == READ
     assert items_of(ITEMS, items_header=names) == READ, "a header that is there all the same is no row"
     with pytest.raises(DataError, match=r"no column 'item_id'.*if its first line is no header, name the columns in "
-                                        r"dataset.items_header"):  # fmt: skip
+                                        r"catalog.dataset.items_header"):  # fmt: skip
         items_of(rows)
-    with pytest.raises(DataError, match=r"items.csv, line 1: has 3 cells with ';' between them, dataset.items_header "
-                                        r"names 2 columns: item_id, title"):  # fmt: skip
+    with pytest.raises(DataError, match=r"items.csv, line 1: has 3 cells with ';' between them, "
+                                        r"catalog.dataset.items_header names 2 columns: item_id, title"):  # fmt: skip
         items_of(rows, items_header=("item_id", "title"), delimiter=";")
     (tmp_path / "plain.csv").write_text("ann\t007\t1500000000\nann\t8\tsoon\n")
     with pytest.raises(DataError, match=r"plain.csv, column 'timestamp', line 2: 'soon' is no time"):

@@ -74,7 +74,7 @@ def test_marks_and_compression(config, encoding, pack):
     assert read_all(config(items=pack(text.encode(encoding))))[0][0]["title"] == "caf\u00e9"
     latin = read_all(config(items=pack(text.encode("latin-1")), encoding="latin-1"))
     assert latin[0][0]["title"] == "caf\u00e9"
-    with pytest.raises(DataError, match=r"items.jsonl, line 1: is not UTF-8 .* set dataset.encoding"):
+    with pytest.raises(DataError, match=r"items.jsonl, line 1: is not UTF-8 .* set catalog.dataset.encoding"):
         read_all(config(items=pack(text.encode("latin-1"))))
 
 

@@ -42,7 +42,7 @@ def test_the_installed_package_is_found_and_not_imported(tmp_path, monkeypatch):
 def test_a_title_must_be_found_or_named(tmp_path):
     write(tmp_path)
     (tmp_path / "ml-100k.item").write_text("item_id:token\tlabel:token_seq\n1\tx\n")
-    with pytest.raises(DataError, match=r"no column looks like a title; set dataset.title to one of item_id, label"):
+    with pytest.raises(DataError, match=r"looks like a title; set catalog.dataset.title to one of item_id, label"):
         read_all(recbole.Config(path=str(tmp_path)))
     items, _ = read_all(recbole.Config(path=str(tmp_path), title="label"))
     assert items == [{"item_id": "1", "title": "x"}]
@@ -72,7 +72,7 @@ def test_what_is_not_read_is_remembered_with_its_type(tmp_path):
 def test_another_encoding(tmp_path):
     write(tmp_path)
     (tmp_path / "ml-100k.item").write_bytes(ITEM.replace("Kolya", "Mis\u00e9rables").encode("latin-1"))
-    with pytest.raises(DataError, match=r"ml-100k.item, line 2: is not UTF-8 .*set dataset.encoding"):
+    with pytest.raises(DataError, match=r"ml-100k.item, line 2: is not UTF-8 .*set catalog.dataset.encoding"):
         read_all(recbole.Config(path=str(tmp_path)))
     assert read_all(recbole.Config(path=str(tmp_path), encoding="latin-1"))[0][0]["title"] == "Mis\u00e9rables"
 

@@ -37,7 +37,7 @@ HELD: set[str] = set()
 
 @functools.cache
 def machine() -> str:
-    """What tells this machine, and this container of it, from others."""
+    """The identity of this machine and of the container that this process runs in."""
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
@@ -218,7 +218,7 @@ def _written(owner: Owner) -> bytes:
 
 
 def _parsed(body: bytes) -> Owner:
-    """What a lease says; one that cannot be read is nobody's."""
+    """The owner that a lease names; one that cannot be read has no owner."""
     with contextlib.suppress(ValueError, TypeError, AttributeError):
         found = json.loads(body)
         known = {each.name for each in fields(Owner)}

@@ -90,7 +90,7 @@ def damaged(place: Place, name: str, why: str) -> ArtifactError:
 
 @contextlib.contextmanager
 def unverified() -> Iterator[None]:
-    """Inside, nothing is compared: for whoever shows what has changed."""
+    """Inside, checksums are not compared: for tools that show what has changed."""
     token = _comparing.set(False)
     try:
         yield

@@ -18,8 +18,8 @@ def check_encoding(encoding: str) -> None:
     try:
         "a".encode(encoding or "utf8")
     except (LookupError, ValueError):
-        raise ConfigError(f"dataset.encoding: there is no encoding of text '{shown(encoding)}'; known are utf-8, "
-                          "utf-16, latin-1, cp1252 and the others of Python") from None  # fmt: skip
+        raise ConfigError(f"catalog.dataset.encoding: there is no encoding of text '{shown(encoding)}'; known are "
+                          "utf-8, utf-16, latin-1, cp1252 and the others of Python") from None  # fmt: skip
 
 
 def decoded(data: bytes, path: str, encoding: str = "", first: int = 1) -> bytes:
@@ -40,8 +40,9 @@ def decoded(data: bytes, path: str, encoding: str = "", first: int = 1) -> bytes
             data.decode("utf8")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}, line {_line(data, codec, error.start) + first}: is not {_name(codec)} (byte "
-                        f"0x{data[error.start]:02x} after '{_before(data, codec, error.start)}'); set dataset.encoding "
-                        "to the encoding it was written in, such as cp1252 or latin-1") from None  # fmt: skip
+                        f"0x{data[error.start]:02x} after '{_before(data, codec, error.start)}'); set "
+                        "catalog.dataset.encoding to the encoding it was written in, such as cp1252 or latin-1"
+                        ) from None  # fmt: skip
     if (place := data.find(0)) >= 0:
         raise DataError(
             f"{path}, line {data.count(10, 0, place) + first}: holds the byte 0 and is no text{_wide(data)}"
@@ -62,7 +63,7 @@ def _wide(data: bytes) -> str:
     """The likely cause of bytes that are 0, as the end of an error."""
     for order, rest in (("le", data[1:HEAD:2]), ("be", data[0:HEAD:2])):
         if rest.count(0) > len(rest) // 2:
-            return f"; it looks like UTF-16 without a byte order mark: set dataset.encoding to utf-16-{order}"
+            return f"; it looks like UTF-16 without a byte order mark: set catalog.dataset.encoding to utf-16-{order}"
     return "; write it again, or give the file that was meant"
 
 

@@ -52,7 +52,7 @@ class Format:
 
     def __post_init__(self) -> None:
         if len(self.separator) > 1 or self.separator in ('"', "\r", "\n"):
-            raise ConfigError(f"dataset.delimiter: '{shown(self.delimiter)}' is no separator; it must be one "
+            raise ConfigError(f"catalog.dataset.delimiter: '{shown(self.delimiter)}' is no separator; it must be one "
                               "character, such as ; or | or tab, and no quotation mark")  # fmt: skip
         check_encoding(self.encoding)
 
@@ -98,10 +98,10 @@ class Text:
             return ""
         others = [sign for sign in SEPARATORS if sign != self.delimiter and sign in "".join(self.names)]
         if len(self.names) == 1 and others:
-            return (f"; its columns look separated by {SEPARATORS[others[0]]}, and dataset.delimiter is "
+            return (f"; its columns look separated by {SEPARATORS[others[0]]}, and catalog.dataset.delimiter is "
                     f"{_called(self.delimiter)}: set it to what stands between them, or leave it empty")  # fmt: skip
         if len(self.names) == 1:
-            return "; if that is several columns, set dataset.delimiter to the one character between them"
+            return "; if that is several columns, set catalog.dataset.delimiter to the one character between them"
         if not set(wanted) & set(self.names):
             return f"; if its first line is no header, name the columns in {self.form.setting}"
         return ""

@@ -118,7 +118,7 @@ def _title(path: str, names: dict[str, str]) -> str:
         for name in names:
             if word in name:
                 return name
-    raise DataError(f"{path}: no column looks like a title; set dataset.title to one of {', '.join(names)}")
+    raise DataError(f"{path}: no column looks like a title; set catalog.dataset.title to one of {', '.join(names)}")
 
 
 def _installed(name: str) -> str:

@@ -19,7 +19,9 @@ from unisid.datasets.tabular import parts_of, read_items, read_rows
 from unisid.datasets.time_ranges import Clock, Times, Unit
 from unisid.datasets.times import positions, times
 
-NO_CLOCK = "; set dataset.timestamp to the column of times or, where there is only an order, dataset.position"
+NO_CLOCK = (
+    "; set catalog.dataset.timestamp to the column of times or, where there is only an order, catalog.dataset.position"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,8 @@ class Config(DatasetConfig):
     def form(self, table: Literal["items", "interactions"]) -> Format:
         """How the delimited text of a table is written."""
         names = self.items_header if table == "items" else self.interactions_header
-        return Format(delimiter=self.delimiter, encoding=self.encoding, names=names, setting=f"dataset.{table}_header")
+        setting = f"catalog.dataset.{table}_header"
+        return Format(delimiter=self.delimiter, encoding=self.encoding, names=names, setting=setting)
 
     def build(self) -> "Tables":
         return Tables(self)

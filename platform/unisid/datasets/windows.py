@@ -66,7 +66,7 @@ class Config(DatasetConfig):
     def form(self) -> Format:
         """How the items' delimited text is written."""
         return Format(delimiter=self.delimiter, encoding=self.encoding, names=self.items_header,
-                      setting="dataset.items_header")  # fmt: skip
+                      setting="catalog.dataset.items_header")  # fmt: skip
 
     def build(self) -> "Windows":
         return Windows(self)

@@ -1,7 +1,7 @@
 """MLflow's files after a store was moved: the database names them by absolute path; here the paths are set right.
 
 What lay under the old `mlflow-artifacts` lies under the new one, unless it is still at its old path and not at the new.
-docs/decisions/0006-moved-stores.md says why the database is changed and no second experiment is made.
+docs/decisions/0009-moved-stores.md says why the database is changed and no second experiment is made.
 """
 
 from collections.abc import Iterator

@@ -20,7 +20,7 @@ PAGE = 1000
 
 @dataclass(frozen=True)
 class Process:
-    """A process of some machine; its beginning tells it from another that has its number later."""
+    """A process of some machine; its start time sets it apart from a later one of the same number."""
 
     host: str
     namespace: str

@@ -1,6 +1,6 @@
 """What a catalog did to the data it was made from, in words: for the console, for the report.
 
-Made from the record's counts alone, so a catalog of an older version tells what it counted.
+Made from the record's counts alone, so a catalog of an older version shows what it counted.
 """
 
 import re
