@@ -115,7 +115,9 @@ def override(config: C, key: str, value: Any) -> C:
         known = (*fields, *flatten(to_record(config)))
         raise ConfigError(f"{type(config).__qualname__}: no key '{key}'{did_you_mean(key, known)}")
     current = getattr(config, name)
-    if dot:
+    if not dot and isinstance(value, str) and (parse := parser(config, name)) is not None:
+        value = parse(value)
+    elif dot:
         if not dataclasses.is_dataclass(current):
             raise ConfigError(f"{key}: '{name}' is a value, it has no field '{rest}'")
         value = override(current, rest, value)
@@ -124,6 +126,17 @@ def override(config: C, key: str, value: Any) -> C:
     elif not dataclasses.is_dataclass(value):
         value = _typed(typing.get_type_hints(type(config))[name], value, key)
     return dataclasses.replace(typing.cast(Any, config), **{name: value})
+
+
+def parser(config: Any, name: str) -> Callable[[str], Any] | None:
+    """What makes the settings at a dotted key from one word (their `parse`); None where one word is not enough."""
+    section, _, last = name.rpartition(".")
+    holder = at(config, section) if section else config
+    if not dataclasses.is_dataclass(holder):
+        return None
+    hint = typing.get_type_hints(type(holder)).get(last)
+    kinds = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    return next((kind.parse for kind in kinds if hasattr(kind, "parse")), None)
 
 
 def at(config: Any, key: str) -> Any:

@@ -45,6 +45,7 @@ from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
 from unisid.making import StageLog
 from unisid.stages.catalog_fits import check_fits
+from unisid.stages.extension import Base
 
 STAGES: Mapping[str, ModuleType] = {noun: getattr(unisid.stages, noun) for noun in NOUNS}
 EXTENDING: Mapping[type, ModuleType] = {
@@ -137,6 +138,7 @@ def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1]) -> list[Planned]:
         raise ConfigError(f"no stage '{until}'{settings.did_you_mean(until, NOUNS)}; known: {', '.join(NOUNS)}")
     if getattr(recipe, until) is None:
         raise ConfigError(f"recipe '{recipe.name}': has no {until}; give it settings: {until}={until}.Config()")
+    recipe = found_start(recipe, store)
     planned: dict[str, Planned] = {}
     makes = owner.makes if (owner := lease.owner_of(store, recipe.name, recipe.version)) is not None else {}
     for noun in _needed(recipe, until):
@@ -184,6 +186,7 @@ def run_on(
         DriftError: before anything is made, where an address holds, or another process makes, an artifact of other
             settings.
     """
+    recipe = found_start(recipe, store)
     planned = plan(recipe, store, until)
     refuse_drift(planned)
     done = is_done(recipe, store, planned, tracker)
@@ -329,6 +332,22 @@ def inputs_of(recipe: Recipe, noun: str) -> list[str]:
 def stage_of(recipe: Recipe, noun: str) -> ModuleType:
     """What makes a noun: its stage, or the one that extends an older version where the settings are that one's."""
     return EXTENDING.get(type(getattr(recipe, noun)), STAGES[noun])
+
+
+def found_start(recipe: Recipe, store: Store) -> Recipe:
+    """The recipe with the fingerprint of what its model starts from, where it gives an address alone.
+
+    Raises:
+        ConfigError: the model would start from itself.
+        ArtifactError: no model lies there.
+    """
+    start: Base | None = settings.at(recipe, "model.starts_from")
+    if start is None:
+        return recipe
+    if start.address == str(Address("model", recipe.name, recipe.version)):
+        raise ConfigError(f"model.starts_from: {start.address} is the model that this recipe makes; give the run "
+                          "another name or version (--name or --version)")  # fmt: skip
+    return replace(recipe, model=replace(recipe.model, starts_from=start.found(store, "model")))
 
 
 def _needed(recipe: Recipe, until: str) -> list[str]:

@@ -34,8 +34,10 @@ def configure(recipe: Recipe, arguments: list[str], prog: str = "unisid run RECI
     words = iter(arguments)
     for word in words:
         key, has_value, value = word.removeprefix("--").partition("=")
-        if word.startswith("--") and isinstance(at(recipe, key.replace("-", "_")), PlugIn):
-            recipe = settings.override(recipe, key.replace("-", "_"), value if has_value else next(words, ""))
+        name = key.replace("-", "_")
+        one_word = isinstance(at(recipe, name), PlugIn) or settings.parser(recipe, name) is not None
+        if word.startswith("--") and one_word:
+            recipe = settings.override(recipe, name, value if has_value else next(words, ""))
         else:
             rest.append(word)
     _refuse_unknown(recipe, rest)

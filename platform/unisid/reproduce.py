@@ -26,6 +26,8 @@ from unisid.errors import ArtifactError, ConfigError
 from unisid.pipeline import EXTENDING, STAGES, Recipe
 from unisid.stages.extension import Base
 
+GONE_ON_FROM = ("base", "start")
+"""The roles of an older version: what an artifact extends, what a model's training starts from."""
 AGAIN = "again"
 """What the repeated artifacts are called."""
 
@@ -68,7 +70,8 @@ def reproduce(
         for entry in pipeline.plan(recipe, into, last):
             _refuse_other(made[entry.noun][1], entry)
             place = into.place(entry.address)
-            there[entry.fingerprint] = Base(fingerprint=entry.fingerprint, address=str(entry.address), place=place.uri)
+            again = Base(fingerprint=entry.fingerprint, address=str(entry.address), place=place.uri)
+            there.setdefault(entry.fingerprint, again)  # the first that makes it; later ones share that
         recipes.append((recipe, last))
     found = []
     for made, (recipe, last) in zip(versions, recipes, strict=True):
@@ -79,19 +82,20 @@ def reproduce(
 
 
 def history(address: Address, store: Store) -> list[dict[str, tuple[Place, Record]]]:
-    """The lineage of an artifact, after those of the versions that it extends, the oldest first."""
+    """The lineage of an artifact, after those of the versions that it goes on from, the oldest first."""
     made = lineage(address, store)
-    extending = [record for _, record in made.values() if "base" in record.inputs]
-    if not extending:
-        return [made]
-    newest = extending[-1]
-    base = newest.inputs["base"]
-    older = history(Address.parse(base["address"]), store)
-    found = older[-1][newest.noun][1].fingerprint
-    if found != base["fingerprint"]:
-        raise ArtifactError(f"{base['address']}: has the fingerprint {found[:12]}, {newest.address} extends "
-                            f"{base['fingerprint'][:12]}; what stood there is gone, so {address} cannot be made again"
-                            )  # fmt: skip
+    older: list[dict[str, tuple[Place, Record]]] = []
+    for noun, (_, record) in reversed(made.items()):  # the last noun's base has those of the nouns before it upstream
+        for source in [record.inputs[role] for role in GONE_ON_FROM if role in record.inputs]:
+            if any(source["fingerprint"] == there.fingerprint for each in older for _, there in each.values()):
+                continue
+            further = history(Address.parse(source["address"]), store)
+            found = further[-1][noun][1].fingerprint
+            if found != source["fingerprint"]:
+                raise ArtifactError(f"{source['address']}: has the fingerprint {found[:12]}, {record.address} goes on "
+                                    f"from {source['fingerprint'][:12]}; what stood there is gone, so {address} cannot "
+                                    "be made again")  # fmt: skip
+            older += further
     return [*older, made]
 
 
@@ -120,10 +124,10 @@ def recipe_of(made: Mapping[str, tuple[Place, Record]], version: str = "1",
 
 
 def _settings_of(noun: str, record: Record, there: Mapping[str, Base]) -> Any:
-    """A stage's settings as recorded; what it extends is the repetition of that."""
-    if "base" not in record.inputs:
-        return from_record(STAGES[noun].Config, _settings(record))
-    kind = next(config for config in EXTENDING if issubclass(config, STAGES[noun].Config))
+    """A stage's settings as recorded; what it goes on from is the repetition of that."""
+    kind = STAGES[noun].Config
+    if "base" in record.inputs:
+        kind = next(config for config in EXTENDING if issubclass(config, kind))
     config: Any = from_record(kind, _settings(record))
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     bases: dict[str, Any] = {n: there[value.fingerprint] for n, value in values.items() if isinstance(value, Base)}

@@ -147,3 +147,19 @@ def test_some_of_the_head_is_the_same_as_that_part_of_all_of_it(of_tokens):
         _, hidden = of_tokens.eval().start(TOKENS)
         some, whole = of_tokens.logits(hidden, slice(2, 7)), of_tokens.logits(hidden, slice(None))
         assert torch.allclose(some, whole[..., 2:7], atol=1e-6)
+
+
+def test_weights_are_loaded_into_what_training_begins_with(config):
+    """As `starts_from` does: `load` is the inverse of `weights` before training too."""
+    torch.manual_seed(1)
+    trained = config.build(INDEX)
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.add_(0.01 * torch.randn_like(parameter))
+    torch.manual_seed(2)
+    again = config.build(INDEX)
+    again.load(trained.weights(), INDEX)
+    found = again.weights()
+    assert found.keys() == trained.weights().keys()
+    for name, tensor in trained.weights().items():
+        assert torch.equal(found[name], tensor), name

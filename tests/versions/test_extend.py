@@ -443,5 +443,5 @@ def test_what_extends_something_else_than_stands_there_is_not_made_again(publish
     drop(store, shop.at("codes"))
     other = replace(recipe.codes, tokenizer=rqkmeans.Config(num_levels=3, codebook_size=6))
     shop.make(replace(recipe, codes=other), store)
-    with pytest.raises(ArtifactError, match=r"codes/shop/1: has the fingerprint .*, codes/shop/2 extends .* is gone"):
+    with pytest.raises(ArtifactError, match=r"codes/shop/1: has the fingerprint .*, codes/shop/2 goes on .* is gone"):
         reproduce(shop.at("codes", "2"), store, Store(Place.of(tmp_path / "again")), LocalCompute(), print)

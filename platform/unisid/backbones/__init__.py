@@ -139,6 +139,11 @@ class Backbone(nn.Module):
         """The inverse of `weights`; the index may extend the one that was trained on."""
         self.load_state_dict(weights)
 
+    def go_on_from(self, weights: Mapping[str, Tensor], catalog: Catalog, index: Index) -> None:
+        """Begin training with trained weights; what is counted from interactions is counted anew."""
+        self.load(weights, index)
+        self.count(catalog, index)
+
     def files(self) -> dict[str, bytes]:
         """What must lie beside the weights so that others can load them."""
         return {}
@@ -225,6 +230,9 @@ class Speaker(TokenBackbone):
 
     def count(self, catalog: Catalog, index: Index) -> None:
         self.start_from(index.codes.numpy(), catalog.titles.to_pylist())
+
+    def go_on_from(self, weights: Mapping[str, Tensor], catalog: Catalog, index: Index) -> None:
+        self.load(weights, index)  # the new tokens' rows are learned already
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> list[list[int]]:

@@ -24,7 +24,7 @@ from unisid.backbones import language_files as saved
 from unisid.backbones import vocabulary as words
 from unisid.backbones.causal_forward import Memory
 from unisid.backbones.chat import Frame
-from unisid.backbones.lora import inject, merged
+from unisid.backbones.lora import inject, merged, unmerged
 from unisid.backbones.past import Past
 from unisid.backbones.pretrained import Language
 from unisid.errors import ArtifactError, ConfigError
@@ -179,7 +179,8 @@ class LCRec(Speaker):
 
     def load(self, weights: Mapping[str, Tensor], index: Index) -> None:
         tied = {"lm_head.weight": weights["model.embed_tokens.weight"]} if words.is_tied(self.language) else {}
-        self.language.load_state_dict({**weights, **tied})
+        held = self.language.state_dict()
+        self.language.load_state_dict(unmerged(words.parted({**weights, **tied}, held), held))
 
     def files(self) -> dict[str, bytes]:
         return saved.files(self.language, self.tokenizer, self.frame)

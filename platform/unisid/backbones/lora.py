@@ -1,8 +1,10 @@
 """LoRA: small trained matrices beside frozen ones, and how they become one again (Hu et al. 2021)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from unisid.bounds import Positive, Settings, ShareBelowOne, Width
@@ -62,3 +64,13 @@ def merged(weights: dict[str, Tensor], lora: Lora) -> dict[str, Tensor]:
             tensor = (tensor.float() + lora.scale * (up @ down)).to(tensor.dtype)
         whole[f"{stem}.{kind}" if is_base else name] = tensor
     return whole
+
+
+def unmerged(weights: dict[str, Tensor], held: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `merged`: weights under the names of a model whose state is `held`, beside pairs that add nothing.
+
+    Without pairs in `held` the weights stay as they are.
+    """
+    names = {name.replace(".base_layer.", "."): name for name in held if ".base_layer." in name}
+    pairs = {n: torch.zeros_like(t) if ".lora_B." in n else t for n, t in held.items() if ".lora_" in n}
+    return {names.get(name, name): tensor for name, tensor in weights.items()} | pairs

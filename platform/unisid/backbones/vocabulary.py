@@ -5,7 +5,7 @@ V old entries, M new entries, D width, n texts, L new entries that a text stands
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -146,3 +146,14 @@ def joined(weights: dict[str, Tensor]) -> dict[str, Tensor]:
             stem = name.removesuffix(".old")
             whole[f"{stem}.weight"] = torch.cat([old, weights[f"{stem}.new"]])
     return whole
+
+
+def parted(weights: dict[str, Tensor], held: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `joined`: weights under the names of a split model whose state is `held`; a whole one's stay."""
+    found = dict(weights)
+    for name, old in held.items():
+        if name.endswith(".old"):
+            stem = name.removesuffix(".old")
+            both = found.pop(f"{stem}.weight")
+            found[name], found[f"{stem}.new"] = both[: len(old)], both[len(old) :]
+    return found

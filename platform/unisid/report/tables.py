@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from unisid.artifacts.metrics import HISTORY_RULES
-from unisid.artifacts.store import Address, Place
+from unisid.artifacts.store import NOUNS, Address, Place
 from unisid.ops.semantic_ids import spell
 from unisid.printable import printable
 from unisid.report import facts
@@ -26,7 +26,7 @@ class Entry(Protocol):
     @property
     def at_work(self) -> str: ...
     @property
-    def inputs(self) -> Mapping[str, object]: ...
+    def inputs(self) -> Mapping[str, Mapping[str, Any]]: ...
     @property
     def difference(self) -> Sequence[str]: ...
 
@@ -34,7 +34,11 @@ class Entry(Protocol):
 def plan_tree(entries: Sequence[Entry]) -> str:
     """What exists and what would run, each artifact with what it is made from."""
     rows = [
-        (f"{MARKS[e.state]} {e.address}", e.at_work or e.state, f"from {', '.join(e.inputs)}" if e.inputs else "")
+        (
+            f"{MARKS[e.state]} {e.address}",
+            e.at_work or e.state,
+            f"from {', '.join(_given(*given) for given in e.inputs.items())}" if e.inputs else "",
+        )
         for e in entries
     ]
     lines = align(rows).splitlines()
@@ -42,6 +46,13 @@ def plan_tree(entries: Sequence[Entry]) -> str:
         lines[number + 1 : number + 1] = [f"      {printable(change)}" for change in entry.difference]
     todo = sum(e.state in ("half made", "to make") for e in entries)
     return "\n".join([*lines, f"{len(entries) - todo} of {len(entries)} are there; {todo or 'nothing'} to make"])
+
+
+def _given(role: str, source: Mapping[str, Any]) -> str:
+    """An input by its noun; an artifact in another role (base, start) with its address."""
+    if role in NOUNS or source["address"].partition("/")[0] not in NOUNS:
+        return role
+    return f"{role} {source['address']}"
 
 
 def results(places: Mapping[str, Place]) -> str:

@@ -5,12 +5,12 @@ settings are those of the noun's own stage and the base, whose fingerprint is pa
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unisid.artifacts.reading import opened
 from unisid.artifacts.record import require
 from unisid.artifacts.shards import Shards, shard_indices, shard_name, shard_parts
-from unisid.artifacts.store import Place
+from unisid.artifacts.store import Address, Place, Store
 from unisid.bounds import Settings
 from unisid.compute import Part
 from unisid.config import Json, runtime
@@ -19,10 +19,10 @@ from unisid.errors import ArtifactError
 
 @dataclass(frozen=True, kw_only=True)
 class Base(Settings):
-    """The artifact that is extended."""
+    """An artifact that another goes on from."""
 
-    fingerprint: str
-    """What it was made from; another that has taken its place since is refused."""
+    fingerprint: str = ""
+    """What it was made from; another that has taken its place since is refused. Empty: of what lies at `address`."""
     address: str = runtime("")
     """What it is called."""
     place: str = runtime("")
@@ -34,6 +34,18 @@ class Base(Settings):
         record = require(place, noun)
         return cls(fingerprint=record.fingerprint, address=record.address, place=place.uri)
 
+    @classmethod
+    def parse(cls, text: str) -> "Base":
+        """Of an address; raises ConfigError where it is none."""
+        return cls(address=str(Address.parse(text)))
+
+    def found(self, store: Store, noun: str) -> "Base":
+        """With everything said that only its address said so far; raises ArtifactError where nothing lies there."""
+        if self.fingerprint and self.place:
+            return self
+        place = store.place(Address.parse(self.address))
+        return replace(self, place=place.uri) if self.fingerprint else Base.of(place, noun)
+
     def source(self) -> Json:
         """What a record says of it."""
         return {"address": self.address, "fingerprint": self.fingerprint}
@@ -44,7 +56,8 @@ class Base(Settings):
         found = require(place, noun).fingerprint
         if found != self.fingerprint:
             raise ArtifactError(f"{self.address}: has the fingerprint {found[:12]}, {self.fingerprint[:12]} is to be "
-                                "extended; give the base its own name again, or extend what is there now")  # fmt: skip
+                                "gone on from; give that its own name again, or go on from what is there now"
+                                )  # fmt: skip
         return place
 
 

@@ -24,10 +24,12 @@ from unisid.artifacts.vectors import item_vectors
 from unisid.backbones import Backbone, BackboneConfig, Batch, Index, Speaker, tiger
 from unisid.bounds import Count, CountOrNone, Range, Settings
 from unisid.compute import Job, Metrics, Pool, Stream, Worker
-from unisid.config import Json, runtime, to_record
+from unisid.config import Json, identity_where, runtime, to_record
 from unisid.errors import ArtifactError, ConfigError
 from unisid.ops.beam import MOST_BEAMS
+from unisid.stages import model_start
 from unisid.stages.catalog_summary import repeated_in
+from unisid.stages.extension import Base
 from unisid.stages.model_instructed import Instructed
 from unisid.stages.model_validation import CUTOFF, Judge
 from unisid.training import loop
@@ -66,6 +68,9 @@ class Config(Settings):
     for a shop whose users come back for the same."""
     beam: Annotated[int, Range(CUTOFF, MOST_BEAMS)] = 20
     """Beams of the validation's search."""
+    starts_from: Base | None = field(default=None, metadata=identity_where(lambda config: bool(config.starts_from)))
+    """A trained model whose weights training begins with, by its address (model/NAME/VERSION): of the same backbone, on
+    this index or one that this extends. Left out: fresh or pretrained weights."""
     pool: Pool = runtime(Pool())
     """The workers that train."""
 
@@ -102,12 +107,13 @@ def inputs(config: Config) -> tuple[str, ...]:
 
 
 def sources(config: Config) -> dict[str, Json]:
-    """The pretrained weights that the backbone begins with, where it does."""
-    return config.backbone.sources()
+    """The pretrained weights that the backbone begins with, where it does, and the model that training starts from."""
+    return config.backbone.sources() | ({"start": config.starts_from.source()} if config.starts_from else {})
 
 
 def make(job: Job) -> Json:
     """Train, keep the best weights, say how it went."""
+    model_start.check(job.config.starts_from, job.config.backbone, job.inputs["codes"])
     instructions = job.inputs.get("instructions")
     task = Task(job.config, dict(job.inputs), job.out)
     counts = Catalog.read(job.inputs["catalog"]).record.counts
@@ -130,9 +136,14 @@ def train(worker: Worker, task: Task) -> Json:
     index = _index(task, catalog)
     torch.manual_seed(config.training.seed)
     backbone = config.backbone.build(index)
-    backbone.count(catalog, index)
+    start = config.starts_from
+    if start is None:
+        backbone.count(catalog, index)
+    else:
+        model_start.load(start, backbone, catalog, index)
     objective = _objective(worker, task, catalog, index.to(worker.device), backbone)
-    outcome = loop.run(worker, objective, config.training, objective.accumulation)
+    outcome = loop.run(worker, objective, config.training, objective.accumulation,
+                       validate_first=start is not None)  # fmt: skip
     if worker.rank == 0:
         write_model(task.out, to_record(config.backbone), backbone.weights(), backbone.files())
     samples = outcome.epochs * objective.steps_per_epoch() * config.batch_size

@@ -131,8 +131,11 @@ class Progress:
 
 
 def run(worker: Worker, objective: Objective[B], config: Training,
-        accumulation: Accumulation[B] | None = None) -> Outcome:  # fmt: skip
+        accumulation: Accumulation[B] | None = None, validate_first: bool = False) -> Outcome:  # fmt: skip
     """Train until the epochs are done or validation no longer improves; leaves the best weights in the model.
+
+    Args:
+        validate_first: the weights that it begins with count too, as epoch 0.
 
     Raises:
         ConfigError: a device's memory is full; says what to lower.
@@ -140,10 +143,12 @@ def run(worker: Worker, objective: Objective[B], config: Training,
         ArtifactError: the checkpoint is another model's.
     """
     with naming_the_setting("training", config.zero), repeatable(worker.device):
-        return _run(worker, objective, config, accumulation if accumulation is not None else Accumulation[B]())
+        adding = accumulation if accumulation is not None else Accumulation[B]()
+        return _run(worker, objective, config, adding, validate_first)
 
 
-def _run(worker: Worker, objective: Objective[B], config: Training, accumulation: Accumulation[B]) -> Outcome:
+def _run(worker: Worker, objective: Objective[B], config: Training, accumulation: Accumulation[B],
+         validate_first: bool) -> Outcome:  # fmt: skip
     model = objective.model.to(worker.device)
     operations = operations_of(model)
     progress, written = Progress(), None
@@ -158,6 +163,8 @@ def _run(worker: Worker, objective: Objective[B], config: Training, accumulation
     state = progress.counters
     begun, saved = time.monotonic() - state["seconds"], time.monotonic()
 
+    if validate_first and written is None:
+        _report(fit, _validate(fit) | {"epoch": 0, "step": 0}, due=False)
     while state["epoch"] < config.epochs and not _exhausted(state, config):
         torch.manual_seed(seed_of(config.seed, state["epoch"], worker.rank))
         shown = _train_epoch(fit)
