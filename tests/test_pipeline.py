@@ -10,8 +10,9 @@ from tests.artifacts.disks import Brittle
 from tests.small import CODES, MADE, Config, Recipe, run, states, use_small_stages
 from unisid import pipeline
 from unisid.artifacts import swap
+from unisid.artifacts.by_fingerprint import FOLDER
 from unisid.artifacts.curve import read_curve
-from unisid.artifacts.record import read_record, require, require_input
+from unisid.artifacts.record import Record, read_record, require, require_input, write_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ArtifactError, ConfigError, DriftError
 
@@ -77,6 +78,35 @@ def test_equal_artifacts_are_shared_under_another_name(place):
     assert MADE == ["catalog", "embeddings", "codes", "codes"]
     assert str(places["catalog"]).endswith("catalog/r/1")
     assert str(places["codes"]).endswith("codes/other/1")
+
+
+def test_planning_in_a_store_of_hundreds_of_artifacts_takes_tens_of_requests(place, monkeypatch):
+    store, spent = Store(place), []
+    for noun in ("catalog", "embeddings", "codes"):
+        for number in range(100):
+            address = Address(noun, f"n{number}", "1")
+            write_record(store.place(address), Record(address=str(address), config={"n": number}, inputs={}))
+    states(store, Recipe())  # the first looks through all of them
+    for name in ("exists", "read", "_entries", "stamp", "open", "write", "remove"):
+        plain = getattr(Place, name)
+        monkeypatch.setattr(Place, name, lambda self, *args, plain=plain: (spent.append(self), plain(self, *args))[1])
+    assert states(store, Recipe()) == dict.fromkeys(("catalog", "embeddings", "codes"), "to make")
+    assert 0 < len(spent) < 30
+    run(store, Recipe())
+    spent.clear()
+    assert states(store, Recipe(name="other")) == dict.fromkeys(("catalog", "embeddings", "codes"), "shared")
+    assert 0 < len(spent) < 30
+
+
+def test_what_is_dropped_is_not_looked_for_any_more(place):
+    store = Store(place)
+    run(store, Recipe())
+    fingerprint = read_record(store.place(CODES)).fingerprint
+    folder = store.root / FOLDER / "codes" / fingerprint
+    assert list(folder.sizes()) == ["r@1"]
+    pipeline.drop(store, CODES)
+    assert not folder.sizes()
+    assert states(store, Recipe(name="other"))["codes"] == "to make"
 
 
 def test_a_changed_input_is_drift_downstream_and_says_which(place):

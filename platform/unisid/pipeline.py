@@ -28,7 +28,7 @@ import unisid.stages.model
 import unisid.stages.sequences
 from unisid import at_work, making, publication, stages
 from unisid import config as settings
-from unisid.artifacts import lease
+from unisid.artifacts import by_fingerprint, lease
 from unisid.artifacts.record import (
     RECORD,
     Record,
@@ -316,9 +316,14 @@ def drop(store: Store, address: Address) -> None:
     if not place.exists() and not drafts and lease.owner_of(store, address.name, address.version) is None:
         raise ArtifactError(f"{address}: nothing is there to remove")
     with at_work.unused(store, address):
+        record = None
+        with contextlib.suppress(ArtifactError):  # a damaged one is dropped all the same
+            record = read_record(place)
         place.remove(RECORD)
         for part in (place, *drafts):
             part.clear()
+        if record is not None:
+            by_fingerprint.leave(store, address, record.fingerprint)
 
 
 def inputs_of(recipe: Recipe, noun: str) -> list[str]:

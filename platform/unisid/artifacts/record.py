@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from unisid.artifacts import record_json
+from unisid.artifacts import by_fingerprint, record_json
 from unisid.artifacts.order import next_order
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.config import Json, fingerprint
@@ -84,6 +84,7 @@ def fingerprint_of(noun: str, config: Mapping[str, Any], inputs: Mapping[str, Ma
 
 def write_record(place: Place, record: Record) -> None:
     """Complete an artifact: everything else must be on disk before this. Checksums and order are those of the place."""
+    by_fingerprint.enter(place, record.fingerprint)
     made = dataclasses.replace(record, sums=place.sums(record.files), order=next_order(place))
     place.write(RECORD, record_json.text(as_json(made)))
     place.forget_sums()
@@ -180,13 +181,32 @@ def require_input(store: Store, record: Record, role: str) -> Place:
 
 def find(store: Store, noun: str, wanted: str) -> Address | None:
     """An address that holds a whole artifact with this fingerprint, if any, to be shared. A damaged one is not."""
+    noted = by_fingerprint.noted(store, noun, wanted)
+    if (found := next((address for address in noted if _holds(store, address, wanted)), None)) is not None:
+        return found
+    if by_fingerprint.is_scanned(store, noun):
+        return None
+    there: dict[Address, str] = {}
     for address in store.addresses(noun):
         with contextlib.suppress(ArtifactError):
-            record = read_record(place := store.place(address))
-            if record is not None and record.fingerprint == wanted:
-                check_files(place, record)
-                return address
-    return None
+            if (record := read_record(store.place(address))) is not None:
+                there[address] = record.fingerprint
+    by_fingerprint.enter_all(store, noun, there)
+    return next((a for a, known in there.items() if known == wanted and _holds(store, a, wanted)), None)
+
+
+def _holds(store: Store, address: Address, wanted: str) -> bool:
+    """Whether a whole artifact of this fingerprint lies at an address; an entry that says so wrongly is removed."""
+    place = store.place(address)
+    with contextlib.suppress(ArtifactError):
+        if (record := read_record(place)) is None:
+            return False  # it may be being made
+        if record.fingerprint != wanted:
+            by_fingerprint.leave(store, address, wanted)
+            return False
+        check_files(place, record)
+        return True
+    return False
 
 
 def shared_as(store: Store, address: Address) -> Address | None:
