@@ -22,7 +22,8 @@ from unisid.artifacts.curve import FILE as CURVE
 from unisid.artifacts.record import RECORD, read_record, require
 from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ArtifactError, BusyError
-from unisid.runtime.tracking import tracker
+from unisid.runtime.tracking import Tracker
+from unisid.runtime.tracking_place import sqlite_uri
 
 ROOT = Path(__file__).parents[2]
 RECIPE = "tests/end_to_end/recipes.py:tiny"
@@ -149,7 +150,8 @@ def check_healed(store: Path, calm: Calm) -> None:
     check_at_rest(store)
     check_registered(store)
     recipe, found = tiny(), Store(Place.of(store))
-    assert pipeline.is_done(recipe, found, pipeline.plan(recipe, found), tracker(found.root, print))
+    own = Tracker(sqlite_uri(store / "mlflow.db"), print)  # whatever other tests set in this process
+    assert pipeline.is_done(recipe, found, pipeline.plan(recipe, found), own)
 
 
 def check_at_rest(store: Path) -> None:
@@ -165,7 +167,7 @@ def check_registered(store: Path) -> None:
     """The index and the recommender are in the registry, each under its aliases, and no run is left open."""
     from mlflow import MlflowClient
 
-    uri = f"sqlite:///{store}/mlflow.db"
+    uri = sqlite_uri(store / "mlflow.db")
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     for noun, name in (("codes", f"{NAME}-index"), ("model", f"{NAME}-recommender")):
         champion = client.get_model_version_by_alias(name, "champion")
