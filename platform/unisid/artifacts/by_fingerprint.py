@@ -15,7 +15,7 @@ FOLDER, SCANNED = "by-fingerprint", "scanned"
 
 
 def enter(place: Place, fingerprint: str) -> None:
-    """Note the artifact of a fingerprint that lies at a place of a store, or is made there; nothing for other places."""
+    """Note that an artifact of a fingerprint lies or is made at a place of a store; nothing for other places."""
     if (address := place.address) is not None:
         _folder(place.parent.parent.parent, address.noun, fingerprint).write(_entry(address), b"")
 
