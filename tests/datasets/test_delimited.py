@@ -85,9 +85,11 @@ def test_a_separator_that_is_set(items_of, sign, setting):
 
 def test_a_missing_column_names_the_separator_as_its_cause(items_of):
     with pytest.raises(DataError, match=r"items.csv: no column 'item_id'.*; its columns look separated by ';', "
-                                        r"and catalog.dataset.delimiter is ',': set it to what stands"):  # fmt: skip
+                                        r"and catalog.dataset.delimiter is ',': set it to what stands "
+                                        r"between"):  # fmt: skip
         items_of(ITEMS.replace(",", ";"), delimiter=",")
-    with pytest.raises(DataError, match=r"no column 'item_id'.*; if .* several columns, set catalog.dataset.delimiter"):
+    with pytest.raises(DataError, match=r"no column 'item_id'.*; if that is several columns, "
+                                        r"set catalog.dataset.delimiter"):  # fmt: skip
         items_of(ITEMS.replace(",", "^"))
 
 
@@ -127,7 +129,8 @@ def test_what_is_no_encoding_is_refused_before_anything_is_read(encoding):
 
 
 def test_wide_characters_without_a_mark_are_named(items_of):
-    with pytest.raises(DataError, match=r"items.csv, line 1: .* like UTF-16 .*catalog.dataset.encoding to utf-16-le"):
+    with pytest.raises(DataError, match=r"items.csv, line 1: .*looks like UTF-16 .*"
+                                        r"set catalog.dataset.encoding to utf-16-le"):  # fmt: skip
         items_of(ITEMS.encode("utf-16-le"))
     with pytest.raises(DataError, match=r"items.csv, line 3: holds the byte 0 and is no text; write it again"):
         items_of(ITEMS.encode().replace(b"Ink", b"I\0k"))

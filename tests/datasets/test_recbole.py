@@ -42,7 +42,8 @@ def test_the_installed_package_is_found_and_not_imported(tmp_path, monkeypatch):
 def test_a_title_must_be_found_or_named(tmp_path):
     write(tmp_path)
     (tmp_path / "ml-100k.item").write_text("item_id:token\tlabel:token_seq\n1\tx\n")
-    with pytest.raises(DataError, match=r"looks like a title; set catalog.dataset.title to one of item_id, label"):
+    with pytest.raises(DataError, match=r"no column looks like a title; "
+                                        r"set catalog.dataset.title to one of item_id, label"):  # fmt: skip
         read_all(recbole.Config(path=str(tmp_path)))
     items, _ = read_all(recbole.Config(path=str(tmp_path), title="label"))
     assert items == [{"item_id": "1", "title": "x"}]

@@ -92,7 +92,8 @@ def test_times_that_are_none(config, tmp_path, values, message):
 
 def test_positions_instead_of_times(config, tmp_path):
     config = parquet(config, tmp_path, place=[0, 1])
-    with pytest.raises(DataError, match=r"'timestamp'.*set catalog.dataset.timestamp.*catalog.dataset.position"):
+    with pytest.raises(DataError, match=r"no column 'timestamp'.*"
+                                        r"set catalog.dataset.timestamp.*catalog.dataset.position"):  # fmt: skip
         read_all(config)
     rows = read_all(dataclasses.replace(config, position="place"))[1]
     assert rows[1] == {"user_id": "b", "item_id": "8", "position": 1}

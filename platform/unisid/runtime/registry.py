@@ -126,14 +126,14 @@ def _log(client: MlflowClient, run: str, name: str, code: str, parts: Mapping[st
     logged = client.create_logged_model(client.get_run(run).info.experiment_id, name, source_run_id=run)
     # MLflow reads from this machine only, and says on the terminal how far it is with every file.
     with tempfile.TemporaryDirectory() as scratch, _hushed():
-        folder = str(Path(scratch) / "model")
+        folder, fetched = str(Path(scratch) / "registered"), Path(scratch) / "fetched"
         mlflow.pyfunc.save_model(
             path=folder,
             mlflow_model=Model(
                 artifact_path=logged.artifact_location, model_uuid=logged.model_id, model_id=logged.model_id, run_id=run
             ),
             python_model=str(HERE / code),
-            artifacts={noun: place.fetch(Path(scratch) / noun).as_uri() for noun, place in parts.items()},
+            artifacts={noun: place.fetch(fetched / noun).as_uri() for noun, place in parts.items()},
             signature=signature,
             code_paths=[str(Path(unisid.__file__).parent)],
             pip_requirements=requirements(),
