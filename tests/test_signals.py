@@ -46,6 +46,14 @@ def told_after_another_listened():
     told()
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """SIGINT as a terminal has it: a shell that starts the tests in the background has it ignored, by children too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_a_second_signal_does_not_disturb_the_ending():
     before = signal.getsignal(signal.SIGTERM)
     ended = []

@@ -17,7 +17,9 @@ FOLDER, SCANNED = "by-fingerprint", "scanned"
 def enter(place: Place, fingerprint: str) -> None:
     """Note that an artifact of a fingerprint lies or is made at a place of a store; nothing for other places."""
     if (address := place.address) is not None:
-        _folder(place.parent.parent.parent, address.noun, fingerprint).write(_entry(address), b"")
+        folder = _folder(place.parent.parent.parent, address.noun, fingerprint)
+        if not folder.exists(_entry(address)):  # what is there is left untouched
+            folder.write(_entry(address), b"")
 
 
 def leave(store: Store, address: Address, fingerprint: str) -> None:
