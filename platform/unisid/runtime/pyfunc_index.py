@@ -15,6 +15,7 @@ from unisid.artifacts.store import Place
 from unisid.errors import ConfigError, DataError
 from unisid.ops.semantic_ids import parse, spell
 from unisid.runtime import served
+from unisid.serving import ids
 
 
 class SIDIndex(mlflow.pyfunc.PythonModel):
@@ -35,13 +36,13 @@ class SIDIndex(mlflow.pyfunc.PythonModel):
             return served.answered(keys, read, lambda rows, _: rows, {"sid": "", "item_ids": []})
 
     def _sid(self, key: Any) -> tuple[dict[str, Any], str]:
-        item_id = served.text_of(key, "key")
+        item_id = ids.text_of(key, "key")
         if item_id not in self.item_of:
-            raise DataError(f"key: no item {served.some([item_id])} in this index of {len(self.item_ids)} items")
+            raise DataError(f"key: no item {ids.some([item_id])} in this index of {len(self.item_ids)} items")
         return {"sid": spell(tuple(self.codes.codes[self.item_of[item_id]].tolist())), "item_ids": [item_id]}, ""
 
     def _items(self, key: Any) -> tuple[dict[str, Any], str]:
-        prefix = parse(served.text_of(key, "key"))
+        prefix = parse(ids.text_of(key, "key"))
         found = [self.item_ids[item] for item in self.codes.find(prefix)]
         return {"sid": spell(prefix), "item_ids": found}, "" if found else "key: no item has this semantic id or prefix"
 

@@ -33,6 +33,7 @@ from unisid.ops.prompts import clean
 from unisid.ops.semantic_ids import parse
 from unisid.recommend import Answer, Recommender
 from unisid.runtime import served
+from unisid.serving import ids
 
 COLUMNS = ("history", "text", "item_id", "sid")
 EVERY = ["*"]
@@ -74,8 +75,8 @@ class Recommending(mlflow.pyfunc.PythonModel):
         common = None if allowed == EVERY else self._mask(allowed)
 
         def read(pair: tuple[Any, Any]) -> tuple[Any, str]:
-            history, skipped = served.item_numbers(pair[0], self.item_of)
-            own = self._mask(served.ids_of(pair[1], "allowed")) if _is_given(pair[1]) else None
+            history, skipped = ids.item_numbers(pair[0], self.item_of)
+            own = self._mask(ids.ids_of(pair[1], "allowed")) if _is_given(pair[1]) else None
             return (history, own), skipped
 
         def answer(found: list[Any], _: list[int]) -> Rows:
@@ -109,26 +110,26 @@ class Recommending(mlflow.pyfunc.PythonModel):
         return [{"title": title} for title in self.recommender.title_of(items)]
 
     def _item(self, value: Any) -> tuple[int, str]:
-        item_id = served.text_of(value, "item_id")
+        item_id = ids.text_of(value, "item_id")
         if item_id not in self.item_of:
-            raise DataError(f"item_id: no item {served.some([item_id])} in its catalogue of {len(self.item_ids)} items")
+            raise DataError(f"item_id: no item {ids.some([item_id])} in its catalogue of {len(self.item_ids)} items")
         return self.item_of[item_id], ""
 
     def _bearer(self, value: Any) -> tuple[int, str]:
         """The item that has a whole semantic id."""
-        sid = served.text_of(value, "sid")
+        sid = ids.text_of(value, "sid")
         codes = parse(sid)
         found = self.codes.find(codes) if len(codes) == self.codes.num_levels else ()
         if len(found) != 1:
-            raise DataError(f"sid: no item has the semantic id {served.some([sid])}; must be one of its index, of "
+            raise DataError(f"sid: no item has the semantic id {ids.some([sid])}; must be one of its index, of "
                             f"{self.codes.num_levels} codes")  # fmt: skip
         return int(found[0]), ""
 
 
 def _words(value: Any) -> tuple[str, str]:
-    text = served.text_of(value, "text")
+    text = ids.text_of(value, "text")
     if not clean(text):
-        raise DataError(f"text: {served.some([text])} has no words in it; must have at least one")
+        raise DataError(f"text: {ids.some([text])} has no words in it; must have at least one")
     return text, ""
 
 

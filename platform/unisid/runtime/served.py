@@ -8,18 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import mlflow
-import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
-from numpy.typing import NDArray
 
 from unisid.errors import ConfigError, DataError, UnisidError
-from unisid.printable import printable
 
 PROBLEM = "problem"
 """The column that says what was wrong with a row; empty where nothing was."""
-EXAMPLES = 3
-"""Ids that a problem names."""
 
 
 @contextlib.contextmanager
@@ -67,40 +62,3 @@ def _read(value: Any, read: Callable[[Any], tuple[Any, str]]) -> tuple[Any, str]
         return read(value)
     except DataError as error:
         return None, str(error)
-
-
-def text_of(value: Any, where: str) -> str:
-    """A value that is text; raises DataError."""
-    if not isinstance(value, str):
-        raise DataError(f"{where}: is {_shown(value)}; must be text")
-    return value
-
-
-def ids_of(value: Any, where: str) -> list[str]:
-    """A value that is a list of item ids; raises DataError."""
-    if not isinstance(value, (list, tuple, np.ndarray)):
-        raise DataError(f"{where}: is {_shown(value)}; must be a list of item ids")
-    return [str(item_id) for item_id in value]
-
-
-def item_numbers(value: Any, item_of: Mapping[str, int]) -> tuple[NDArray[np.int64], str]:
-    """The items of a history that the catalogue has, and which were skipped; raises DataError where none is left."""
-    given = ids_of(value, "history")
-    if not given:
-        raise DataError("history: is empty; must have at least one item id")
-    unknown = [item_id for item_id in given if item_id not in item_of]
-    if len(unknown) == len(given):
-        raise DataError(f"history: has no item of the catalogue of {len(item_of)}, only {some(unknown)}; must have one")
-    skipped = f"history: skipped what is not in the catalogue: {some(unknown)}" if unknown else ""
-    return np.array([item_of[item_id] for item_id in given if item_id in item_of], np.int64), skipped
-
-
-def some(item_ids: Sequence[str]) -> str:
-    """The first of some ids, and how many more there are."""
-    more = f" and {len(item_ids) - EXAMPLES} more" if len(item_ids) > EXAMPLES else ""
-    return ", ".join(f"'{printable(item_id)}'" for item_id in item_ids[:EXAMPLES]) + more
-
-
-def _shown(value: Any) -> str:
-    is_missing = value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA
-    return "missing" if is_missing else repr(value)[:60]

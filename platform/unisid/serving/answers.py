@@ -1,0 +1,187 @@
+"""Queries in, answers out: the best items for each, by the model where it reads the history, else by popularity.
+
+Every row stands alone: one that cannot be answered gives a `Problem` and changes nothing for the others. n queries,
+k items each, N items.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisid.errors import ConfigError, DataError
+from unisid.recommend_inputs import BEAM
+from unisid.serving.filters import Mask, restricted
+from unisid.serving.ids import ids_of, some
+from unisid.serving.pair import Pair
+from unisid.serving.quotas import Quota, Quotas
+
+MODEL, POPULARITY = "model", "popularity"
+"""What an answer comes from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What one row of a request is about."""
+
+    history: Any = None
+    """Item ids, oldest first; whatever else it is, is the row's problem."""
+    user: Any = None
+    """A user id of the catalogue, whose history is read there; instead of `history`."""
+    k: int = 10
+    """Items wanted."""
+    exclude_history: bool = True
+    """Whether items of the history are left out of the answer."""
+    exclude: tuple[str, ...] = ()
+    """Item ids to leave out."""
+    allowed: tuple[str, ...] | None = None
+    """Item ids to choose from; None for all."""
+    rule: str = ""
+    """A condition on columns that every answer obeys."""
+    partition: str = ""
+    """The name of a rule that the server has."""
+    quota: Quota | None = None
+    """Most items of each category."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Items and scores, best first: k of them, or all that may be recommended where these are fewer."""
+
+    items: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    """Log-probabilities of the model; for popularity the logarithm of an item's share of the users."""
+    source: str
+    skipped: tuple[str, ...] = ()
+    """Item ids of the request that the catalogue lacks."""
+    note: str = ""
+    """Why the answer is not what was asked for; empty where it is."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a row has no answer."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A query that was understood."""
+
+    query: Query
+    history: NDArray[np.int64]
+    """Items of the catalogue; none for a cold user."""
+    mask: Mask | None
+    k: int
+    skipped: tuple[str, ...]
+    note: str
+    taken: tuple[NDArray[np.int64], NDArray[np.float32]] = field(
+        default_factory=lambda: (np.empty(0, np.int64), np.empty(0, np.float32))
+    )
+    """What a quota has let through so far."""
+
+
+def answers(pair: Pair, queries: Sequence[Query]) -> list[Answer | Problem]:
+    """One answer or problem a query, in order; the same as for each query alone."""
+    found: list[Answer | Problem | None] = [None] * len(queries)
+    rows: dict[int, _Row] = {}
+    for number, query in enumerate(queries):
+        try:
+            rows[number] = _read(pair, query)
+        except (DataError, ConfigError) as error:
+            found[number] = Problem(str(error))
+    quotas = Quotas(pair.filters)
+    while rows:
+        again: dict[int, _Row] = {}
+        for number, (items, scores) in _ranked(pair, rows).items():
+            row, quota = rows[number], rows[number].query.quota
+            if quota is not None:
+                items, scores, mask = quotas.choose(quota, (items, scores), row.taken, row.k, row.mask)
+                if mask is not None:
+                    again[number] = replace(row, mask=mask, taken=(items, scores))
+                    continue
+                order = np.argsort(-scores, kind="stable")  # a narrower search may find what a wide one missed
+                items, scores = items[order], scores[order]
+            found[number] = _answer(row, items, scores)
+        rows = again
+    return [each for each in found if each is not None]
+
+
+def _answer(row: _Row, items: NDArray[np.int64], scores: NDArray[np.float32]) -> Answer:
+    fewer = ""
+    if len(items) < row.query.k:
+        fewer = f"only {len(items)} items may be recommended under what the request allows"
+    note = "; ".join(text for text in (row.note, fewer) if text)
+    return Answer(items, scores, MODEL if len(row.history) else POPULARITY, row.skipped, note)
+
+
+def _read(pair: Pair, query: Query) -> _Row:
+    if isinstance(query.k, bool) or not isinstance(query.k, int) or query.k < 1:
+        raise ConfigError(f"k: is {query.k!r:.60}; must be an integer, from 1 up")
+    history, skipped, note = _history(pair, query)
+    mask = pair.filters.of(query.rule, query.partition)
+    if query.quota is not None:
+        query.quota.check(pair.filters)
+    for listed, allowed in ((query.allowed, True), (query.exclude or None, False)):
+        if listed is not None:
+            known = [pair.item_of[item_id] for item_id in listed if item_id in pair.item_of]
+            skipped += [item_id for item_id in listed if item_id not in pair.item_of]
+            mask = restricted(mask, pair.num_items, known, allowed)
+    return _Row(query, history, mask, min(query.k, pair.num_items), tuple(dict.fromkeys(skipped)), note)
+
+
+def _history(pair: Pair, query: Query) -> tuple[NDArray[np.int64], list[str], str]:
+    """The items of a query's history, the ids that the catalogue lacks, and a note where none is left."""
+    if query.user is not None:
+        if not isinstance(query.user, str):
+            raise DataError(f"user: is {query.user!r:.60}; must be a user id, as text")
+        user = pair.user_of.get(query.user)
+        if user is None:
+            return np.empty(0, np.int64), [], f"user {some([query.user])} is not in the catalogue: popular items"
+        return pair.history_of(user), [], ""
+    given = ids_of(query.history, "history")
+    if bad := [each for each in query.history if not isinstance(each, str)]:
+        raise DataError(f"history: has {bad[0]!r:.60}; must be a list of item ids, as text")
+    known = [pair.item_of[item_id] for item_id in given if item_id in pair.item_of]
+    unknown = [item_id for item_id in given if item_id not in pair.item_of]
+    what = f"the catalogue has none of its items ({some(unknown)})" if unknown else "is empty"
+    return np.array(known, np.int64), unknown, "" if known else f"history: {what}: popular items"
+
+
+Found = dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]]
+
+
+def _ranked(pair: Pair, rows: dict[int, _Row]) -> Found:
+    """The k best of each row, within its mask."""
+    cold = {number: row for number, row in rows.items() if not len(row.history)}
+    found: Found = {number: _popular(pair, row) for number, row in cold.items()}
+    alike: dict[tuple[int, bool], list[int]] = {}
+    for number, row in rows.items():
+        if number not in cold:
+            alike.setdefault((max(row.k, BEAM), row.query.exclude_history), []).append(number)
+    for (width, excludes), numbers in alike.items():
+        chosen = [rows[number] for number in numbers]
+        most = max(row.k for row in chosen)
+        histories, mask = [row.history for row in chosen], _joined([row.mask for row in chosen], pair.num_items)
+        items, scores = pair.recommender.rank(histories, most, excludes, width, mask)
+        for place, (number, row) in enumerate(zip(numbers, chosen, strict=True)):
+            best = slice(0, min(row.k, int((items[place] >= 0).sum())))
+            found[number] = items[place, best], scores[place, best]
+    return found
+
+
+def _popular(pair: Pair, row: _Row) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    order, scores = pair.popular
+    places = np.arange(len(order)) if row.mask is None else np.flatnonzero(row.mask[order])
+    return order[places[: row.k]], scores[places[: row.k]]
+
+
+def _joined(masks: list[Mask | None], num_items: int) -> Mask | None:
+    """One mask for all rows [N] where they have the same, else a row each [n, N]."""
+    if all(mask is masks[0] for mask in masks):
+        return masks[0]
+    every = np.ones(num_items, bool)
+    return np.stack([every if mask is None else mask for mask in masks])

@@ -1,0 +1,116 @@
+"""What answers: a recommender, the index that it generates, the shop's ids, and the rules over its items, as one value.
+
+A pair never changes. Another one takes its place whole, and what began with one pair ends with it. N items.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.record import require
+from unisid.artifacts.store import Place
+from unisid.baselines.popularity import count_users
+from unisid.errors import DataError
+from unisid.ops.semantic_ids import spell_all
+from unisid.recommend import Recommender
+from unisid.serving.columns import Columns
+from unisid.serving.filters import Filters
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What a pair consists of; every answer carries it."""
+
+    index: str
+    """The address of the index: codes/shop/2."""
+    index_fingerprint: str
+    model: str
+    """The address of the recommender."""
+    model_fingerprint: str
+    index_version: str = ""
+    """The version of the index in MLflow's registry; empty for a pair that was not promoted."""
+    model_version: str = ""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A recommender with its index and its catalogue."""
+
+    recommender: Recommender
+    codes: Codes
+    catalog: Catalog
+    filters: Filters
+    versions: Versions
+    item_ids: list[str] = field(repr=False)
+    titles: list[str] = field(repr=False)
+    item_of: Mapping[str, int] = field(repr=False)
+
+    @classmethod
+    def load(cls, model: Place, codes: Place, catalog: Place, columns: Columns | None = None,
+             partitions: Mapping[str, str] | None = None, vectors: Mapping[str, Place] | None = None,
+             registered: tuple[str, str] = ("", ""), device: torch.device | None = None) -> "Pair":  # fmt: skip
+        """The pair of stored artifacts.
+
+        Args:
+            registered: the versions of index and recommender in MLflow's registry.
+
+        Raises:
+            ArtifactError: as `Recommender.load`.
+            ConfigError: for a partition whose rule does not fit the columns.
+        """
+        recommender = Recommender.load(model, codes, catalog, device, vectors)
+        read, shop, trained = Codes.read(codes), Catalog.read(catalog), require(model, "model")
+        item_ids = shop.item_ids.to_pylist()
+        versions = Versions(read.record.address, read.record.fingerprint, trained.address, trained.fingerprint,
+                            *registered)  # fmt: skip
+        return cls(recommender, read, shop, Filters(columns or Columns.of(shop), partitions or {}), versions, item_ids,
+                   [title or "" for title in shop.titles.to_pylist()],
+                   {item_id: item for item, item_id in enumerate(item_ids)})  # fmt: skip
+
+    @property
+    def num_items(self) -> int:
+        """N."""
+        return len(self.item_ids)
+
+    @functools.cached_property
+    def sids(self) -> list[str]:
+        """The items' semantic ids [N], spelled."""
+        return list(spell_all(self.codes.codes))
+
+    @functools.cached_property
+    def user_of(self) -> Mapping[str, int]:
+        """User id -> user number."""
+        return {user_id: user for user, user_id in enumerate(self.catalog.user_ids.to_pylist())}
+
+    @functools.cached_property
+    def popular(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """All items [N] by how many users took them in training, most first (among equals the lower number), and the
+        logarithm of each one's share, every item counted once more so that none is 0."""
+        counts = count_users(self.catalog).numpy().astype(np.float64) + 1
+        order = np.argsort(-counts, kind="stable")
+        return order, np.log(counts / counts.sum())[order].astype(np.float32)
+
+    def item(self, item_id: str) -> int:
+        """The number of an item; raises DataError where the catalogue lacks it."""
+        if item_id not in self.item_of:
+            raise DataError(
+                f"item '{item_id}': not in {self.catalog.record.address}, which has {self.num_items:,} items"
+            )
+        return self.item_of[item_id]
+
+    def history_of(self, user: int) -> NDArray[np.int64]:
+        """All that a user took, oldest first."""
+        rows = slice(self.catalog.offsets[user], self.catalog.offsets[user + 1])
+        return self.catalog.item[rows].astype(np.int64)
+
+    def warm(self) -> "Pair":
+        """The same pair, with all that a first request would wait for."""
+        _ = self.sids, self.user_of, self.popular
+        self.recommender.rank([[0]], 1)
+        return self
