@@ -34,7 +34,7 @@ from unisid.ops.prefixes import row_keys
 from unisid.ops.residual import lookup, squared_distances
 from unisid.runtime.local import LocalCompute
 from unisid.stages import codes as stage
-from unisid.stages.codes_unique import crowded
+from unisid.stages.codes.unique import crowded
 from unisid.tokenizers import Tokenizer, read_tokenizer, rqkmeans
 
 WIDTH, SHARD_ROWS = 64, 1 << 17

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unisid.backbones import Index
 from unisid.backbones.tiger import FIRST_TOKEN, START, Config, Tiger
-from unisid.ops import beam, trie
+from unisid.decoding import beam, trie
 
 ITEMS, SIZES = 12_000, (256, 256, 256)
 HISTORY = 20

@@ -25,10 +25,10 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from benchmarks.decode import ITEMS, SIZES, prefix_table, random_index, same_items
-from unisid.backbones import causal_forward, level_starts
-from unisid.backbones.causal_forward import Memory
-from unisid.backbones.past import Past
-from unisid.ops import beam, trie
+from unisid.backbones import level_starts
+from unisid.decoding import beam, causal, trie
+from unisid.decoding.causal import Memory
+from unisid.decoding.past import Past
 
 LENGTHS = (100, 200)
 USERS, BEAMS = 4, 50
@@ -48,16 +48,16 @@ class Language:
     level_starts: tuple[int, ...]
 
     def start(self, prompts: Tensor) -> tuple[tuple[Memory, Past], Tensor]:
-        memory, hidden = causal_forward.read(self.model, prompts, prompts >= 0)
+        memory, hidden = causal.read(self.model, prompts, prompts >= 0)
         return (memory, Past()), hidden[:, None]
 
     def step(self, state: tuple[Memory, Past], tokens: Tensor, parents: Tensor) -> tuple[tuple[Memory, Past], Tensor]:
         memory, past = state
-        past, hidden = causal_forward.append(self.model, memory, past.follow(parents), tokens)
+        past, hidden = causal.append(self.model, memory, past.follow(parents), tokens)
         return (memory, past), hidden
 
     def logits(self, hidden: Tensor, entries: slice) -> Tensor:
-        return causal_forward.head(self.model, hidden, entries)
+        return causal.head(self.model, hidden, entries)
 
 
 class Replay:

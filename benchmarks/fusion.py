@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from unisid.fusion.uqf import UQF, Config, Layer
 from unisid.ops.contrast import info_nce
-from unisid.stages.fused_inputs import GRAPH_DROPPED, KEPT, TEXT_DROPPED, Known
+from unisid.stages.fused.reading import GRAPH_DROPPED, KEPT, TEXT_DROPPED, Known
 
 PADDED = 64
 TEXT, GRAPH, LAYERS = 384, 64, 6

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unisid.ops import trie
+from unisid.decoding import trie
 
 INDICES = {10**4: 256, 10**5: 256, 10**6: 256, 10**7: 1024}
 """Items, and the codes of each of the three levels."""

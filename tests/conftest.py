@@ -3,9 +3,9 @@
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook(["unisid.ops", "unisid.graphs", "unisid.fusion", "unisid.tokenizers", "unisid.backbones",
-                     "unisid.baselines", "unisid.experiments.figures", "unisid.experiments.found",
-                     "unisid.experiments.indexes"], "beartype.beartype")  # fmt: skip
+ROOMS = ("ops", "decoding", "language", "graphs", "fusion", "tokenizers", "backbones", "baselines",
+         "experiments.figures", "experiments.results", "experiments.indexes")  # fmt: skip
+install_import_hook([f"unisid.{room}" for room in ROOMS], "beartype.beartype")
 
 from unisid.artifacts.store import Place  # after the hook, which must see every import
 

@@ -17,7 +17,7 @@ from unisid.compute import Pool
 from unisid.config import PlugIn, plug_in, plug_ins
 from unisid.errors import ConfigError
 from unisid.pipeline import EXTENDING, Recipe
-from unisid.search.asked import Stopping
+from unisid.search.definition import Stopping
 from unisid.stages import metrics, model
 from unisid.stages.extension import Base
 

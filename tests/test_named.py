@@ -4,7 +4,7 @@ import pytest
 
 from unisid import recipes
 from unisid.errors import ConfigError, DataError
-from unisid.experiments import asked
+from unisid.experiments import definition
 
 GOOD = """
 from unisid.pipeline import Recipe
@@ -123,11 +123,11 @@ def test_a_coroutine_and_an_error_that_cannot_be_shown_are_refused(written, body
 
 def test_experiments_are_named_the_same_way(written):
     base = recipes.find("demo")
-    text = "from unisid.experiments.asked import Experiment\n\n\ndef mine() -> Experiment:\n    return None\n"
+    text = "from unisid.experiments.definition import Experiment\n\n\ndef mine() -> Experiment:\n    return None\n"
     with pytest.raises(ConfigError, match=r"experiment '.*:mine': takes 0 arguments, .*; must take 1, the recipe"):
-        asked.find(f"{written(text)}:mine", base)
+        definition.find(f"{written(text)}:mine", base)
     with pytest.raises(ConfigError, match=r"experiment '.*:mine': returns NoneType; must return a Experiment"):
-        asked.find(f"{written(text.replace('mine()', 'mine(base)'))}:mine", base)
+        definition.find(f"{written(text.replace('mine()', 'mine(base)'))}:mine", base)
 
 
 ODD = [["--model.backbone"], ["--model.backbone="], ["--model", "5"], ["--"], ["-x"], ["x"], ["--="], ["@file"], [""],

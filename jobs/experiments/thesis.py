@@ -7,7 +7,7 @@ from jobs.recipes.recommenders import over_items
 from unisid.backbones import BackboneConfig, hierarchical, lcrec, tiger
 from unisid.baselines import bert4rec, bprmf, caser, gru4rec, hstu, itemknn, lightgcn, popularity, sasrec
 from unisid.errors import ConfigError
-from unisid.experiments.asked import Experiment, Method, rival
+from unisid.experiments.definition import Experiment, Method, rival
 from unisid.fusion import FusionConfig, concat, single
 from unisid.pipeline import Recipe
 from unisid.tokenizers import TokenizerConfig, balanced, hkmeans, letter, opq, rqkmeans, rqvae

@@ -13,15 +13,15 @@ from typing import Any, Literal, Protocol
 
 import unisid.stages.baseline
 import unisid.stages.catalog
-import unisid.stages.catalog_extend
+import unisid.stages.catalog.extend
 import unisid.stages.codes
-import unisid.stages.codes_extend
+import unisid.stages.codes.extend
 import unisid.stages.embeddings
-import unisid.stages.embeddings_extend
+import unisid.stages.embeddings.extend
 import unisid.stages.fused
-import unisid.stages.fused_extend
+import unisid.stages.fused.extend
 import unisid.stages.graph
-import unisid.stages.graph_extend
+import unisid.stages.graph.extend
 import unisid.stages.instructions
 import unisid.stages.metrics
 import unisid.stages.model
@@ -44,18 +44,18 @@ from unisid.compute import Compute, Metrics
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
 from unisid.making import StageLog
-from unisid.stages.catalog_fits import check_fits
+from unisid.stages.catalog.fits import check_fits
 from unisid.stages.extension import Base
 
 STAGES: Mapping[str, ModuleType] = {noun: getattr(unisid.stages, noun) for noun in NOUNS}
 EXTENDING: Mapping[type, ModuleType] = {
     stage.Config: stage
     for stage in (
-        stages.catalog_extend,
-        stages.embeddings_extend,
-        stages.graph_extend,
-        stages.fused_extend,
-        stages.codes_extend,
+        stages.catalog.extend,
+        stages.embeddings.extend,
+        stages.graph.extend,
+        stages.fused.extend,
+        stages.codes.extend,
     )
 }
 """The stages that make a further version from an older one, by their settings."""

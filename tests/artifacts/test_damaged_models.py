@@ -15,7 +15,7 @@ from unisid.artifacts.store import Place, Store
 from unisid.artifacts.weights import write_json, write_weights
 from unisid.errors import ArtifactError, UnisidError
 from unisid.fusion import concat
-from unisid.recommend import Recommender
+from unisid.serving.recommender import Recommender
 from unisid.stages import fused
 
 

@@ -7,7 +7,7 @@ from tests.backbones.models import index_of, settings
 from unisid.artifacts.store import Place
 from unisid.backbones import PAD, Backbone, Batch, Limits, TokenBackbone
 from unisid.config import from_record, plug_ins, to_record
-from unisid.ops.beam import Decoder
+from unisid.decoding.beam import Decoder
 
 SIZES = (4, 5, 3)
 INDEX = index_of(SIZES)

@@ -15,9 +15,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.backbones.models import index_of, language_model
 from unisid.backbones import NO_LOSS, PAD, Packed
 from unisid.backbones.lcrec import Config
-from unisid.backbones.lora import Lora
 from unisid.config import to_record
 from unisid.errors import ArtifactError, ConfigError
+from unisid.language.lora import Lora
 from unisid.ops.prompts import NEXT, SEPARATOR
 from unisid.ops.semantic_ids import spell
 from unisid.training.packing import Packer

@@ -14,7 +14,7 @@ from unisid.baselines.learned import LearnedBaseline, LearnedConfig, Windows
 from unisid.config import from_record, plug_in, to_record
 from unisid.errors import ArtifactError
 from unisid.ops.ranking import metric_values
-from unisid.stages.baseline_training import NextItem
+from unisid.stages.baseline.training import NextItem
 
 LEARNED = [kind for kind in KINDS if issubclass(plug_in("baselines", kind), LearnedConfig)]
 

@@ -11,7 +11,7 @@ from tests.baselines import test_contract as contract
 from tests.baselines.catalogs import random_baskets, write_catalog
 from tests.search.quick import quick
 from unisid.config import plug_ins
-from unisid.experiments.asked import find
+from unisid.experiments.definition import find
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "add-a-baseline.md"
 KIND = "markov"

@@ -21,8 +21,8 @@ from unisid.artifacts.record import require
 from unisid.artifacts.store import NOUNS as KNOWN
 from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ArtifactError
-from unisid.recommend import Recommender
 from unisid.runtime.local import LocalCompute
+from unisid.serving.recommender import Recommender
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]

@@ -9,15 +9,15 @@ from unisid import config as settings
 from unisid import recipes
 from unisid.baselines import gru4rec, popularity
 from unisid.cli import main
-from unisid.cli_experiment import configure
-from unisid.experiments.asked import find, rival
+from unisid.cli.experiment import configure
+from unisid.experiments.definition import find, rival
 from unisid.stages import baseline
 
 MINE = """
 from dataclasses import replace
 
 from unisid.baselines import popularity
-from unisid.experiments.asked import Experiment, Method
+from unisid.experiments.definition import Experiment, Method
 from unisid.pipeline import Recipe
 from unisid.stages import baseline
 

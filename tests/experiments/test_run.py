@@ -13,7 +13,7 @@ from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.store import Address, Place, Store
 from unisid.baselines import itemknn, popularity
 from unisid.errors import DataError
-from unisid.experiments.asked import Experiment, Method
+from unisid.experiments.definition import Experiment, Method
 from unisid.experiments.run import run
 from unisid.fusion import single
 from unisid.runtime.local import LocalCompute

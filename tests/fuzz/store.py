@@ -15,7 +15,7 @@ from unisid.artifacts.model import write_model
 from unisid.artifacts.record import RECORD, require, require_input, write_record
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.config import to_record
-from unisid.recommend import Recommender
+from unisid.serving.recommender import Recommender
 
 SERVED = ("catalog", "codes", "model")
 HELD = tuple((noun, "t") for noun in NOUNS) + tuple((noun, "ring") for noun in SERVED)

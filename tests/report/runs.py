@@ -13,7 +13,7 @@ from unisid.artifacts.shards import write_array
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import write_table
 from unisid.artifacts.weights import write_json
-from unisid.stages.codes_quality import describe
+from unisid.evaluation.index import describe
 
 SIZES = (16, 16, 64)
 METHODS = {"uqf-tiger": 0.12, "popularity": 0.05, "itemknn": 0.1}

@@ -10,7 +10,7 @@ from unisid.fusion import concat
 from unisid.pipeline import Recipe
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import InTurn, Runner
-from unisid.search.asked import Search
+from unisid.search.definition import Search
 from unisid.search.outcomes import Outcome
 from unisid.search.run import run
 from unisid.search.running import Nobody, Teller

@@ -7,14 +7,15 @@ import sys
 import pytest
 
 from tests.search.quick import RECIPE
-from unisid import cli, cli_search
+from unisid import cli
+from unisid.cli import search
 from unisid.search.running import Nobody
 
 
 @pytest.fixture
 def unisid(tmp_path, capsys, monkeypatch):
     """Runs a command; returns the exit code, what was printed and what was complained of."""
-    monkeypatch.setattr(cli_search, "teller_of", lambda store, say: Nobody())
+    monkeypatch.setattr(search, "teller_of", lambda store, say: Nobody())
 
     def unisid(*words):
         code = cli.main(["search", *words, "--compute", "local", "--store", str(tmp_path)])

@@ -14,7 +14,7 @@ from tests.end_to_end.recipes import tiny
 from tests.search.quick import RECIPE, ROOT, launch, made, quick, search
 from unisid.artifacts.store import Place
 from unisid.runtime.ray_tune import RayTune
-from unisid.search.asked import Search, Stopping
+from unisid.search.definition import Search, Stopping
 from unisid.search.space import parse
 
 pytestmark = pytest.mark.slow

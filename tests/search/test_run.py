@@ -13,10 +13,10 @@ from unisid import pipeline
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ConfigError, DataError, DriftError
+from unisid.evaluation import measures
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import InTurn
-from unisid.search import measures
-from unisid.search.asked import Search
+from unisid.search.definition import Search
 from unisid.search.running import Nobody
 from unisid.search.space import parse
 

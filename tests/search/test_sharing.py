@@ -10,7 +10,7 @@ from unisid.artifacts.store import Store
 from unisid.errors import ConfigError
 from unisid.runtime.trials import InTurn
 from unisid.search import sharing, trials
-from unisid.search.asked import Search
+from unisid.search.definition import Search
 from unisid.search.space import parse
 
 

@@ -13,7 +13,7 @@ from unisid.encoders import transformer
 from unisid.errors import ConfigError
 from unisid.pipeline import Recipe
 from unisid.search import trials
-from unisid.search.asked import Stopping
+from unisid.search.definition import Stopping
 from unisid.search.space import Space, parse, ready
 
 

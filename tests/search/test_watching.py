@@ -8,9 +8,9 @@ from tests.search.quick import launch, quick
 from unisid.artifacts.curve import read_curve, write_curve
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Address, Place, Store
+from unisid.evaluation import measures
 from unisid.runtime.trials import InTurn
-from unisid.search import measures
-from unisid.search.asked import Search, Stopping
+from unisid.search.definition import Search, Stopping
 from unisid.search.perform import Order, perform
 from unisid.search.space import parse
 from unisid.tokenizers import rqkmeans, rqvae

@@ -18,7 +18,7 @@ from unisid.config import to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.runtime.local import LocalCompute
 from unisid.stages import baseline
-from unisid.stages.baseline_training import NextItem, Sequences
+from unisid.stages.baseline.training import NextItem, Sequences
 from unisid.training.loop import Training
 
 N = 24

@@ -17,13 +17,13 @@ from unisid.artifacts.shards import Shards, write_array
 from unisid.artifacts.store import Place
 from unisid.compute import Job, Pool
 from unisid.config import from_record, to_record
+from unisid.decoding import trie
 from unisid.errors import ConfigError, DataError
-from unisid.ops import trie
+from unisid.evaluation.index import Gate
 from unisid.ops.semantic_ids import parse, spell
 from unisid.runtime.local import LocalCompute
 from unisid.stages import codes as stage
-from unisid.stages import codes_unique as unique
-from unisid.stages.codes_quality import Gate
+from unisid.stages.codes import unique
 from unisid.tokenizers import balanced, hkmeans, opq, read_tokenizer, rqkmeans, rqvae, write_tokenizer
 from unisid.training.loop import Training
 

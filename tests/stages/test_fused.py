@@ -19,8 +19,8 @@ from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.fusion import concat, single, uqf
 from unisid.runtime.local import LocalCompute
 from unisid.stages import fused
-from unisid.stages.fused_contrast import Contrast, Loss
-from unisid.stages.fused_inputs import GRAPH_DROPPED, KEPT, TEXT_DROPPED, Reader
+from unisid.stages.fused.contrast import Contrast, Loss
+from unisid.stages.fused.reading import GRAPH_DROPPED, KEPT, TEXT_DROPPED, Reader
 from unisid.training import engine, loop
 from unisid.training.loop import Training
 

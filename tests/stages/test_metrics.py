@@ -23,9 +23,9 @@ from unisid.baselines import itemknn
 from unisid.compute import Job
 from unisid.config import plug_in, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
-from unisid.recommend import Recommender
 from unisid.report import facts
 from unisid.runtime.local import LocalCompute
+from unisid.serving.recommender import Recommender
 from unisid.stages import baseline, metrics
 
 N = 24

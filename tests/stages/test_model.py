@@ -17,8 +17,8 @@ from unisid.artifacts.weights import read_weights
 from unisid.backbones.tiger import Config as Tiger
 from unisid.compute import Pool
 from unisid.errors import ArtifactError, ConfigError, DataError
-from unisid.recommend import Recommender
 from unisid.runtime.local import LocalCompute
+from unisid.serving.recommender import Recommender
 from unisid.stages import model, sequences
 from unisid.training.loop import Training
 

@@ -25,15 +25,15 @@ from unisid.artifacts.tables import read_table
 from unisid.cli import main
 from unisid.config import fingerprint, plug_in, plug_ins
 from unisid.errors import ArtifactError, BusyError, ConfigError, DataError, DriftError
+from unisid.evaluation.index import Gate
 from unisid.fusion import single
 from unisid.ops.semantic_ids import spell
 from unisid.pipeline import drop, missing, plan
-from unisid.recommend import Recommender
 from unisid.reproduce import reproduce
 from unisid.runtime.local import LocalCompute
-from unisid.stages import catalog_extend
-from unisid.stages.codes_quality import Gate
-from unisid.stages.codes_unique import Encoder, Taken, unique_codes
+from unisid.serving.recommender import Recommender
+from unisid.stages.catalog import extend
+from unisid.stages.codes.unique import Encoder, Taken, unique_codes
 from unisid.tokenizers import read_tokenizer, rqkmeans, write_tokenizer
 from unisid.versions.extend import extended, next_version
 
@@ -272,7 +272,7 @@ def test_a_base_is_not_dropped_while_it_is_extended(published, tmp_path, monkeyp
     folder, store, recipe = published
     table = shop.items(folder, shop.ITEMS + shop.NEW, "held")
     wanted = extended(larger(recipe, table), store, shop.at("codes"), "9")
-    true, refused = catalog_extend.make, []
+    true, refused = extend.make, []
 
     def make(job):
         for noun in ("codes", "catalog", "fused"):
@@ -281,7 +281,7 @@ def test_a_base_is_not_dropped_while_it_is_extended(published, tmp_path, monkeyp
             refused.append(noun)
         return true(job)
 
-    monkeypatch.setattr(catalog_extend, "make", make)
+    monkeypatch.setattr(extend, "make", make)
     shop.make(wanted, store)
     assert refused == ["codes", "catalog", "fused"]
 

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
 from unisid.config import Json, PlugIn
-from unisid.ops import trie
-from unisid.ops.beam import Ranked
-from unisid.ops.beam import search as beam_search
-from unisid.ops.trie import Trie
+from unisid.decoding import trie
+from unisid.decoding.beam import Ranked
+from unisid.decoding.beam import search as beam_search
+from unisid.decoding.trie import Trie
 
 PAD = -1
 """Fills short rows of histories."""

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from unisid.artifacts.catalog import TRAIN, Catalog
 from unisid.backbones import NO_LIMITS, PAD, Backbone, Batch, Index, Limits, hierarchical
 from unisid.backbones.hierarchical_search import by_beams, exact
+from unisid.decoding.beam import Ranked
+from unisid.decoding.hierarchy import Below, Children, parents, paths, segment_log_softmax, sizes_below
+from unisid.decoding.trie import Trie
 from unisid.errors import ConfigError
 from unisid.layers.history import Repeat, Seen, Trust
 from unisid.layers.transformer import CausalTransformer, start
-from unisid.ops.beam import Ranked
 from unisid.ops.dense_softmax import dense_softmax_loss
-from unisid.ops.hierarchy import Below, Children, parents, paths, segment_log_softmax, sizes_below
 from unisid.ops.principal import principal, project
 from unisid.ops.transitions import count_transitions, own_share, recall
-from unisid.ops.trie import Trie
 
 EXACT = 1 << 16
 """A catalogue of no more items is scored whole; a larger one is searched by beams."""

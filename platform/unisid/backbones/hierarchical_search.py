@@ -10,9 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unisid.backbones import Index, Limits
+from unisid.decoding.beam import Ranked, best, check, limits_of
+from unisid.decoding.hierarchy import segment_log_softmax
 from unisid.errors import ArtifactError
-from unisid.ops.beam import Ranked, best, check, limits_of
-from unisid.ops.hierarchy import segment_log_softmax
 
 PATHS_AT_ONCE = 1 << 11
 """Recalled items whose way through the trie is scored at once."""

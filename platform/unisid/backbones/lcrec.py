@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from unisid.backbones import Backbone, BackboneConfig, Index
-from unisid.backbones.lora import Lora
 from unisid.bounds import Count, Positive
 from unisid.config import Json, identity_where, runtime
+from unisid.language.lora import Lora
 from unisid.pretrained import Pretrained
 
 

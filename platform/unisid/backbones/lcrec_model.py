@@ -19,15 +19,17 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GenerationConfig
 
-from unisid.backbones import NO_LOSS, PAD, Index, Packed, Speaker, causal_forward, lcrec, level_starts, pretrained
-from unisid.backbones import language_files as saved
-from unisid.backbones import vocabulary as words
-from unisid.backbones.causal_forward import Memory
-from unisid.backbones.chat import Frame
-from unisid.backbones.lora import inject, merged, unmerged
-from unisid.backbones.past import Past
-from unisid.backbones.pretrained import Language
+from unisid.backbones import NO_LOSS, PAD, Index, Packed, Speaker, lcrec, level_starts
+from unisid.decoding import causal
+from unisid.decoding.causal import Memory
+from unisid.decoding.past import Past
 from unisid.errors import ArtifactError, ConfigError
+from unisid.language import files as saved
+from unisid.language import loading
+from unisid.language import vocabulary as words
+from unisid.language.chat import Frame
+from unisid.language.loading import Language
+from unisid.language.lora import inject, merged, unmerged
 from unisid.ops import prompts as wording
 from unisid.ops.semantic_ids import tokens
 
@@ -72,7 +74,7 @@ class LCRec(Speaker):
     def begin(cls, config: lcrec.Config, sizes: tuple[int, ...]) -> "LCRec":
         """Of a pretrained language model, with first rows for the new tokens."""
         found = config.language()
-        language = pretrained.load(found, getattr(torch, config.dtype), config.attention)
+        language = loading.load(found, getattr(torch, config.dtype), config.attention)
         first = words.add(language.model, language.tokenizer, tokens(sizes), str(found))
         built = cls(config, language, Frame.of(language.tokenizer, str(found)), level_starts(sizes, first), sizes)
         built.prepare()
@@ -148,11 +150,11 @@ class LCRec(Speaker):
     def step(
         self, state: State, tokens: Int[Tensor, "B K"], parents: Int[Tensor, "B K"]
     ) -> tuple[State, Float[Tensor, "B K D"]]:
-        past, hidden = causal_forward.append(self.language, state.memory, state.past.follow(parents), tokens)
+        past, hidden = causal.append(self.language, state.memory, state.past.follow(parents), tokens)
         return State(state.memory, past), hidden
 
     def logits(self, hidden: Float[Tensor, "B K D"], entries: slice) -> Float[Tensor, "B K V"]:
-        return causal_forward.head(self.language, hidden, entries)
+        return causal.head(self.language, hidden, entries)
 
     @torch.no_grad()
     def answer(self, prompts: Sequence[Sequence[int]], limit: int) -> list[str]:
@@ -216,7 +218,7 @@ class LCRec(Speaker):
         return Packed(ids, positions, labels)
 
     def _read(self, ids: Int[Tensor, "B S"], real: Bool[Tensor, "B S"]) -> tuple[State, Float[Tensor, "B 1 D"]]:
-        memory, hidden = causal_forward.read(self.language, ids, real)
+        memory, hidden = causal.read(self.language, ids, real)
         return State(memory, Past()), hidden[:, None]
 
     def _titles(self, texts: Sequence[str]) -> Iterator[list[int]]:

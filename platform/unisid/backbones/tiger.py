@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from unisid.backbones import BackboneConfig, Index, TokenBackbone, level_starts
-from unisid.backbones.past import Past
-from unisid.backbones.t5_forward import Memory, decode, encode, remember
 from unisid.bounds import Layers, Positive, ShareBelowOne, Width
 from unisid.config import identity_where
+from unisid.decoding.past import Past
+from unisid.decoding.t5 import Memory, decode, encode, remember
 
 START = 0
 FIRST_TOKEN = 1

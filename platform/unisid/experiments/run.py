@@ -9,8 +9,8 @@ from unisid.artifacts.curve import read_curve
 from unisid.artifacts.store import Place, Store
 from unisid.compute import Compute
 from unisid.errors import DataError
-from unisid.experiments import found
-from unisid.experiments.asked import Experiment, cells
+from unisid.experiments import results
+from unisid.experiments.definition import Experiment, cells
 from unisid.pipeline import Recipe, missing, plan
 from unisid.runtime.trials import Kind, Runner
 from unisid.search import trials
@@ -38,7 +38,7 @@ class Cells:
 
     def means(self, number: int) -> dict[str, float]:
         """The headline figures of a complete cell."""
-        return found.means_of(self.store, self.trials[number])
+        return results.means_of(self.store, self.trials[number])
 
     def done(self, number: int) -> None:
         """Say what a cell came to."""
@@ -97,7 +97,7 @@ def run(
         for number in complete:
             _tell(table, number, teller)
         if complete:
-            found.write(folder, experiment, store, [asked[n] for n in complete], say)
+            results.write(folder, experiment, store, [asked[n] for n in complete], say)
             teller.publish(folder.name, {}, folder)
     _refuse_failures(table)
     return folder
@@ -105,7 +105,7 @@ def run(
 
 def _tell(table: Cells, number: int, teller: Teller) -> None:
     trial = table.trials[number]
-    place = found.place_of(table.store, trial)
+    place = results.place_of(table.store, trial)
     curve = [point for point in read_curve(place) if point[1].startswith("valid_")]
     figures = {name.replace("@", "_at_").replace(" ", "_"): value for name, value in table.means(number).items()}
     params = {"method": trial.settings["method"], "seed": trial.seed}

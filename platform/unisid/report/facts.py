@@ -18,7 +18,7 @@ from unisid.artifacts.record import Record, read_record
 from unisid.artifacts.store import NOUNS, Place
 from unisid.artifacts.tables import open_table, read_group, table_names
 from unisid.ops.prefixes import row_keys
-from unisid.stages.catalog_summary import OTHER_RULE, repeated_targets
+from unisid.stages.catalog.summary import OTHER_RULE, repeated_targets
 
 CODES_READ = 1 << 20
 """Items whose codes a report looks at, at most."""

@@ -21,7 +21,7 @@ from unisid.printable import printable
 from unisid.report import facts, plots
 from unisid.report.explorer import explorer
 from unisid.report.tables import SHOWN_CUTOFFS, plain
-from unisid.stages import catalog_summary
+from unisid.stages.catalog import summary
 
 FILE = "report.html"
 MAPPED = 4000
@@ -137,13 +137,9 @@ def _data(records: Mapping[str, Record]) -> str:
     if "catalog" not in records:
         return ""
     counts = records["catalog"].counts
-    figures = _table(["", ""], [[name, plain(value)] for name, value in catalog_summary.facts(counts)])
-    rows = [[f"{done.count:,}", done.what, done.setting] for done in catalog_summary.decisions(counts)]
-    return (
-        _notes(catalog_summary.warnings(counts))
-        + figures
-        + (_table(["count", "what", "decided by"], rows) if rows else "")
-    )
+    figures = _table(["", ""], [[name, plain(value)] for name, value in summary.facts(counts)])
+    rows = [[f"{done.count:,}", done.what, done.setting] for done in summary.decisions(counts)]
+    return _notes(summary.warnings(counts)) + figures + (_table(["count", "what", "decided by"], rows) if rows else "")
 
 
 def _index(places: Mapping[str, Place], drawn: Mapping[str, str]) -> str:

@@ -17,12 +17,12 @@ from unisid.artifacts.model import Model
 from unisid.artifacts.record import Record, require, require_input
 from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ArtifactError, DataError, UnisidError
+from unisid.evaluation import index as quality
 from unisid.masked import masked
 from unisid.runtime import registry
 from unisid.runtime.registry import CANDIDATE, CHAMPION, held, index_of, recommender_of, version_of
 from unisid.runtime.tracking import Tracker
 from unisid.runtime.tracking_faults import fault, is_trouble
-from unisid.stages import codes_quality as quality
 
 PREVIOUS = "previous"
 

@@ -31,9 +31,9 @@ from unisid.artifacts.store import Place
 from unisid.errors import ConfigError, DataError
 from unisid.ops.prompts import clean
 from unisid.ops.semantic_ids import parse
-from unisid.recommend import Answer, Recommender
 from unisid.runtime import served
 from unisid.serving import ids
+from unisid.serving.recommender import Answer, Recommender
 
 COLUMNS = ("history", "text", "item_id", "sid")
 EVERY = ["*"]

@@ -10,11 +10,11 @@ from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place, Store
 from unisid.compute import Metrics
 from unisid.errors import UnisidError
+from unisid.evaluation import measures
 from unisid.making import StageLog
 from unisid.pipeline import Recipe
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import Tell
-from unisid.search import measures
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from unisid import pipeline
 from unisid.artifacts.store import Store
 from unisid.compute import Compute
 from unisid.errors import ConfigError
+from unisid.evaluation import measures
 from unisid.runtime.trials import Asha, Runner
-from unisid.search import found, measures, trials
-from unisid.search.asked import Search
+from unisid.search import results, trials
+from unisid.search.definition import Search
 from unisid.search.making import Making, Say
 from unisid.search.outcomes import Outcome
 from unisid.search.running import Hearing, Running, Teller
@@ -41,10 +42,10 @@ def run(
                 running.tell(number)
         making.groups(runner, running.waiting())
         _make_rest(running, making, runner, asha)
-        found.show(running)
+        results.show(running)
         if register:
-            found.register(running)
-    found.refuse_failures(running)
+            results.register(running)
+    results.refuse_failures(running)
     return running.results()
 
 

@@ -10,10 +10,10 @@ from unisid import pipeline
 from unisid.artifacts.curve import Point, read_curve
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
+from unisid.evaluation import measures
 from unisid.pipeline import Planned
 from unisid.runtime.trials import Kind
-from unisid.search import measures
-from unisid.search.asked import Search
+from unisid.search.definition import Search
 from unisid.search.making import Say
 from unisid.search.outcomes import Folder, Outcome, State
 from unisid.search.trials import Trial

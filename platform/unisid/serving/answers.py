@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisid.errors import ConfigError, DataError
-from unisid.recommend_inputs import BEAM
 from unisid.serving.filters import Mask, restricted
 from unisid.serving.ids import ids_of, some
+from unisid.serving.inputs import BEAM
 from unisid.serving.pair import Pair
 from unisid.serving.quotas import Quota, Quotas
 

@@ -18,9 +18,9 @@ from unisid.artifacts.store import Place
 from unisid.baselines.popularity import count_users
 from unisid.errors import DataError
 from unisid.ops.semantic_ids import spell_all
-from unisid.recommend import Recommender
 from unisid.serving.columns import Columns
 from unisid.serving.filters import Filters
+from unisid.serving.recommender import Recommender
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,11 @@ from unisid.baselines import Histories
 from unisid.bounds import Count, Name, Range, Seed, Settings
 from unisid.compute import Job, Pool, Step
 from unisid.config import Json, plug_in, runtime
+from unisid.decoding.beam import MOST_BEAMS
 from unisid.errors import ArtifactError, ConfigError, DataError
-from unisid.ops.beam import MOST_BEAMS
-from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values, paired_test, rank_in_list
-from unisid.recommend import Recommender
-from unisid.stages import baseline_fitting
-from unisid.stages.baseline_fitting import Task
-from unisid.stages.catalog_summary import OTHER_RULE, repeated_targets
-from unisid.stages.metrics_ranks import (
+from unisid.evaluation import fitting
+from unisid.evaluation.fitting import Task
+from unisid.evaluation.ranks import (
     Ranks,
     check_cutoffs,
     headline,
@@ -45,6 +42,9 @@ from unisid.stages.metrics_ranks import (
     usable_cutoffs,
     write_method,
 )
+from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values, paired_test, rank_in_list
+from unisid.serving.recommender import Recommender
+from unisid.stages.catalog.summary import OTHER_RULE, repeated_targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +116,7 @@ def make(job: Job) -> Json:
     ranks = {config.method: rank_model(job, len(rows), catalog.num_items)}
     chosen: dict[str, dict[str, float]] = {}
     for kind in config.baselines:
-        fitted = baseline_fitting.fit(
-            job, Task(plug_in("baselines", kind)(), dict(job.inputs), config.seed), config.pool
-        )
+        fitted = fitting.fit(job, Task(plug_in("baselines", kind)(), dict(job.inputs), config.seed), config.pool)
         chosen[kind], ranks[kind] = fitted.chosen, fitted.ranks
         job.say(f"{kind}: ranked{spell(chosen[kind])}")
     ranks |= rival

@@ -20,7 +20,7 @@ from unisid.bounds import Seed, Settings
 from unisid.compute import Job, Part, Pool, Step
 from unisid.config import Json, runtime
 from unisid.errors import DataError
-from unisid.stages.progress import Progress
+from unisid.progress import Progress
 
 ROWS_PER_FILE = 1 << 17
 ROWS_PER_GROUP = 1 << 13

@@ -27,10 +27,10 @@ from unisid.config import Json
 from unisid.errors import ConfigError, DataError
 from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values, rank_in_list
 from unisid.pipeline import Recipe, Tracker
-from unisid.recommend import Recommender
+from unisid.progress import Listening, Progress
 from unisid.report.tables import align
+from unisid.serving.recommender import Recommender
 from unisid.stages.metrics import Config
-from unisid.stages.progress import Listening, Progress
 from unisid.versions.extend import extended
 
 AMONG = ("all items", "new items")

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.config import Json
+from unisid.evaluation.index import entropy
 from unisid.ops.prefixes import row_keys
 from unisid.ops.semantic_ids import spell
 from unisid.printable import printable
 from unisid.report.tables import align
-from unisid.stages.codes_quality import entropy
 
 SHOWN = 5
 """How many examples are named."""

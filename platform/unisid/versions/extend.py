@@ -15,8 +15,12 @@ from unisid.artifacts.store import Address, Place, Store
 from unisid.config import Json, differences, to_record
 from unisid.errors import BusyError, ConfigError
 from unisid.pipeline import Recipe
-from unisid.stages import catalog_extend, codes_extend, embeddings_extend, fused_extend, graph_extend
+from unisid.stages.catalog import extend as catalog_extend
+from unisid.stages.codes import extend as codes_extend
+from unisid.stages.embeddings import extend as embeddings_extend
 from unisid.stages.extension import Base
+from unisid.stages.fused import extend as fused_extend
+from unisid.stages.graph import extend as graph_extend
 
 FROZEN = ("embeddings", "graph", "fused", "codes")
 """The nouns whose settings an extension must leave as they were."""

@@ -13,7 +13,7 @@ from tests.recommenders import N, made
 from tests.references import beam as brute_force
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.store import Place
-from unisid.recommend import Recommender
+from unisid.serving.recommender import Recommender
 
 IN_CI = 150
 SHARE = 20

@@ -1,0 +1,276 @@
+"""`unisid`: plan, run and look at recipes and artifacts.
+
+Exit codes: 0 done; 1 something the user can put right (one message says what); 2 wrong words on the command line;
+70 a fault of the program, with its traceback; 129 told to stop by SIGHUP, 130 by Ctrl-C, 143 by SIGTERM (what was
+complete stays, `unisid run` goes on from there); 141 the reader of a command that only prints left early.
+"""
+
+from __future__ import annotations  # what is heavy is named here and imported where it is used
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unisid import __version__
+from unisid.console import Console, consoles, styled
+from unisid.errors import ConfigError, DataError, UnisidError
+from unisid.faults import in_words
+from unisid.signals import Told, deferred, settled, stoppable
+
+if TYPE_CHECKING:
+    from unisid.artifacts.store import Place, Store
+    from unisid.compute import Compute
+    from unisid.pipeline import Recipe, Tracker
+
+Act = Callable[[argparse.Namespace], None]
+EPILOG = (
+    "exit codes: 0 done, 1 an error you can put right, 2 wrong words, 70 a fault of unisid, 130 interrupted, 143 told "
+    "to stop (SIGTERM; SIGHUP: 129). A reader that leaves early (| head) ends a command that only prints with 141; one "
+    "that makes something goes on without its console."
+)
+FAULT = 70
+"""The exit code of a fault of the program (EX_SOFTWARE)."""
+MAKING = ("run", "search", "experiment", "reproduce", "sync", "index", "promote", "drop")
+"""Commands that do more than print."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    with consoles() as output, stoppable() as came:
+        try:
+            _act(arguments, output)
+            output.flush()
+        except SystemExit as left:
+            if left.code != signal.SIGTERM:  # Ray's own way of ending at SIGTERM
+                raise
+            return _ended(Told(), came)
+        except BaseException as error:
+            return _ended(error, came)
+    return 0
+
+
+def _act(arguments: Sequence[str] | None, output: Console) -> None:
+    """Carry out one command."""
+    with deferred():  # an interrupt in the middle of an import arrives as any error
+        parser = _parser()
+    known, rest = parser.parse_known_args(arguments)
+    if rest and known.command not in ("run", "plan", "search", "experiment", "sync", "index"):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    known.rest = rest
+    output.goes_on = _makes(known)
+    known.act(known)
+
+
+def _makes(known: argparse.Namespace) -> bool:
+    """Whether these words do more than print."""
+    prints = (getattr(known, "help", False), getattr(known, "status", None), getattr(known, "action", "") == "compare")
+    return known.command in MAKING and not any(prints)
+
+
+def _ended(error: BaseException, came: Sequence[int]) -> int:
+    """Say how a command ended that did not do what it should; returns the exit code.
+
+    Whatever error arrives after a signal, the signal is its cause: libraries turn what it raises into their own.
+    """
+    told = came or isinstance(error, KeyboardInterrupt)
+    said = str(error) if isinstance(error, UnisidError) else in_words(error)
+    if os.environ.get("UNISID_TRACEBACK") or (said is None and not told):
+        traceback.print_exception(error)
+    if told:
+        settled()
+        print("interrupted: what is complete stays; the same command goes on from there", file=sys.stderr)
+        return 128 + (came[0] if came else signal.SIGTERM if isinstance(error, Told) else signal.SIGINT)
+    if said is not None:
+        print(f"error: {said}", file=sys.stderr)
+        return 1
+    print(f"error: this is a fault of unisid {__version__}, not of what it was given: please report it with the "
+          "lines above and the command (CONTRIBUTING.md)", file=sys.stderr)  # fmt: skip
+    return FAULT
+
+
+def _parser() -> argparse.ArgumentParser:
+    from unisid.cli import index, look
+
+    parser = argparse.ArgumentParser(
+        prog="unisid",
+        description="Semantic IDs and generative recommenders from a shop's catalogue and interactions.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"unisid {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, act: Act, text: str, **options: bool) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, epilog=EPILOG, **options)  # type: ignore[arg-type]
+        sub.set_defaults(act=act)
+        sub.add_argument(
+            "--store",
+            default=os.environ.get("UNISID_STORE", "runs"),
+            help="where artifacts lie: a folder or a URI (UNISID_STORE)",
+        )
+        return sub
+
+    _add_flows(command)
+    look.add_commands(command, _store)
+    index.add_commands(command, index.Around(_store, _recipe, _tracker, _machines, _say))
+    return parser
+
+
+def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands about recipes."""
+    from unisid.artifacts.store import NOUNS
+    from unisid.cli import experiment, search
+
+    for name, act, text in (
+        ("plan", _plan, "Print the tree of a recipe's artifacts: what exists and what would run."),
+        ("run", _run, "Make what a recipe still lacks, and print the results."),
+        ("search", _search, "Try a recipe's settings out, and show what they change."),
+        ("experiment", _experiment, "Compare methods on one catalogue, under several seeds, in one table."),
+    ):
+        sub = command(name, act, text, add_help=False)
+        if name == "experiment":
+            experiment.add_options(sub)
+        else:
+            sub.add_argument("recipe", nargs="?", help="a ready recipe's name, or file.py:function")
+        sub.add_argument("-h", "--help", action="store_true", help="this text; with a recipe, its settings too")
+        sub.set_defaults(usage=sub.format_help)
+        if name == "search":
+            search.add_options(sub)
+        elif name != "experiment":
+            sub.add_argument("--until", default=NOUNS[-1], metavar="NOUN", help="the last artifact to make")
+        if name != "plan":
+            sub.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
+    sub = command("sync", _sync, "Tell MLflow of a recipe's complete artifacts (when it was away during the run).")
+    sub.add_argument("recipe", help="a ready recipe's name, or file.py:function")
+    sub = command("reproduce", _reproduce, "Make an artifact again from its record, elsewhere, and compare the bytes.")
+    experiment.add_reproduce_options(sub)
+    command("recipes", _recipes, "List the ready recipes.")
+
+
+def _store(known: argparse.Namespace) -> Store:
+    from unisid.artifacts.store import Place, Store
+
+    if not known.store:
+        raise ConfigError("store '': no folder is named; give a folder or a URI (--store or UNISID_STORE)")
+    lost = "://" not in known.store and not Path(known.store).is_absolute()
+    if lost and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+        raise ConfigError(
+            f"store '{known.store}': would lie in this job's own copy of the working folder, and go with it; "
+            "give a URI or the absolute path of a shared folder (--store or UNISID_STORE)"
+        )
+    store = Store(Place.of(known.store))
+    store.check()
+    return store
+
+
+def _recipe(known: argparse.Namespace, configure: Callable[..., Recipe] | None = None) -> Recipe:
+    asks = getattr(known, "help", False)
+    if asks:
+        print(known.usage(), flush=True)
+        if not known.recipe:
+            raise SystemExit(0)
+    from unisid import recipes
+
+    configure = configure or recipes.configure
+    if not known.recipe:
+        raise DataError(f"unisid {known.command}: which recipe? known: {', '.join(sorted(recipes.ready()))}")
+    found = recipes.find(known.recipe)
+    with styled():
+        if asks:
+            configure(found, ["--help"], prog=f"unisid {known.command} {known.recipe}")
+        return configure(found, known.rest)
+
+
+def _plan(known: argparse.Namespace) -> None:
+    from unisid.pipeline import plan
+    from unisid.report.tables import plan_tree
+
+    print(plan_tree(plan(_recipe(known), _store(known), known.until)))
+
+
+def _run(known: argparse.Namespace) -> None:
+    from unisid import pipeline
+
+    recipe, store = _recipe(known), _store(known)
+    places = pipeline.run_on(recipe, store, lambda: _machines(known.compute), _tracker(store), _say, known.until)
+    _results(recipe, store, places)
+
+
+def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:
+    from unisid.pipeline import report_place
+    from unisid.report.tables import results
+    from unisid.runtime.tracking_place import how_to_look
+
+    if shown := results(places):
+        print(shown)
+    if recipe.note:
+        print(f"\nNote: {recipe.note}")
+    print("\nartifacts")
+    for place in places.values():
+        print(f"  {place}")
+    print(f"report   {report_place(recipe, store) / 'report.html'}")
+    print(f"MLflow   {how_to_look(store.root)}")
+
+
+def _search(known: argparse.Namespace) -> None:
+    from unisid.cli import search
+
+    search.search(known, _recipe(known), _store(known), _machines, _say)
+
+
+def _experiment(known: argparse.Namespace) -> None:
+    from unisid.cli import experiment
+
+    if known.recipe is None and not known.help:
+        known.recipe = "demo"
+    base = _recipe(known, experiment.configure)
+    experiment.experiment(known, base, _store(known), _machines, _say)
+
+
+def _reproduce(known: argparse.Namespace) -> None:
+    from unisid.cli import experiment
+
+    experiment.reproduce(known, _store(known), _machines, _say)
+
+
+def _sync(known: argparse.Namespace) -> None:
+    from unisid import pipeline
+
+    store = _store(known)
+    for address in pipeline.sync(_recipe(known), store, _tracker(store), say=_say):
+        print(f"told MLflow of {address}")
+
+
+def _recipes(known: argparse.Namespace) -> None:
+    from unisid import recipes
+
+    for name, function in sorted(recipes.ready().items()):
+        print(f"{name:<24}{(function.__doc__ or '').strip().splitlines()[0]}")
+
+
+@contextlib.contextmanager
+def _machines(kind: str) -> Iterator[Compute]:
+    if kind == "local":
+        from unisid.runtime.local import LocalCompute
+
+        yield LocalCompute()
+    else:
+        from unisid.runtime.ray_compute import RayCompute
+
+        with RayCompute.open() as compute:
+            yield compute
+
+
+def _tracker(store: Store) -> Tracker:
+    from unisid.runtime.tracking import tracker
+
+    return tracker(store.root, _say)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

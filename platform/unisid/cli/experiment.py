@@ -1,0 +1,83 @@
+"""`unisid experiment` and `unisid reproduce`: their words, and what they ask."""
+
+from __future__ import annotations  # what is heavy is named here and imported where it is used
+
+import argparse
+from typing import TYPE_CHECKING
+
+from unisid.cli.search import runner_on, teller_of
+
+if TYPE_CHECKING:
+    from unisid.artifacts.store import Store
+    from unisid.cli.search import Machines
+    from unisid.pipeline import Recipe
+    from unisid.search.making import Say
+
+
+def add_options(sub: argparse.ArgumentParser) -> None:
+    """What an experiment may be asked."""
+    sub.add_argument("experiment", nargs="?", help="a ready experiment's name, or file.py:function; none lists them")
+    sub.add_argument("--dataset", dest="recipe", metavar="RECIPE",
+                     help="gives data, sizes and budgets: a recipe's name or file.py:function (demo)")  # fmt: skip
+    sub.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44], metavar="SEED", help="of everything learned")
+    sub.add_argument("--methods", nargs="+", default=[], metavar="METHOD", help="only these of its methods")
+    sub.add_argument("--concurrent", type=int, help="at most so many cells at once (default: as many as fit)")
+
+
+def configure(base: Recipe, words: list[str], prog: str = "unisid experiment NAME") -> Recipe:
+    """The dataset's recipe with `--section.key value` applied, where `baseline` is what all rivals share.
+
+    A recipe without a baseline is shown the default one; it stays without unless a word sets something of it.
+    """
+    from dataclasses import replace
+
+    from unisid import recipes
+    from unisid.errors import ConfigError
+    from unisid.experiments.definition import rivals_share
+
+    found = recipes.configure(replace(base, baseline=rivals_share(base)), words, prog)
+    if base.baseline is not None:
+        return found
+    if any(word.startswith("--baseline.baseline") for word in words):
+        raise ConfigError(f"recipe '{base.name}': --baseline.baseline is what one rival differs in from the next, and "
+                          "the experiment says it; set what they share: --baseline.training, .pool, ...")  # fmt: skip
+    found = replace(found, baseline=None)
+    if not any(word.startswith("--baseline.") for word in words):
+        return found
+    return recipes.configure(replace(base, baseline=rivals_share(found)), words, prog)
+
+
+def experiment(known: argparse.Namespace, base: Recipe, store: Store, machines: Machines, say: Say) -> None:
+    """Carry out what was asked on the machines of a kind, 'ray' or 'local'."""
+    from unisid.experiments import definition
+    from unisid.experiments.run import run
+
+    if known.experiment is None:
+        for name, function in sorted(definition.ready().items()):
+            say(f"{name:<20}{(function.__doc__ or '').strip().splitlines()[0]}")
+        return
+    found = definition.find(known.experiment, base).only(known.methods)
+    with machines(known.compute) as compute:
+        run(found, base, known.seeds, store, compute, runner_on(known, compute), teller_of(store, say), say)
+
+
+def add_reproduce_options(sub: argparse.ArgumentParser) -> None:
+    """What a repetition may be asked."""
+    sub.add_argument("address", help="what to make again, with all that it comes from, such as metrics/demo/1")
+    sub.add_argument("--into", required=True, metavar="FOLDER", help="the store of the repetition; kept afterwards")
+    sub.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
+
+
+def reproduce(known: argparse.Namespace, store: Store, machines: Machines, say: Say) -> None:
+    """Make an artifact again and compare; raises DriftError where anything differs."""
+    from unisid import reproduce as again
+    from unisid.artifacts.store import Address, Place, Store
+    from unisid.errors import DriftError
+
+    with machines(known.compute) as compute:
+        found = again.reproduce(Address.parse(known.address), store, Store(Place.of(known.into)), compute, say)
+    for compared in found:
+        say(str(compared))
+    if different := [compared for compared in found if compared.differing]:
+        raise DriftError(f"reproduce {known.address}: {len(different)} of {len(found)} artifacts differ, as listed; "
+                         "the same device, versions, workers and threads give the same bytes")  # fmt: skip

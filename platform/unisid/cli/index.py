@@ -1,0 +1,168 @@
+"""`unisid index` and `unisid promote`: the versions of an index, and which of them is in use."""
+
+from __future__ import annotations  # what is heavy is named here and imported where it is used
+
+import argparse
+import contextlib
+import functools
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.record import require_input
+from unisid.artifacts.store import NOUNS, Address, Store
+from unisid.errors import ConfigError
+
+if TYPE_CHECKING:
+    from unisid.cli.search import Machines
+    from unisid.pipeline import Recipe, Tracker
+
+    Command = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
+
+ACTIONS = {
+    "extend": "give new items semantic ids, as version n + 1; published ones never move",
+    "compare": "show what changes from one index to another",
+    "cold-start": "hold items out of training, extend the index by them, and see whether they are recommended",
+}
+GATE = ("distinct", "usage", "entropy")
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the command line gives to every command."""
+
+    store: Callable[[argparse.Namespace], Store]
+    recipe: Callable[[argparse.Namespace], Recipe]
+    tracker: Callable[[Store], Tracker]
+    machines: Machines
+    say: Callable[[str], None]
+
+
+def add_commands(command: Command, around: Around) -> None:
+    """Tell the parser of both commands."""
+    acts = {"extend": _extend, "compare": _compare, "cold-start": _cold_start}
+    sub = command("index", lambda known: acts[known.action](known, around), "Extend, compare and try an index.")
+    actions = sub.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text in ACTIONS.items():
+        action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=sub.epilog)
+        action.add_argument("--store", default=argparse.SUPPRESS, help="where artifacts lie: a folder or a URI")
+        _add_options(name, action)
+    sub = command("promote", lambda known: _promote(known, around), "Put an index and a recommender into use.")
+    sub.add_argument("address", nargs="*", help="an index (codes/demo/2), a recommender (model/demo/1), or both")
+    sub.add_argument("--name", help="the name they are registered under (default: the address's)")
+    sub.add_argument("--rollback", metavar="NAME", help="put what was in use before back into use")
+    sub.add_argument("--status", metavar="NAME", help="show what is in use, and what was before")
+    for figure in GATE:
+        sub.add_argument(f"--{figure}", type=float, help=f"ask for another codes.gate.{figure} than the index's own")
+
+
+def _add_options(name: str, action: argparse.ArgumentParser) -> None:
+    if name == "compare":
+        action.add_argument("left", help="an index, such as codes/demo/1")
+        action.add_argument("right", help="another, such as codes/demo/2")
+    else:
+        action.add_argument("recipe", help="a ready recipe's name, or file.py:function; --section.key value may follow")
+        action.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
+    if name == "extend":
+        action.add_argument("--base", help="the index to extend, such as codes/demo/1 (default: the recipe's)")
+        action.add_argument("--to", metavar="VERSION", help="the new version (default: the base's plus one)")
+        later = [noun for noun in NOUNS[NOUNS.index("codes") :] if noun != "sequences"]  # made without an index
+        action.add_argument(
+            "--until", default="codes", choices=later, help="the last artifact to make (default: codes)"
+        )
+        action.add_argument("--sync", action="store_true", help="make nothing: tell MLflow of what is complete, for "
+                            "when it was away")  # fmt: skip
+    else:
+        action.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    if name == "cold-start":
+        action.add_argument("--share", type=float, default=0.05, help="of the items, to hold out (default: 0.05)")
+        action.add_argument("--seed", type=int, default=42, help="which items these are (default: 42)")
+
+
+def _extend(known: argparse.Namespace, around: Around) -> None:
+    """Make the next version, up to its codes, and say what was added."""
+    from unisid import pipeline
+    from unisid.versions.extend import extended, next_version
+
+    recipe, store = around.recipe(known), around.store(known)
+    base = Address.parse(known.base) if known.base else Address("codes", recipe.name, recipe.version)
+    wanted = replace(recipe, catalog=replace(recipe.catalog, keep_cold_items=True))
+    whole = extended(wanted, store, base, known.to or next_version(base.version))
+    if known.sync:
+        for address in pipeline.sync(whole, store, around.tracker(store), known.until, around.say):
+            print(f"told MLflow of {address}")
+        return
+    machines, tracker = functools.partial(around.machines, known.compute), around.tracker(store)
+    places = pipeline.run_on(whole, store, machines, tracker, around.say, known.until)
+    codes = Codes.read(places["codes"])
+    done = codes.extension
+    around.say(f"{codes.record.address} extends {done['base']}: {done['kept']:,} semantic ids kept, {done['added']:,} "
+               f"added, {done['resolved']:,} of these found their nearest one taken")  # fmt: skip
+    around.say(f"who got which: {codes.place}/added-*.parquet; next: unisid promote {codes.record.address}")
+
+
+def _compare(known: argparse.Namespace, around: Around) -> None:
+    from unisid.versions.compare import compare, table
+
+    if known.rest:
+        raise ConfigError(f"unisid index compare: knows no {' '.join(known.rest)}; takes two indexes, and --json")
+    found = compare(*(_read(around.store(known), text) for text in (known.left, known.right)))
+    print(json.dumps(found, indent=2) if known.json else table(found))
+
+
+def _cold_start(known: argparse.Namespace, around: Around) -> None:
+    from unisid.versions.cold_start import cold_start, table
+
+    recipe, store = around.recipe(known), around.store(known)
+    output = sys.stderr if known.json else sys.stdout  # whoever reads JSON gets nothing else
+    with contextlib.redirect_stdout(output), around.machines(known.compute) as compute:
+        found = cold_start(recipe, known.share, known.seed, store, compute, around.tracker(store), around.say)
+    print(json.dumps(found, indent=2) if known.json else table(found))
+
+
+def _promote(known: argparse.Namespace, around: Around) -> None:
+    """Move the aliases, and say what is in use."""
+    _refuse_both(known)
+    from unisid.runtime import promotion
+    from unisid.runtime.tracking import tracker
+
+    store = around.store(known)
+    told = tracker(store.root, around.say)
+    if known.status:
+        for alias, pair in promotion.in_use(told, known.status).items():
+            print(f"{alias:<10} {pair}")
+        return
+    if known.rollback:
+        pair, name = promotion.roll_back(told, known.rollback), known.rollback
+    else:
+        found = _addresses(known.address)
+        name = known.name or next(iter(found.values())).name
+        gate = {figure: getattr(known, figure) for figure in GATE if getattr(known, figure) is not None}
+        pair = promotion.promote(told, store, found.get("codes"), found.get("model"), name, gate)
+    around.say(f"in use under '{name}': {pair}; back again: unisid promote --rollback {name}")
+
+
+def _refuse_both(known: argparse.Namespace) -> None:
+    """What would be left undone without a word: addresses, a name or a gate beside --rollback or --status."""
+    acts = [f"--{act} {getattr(known, act)}" for act in ("rollback", "status") if getattr(known, act)]
+    given = [*known.address, *(f"--{name}" for name in ("name", *GATE) if getattr(known, name) is not None)]
+    if acts and len(acts) + len(given) > 1:
+        raise ConfigError(f"unisid promote: {' '.join([*acts, *given])}; {acts[0]} stands alone: give one command "
+                          "after the other")  # fmt: skip
+
+
+def _read(store: Store, address: str) -> tuple[Codes, Catalog]:
+    codes = Codes.read(store.place(Address.parse(address)))
+    return codes, Catalog.read(require_input(store, codes.record, "catalog"))
+
+
+def _addresses(texts: list[str]) -> dict[str, Address]:
+    found = {address.noun: address for address in map(Address.parse, texts)}
+    if not found or len(found) != len(texts) or found.keys() - {"codes", "model"}:
+        raise ConfigError(f"unisid promote: {' '.join(texts) or 'nothing'}; must be an index (codes/NAME/VERSION), a "
+                          "recommender (model/NAME/VERSION), or one of each")  # fmt: skip
+    return found

@@ -1,0 +1,317 @@
+"""The commands that look at what lies in the store: `list`, `show`, `verify`, `drop`, `sid`, `items`, `recommend`."""
+
+from __future__ import annotations  # what is heavy is named here and imported where it is used
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.order import newest
+from unisid.artifacts.record import Record, as_json, check_files, read_record, require, require_input, shared_as
+from unisid.artifacts.store import Address, Place, Store
+from unisid.artifacts.verify import verify
+from unisid.config import did_you_mean
+from unisid.errors import ArtifactError, ConfigError, DataError, UnreadableError
+from unisid.ops.semantic_ids import parse, spell
+from unisid.report.described import description
+from unisid.report.tables import align
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Act = Callable[[argparse.Namespace], None]
+    Command = Callable[[str, Act, str], argparse.ArgumentParser]
+
+EXAMPLES = 3
+"""Ids that an error names."""
+
+
+def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store]) -> None:
+    """Tell the parser what may be looked at."""
+
+    def look(name: str, act: Callable[[argparse.Namespace, Store], None], text: str) -> argparse.ArgumentParser:
+        return command(name, lambda known: act(known, store_of(known)), text)
+
+    look("list", _list, "List the artifacts in the store.")
+    sub = look("show", _show, "Describe one artifact: what it is made from, its figures and settings.")
+    sub.add_argument("address", help="such as codes/demo/1")
+    sub.add_argument("--json", action="store_true", help="the whole record as it lies on disk")
+    sub = look("verify", _verify, "Compare every file of artifacts with the checksums of their records.")
+    sub.add_argument("address", nargs="*", help="such as codes/demo/1 (default: all that the store has)")
+    sub = look("drop", _drop, "Remove one artifact.")
+    sub.add_argument("address", help="such as codes/demo/1")
+    sub = look("sid", _sid, "Print the semantic IDs of items.")
+    sub.add_argument("item", nargs="+", help="the shop's item ids")
+    sub.add_argument("--codes", help="the index, such as codes/demo/1 (default: the newest)")
+    sub = look("items", _items, "Print the items of a semantic ID, of a prefix, or of some words of their titles.")
+    sub.add_argument("sid", nargs="?", default="", help="such as '<a_12><b_7>' or 12,7 (default: all)")
+    sub.add_argument("--title", nargs="+", default=[], metavar="WORD", help="only items whose titles have these words")
+    sub.add_argument("--codes", help="the index (default: the newest)")
+    sub.add_argument("--limit", type=int, default=50, help="how many, at most (default: 50)")
+    sub = look("recommend", _recommend, "Print the best next items for a user or a history.")
+    who = sub.add_mutually_exclusive_group(required=True)
+    who.add_argument("--user", help="a user id of the catalog")
+    who.add_argument("--history", nargs="+", metavar="ITEM", help="item ids, oldest first")
+    sub.add_argument("--model", help="the recommender, such as model/demo/1 (default: the newest)")
+    sub.add_argument("--codes", help="an index that extends the recommender's, such as codes/demo/2 (default: its own)")
+    sub.add_argument("--k", type=int, default=10, help="how many")
+    sub.add_argument("--allow-history", action="store_true", help="items of the history may be recommended again")
+    sub.add_argument("--allowed", metavar="FILE", help="only these items: a text file with an item id a line")
+    sub.add_argument("--excluded", metavar="FILE", help="none of these items: a text file with an item id a line")
+
+
+def _list(known: argparse.Namespace, store: Store) -> None:
+    damaged, unread, found = [], [], store.addresses()
+    if not found:
+        _say_nothing_is_there(store)
+    for address in found:
+        try:
+            record = read_record(place := store.place(address))
+            if record is not None:
+                check_files(place, record)
+            state = f"{record.fingerprint[:12]}  {record.created[:19]}" if record else "half made"
+        except UnreadableError as error:
+            state = f"cannot be read: {error}"
+            unread.append(address)
+        except ArtifactError as error:
+            state = f"damaged: {error}"
+            damaged.append(address)
+        print(f"{address!s:<40}{state}")
+    _complain(store, damaged, unread)
+
+
+def _verify(known: argparse.Namespace, store: Store) -> None:
+    asked = [Address.parse(text) for text in known.address]
+    places = {address: _place(store, address) for address in asked or store.addresses()}
+    if not places:
+        _say_nothing_is_there(store)
+        return
+    damaged, unread = [], []
+    rows = [("artifact", "files", "bytes", "state")]
+    for address, place in places.items():
+        found = verify(place)
+        damaged += [address] if found.damaged else []
+        unread += [address] if found.unreadable else []
+        rows.append((str(address), f"{found.files:,}", f"{found.size:,}", found.state))
+    print(align(rows))
+    _complain(store, damaged, unread)
+
+
+def _complain(store: Store, damaged: Sequence[Address], unread: Sequence[Address]) -> None:
+    """Raise ArtifactError where something is damaged, or cannot be read: what is only newer is not to be removed."""
+    parts = []
+    if damaged:
+        drop = "; ".join(f"unisid drop {address}" for address in damaged)
+        parts.append(f"{len(damaged)} damaged, as listed; put back copies, or make them anew: {drop}; then run their "
+                     "recipes")  # fmt: skip
+    if unread:
+        parts.append(f"{len(unread)} cannot be read, as listed; nothing says that they are damaged")
+    if parts:
+        raise ArtifactError(f"{store.root}: {'. '.join(parts)}")
+
+
+def _say_nothing_is_there(store: Store) -> None:
+    if not store.root.exists():
+        raise ArtifactError(f"store '{store.root}': is not there; a run makes it (unisid run RECIPE --store ...), or "
+                            "--store or UNISID_STORE names another")  # fmt: skip
+    print(f"store '{store.root}': holds no artifacts; unisid run RECIPE makes them", file=sys.stderr)
+
+
+def _show(known: argparse.Namespace, store: Store) -> None:
+    asked = Address.parse(known.address)
+    place = _place(store, asked)
+    record = require(place, asked.noun)
+    if known.json:
+        print(json.dumps(as_json(record) | {"place": str(place)}, indent=2))
+        return
+    if record.address != str(asked):
+        print(f"{asked} is shared, it lies at:\n")
+    print(description(place, record))
+
+
+def _drop(known: argparse.Namespace, store: Store) -> None:
+    from unisid.pipeline import drop
+
+    address = Address.parse(known.address)
+    there = store.place(address).exists() or store.drafts(address)
+    if not there and (twin := shared_as(store, address)) is not None:
+        raise ArtifactError(f"{address}: is shared, nothing lies here; what it names is {twin}: unisid drop {twin}")
+    drop(store, address)
+    print(f"removed {address}")
+
+
+def _sid(known: argparse.Namespace, store: Store) -> None:
+    codes, catalog = _index(known, store)
+    _print_items(codes, catalog, _numbers(catalog, known.item))
+
+
+def _items(known: argparse.Namespace, store: Store) -> None:
+    if known.limit < 1:
+        raise ConfigError(f"--limit: {known.limit} items; must be at least 1")
+    codes, catalog = _index(known, store)
+    prefix = parse(known.sid) if known.sid else ()
+    found = codes.find(prefix).tolist()
+    where = f"semantic id {spell(prefix)}" if prefix else "items"
+    if not found:
+        raise DataError(f"{where}: no item has it in {codes.record.address}")
+    words = " ".join(known.title).lower().split()
+    if words:
+        titles = catalog.titles.to_pylist()
+        found = [item for item in found if all(word in (titles[item] or "").lower() for word in words)]
+    if not found:
+        raise DataError(f"{where}: no title has '{' '.join(words)}' in it; fewer or shorter words find more")
+    _print_items(codes, catalog, found[: known.limit])
+    if len(found) > known.limit:
+        print(f"... and {len(found) - known.limit:,} more (--limit)")
+
+
+def _recommend(known: argparse.Namespace, store: Store) -> None:
+    from unisid.serving.recommender import Recommender
+
+    place = _newest(store, "model", known.model)
+    record = require(place, "model")
+    codes = _place(store, Address.parse(known.codes)) if known.codes else require_input(store, record, "codes")
+    catalog_place = require_input(store, require(codes, "codes"), "catalog")
+    catalog = Catalog.read(catalog_place)
+    history = _numbers(catalog, known.history) if known.user is None else _history_of(catalog, known.user)
+    allowed = _subset(catalog, known.allowed, known.excluded)
+    recommender = Recommender.load(place, codes, catalog_place)
+    items, scores = recommender.rank([history], known.k, not known.allow_history, allowed=allowed)
+    rows = [
+        (str(rank), f"{score:.3f}", str(catalog.item_ids[item]), str(catalog.titles[item]))
+        for rank, (item, score) in enumerate(zip(items[0].tolist(), scores[0].tolist(), strict=True), 1)
+        if item >= 0
+    ]
+    if not rows:
+        raise DataError(f"recommend: none of the {catalog.num_items:,} items of {catalog.record.address} is left: each "
+                        "is in the history, not allowed, or excluded; --allow-history lets the history's be recommended"
+                        )  # fmt: skip
+    print(align([("rank", "log p", "item", "title"), *rows]))
+    if len(rows) < known.k:
+        print(f"only {len(rows)} items may be recommended: the rest is in the history, not allowed, or excluded",
+              file=sys.stderr)  # fmt: skip
+
+
+def _subset(catalog: Catalog, allowed: str | None, excluded: str | None) -> NDArray[np.bool_] | None:
+    """The items that two files leave, by item number; None where there are no files."""
+    if allowed is None and excluded is None:
+        return None
+    mask = np.full(catalog.num_items, allowed is None)
+    if allowed is not None:
+        mask[_listed(catalog, allowed, "--allowed")] = True
+        if not mask.any():
+            raise DataError(f"--allowed {allowed}: names none of the {catalog.num_items:,} items of "
+                            f"{catalog.record.address}; must have an item id a line, such as '{catalog.item_ids[0]}'"
+                            )  # fmt: skip
+    if excluded is not None:
+        mask[_listed(catalog, excluded, "--excluded")] = False
+    return mask
+
+
+def _listed(catalog: Catalog, path: str, option: str) -> list[int]:
+    """The items whose ids a file lists, one a line; ids that the catalog lacks are counted on the console."""
+    try:
+        item_ids = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{option} {path}: cannot be read ({error}); must be a UTF-8 text file with an item id a line"
+                        ) from error  # fmt: skip
+    number = {item_id: item for item, item_id in enumerate(catalog.item_ids.to_pylist())}
+    unknown = [item_id for item_id in item_ids if item_id not in number]
+    if unknown:
+        print(f"{option} {path}: {len(unknown):,} of {len(item_ids):,} item ids are not in {catalog.record.address}, "
+              f"such as '{unknown[0]}'", file=sys.stderr)  # fmt: skip
+    return [number[item_id] for item_id in item_ids if item_id in number]
+
+
+def _print_items(codes: Codes, catalog: Catalog, items: Sequence[int]) -> None:
+    rows = [
+        (str(catalog.item_ids[item]), spell(tuple(codes.codes[item].tolist())), str(catalog.titles[item]))
+        for item in items
+    ]
+    print(align([("item", "semantic id", "title"), *rows]))
+
+
+def _index(known: argparse.Namespace, store: Store) -> tuple[Codes, Catalog]:
+    codes = Codes.read(_newest(store, "codes", known.codes))
+    return codes, Catalog.read(require_input(store, codes.record, "catalog"))
+
+
+def _newest(store: Store, noun: str, address: str | None) -> Place:
+    """The artifact asked for, or the one made last; which one, is said aside where there are several."""
+    if address:
+        return _place(store, Address.parse(address))
+    records: dict[Address, Record] = {}
+    unread: list[str] = []
+    addresses = store.addresses(noun)
+    for known in addresses:
+        try:
+            if (record := read_record(store.place(known))) is not None:
+                records[known] = record
+        except ArtifactError as error:  # it may be the newest, but it cannot be what is meant
+            unread.append(str(error))
+    if not records:
+        raise ArtifactError(f"{store.root}: {_why_none(noun, addresses, unread)}")
+    for line in unread:
+        print(f"left aside: {line}", file=sys.stderr)
+    found = newest(records)
+    if len(records) > 1:
+        print(f"{found} is the newest of {len(records)} {noun} here; --{noun} names another", file=sys.stderr)
+    return store.place(found)
+
+
+def _why_none(noun: str, addresses: Sequence[Address], unread: Sequence[str]) -> str:
+    """Why no artifact of a noun can be read."""
+    if unread:
+        return f"no {noun} here can be read:\n    " + "\n    ".join(unread)
+    if addresses:
+        return f"no complete {noun} here yet, {', '.join(map(str, addresses))} half made; run the recipe again"
+    return f"no {noun} here yet; run a recipe first: unisid run demo"
+
+
+def _place(store: Store, address: Address) -> Place:
+    """Where an artifact lies, under its own name or, shared, under another's."""
+    if store.place(address).exists() or store.drafts(address):
+        return store.place(address)
+    if (twin := shared_as(store, address)) is not None:
+        return store.place(twin)
+    guess = did_you_mean(str(address), map(str, store.addresses()))
+    raise ArtifactError(
+        f"{address}: not in {store.root}{guess or '; unisid list names what is'}; where run '{address.name}' shares "
+        f"another's, unisid plan RECIPE --name {address.name} says whose"
+    )
+
+
+def _numbers(catalog: Catalog, item_ids: Sequence[str]) -> list[int]:
+    number = {item_id: item for item, item_id in enumerate(catalog.item_ids.to_pylist())}
+    for item_id in item_ids:
+        if item_id not in number:
+            raise _unknown("item", item_id, catalog.item_ids, catalog, "unisid items --title WORD finds items by title")
+    return [number[item_id] for item_id in item_ids]
+
+
+def _history_of(catalog: Catalog, user_id: str) -> list[int]:
+    user = catalog.user_ids.index(user_id).as_py()
+    if user < 0:
+        raise _unknown("user", user_id, catalog.user_ids, catalog, "for anybody else give --history ITEM ...")
+    return [int(item) for item in catalog.item[catalog.offsets[user] : catalog.offsets[user + 1]]]
+
+
+def _unknown(what: str, given: str, ids: pa.Array, catalog: Catalog, hint: str) -> DataError:
+    """An id that is near another's letters is near nothing: only case, blanks and leading zeros are forgiven."""
+    near = next((known for known in ids.to_pylist() if _bare(known) == _bare(given)), None)
+    guess = f"; did you mean '{near}'?" if near is not None else ""
+    some = ", ".join(f"'{known}'" for known in ids[:EXAMPLES].to_pylist())
+    return DataError(f"{what} '{given}': not in {catalog.record.address}, which has {len(ids):,} {what}s, such as "
+                     f"{some}{guess}; {hint}")  # fmt: skip
+
+
+def _bare(name: str) -> str:
+    return name.strip().lower().lstrip("0")

@@ -1,0 +1,227 @@
+"""Beam search over the semantic ids of a trie, for any decoder: the k items of highest probability for every user.
+
+The score of an item is the sum over levels of log p(code | history, codes before), with p the softmax over the whole
+vocabulary: codes that the trie forbids take no part in the choice but keep their share of p (UQF thesis, eq. 3.40).
+Renormalised, p is the softmax over the allowed codes alone (eq. 3.41). B users, K beams, W the most codes allowed
+after one prefix, D width, V vocabulary, E excluded items a user, N items, A is B, or 1 where all users share.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from unisid.decoding.trie import Children, Level, Trie
+from unisid.errors import ArtifactError, ConfigError
+
+P = TypeVar("P", contravariant=True)
+S = TypeVar("S")
+
+MOST_BEAMS = 1 << 14
+"""Most beams that settings may ask for."""
+CACHED_LOGITS, HELD_LOGITS = 1 << 22, 1 << 27
+"""Most logits made at once: what a CPU's caches hold, and what an accelerator's memory can spare."""
+
+
+@runtime_checkable
+class Decoder(Protocol[P, S]):
+    """A language over semantic ids, one position at a time, for all beams of all users."""
+
+    @property
+    def level_starts(self) -> tuple[int, ...]:
+        """The vocabulary entry of code 0, by level; a level's entries are contiguous."""
+        ...
+
+    def start(self, prompts: P) -> tuple[S, Float[Tensor, "B 1 D"]]:
+        """Read every user's prompt, once; the hidden vector from which level 0 is foretold."""
+        ...
+
+    def step(
+        self, state: S, tokens: Int[Tensor, "B K"], parents: Int[Tensor, "B K"]
+    ) -> tuple[S, Float[Tensor, "B K D"]]:
+        """Append a token to K beams, each the continuation of one (`parents`) of those before."""
+        ...
+
+    def logits(self, hidden: Float[Tensor, "B K D"], entries: slice) -> Float[Tensor, "B K V"]:
+        """The head's values at the given entries of the vocabulary; `slice(None)` for all."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The best k items of B users, best first; where fewer than k are allowed, item -1 of score -inf fills up."""
+
+    items: Int[Tensor, "B k"]
+    scores: Float[Tensor, "B k"]
+
+
+def search(
+    decoder: Decoder[P, S],
+    prompts: P,
+    trie: Trie,
+    *,
+    k: int,
+    beam: int,
+    excluded: Int[Tensor, "B E"] | None = None,
+    allowed: Bool[Tensor, "*users N"] | None = None,
+    renormalised: bool = False,
+) -> Ranked:
+    """The best k items of every user. Exact where no level has more prefixes than `beam`.
+
+    Prefixes that lead only to items which may not be answered are never kept, so at least k items are found whenever k
+    may be. Equal scores are ordered by semantic id.
+
+    Args:
+        excluded: items not to be answered; -1 fills short rows.
+        allowed: whether an item may be answered (is in stock, is sold in the market): for all users [N], or by user
+            [B, N]. What is excluded may not be answered either. Neither changes a score, renormalised or not: the
+            codes of items that may not be answered keep their share of p.
+
+    Raises:
+        ArtifactError: where the decoder gives a code of the trie no finite log-probability.
+    """
+    found, sound = explore(decoder, prompts, trie, k=k, beam=beam, excluded=excluded, allowed=allowed,
+                           renormalised=renormalised)  # fmt: skip
+    if not sound:  # read once, at the end: until then no wait for the device
+        raise ArtifactError("beam search: the model gives semantic ids probabilities that are NaN or 0: its weights "
+                            "are damaged, or it diverged in training; train it anew, with a lower learning rate"
+                            )  # fmt: skip
+    return found
+
+
+def explore(
+    decoder: Decoder[P, S],
+    prompts: P,
+    trie: Trie,
+    *,
+    k: int,
+    beam: int,
+    excluded: Int[Tensor, "B E"] | None = None,
+    allowed: Bool[Tensor, "*users N"] | None = None,
+    renormalised: bool = False,
+) -> tuple[Ranked, Bool[Tensor, ""]]:
+    """`search` without its last look: what it finds, and whether every log-probability was finite. Waits for no value
+    of the device."""
+    check(k, beam, len(trie.items))
+    state, hidden = decoder.start(prompts)
+    users = len(hidden)
+    scores = hidden.new_zeros((users, 1), dtype=torch.float32)
+    nodes = torch.zeros((users, 1), dtype=torch.long, device=hidden.device)
+    limits = limits_of(trie, users, excluded, allowed)
+    sound = torch.ones((), dtype=torch.bool, device=hidden.device)
+    for depth, level in enumerate(trie.levels):
+        children = trie.step(depth, nodes.reshape(-1))
+        gains = _log_probabilities(decoder, hidden, children, depth, renormalised)
+        open_ = children.valid.view_as(gains)
+        sound = sound & (gains.isfinite() | ~open_).all()
+        if limits is not None:
+            open_ = open_ & limits.leave_open(level, children.nodes.view_as(gains))
+        totals = torch.where(open_, scores[:, :, None] + gains, -torch.inf).flatten(1)
+        candidates = children.nodes.view(users, -1)
+        is_last = depth == len(trie.levels) - 1
+        chosen = best(totals, candidates, k if is_last else min(beam, len(level), totals.shape[1]))
+        scores, nodes = totals.gather(1, chosen), candidates.gather(1, chosen)
+        if not is_last:
+            tokens = level.codes[nodes].long() + decoder.level_starts[depth]
+            state, hidden = decoder.step(state, tokens, chosen // level.width)
+    found = scores > -torch.inf
+    return Ranked(torch.where(found, trie.items[nodes].long(), -1), scores), sound
+
+
+def check(k: int, beam: int, num_items: int) -> None:
+    """Raise ConfigError where a search could not answer k items."""
+    if k < 1 or k > num_items:
+        raise ConfigError(f"beam search: k is {k} with {num_items} items; must be from 1 to the number of items")
+    if beam < k:
+        raise ConfigError(f"beam search: beam {beam} is smaller than k, {k}; must be at least k")
+
+
+def _log_probabilities(
+    decoder: Decoder[P, S], hidden: Float[Tensor, "B K D"], children: Children, depth: int, renormalised: bool
+) -> Float[Tensor, "B K W"]:
+    codes = children.codes.view(*hidden.shape[:2], -1)
+    start = decoder.level_starts[depth]
+    ends = (*decoder.level_starts, None)
+    if not renormalised:
+        return _whole_softmax(decoder, hidden, codes + start)
+    logits = decoder.logits(hidden, slice(start, ends[depth + 1])).float().gather(-1, codes)
+    return logits.masked_fill(~children.valid.view_as(codes), -torch.inf).log_softmax(-1)
+
+
+def _whole_softmax(
+    decoder: Decoder[P, S], hidden: Float[Tensor, "B K D"], entries: Int[Tensor, "B K W"]
+) -> Float[Tensor, "B K W"]:
+    """log p of some entries under the softmax over the whole vocabulary, whose logits are made some rows at a time."""
+    vocabulary = decoder.logits(hidden[:1, :0], slice(None)).shape[-1]
+    rows = max(1, (CACHED_LOGITS if hidden.device.type == "cpu" else HELD_LOGITS) // vocabulary)
+    found = [
+        # log_softmax and not logsumexp, which torch leaves several times slower on a CPU.
+        decoder.logits(some[None], slice(None)).log_softmax(-1, dtype=torch.float32)[0].gather(-1, wanted)
+        for some, wanted in zip(hidden.flatten(0, 1).split(rows), entries.flatten(0, 1).split(rows), strict=True)
+    ]
+    return torch.cat(found).view_as(entries)
+
+
+def best(totals: Float[Tensor, "B C"], candidates: Int[Tensor, "B C"], size: int) -> Int[Tensor, "B size"]:
+    """The places of the highest totals, best first; among equals the lower node.
+
+    A total and its node become one integer, so that the order is strict and one `topk` decides it everywhere alike.
+    """
+    bits = (totals + 0.0).view(torch.int32)  # + 0.0: a minus zero would sort below zero
+    ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).long()  # as integers compare, so did the floats
+    return torch.topk((ordered << 32) + (0xFFFFFFFF - candidates), size).indices
+
+
+@dataclass(frozen=True)
+class Open:
+    """Which leaves may be answered, by counts: a look-up a node, however many leaves lie below it."""
+
+    before: Int[Tensor, "A N_and_end"] | None
+    """Allowed leaves before a leaf; all are allowed where there is none."""
+    barred: Int[Tensor, "B E"] | None
+    """Allowed leaves that are excluded, ascending, each once; the number of items where a row has no more."""
+
+    def leave_open(self, level: Level, nodes: Int[Tensor, "B K W"]) -> Bool[Tensor, "B K W"]:
+        """Whether a node leads to a leaf that may be answered."""
+        first, end = level.first_leaf[nodes].long().flatten(1), level.first_leaf[nodes + 1].long().flatten(1)
+        count = end - first
+        if self.before is not None:
+            before = self.before.expand(len(nodes), -1)
+            count = before.gather(1, end) - before.gather(1, first)
+        if self.barred is not None:
+            count = count - (torch.searchsorted(self.barred, end) - torch.searchsorted(self.barred, first))
+        return (count > 0).view_as(nodes)
+
+
+def limits_of(trie: Trie, users: int, excluded: Tensor | None, allowed: Tensor | None) -> Open | None:
+    by_leaf = None if allowed is None else _by_leaf(trie, users, allowed)
+    barred = None if excluded is None else _barred_leaves(trie, excluded, by_leaf)
+    if by_leaf is None:
+        return None if barred is None else Open(None, barred)
+    return Open(functional.pad(by_leaf.cumsum(1, dtype=torch.int32), (1, 0)), barred)
+
+
+def _by_leaf(trie: Trie, users: int, allowed: Bool[Tensor, "*users N"]) -> Bool[Tensor, "A N"]:
+    num_items = len(trie.items)
+    if allowed.shape not in ((num_items,), (users, num_items)):
+        raise ConfigError(
+            f"beam search: allowed has the shape {tuple(allowed.shape)}; must be ({num_items},), an entry an item, "
+            f"or ({users}, {num_items}), a row a user"
+        )
+    return allowed.view(-1, num_items)[:, trie.items]
+
+
+def _barred_leaves(trie: Trie, excluded: Int[Tensor, "B E"], by_leaf: Bool[Tensor, "A N"] | None) -> Int[Tensor, "B E"]:
+    """As `Open.barred`."""
+    end = len(trie.items)
+    leaves = trie.leaves[excluded.clamp_min(0)].long()
+    counts = excluded >= 0
+    if by_leaf is not None:
+        counts = counts & by_leaf.expand(len(excluded), -1).gather(1, leaves)
+    leaves = torch.where(counts, leaves, end).sort(dim=1).values
+    repeated = torch.zeros_like(leaves, dtype=torch.bool)
+    repeated[:, 1:] = leaves[:, 1:] == leaves[:, :-1]
+    return leaves.masked_fill(repeated, end).sort(dim=1).values

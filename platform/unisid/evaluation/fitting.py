@@ -1,0 +1,75 @@
+"""How a rival that the training loop does not train is fitted and judged: by one worker, and not by the driver."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from unisid.artifacts.baseline import write_baseline
+from unisid.artifacts.catalog import TEST, Catalog
+from unisid.artifacts.store import Place
+from unisid.baselines import Baseline, BaselineConfig
+from unisid.compute import Job, Metrics, Pool, Worker
+from unisid.config import to_record
+from unisid.evaluation.ranks import Ranks, rank_baseline
+from unisid.progress import Progress
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the worker is told."""
+
+    baseline: BaselineConfig
+    inputs: Mapping[str, Place]
+    seed: int
+    out: Place | None = None
+    """Where to write what was fitted, if anywhere."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What comes back."""
+
+    chosen: dict[str, float]
+    """The hyper-parameters that validation chose."""
+    ranks: Ranks
+    """Of the test samples, in the catalog's order."""
+
+
+def fit(job: Job, task: Task, pool: Pool) -> Fitted:
+    """Fit a rival on the training rows, by one worker of the pool, and rank the test samples."""
+    alone = replace(pool, workers=min(1, pool.workers))
+    name = f"{job.name}-{task.baseline.kind}"
+    return job.compute.fit(fit_and_rank, task, name=name, pool=alone, work=job.work, report=job.report)
+
+
+def fit_and_rank(worker: Worker, task: Task) -> Fitted:
+    """What the worker runs."""
+    catalog = Catalog.read(task.inputs["catalog"])
+    torch.manual_seed(task.seed)
+    baseline = task.baseline.build_from(task.inputs)
+    if task.out is not None:
+        write_fitted(task.out, task.baseline, baseline)
+    rows = catalog.samples(TEST)
+    progress = Progress(Heard(worker), len(rows), "samples", of=task.baseline.kind)
+    return Fitted(baseline.chosen, rank_baseline(baseline, catalog, rows, progress))
+
+
+def write_fitted(out: Place, config: BaselineConfig, baseline: Baseline) -> None:
+    """Write a fitted baseline and, where it is a module, its weights."""
+    weights = baseline.state_dict() if isinstance(baseline, nn.Module) else None
+    write_baseline(out, to_record(config), baseline.chosen, weights)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Hears of progress inside a fit, whose metrics are shown as they come."""
+
+    worker: Worker
+
+    def report(self, metrics: Metrics) -> None:
+        self.worker.progress(metrics)
+
+    def say(self, line: str) -> None:
+        """Nothing: the line tells what the metrics tell."""

@@ -1,0 +1,103 @@
+"""From ranks to figures, the same for every method: which cut-offs, whose ranks, what they come to.
+
+S samples.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, write_ranks
+from unisid.artifacts.store import Place
+from unisid.baselines import Baseline, rank_targets
+from unisid.compute import Job, Step
+from unisid.config import Json
+from unisid.errors import ConfigError
+from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values
+from unisid.progress import Progress
+
+Ranks = dict[str, NDArray[np.float64]]
+"""History rule -> the targets' ranks [S], NaN where not ranked."""
+
+
+def check_cutoffs(cutoffs: tuple[int, ...], where: str) -> None:
+    """Raise ConfigError for cut-offs that are given twice."""
+    if len(set(cutoffs)) < len(cutoffs):
+        raise ConfigError(f"{where}: {', '.join(map(str, cutoffs))}; must be different")
+
+
+def usable_cutoffs(wanted: tuple[int, ...], num_items: int, listed: int, where: str) -> tuple[int, ...]:
+    """The cut-offs asked for, or the standard ones that fit the catalogue and what a method lists.
+
+    Args:
+        where: the setting that asks, for the error.
+    """
+    if max(wanted, default=0) > num_items:
+        raise ConfigError(f"{where}: {max(wanted)} is more than the catalogue's {num_items} items; "
+                          f"must be at most {num_items}")  # fmt: skip
+    return tuple(sorted(set(wanted))) or tuple(k for k in CUTOFFS if k <= min(num_items, listed))
+
+
+def rank_in_parts(job: Job, method: str, step: Step, num_samples: int, rows_per_part: int) -> Ranks:
+    """Ranks of all samples, made by the workers of the step's pool: it turns `start` and `stop` into rows and ranks."""
+    parts = [
+        {"start": start, "stop": min(start + rows_per_part, num_samples)}
+        for start in range(0, num_samples, rows_per_part)
+    ]
+    ranks = {rule: np.full(num_samples, np.nan) for rule in HISTORY_RULES}
+    progress = Progress(job, num_samples, "samples", of=method)
+    for table in job.compute.map(parts, step):
+        rows = table["row"].to_numpy()
+        for rule in HISTORY_RULES:
+            ranks[rule][rows] = table[rule].to_numpy()
+        progress.advance(len(rows))
+    return ranks
+
+
+def rank_baseline(
+    baseline: Baseline, catalog: Catalog, rows: NDArray[np.int64], progress: Progress | None = None
+) -> Ranks:
+    """A baseline's ranks of the samples."""
+    found = []
+    for pair in rank_targets(baseline, catalog, rows):
+        found.append(pair)
+        if progress is not None:
+            progress.advance(len(pair[0]))
+    excluded, allowed = (np.concatenate(part) for part in zip(*found, strict=True))
+    return {"excluded": excluded, "allowed": allowed}
+
+
+def write_method(place: Place, method: str, ranks: Ranks, catalog: Catalog, rows: NDArray[np.int64]) -> None:
+    """Write a method's ranks of the samples."""
+    columns = {rule: pa.array(ranks[rule], from_pandas=True) for rule in HISTORY_RULES}
+    write_ranks(place, method, pa.table({"user": catalog.user[rows], "target": catalog.item[rows], **columns}))
+
+
+def summarise(ranks: Ranks, cutoffs: tuple[int, ...], resamples: int, seed: int) -> Json:
+    """History rule -> metric -> its mean and 95% bootstrap interval."""
+    summary = {}
+    for rule in HISTORY_RULES:
+        values = metric_values(ranks[rule], cutoffs)
+        low, high = interval(bootstrap_means(values, resamples, seed))
+        columns = zip(metric_names(cutoffs), values.mean(0), low, high, strict=True)
+        summary[rule] = {name: {"mean": float(m), "low": float(a), "high": float(b)} for name, m, a, b in columns}
+    return summary
+
+
+def headline(cutoffs: tuple[int, ...]) -> list[str]:
+    """The two metrics that stand for all: at 10, or at the largest cut-off where there is no 10."""
+    top = 10 if 10 in cutoffs else cutoffs[-1]
+    return [f"HR@{top}", f"NDCG@{top}"]
+
+
+def means(results: Mapping[str, Json], names: list[str]) -> Json:
+    """method -> history rule -> metric -> mean, of these metrics."""
+    return {m: {r: {n: results[m][r][n]["mean"] for n in names} for r in HISTORY_RULES} for m in results}
+
+
+def spell(chosen: Mapping[str, float]) -> str:
+    """What validation chose, after a comma each."""
+    return "".join(f", {name} {value:.4g}" for name, value in chosen.items())

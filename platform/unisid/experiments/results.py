@@ -1,0 +1,203 @@
+"""What an experiment found: read back from the artifacts that judge its cells, and written as tables and plots."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from unisid.artifacts.baseline import Baseline
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.embeddings import Embeddings
+from unisid.artifacts.graph import Graph
+from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, Metrics
+from unisid.artifacts.record import Record
+from unisid.artifacts.store import Place, Store
+from unisid.errors import ArtifactError
+from unisid.experiments import figures, indexes
+from unisid.experiments.definition import Experiment
+from unisid.pipeline import plan
+from unisid.report import experiment as shown
+from unisid.report import interpret
+from unisid.report.plots import png
+from unisid.search.making import Say
+from unisid.search.trials import Trial
+
+
+def place_of(store: Store, trial: Trial) -> Place:
+    """Where the artifact lies, or will lie, that judges a cell."""
+    return store.place(plan(trial.recipe, store, trial.until)[-1].address)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What judges a cell: the artifact `metrics` of a model, `baseline` of a rival."""
+
+    place: Place
+    record: Record
+    method: str
+    """As the artifact calls it."""
+    samples: NDArray[np.int64]
+    """User and target [S, 2]."""
+    ranks: dict[str, NDArray[np.float64]]
+    """History rule -> [S], NaN where not ranked."""
+
+    @classmethod
+    def of(cls, store: Store, trial: Trial) -> "Judged":
+        """Raises ArtifactError where it is not complete."""
+        place = place_of(store, trial)
+        if trial.until == "baseline":
+            rival = Baseline.read(place)
+            record, method, table = rival.record, rival.method, rival.ranks()
+        else:
+            metrics = Metrics.read(place)
+            method = str(metrics.record.config["method"])
+            record, table = metrics.record, metrics.ranks(method)
+        samples = np.column_stack([table["user"].to_numpy(), table["target"].to_numpy()]).astype(np.int64)
+        ranks = {rule: table[rule].to_numpy().astype(np.float64) for rule in HISTORY_RULES}
+        return cls(place, record, method, samples, ranks)
+
+    @property
+    def cutoffs(self) -> tuple[int, ...]:
+        return tuple(self.record.counts["cutoffs"])
+
+
+def means_of(store: Store, trial: Trial) -> dict[str, float]:
+    """A complete cell's headline figures: 'HR@10 excluded' and so on, or of its index alone."""
+    if trial.until == "codes":
+        quality = Codes.read(place_of(store, trial)).record.counts["quality"]
+        return {"distinct": float(quality["distinct_share"]), "entropy": float(np.mean(quality["entropy"]))}
+    judged = Judged.of(store, trial)
+    told = judged.record.counts["means"][judged.method]
+    return {f"{name} {rule}": value for rule in HISTORY_RULES for name, value in told[rule].items()}
+
+
+def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[Trial], say: Say) -> None:
+    """The table, as text, Markdown, CSV and JSON, and the plots, from the complete cells.
+
+    Raises:
+        ArtifactError: two cells were judged on other samples.
+    """
+    ranked = [(trial, Judged.of(store, trial)) for trial in trials if trial.until != "codes"]
+    seen = Looking(store, trials)
+    table = _table(experiment, ranked)
+    foretold = _foretold(seen.figures, ranked, table.cutoffs) if ranked else {}
+    text = shown.text(table, seen.figures, foretold)
+    folder.write("table.txt", (text + "\n").encode())
+    folder.write("table.md", shown.markdown(table, seen.figures, foretold).encode())
+    folder.write("cells.csv", comma_separated(table))
+    folder.write("results.json", (json.dumps(shown.plain(table, seen.figures, foretold), indent=2) + "\n").encode())
+    for name, figure in (shown.plots(table) | seen.plots(experiment.reference)).items():
+        folder.write(f"{name}.png", png(figure))
+    say(f"\n{text}\n\nexperiment  {folder}")
+
+
+def _table(experiment: Experiment, ranked: Sequence[tuple[Trial, Judged]]) -> shown.Table:
+    by_method: dict[str, list[Judged]] = {}
+    seeds: dict[str, list[int]] = {}
+    for trial, judged in ranked:
+        by_method.setdefault(trial.settings["method"], []).append(judged)
+        seeds.setdefault(trial.settings["method"], []).append(trial.seed or 0)
+    cutoffs = _cutoffs(by_method)
+    rules = {}
+    for rule in HISTORY_RULES if ranked else ():
+        values = {name: figures.values_of([cell.ranks[rule] for cell in own], cutoffs)
+                  for name, own in by_method.items()}  # fmt: skip
+        rules[rule] = _results(values, experiment.reference, cutoffs)
+    return shown.Table(
+        title=experiment.name, question=experiment.question,
+        seeds=seeds,
+        num_samples=len(ranked[0][1].samples) if ranked else 0, cutoffs=cutoffs, ours=experiment.reference,
+        rules=rules, axis=experiment.axis, at={m.name: m.at for m in experiment.methods if m.at is not None},
+    )  # fmt: skip
+
+
+class Looking:
+    """At the indexes of trials that have one: every figure, and what the prefixes of one mean."""
+
+    def __init__(self, store: Store, trials: Sequence[Trial]) -> None:
+        self.figures: dict[str, dict[str, float]] = {}
+        """By the recipe's name."""
+        self._known: dict[str, indexes.Known] = {}
+        self._codes: dict[str, tuple[NDArray[np.int32], indexes.Known, Catalog]] = {}
+        for trial in trials:
+            places = {e.noun: store.place(e.address) for e in plan(trial.recipe, store, trial.until)}
+            if {"codes", "embeddings", "graph"} <= set(places):
+                self._look(trial, places)
+
+    def _look(self, trial: Trial, places: Mapping[str, Place]) -> None:
+        where, catalog = places["embeddings"].uri, Catalog.read(places["catalog"])
+        if where not in self._known:
+            self._known[where] = indexes.Known.of(catalog, Embeddings.read(places["embeddings"]))
+        known, codes = self._known[where], Codes.read(places["codes"])
+        graph = Graph.read(places["graph"]).layers(known.rows).mean(1)
+        self.figures[trial.recipe.name] = indexes.quality(codes, known, graph)
+        self._codes.setdefault(trial.settings["method"], (codes.codes[known.rows], known, catalog))
+
+    def plots(self, method: str) -> dict[str, Figure]:
+        """Of a method's first index: the labels of its prefixes and the users that their items share."""
+        if method not in self._codes:
+            return {}
+        codes, known, catalog = self._codes[method]
+        titles = catalog.titles.take(known.rows).to_pylist()
+        names = interpret.name_labels([title or "" for title in titles], known.labels)
+        return {
+            "labels": interpret.labels_of_prefixes(codes, known.labels, names),
+            "shared-users": interpret.shared_users(codes, known.users, known.items),
+        }
+
+
+def _results(
+    values: dict[str, Float[NDArray[np.float64], "n S M"]], reference: str, cutoffs: Sequence[int]
+) -> shown.Results:
+    """Of one history rule."""
+    others = {name: each for name, each in values.items() if name != reference and reference in values}
+    return shown.Results(
+        figures={name: figures.figures(each, cutoffs) for name, each in values.items()},
+        comparisons=figures.comparisons(values[reference], others, cutoffs) if others else {},
+        over_cutoffs={name: figures.over_cutoffs(values[reference], each) for name, each in others.items()},
+    )
+
+
+def _foretold(
+    qualities: Mapping[str, Mapping[str, float]], ranked: Sequence[tuple[Trial, Judged]], cutoffs: Sequence[int]
+) -> dict[str, indexes.Foretelling]:
+    """How each figure of an index goes with its recommender's NDCG, history excluded."""
+    nearest = min(cutoffs, key=lambda k: abs(k - 10))
+    having = [(trial.recipe.name, judged) for trial, judged in ranked if trial.recipe.name in qualities]
+    metric = [float(figures.values_of([judged.ranks["excluded"]], [nearest])[0, :, 1].mean()) for _, judged in having]
+    return indexes.foretell([qualities[name] for name, _ in having], metric) if len(having) > 2 else {}
+
+
+def _cutoffs(judged: dict[str, list[Judged]]) -> tuple[int, ...]:
+    """The cut-offs that all cells know; refuses cells of other test samples."""
+    every = [(name, cell) for name, own in judged.items() for cell in own]
+    if not every:
+        return ()
+    first_name, first = every[0]
+    for name, cell in every[1:]:
+        if not np.array_equal(cell.samples, first.samples):
+            raise ArtifactError(f"experiment: {name} was judged on {len(cell.samples)} samples that are not the "
+                                f"{len(first.samples)} of {first_name}; all methods must come from one catalog"
+                                )  # fmt: skip
+    shared = set(CUTOFFS).intersection(*(cell.cutoffs for _, cell in every))
+    return tuple(sorted(shared or set(first.cutoffs)))
+
+
+def comma_separated(table: shown.Table) -> bytes:
+    """Every cell, metric and history rule, a row."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["method", "history", "metric", "seed", "value"])
+    for rule, results in table.rules.items():
+        for method, cells in results.figures.items():
+            for metric, figure in cells.items():
+                for seed, value in zip(table.seeds[method], figure.by_seed, strict=True):
+                    writer.writerow([method, rule, metric, seed, value])
+    return buffer.getvalue().encode()

@@ -1,0 +1,140 @@
+"""Checks of what a recommender is given, before anything is computed: histories, item subsets, counts and texts.
+
+n histories, N items.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from unisid.decoding import beam
+from unisid.errors import ConfigError, DataError
+
+BEAM = 50
+"""Beams where the caller names none."""
+
+
+def history_rows(histories: Iterable[ArrayLike], num_items: int) -> list[NDArray[np.int64]]:
+    """The histories as arrays of item numbers.
+
+    Raises:
+        DataError: for what is no list of histories, or with the row's number for what is no history: one that is
+            empty, is not one-dimensional, or holds anything but known item numbers.
+    """
+    return [
+        item_numbers(row, num_items, f"history {number}")
+        for number, row in enumerate(_rows(histories, "histories", "lists of item numbers: [[3, 7], [12]]"))
+    ]
+
+
+def item_numbers(row: Any, num_items: int, where: str) -> NDArray[np.int64]:
+    """One row of item numbers, of any integer type; it holds at least one.
+
+    Raises:
+        DataError: as `history_rows`.
+    """
+    values = _one_dimensional(row, where)
+    if not len(values):
+        raise DataError(f"{where}: is empty; a history needs at least one item")
+    if values.dtype == object or isinstance(row, list | tuple):  # numpy makes [True, 2] the integers 1 and 2
+        for value in row:
+            if not _is_integer(value):
+                raise DataError(f"{where}: {value!r} is not an item number; must be integers")
+    elif values.dtype.kind not in "iu":
+        raise DataError(f"{where}: {values[0]} is of type {values.dtype}; item numbers must be integers")
+    wrong = values[(values < 0) | (values >= num_items)]
+    if len(wrong):
+        raise DataError(f"{where}: no item {wrong[0]}; items are numbered 0 to {num_items - 1}")
+    return values.astype(np.int64)
+
+
+def item_subset(allowed: ArrayLike | None, num_users: int, num_items: int) -> NDArray[np.bool_] | None:
+    """The items that may be recommended: [N] for all histories alike, or [n, N] with a row for each.
+
+    Raises:
+        ConfigError: for entries that are not True or False, or another shape.
+    """
+    if allowed is None:
+        return None
+    shapes = f"({num_items},), an entry an item, or ({num_users}, {num_items}), a row a history"
+    try:
+        mask = np.asarray(allowed)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"recommender: allowed is no array ({error}); must be of True and False, {shapes}") from error
+    if mask.dtype != np.bool_:
+        raise ConfigError(
+            f"recommender: allowed has entries of type {mask.dtype}; must be True or False (bool), {shapes}"
+        )
+    if mask.shape not in ((num_items,), (num_users, num_items)):
+        raise ConfigError(f"recommender: allowed has the shape {mask.shape}; must be {shapes}")
+    return np.ascontiguousarray(mask)  # torch takes no view that runs backwards
+
+
+def beams(k: Any, beam_width: Any, num_items: int) -> tuple[int, int]:
+    """k and the beam width of a search for k items: the caller's, or the larger of k and `BEAM`.
+
+    Raises:
+        ConfigError: for a k or a width that is no integer, a k outside 1 to the number of items, a beam smaller than
+            k, or one that no memory holds.
+    """
+    for name, value in (("k", k), ("beam_width", beam_width)):
+        if not (_is_integer(value) or (value is None and name == "beam_width")):
+            raise ConfigError(f"recommender: {name} is {value!r}; must be an integer, from 1 up")
+    width = max(int(k), BEAM) if beam_width is None else int(beam_width)
+    beam.check(int(k), width, num_items)
+    if width > (most := max(num_items, beam.MOST_BEAMS)):
+        raise ConfigError(f"recommender: beam_width is {width} with {num_items} items; must be at most {most}")
+    return int(k), width
+
+
+def claim(value: Any, name: str) -> bool:
+    """A setting that is True or False.
+
+    Raises:
+        ConfigError: for anything else, such as the text "False", which Python takes for true.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ConfigError(f"recommender: {name} is {value!r}; must be True or False")
+    return bool(value)
+
+
+def worded(texts: Iterable[str]) -> list[str]:
+    """The texts as a list.
+
+    Raises:
+        DataError: for one text instead of a list, or an entry that is no text.
+    """
+    rows = _rows(texts, "texts", 'texts: ["red lamp"]')
+    for number, text in enumerate(rows):
+        if not isinstance(text, str):
+            raise DataError(f"text {number}: {text!r} is not a text; must be words, such as 'red lamp'")
+    return rows
+
+
+def _rows(given: Any, where: str, example: str) -> list[Any]:
+    if isinstance(given, str | bytes | Mapping):
+        raise DataError(f"{where}: is {given!r:.60}; must be a list of {example}")
+    try:
+        return list(given)
+    except TypeError:
+        raise DataError(f"{where}: is {given!r:.60}; must be a list of {example}") from None
+
+
+def _one_dimensional(row: Any, where: str) -> NDArray[Any]:
+    right = "must be a list of item numbers, oldest first: [3, 7]"
+    if isinstance(row, str | bytes):
+        raise DataError(f"{where}: is the text {row!r:.60}; {right}")
+    try:
+        values = np.asarray(row)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: {row!r:.60} cannot be read as an array ({error}); {right}") from error
+    if values.ndim != 1:
+        what = f"has the shape {values.shape}" if values.ndim else f"is {row!r:.60}"
+        raise DataError(f"{where}: {what}; {right}")
+    return values
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_ | np.timedelta64)

@@ -1,0 +1,222 @@
+"""The recommender that serves: histories of items in, ranked items out; where it speaks words, words in and out too.
+
+n histories or texts, k items each, L levels, N items, B batch, T entries of the longest prompt, K beams, D width,
+V vocabulary entries.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.model import BACKBONE, WEIGHTS, Model
+from unisid.artifacts.reading import whole
+from unisid.artifacts.store import Place
+from unisid.artifacts.vectors import item_vectors
+from unisid.backbones import Backbone, BackboneConfig, Index, Limits, Speaker
+from unisid.config import from_record
+from unisid.decoding import beam
+from unisid.decoding.beam import Ranked
+from unisid.errors import ConfigError, DataError
+from unisid.ops.prompts import SID_TO_TITLE, TITLE_TO_SID, Prompt, clean
+from unisid.ops.semantic_ids import spell_all
+from unisid.serving.inputs import beams, claim, history_rows, item_numbers, item_subset, worded
+from unisid.training.feed import padded
+
+TITLE_TOKENS = 64
+"""Most entries of a title that is told."""
+Answer = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Items [n, k] and their log-probabilities [n, k], best first; item -1 of score -inf fills up."""
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """A trained backbone, the index that it generates, and how much of a history it was trained to read."""
+
+    backbone: Backbone
+    index: Index
+    history_length: int
+    device: torch.device
+    batch_size: int = 128
+
+    @classmethod
+    def load(cls, model: Place, codes: Place, catalog: Place, device: torch.device | None = None,
+             vectors: Mapping[str, Place] | None = None) -> "Recommender":  # fmt: skip
+        """A recommender of stored artifacts.
+
+        Args:
+            vectors: where the item vectors lie that the backbone reads, by noun (fused, graph); those of the index
+                where an extended one has items that the model was not trained on. Left out, such items have none.
+
+        Raises:
+            ArtifactError: the model was trained on another index, or an artifact is incomplete.
+        """
+        read = Codes.read(codes)
+        trained = Model.read(model, read)
+        device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        with whole(model, BACKBONE, "the settings of a backbone"):
+            settings: BackboneConfig = from_record(BackboneConfig, trained.backbone())  # type: ignore[type-abstract]
+        index = Index.of(read.codes, read.sizes, item_vectors(vectors or {}, settings.vectors()))
+        backbone = settings.rebuild(index, trained.files())
+        with whole(model, WEIGHTS, f"the weights of the backbone that {BACKBONE} describes"):
+            backbone.load(trained.weights(), index)
+        return cls(backbone.to(device).eval(), index.to(device), Catalog.read(catalog).history_length, device)
+
+    @torch.no_grad()
+    def rank(
+        self,
+        histories: Sequence[ArrayLike],
+        k: int,
+        exclude_history: bool = True,
+        beam_width: int | None = None,
+        allowed: ArrayLike | None = None,
+        renormalised: bool = False,
+    ) -> Answer:
+        """The best k items for each history of item numbers, oldest first.
+
+        Only the last `history_length` items of a history are read, but `exclude_history` excludes all of its items.
+        Where fewer than k items may be recommended to a history, item -1 of score -inf fills its row up; a row of -1
+        alone means that no item may (all are excluded or not allowed).
+
+        Args:
+            allowed: True for the items that may be recommended (in stock, sold in a market): [N] for all histories
+                alike, or [n, N] whose row i is for histories[i]. It changes no score.
+            renormalised: probabilities among the codes of the index alone, which add up to 1 over all items; else
+                among all words of the backbone.
+
+        Raises:
+            ConfigError: for a beam smaller than k, k larger than the catalogue, a k or `beam_width` that is no
+                integer, or `allowed` of another type or shape.
+            DataError: for a history that is empty, is no list of integers, or has an unknown item.
+            ArtifactError: for a model whose weights give NaN or infinite scores.
+        """
+        k, width = beams(k, beam_width, len(self.index.codes))
+        rows = history_rows(histories, len(self.index.codes))
+        mask = item_subset(allowed, len(rows), len(self.index.codes))
+        prompts = [row[-self.history_length :] for row in rows]
+        barred = rows if claim(exclude_history, "exclude_history") else None
+        among_items = claim(renormalised, "renormalised")
+
+        def search(read: Tensor, limits: Limits) -> Ranked:
+            return self.backbone.search(read, self.index, k=k, beam=width, limits=limits, renormalised=among_items)
+
+        return self._search(search, prompts, k, barred, mask)
+
+    @torch.no_grad()
+    def find(self, texts: Sequence[str], k: int, beam_width: int | None = None) -> Answer:
+        """The k items that each text names likeliest.
+
+        Raises:
+            ConfigError: as `rank`, and where the backbone speaks no words.
+            DataError: for a text without words.
+        """
+        speaker = self._speaker()
+        k, width = beams(k, beam_width, len(self.index.codes))
+        texts = worded(texts)
+        cleaned = [clean(text) for text in texts]
+        if "" in cleaned:
+            number = cleaned.index("")
+            raise DataError(f"text {number}: {texts[number]!r} has no words in it; a text needs at least one")
+        prompts = _asked(speaker, TITLE_TO_SID, cleaned, len(self.index.sizes))
+
+        def search(read: Tensor, limits: Limits) -> Ranked:
+            return beam.search(_InWords(speaker), read, self.index.trie, k=k, beam=width)
+
+        return self._search(search, [np.array(prompt) for prompt in prompts], k)
+
+    @torch.no_grad()
+    def title_of(self, items: Sequence[int]) -> list[str]:
+        """What the backbone itself calls the items [n]: its likeliest words, not the catalogue's.
+
+        Raises:
+            ConfigError: where the backbone speaks no words.
+            DataError: for an unknown item.
+        """
+        speaker = self._speaker()
+        if np.size(items) == 0:
+            return []
+        numbers = item_numbers(items, len(self.index.codes), "items")
+        sids = spell_all(self.index.codes.cpu().numpy()[numbers])
+        prompts = _asked(speaker, SID_TO_TITLE, sids, 0)
+        limit = min(TITLE_TOKENS, speaker.max_tokens - max(map(len, prompts), default=0))
+        titles = np.empty(len(items), dtype=object)
+        for some in self._batches(prompts):
+            titles[some] = speaker.answer([prompts[number] for number in some], limit)
+        return list(titles)
+
+    def _search(
+        self,
+        search: Callable[[Tensor, Limits], Ranked],
+        prompts: Sequence[NDArray[Any]],
+        k: int,
+        barred: Sequence[NDArray[np.int64]] | None = None,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> Answer:
+        """The best k items for each prompt, batch by batch; `barred` items, and the rows of an `allowed` that has rows,
+        are each prompt's own."""
+        items = np.empty((len(prompts), k), np.int64)
+        scores = np.empty((len(prompts), k), np.float32)
+        for some in self._batches(prompts):
+            read = self._pad([prompts[number] for number in some])
+            excluded = None if barred is None else self._pad([barred[number] for number in some])
+            mask = allowed if allowed is None or allowed.ndim == 1 else allowed[some]
+            subset = None if mask is None else torch.tensor(mask, device=self.device)
+            found = search(read, Limits(excluded, subset))
+            items[some], scores[some] = found.items.cpu().numpy(), found.scores.cpu().numpy()
+        return items, scores
+
+    def _speaker(self) -> Speaker:
+        if not isinstance(self.backbone, Speaker):
+            kind = type(self.backbone).__module__.rpartition(".")[2]
+            raise ConfigError(
+                f"recommender: the backbone '{kind}' knows semantic ids and no words; for texts and titles it must be "
+                "a language model (model.backbone lcrec)"
+            )
+        return self.backbone
+
+    def _batches(self, rows: Sequence[Sized]) -> Iterator[NDArray[np.int64]]:
+        """Row numbers, batch by batch; neighbours in length share one, so that little is padded."""
+        order = np.argsort([len(row) for row in rows], kind="stable")
+        for start in range(0, len(rows), self.batch_size):
+            yield order[start : start + self.batch_size]
+
+    def _pad(self, rows: list[NDArray[Any]]) -> torch.Tensor:
+        lengths = np.array([len(row) for row in rows])
+        return padded(np.concatenate(rows), np.cumsum(lengths) - lengths, lengths).to(self.device)
+
+
+def _asked(speaker: Speaker, prompt: Prompt, texts: Sequence[str], answer: int) -> list[list[int]]:
+    """Prompts in entries, as training makes them; words that leave no room for so long an answer are cut."""
+    head, tail = speaker.encode(prompt)
+    before, after = speaker.opening + head, tail + speaker.closing
+    room = max(1, speaker.max_tokens - len(before) - len(after) - answer - len(speaker.ending))
+    return [[*before, *entries[:room], *after] for entries in speaker.encode(texts)]
+
+
+@dataclass(frozen=True)
+class _InWords:
+    """A speaker as `decoding.beam.Decoder`, asked in entries of its vocabulary instead of histories."""
+
+    speaker: Speaker
+
+    @property
+    def level_starts(self) -> tuple[int, ...]:
+        return self.speaker.level_starts
+
+    def start(self, prompts: Int[Tensor, "B T"]) -> tuple[Any, Float[Tensor, "B 1 D"]]:
+        return self.speaker.start_words(prompts)
+
+    def step(
+        self, state: Any, tokens: Int[Tensor, "B K"], parents: Int[Tensor, "B K"]
+    ) -> tuple[Any, Float[Tensor, "B K D"]]:
+        return self.speaker.step(state, tokens, parents)
+
+    def logits(self, hidden: Float[Tensor, "B K D"], entries: slice) -> Float[Tensor, "B K V"]:
+        return self.speaker.logits(hidden, entries)

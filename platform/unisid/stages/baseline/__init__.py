@@ -1,0 +1,196 @@
+"""catalog -> baseline: a rival, fitted on the training rows and judged on the test rows as `metrics` judges the model.
+
+One that learns step by step is trained by the same loop as the recommender; validation NDCG@10 with the user's past
+excluded decides which of its weights are kept, and its weights are part of the artifact. S samples.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from unisid.artifacts.baseline import DESCRIPTION, WEIGHTS, read_described
+from unisid.artifacts.catalog import TEST, Catalog
+from unisid.artifacts.reading import whole
+from unisid.artifacts.store import Place
+from unisid.artifacts.weights import read_weights, write_json
+from unisid.baselines import Baseline, BaselineConfig, sasrec
+from unisid.baselines.factors import Factors
+from unisid.baselines.learned import LearnedBaseline, LearnedConfig
+from unisid.bounds import Count, CountOrNone, Range, Seed, Settings
+from unisid.compute import Job, Pool, Step, Worker
+from unisid.config import Json, from_record, runtime
+from unisid.errors import ConfigError, DataError
+from unisid.evaluation import fitting
+from unisid.evaluation.fitting import write_fitted
+from unisid.evaluation.ranks import (
+    Ranks,
+    check_cutoffs,
+    headline,
+    means,
+    rank_baseline,
+    rank_in_parts,
+    spell,
+    summarise,
+    usable_cutoffs,
+    write_method,
+)
+from unisid.stages.baseline.training import CUTOFF, NextItem
+from unisid.stages.catalog.summary import repeated_in
+from unisid.training import loop
+from unisid.training.loop import Accumulation, Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Settings):
+    """The rival, how it learns, and what is measured."""
+
+    baseline: BaselineConfig = field(default_factory=sasrec.Config)
+    """Any kind in `baselines`."""
+    training: Training = field(
+        default_factory=lambda: Training(epochs=200, patience=10, learning_rate=1e-3, schedule="constant")
+    )
+    """How long and how fast it learns; its seed also draws the validation samples, and is the seed of kinds that are
+    not trained by the loop."""
+    batch_size: Count = 128
+    """Windows of training sequences a step, over all workers."""
+    valid_samples: CountOrNone = 4000
+    """Validation samples that are ranked, drawn by seed; 0 for all."""
+    cutoffs: tuple[Count, ...] = ()
+    """The K of HR@K and NDCG@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
+    resamples: Annotated[int, Range(1, 1_000_000)] = 2000
+    """Bootstrap resamples for the 95% intervals."""
+    seed: Seed = 42
+    """Of the bootstrap."""
+    rows_per_part: Count = runtime(4096)
+    """Test samples handed to a worker at a time."""
+    pool: Pool = runtime(Pool())
+    """The workers that train, and that rank what was trained; a kind that the loop does not train takes one of them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size < self.pool.workers:
+            raise ConfigError(f"baseline: batch_size {self.batch_size} for {self.pool.workers} workers; each needs a "
+                              "window of every step")  # fmt: skip
+        check_cutoffs(self.cutoffs, "baseline.cutoffs")
+
+    def fits(self, num_items: int) -> None:
+        usable_cutoffs(self.cutoffs, num_items, num_items, "baseline.cutoffs")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is told."""
+
+    config: Config
+    inputs: Mapping[str, Place]
+    out: Place
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads; one that the recipe leaves out is absent."""
+    return config.baseline.reads
+
+
+def sources(config: Config) -> dict[str, Json]:
+    """Nothing but artifacts goes in."""
+    return {}
+
+
+def make(job: Job) -> Json:
+    """Fit, rank the test samples, summarise; returns the headline figures."""
+    config: Config = job.config
+    catalog, method = Catalog.read(job.inputs["catalog"]), config.baseline.kind
+    cutoffs = usable_cutoffs(config.cutoffs, catalog.num_items, catalog.num_items, "baseline.cutoffs")
+    rows = catalog.samples(TEST)
+    if not len(rows):
+        raise DataError(f"{catalog.place}: has no test samples; give the catalog a split that leaves some")
+    counts: Json = {}
+    if isinstance(config.baseline, LearnedConfig):
+        task = Task(config, dict(job.inputs), job.out)
+        if left := repeated_in(catalog.record.counts, "valid", "the epoch is chosen by these alone"):
+            job.say(f"warning: {left}")
+        counts = job.compute.fit(train, task, name=f"{job.name}-{method}", pool=config.pool, work=job.work,
+                                 report=job.report)  # fmt: skip
+        step = Step(functools.partial(Ranker, task), config.pool)
+        ranks = rank_in_parts(job, method, step, len(rows), config.rows_per_part)
+    else:
+        alone = fitting.Task(config.baseline, dict(job.inputs), config.training.seed, job.out)
+        ranks = fitting.fit(job, alone, config.pool).ranks
+    write_method(job.out, method, ranks, catalog, rows)
+    return counts | _summary(job, ranks, cutoffs)
+
+
+def train(worker: Worker, task: Task) -> Json:
+    """What every worker runs; the first writes the weights."""
+    config, catalog = task.config, Catalog.read(task.inputs["catalog"])
+    torch.manual_seed(config.training.seed)
+    model = config.baseline.build_from(task.inputs)
+    assert isinstance(model, LearnedBaseline)
+    objective = NextItem(worker, model, catalog, config.batch_size, config.valid_samples, config.training.seed)
+    outcome = loop.run(worker, objective, config.training, Accumulation(count=model.count))
+    model.chosen = {"epoch": float(outcome.best_epoch), f"valid_NDCG@{CUTOFF}": outcome.best_score}
+    if worker.rank == 0:
+        write_fitted(task.out, config.baseline, model)
+    return {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        f"valid_ndcg_{CUTOFF}": outcome.best_score,
+        "best_epoch": outcome.best_epoch,
+        "epochs": outcome.epochs,
+        "seconds_training": round(outcome.seconds, 1),
+    }
+
+
+def load(place: Place, inputs: Mapping[str, Place]) -> Baseline:
+    """The fitted baseline of an artifact, ready to score; one without weights is fitted anew.
+
+    Args:
+        inputs: what it was made from, by noun.
+    """
+    described = read_described(place)
+    with whole(place, DESCRIPTION, "the settings of a baseline"):
+        config = from_record(BaselineConfig, described["baseline"])  # type: ignore[type-abstract]
+    if not place.exists(WEIGHTS):
+        return config.build_from(inputs)
+    weights = read_weights(place, WEIGHTS)
+    learned = config.build_from(inputs) if isinstance(config, LearnedConfig) else None
+    with whole(place, WEIGHTS, f"the weights of the baseline that {DESCRIPTION} describes"):
+        baseline = learned or Factors(**weights)
+        assert isinstance(baseline, LearnedBaseline | Factors)
+        baseline.load_state_dict(weights)
+    baseline.chosen = described["chosen"]
+    return baseline.eval()
+
+
+class Ranker:
+    """A worker's step: a range of test samples -> the ranks of their targets. The weights load once a worker."""
+
+    def __init__(self, task: Task) -> None:
+        self.catalog = Catalog.read(task.inputs["catalog"])
+        self.samples = self.catalog.samples(TEST)
+        baseline = load(task.out, task.inputs)
+        assert isinstance(baseline, LearnedBaseline)
+        self.baseline = baseline.to(task.config.pool.device())
+
+    def __call__(self, part: pa.Table) -> pa.Table:
+        start, stop = part["start"][0].as_py(), part["stop"][0].as_py()
+        ranks = rank_baseline(self.baseline, self.catalog, self.samples[start:stop])
+        return pa.table({"row": np.arange(start, stop), **ranks})
+
+
+def _summary(job: Job, ranks: Ranks, cutoffs: tuple[int, ...]) -> Json:
+    """Write what the ranks come to; returns it in short."""
+    config: Config = job.config
+    method, chosen = config.baseline.kind, read_described(job.out)["chosen"]
+    results = {method: summarise(ranks, cutoffs, config.resamples, config.seed)}
+    write_json(job.out, "metrics.json", results)
+    names = headline(cutoffs)
+    found = means(results, names)
+    figures = ", ".join(f"{name} {found[method]['excluded'][name]:.4f} (history allowed: "
+                        f"{found[method]['allowed'][name]:.4f})" for name in names)  # fmt: skip
+    job.say(f"{method}: {figures}{spell(chosen)}")
+    return {"samples": len(ranks["excluded"]), "cutoffs": list(cutoffs), "chosen": {method: chosen}, "means": found}

@@ -1,0 +1,363 @@
+"""Makes the catalog: raw data read and cleaned in parallel parts (`reading`); filtered, numbered, split in columns.
+
+What must see all rows at once (window, k-core, numbering, order, splits) runs in numpy in the calling process, on
+integers only. The result is a pure function of the data as a set of rows (under `ties = "row"`, of their order too)
+and of the settings. N items, U users, E interactions.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unisid.artifacts.catalog import SPLITS, write_interactions
+from unisid.artifacts.tables import write_tables
+from unisid.bounds import CountOrNone, Range, Seed, Settings, ShareBelowOne
+from unisid.compute import Job, Pool
+from unisid.config import Json, fingerprint, identity_where, runtime
+from unisid.datasets import DatasetConfig, synthetic
+from unisid.datasets.rows import unread_of
+from unisid.datasets.time_ranges import PER_SECOND, when
+from unisid.errors import ConfigError, DataError
+from unisid.ops.kcore import k_core, largest_k
+from unisid.ops.seeded import hash_strings, pair
+from unisid.ops.splits import first_rows, leave_one_out_split, temporal_split, tied_steps
+from unisid.ops.text import PLACEHOLDER
+from unisid.stages.catalog import summary
+from unisid.stages.catalog.parts import unread_in_words
+from unisid.stages.catalog.policies import greater_ids, repeats, taken_before, timed, wanted_events
+from unisid.stages.catalog.reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
+
+ITEMS_PER_FILE = 1 << 18
+MOST_WORDS = 20
+"""Titles with more words than this are dropped by the title rules."""
+YEAR_ZERO, FOREVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+Oddity = Literal["refuse", "count"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Settings):
+    """What is read, what of it is kept, and how it is split."""
+
+    dataset: DatasetConfig = field(default_factory=synthetic.Config)
+    """The raw data: one of the kinds in unisid/datasets."""
+    protocol: Literal["temporal", "leave-one-out"] = "temporal"
+    """How samples are split: pooled by time 80/10/10, or each user's last two items."""
+    k_core: CountOrNone = 5
+    """Interactions that every user and every item must keep, after all else is dropped; 0 keeps all."""
+    window_start: str = ""
+    """First day that counts, 2016-10 or 2016-10-01 (UTC); empty: from the beginning."""
+    window_end: str = ""
+    """First day that no longer counts, in the same form; empty: to the end."""
+    min_items: CountOrNone = 3000
+    """`temporal` with a window_start: while fewer items survive, the start moves one year earlier; 0: never."""
+    history_length: Annotated[int, Range(1, 100_000)] = 10
+    """How many of the last items a sample's history keeps: 10 in `temporal`, 20 in `leave-one-out` papers."""
+    title_rules: bool | None = None
+    """Drop items without a title, with markup in it or with more than 20 words in it; None: under `temporal`."""
+    text: tuple[str, ...] = ()
+    """The columns that make up an item's text, in order; none: those the dataset names (title, description)."""
+    ties: Literal["seed", "row"] = "seed"
+    """The order of a user's interactions of one time: by a seeded hash of user and item, or as in the files."""
+    seed: Seed = 42
+    """Decides the numbering of items and users, and ties."""
+    keep_cold_items: bool = False
+    """Keep the items that no interaction is left of: they too get a number, a text and a semantic id."""
+    cold_share: ShareBelowOne = field(default=0.0, metadata=identity_where(lambda config: config.cold_share > 0))
+    """Leave out this share of the items that have interactions, with all of these: what a cold start is tried with."""
+    cold_seed: Seed = field(default=42, metadata=identity_where(lambda config: config.cold_share > 0))
+    """Which items are left out: those of the smallest hash."""
+    unknown_items: Oddity | None = None
+    """Interactions that name an item the items lack: an error, or dropped and counted; None: the dataset's way."""
+    duplicate_items: Oddity | None = None
+    """Item ids that occur twice: an error, or the first row wins and the rest is counted; None: the dataset's way."""
+    duplicate_rows: Literal["keep", "drop"] = field(
+        default="keep", metadata=identity_where(lambda config: config.duplicate_rows != "keep")
+    )
+    """Interactions that repeat user, item and time of another: kept, for a user may take two of a kind on one day, or
+    one of each is kept; they are counted."""
+    events: tuple[str, ...] = field(default=(), metadata=identity_where(lambda config: bool(config.events)))
+    """The kinds of interaction to keep, by the column that the dataset names as `event`; none: all."""
+    pool: Pool = runtime(Pool())
+    """The workers that read and clean."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if start_of(self.window_start) >= end_of(self.window_end):
+            raise ConfigError(f"catalog: window_end {self.window_end} is not after window_start {self.window_start}")
+
+    @property
+    def applies_title_rules(self) -> bool:
+        return self.protocol == "temporal" if self.title_rules is None else self.title_rules
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads; one that the recipe leaves out is absent."""
+    return ()
+
+
+def sources(config: Config) -> dict[str, Json]:
+    """Role -> where the raw data of that role lie, and the fingerprint of their content."""
+    found = config.dataset.build().sources().items()
+    return {
+        role: {
+            "address": ", ".join(file.path for file in files),
+            "fingerprint": fingerprint([file.digest() for file in files]),
+        }
+        for role, files in found
+    }
+
+
+def make(job: Job) -> Json:
+    """Write the catalog of `job.config` to `job.out`; returns its statistics."""
+    config: Config = job.config
+    items, users, rows, counts = _read(job, config)
+    met = _met(rows, items)
+    allowed = _allowed(config, items)
+    ruled = ~allowed
+    rows = _filtered(config, rows, allowed, counts)
+    if config.cold_share:
+        rows, held = held_out(config, items["item_id"], rows)
+        allowed[held] = False
+        counts["held_out"] = len(held)
+        job.say(f"{len(held):,} items are held out")
+    job.say(f"{len(rows):,} interactions kept")
+    alive = _met(rows, items)
+    numbered = alive | (allowed & config.keep_cold_items)
+    item_order = _seeded_order(items["item_id"], numbered, config.seed)
+    user_order = _seeded_order(users, np.bincount(rows.user, minlength=len(users)) > 0, config.seed)
+    counts["oddities"] |= {
+        "duplicate_rows": int(repeats(rows.user, rows.item, rows.timestamp).sum()),
+        "cold_items": int((numbered & ~alive).sum()),
+        "ruled_items": int((ruled & ~numbered).sum()),
+        "unmet_items": int((~ruled & ~met & ~numbered).sum()),
+        "filtered_items": int((~ruled & met & ~numbered).sum()) - counts.get("held_out", 0),
+    }
+    counts["oddities"] |= _write_items(job, items, item_order)
+    users, item_ids = users.take(user_order), items["item_id"].take(item_order)
+    write_tables(job.out, "users", [pa.table({"user_id": users})])
+
+    rows = dataclasses.replace(rows, user=_numbers(user_order)[rows.user], item=_numbers(item_order)[rows.item])
+    del items
+    rows = rows.where(_time_order(config, rows.user, rows.item, rows.timestamp, users, item_ids))
+    by_time = config.protocol == "temporal"
+    split = temporal_split(rows.user, rows.timestamp) if by_time else leave_one_out_split(rows.user)
+    write_interactions(job.out, rows.user, rows.item, rows.timestamp, split)
+    counts = _statistics(rows, split, item_ids, len(users)) | counts
+    for line in summary.lines(counts):
+        job.say(line)
+    return counts
+
+
+def _met(rows: Rows, items: pa.Table) -> Ints:
+    """Which of the items [N] have an interaction."""
+    return np.bincount(rows.item[rows.item >= 0], minlength=items.num_rows) > 0
+
+
+def _read(job: Job, config: Config) -> tuple[pa.Table, pa.Array, Rows, Json]:
+    """The items, the users' ids, the usable interactions, and the counts so far."""
+    dataset = config.dataset.build()
+    way = dataset.oddities
+    job.say(f"reading {config.dataset.kind} data")
+    items = read_items(job, dataset, config.text, config.pool)
+    items, repeated = distinct(items, (config.duplicate_items or way) == "refuse")
+    table = read_interactions(job, dataset, config.pool)
+    if config.protocol == "temporal" or config.window_start or config.window_end:
+        _require_times(table, config)
+    kept, lost = timed(table, dataset.times)
+    chosen, events = wanted_events(table, config.events)
+    lost["event"] = int((kept & ~chosen).sum())
+    users, rows = rows_of(table, items, kept & chosen, (config.unknown_items or way) == "refuse")
+    unread = {name: unread_in_words(unread_of(found)[0]) for name, found in (("items", items), ("interactions", table))}
+    unread = {name: columns for name, columns in unread.items() if columns}
+    left = "".join(f"; not read of the {name}: {columns}" for name, columns in unread.items())
+    job.say(f"{items.num_rows:,} items, {len(rows):,} interactions of {len(users):,} users read{left}")
+    further = {name: found for name, found in (("events", events), ("unread", unread)) if found}
+    return items, users, rows, {"dropped": lost, "oddities": {"duplicate_items": repeated}} | further
+
+
+def _write_items(job: Job, items: pa.Table, order: Ints) -> dict[str, int]:
+    """Write the items in the order of their numbers, a file's worth at a time; returns what was odd about them."""
+    kept = items.drop_columns(["markup"])
+    # Workers send texts with 64-bit offsets, for all of them together may exceed 2 GiB; a file never does.
+    narrow = pa.schema([(name, pa.string()) for name in kept.column_names])
+    starts = range(0, len(order), ITEMS_PER_FILE)
+    write_tables(job.out, "items", (kept.take(order[a : a + ITEMS_PER_FILE]).cast(narrow) for a in starts))
+    return {
+        "titles_with_markup": int(items["markup"].to_numpy()[order].sum()),
+        "empty_texts": int(pc.equal(items["text"], PLACEHOLDER).to_numpy()[order].sum()),
+        "items_dropped": items.num_rows - len(order),
+    }
+
+
+def _statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, users: int) -> Json:
+    """What is in the interactions, which lie by user and time."""
+    user, sampled = rows.user, ~first_rows(rows.user)
+    samples, again = (
+        np.bincount(split[chosen], minlength=len(SPLITS)).tolist()
+        for chosen in (sampled, taken_before(user, rows.item, len(item_ids)))
+    )
+    return {
+        "items": len(item_ids),
+        "users": users,
+        "interactions": len(rows),
+        "density": len(rows) / (len(item_ids) * users),
+        "tied_steps": float(tied_steps(user, rows.timestamp).sum() / max(1, sampled.sum())),
+        "users_without_samples": users - len(np.unique(user[sampled])),
+        **dict(zip(SPLITS, samples, strict=True)),
+        "taken_before": dict(zip(SPLITS, again, strict=True)),
+        "order": greater_ids(user, rows.item, item_ids),
+        **_clock(rows),
+    }
+
+
+def _clock(rows: Rows) -> Json:
+    if rows.unit == "position":
+        return {"time_unit": rows.unit}
+    first, last = (when(time, rows.unit) for time in (rows.timestamp.min(), rows.timestamp.max()))
+    return {"time_unit": rows.unit, "first_time": first, "last_time": last}
+
+
+# --- what is kept ---
+
+
+def _allowed(config: Config, items: pa.Table) -> Ints:
+    """The items [N] that the title rules let through."""
+    if not config.applies_title_rules:
+        return np.ones(items.num_rows, bool)
+    blanks = pc.count_substring(items["title"], " ").to_numpy()
+    titled = pc.not_equal(items["title"], "").to_numpy()
+    return titled & (blanks < MOST_WORDS) & ~items["markup"].to_numpy()
+
+
+def _filtered(config: Config, rows: Rows, allowed: Ints, counts: Json) -> Rows:
+    """The interactions that survive; how many were dropped for which reason is added to the counts."""
+    dropped = counts["dropped"]
+    dropped["unknown_item"] = int((rows.item < 0).sum())
+    known = rows.where(rows.item >= 0)
+    if config.duplicate_rows == "drop":
+        again = repeats(known.user, known.item, known.timestamp)
+        known, dropped["duplicate_row"] = known.where(~again), int(again.sum())
+    ruled = known.where(allowed[known.item])
+    dropped["title_rules"] = len(known) - len(ruled)
+    end = end_of(config.window_end)
+    start = start_of(config.window_start)
+    scale = 1 if rows.unit == "position" else PER_SECOND[rows.unit]
+    while True:
+        inside = ruled.where(_between(ruled.timestamp, start, end, scale))
+        core = inside.where(k_core(inside.user, inside.item, config.k_core))
+        enough = config.protocol != "temporal" or len(np.unique(core.item)) >= config.min_items
+        if enough or not config.min_items or start <= ruled.timestamp.min(initial=FOREVER) // scale:
+            break
+        start = _year_earlier(start)
+    dropped["outside_window"] = len(ruled) - len(inside)
+    dropped["k_core"] = len(inside) - len(core)
+    if not len(core):
+        raise _emptied(config, inside, dropped)
+    if config.window_start:
+        counts["window_start"] = _iso(start)
+    return core
+
+
+def _between(timestamp: Ints, start: int, end: int, scale: int) -> Ints:
+    """The times from one second on and before another."""
+    since = timestamp >= start * scale if start != YEAR_ZERO else np.ones(len(timestamp), bool)
+    return since & (timestamp < end * scale) if end != FOREVER else since
+
+
+def held_out(config: Config, item_ids: pa.ChunkedArray, rows: Rows) -> tuple[Rows, Ints]:
+    """The interactions of the items that stay, and the positions of those held out: a share of all that have any."""
+    alive = np.bincount(rows.item, minlength=len(item_ids)) > 0
+    held = _seeded_order(item_ids, alive, config.cold_seed)[: round(config.cold_share * alive.sum())]
+    kept = rows.where(~np.isin(rows.item, held))
+    if not len(held) or not len(kept):
+        raise DataError(f"catalog.cold_share: {config.cold_share:g} of {alive.sum()} items holds out {len(held)} and "
+                        f"leaves {len(kept)} interactions; at least one of each is needed")  # fmt: skip
+    return kept, held
+
+
+def _emptied(config: Config, inside: Rows, dropped: dict[str, int]) -> DataError:
+    if not len(inside):
+        reasons = ", ".join(f"{name} {count}" for name, count in dropped.items() if count)
+        return DataError(f"catalog: no interaction is left (dropped: {reasons}); check that the ids of both tables "
+                         "agree, catalog.window_start and window_end, and catalog.title_rules")  # fmt: skip
+    best = largest_k(inside.user, inside.item, config.k_core)
+    users, items = len(np.unique(inside.user)), len(np.unique(inside.item))
+    return DataError(f"catalog: the {config.k_core}-core of {len(inside)} interactions of {users} users with {items} "
+                     f"items is empty; set catalog.k_core to {best} or less, or give more data")  # fmt: skip
+
+
+def _require_times(table: pa.Table, config: Config) -> None:
+    if "timestamp" not in table.column_names:
+        wants = "a window" if config.protocol == "leave-one-out" else "the protocol 'temporal'"
+        raise DataError(f"catalog: {wants} needs times, the {config.dataset.kind} data have positions only; "
+                        "set catalog.protocol to leave-one-out and no window, or name a column of times")  # fmt: skip
+
+
+# --- numbers and order ---
+
+
+def _seeded_order(names: pa.ChunkedArray | pa.Array, kept: Ints, seed: int) -> Ints:
+    """The positions of the kept ids, in the order of their numbers: by seeded hash, equal hashes by id."""
+    chosen = np.flatnonzero(kept)
+    names = names.take(chosen)
+    chosen = chosen[pc.sort_indices(names).to_numpy()]
+    names = names.take(pc.sort_indices(names))
+    return chosen[np.argsort(_hashes(names, seed), kind="stable")]
+
+
+def _hashes(names: pa.ChunkedArray | pa.Array, seed: int) -> Ints:
+    """A seeded 64-bit hash of each id."""
+    names = (names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names).cast(pa.large_string())
+    _, offsets, data = names.buffers()
+    if not len(names):
+        return np.empty(0, np.uint64)
+    starts = np.frombuffer(offsets, np.int64)[names.offset : names.offset + len(names) + 1]
+    return hash_strings(np.frombuffer(data, np.uint8), starts, seed)
+
+
+def _numbers(order: Ints) -> Ints:
+    """The inverse of an order: position -> number. What lies between, and is not in the order, is undefined."""
+    number = np.zeros(order.max() + 1, np.int32)
+    number[order] = np.arange(len(order), dtype=np.int32)
+    return number
+
+
+def _time_order(config: Config, user: Ints, item: Ints, timestamp: Ints, users: pa.Array, items: pa.Array) -> Ints:
+    """Rows by user, then time, then `config.ties`; what is given is in the order of the files."""
+    if config.ties == "row":
+        return np.lexsort((timestamp, user))
+    tie = pair(_hashes(users, config.seed + 1)[user], _hashes(items, config.seed + 2)[item])
+    return np.lexsort((tie, timestamp, user))
+
+
+# --- days ---
+
+
+def start_of(text: str) -> int:
+    """The first second of a day, 2016-10 or 2016-10-01 in UTC; of the empty text, the beginning of time."""
+    if not text:
+        return int(YEAR_ZERO)
+    try:
+        return int(datetime.fromisoformat(text if len(text) > 7 else f"{text}-01").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        raise ConfigError(f"catalog: '{text}' is no day; write 2016-10 or 2016-10-01") from None
+
+
+def end_of(text: str) -> int:
+    """The same, of the empty text the end of time."""
+    return start_of(text) if text else int(FOREVER)
+
+
+def _year_earlier(start: int) -> int:
+    moment = datetime.fromtimestamp(start, UTC)
+    leap_day = moment.month == 2 and moment.day == 29
+    return int(moment.replace(year=moment.year - 1, day=28 if leap_day else moment.day).timestamp())
+
+
+def _iso(start: int) -> str:
+    return datetime.fromtimestamp(start, UTC).date().isoformat()

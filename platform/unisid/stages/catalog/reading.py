@@ -1,0 +1,176 @@
+"""The parallel half of the catalog: raw parts read and cleaned by workers, joined in order, checked.
+
+E interactions, N items.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from unisid.compute import Job, Pool, Step
+from unisid.config import did_you_mean
+from unisid.datasets import Dataset, Part
+from unisid.datasets.rows import listed
+from unisid.datasets.time_ranges import Unit, coarsest
+from unisid.errors import DataError
+from unisid.ops.text import PLACEHOLDER, clean_text, has_markup
+from unisid.progress import mapped
+from unisid.stages.catalog.parts import joined, numbered
+
+SHOWN = 3
+"""How many of the wrong values an error names."""
+Ints = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Interactions in columns; users and items are positions in their lists of ids."""
+
+    user: Ints
+    """[E]."""
+    item: Ints
+    """[E]; -1 where the items lack it."""
+    timestamp: Ints
+    """[E], in `unit`, or positions."""
+    unit: Unit | Literal["position"] = "s"
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def where(self, kept: Ints) -> "Rows":
+        """The rows that a mask [E] keeps, or those at places, in that order; themselves where a mask keeps all."""
+        if kept.dtype == bool and kept.all():
+            return self
+        return Rows(self.user[kept], self.item[kept], self.timestamp[kept], self.unit)
+
+
+def read_items(job: Job, dataset: Dataset, text: Sequence[str], pool: Pool) -> pa.Table:
+    """All items, cleaned: item_id, title, text, further columns and `markup` (whether the raw title had any)."""
+    return _read(job, dataset, "items", functools.partial(_item_reader, dataset, tuple(text)), pool)
+
+
+def read_interactions(job: Job, dataset: Dataset, pool: Pool) -> pa.Table:
+    """All interactions in their original order: user_id and item_id as dictionaries, timestamp or position,
+    and where the dataset has it, event as a dictionary."""
+    return _read(job, dataset, "interactions", functools.partial(_interaction_reader, dataset), pool)
+
+
+def _read(job: Job, dataset: Dataset, table: str, make: Callable[[], Callable[[pa.Table], pa.Table]],
+          pool: Pool) -> pa.Table:  # fmt: skip
+    parts = [part | {"number": n} for n, part in enumerate(dataset.parts()) if part["table"] == table]
+    paths = {part["number"]: part["path"] for part in parts}
+    return joined(table, list(mapped(job, parts, Step(make, pool), "files", of=table)), paths)
+
+
+def _item_reader(dataset: Dataset, asked: tuple[str, ...]) -> Callable[[pa.Table], pa.Table]:
+    def read(table: pa.Table) -> pa.Table:
+        part = _part(table)
+        raw = dataset.read(part)
+        titles = raw["title"].to_pylist()
+        columns = {name: _cleaned(raw[name]) for name in raw.column_names if name != "item_id"}
+        return numbered(part, raw, {
+            "item_id": raw["item_id"],
+            "title": columns["title"],
+            "text": _text(dataset, asked, columns, part["path"]),
+            **columns,
+            "markup": pa.array([has_markup(title) for title in titles], pa.bool_()),
+        })  # fmt: skip
+
+    return read
+
+
+def _interaction_reader(dataset: Dataset) -> Callable[[pa.Table], pa.Table]:
+    def read(table: pa.Table) -> pa.Table:
+        part = _part(table)
+        rows = dataset.read(part)
+        encoded = {name: rows[name].combine_chunks() for name in rows.column_names}
+        words = [name for name in ("user_id", "item_id", "event") if name in encoded]
+        return numbered(part, rows, encoded | {name: encoded[name].dictionary_encode() for name in words})
+
+    return read
+
+
+def _part(table: pa.Table) -> Part:
+    [part] = table.to_pylist()
+    return part
+
+
+def _cleaned(texts: pa.ChunkedArray) -> pa.Array:
+    if pa.types.is_null(texts.type):  # there is nothing in this part; other parts say whether it is text
+        return pa.nulls(len(texts))
+    return pa.array([clean_text(text) for text in texts.to_pylist()], pa.large_string())
+
+
+def _text(dataset: Dataset, asked: tuple[str, ...], columns: dict[str, pa.Array], path: str) -> pa.Array:
+    """The chosen columns joined by blanks; the placeholder where nothing is in them."""
+    where = f"{path}: " if path else ""
+    for name in asked:
+        if name not in columns:
+            like = _alike(name, columns) or did_you_mean(name, columns)
+            raise DataError(f"catalog.text: {where}the text column '{name}' is not there{like}; the items have: "
+                            f"{listed(sorted(columns))}")  # fmt: skip
+    names = asked or dataset.text or tuple(columns)
+    for name in names:
+        if name not in columns and (other := _alike(name, columns)):
+            raise DataError(f"{path or 'catalog'}: the text column '{name}' is not there{other}; rename it, or set "
+                            "catalog.text to the columns that make up the text")  # fmt: skip
+    chosen = [columns[name].to_pylist() for name in names if name in columns]
+    joined_texts = [" ".join(filter(None, texts)) or PLACEHOLDER for texts in zip(*chosen, strict=True)]
+    return pa.array(joined_texts, pa.large_string())
+
+
+def _alike(name: str, columns: dict[str, pa.Array]) -> str:
+    """'; it has ...' of a column that is called the same but for case, blanks and signs; or nothing."""
+    found = [other for other in columns if _letters(other) == _letters(name)]
+    return f"; it has '{found[0]}'" if found else ""
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold()
+
+
+def distinct(items: pa.Table, refuse: bool) -> tuple[pa.Table, int]:
+    """Items of which each id occurs once, the first row of it, and how many rows were too many."""
+    encoded = items["item_id"].combine_chunks().dictionary_encode()
+    _, first = np.unique(encoded.indices.to_numpy(), return_index=True)
+    surplus = items.num_rows - len(first)
+    if surplus and refuse:
+        again = np.setdiff1d(np.arange(items.num_rows), first)
+        shown = ", ".join(f"'{name}'" for name in items["item_id"].take(again[:SHOWN]).to_pylist())
+        raise DataError(f"catalog: {surplus} rows of the items repeat an item id that came before: {shown}; make the "
+                        "ids unique, or set catalog.duplicate_items to count: the first row then wins")  # fmt: skip
+    return (items.take(first) if surplus else items), surplus
+
+
+def rows_of(table: pa.Table, items: pa.Table, kept: Ints, refuse: bool) -> tuple[pa.Array, Rows]:
+    """The ids of the users, and the kept interactions by position in these and in the items.
+
+    Raises DataError where an interaction names an item that the items lack and `refuse` says so.
+    """
+    user, item = table["user_id"].combine_chunks(), table["item_id"].combine_chunks()
+    place = pc.fill_null(pc.index_in(item.dictionary, value_set=items["item_id"].combine_chunks()), -1)
+    items_of_rows = place.to_numpy().astype(np.int32)[item.indices.to_numpy()]
+    time, unit = _clock(table)
+    rows = Rows(user.indices.to_numpy(), items_of_rows, time, unit).where(kept)
+    unknown = np.flatnonzero((items_of_rows < 0) & kept)
+    if len(unknown) and refuse:
+        names = item.take(unknown[: 1000 * SHOWN]).cast(pa.string()).unique()
+        shown = ", ".join(f"'{name}'" for name in names[:SHOWN].to_pylist())
+        raise DataError(f"catalog: {len(unknown)} of {len(rows)} interactions name an item that the items lack: "
+                        f"{shown} (first in row {unknown[0] + 1} of the interactions); complete the items, or set "
+                        "catalog.unknown_items to count: such interactions are then dropped")  # fmt: skip
+    return user.dictionary, rows
+
+
+def _clock(table: pa.Table) -> tuple[Ints, Unit | Literal["position"]]:
+    """The times of a table's rows in the coarsest unit that loses nothing, 0 where there is none; or the positions."""
+    if "position" in table.column_names:
+        return table["position"].to_numpy(), "position"
+    times = table["timestamp"]
+    return coarsest(pc.fill_null(times.cast(pa.int64()), 0).to_numpy(), times.type.unit)

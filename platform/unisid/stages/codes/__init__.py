@@ -1,0 +1,300 @@
+"""codes: fused vectors -> a tokenizer -> one unique semantic id for every item (UQF thesis, 3.3 and 4.3.3).
+
+N items, D width, L levels.
+"""
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.codes import write_codes
+from unisid.artifacts.fused import Fused
+from unisid.artifacts.shards import Shards, to_arrow
+from unisid.artifacts.store import Place
+from unisid.artifacts.weights import write_json
+from unisid.bounds import Count, Settings
+from unisid.compute import Job, Metrics, Part, Pool, Step, Worker
+from unisid.config import Json, runtime
+from unisid.errors import ConfigError, DataError
+from unisid.evaluation import index as quality
+from unisid.ops.assignment import ordinals
+from unisid.ops.prefixes import row_keys
+from unisid.progress import Telling, mapped
+from unisid.stages.codes.collaborative import Collaborative, collaborative
+from unisid.stages.codes.unique import PART_ROWS, Encoder, matrix, moved_distances, unique_codes
+from unisid.tokenizers import Batch, LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
+from unisid.training.loop import Training, run
+
+VALIDATION_ROWS = 1 << 18
+"""A larger catalogue is validated on this many items, evenly spread."""
+UNTRAINED = 0.9
+"""A checkpoint with more reconstruction error is not judged by collisions: an untrained encoder scatters items well,
+and codes that say no more of them than the mean (an error of 1) must not be kept for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Settings):
+    """How vectors become semantic ids."""
+
+    tokenizer: TokenizerConfig = field(default_factory=rqvae.Config)
+    """What quantizes the vectors."""
+    unique: Literal["assign", "append"] = "assign"
+    """Colliding items: `assign` gives them other codes at least distance, `append` adds a level that counts (TIGER)."""
+    keep: Literal["collisions", "reconstruction"] = "collisions"
+    """The checkpoint that is kept: of the fewest collisions (MiniOneRec), or of the least reconstruction error."""
+    training: Training = field(
+        default_factory=lambda: Training(epochs=2000, patience=50, validate_every=10, weight_decay=0.1)
+    )
+    """The gradient descent of a tokenizer that learns; its seed serves every tokenizer."""
+    batch_size: Count = 2048
+    """Items of a global batch, over all workers; a multiple of `pool.workers`."""
+    gate: quality.Gate = field(default_factory=quality.Gate)
+    """The quality below which the index is refused."""
+    pool: Pool = runtime(Pool())
+    """Who trains, encodes and resolves."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size % max(1, self.pool.workers):
+            raise ConfigError(f"codes: batch_size {self.batch_size} is not a multiple of {self.pool.workers} workers")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to fit a tokenizer."""
+
+    config: Config
+    vectors: Shards
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+    out: Place
+    collaborative: Collaborative | None = None
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads; one that the recipe leaves out is absent."""
+    return ("catalog", "fused", "graph") if config.tokenizer.collaborative_width else ("catalog", "fused")
+
+
+def sources(config: Config) -> dict[str, Json]:
+    """Nothing but artifacts goes in."""
+    return {}
+
+
+def make(job: Job) -> Json:
+    """Fit, encode, resolve, judge, write; the counts hold `sizes` and the quality report."""
+    config: Config = job.config
+    catalog, vectors = Catalog.read(job.inputs["catalog"]), Fused.read(job.inputs["fused"]).shards
+    if len(vectors) != catalog.num_items or not len(vectors):
+        raise DataError(f"{job.inputs['fused']}: has {len(vectors)} vectors, the catalog {catalog.num_items} items; "
+                        "both must come from one catalog that is not empty")  # fmt: skip
+    check_room(config, len(vectors))
+
+    mean, std = moments(job, vectors)
+    known = collaborative(job, config.tokenizer.collaborative_width, row_parts(len(vectors)))
+    task = Task(config, vectors, mean, std, job.out, known)
+    kind = config.tokenizer.kind
+    job.say(f"fitting {kind}, {config.tokenizer.num_levels} levels of {config.tokenizer.codebook_size} codes")
+    fitted = job.compute.fit(learn, task, name=f"{job.name}-{kind}", pool=config.pool, work=job.work,
+                             report=job.report)  # fmt: skip
+    encoder = Encoder(vectors, job.out, config.pool)
+    nearest, error = encode(job, encoder)
+    codes, sizes = nearest, config.tokenizer.sizes
+    report = quality.describe(codes, sizes) | {"reconstruction_error": error} | fitted
+    if config.unique == "assign":
+        job.say(f"{len(codes):,} items, {report['distinct_share']:.1%} distinct; resolving the rest")
+        telling = Telling(job, "parts", of="resolving")
+        codes = unique_codes(telling, config.pool, job.work, encoder, codes, sizes)
+        report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes)
+    else:
+        codes, sizes = append_ordinal(codes, sizes)
+    seed = config.training.seed
+    report |= quality.consistency(codes, functools.partial(vectors.read, "vector"), seed)
+    report |= quality.shared_users(codes, catalog.training_edges(), seed)
+    write_json(job.out, "quality.json", report)
+    quality.check(config.gate, report)
+    write_codes(job.out, codes, sizes)
+    return {"items": len(codes), "sizes": list(sizes), "width": len(mean), "quality": report}
+
+
+def check_room(config: Config, num_items: int) -> None:
+    """Refuse a code space that is smaller than the catalogue."""
+    levels, size = config.tokenizer.num_levels, config.tokenizer.codebook_size
+    if config.unique == "assign" and size**levels < num_items:
+        enough_levels = next(n for n in range(levels, 64) if size**n >= num_items)
+        enough_codes = math.ceil(num_items ** (1 / levels))
+        enough_codes += enough_codes**levels < num_items  # the root is rounded
+        raise ConfigError(
+            f"codes.tokenizer: {levels} levels of {size} codes name {size**levels:,} items, the catalogue has "
+            f"{num_items:,}; num_levels={enough_levels} or codebook_size={enough_codes} would do"
+        )
+
+
+def row_parts(num_rows: int) -> list[Part]:
+    """The rows in parts of PART_ROWS."""
+    return [{"start": s, "stop": min(s + PART_ROWS, num_rows)} for s in range(0, num_rows, PART_ROWS)]
+
+
+def moments(job: Job, vectors: Shards) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation per dimension; raises DataError that names rows which are not finite."""
+    step = Step(functools.partial(_measure, vectors), job.config.pool)
+    measured = mapped(job, row_parts(len(vectors)), step, "parts", of="moments")
+    rows = [row for table in measured for row in table.to_pylist()]
+    rows.sort(key=lambda row: row["start"])
+    bad = [item for row in rows for item in row["bad"]]
+    if bad:
+        shown = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
+        raise DataError(f"{vectors.place}: NaN or infinite values in the vectors of items {shown} "
+                        f"({len(bad):,} of {len(vectors):,}); make the fused vectors anew")  # fmt: skip
+    counts = np.array([row["count"] for row in rows], np.float64)[:, None]
+    means, squares = (np.array([row[key] for row in rows]) for key in ("mean", "squares"))
+    mean = (counts * means).sum(0) / counts.sum()
+    variance = (squares + counts * (means - mean) ** 2).sum(0) / counts.sum()
+    std = np.sqrt(variance)
+    constant = std <= 1e-6 * np.abs(mean)
+    return mean.astype(np.float32), np.where(constant, 1.0, std).astype(np.float32)
+
+
+def _measure(vectors: Shards) -> Any:
+    def measure(part: pa.Table) -> pa.Table:
+        start, stop = part["start"][0].as_py(), part["stop"][0].as_py()
+        values = vectors.read("vector", np.arange(start, stop)).astype(np.float64)
+        bad = start + np.flatnonzero(~np.isfinite(values).all(1))
+        values = np.where(
+            np.isfinite(values), values, 0.0
+        )  # an error names the bad ones; until then they shall not warn
+        mean = values.mean(0)
+        return pa.Table.from_pylist([{"start": start, "count": stop - start, "mean": mean.tolist(),
+                                      "squares": ((values - mean) ** 2).sum(0).tolist(), "bad": bad.tolist()}],
+                                    schema=_MEASURED)  # fmt: skip
+
+    return measure
+
+
+_MEASURED = pa.schema(
+    {"start": pa.int64(), "count": pa.int64(), "mean": pa.list_(pa.float64()), "squares": pa.list_(pa.float64()),
+     "bad": pa.list_(pa.int64())}
+)  # fmt: skip
+
+
+def encode(job: Job, encoder: Encoder) -> tuple[NDArray[np.int32], float]:
+    """The nearest codes of all items [N, L], and the mean squared error of their reconstruction, standardised."""
+    codes = np.empty((len(encoder.vectors), job.config.tokenizer.num_levels), np.int32)
+    errors = np.empty(len(codes), np.float64)
+    step = Step(functools.partial(_encode, encoder), job.config.pool)
+    for table in mapped(job, row_parts(len(codes)), step, "parts", of="encoding"):
+        start = table["row"][0].as_py()
+        codes[start : start + len(table)] = matrix(table["codes"])
+        errors[start : start + len(table)] = table["error"].to_numpy()
+    return codes, float(errors.mean())
+
+
+def _encode(encoder: Encoder) -> Any:
+    tokenizer = encoder.tokenizer()
+
+    @torch.no_grad()
+    def step(part: pa.Table) -> pa.Table:
+        rows = np.arange(part["start"][0].as_py(), part["stop"][0].as_py())
+        vectors = encoder.read(tokenizer, rows)
+        codes = tokenizer.encode(vectors)
+        error = ((tokenizer.decode(codes) - vectors) / tokenizer.std).square().mean(1)
+        columns = {"row": rows, "codes": to_arrow(codes.int().cpu().numpy()), "error": error.double().cpu().numpy()}
+        return pa.table(columns)
+
+    return step
+
+
+def append_ordinal(codes: NDArray[np.int32], sizes: tuple[int, ...]) -> tuple[NDArray[np.int32], tuple[int, ...]]:
+    """TIGER's form: one more level that counts the items of a tuple; as large as the others, or as it must be."""
+    ordinal = ordinals(row_keys(codes)).astype(np.int32)
+    return np.column_stack([codes, ordinal]), (*sizes, max(sizes[-1], int(ordinal.max(initial=0)) + 1))
+
+
+class Fitting:
+    """The objective of a learned tokenizer. Global batches are equal in size and a function of (seed, epoch) alone."""
+
+    model: nn.Module
+    higher_is_better = False
+
+    def __init__(self, worker: Worker, tokenizer: LearnedTokenizer, task: Task) -> None:
+        self.worker, self.model, self.tokenizer, self.task = worker, tokenizer, tokenizer, task
+        count = len(task.vectors)
+        self.validation = np.linspace(0, count - 1, min(count, VALIDATION_ROWS)).astype(np.int64)
+
+    def steps_per_epoch(self) -> int:
+        return math.ceil(len(self.task.vectors) / self.task.config.batch_size)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        size, share = self.task.config.batch_size, self.task.config.batch_size // self.worker.size
+        # The last batch is filled from the order's beginning, so that all shares are equal.
+        order = np.resize(shuffled(self.task, epoch), self.steps_per_epoch() * size)
+        for first in range(self.worker.rank * share, len(order), size):
+            rows = order[first : first + share]
+            yield Batch(self._read(rows), self._read_collaborative(rows))
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
+        loss, shown = self.tokenizer.loss(batch, self.worker)
+        return loss, cast(Metrics, shown)  # tensors, which stay on the device until the epoch ends
+
+    def validate(self) -> Metrics:
+        """The share of items beyond the first of their tuple, and the standardised reconstruction error."""
+        worker, tokenizer = self.worker, self.tokenizer
+        mine = np.array_split(np.resize(self.validation, -(-len(self.validation) // worker.size) * worker.size),
+                              worker.size)[worker.rank]  # fmt: skip
+        codes, error = [], torch.zeros((), dtype=torch.float64, device=worker.device)
+        for first in range(0, len(mine), PART_ROWS):
+            vectors = self._read(mine[first : first + PART_ROWS])
+            codes.append(tokenizer.encode(vectors))
+            difference = (tokenizer.decode(codes[-1]) - vectors) / tokenizer.std
+            error += difference.square().mean(1).sum(dtype=torch.float64)
+        distinct = len(torch.unique(worker.all_gather(torch.cat(codes)), dim=0))
+        collisions = 1 - distinct / len(self.validation)
+        reconstruction = float(worker.all_reduce(error)) / (len(mine) * worker.size)
+        score = reconstruction
+        if self.task.config.keep == "collisions":
+            # Of equally few collisions the better reconstruction wins: it weighs less than one item.
+            tie = reconstruction / (1 + reconstruction) / len(self.validation)
+            score = collisions + tie if reconstruction < UNTRAINED else 1 + reconstruction
+        return {"score": score, "collisions": collisions, "reconstruction": reconstruction}
+
+    def _read(self, rows: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(self.task.vectors.read("vector", rows)).to(self.worker.device)
+
+    def _read_collaborative(self, rows: NDArray[np.int64]) -> Tensor | None:
+        known = self.task.collaborative
+        return None if known is None else torch.from_numpy(known.read(rows)).to(self.worker.device)
+
+
+def shuffled(task: Task, epoch: int) -> NDArray[np.int64]:
+    """All items in the order of an epoch."""
+    return np.random.default_rng((task.config.training.seed, epoch)).permutation(len(task.vectors))
+
+
+def learn(worker: Worker, task: Task) -> dict[str, float]:
+    """Fit a tokenizer and, on rank 0, write it out; returns how the fit ended."""
+    config = task.config
+    torch.manual_seed(config.training.seed)
+    tokenizer: Tokenizer = config.tokenizer.build(len(task.mean)).to(worker.device)
+    tokenizer.mean.copy_(torch.from_numpy(task.mean))
+    tokenizer.std.copy_(torch.from_numpy(task.std))
+    # One worker is enough for a start: the loop hands rank 0's weights to all.
+    if worker.rank == 0 and worker.resume() is None:
+        rows = shuffled(task, 0)[: config.tokenizer.sample]
+        sample = torch.from_numpy(task.vectors.read("vector", rows)).to(worker.device)
+        tokenizer.start(sample, config.training.seed)
+    ended: dict[str, float] = {}
+    if isinstance(tokenizer, LearnedTokenizer):
+        outcome = run(worker, Fitting(worker, tokenizer, task), config.training)
+        ended = {"best_epoch": outcome.best_epoch, "epochs": outcome.epochs}
+    if worker.rank == 0:
+        write_tokenizer(task.out, config.tokenizer, tokenizer)
+    return ended

@@ -1,0 +1,148 @@
+"""Makes the next version of an index: published semantic ids stay, new items get theirs from the frozen tokenizer.
+
+A new item takes its nearest codes if they are free; otherwise another last code of its prefix, at the least total
+distance, or the next-nearest prefix with room: the rules of `codes_unique`, with what is published already taken.
+Table `added-*.parquet` says who got what: `item`, `item_id`, `sid`, and `nearest`, which differs where a collision was
+resolved.
+N items, M of them published, L levels.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.codes import Codes, write_codes
+from unisid.artifacts.fused import Fused
+from unisid.artifacts.tables import write_table
+from unisid.artifacts.weights import write_json
+from unisid.compute import Job
+from unisid.config import Json
+from unisid.errors import ConfigError, DataError
+from unisid.evaluation import index as quality
+from unisid.ops.assignment import ordinals
+from unisid.ops.prefixes import row_keys
+from unisid.ops.semantic_ids import spell_all
+from unisid.progress import Telling
+from unisid.stages import codes as stage
+from unisid.stages.codes.unique import Encoder, Taken, moved_distances, unique_codes
+from unisid.stages.extension import Base, take_over
+from unisid.tokenizers import DESCRIPTION, WEIGHTS
+
+ADDED, ROWS_PER_FILE = "added", 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(stage.Config):
+    """The base's own settings, and the base; the gate may be another."""
+
+    base: Base
+    """The index whose semantic ids stay."""
+    older: tuple[Base, ...] = ()
+    """What the base itself extends, the nearest first."""
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads."""
+    return ("catalog", "fused")
+
+
+def sources(config: Config) -> dict[str, Json]:
+    """The index that is extended, and all that it extends: whoever speaks one of them may read this one."""
+    bases = (config.base, *config.older)
+    return {f"base-{number}" if number else "base": base.source() for number, base in enumerate(bases)}
+
+
+def make(job: Job) -> Json:
+    """Encode, resolve, judge, write; the counts are those of `codes`, and what was added."""
+    config: Config = job.config
+    base = Codes.read(config.base.open("codes"))
+    catalog, vectors = Catalog.read(job.inputs["catalog"]), Fused.read(job.inputs["fused"]).shards
+    check(config, base, catalog.num_items, len(vectors))
+    take_over(base.place, job.out, (WEIGHTS, DESCRIPTION))
+    encoder = Encoder(vectors, job.out, config.pool)
+    nearest, error = stage.encode(job, encoder)
+    published = len(base.codes)
+    report = quality.describe(nearest, config.tokenizer.sizes) | {"reconstruction_error": error}
+    job.say(f"{len(nearest) - published:,} items are new, {published:,} keep their semantic ids")
+    if config.unique == "assign":
+        taken = Taken.write(job.work / "taken", base.codes)
+        telling = Telling(job, "parts", of="resolving")
+        new = unique_codes(telling, config.pool, job.work, encoder, nearest[published:], base.sizes, taken, published)
+        codes, sizes = np.concatenate([base.codes, new]), base.sizes
+        report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes)
+    else:
+        new, sizes = further_ordinals(base, nearest[published:])
+        codes = np.concatenate([base.codes, new])
+    _say_growth(job, base, sizes)
+    seed = config.training.seed
+    report |= quality.consistency(codes, lambda rows: vectors.read("vector", rows), seed)
+    report |= quality.shared_users(codes, catalog.training_edges(), seed)
+    write_json(job.out, "quality.json", report)
+    quality.check(config.gate, report)
+    write_codes(job.out, codes, sizes)
+    counts = {"items": len(codes), "sizes": list(sizes), "width": vectors.read("vector", slice(1)).shape[1]}
+    return counts | {"quality": report, "extension": _write_added(job, base, catalog, nearest, codes, sizes)}
+
+
+def check(config: Config, base: Codes, num_items: int, num_vectors: int) -> None:
+    """Refuse inputs that are not of one catalogue, other level sizes, and a code space without room."""
+    published, sizes = len(base.codes), config.tokenizer.sizes
+    if num_vectors != num_items or num_items <= published:
+        raise DataError(
+            f"codes: {num_vectors} vectors, {num_items} items in the catalog, {published} of them published in "
+            f"{base.record.address}; must be one vector an item, and more items than published"
+        )
+    if base.sizes[: len(sizes)] != sizes or base.num_levels - len(sizes) != (config.unique == "append"):
+        raise ConfigError(
+            f"codes.tokenizer: levels of {list(sizes)} codes ({config.unique}), {base.record.address} has "
+            f"{list(base.sizes)}; an index keeps its levels: extend it with its own settings, or build a new one"
+        )
+    room = math.prod(sizes)
+    if config.unique == "assign" and room < num_items:
+        raise DataError(
+            f"codes: {base.record.address} names {room:,} items at most and {room - published:,} semantic ids are "
+            f"free, the catalogue has {num_items - published:,} new items; build a new index with more levels or "
+            "larger codebooks"
+        )
+
+
+def further_ordinals(base: Codes, nearest: NDArray[np.int32]) -> tuple[NDArray[np.int32], tuple[int, ...]]:
+    """TIGER's form: new items count on where the published ones of their tuple end; the last level grows if it must."""
+    sizes = base.sizes[:-1]
+    last, keys = base.codes[:, -1], row_keys(np.concatenate([base.codes[:, :-1], nearest]))
+    keys, mine = keys[: len(last)], keys[len(last) :]
+    known, place = np.unique(keys, return_inverse=True)
+    used = np.zeros(len(known), np.int64)
+    np.maximum.at(used, place, last.astype(np.int64) + 1)
+    near = np.minimum(np.searchsorted(known, mine), len(known) - 1)
+    ordinal = ordinals(mine) + np.where(known[near] == mine, used[near], 0)
+    codes = np.column_stack([nearest, ordinal]).astype(np.int32)
+    return codes, (*sizes, max(base.sizes[-1], int(ordinal.max()) + 1))
+
+
+def _say_growth(job: Job, base: Codes, sizes: tuple[int, ...]) -> None:
+    if sizes != base.sizes:
+        job.say(f"warning: the counting level grew from {base.sizes[-1]} to {sizes[-1]} codes; a recommender that was "
+                f"trained on {base.record.address} has no token for them, and must be trained anew")  # fmt: skip
+
+
+def _write_added(job: Job, base: Codes, catalog: Catalog, nearest: NDArray[np.int32], codes: NDArray[np.int32],
+                 sizes: tuple[int, ...]) -> Json:  # fmt: skip
+    """The table of added items; and in numbers: kept, added, resolved, and the level sizes of every older version."""
+    published = len(base.codes)
+    if job.config.unique == "append":  # an item alone in its tuple is its first
+        nearest = np.column_stack([nearest, np.zeros(len(nearest), np.int32)])
+    for index, start in enumerate(range(published, len(codes), ROWS_PER_FILE)):
+        rows = slice(start, min(start + ROWS_PER_FILE, len(codes)))
+        columns = {"item": np.arange(rows.start, rows.stop), "item_id": catalog.item_ids[rows.start : rows.stop]}
+        columns |= {"sid": spell_all(codes[rows]), "nearest": spell_all(nearest[rows])}
+        write_table(job.out, ADDED, index, pa.table(columns))
+    resolved = int((nearest[published:] != codes[published:]).any(1).sum())
+    job.say(f"{resolved:,} of {len(codes) - published:,} new items found their nearest semantic id taken")
+    spoken = base.extension.get("spoken", {}) | {base.record.fingerprint: list(base.sizes)}
+    return {"base": base.record.address, "kept": published, "added": len(codes) - published, "resolved": resolved,
+            "spoken": spoken}  # fmt: skip

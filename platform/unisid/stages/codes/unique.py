@@ -1,0 +1,242 @@
+"""Guaranteed-unique semantic ids at any catalogue size, by groups of items that share a prefix.
+
+Level by level from the top: below a code of level m there is room for the product of the later levels' sizes. Where
+more items want a code than that, it keeps its nearest and sheds its farthest to the next-nearest codes with room; at
+the last level the room is one, and a linear assignment gives a prefix's items distinct codes at least total
+distance. Items that no crowded group holds keep their nearest codes, which is optimal for them. So an item changes a
+higher level only if all that lies below is full. Where an index is extended, the ids that are taken already leave less
+room. N items, n items looked at again, L levels, G groups, K codes of a level.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unisid.artifacts.shards import Shards, to_arrow, write_array
+from unisid.artifacts.store import Place
+from unisid.compute import Part, Pool, Step
+from unisid.ops.assignment import distinct_codes, place_within_room, run_starts
+from unisid.ops.prefixes import narrowed, row_keys
+from unisid.progress import Mapper
+from unisid.tokenizers import Tokenizer, read_tokenizer
+
+PART_ROWS = 1 << 14
+"""Rows of one part of a streaming pass. It does not depend on the workers, so neither do the results."""
+PLENTY = 1 << 40
+"""More ids than any catalogue has items; a level's rooms of that size still add up to an integer."""
+
+Function = Callable[[pa.Table], pa.Table]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Where workers find the vectors and the fitted tokenizer."""
+
+    vectors: Shards
+    place: Place
+    pool: Pool
+
+    def tokenizer(self) -> Tokenizer:
+        return read_tokenizer(self.place).to(self.pool.device())
+
+    def read(self, tokenizer: Tokenizer, rows: NDArray[np.int64]) -> Tensor:
+        """The vectors of items [n, D], where the tokenizer is."""
+        return torch.from_numpy(self.vectors.read("vector", rows)).to(tokenizer.mean.device)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Semantic ids that others have already; cheap to send to a worker."""
+
+    shards: Shards | None = None
+    """The ids, ascending; none are taken where it is left out."""
+
+    @classmethod
+    def write(cls, scratch: Place, codes: NDArray[np.int32]) -> "Taken":
+        """Those of codes [M, L], in a scratch shard."""
+        scratch.clear()
+        write_array(scratch, "taken", {"codes": codes[np.argsort(row_keys(codes))]})
+        return cls(Shards(scratch, "taken"))
+
+    def __len__(self) -> int:
+        return 0 if self.shards is None else len(self.shards)
+
+    def at(self, prefixes: NDArray[np.int32]) -> NDArray[np.int64]:
+        """How many ids are taken below each prefix [G, l]: [G]."""
+        if self.shards is None:
+            return np.zeros(len(prefixes), np.int64)
+        low, high = _under(self.shards.read("codes"), prefixes)
+        return high - low
+
+    def below(self, prefixes: NDArray[np.int32], size: int) -> NDArray[np.int64]:
+        """How many ids are taken below each of the next level's `size` codes, after prefixes [G, l]: [G, size]."""
+        shape = (len(prefixes), size)
+        if self.shards is None:
+            return np.zeros(shape, np.int64)
+        codes = self.shards.read("codes")
+        low, high = (np.repeat(end, size) for end in _under(codes, prefixes))
+        low, high = narrowed(codes[:, prefixes.shape[1]], low, high, np.tile(np.arange(size), len(prefixes)))
+        return (high - low).reshape(shape)
+
+
+def _under(codes: NDArray[np.int32], prefixes: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first row of ascending codes [M, L] that begins with each prefix, and the one after the last."""
+    low, high = np.zeros(len(prefixes), np.int64), np.full(len(prefixes), len(codes))
+    for level, wanted in enumerate(prefixes.T):
+        low, high = narrowed(codes[:, level], low, high, wanted)
+    return low, high
+
+
+NONE_TAKEN = Taken()
+
+
+def unique_codes(
+    compute: Mapper, pool: Pool, work: Place, encoder: Encoder, codes: NDArray[np.int32], sizes: tuple[int, ...],
+    taken: Taken = NONE_TAKEN, first: int = 0,
+) -> NDArray[np.int32]:  # fmt: skip
+    """Codes [N, L] of which no two are equal and none is taken, from the nearest ones; prod(sizes) must be enough.
+
+    Args:
+        first: whose item the first row is, where the codes are of the last items alone.
+    """
+    codes = codes.copy()
+    for level in range(len(sizes)):
+        rows, starts = crowded(codes, sizes, level, taken)
+        step = functools.partial(_resettle, encoder, taken, first, sizes=sizes, level=level)
+        for table in revisit(compute, pool, work / f"crowded-{level}", rows, starts, codes, step):
+            codes[table["row"].to_numpy()] = matrix(table["codes"])
+    return codes
+
+
+def matrix(column: pa.ChunkedArray) -> NDArray[np.int32]:
+    """A column of lists of one length -> [n, L]."""
+    return column.combine_chunks().flatten().to_numpy().reshape(len(column), -1)
+
+
+def room_below(sizes: tuple[int, ...], level: int) -> int:
+    """How many ids there are below a code of a level; `PLENTY` where there are more."""
+    return min(math.prod(sizes[level + 1 :]), PLENTY)
+
+
+def crowded(
+    codes: NDArray[np.int32], sizes: tuple[int, ...], level: int, taken: Taken = NONE_TAKEN
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The items [n] of every prefix of `level` codes below which some code has more items than room, by prefix.
+
+    Returns them with where each prefix's items start among them [G + 1].
+    """
+    room = room_below(sizes, level)
+    if len(codes) + len(taken) <= room:
+        return np.empty(0, np.int64), np.zeros(1, np.int64)
+    _, first, counts = np.unique(row_keys(codes[:, : level + 1]), return_index=True, return_counts=True)
+    full = first[counts + taken.at(codes[first, : level + 1]) > room]
+    parents = row_keys(codes[:, :level])
+    rows = np.flatnonzero(np.isin(parents, parents[full]))
+    rows = rows[np.argsort(parents[rows], kind="stable")]
+    return rows, run_starts(parents[rows])
+
+
+def revisit(
+    compute: Mapper, pool: Pool, scratch: Place, rows: NDArray[np.int64], starts: NDArray[np.int64],
+    codes: NDArray[np.int32], step: Callable[[Shards], Function],
+) -> Iterator[pa.Table]:  # fmt: skip
+    """Map over some items in parts that cut no group; the items and their codes lie in a scratch shard meanwhile."""
+    if not len(rows):
+        return
+    scratch.clear()
+    group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    write_array(scratch, "rows", {"row": rows, "group": group, "codes": codes[rows]})
+    shards = Shards(scratch, "rows")
+    yield from compute.map(cut(starts), Step(functools.partial(step, shards), pool))
+    scratch.clear()
+
+
+def cut(starts: NDArray[np.int64]) -> list[Part]:
+    """Parts of whole groups, of about PART_ROWS rows: a larger group is a part of its own."""
+    wanted = np.arange(0, starts[-1], PART_ROWS)
+    edges = np.unique(np.append(starts[np.searchsorted(starts, wanted)], starts[-1]))
+    return [{"start": a, "stop": b} for a, b in itertools.pairwise(edges.tolist())]
+
+
+def _open(shards: Shards, part: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+    """Items, group numbers and codes of a part."""
+    where = np.arange(part["start"][0].as_py(), part["stop"][0].as_py())
+    return shards.read("row", where), shards.read("group", where), shards.read("codes", where)
+
+
+def _resettle(
+    encoder: Encoder, taken: Taken, first: int, shards: Shards, *, sizes: tuple[int, ...], level: int
+) -> Function:
+    """Groups of crowded items -> codes with room for all at this level, and the nearest ones below."""
+    tokenizer = encoder.tokenizer()
+
+    @torch.no_grad()
+    def step(part: pa.Table) -> pa.Table:
+        rows, group, codes = _open(shards, part)
+        old = torch.from_numpy(codes).long().to(tokenizer.mean.device)
+        latents = tokenizer.latent(tokenizer.standardise(encoder.read(tokenizer, first + rows)))
+        distances = tokenizer.distances(latents, old[:, :level]).cpu().numpy()
+        starts = run_starts(group)
+        room = room_below(sizes, level) - taken.below(codes[starts[:-1], :level], sizes[level])
+        chosen = (
+            distinct_codes(distances, starts, room)
+            if level == len(sizes) - 1
+            else _settle(distances, codes[:, level], starts, room)
+        )
+        new = torch.from_numpy(chosen).to(old.device)
+        nearest = tokenizer.complete(latents, torch.cat([old[:, :level], new[:, None]], 1))
+        old = torch.where((new != old[:, level])[:, None], nearest, old)
+        return pa.table({"row": rows, "codes": to_arrow(old.int().cpu().numpy())})
+
+    return step
+
+
+def _settle(
+    distances: NDArray[np.float32], codes: NDArray[np.int32], starts: NDArray[np.int64], room: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """New codes of one level [n]: those of codes within their room [G, K] stay, all others are placed anew."""
+    chosen = codes.astype(np.int64)
+    for own, first, last in zip(room, starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        counts = np.bincount(codes[first:last], minlength=distances.shape[1])
+        crowd = first + np.flatnonzero((counts > own)[codes[first:last]])
+        left = np.where(counts > own, own, own - counts)
+        chosen[crowd] = place_within_room(distances[crowd], left)
+    return chosen
+
+
+def moved_distances(
+    compute: Mapper, pool: Pool, work: Place, encoder: Encoder, before: NDArray[np.int32], after: NDArray[np.int32]
+) -> dict[str, float]:
+    """What uniqueness cost: how many items moved, and by how much their squared latent distance grew."""
+    rows = np.flatnonzero((before != after).any(1))
+    both = np.concatenate([before, after], axis=1)
+    step = functools.partial(_distances, encoder)
+    total = np.zeros(2)
+    parts = revisit(compute, pool, work / "moved", rows, np.arange(len(rows) + 1), both, step)
+    for table in sorted(parts, key=lambda part: part["row"][0].as_py()):
+        total += [table["before"].to_numpy().sum(), table["after"].to_numpy().sum()]
+    mean = total / max(1, len(rows))
+    return {"moved_items": len(rows), "moved_share": len(rows) / len(before), "moved_distance_before": float(mean[0]),
+            "moved_distance_after": float(mean[1]), "extra_distance": float(mean[1] - mean[0])}  # fmt: skip
+
+
+def _distances(encoder: Encoder, shards: Shards) -> Function:
+    tokenizer = encoder.tokenizer()
+
+    @torch.no_grad()
+    def step(part: pa.Table) -> pa.Table:
+        rows, _, codes = _open(shards, part)
+        latents = tokenizer.latent(tokenizer.standardise(encoder.read(tokenizer, rows)))
+        pair = torch.from_numpy(codes).long().to(latents.device).chunk(2, dim=1)
+        before, after = ((latents - tokenizer.lookup(c)).square().sum(1).double() for c in pair)
+        return pa.table({"row": rows, "before": before.cpu().numpy(), "after": after.cpu().numpy()})
+
+    return step

@@ -1,0 +1,105 @@
+"""The neighbour tables of the fused stage: who shares users with an item, and whose text is near.
+
+Shards `structure-*.arrow` and `semantic-*.arrow`: `neighbours` [K] int32, nearest first, ended by -1; beside it
+`fallback` (no item shares a user with this one: its semantic neighbours stand in) and `recall` (the share of true
+nearest neighbours that the search found, measured on some items of the shard). N items, K neighbours.
+"""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.shards import Shards, missing_parts, shard_parts, to_arrow, write_shard
+from unisid.artifacts.store import Place
+from unisid.compute import Job, Pool, Step
+from unisid.config import Json
+from unisid.ops.nearest import Nearest
+from unisid.ops.neighbours import Measure, co_occurrence, incidence
+from unisid.progress import mapped
+from unisid.stages.fused.reading import Reader
+
+STRUCTURE, SEMANTIC = "structure", "semantic"
+ROWS = 1 << 13
+"""Items a shard: the grain of parallel work and of resuming."""
+
+
+def make_tables(job: Job, reader: Reader, num_items: int, num_neighbours: int, exact_limit: int, measure: Measure,
+                pool: Pool) -> Json:  # fmt: skip
+    """Write what is missing of both tables; returns what they hold, in numbers."""
+    semantic = functools.partial(semantic_writer, reader, job.out, num_neighbours, exact_limit)
+    structure = functools.partial(structure_writer, reader.catalog, job.out, num_neighbours, measure)
+    for family, writer in ((SEMANTIC, semantic), (STRUCTURE, structure)):  # structure falls back on semantic
+        missing = missing_parts(job.out, family, num_items, ROWS)
+        for _ in mapped(job, missing, Step(writer, pool), "shards", of=family):
+            pass
+    counts = _summary(job.out, num_items)
+    job.say(
+        f"neighbours an item: {counts['structure_neighbours']:.1f} by shared users, "
+        f"{counts['semantic_neighbours']:.1f} by text (recall {counts['semantic_recall']:.3f}); "
+        f"{counts['structure_fallbacks']} items share no user and fall back on text"
+    )
+    return counts
+
+
+def semantic_writer(
+    reader: Reader, out: Place, num_neighbours: int, exact_limit: int
+) -> Callable[[pa.Table], pa.Table]:
+    """A part -> its shard of the table of nearest texts."""
+    nearest = Nearest.build(reader.pooled(), exact_limit=exact_limit)
+
+    def write(part: pa.Table) -> pa.Table:
+        shard, start, stop = _part(part)
+        found = nearest.neighbours(start, stop, num_neighbours)
+        recall = np.full(len(found), nearest.recall(start, stop, found), np.float32)
+        write_shard(out, SEMANTIC, shard, pa.table({"neighbours": to_arrow(found), "recall": recall}))
+        return part
+
+    return write
+
+
+def structure_writer(
+    catalog: Place, out: Place, num_neighbours: int, measure: Measure
+) -> Callable[[pa.Table], pa.Table]:
+    """A part -> its shard of the table of shared users."""
+    read = Catalog.read(catalog)
+    taken = incidence(*read.training_edges(), read.num_users, read.num_items)
+    semantic = Shards(out, SEMANTIC)
+
+    def write(part: pa.Table) -> pa.Table:
+        shard, start, stop = _part(part)
+        found = co_occurrence(taken, start, stop, num_neighbours, measure=measure)
+        alone = found[:, 0] < 0
+        found[alone] = semantic.read("neighbours", np.arange(start, stop)[alone])
+        write_shard(out, STRUCTURE, shard, pa.table({"neighbours": to_arrow(found), "fallback": alone}))
+        return part
+
+    return write
+
+
+def neighbours(table: Shards, items: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Rows of a table [n, K]."""
+    return table.read("neighbours", items)
+
+
+def _part(part: pa.Table) -> tuple[int, int, int]:
+    row = part.to_pylist()[0]
+    return row["shard"], row["start"], row["stop"]
+
+
+def _summary(place: Place, num_items: int) -> Json:
+    structure, semantic = Shards(place, STRUCTURE), Shards(place, SEMANTIC)
+    totals = {STRUCTURE: 0, SEMANTIC: 0}
+    for part in shard_parts(num_items, ROWS):
+        rows = np.arange(part["start"], part["stop"])
+        for family, table in ((STRUCTURE, structure), (SEMANTIC, semantic)):
+            totals[family] += int((neighbours(table, rows) >= 0).sum())
+    return {
+        "structure_neighbours": totals[STRUCTURE] / num_items,
+        "semantic_neighbours": totals[SEMANTIC] / num_items,
+        "structure_fallbacks": int(structure.read("fallback").sum()),
+        "semantic_recall": float(semantic.read("recall").mean()),
+    }

@@ -1,0 +1,183 @@
+"""Makes the instructions: the tasks' rows in words, mixed, one table a split.
+
+A part is one file: of every task the same share, in an order drawn by seed. Samples come in the order in which
+`sequences` shuffled them and items in the catalog's, which is drawn by seed too; so each file is a fair mixture, and
+no worker needs more than its file's rows, the titles and the codes. S samples, N items.
+"""
+
+import functools
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.sequences import Sequences
+from unisid.artifacts.store import Place
+from unisid.artifacts.tables import Rows, write_table
+from unisid.bounds import CountOrNone, Positive, Seed, Settings
+from unisid.compute import Job, Part, Pool, Step
+from unisid.config import Json, plug_in, runtime
+from unisid.errors import ArtifactError, ConfigError, DataError
+from unisid.ops.seeded import seed_of
+from unisid.progress import Progress
+from unisid.stages.instructions.rows import Asked, Speller, write_rows
+from unisid.tasks import Source, TaskConfig
+
+SPLITS = ("train", "valid")
+ROWS_PER_FILE = 1 << 15
+ROWS_PER_GROUP = 1 << 11
+"""The least that a reader decodes at a time: a few megabytes of text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Settings):
+    """What a language model is taught, and how much of each."""
+
+    tasks: tuple[str, ...] = ("next", "title_to_sid", "sid_to_title", "next_title", "titles_to_title", "titles_to_sid")
+    """Kinds in `tasks`."""
+    weights: tuple[Positive, ...] = ()
+    """By task, the rows that a pass holds for every row of the task's source (a training sample or an item): 1 for
+    each once, 0.25 for a quarter of them, 3 for each three times. Empty: 1 for every task."""
+    valid_rows: CountOrNone = 2000
+    """Validation rows a task, at most; 0 for all."""
+    seed: Seed = 42
+    """Of the order of rows, and of which a weight below 1 takes."""
+    pool: Pool = runtime(Pool())
+    """The workers that write files."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.tasks or len(set(self.tasks)) < len(self.tasks):
+            raise ConfigError(f"instructions.tasks: {self.tasks}; must be some tasks, each once")
+        for kind in self.tasks:
+            plug_in("tasks", kind)
+        if self.weights and len(self.weights) != len(self.tasks):
+            raise ConfigError(f"instructions.weights: {self.weights} for the tasks {self.tasks}; "
+                              "must be a positive number for each")  # fmt: skip
+
+    @property
+    def mix(self) -> dict[str, float]:
+        """The weight of every task."""
+        return dict(zip(self.tasks, self.weights or (1.0,) * len(self.tasks), strict=True))
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The nouns that it reads; one that the recipe leaves out is absent."""
+    return ("catalog", "codes", "sequences")
+
+
+def sources(config: Config) -> dict[str, Json]:
+    """Nothing but artifacts goes in."""
+    return {}
+
+
+def make(job: Job) -> Json:
+    """Write the tables; the counts are the rows of each split and task, and what became of the titles."""
+    config: Config = job.config
+    catalog, codes, samples = _inputs(job)
+    if len(codes.codes) != catalog.num_items:
+        raise ArtifactError(f"{codes.place}: has codes for {len(codes.codes)} items, the catalog {catalog.place} has "
+                            f"{catalog.num_items}; both must come from one recipe")  # fmt: skip
+    parts: list[Part] = []
+    for split in SPLITS:
+        sizes: dict[Source, int] = {"samples": samples.num_samples(split), "items": catalog.num_items}
+        total = sum(_share(config, kind, split, sizes).rows for kind in config.tasks)
+        files = max(1, -(-total // ROWS_PER_FILE))
+        parts += [{"split": split, "file": file, "files": files} for file in range(files)]
+    writer = functools.partial(_writer, job.inputs, job.out, config)
+    counts: Counter[str] = Counter()
+    progress = Progress(job, len(parts), "files")
+    for counted in job.compute.map(parts, Step(writer, config.pool)):
+        counts.update({name: counted[name][0].as_py() for name in counted.column_names})
+        progress.advance()
+    return _checked(config, counts, catalog)
+
+
+def _inputs(job: Job) -> tuple[Catalog, Codes, Sequences]:
+    catalog, codes, samples = (job.inputs[noun] for noun in inputs(job.config))
+    return Catalog.read(catalog), Codes.read(codes), Sequences.read(samples)
+
+
+def _checked(config: Config, counts: Counter[str], catalog: Catalog) -> Json:
+    """The counts for the record; raises DataError where a task has nothing to teach."""
+    tasks = {kind: {name: counts[f"{kind}.{name}"] for name in (*SPLITS, "skipped")} for kind in config.tasks}
+    for kind, counted in tasks.items():
+        if not counted["train"]:
+            raise DataError(f"{catalog.place}: task '{kind}' has no row, because {counts['untitled']} of "
+                            f"{catalog.num_items} items have no title; leave it out of instructions.tasks")  # fmt: skip
+    return {
+        **{split: sum(counted[split] for counted in tasks.values()) for split in SPLITS},
+        "tasks": tasks,
+        "items_without_title": counts["untitled"],
+        "titles_cleaned": counts["cleaned"],
+    }
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a split takes of one task's source: `rows` of them, counted on from `first` and round again."""
+
+    rows: int
+    first: int
+    size: int
+
+    def spans(self, file: int, files: int) -> Iterator[tuple[int, int]]:
+        """The rows of one of so many files, as ranges of the source."""
+        at, stop = (self.first + self.rows * number // files for number in (file, file + 1))
+        while at < stop:
+            start = at % self.size
+            end = min(self.size, start + stop - at)
+            yield start, end
+            at += end - start
+
+
+def _share(config: Config, kind: str, split: str, sizes: dict[Source, int]) -> Share:
+    size = sizes[_task(kind).source]
+    if split == "train":
+        rows = max(1, round(config.mix[kind] * size)) if size else 0
+    else:
+        rows = min(size, config.valid_rows or size)
+    return Share(rows, seed_of(config.seed, zlib.crc32(f"{split}.{kind}".encode())) % max(1, size), size)
+
+
+def _task(kind: str) -> TaskConfig:
+    task: TaskConfig = plug_in("tasks", kind)()
+    return task
+
+
+def _writer(inputs: Mapping[str, Place], out: Place, config: Config) -> Callable[[pa.Table], pa.Table]:
+    """What a worker keeps: the titles, the codes, and where the samples lie."""
+    catalog = Catalog.read(inputs["catalog"])
+    speller = Speller(Codes.read(inputs["codes"]).codes, catalog.titles)
+    samples = {split: Rows.of(inputs["sequences"], split) for split in SPLITS}
+
+    def write(part: pa.Table) -> pa.Table:
+        split, file, files = (part[name][0].as_py() for name in ("split", "file", "files"))
+        sizes: dict[Source, int] = {"samples": samples[split].size, "items": catalog.num_items}
+        tables: list[pa.Table] = []
+        counts: dict[str, int] = {}
+        for number, kind in enumerate(config.tasks):
+            task, share = _task(kind), _share(config, kind, split, sizes)
+            asked = Asked.joined([_asked(task.source, samples[split], *span) for span in share.spans(file, files)])
+            written = write_rows(task, number, config.tasks, asked, speller)
+            tables.append(written)
+            counts |= {f"{kind}.{split}": written.num_rows, f"{kind}.skipped": len(asked) - written.num_rows}
+        table = pa.concat_tables(tables)
+        order = np.random.default_rng((config.seed, SPLITS.index(split), file)).permutation(table.num_rows)
+        write_table(out, split, file, table.take(order), ROWS_PER_GROUP)
+        if split == "train":
+            counts |= speller.count(*(catalog.num_items * at // files for at in (file, file + 1)))
+        return pa.table({name: [value] for name, value in counts.items()})
+
+    return write
+
+
+def _asked(source: Source, samples: Rows, start: int, stop: int) -> Asked:
+    if source == "items":
+        return Asked.of_items(start, stop)
+    return Asked.of_samples(samples.read(start, stop, ["user", "history", "target"]))

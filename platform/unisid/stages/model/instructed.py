@@ -1,0 +1,85 @@
+"""How a language model learns from instructions: the words of every response, judged by ranking all items.
+
+A step's loss is the sum over all learned entries of the global batch by their number: neither how many workers share
+it nor how many micro-batches they cut it into changes what is learned.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unisid.artifacts.instructions import WORDS, Instructions
+from unisid.artifacts.store import Place
+from unisid.artifacts.tables import read_table
+from unisid.backbones import Packed, Speaker
+from unisid.compute import Metrics, Worker
+from unisid.config import Json
+from unisid.errors import DataError
+from unisid.evaluation.validation import Judge
+from unisid.training.loop import Accumulation
+from unisid.training.packing import COUNTED, Batching, Packer, Steps
+
+
+class Instructed:
+    """The objective of a recipe that has instructions."""
+
+    higher_is_better: bool = True
+
+    def __init__(self, worker: Worker, place: Place, speaker: Speaker, judge: Judge, batching: Batching,
+                 samples_per_epoch: int, seed: int) -> None:  # fmt: skip
+        self.worker, self.speaker, self.judge, self.batching = worker, speaker, judge, batching
+        self.model: nn.Module = speaker
+        self.packer = Packer(speaker, batching.packed)
+        self.order = Steps(lambda: worker.stream("train"), self.packer, batching, seed)
+        wanted = samples_per_epoch or Instructions.read(place).num_rows("train")
+        self.steps = max(1, wanted // batching.batch_size)
+        self.valid = self._validation(place, seed)
+
+    @property
+    def accumulation(self) -> Accumulation[Packed]:
+        """How the loop is to add up what `loss` gives."""
+        return Accumulation(
+            micro_batches=self.batching.micro_batches, count=lambda packed: packed.num_labels, tokens=num_tokens
+        )
+
+    def steps_per_epoch(self) -> int:
+        return self.steps
+
+    def batches(self, epoch: int) -> Iterator[Packed]:
+        for step in self.order.steps(epoch * self.steps, self.steps):
+            if self.packer.counts["dropped"] == self.packer.counts["samples"]:
+                raise DataError(f"instructions: none of the {self.packer.counts['samples']} rows read so far fits "
+                                f"{self.speaker.max_tokens} tokens; raise model.backbone.max_tokens")  # fmt: skip
+            yield from step
+
+    def loss(self, batch: Packed) -> tuple[Tensor, Metrics]:
+        return self.speaker.loss_of(batch.to(self.worker.device)), {}
+
+    def validate(self) -> Metrics:
+        """What ranking says, and the mean loss of the validation instructions' learned entries."""
+        sums = torch.zeros(2, dtype=torch.float64, device=self.worker.device)
+        for packed in self.valid:
+            sums += torch.stack(
+                [self.speaker.loss_of(packed.to(self.worker.device)), sums.new_tensor(packed.num_labels)]
+            )
+        total, count = self.worker.all_reduce(sums).tolist()
+        return {**self.judge(self.speaker), "loss": total / max(1.0, count)}
+
+    def counts(self) -> Json:
+        """What became of the rows that the first worker read, those read again included."""
+        return {"instructions": {name: self.packer.counts[name] for name in COUNTED}}
+
+    def _validation(self, place: Place, seed: int) -> list[Packed]:
+        """This worker's share of the validation instructions: as many, drawn by seed, as samples are ranked."""
+        table = read_table(place, "valid", list(WORDS))
+        drawn = np.random.default_rng(seed).permutation(table.num_rows)[: len(self.judge.rows)]
+        own = table.take(np.sort(drawn)[self.worker.rank :: self.worker.size])
+        samples = Packer(self.speaker, self.packer.packed).samples(own) if own.num_rows else []
+        return self.packer.micro_batches(samples, -(-len(samples) // self.batching.micro_batch_size))
+
+
+def num_tokens(packed: Packed) -> int:
+    """Entries that belong to a sample: a sample has two at least, and what fills a row up stays at position 0."""
+    return int((packed.positions > 0).sum() + (packed.positions == 1).sum())

@@ -1,0 +1,244 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.backbones.models import index_of
+from tests.references import beam as reference
+from unisid.backbones import PAD
+from unisid.backbones.tiger import Config
+from unisid.decoding import beam, trie
+from unisid.errors import ConfigError
+
+SIZES = (7, 6, 9)
+
+
+def random_codes(num_items: int, seed: int, sizes: tuple[int, ...] = SIZES) -> torch.Tensor:
+    """Unique semantic ids [N, L]."""
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.randperm(torch.tensor(sizes).prod().item(), generator=generator)[:num_items]
+    return torch.stack(torch.unravel_index(chosen, sizes), dim=1)
+
+
+@pytest.fixture(scope="module")
+def tiger():
+    torch.manual_seed(0)
+    config = Config(
+        width=32, num_heads=2, head_width=8, feedforward_width=48, num_encoder_layers=2, num_decoder_layers=2
+    )
+    return config.build(index_of(SIZES)).eval()
+
+
+@pytest.fixture(scope="module")
+def codes():
+    return random_codes(200, seed=1)
+
+
+HISTORIES = [[3, 9, 15], [6, 12, 21, 0, 7, 13, 3, 9, 15], [1, 8, 14, 2, 7, 13]]
+
+
+def padded(histories: list[list[int]]) -> torch.Tensor:
+    longest = max(map(len, histories))
+    return torch.tensor([h + [PAD] * (longest - len(h)) for h in histories])
+
+
+@pytest.mark.parametrize("renormalised", [False, True])
+@torch.no_grad()
+def test_a_wide_beam_equals_scoring_every_item(tiger, codes, renormalised):
+    found = beam.search(tiger, padded(HISTORIES), trie.build(codes), k=20, beam=200, renormalised=renormalised)
+    for row, history in enumerate(HISTORIES):
+        every = reference.scores(tiger, history, codes, renormalised)
+        assert found.items[row].tolist() == reference.best(every, codes, 20, set())
+        assert torch.allclose(found.scores[row], every[found.items[row]], atol=2e-5)
+
+
+@torch.no_grad()
+def test_the_renormalised_probabilities_of_all_items_add_up_to_one(tiger, codes):
+    found = beam.search(tiger, padded(HISTORIES), trie.build(codes), k=200, beam=200, renormalised=True)
+    assert torch.allclose(found.scores.exp().sum(1), torch.ones(3), atol=1e-4)
+    assert found.items.sort(dim=1).values.tolist() == [list(range(200))] * 3
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+@torch.no_grad()
+def test_any_beam_answers_k_allowed_items_in_order(tiger, codes, data):
+    k = data.draw(st.integers(1, 12))
+    width = data.draw(st.integers(k, 30))
+    excluded = data.draw(st.lists(st.integers(0, 199), max_size=188))
+    row = torch.tensor([excluded + [PAD] * 3] * 2, dtype=torch.long)
+    found = beam.search(tiger, padded(HISTORIES[:2]), trie.build(codes), k=k, beam=width, excluded=row)
+    for items, scores in zip(found.items.tolist(), found.scores.tolist(), strict=True):
+        assert len(set(items)) == k
+        assert not set(items) & set(excluded)
+        assert all(0 <= item < 200 for item in items)
+        assert scores == sorted(scores, reverse=True)
+
+
+@torch.no_grad()
+def test_exclusions_do_not_touch_the_order_of_the_rest(tiger, codes):
+    everything = reference.scores(tiger, HISTORIES[0], codes, renormalised=False)
+    excluded = {int(item) for item in everything.topk(30).indices}
+    row = torch.tensor([[*sorted(excluded), *sorted(excluded), PAD]])
+    found = beam.search(tiger, padded(HISTORIES[:1]), trie.build(codes), k=15, beam=200, excluded=row)
+    assert found.items[0].tolist() == reference.best(everything, codes, 15, excluded)
+
+
+@torch.no_grad()
+def test_where_too_few_items_are_allowed_the_rest_says_so(tiger, codes):
+    row = torch.arange(197)[None]
+    found = beam.search(tiger, padded(HISTORIES[:1]), trie.build(codes), k=5, beam=10, excluded=row)
+    assert set(found.items[0, :3].tolist()) == {197, 198, 199}
+    assert found.items[0, 3:].tolist() == [-1, -1]
+    assert found.scores[0, 3:].tolist() == [-torch.inf, -torch.inf]
+
+
+@pytest.mark.parametrize("renormalised", [False, True])
+@torch.no_grad()
+def test_of_a_subset_the_best_items_are_those_of_scoring_it_whole(tiger, codes, renormalised):
+    generator = torch.Generator().manual_seed(7)
+    allowed = torch.rand(3, 200, generator=generator) < torch.tensor([[0.5], [0.2], [0.9]])
+    excluded = torch.randint(-1, 200, (3, 40), generator=generator)
+    built = trie.build(codes)
+    scores = [reference.scores(tiger, history, codes, renormalised) for history in HISTORIES]
+    for by_user, barred in [(True, None), (True, excluded), (False, None), (False, excluded)]:
+        some = allowed if by_user else allowed[0]
+        found = beam.search(
+            tiger,
+            padded(HISTORIES),
+            built,
+            k=15,
+            beam=200,
+            allowed=some,
+            excluded=barred,
+            renormalised=renormalised,
+        )
+        for row, every in enumerate(scores):
+            closed = {item for item in range(200) if not allowed[row if by_user else 0, item]}
+            closed |= set() if barred is None else set(barred[row].tolist())
+            expected = reference.best(every, codes, 15, closed)
+            assert found.items[row].tolist() == expected
+            assert torch.allclose(found.scores[row], every[expected], atol=2e-5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+@torch.no_grad()
+def test_any_beam_finds_k_items_wherever_k_are_allowed_and_not_excluded(tiger, codes, data):
+    k = data.draw(st.integers(1, 6))
+    width = data.draw(st.integers(k, 12))
+    open_ = data.draw(st.lists(st.integers(0, 199), min_size=k, max_size=15, unique=True))
+    barred = data.draw(st.lists(st.integers(0, 199).filter(lambda item: item not in open_), max_size=30))
+    allowed = torch.zeros(200, dtype=torch.bool)
+    allowed[open_ + barred[::2]] = True
+    if data.draw(st.booleans()):
+        allowed = torch.stack([allowed, torch.ones(200, dtype=torch.bool)])
+    excluded = torch.tensor([barred + [PAD] * 2] * 2)
+    found = beam.search(
+        tiger, padded(HISTORIES[:2]), trie.build(codes), k=k, beam=width, allowed=allowed, excluded=excluded
+    )
+    assert set(found.items[0].tolist()) <= set(open_)
+    for items in found.items.tolist():
+        assert len(set(items)) == k
+        assert not set(items) & {*barred, -1}
+
+
+@torch.no_grad()
+def test_where_too_few_items_are_in_the_subset_the_rest_says_so(tiger, codes):
+    allowed = torch.zeros(2, 200, dtype=torch.bool)
+    allowed[0, [3, 77]] = True
+    found = beam.search(tiger, padded(HISTORIES[:2]), trie.build(codes), k=4, beam=10, allowed=allowed)
+    assert set(found.items[0, :2].tolist()) == {3, 77}
+    assert found.items[0, 2:].tolist() == found.items[1, 2:].tolist() == [-1, -1]
+    assert found.items[1].tolist() == [-1] * 4
+
+
+@pytest.mark.parametrize("shape", [(199,), (1, 200), (3, 200), (2, 3, 200)])
+def test_a_subset_of_another_index_or_of_other_users_is_refused(tiger, codes, shape):
+    with pytest.raises(ConfigError, match=r"allowed has the shape .* must be \(200,\).* or \(2, 200\)"):
+        beam.search(
+            tiger, padded(HISTORIES[:2]), trie.build(codes), k=1, beam=1, allowed=torch.ones(shape, dtype=torch.bool)
+        )
+
+
+class Whim:
+    """A decoder whose logits are the prompt's, level by level, and which notes the tokens it is given."""
+
+    level_starts = (0, 7, 13)
+
+    def start(self, prompts):
+        self.prompts = prompts
+        return torch.zeros(len(prompts), 1, 0, dtype=torch.long), prompts[:, None, 0]
+
+    def step(self, state, tokens, parents):
+        rows = torch.arange(len(tokens))[:, None]
+        self.written = torch.cat([state[rows, parents], tokens[..., None]], -1)
+        return self.written, self.prompts[:, self.written.shape[2]][:, None].expand(*tokens.shape, -1)
+
+    def logits(self, hidden, entries):
+        return hidden[..., entries]
+
+
+def test_a_hundred_thousand_random_decodes_hold_no_invalid_semantic_id():
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        codes = random_codes(60 + 10 * seed, seed=seed)
+        entries = codes + torch.tensor(Whim.level_starts)
+        logits = torch.randn(5000, 3, 22, generator=generator) * 4
+        allowed = torch.rand(5000, len(codes), generator=generator) < torch.rand(5000, 1, generator=generator)
+        excluded = torch.randint(-1, len(codes), (5000, 8), generator=generator)
+        whim = Whim()
+        found = beam.search(whim, logits, trie.build(codes), k=5, beam=6, allowed=allowed, excluded=excluded)
+
+        prefixes = {tuple(entry[:2]) for entry in entries.tolist()}
+        assert {tuple(pair) for pair in whim.written.flatten(0, 1).unique(dim=0).tolist()} <= prefixes
+        closed = ~allowed
+        closed[torch.arange(5000)[:, None].expand_as(excluded)[excluded >= 0], excluded[excluded >= 0]] = True
+        real = found.items >= 0
+        assert torch.equal(real.sum(1), (~closed).sum(1).clamp_max(5))
+        items = found.items.clamp_min(0)
+        assert not (closed.gather(1, items) & real).any()
+        ordered = torch.where(real, found.items, -1 - torch.arange(5)).sort(1).values
+        assert (ordered[:, 1:] != ordered[:, :-1]).all()
+        # The score is the item's own, so the codes that were walked are the item's.
+        truth = logits.log_softmax(-1)[torch.arange(5000)[:, None, None], torch.arange(3), entries[items]].sum(-1)
+        assert torch.allclose(found.scores[real], truth[real], atol=1e-4)
+
+
+class Indifferent:
+    """A decoder to which every token is alike."""
+
+    level_starts = (0, 7, 13)
+
+    def start(self, prompts):
+        return None, torch.zeros(len(prompts), 1, 1)
+
+    def step(self, state, tokens, parents):
+        return None, torch.zeros(*tokens.shape, 1)
+
+    def logits(self, hidden, entries):
+        return hidden.expand(*hidden.shape[:2], 22)[:, :, entries]
+
+
+def test_equal_scores_are_ordered_by_semantic_id(codes):
+    found = beam.search(Indifferent(), torch.zeros(2, 1), trie.build(codes), k=10, beam=15)
+    ordered = sorted(range(200), key=lambda item: codes[item].tolist())
+    assert found.items.tolist() == [ordered[:10]] * 2
+
+
+@torch.no_grad()
+def test_a_user_is_answered_alike_in_any_company(tiger, codes):
+    built = trie.build(codes)
+    together = beam.search(tiger, padded(HISTORIES), built, k=10, beam=20)
+    for row, history in enumerate(HISTORIES):
+        alone = beam.search(tiger, padded([history]), built, k=10, beam=20)
+        assert alone.items[0].tolist() == together.items[row].tolist()
+
+
+@pytest.mark.parametrize(
+    ("k", "width", "message"),
+    [(20, 10, "beam 10 is smaller than k, 20"), (201, 300, "k is 201 with 200 items"), (0, 10, "k is 0 with 200")],
+)
+def test_impossible_wishes_are_refused(tiger, codes, k, width, message):
+    with pytest.raises(ConfigError, match=message):
+        beam.search(tiger, padded(HISTORIES), trie.build(codes), k=k, beam=width)

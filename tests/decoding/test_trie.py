@@ -1,0 +1,73 @@
+from unittest.mock import patch
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.references import trie as reference
+from unisid.decoding import trie
+
+
+@st.composite
+def indices(draw) -> list[tuple[int, ...]]:
+    """Unique semantic ids of one to four levels, in any order."""
+    sizes = draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
+    code = st.tuples(*(st.integers(0, size - 1) for size in sizes))
+    return draw(st.lists(code, min_size=1, max_size=40, unique=True))
+
+
+@settings(deadline=None, max_examples=60)
+@given(indices(), st.sampled_from([0, 12, trie.TABLE]))
+def test_every_prefix_has_the_children_of_the_dictionary_trie(codes, table):
+    with patch.object(trie, "TABLE", table):
+        built, twin = trie.build(torch.tensor(codes)), reference.build(codes)
+    assert [level.table is not None for level in built.levels] == [
+        above * level.width <= table for above, level in zip([1, *map(len, built.levels)], built.levels, strict=False)
+    ]
+    prefixes = [()]
+    nodes = torch.zeros(1, dtype=torch.long)
+    for level in range(len(codes[0])):
+        children = built.step(level, nodes)
+        below, below_nodes = [], []
+        for row, prefix in enumerate(prefixes):
+            valid = children.valid[row]
+            assert children.codes[row][valid].tolist() == reference.allowed(twin, prefix)
+            below += [(*prefix, code) for code in children.codes[row][valid].tolist()]
+            below_nodes += children.nodes[row][valid].tolist()
+        prefixes, nodes = below, torch.tensor(below_nodes)
+    assert [codes[item] for item in built.items[nodes].tolist()] == prefixes
+
+
+@settings(deadline=None, max_examples=40)
+@given(indices())
+def test_the_leaves_below_a_node_are_the_items_of_its_prefix(codes):
+    built = trie.build(torch.tensor(codes))
+    ordered = sorted(codes)
+    for depth, level in enumerate(built.levels):
+        for node in range(len(level)):
+            below = built.items[int(level.first_leaf[node]) : int(level.first_leaf[node + 1])].tolist()
+            prefix = codes[below[0]][: depth + 1]
+            assert sorted(codes[item] for item in below) == [c for c in ordered if c[: depth + 1] == prefix]
+    assert built.leaves[built.items.long()].tolist() == list(range(len(codes)))
+
+
+def test_a_trie_that_moves_takes_its_tables_along():
+    built = trie.build(torch.tensor([[0, 0], [0, 1], [0, 5], [3, 2]]))
+    moved = built.to(torch.device("meta"))
+    for before, after in zip(built.levels, moved.levels, strict=True):
+        assert after.table.nodes.device.type == after.codes.device.type == "meta"
+        assert after.table.nodes.shape == before.table.nodes.shape
+
+
+def test_a_level_is_as_wide_as_its_busiest_node():
+    built = trie.build(torch.tensor([[0, 0], [0, 1], [0, 5], [3, 2]]))
+    assert [level.width for level in built.levels] == [2, 3]
+    children = built.step(1, torch.tensor([1, 0]))
+    assert children.valid.tolist() == [[True, False, False], [True, True, True]]
+    assert children.codes[1].tolist() == [0, 1, 5]
+
+
+def test_a_shared_semantic_id_is_an_error_of_ours():
+    with pytest.raises(AssertionError, match="share a semantic id"):
+        trie.build(torch.tensor([[1, 2], [1, 2]]))

@@ -1,0 +1,66 @@
+"""What is told while parts are mapped: bounded in number, complete at the end, in words and in figures."""
+
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pytest
+
+from unisid import progress
+from unisid.compute import Pool, Step
+from unisid.progress import Progress, mapped
+from unisid.runtime.local import LocalCompute
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that the test sets."""
+    now = SimpleNamespace(at=100.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now.at)
+    return now
+
+
+@pytest.fixture
+def job():
+    figures, lines = [], []
+    return SimpleNamespace(
+        report=figures.append, say=lines.append, figures=figures, lines=lines, compute=LocalCompute()
+    )
+
+
+def doubled() -> Step:
+    def make():
+        return lambda part: pa.table({"twice": [2 * part["n"][0].as_py()]})
+
+    return Step(make, Pool())
+
+
+def test_it_tells_every_few_seconds_and_at_the_end(job, clock):
+    counted = Progress(job, total=1200, what="files")
+    for _ in range(1200):
+        clock.at += 1 / 64
+        counted.advance()
+    assert [f["files_done"] for f in job.figures] == [320, 640, 960, 1200]
+    assert [f["step"] for f in job.figures] == [320, 640, 960, 1200]
+    assert [f["files_per_second"] for f in job.figures] == [64] * 4
+    assert [job.lines[0], job.lines[-1]] == ["320 of 1,200 files, 64 a second", "1,200 of 1,200 files, 64 a second"]
+
+
+def test_what_is_quick_is_told_once(job, clock):
+    clock.at += 1
+    counted = Progress(job, total=30, what="samples", of="uqf-tiger")
+    clock.at += 2
+    for count in (10, 20):
+        counted.advance(count)
+    assert job.lines == ["uqf-tiger: 30 of 30 samples, 15 a second"]
+    assert job.figures == [{"step": 30, "uqf-tiger.samples_done": 30, "uqf-tiger.samples_per_second": 15}]
+
+
+def test_mapped_parts_are_counted(job):
+    tables = list(mapped(job, [{"n": n} for n in range(50)], doubled(), "files", of="items"))
+    assert sorted(table["twice"][0].as_py() for table in tables) == [2 * n for n in range(50)]
+    assert [report["items.files_done"] for report in job.figures] == [50]
+
+
+def test_of_a_lone_part_nothing_is_told(job):
+    assert len(list(mapped(job, [{"n": 1}], doubled(), "files"))) == 1
+    assert job.figures == job.lines == []
