@@ -15,9 +15,9 @@ from unisid.experiments.run import run
 from unisid.pipeline import Recipe
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import InTurn
-from unisid.search.running import Nobody
 from unisid.stages import instructions, model
 from unisid.training.loop import Training
+from unisid.trials.telling import Nobody
 
 pytestmark = pytest.mark.slow
 SOURCES = ("text", "graph", "concat", "letter", "uqf")

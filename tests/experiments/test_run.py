@@ -19,8 +19,8 @@ from unisid.fusion import single
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.ray_tune import RayTune
 from unisid.runtime.trials import InTurn, Runner
-from unisid.search.running import Nobody
 from unisid.stages import baseline
+from unisid.trials.telling import Nobody
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from unisid.runtime.trials import InTurn, Runner
 from unisid.search.definition import Search
 from unisid.search.outcomes import Outcome
 from unisid.search.run import run
-from unisid.search.running import Nobody, Teller
 from unisid.search.space import parse
+from unisid.trials.telling import Nobody, Teller
 
 ROOT = Path(__file__).parents[2]
 RECIPE = "tests/end_to_end/recipes.py:tiny"

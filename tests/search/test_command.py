@@ -9,7 +9,7 @@ import pytest
 from tests.search.quick import RECIPE
 from unisid import cli
 from unisid.cli import search
-from unisid.search.running import Nobody
+from unisid.trials.telling import Nobody
 
 
 @pytest.fixture

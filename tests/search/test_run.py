@@ -17,8 +17,8 @@ from unisid.evaluation import measures
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import InTurn
 from unisid.search.definition import Search
-from unisid.search.running import Nobody
 from unisid.search.space import parse
+from unisid.trials.telling import Nobody
 
 
 @pytest.fixture(scope="module")

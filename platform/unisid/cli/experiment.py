@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from unisid.artifacts.store import Store
     from unisid.cli.search import Machines
     from unisid.pipeline import Recipe
-    from unisid.search.making import Say
+    from unisid.trials.making import Say
 
 
 def add_options(sub: argparse.ArgumentParser) -> None:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from unisid.pipeline import Recipe
     from unisid.runtime.trials import Runner
     from unisid.search.definition import Search
-    from unisid.search.making import Say
-    from unisid.search.running import Teller
+    from unisid.trials.making import Say
+    from unisid.trials.telling import Teller
 
     Machines = Callable[[str], contextlib.AbstractContextManager[Compute]]
 

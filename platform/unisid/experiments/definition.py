@@ -10,8 +10,8 @@ from unisid.baselines import BaselineConfig
 from unisid.config import did_you_mean
 from unisid.errors import ConfigError
 from unisid.pipeline import Recipe
-from unisid.search.trials import Trial, override
 from unisid.stages import baseline
+from unisid.trials.trial import Trial, override
 
 FOLDER = "jobs.experiments"
 """Where ready experiments lie: functions from a dataset's recipe to the experiment on it."""

@@ -26,8 +26,8 @@ from unisid.pipeline import plan
 from unisid.report import experiment as shown
 from unisid.report import interpret
 from unisid.report.plots import png
-from unisid.search.making import Say
-from unisid.search.trials import Trial
+from unisid.trials.making import Say
+from unisid.trials.trial import Trial
 
 
 def place_of(store: Store, trial: Trial) -> Place:

@@ -13,10 +13,9 @@ from unisid.experiments import results
 from unisid.experiments.definition import Experiment, cells
 from unisid.pipeline import Recipe, missing, plan
 from unisid.runtime.trials import Kind, Runner
-from unisid.search import trials
-from unisid.search.making import Making, Say, last_line
-from unisid.search.running import Teller
-from unisid.search.trials import Trial
+from unisid.trials.making import Making, Say, last_line
+from unisid.trials.telling import Teller
+from unisid.trials.trial import Trial, plans
 
 
 @dataclass
@@ -78,7 +77,7 @@ def run(
         DataError: after the table of the others was written, where some cells failed.
     """
     asked = cells(experiment, base, seeds)
-    making = Making(asked, trials.plans(asked, store), base, store, say)
+    making = Making(asked, plans(asked, store), base, store, say)
     runner.check(making.share(range(len(asked)), making.plans), None)
     table = Cells(experiment, store, asked, say)
     waiting = table.waiting()

@@ -10,7 +10,7 @@ from unisid.config import Json, differences
 from unisid.errors import ArtifactError, ConfigError
 from unisid.masked import masked
 from unisid.pipeline import Planned
-from unisid.search.trials import Trial
+from unisid.trials.trial import Trial
 
 State = Literal["complete", "stopped", "failed"]
 DEFINITION = "search.json"

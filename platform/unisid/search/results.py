@@ -9,9 +9,9 @@ from unisid.report import plots
 from unisid.report import search as shown
 from unisid.report.html import write_report
 from unisid.search.definition import Search
-from unisid.search.making import last_line
 from unisid.search.outcomes import Outcome
 from unisid.search.running import Running
+from unisid.trials.making import last_line
 
 
 def show(running: Running) -> None:

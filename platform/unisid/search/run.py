@@ -9,12 +9,15 @@ from unisid.compute import Compute
 from unisid.errors import ConfigError
 from unisid.evaluation import measures
 from unisid.runtime.trials import Asha, Runner
-from unisid.search import results, trials
+from unisid.search import results
 from unisid.search.definition import Search
-from unisid.search.making import Making, Say
+from unisid.search.expand import expand
 from unisid.search.outcomes import Outcome
-from unisid.search.running import Hearing, Running, Teller
-from unisid.search.sharing import shared_by_all
+from unisid.search.running import Hearing, Running
+from unisid.trials.making import Making, Say
+from unisid.trials.sharing import shared_by_all
+from unisid.trials.telling import Teller
+from unisid.trials.trial import plans
 
 
 def run(
@@ -27,8 +30,8 @@ def run(
         ConfigError, DriftError: before any trial starts, where the space, the machines or the search's name refuse it.
         DataError: after the table and the plots, where some trials failed.
     """
-    asked = trials.expand(search.recipe, search.space, search.seeds, search.until)
-    running = Running(search, store, teller, say, asked, trials.plans(asked, store))
+    asked = expand(search.recipe, search.space, search.seeds, search.until)
+    running = Running(search, store, teller, say, asked, plans(asked, store))
     asha = _asha(running)
     making = Making(asked, running.plans, search.recipe, store, say)
     runner.check(making.share(range(len(asked)), running.plans), asha)

@@ -1,50 +1,22 @@
 """A search under way, seen from the driver: what is over is judged, kept and told."""
 
-import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from unisid import pipeline
-from unisid.artifacts.curve import Point, read_curve
+from unisid.artifacts.curve import read_curve
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.evaluation import measures
 from unisid.pipeline import Planned
 from unisid.runtime.trials import Kind
 from unisid.search.definition import Search
-from unisid.search.making import Say
 from unisid.search.outcomes import Folder, Outcome, State
-from unisid.search.trials import Trial
-
-
-class Teller(Protocol):
-    """Who is told of searches. `runtime.search_runs` tells MLflow; `Nobody` nobody."""
-
-    def search(self, name: str, params: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]: ...
-
-    def trial(
-        self, name: str, params: Mapping[str, Any], values: Mapping[str, float], tags: Mapping[str, str],
-        curve: Sequence[Point],
-    ) -> None: ...  # fmt: skip
-
-    def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None: ...
-
-
-class Nobody:
-    """Tells nobody."""
-
-    @contextlib.contextmanager
-    def search(self, name: str, params: Mapping[str, Any]) -> Iterator[None]:
-        yield
-
-    def trial(
-        self, name: str, params: Mapping[str, Any], values: Mapping[str, float], tags: Mapping[str, str],
-        curve: Sequence[Point],
-    ) -> None: ...  # fmt: skip
-
-    def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None: ...
+from unisid.trials.making import Say
+from unisid.trials.telling import Teller
+from unisid.trials.trial import Trial
 
 
 @dataclass

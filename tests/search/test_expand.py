@@ -12,9 +12,10 @@ from unisid.config import at
 from unisid.encoders import transformer
 from unisid.errors import ConfigError
 from unisid.pipeline import Recipe
-from unisid.search import trials
 from unisid.search.definition import Stopping
+from unisid.search.expand import expand
 from unisid.search.space import Space, parse, ready
+from unisid.trials.trial import plans
 
 
 def test_values_come_as_words_or_as_json():
@@ -46,7 +47,7 @@ def test_words_that_make_no_space(words, message):
 def test_every_ready_space_fits_the_recipe_of_the_demo(name):
     from jobs.recipes.demo import demo
 
-    found = trials.expand(demo(), ready()[name](), [1, 2], "model")
+    found = expand(demo(), ready()[name](), [1, 2], "model")
     assert len(found) == 2 * len(ready()[name]().points())
     assert len({trial.id for trial in found}) == len(found)
 
@@ -57,23 +58,23 @@ def test_the_thesis_s_grid_is_there():
 
 
 def test_trials_are_whole_recipes_named_by_their_overrides():
-    found = trials.expand(tiny(), parse(["fused.loss.structure_weight=0,0.5"]), [7], "codes")
+    found = expand(tiny(), parse(["fused.loss.structure_weight=0,0.5"]), [7], "codes")
     assert [trial.settings for trial in found] == [{"fused.loss.structure_weight": v} for v in (0.0, 0.5)]
     assert [trial.recipe.fused.loss.structure_weight for trial in found] == [0.0, 0.5]
     assert all(trial.recipe.name == f"tiny-trial-{trial.id}" for trial in found)
     assert found[1].name == "structure_weight 0.5, seed 7"
-    again = trials.expand(tiny(), parse(["fused.loss.structure_weight=0.50"]), [7], "model")
+    again = expand(tiny(), parse(["fused.loss.structure_weight=0.50"]), [7], "model")
     assert again[0].id != found[1].id, "up to the model its seed is another setting"
-    assert trials.expand(tiny(), parse(["fused.loss.structure_weight=0.50"]), [7], "codes")[0].id == found[1].id
+    assert expand(tiny(), parse(["fused.loss.structure_weight=0.50"]), [7], "codes")[0].id == found[1].id
 
 
 def test_seeds_are_those_of_what_the_space_touches_and_feeds():
-    recipe = trials.expand(tiny(), parse(["codes.tokenizer.codebook_size=6"]), [7], "model")[0].recipe
+    recipe = expand(tiny(), parse(["codes.tokenizer.codebook_size=6"]), [7], "model")[0].recipe
     assert recipe.codes.training.seed == recipe.model.training.seed == 7
     assert recipe.fused == tiny().fused
     assert recipe.graph == tiny().graph
     assert recipe.metrics == tiny().metrics
-    recipe = trials.expand(tiny(), parse(["embeddings.max_tokens=4"]), [7], "codes")[0].recipe
+    recipe = expand(tiny(), parse(["embeddings.max_tokens=4"]), [7], "codes")[0].recipe
     assert recipe.fused.training.seed == 7
     assert recipe.graph == tiny().graph
     assert recipe.model == tiny().model
@@ -81,7 +82,7 @@ def test_seeds_are_those_of_what_the_space_touches_and_feeds():
 
 def test_a_plug_in_is_a_dimension_and_its_settings_come_after_it():
     words = ["codes.tokenizer.restarts=1,2", "codes.tokenizer=rqkmeans", "codes.tokenizer.codebook_size=8"]
-    found = trials.expand(tiny(), parse(words), [], "codes")
+    found = expand(tiny(), parse(words), [], "codes")
     assert [trial.recipe.codes.tokenizer.restarts for trial in found] == [1, 2]
     assert found[0].settings["codes.tokenizer"] == "rqkmeans"
 
@@ -90,7 +91,7 @@ def test_settings_that_are_right_only_together():
     base = replace(tiny(), fused=replace(tiny().fused, fusion=replace(tiny().fused.fusion, width=6, num_heads=3)))
     for width, heads in ((8, 4), (6, 2), (10, 5)):
         words = [f"fused.fusion.width={width}", f"fused.fusion.num_heads={heads}"]
-        assert trials.expand(base, parse(words), [], "codes")[0].recipe.fused.fusion.width == width
+        assert expand(base, parse(words), [], "codes")[0].recipe.fused.fusion.width == width
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_settings_that_are_right_only_together():
 )
 def test_a_dimension_that_cannot_be_is_refused(words, message):
     with pytest.raises(ConfigError, match=message):
-        trials.expand(tiny(), parse(words), [], "codes")
+        expand(tiny(), parse(words), [], "codes")
 
 
 @pytest.fixture
@@ -135,40 +136,40 @@ def pretrained(folder) -> Recipe:
 
 @pytest.mark.parametrize("key", ["embeddings.encoder.model", "model.backbone.model"])
 def test_pretrained_weights_are_a_dimension(weights, place, key):
-    found = trials.expand(pretrained(weights), parse([f"{key}={weights}/one,{weights}/two"]), [1], "model")
+    found = expand(pretrained(weights), parse([f"{key}={weights}/one,{weights}/two"]), [1], "model")
     assert [at(trial.recipe, key) for trial in found] == [f"{weights}/one", f"{weights}/two"]
     noun = key.partition(".")[0]
-    made_of = [{e.noun: e.fingerprint for e in planned} for planned in trials.plans(found, Store(place))]
+    made_of = [{e.noun: e.fingerprint for e in planned} for planned in plans(found, Store(place))]
     assert made_of[0][noun] != made_of[1][noun]
-    assert len(trials.expand(pretrained(weights), parse([f"{key}={weights}/two"]), [], "model")) == 1
+    assert len(expand(pretrained(weights), parse([f"{key}={weights}/two"]), [], "model")) == 1
 
 
 def test_a_setting_that_counts_only_beside_another_is_a_dimension(weights):
     words = ["model.backbone.trained=lora", "model.backbone.lora.rank=4,8"]
-    found = trials.expand(pretrained(weights), parse(words), [], "model")
+    found = expand(pretrained(weights), parse(words), [], "model")
     assert [trial.recipe.model.backbone.lora.rank for trial in found] == [4, 8]
 
 
 def test_runtime_settings_stay_idle_beside_weights(weights):
     words = [f"model.backbone.model={weights}/one,{weights}/two", "model.backbone.gradient_checkpointing=True,False"]
     with pytest.raises(ConfigError, match="'model.backbone.gradient_checkpointing': .* changes no result"):
-        trials.expand(pretrained(weights), parse(words), [], "model")
+        expand(pretrained(weights), parse(words), [], "model")
 
 
 def test_the_same_weights_in_two_places_are_no_dimension(weights):
     with pytest.raises(ConfigError, match="changes no result"):
-        trials.expand(pretrained(weights), parse([f"model.backbone.model={weights}/one,{weights}/same"]), [], "model")
+        expand(pretrained(weights), parse([f"model.backbone.model={weights}/one,{weights}/same"]), [], "model")
 
 
 def test_seeds_that_say_nothing_are_refused():
     with pytest.raises(ConfigError, match="seeds 1, 1; each may be given once"):
-        trials.expand(tiny(), parse(["fused.num_neighbours=3"]), [1, 1], "codes")
+        expand(tiny(), parse(["fused.num_neighbours=3"]), [1, 1], "codes")
 
 
 def test_trials_that_end_in_one_artifact_are_refused(place):
-    found = trials.expand(tiny(), Space({"fused.loss.structure_weight": (0.5, "0.5000")}), [], "codes")
+    found = expand(tiny(), Space({"fused.loss.structure_weight": (0.5, "0.5000")}), [], "codes")
     with pytest.raises(ConfigError, match="make the same codes; leave one of the values out"):
-        trials.plans(found, Store(place))
+        plans(found, Store(place))
 
 
 @pytest.mark.parametrize(

@@ -1,42 +1,19 @@
 """A space, point by point, as whole recipes; whatever is wrong with it is said before anything runs."""
 
-import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from unisid import config as settings
-from unisid.artifacts.store import NOUNS, Store
-from unisid.compute import Pool
-from unisid.config import PlugIn, at, did_you_mean
+from unisid.artifacts.store import NOUNS
+from unisid.config import PlugIn, at
 from unisid.errors import ConfigError
-from unisid.pipeline import STAGES, Planned, Recipe, inputs_of, missing, plan, refuse_drift
-from unisid.runtime.trials import Share
+from unisid.pipeline import STAGES, Recipe, inputs_of
 from unisid.search.space import Space
+from unisid.trials.trial import Trial, override, refuse_unknown
 
 SHORT = 8
 """Digits of a trial's fingerprint in its name."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One point of a space, under one seed."""
-
-    id: str
-    """The short fingerprint of the overrides, seeds included."""
-    settings: Mapping[str, Any]
-    """What it tries, by dotted key."""
-    seed: int | None
-    """Of the stages that the space touches or feeds; None: the recipe's own."""
-    recipe: Recipe
-    until: str
-    """The last artifact that it makes."""
-
-    @property
-    def name(self) -> str:
-        """'structure_weight 0.2, seed 42'."""
-        parts = [f"{key.rpartition('.')[2]} {value}" for key, value in self.settings.items()]
-        return ", ".join(parts + ([] if self.seed is None else [f"seed {self.seed}"]))
 
 
 def expand(recipe: Recipe, space: Space, seeds: Sequence[int], until: str) -> list[Trial]:
@@ -48,7 +25,7 @@ def expand(recipe: Recipe, space: Space, seeds: Sequence[int], until: str) -> li
     """
     for key in space.dimensions:
         if not any(key.startswith(f"{other}.") for other in space.dimensions):  # else known when that one is set
-            _refuse_unknown(recipe, key)
+            refuse_unknown(recipe, key)
         _refuse_far(recipe, key, until)
     points = space.points()
     tried = [override(recipe, point) for point in points]
@@ -69,78 +46,6 @@ def expand(recipe: Recipe, space: Space, seeds: Sequence[int], until: str) -> li
             number = settings.fingerprint(own)[:SHORT]
             trials.append(Trial(number, shown, seed, replace(sown, name=f"{recipe.name}-trial-{number}"), until))
     return trials
-
-
-def override(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """The recipe with several settings changed: plug-ins first, then all others at once, as only together they fit."""
-    try:
-        for key in sorted(values, key=lambda key: key.count(".")):
-            if isinstance(at(recipe, key), PlugIn):
-                recipe = settings.override(recipe, key, values[key])
-        plain = [key for key in values if not isinstance(at(recipe, key), PlugIn)]
-        if len(plain) == 1:
-            _refuse_unknown(recipe, plain[0])
-            return settings.override(recipe, plain[0], values[plain[0]])
-        record = settings.to_record(recipe)
-        for key in plain:
-            _refuse_unknown(recipe, key)
-            *sections, name = key.split(".")
-            functools.reduce(lambda section, inner: section[inner], sections, record)[name] = values[key]
-        return settings.from_record(Recipe, record)
-    except ConfigError as error:
-        if str(error).startswith("space '"):
-            raise
-        point = ", ".join(f"{k}={v}" for k, v in values.items())
-        raise ConfigError(f"space, {point}: {error}") from None
-
-
-def plans(trials: Sequence[Trial], store: Store) -> list[list[Planned]]:
-    """What each trial would find and make.
-
-    Raises:
-        DriftError: where another artifact has a trial's name.
-        ConfigError: two trials would make the same artifact in the end.
-    """
-    found, known = [], dict[str, Trial]()
-    for trial in trials:
-        planned = plan(trial.recipe, store, trial.until)
-        refuse_drift(planned)
-        twin = known.setdefault(planned[-1].fingerprint, trial)
-        if twin is not trial:
-            raise ConfigError(f"space: '{twin.name}' and '{trial.name}' make the same {trial.until}; "
-                              "leave one of the values out, or a setting that the other makes idle")  # fmt: skip
-        found.append(planned)
-    return found
-
-
-def share(trials: Sequence[Trial], planned: Sequence[Sequence[Planned]]) -> Share:
-    """What each trial must hold: as much as the largest pool among the stages that are still to be made."""
-    pools = [
-        pool
-        for trial, entries in zip(trials, planned, strict=True)
-        for entry in missing(list(entries))
-        for pool in _pools(getattr(trial.recipe, entry.noun))
-    ]
-    cpus = max((max(1, pool.workers) * pool.cpus for pool in pools), default=1.0)
-    return Share(cpus=cpus, gpus=max((max(1, pool.workers) * pool.gpus for pool in pools), default=0.0))
-
-
-def _pools(config: Any) -> list[Pool]:
-    if isinstance(config, Pool):
-        return [config]
-    parts = [getattr(config, field.name) for field in fields(config)] if is_dataclass(config) else []
-    return [pool for part in parts for pool in _pools(part)]
-
-
-def _refuse_unknown(recipe: Recipe, key: str) -> None:
-    known = [k for k, _ in settings.leaves(recipe) if not k.endswith(".kind")]
-    value = at(recipe, key)
-    if key in known or isinstance(value, PlugIn):
-        return
-    if is_dataclass(value):
-        inside = ", ".join(k for k in known if k.startswith(f"{key}."))
-        raise ConfigError(f"space '{key}': is a section of settings; name one of them: {inside}")
-    raise ConfigError(f"space '{key}': recipe '{recipe.name}' has no such setting{did_you_mean(key, known)}")
 
 
 def _refuse_far(recipe: Recipe, key: str, until: str) -> None:

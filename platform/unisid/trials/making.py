@@ -10,11 +10,10 @@ from unisid.artifacts.store import Store
 from unisid.compute import Compute
 from unisid.pipeline import Planned, Recipe
 from unisid.runtime.trials import Asha, Hear, Kind, Runner, Share
-from unisid.search import trials
-from unisid.search.perform import Order, perform
-from unisid.search.sharing import phases, shared_by_all
-from unisid.search.trials import Trial
 from unisid.stages.codes import check_room
+from unisid.trials.perform import Order, perform
+from unisid.trials.sharing import phases, shared_by_all
+from unisid.trials.trial import Trial, share
 
 Say = Callable[[str], None]
 
@@ -39,7 +38,7 @@ class Making:
         """What a trial must hold for what is its own; what all share is the driver's."""
         nouns = shared_by_all(self.plans)
         own = [[entry for entry in planned if entry.noun not in nouns] for planned in plans]
-        return trials.share([self.trials[number] for number in numbers], own)
+        return share([self.trials[number] for number in numbers], own)
 
     def shared(self, compute: Compute) -> None:
         """What all trials share, by the driver; under the recipe's own name, unless all trials differ from it alike.

@@ -11,10 +11,10 @@ from unisid.artifacts.store import Address, Place, Store
 from unisid.evaluation import measures
 from unisid.runtime.trials import InTurn
 from unisid.search.definition import Search, Stopping
-from unisid.search.perform import Order, perform
 from unisid.search.space import parse
 from unisid.tokenizers import rqkmeans, rqvae
 from unisid.training.loop import Training
+from unisid.trials.perform import Order, perform
 
 EPOCHS = 3
 
