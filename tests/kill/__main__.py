@@ -28,9 +28,9 @@ def main() -> int:
         try:
             total += getattr(killing, known.kind)(seed, here, calm, *more) or 0
             shutil.rmtree(here)
-        except AssertionError as error:
+        except Exception as error:  # whatever it is, the next rounds go on
             failed.append(seed)
-            print(f"seed {seed}: {error}", flush=True)
+            print(f"seed {seed}: {type(error).__name__}: {error}", flush=True)
         print(f"{seed - known.seed + 1} of {known.rounds} rounds, {total} kills or refusals, {len(failed)} failed, "
               f"{time.monotonic() - begun:.0f} s", flush=True)  # fmt: skip
     if not failed:

@@ -76,6 +76,7 @@ def finish(process: subprocess.Popen[bytes], log: Path, code: int = 0) -> str:
     said = log.read_text()
     assert ended == code, f"exit code {ended}, not {code}:\n{said}"
     assert "Traceback" not in said, said
+    assert "warning: MLflow" not in said, said
     return said
 
 

@@ -27,7 +27,7 @@ from unisid.compute import Metrics
 from unisid.errors import ConfigError
 from unisid.masked import masked
 from unisid.printable import printable
-from unisid.runtime import registry, tracking_moved
+from unisid.runtime import registry, tracking_made, tracking_moved
 from unisid.runtime.tracking_faults import Deleted, fault, is_trouble, refuse_useless, useless
 from unisid.runtime.tracking_place import files_of, sqlite_file, tracking_uri
 from unisid.runtime.tracking_runs import PROCESS, Process, close_orphans
@@ -123,10 +123,11 @@ class Tracker:
     def _opened(self) -> MlflowClient:
         """A client whose database has its tables, its files' places and no runs of dead processes."""
         uri = self.uri
-        if sqlite_file(uri) is not None:
+        if (file := sqlite_file(uri)) is not None:
+            tracking_made.make(file)
             uri += f"{'&' if '?' in uri else '?'}timeout={PATIENCE}"
         client = MlflowClient(tracking_uri=uri, registry_uri=os.environ.get("MLFLOW_REGISTRY_URI") or uri)
-        client.search_experiments(max_results=1)  # the first request makes the tables
+        client.search_experiments(max_results=1)  # the first request brings the tables up to date
         client.search_registered_models(max_results=1)
         self._set_right()
         if closed := close_orphans(client, self.experiment(client)):
