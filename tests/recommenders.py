@@ -9,7 +9,7 @@ import torch
 from tests.backbones.models import index_of, language_model
 from tests.stages import ring
 from unisid.artifacts.model import write_model
-from unisid.artifacts.store import Place
+from unisid.artifacts.store import Address, Place, Store
 from unisid.artifacts.tables import write_table
 from unisid.backbones import lcrec, tiger
 from unisid.config import to_record
@@ -40,6 +40,20 @@ def made(root: Place, folder: Path, kind: str) -> dict[str, Place]:
     write_model(places["model"], to_record(config), backbone.weights(), backbone.files())
     ring.record(places["model"], "model", to_record(config), {}, ring.entry(places["codes"], "codes"))
     return places
+
+
+def stored(root: Path) -> Store:
+    """A store with a catalog of a ring, its index and an untrained recommender, all called ring."""
+    store = Store(Place.of(root))
+    places = {noun: store.place(Address(noun, "ring", "1")) for noun in ("catalog", "codes", "model")}
+    ring.write_catalog(places["catalog"], ring.walks(12, N), N)
+    ring.write_index(places["codes"], N)
+    ring.record(places["codes"], "codes", {}, {"sizes": list(ring.SIZES)}, ring.entry(places["catalog"], "catalog"))
+    config = to_record(TINY)
+    torch.manual_seed(0)
+    write_model(places["model"], config, TINY.build(index_of(ring.SIZES)).weights())
+    ring.record(places["model"], "model", config, {}, ring.entry(places["codes"], "codes"))
+    return store
 
 
 def history(*items: int) -> np.ndarray:

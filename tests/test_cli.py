@@ -8,17 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.artifacts.disks import Brittle, no_file_larger_than
-from tests.backbones.models import index_of
-from tests.recommenders import TINY, N
+from tests.recommenders import N, stored
 from tests.stages import ring
 from unisid import cli, pipeline
-from unisid.artifacts.model import write_model
 from unisid.artifacts.record import RECORD, read_record, require, write_record
 from unisid.artifacts.store import Address, Place, Store
-from unisid.config import to_record
 
 RECIPE = """
 from dataclasses import replace
@@ -299,16 +295,7 @@ def test_the_list_goes_on_past_a_damaged_artifact(shop):
 @pytest.fixture
 def ring_store(tmp_path):
     """A store with a catalog of a ring, its index and an untrained recommender."""
-    store = Store(Place.of(tmp_path / "ring"))
-    places = {noun: store.place(Address(noun, "ring", "1")) for noun in ("catalog", "codes", "model")}
-    ring.write_catalog(places["catalog"], ring.walks(12, N), N)
-    ring.write_index(places["codes"], N)
-    ring.record(places["codes"], "codes", {}, {"sizes": list(ring.SIZES)}, ring.entry(places["catalog"], "catalog"))
-    config = to_record(TINY)
-    torch.manual_seed(0)
-    write_model(places["model"], config, TINY.build(index_of(ring.SIZES)).weights())
-    ring.record(places["model"], "model", config, {}, ring.entry(places["codes"], "codes"))
-    return store.root
+    return stored(tmp_path / "ring").root
 
 
 def test_what_comes_next_is_told_with_titles_and_scores(ring_store, capsys):

@@ -10,10 +10,12 @@ from mlflow.exceptions import MlflowException
 
 from tests.runtime.stores import mlflow_at
 from tests.versions import shop
+from unisid.api.recommender import Recommender
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Address, Place, Store
 from unisid.cli import main
 from unisid.errors import ArtifactError, DataError
+from unisid.in_use import index_in_use, pair_in_use
 from unisid.runtime import registry
 from unisid.runtime.promotion import PREVIOUS, Pair, Registered, in_use, promote, roll_back
 from unisid.runtime.registry import CANDIDATE, CHAMPION
@@ -174,3 +176,47 @@ def test_on_the_command_line(told, store, monkeypatch, capsys):
     for wrong in ([], ["catalog/shop/1"], ["codes/shop/1", "codes/shop/2"]):
         assert main(["promote", *wrong, *where]) == 1
         assert "must be an index (codes/NAME/VERSION)" in capsys.readouterr().err
+
+
+def test_commands_use_what_is_promoted_and_else_the_newest_and_say_which(told, store, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", told.uri)
+    said: list[str] = []
+    newest = pair_in_use(store, "shop", said.append)
+    assert (str(newest.model.address), newest.why) == ("model/shop/b", "the newest")
+    assert said == ["model/shop/b is the newest of 2 model here; --model names another"]
+    assert str(index_in_use(store, "shop", said.append).address) == "codes/shop/2"
+    put(told, store, "codes/shop/1", "model/shop/1")
+    said.clear()
+    pair = pair_in_use(store, None, said.append)
+    assert str(pair) == "model/shop/1 with codes/shop/1 (promoted under 'shop')"
+    assert str(index_in_use(store, None, said.append).address) == "codes/shop/1"
+    assert said[0] == "model/shop/1 is promoted under 'shop' of 2 model here; --model names another"
+    put(told, store, "codes/shop/2")
+    pair = pair_in_use(store, "shop", said.append)
+    assert [str(place.address) for place in (pair.model, pair.codes)] == ["model/shop/1", "codes/shop/2"]
+    where = ["--store", str(store.root)]
+    assert main(["recommend", "--history", "i70", "--k", "3", *where]) == 0  # which only the index in use has
+    assert "model/shop/1 is promoted under 'shop'" in capsys.readouterr().err
+    assert main(["sid", "i70", *where]) == 0
+    found = Recommender.load("shop", store, device="cpu")
+    assert found.catalog.num_items == shop.ITEMS + shop.NEW
+
+
+def test_what_is_promoted_in_another_store_is_left_aside(told, store, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", told.uri)
+    put(told, store, "codes/shop/1", "model/shop/1")
+    other = Store(Place.of(tmp_path / "other"))
+    rows = shop.recipe(shop.items(tmp_path, shop.ITEMS - 5), shop.interactions(tmp_path, shop.ITEMS - 5))
+    shop.make(rows, other)
+    said: list[str] = []
+    assert str(index_in_use(other, "shop", said.append).address) == "codes/shop/1"
+    assert said[0].startswith("codes/shop/1 (")
+    assert "promoted under 'shop', is not in" in said[0]
+
+
+def test_where_mlflow_is_away_the_newest_is_used(store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    said: list[str] = []
+    assert pair_in_use(store, "shop", said.append).why == "the newest"
+    assert "what is promoted under 'shop' cannot be known, the newest is used" in said[0]

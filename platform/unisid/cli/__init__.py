@@ -13,13 +13,12 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from unisid import __version__
 from unisid.console import Console, consoles, styled
-from unisid.errors import ConfigError, DataError, UnisidError
+from unisid.errors import DataError, UnisidError
 from unisid.faults import in_words
 from unisid.signals import Told, deferred, settled, stoppable
 
@@ -95,6 +94,7 @@ def _ended(error: BaseException, came: Sequence[int]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from unisid.api.places import default_store
     from unisid.cli import index, look
 
     parser = argparse.ArgumentParser(
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(act=act)
         sub.add_argument(
             "--store",
-            default=os.environ.get("UNISID_STORE", "runs"),
+            default=default_store(),
             help="where artifacts lie: a folder or a URI (UNISID_STORE)",
         )
         return sub
@@ -153,19 +153,9 @@ def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _store(known: argparse.Namespace) -> Store:
-    from unisid.artifacts.store import Place, Store
+    from unisid.api.places import store_of
 
-    if not known.store:
-        raise ConfigError("store '': no folder is named; give a folder or a URI (--store or UNISID_STORE)")
-    lost = "://" not in known.store and not Path(known.store).is_absolute()
-    if lost and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
-        raise ConfigError(
-            f"store '{known.store}': would lie in this job's own copy of the working folder, and go with it; "
-            "give a URI or the absolute path of a shared folder (--store or UNISID_STORE)"
-        )
-    store = Store(Place.of(known.store))
-    store.check()
-    return store
+    return store_of(known.store)
 
 
 def _recipe(known: argparse.Namespace, configure: Callable[..., Recipe] | None = None) -> Recipe:
@@ -253,17 +243,10 @@ def _recipes(known: argparse.Namespace) -> None:
         print(f"{name:<24}{(function.__doc__ or '').strip().splitlines()[0]}")
 
 
-@contextlib.contextmanager
-def _machines(kind: str) -> Iterator[Compute]:
-    if kind == "local":
-        from unisid.runtime.local import LocalCompute
+def _machines(kind: str) -> contextlib.AbstractContextManager[Compute]:
+    from unisid.runtime.machines import machines
 
-        yield LocalCompute()
-    else:
-        from unisid.runtime.ray_compute import RayCompute
-
-        with RayCompute.open() as compute:
-            yield compute
+    return machines(kind)
 
 
 def _tracker(store: Store) -> Tracker:

@@ -13,25 +13,21 @@ import numpy as np
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.order import newest
-from unisid.artifacts.record import Record, as_json, check_files, read_record, require, require_input, shared_as
-from unisid.artifacts.store import Address, Place, Store
+from unisid.artifacts.lookup import history_of, item_numbers, number_of, place_of
+from unisid.artifacts.record import as_json, check_files, read_record, require, require_input, shared_as
+from unisid.artifacts.store import Address, Store
 from unisid.artifacts.verify import verify
-from unisid.config import did_you_mean
 from unisid.errors import ArtifactError, ConfigError, DataError, UnreadableError
+from unisid.in_use import index_in_use, named_pair
 from unisid.ops.semantic_ids import parse, spell
 from unisid.report.described import description
 from unisid.report.tables import align
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     Act = Callable[[argparse.Namespace], None]
     Command = Callable[[str, Act, str], argparse.ArgumentParser]
-
-EXAMPLES = 3
-"""Ids that an error names."""
 
 
 def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store]) -> None:
@@ -50,17 +46,17 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     sub.add_argument("address", help="such as codes/demo/1")
     sub = look("sid", _sid, "Print the semantic IDs of items.")
     sub.add_argument("item", nargs="+", help="the shop's item ids")
-    sub.add_argument("--codes", help="the index, such as codes/demo/1 (default: the newest)")
+    sub.add_argument("--codes", help="the index, such as codes/demo/1 (default: the one in use)")
     sub = look("items", _items, "Print the items of a semantic ID, of a prefix, or of some words of their titles.")
     sub.add_argument("sid", nargs="?", default="", help="such as '<a_12><b_7>' or 12,7 (default: all)")
     sub.add_argument("--title", nargs="+", default=[], metavar="WORD", help="only items whose titles have these words")
-    sub.add_argument("--codes", help="the index (default: the newest)")
+    sub.add_argument("--codes", help="the index (default: the one in use)")
     sub.add_argument("--limit", type=int, default=50, help="how many, at most (default: 50)")
     sub = look("recommend", _recommend, "Print the best next items for a user or a history.")
     who = sub.add_mutually_exclusive_group(required=True)
     who.add_argument("--user", help="a user id of the catalog")
     who.add_argument("--history", nargs="+", metavar="ITEM", help="item ids, oldest first")
-    sub.add_argument("--model", help="the recommender, such as model/demo/1 (default: the newest)")
+    sub.add_argument("--model", help="the recommender, such as model/demo/1 (default: the one in use)")
     sub.add_argument("--codes", help="an index that extends the recommender's, such as codes/demo/2 (default: its own)")
     sub.add_argument("--k", type=int, default=10, help="how many")
     sub.add_argument("--allow-history", action="store_true", help="items of the history may be recommended again")
@@ -90,7 +86,7 @@ def _list(known: argparse.Namespace, store: Store) -> None:
 
 def _verify(known: argparse.Namespace, store: Store) -> None:
     asked = [Address.parse(text) for text in known.address]
-    places = {address: _place(store, address) for address in asked or store.addresses()}
+    places = {address: place_of(store, address) for address in asked or store.addresses()}
     if not places:
         _say_nothing_is_there(store)
         return
@@ -127,7 +123,7 @@ def _say_nothing_is_there(store: Store) -> None:
 
 def _show(known: argparse.Namespace, store: Store) -> None:
     asked = Address.parse(known.address)
-    place = _place(store, asked)
+    place = place_of(store, asked)
     record = require(place, asked.noun)
     if known.json:
         print(json.dumps(as_json(record) | {"place": str(place)}, indent=2))
@@ -150,7 +146,7 @@ def _drop(known: argparse.Namespace, store: Store) -> None:
 
 def _sid(known: argparse.Namespace, store: Store) -> None:
     codes, catalog = _index(known, store)
-    _print_items(codes, catalog, _numbers(catalog, known.item))
+    _print_items(codes, catalog, item_numbers(catalog, known.item))
 
 
 def _items(known: argparse.Namespace, store: Store) -> None:
@@ -176,14 +172,12 @@ def _items(known: argparse.Namespace, store: Store) -> None:
 def _recommend(known: argparse.Namespace, store: Store) -> None:
     from unisid.serving.recommender import Recommender
 
-    place = _newest(store, "model", known.model)
-    record = require(place, "model")
-    codes = _place(store, Address.parse(known.codes)) if known.codes else require_input(store, record, "codes")
-    catalog_place = require_input(store, require(codes, "codes"), "catalog")
-    catalog = Catalog.read(catalog_place)
-    history = _numbers(catalog, known.history) if known.user is None else _history_of(catalog, known.user)
+    model, codes = (Address.parse(text) if text else None for text in (known.model, known.codes))
+    pair = named_pair(store, model, codes, None, _aside)
+    catalog = Catalog.read(pair.catalog)
+    history = item_numbers(catalog, known.history) if known.user is None else history_of(catalog, known.user)
     allowed = _subset(catalog, known.allowed, known.excluded)
-    recommender = Recommender.load(place, codes, catalog_place)
+    recommender = Recommender.load(pair.model, pair.codes, pair.catalog, vectors=pair.vectors)
     items, scores = recommender.rank([history], known.k, not known.allow_history, allowed=allowed)
     rows = [
         (str(rank), f"{score:.3f}", str(catalog.item_ids[item]), str(catalog.titles[item]))
@@ -223,7 +217,7 @@ def _listed(catalog: Catalog, path: str, option: str) -> list[int]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{option} {path}: cannot be read ({error}); must be a UTF-8 text file with an item id a line"
                         ) from error  # fmt: skip
-    number = {item_id: item for item, item_id in enumerate(catalog.item_ids.to_pylist())}
+    number = number_of(catalog)
     unknown = [item_id for item_id in item_ids if item_id not in number]
     if unknown:
         print(f"{option} {path}: {len(unknown):,} of {len(item_ids):,} item ids are not in {catalog.record.address}, "
@@ -240,78 +234,11 @@ def _print_items(codes: Codes, catalog: Catalog, items: Sequence[int]) -> None:
 
 
 def _index(known: argparse.Namespace, store: Store) -> tuple[Codes, Catalog]:
-    codes = Codes.read(_newest(store, "codes", known.codes))
+    """The index that is named, or the one in use, and its catalogue."""
+    place = place_of(store, Address.parse(known.codes)) if known.codes else index_in_use(store, None, _aside)
+    codes = Codes.read(place)
     return codes, Catalog.read(require_input(store, codes.record, "catalog"))
 
 
-def _newest(store: Store, noun: str, address: str | None) -> Place:
-    """The artifact asked for, or the one made last; which one, is said aside where there are several."""
-    if address:
-        return _place(store, Address.parse(address))
-    records: dict[Address, Record] = {}
-    unread: list[str] = []
-    addresses = store.addresses(noun)
-    for known in addresses:
-        try:
-            if (record := read_record(store.place(known))) is not None:
-                records[known] = record
-        except ArtifactError as error:  # it may be the newest, but it cannot be what is meant
-            unread.append(str(error))
-    if not records:
-        raise ArtifactError(f"{store.root}: {_why_none(noun, addresses, unread)}")
-    for line in unread:
-        print(f"left aside: {line}", file=sys.stderr)
-    found = newest(records)
-    if len(records) > 1:
-        print(f"{found} is the newest of {len(records)} {noun} here; --{noun} names another", file=sys.stderr)
-    return store.place(found)
-
-
-def _why_none(noun: str, addresses: Sequence[Address], unread: Sequence[str]) -> str:
-    """Why no artifact of a noun can be read."""
-    if unread:
-        return f"no {noun} here can be read:\n    " + "\n    ".join(unread)
-    if addresses:
-        return f"no complete {noun} here yet, {', '.join(map(str, addresses))} half made; run the recipe again"
-    return f"no {noun} here yet; run a recipe first: unisid run demo"
-
-
-def _place(store: Store, address: Address) -> Place:
-    """Where an artifact lies, under its own name or, shared, under another's."""
-    if store.place(address).exists() or store.drafts(address):
-        return store.place(address)
-    if (twin := shared_as(store, address)) is not None:
-        return store.place(twin)
-    guess = did_you_mean(str(address), map(str, store.addresses()))
-    raise ArtifactError(
-        f"{address}: not in {store.root}{guess or '; unisid list names what is'}; where run '{address.name}' shares "
-        f"another's, unisid plan RECIPE --name {address.name} says whose"
-    )
-
-
-def _numbers(catalog: Catalog, item_ids: Sequence[str]) -> list[int]:
-    number = {item_id: item for item, item_id in enumerate(catalog.item_ids.to_pylist())}
-    for item_id in item_ids:
-        if item_id not in number:
-            raise _unknown("item", item_id, catalog.item_ids, catalog, "unisid items --title WORD finds items by title")
-    return [number[item_id] for item_id in item_ids]
-
-
-def _history_of(catalog: Catalog, user_id: str) -> list[int]:
-    user = catalog.user_ids.index(user_id).as_py()
-    if user < 0:
-        raise _unknown("user", user_id, catalog.user_ids, catalog, "for anybody else give --history ITEM ...")
-    return [int(item) for item in catalog.item[catalog.offsets[user] : catalog.offsets[user + 1]]]
-
-
-def _unknown(what: str, given: str, ids: pa.Array, catalog: Catalog, hint: str) -> DataError:
-    """An id that is near another's letters is near nothing: only case, blanks and leading zeros are forgiven."""
-    near = next((known for known in ids.to_pylist() if _bare(known) == _bare(given)), None)
-    guess = f"; did you mean '{near}'?" if near is not None else ""
-    some = ", ".join(f"'{known}'" for known in ids[:EXAMPLES].to_pylist())
-    return DataError(f"{what} '{given}': not in {catalog.record.address}, which has {len(ids):,} {what}s, such as "
-                     f"{some}{guess}; {hint}")  # fmt: skip
-
-
-def _bare(name: str) -> str:
-    return name.strip().lower().lstrip("0")
+def _aside(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -19,6 +19,7 @@ from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ArtifactError, DataError, UnisidError
 from unisid.evaluation import index as quality
 from unisid.masked import masked
+from unisid.serving.recommender import vectors_of
 from unisid.runtime import registry
 from unisid.runtime.registry import CANDIDATE, CHAMPION, held, index_of, recommender_of, version_of
 from unisid.runtime.tracking import Tracker
@@ -111,7 +112,7 @@ class Promotion:
         if speaker is None:
             return Pair(version, now.recommender if keeps else None)
         places = {"model": speaker, "codes": index.place} | self._catalog(index)
-        nouns = [noun for noun in registry.vectors_of(speaker) if noun in index.record.inputs]
+        nouns = [noun for noun in vectors_of(speaker) if noun in index.record.inputs]
         places |= {noun: require_input(self.store, index.record, noun) for noun in nouns}
         return Pair(version, self._register(recommender_of(self.name), places))
 
@@ -221,6 +222,19 @@ def in_use(tracker: Tracker, name: str) -> dict[str, Pair]:
     return _reached(
         tracker, lambda: {a: Registered(tracker.client, name).pair(a) for a in (CHAMPION, PREVIOUS, CANDIDATE)}
     )
+
+
+def holdings(tracker: Tracker, name: str, pair: Pair) -> tuple[dict[str, str], dict[str, str]]:
+    """The tags of a pair's versions, of the index and of the recommender; empty for none."""
+
+    def read() -> tuple[dict[str, str], dict[str, str]]:
+        registered = Registered(tracker.client, name)
+        models = (index_of(name), pair.index), (recommender_of(name), pair.recommender)
+        index, recommender = ({} if v is None else dict(registered.tags(model, v)) for model, v in models)
+        return index, recommender
+
+    found: tuple[dict[str, str], dict[str, str]] = _reached(tracker, read)
+    return found
 
 
 def _told(tracker: Tracker, what: str, asked: Mapping[str, str], act: Any) -> Pair:

@@ -27,12 +27,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from packaging.version import Version
 
 import unisid
-from unisid.artifacts.model import BACKBONE
 from unisid.artifacts.record import Record, require
 from unisid.artifacts.store import Place
-from unisid.artifacts.weights import read_json
-from unisid.backbones import BackboneConfig
-from unisid.config import from_record
+from unisid.serving.recommender import vectors_of
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 INDEX, RECOMMENDER = ("codes", "catalog"), ("model", "codes", "catalog")
@@ -109,12 +106,6 @@ def log_recommender(client: MlflowClient, run: str, name: str, places: Mapping[s
     parts = {noun: places[noun] for noun in RECOMMENDER}
     parts |= {noun: places[noun] for noun in vectors_of(places["model"]) if noun in places}
     return _log(client, run, name, "pyfunc_recommender.py", parts, signature)
-
-
-def vectors_of(model: Place) -> tuple[str, ...]:
-    """The nouns whose item vectors a model reads."""
-    settings: BackboneConfig = from_record(BackboneConfig, read_json(model, BACKBONE))  # type: ignore[type-abstract]
-    return settings.vectors()
 
 
 def _log(client: MlflowClient, run: str, name: str, code: str, parts: Mapping[str, Place],

@@ -18,6 +18,7 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.model import BACKBONE, WEIGHTS, Model
 from unisid.artifacts.reading import whole
+from unisid.artifacts.record import require
 from unisid.artifacts.store import Place
 from unisid.artifacts.vectors import item_vectors
 from unisid.backbones import Backbone, BackboneConfig, Index, Limits, Speaker
@@ -61,8 +62,7 @@ class Recommender:
         read = Codes.read(codes)
         trained = Model.read(model, read)
         device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        with whole(model, BACKBONE, "the settings of a backbone"):
-            settings: BackboneConfig = from_record(BackboneConfig, trained.backbone())  # type: ignore[type-abstract]
+        settings = _settings(model, trained)
         index = Index.of(read.codes, read.sizes, item_vectors(vectors or {}, settings.vectors()))
         backbone = settings.rebuild(index, trained.files())
         with whole(model, WEIGHTS, f"the weights of the backbone that {BACKBONE} describes"):
@@ -190,6 +190,17 @@ class Recommender:
     def _pad(self, rows: list[NDArray[Any]]) -> torch.Tensor:
         lengths = np.array([len(row) for row in rows])
         return padded(np.concatenate(rows), np.cumsum(lengths) - lengths, lengths).to(self.device)
+
+
+def vectors_of(model: Place) -> tuple[str, ...]:
+    """The nouns whose item vectors a model reads."""
+    return _settings(model, Model(model, require(model, "model"))).vectors()
+
+
+def _settings(place: Place, model: Model) -> BackboneConfig:
+    """The settings of a model's backbone."""
+    with whole(place, BACKBONE, "the settings of a backbone"):
+        return from_record(BackboneConfig, model.backbone())  # type: ignore[type-abstract]
 
 
 def _asked(speaker: Speaker, prompt: Prompt, texts: Sequence[str], answer: int) -> list[list[int]]:

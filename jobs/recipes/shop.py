@@ -1,0 +1,25 @@
+"""A shop's own two tables, at sizes that suit a laptop; every item that has a text gets a semantic ID."""
+
+from dataclasses import replace
+
+from jobs.recipes import demo
+from unisid.datasets import tables
+from unisid.pipeline import Recipe
+from unisid.stages import catalog
+
+
+def shop() -> Recipe:
+    """Your own two tables: give them with --catalog.dataset.items and --catalog.dataset.interactions."""
+    return replace(
+        demo.demo(),
+        name="shop",
+        note="",
+        catalog=catalog.Config(
+            dataset=tables.Config(),
+            protocol="leave-one-out",
+            history_length=20,
+            k_core=0,
+            title_rules=False,
+            keep_cold_items=True,
+        ),
+    )

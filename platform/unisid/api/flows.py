@@ -1,0 +1,154 @@
+"""`unisid.run` and `unisid.plan`: a recipe carried out or planned from Python, as the command line does it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from unisid import config, pipeline, recipes
+from unisid.api.places import store_of
+from unisid.api.tables import path_of
+from unisid.artifacts.metrics import HISTORY_RULES, Metrics
+from unisid.artifacts.store import NOUNS, Address, Place, Store
+from unisid.datasets import tables
+from unisid.errors import ConfigError
+from unisid.pipeline import Planned, Recipe
+
+if TYPE_CHECKING:
+    from unisid.api.recommender import Recommender
+
+Settings = Mapping[str, Any]
+"""Dotted keys and values, as `--codes.tokenizer.codebook_size 64` on the command line."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of a recipe made or found."""
+
+    recipe: Recipe
+    store: Store
+    places: dict[str, Place]
+    """Noun -> where the artifact lies."""
+
+    @property
+    def report(self) -> str:
+        """Where the HTML report lies."""
+        return str(pipeline.report_place(self.recipe, self.store) / "report.html")
+
+    def metrics(self) -> pa.Table:
+        """The figures, one a row: `method`, `history` (excluded or allowed), `metric`, `mean`, `low`, `high`.
+
+        Raises:
+            ArtifactError: the run ended before the metrics.
+        """
+        place = self.places.get("metrics", self.store.place(Address("metrics", self.recipe.name, self.recipe.version)))
+        found = Metrics.read(place).results()
+        rows = [
+            {"method": method, "history": rule, "metric": metric, **{part: figures[part] for part in SPREAD}}
+            for method, by_rule in found.items()
+            for rule in HISTORY_RULES
+            for metric, figures in by_rule[rule].items()
+        ]
+        return pa.Table.from_pylist(rows, schema=FIGURES)
+
+    def recommender(self, **options: Any) -> "Recommender":
+        """The recommender that this run made, whatever else is promoted; options as those of `Recommender.load`.
+
+        Raises:
+            ArtifactError: the run ended before the model.
+        """
+        from unisid.api.recommender import Recommender
+
+        address = self.places["model"].address if "model" in self.places else None
+        own = Address("model", self.recipe.name, self.recipe.version)
+        return Recommender.load(str(address or own), self.store, **options)
+
+    def __repr__(self) -> str:
+        return f"Run({', '.join(str(place.address) for place in self.places.values())})"
+
+
+SPREAD = ("mean", "low", "high")
+FIGURES = pa.schema([*((name, pa.string()) for name in ("method", "history", "metric")),
+                     *((name, pa.float64()) for name in SPREAD)])  # fmt: skip
+
+
+def configured(recipe: str | Recipe | Callable[[], Recipe], settings: Settings | None = None,
+               store: str | Path | Store | None = None, *, items: Any = None, interactions: Any = None
+               ) -> Recipe:  # fmt: skip
+    """A recipe with settings applied and, where they are given, tables of one's own in place of its data.
+
+    Args:
+        recipe: a ready recipe's name, `file.py:function`, a recipe, or a function that returns one.
+        settings: dotted keys and their values: {"name": "shop", "catalog.dataset.title": "name"}.
+        store: where tables from memory are written.
+        items, interactions: paths, or tables of pandas, Polars or Arrow. Both or neither.
+
+    Raises:
+        ConfigError: an unknown recipe or setting, or tables for a recipe whose data are no tables.
+        DataError: a table is none.
+    """
+    found = recipes.find(recipe) if isinstance(recipe, str) else recipe() if callable(recipe) else recipe
+    if not isinstance(found, Recipe):
+        raise ConfigError(f"recipe: is of type {type(found).__name__}; must be a name, file.py:function or a Recipe")
+    if (items is None) != (interactions is None):
+        missing = "items" if items is None else "interactions"
+        raise ConfigError(f"recipe '{found.name}': {missing} is not given; must be both tables or neither")
+    if items is not None:
+        found = _own(found, store_of(store), items, interactions)
+    for key, value in (settings or {}).items():
+        found = config.override(found, key.replace("-", "_"), tuple(value) if isinstance(value, list) else value)
+    return found
+
+
+def _own(recipe: Recipe, store: Store, items: Any, interactions: Any) -> Recipe:
+    """A recipe over tables, with these."""
+    dataset = recipe.catalog.dataset
+    if not isinstance(dataset, tables.Config):
+        raise ConfigError(f"recipe '{recipe.name}': reads {dataset.kind}, no tables; give one over tables, such as the "
+                          "ready recipe 'shop'")  # fmt: skip
+    own = replace(
+        dataset, items=path_of(items, store, "items"), interactions=path_of(interactions, store, "interactions")
+    )
+    return replace(recipe, catalog=replace(recipe.catalog, dataset=own))
+
+
+def plan(recipe: str | Recipe | Callable[[], Recipe], store: str | Path | Store | None = None, *,
+         settings: Settings | None = None, items: Any = None, interactions: Any = None,
+         until: str = NOUNS[-1]) -> list[Planned]:  # fmt: skip
+    """What a run would find and make, in order. Arguments as `run`.
+
+    Raises:
+        ConfigError, DataError: as `run`.
+    """
+    place = store_of(store)
+    return pipeline.plan(configured(recipe, settings, place, items=items, interactions=interactions), place, until)
+
+
+def run(recipe: str | Recipe | Callable[[], Recipe], store: str | Path | Store | None = None, *,
+        settings: Settings | None = None, items: Any = None, interactions: Any = None, until: str = NOUNS[-1],
+        compute: str = "ray", say: Callable[[str], None] = print) -> Run:  # fmt: skip
+    """Make what a recipe still lacks, and its report; what is complete is not made again.
+
+    Args:
+        recipe: a ready recipe's name, `file.py:function`, a recipe, or a function that returns one.
+        store: a folder or a URI; None for UNISID_STORE, else `runs`.
+        settings: dotted keys and their values: {"name": "shop", "catalog.dataset.title": "name"}.
+        items, interactions: one's own data in place of the recipe's: paths, or tables of pandas, Polars or Arrow.
+        until: the last artifact to make.
+        compute: "ray", or "local" for this process alone.
+        say: told how far it is.
+
+    Raises:
+        ConfigError: an unknown recipe or setting.
+        DataError: the data do not hold what they must.
+        DriftError: under this name and version lie artifacts of other settings.
+    """
+    from unisid.runtime.machines import machines
+    from unisid.runtime.tracking import tracker
+
+    place = store_of(store)
+    whole = configured(recipe, settings, place, items=items, interactions=interactions)
+    places = pipeline.run_on(whole, place, lambda: machines(compute), tracker(place.root, say), say, until)
+    return Run(whole, place, places)
