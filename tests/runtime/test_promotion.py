@@ -8,6 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from tests.recommenders import stored
 from tests.runtime.stores import mlflow_at
 from tests.versions import shop
 from unisid.api.recommender import Recommender
@@ -204,14 +205,12 @@ def test_commands_use_what_is_promoted_and_else_the_newest_and_say_which(told, s
 
 def test_what_is_promoted_in_another_store_is_left_aside(told, store, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", told.uri)
-    put(told, store, "codes/shop/1", "model/shop/1")
-    other = Store(Place.of(tmp_path / "other"))
-    rows = shop.recipe(shop.items(tmp_path, shop.ITEMS - 5), shop.interactions(tmp_path, shop.ITEMS - 5))
-    shop.make(rows, other)
+    promote(told, store, at("codes/shop/1"), at("model/shop/1"), "ring", {})
+    other = stored(tmp_path / "other")
     said: list[str] = []
-    assert str(index_in_use(other, "shop", said.append).address) == "codes/shop/1"
+    assert str(index_in_use(other, "ring", said.append).address) == "codes/ring/1"
     assert said[0].startswith("codes/shop/1 (")
-    assert "promoted under 'shop', is not in" in said[0]
+    assert "promoted under 'ring', is not in" in said[0]
 
 
 def test_where_mlflow_is_away_the_newest_is_used(store, monkeypatch):
