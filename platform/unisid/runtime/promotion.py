@@ -19,11 +19,11 @@ from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ArtifactError, DataError, UnisidError
 from unisid.evaluation import index as quality
 from unisid.masked import masked
-from unisid.serving.recommender import vectors_of
 from unisid.runtime import registry
 from unisid.runtime.registry import CANDIDATE, CHAMPION, held, index_of, recommender_of, version_of
 from unisid.runtime.tracking import Tracker
 from unisid.runtime.tracking_faults import fault, is_trouble
+from unisid.serving.recommender import vectors_of
 
 PREVIOUS = "previous"
 
