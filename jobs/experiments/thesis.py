@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from jobs.recipes.recommenders import over_items
 from unisid.backbones import BackboneConfig, hierarchical, lcrec, tiger
-from unisid.baselines import bert4rec, bprmf, caser, gru4rec, hstu, itemknn, lightgcn, popularity, sasrec
+from unisid.baselines import bert4rec, bprmf, caser, gru4rec, hstu, itemknn, lightgcn, popularity, related, sasrec
 from unisid.errors import ConfigError
 from unisid.experiments.definition import Experiment, Method, rival
 from unisid.fusion import FusionConfig, concat, single
@@ -140,7 +140,7 @@ def _rivals(base: Recipe) -> tuple[Method, ...]:
         "popularity": popularity.Config(), "itemknn": itemknn.Config(), "bprmf": bprmf.Config(),
         "lightgcn": lightgcn.Config(), "gru4rec": gru4rec.Config(), "caser": caser.Config(),
         "sasrec": sasrec.Config(), "sasrec-bce": sasrec.Config(loss="bce"), "bert4rec": bert4rec.Config(),
-        "hstu": hstu.Config(),
+        "hstu": hstu.Config(), "related": related.Config(),
     }  # fmt: skip
     return tuple(Method(name, rival(base, kind)) for name, kind in kinds.items())
 

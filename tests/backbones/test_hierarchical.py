@@ -14,14 +14,14 @@ from unisid.backbones import PAD, Batch, Index, Limits, hierarchical_model
 from unisid.backbones.hierarchical import Config
 from unisid.backbones.hierarchical_search import dense_log_probs, trie_log_probs
 from unisid.errors import ArtifactError, ConfigError
+from unisid.layers.recall import MemoryConfig
 
 SIZES, N = (4, 5, 6), 40
 VECTORS = {"fused": np.random.default_rng(1).normal(size=(N, 7)).astype(np.float32)}
 CODES = index_of(SIZES, N).codes.numpy()
 INDEX = Index.of(CODES, SIZES, VECTORS)
-CONFIG = Config(width=16, num_heads=2, feedforward_width=32, content=("fused",), content_width=5, memory=12,
-                transitions=8, max_length=16)  # fmt: skip
-LEARNED = dataclasses.replace(CONFIG, trust="learned")
+CONFIG = Config(width=16, num_heads=2, feedforward_width=32, content=("fused",), content_width=5, max_length=16,
+                memory=MemoryConfig(recalled=12, neighbours=8, alike=("fused",)))  # fmt: skip
 HISTORIES = torch.tensor([[3, 17, 29, 3, 8], [11, 2, 39, PAD, PAD], [5, PAD, PAD, PAD, PAD]])
 
 
@@ -40,9 +40,9 @@ def made(catalog, config=CONFIG, index=INDEX):
     return model.eval()
 
 
-@pytest.fixture(scope="module", params=["chosen", "learned"])
-def model(request, catalog):
-    return made(catalog, dataclasses.replace(CONFIG, trust=request.param))
+@pytest.fixture(scope="module")
+def model(catalog):
+    return made(catalog)
 
 
 @torch.no_grad()
@@ -64,12 +64,12 @@ def test_the_paths_log_probabilities_are_those_of_all_items(model):
         assert torch.allclose(by_level.sum(1), whole[:, item], atol=1e-4)
 
 
-@pytest.mark.parametrize("trust", ["chosen", "learned"])
+@pytest.mark.parametrize("memory", [None, CONFIG.memory])
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("limited", [False, True])
 @torch.no_grad()
-def test_wide_beams_find_what_the_scores_of_all_items_say(catalog, monkeypatch, dense, limited, trust):
-    model = made(catalog, dataclasses.replace(CONFIG, dense=dense, trust=trust))
+def test_wide_beams_find_what_the_scores_of_all_items_say(catalog, monkeypatch, dense, limited, memory):
+    model = made(catalog, dataclasses.replace(CONFIG, dense=dense, memory=memory))
     limits = Limits(HISTORIES, torch.arange(N) % 7 > 0) if limited else Limits()
     exact = model.search(HISTORIES, INDEX, k=N, beam=N, limits=limits)
     monkeypatch.setattr(hierarchical_model, "EXACT", 0)
@@ -81,40 +81,51 @@ def test_wide_beams_find_what_the_scores_of_all_items_say(catalog, monkeypatch, 
 @torch.no_grad()
 def test_what_the_memory_recalls_is_ranked_although_no_beam_reaches_it(catalog, monkeypatch):
     model = made(catalog)
-    model.memory_factor.fill_(50.0)
+    model.part_weights[2:] = 50.0
     monkeypatch.setattr(hierarchical_model, "EXACT", 0)
     found = model.search(HISTORIES, INDEX, k=1, beam=1)
-    seen = model.last_states(HISTORIES, INDEX).seen
-    assert found.items[:, 0].tolist() == seen.known[:, 0].tolist()
+    before = model.last_states(HISTORIES, INDEX).seen.before
+    parts = model.memory.of_all(model.memory.entries(before), before, N)
+    assert found.items[:, 0].tolist() == sum(parts).argmax(1).tolist()
 
 
 @torch.no_grad()
 def test_the_windows_loss_is_the_mean_over_its_positions_each_after_its_own_history(catalog):
     window = [7, 9, 11, 13, 15, 17]
-    batch = Batch(torch.tensor([window[:4]]), torch.tensor([window[1:5]]), torch.tensor([window[5:]]))
-    for config in (CONFIG, dataclasses.replace(LEARNED, memory=0)):
-        model = made(catalog, config)
-        loss = model.loss(batch, INDEX)
-        alone = made(catalog, dataclasses.replace(config, memory=0))
-        total = 0.0
-        for place in range(4):
-            history, target = torch.tensor([window[: place + 1]]), torch.tensor([window[place + 1]])
-            states = alone.last_states(history, INDEX)
-            total -= float(alone.log_probs(history, target, INDEX).sum())
-            total -= float(dense_log_probs(alone, states, INDEX)[0, target[0]])
-        assert abs(float(loss) - total / 4) < 1e-4
-    assert abs(float(made(catalog, LEARNED).loss(batch, INDEX) - loss)) > 1e-3
+    batch = Batch(torch.tensor([window[:4]]), torch.tensor([window[1:5]]))
+    model = made(catalog)
+    total = 0.0
+    for place in range(4):
+        history, target = torch.tensor([window[: place + 1]]), torch.tensor([window[place + 1]])
+        states = model.last_states(history, INDEX)
+        total -= float(model.log_probs(history, target, INDEX).sum())
+        total -= float(dense_log_probs(model, states, INDEX)[0, target[0]])
+    assert abs(float(model.loss(batch, INDEX)) - total / 4) < 1e-4
 
 
 @torch.no_grad()
-def test_a_table_that_holds_one_user_alone_says_nothing_while_that_user_is_learned_from(tmp_path):
-    users = [[0, 1, 2, 3, 4, 5, 6, 7]]
-    catalog = Catalog.read(ring.write_catalog(Place.of(tmp_path), users, N, [[0] * 8]))
-    model = made(catalog, LEARNED)
-    batch = Batch(torch.tensor([[0, 1, 2, 3, 4]]), torch.tensor([[1, 2, 3, 4, 5]]), torch.tensor([[6, 7]]))
-    assert float(model._windowed(batch, batch.targets != PAD).mass.abs().max()) == 0
-    served = model.last_states(torch.tensor([[0, 1, 2]]), INDEX).seen
-    assert int(served.known[0, 0]) == 3  # what follows for everybody else
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_weights_of_the_parts_follow_what_was_taken(catalog, monkeypatch, exact):
+    """Targets that the memory foretells, and no network knows."""
+    if not exact:
+        monkeypatch.setattr(hierarchical_model, "EXACT", 0)
+    model = made(catalog)
+    histories = torch.arange(N)[:, None]
+    before = model.last_states(histories, INDEX).seen.before
+    targets = next(iter(model.memory.of_all(model.memory.entries(before), before, N))).argmax(1)
+
+    def score():
+        found = model.search(histories, INDEX, k=10, beam=N)
+        return float((found.items[:, 0] == targets).float().mean())
+
+    before_it = score()
+    samples = [(Batch(histories[rows], targets[rows]), Limits()) for rows in (slice(0, 25), slice(25, N))]
+    weights = model.blend(samples, INDEX, lambda tensor: tensor)
+    assert list(weights)[:3] == ["weight_trie", "weight_dense", "weight_next_0.01"]
+    assert list(weights.values()) == model.part_weights.tolist()
+    assert score() > max(0.8, before_it)
+    shares = [model.blend(samples[:1], INDEX, lambda tensor: 2 * tensor), model.blend([], INDEX, lambda tensor: tensor)]
+    assert shares[1] == shares[0]  # nothing was seen: they stay
 
 
 @torch.no_grad()
@@ -142,13 +153,12 @@ def test_an_extended_index_keeps_what_was_learned_and_ranks_new_items(catalog):
     assert grown.vectors(torch.arange(N, N + 12), index).abs().sum(1).min() > 0
     found = grown.search(HISTORIES, index, k=N + 12, beam=N + 12)
     assert set(found.items[0].tolist()) == set(range(N + 12))
-    before = model.search(HISTORIES, INDEX, k=N, beam=N).items[0].tolist()
-    learned = set(items[model.was_learned()].tolist())
     bare = CONFIG.build(Index.of(whole.codes.numpy(), SIZES))
     bare.load(model.weights(), Index.of(whole.codes.numpy(), SIZES))
     assert bare.get_buffer("fused")[N:].abs().max() == 0
-    assert len(before) == N
-    assert learned
+    like = grown.memory.table("like_fused")
+    assert like.items[:N].max() >= N  # a new item is recalled by what it is like
+    assert torch.equal(grown.memory.table("next").items[:N], model.memory.table("next").items)
 
 
 @torch.no_grad()
@@ -157,10 +167,11 @@ def test_an_item_without_an_own_vector_is_scored_by_its_semantic_id_alone(catalo
     model.counts[5] = 0
     states = model.last_states(HISTORIES, INDEX)
     whole = model.search(HISTORIES, INDEX, k=N, beam=N)
-    trie = (
-        trie_log_probs(model, states, INDEX)[0, 5] + model.remembered(states.seen)[0, states.seen.known[0] == 5].sum()
-    )
-    assert torch.isclose(whole.scores[0][whole.items[0] == 5], trie, atol=1e-5)
+    before = states.seen.before
+    parts = [trie_log_probs(model, states, INDEX)] * 2
+    parts += list(model.memory.of_all(model.memory.entries(before), before, N))
+    expected = sum(weight * part[0, 5] for weight, part in zip(model.part_weights, parts, strict=True))
+    assert torch.isclose(whole.scores[0][whole.items[0] == 5], expected.float(), atol=1e-5)
 
 
 def test_ids_alone_learn_no_vector_of_an_item(catalog):

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.references import transitions as reference
-from unisid.ops.transitions import PAD, Weights, count_transitions, own_share, recall
+from unisid.ops.related import PAD, entries, recall
+from unisid.ops.transitions import Weights, count_transitions
 
 N = 12
 WEIGHTS = Weights(gap=3)
@@ -20,7 +21,7 @@ def counted(sequences, keep=N):
 @given(SEQUENCES)
 @settings(deadline=None, max_examples=50)
 def test_the_table_is_the_sum_over_pairs(sequences):
-    items, values, counts = counted(sequences)
+    (items, values), counts = counted(sequences)
     expected = reference.table(sequences, N, WEIGHTS)
     found = {
         (a, int(b)): float(value) for a in range(N) for b, value in zip(items[a], values[a], strict=True) if b != PAD
@@ -33,7 +34,7 @@ def test_the_table_is_the_sum_over_pairs(sequences):
 
 def test_the_strongest_transitions_are_kept():
     sequences = [[0, 1], [0, 1], [0, 2], [0, 3], [0, 3], [0, 3]]
-    items, values, _ = counted(sequences, keep=2)
+    (items, values), _ = counted(sequences, keep=2)
     assert items[0].tolist() == [3, 1]
     assert (values[0] > 0).all()
 
@@ -41,28 +42,13 @@ def test_the_strongest_transitions_are_kept():
 @given(SEQUENCES, st.lists(st.integers(0, N - 1), min_size=1, max_size=6))
 @settings(deadline=None, max_examples=50)
 def test_what_a_history_recalls_is_the_weighted_sum_of_its_latest_items_rows(sequences, history):
-    items, values, _ = counted(sequences)
+    table, _ = counted(sequences)
     latest = torch.full((2, 4), PAD)
     latest[0, : min(4, len(history))] = torch.tensor(history[::-1][:4])
-    known, mass = recall(items, values, latest, recency=0.5, size=N)
+    known, mass = recall(*entries(table, latest, recency=0.5), size=N)
     expected = reference.mass(reference.table(sequences, N, WEIGHTS), history, 0.5, 4)
     found = {int(item): float(value) for item, value in zip(known[0], mass[0], strict=True) if value > 0}
     assert found.keys() == {item for item, value in expected.items() if value > 0}
     assert all(abs(found[item] - expected[item]) < 1e-5 for item in found)
     assert (mass[0].diff() <= 1e-7).all()
     assert mass[1].tolist() == [0.0] * mass.shape[1]
-
-
-@given(st.lists(st.integers(0, N - 1), min_size=2, max_size=9))
-@settings(deadline=None, max_examples=50)
-def test_a_windows_own_share_is_what_its_pairs_with_a_later_place_put_there(window):
-    counts = torch.arange(N, dtype=torch.float32)
-    own = own_share(torch.tensor([[*window, PAD]]), WEIGHTS.scale(counts), WEIGHTS, recency=0.5, latest=3)[0]
-    for t in range(len(window) - 1):
-        later = reference.pairs([window], counts.tolist(), WEIGHTS, wanted=lambda i, j, t=t: max(i, j) > t)
-        expected = reference.mass(later, window[: t + 1], 0.5, 3)
-        for k in range(t + 1, len(window)):
-            same = [place for place in range(t + 1, len(window)) if window[place] == window[k]]
-            if window[k] not in window[: t + 1]:
-                total = sum(float(own[t, place]) for place in same)
-                assert abs(total - expected.get(window[k], 0.0)) < 1e-5

@@ -8,7 +8,7 @@ K beams, D width, V vocabulary entries, N items.
 
 import itertools
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -68,8 +68,6 @@ class Batch:
     histories: Int[Tensor, "B T"]
     targets: Int[Tensor, "B *T"]
     """[B]: the item after the whole history; or [B, T]: the one after every item of it."""
-    later: Int[Tensor, "B G"] | None = None
-    """What the user took after the targets, where every item has one."""
 
     @property
     def num_targets(self) -> int:
@@ -78,11 +76,10 @@ class Batch:
 
     def rows(self, rows: slice) -> "Batch":
         """Some of the samples."""
-        return Batch(self.histories[rows], self.targets[rows], None if self.later is None else self.later[rows])
+        return Batch(self.histories[rows], self.targets[rows])
 
     def to(self, device: torch.device) -> "Batch":
-        later = None if self.later is None else self.later.to(device, non_blocking=True)
-        return Batch(self.histories.to(device, non_blocking=True), self.targets.to(device, non_blocking=True), later)
+        return Batch(self.histories.to(device, non_blocking=True), self.targets.to(device, non_blocking=True))
 
 
 @dataclass(frozen=True)
@@ -124,12 +121,18 @@ class Backbone(nn.Module):
     def count(self, catalog: Catalog, index: Index) -> None:
         """Take what is counted from the training interactions, once before training; nothing where none is."""
 
-    def choices(self) -> Sequence[Mapping[str, float]]:
-        """Settings of the search that validation decides between, each time it ranks; by default there is none."""
-        return [{}]
+    def blend(
+        self, samples: Iterable[tuple[Batch, Limits]], index: Index, total: Callable[[Tensor], Tensor]
+    ) -> dict[str, float]:
+        """Fit how much each part of a search's score counts to validation samples; returns the weights by name.
 
-    def choose(self, choice: Mapping[str, float]) -> None:
-        """Search with one of `choices` from now on."""
+        By default a score has one part, and there is nothing to fit.
+
+        Args:
+            samples: this worker's share.
+            total: the sum of a tensor over all workers.
+        """
+        return {}
 
     def weights(self) -> dict[str, Tensor]:
         """What is saved, under the names that others load it by; tied tensors once."""

@@ -7,22 +7,27 @@
 The trie's softmax is over the children of the node reached, level by level: a proper distribution over items, searched
 by beams. Every place of a history has a target. Both heads have a *repeat* term that is learned with the rest:
 b = age[places since it was taken] + times[how often] + w . state on every item of the history; a node gets
-log(1 + sum of (e^b - 1) / items below it), what its mass becomes if the items below shared it evenly. A *memory* of
-item-to-item transitions counted in the training interactions (`ops.transitions`) recalls items of some mass. A decoder
-ranks by (1 - w) log p(trie) + w log p(dense) + trust * log(1 + mass / eps); w and the trust are chosen on validation. A
-learned trust joins the logits of both heads instead, those of nodes with the sum of the mass below them.
+log(1 + sum of (e^b - 1) / items below it), what its mass becomes if the items below shared it evenly.
+
+A *memory* of neighbour tables (`layers.recall`), counted and not learned, recalls items: what follows an item in the
+training interactions, in one step and in two, what is like it by vectors or by the words of titles, and what follows
+that. It takes no part in training. A decoder ranks by
+
+    w_trie log p(trie) + w_dense log p(dense) + sum over relations of w_r log(1 + mass_r / eps_r)
+
+whose weights are fitted to what validation's users took next (`ops.blend`), each time validation ranks.
 
 B histories or windows, T items, P positions with a target, N items, L levels, D width, J recalled items.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from unisid.artifacts.vectors import check_nouns
 from unisid.backbones import BackboneConfig, Index
-from unisid.bounds import Count, CountOrNone, Layers, Positive, Share, ShareBelowOne, Width
+from unisid.bounds import Count, Layers, ShareBelowOne, Width
 from unisid.errors import ConfigError
-from unisid.ops.transitions import Weights
+from unisid.layers.recall import MemoryConfig
 
 if TYPE_CHECKING:
     from unisid.backbones.hierarchical_model import Hierarchical
@@ -52,18 +57,8 @@ class Config(BackboneConfig):
     """The second transformer, over items' own vectors; False: semantic ids alone."""
     repeat: bool = True
     """Learn a term for items that the history holds."""
-    memory: CountOrNone = 64
-    """J: items that the transition table recalls for a history; 0 for no memory."""
-    trust: Literal["chosen", "learned"] = "chosen"
-    """How much the memory counts: `chosen` takes no part in training, joins the items' scores, and validation decides;
-    `learned` is a function of the state that joins the logits, and a place in training is shown the table without its
-    own user's later pairs."""
-    eps: Positive = 0.02
-    """The mass from which on the memory counts; `learned` begins there."""
-    transitions: Count = 64
-    """Transitions that are kept of every item."""
-    recency: Share = 0.6
-    """Weight of a history's item in the memory relative to the one after it."""
+    memory: MemoryConfig | None = field(default_factory=MemoryConfig)
+    """Which related items are recalled, if any."""
     max_length: Count = 256
     """Items of a history that can be read; at least the catalogue's `history_length`."""
 
@@ -79,14 +74,4 @@ class Config(BackboneConfig):
         return Hierarchical(self, index)
 
     def vectors(self) -> tuple[str, ...]:
-        return self.content
-
-    @property
-    def learns_trust(self) -> bool:
-        """Whether the memory takes part in training."""
-        return self.memory > 0 and self.trust == "learned"
-
-    @property
-    def pairs(self) -> Weights:
-        """How the transition table weighs pairs."""
-        return Weights()
+        return tuple(dict.fromkeys((*self.content, *(self.memory.alike if self.memory else ()))))

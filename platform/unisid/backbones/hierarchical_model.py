@@ -3,7 +3,7 @@
 Letters as in `hierarchical`; X nodes looked at, n nodes of a level.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,25 +12,24 @@ from torch import Tensor, nn
 
 from unisid.artifacts.catalog import TRAIN, Catalog
 from unisid.backbones import NO_LIMITS, PAD, Backbone, Batch, Index, Limits, hierarchical
-from unisid.backbones.hierarchical_search import by_beams, exact
+from unisid.backbones.hierarchical_search import best_of, best_of_all, candidates, some_of_all
 from unisid.decoding.beam import Ranked
 from unisid.decoding.hierarchy import Below, Children, parents, paths, segment_log_softmax, sizes_below
 from unisid.decoding.trie import Trie
 from unisid.errors import ConfigError
-from unisid.layers.history import Repeat, Seen, Trust
+from unisid.layers.history import Repeat, Seen
+from unisid.layers.recall import Memory
 from unisid.layers.transformer import CausalTransformer, start
+from unisid.ops.blend import fit_weights
 from unisid.ops.dense_softmax import dense_softmax_loss
 from unisid.ops.principal import principal, project
-from unisid.ops.transitions import count_transitions, own_share, recall
 
 EXACT = 1 << 16
 """A catalogue of no more items is scored whole; a larger one is searched by beams."""
-LATEST = 8
-"""Items of a history that recall others."""
-STEP = 1.6
-"""Of a trust, when validation tries others."""
-FIRST_TRUST = 4.0
-"""Of a memory that takes no part in training, before validation decides."""
+CANDIDATES = 256
+"""The best items of a validation sample, among which its target tells how much each part of the score counts."""
+TABLE = 0.5
+"""Weight of a part of the memory before validation; the heads share 1."""
 
 
 @dataclass(frozen=True)
@@ -43,25 +42,20 @@ class States:
 
     def rows(self, rows: slice) -> "States":
         """Some of the positions."""
-        dense, seen = None if self.dense is None else self.dense[rows], self.seen
-        return States(self.trie[rows], dense, Seen(seen.before[rows], seen.known[rows], seen.mass[rows]))
+        dense = None if self.dense is None else self.dense[rows]
+        return States(self.trie[rows], dense, Seen(self.seen.before[rows]))
 
     def repeated(self, times: int) -> "States":
         """Every position so many times, one after the other."""
-        parts = (self.seen.before, self.seen.known, self.seen.mass)
         dense = None if self.dense is None else self.dense.repeat_interleave(times, 0)
-        seen = Seen(*(part.repeat_interleave(times, 0) for part in parts))
-        return States(self.trie.repeat_interleave(times, 0), dense, seen)
+        return States(self.trie.repeat_interleave(times, 0), dense, Seen(self.seen.before.repeat_interleave(times, 0)))
 
 
 class Hierarchical(Backbone):
-    """Weights of the transformers, codes, content and own vectors; and the transition table."""
+    """Weights of the transformers, codes, content and own vectors; and the memory."""
 
-    next_items: Tensor
-    next_values: Tensor
     counts: Tensor
-    memory_factor: Tensor
-    dense_weight: Tensor
+    part_weights: Tensor
     paths: Tensor
 
     def __init__(self, config: "hierarchical.Config", index: Index) -> None:
@@ -83,14 +77,11 @@ class Hierarchical(Backbone):
         self.repeats = nn.ModuleList(
             Repeat(width, config.max_length) for _ in range((1 + config.dense) * config.repeat)
         )
-        self.trusts = nn.ModuleList(
-            Trust(width, heads, config.eps) for heads in (levels, 1)[: (1 + config.dense) * config.learns_trust]
-        )
-        self.register_buffer("next_items", torch.full((num_items, config.transitions), PAD))
-        self.register_buffer("next_values", torch.zeros(num_items, config.transitions))
+        self.memory = Memory(config.memory, num_items) if config.memory is not None else None
+        parts = self.memory.parts if self.memory is not None else ()
         self.register_buffer("counts", torch.zeros(num_items))
-        self.register_buffer("memory_factor", torch.tensor(1.0 if config.learns_trust else FIRST_TRUST))
-        self.register_buffer("dense_weight", torch.tensor(0.5 if config.dense else 0.0))
+        heads, recalled = [1 / (1 + config.dense)] * (1 + config.dense), [TABLE] * len(parts)
+        self.register_buffer("part_weights", torch.tensor(heads + recalled, dtype=torch.float64))
         for noun in config.content:
             values = index.vectors.get(noun)
             mean, axes = principal(values, config.content_width) if values is not None else (torch.zeros(0),) * 2
@@ -117,13 +108,11 @@ class Hierarchical(Backbone):
         if catalog.history_length > self.config.max_length:
             raise ConfigError(f"hierarchical.max_length: is {self.config.max_length}, the catalogue's histories have "
                               f"{catalog.history_length} items; must be at least that")  # fmt: skip
-        rows = catalog.split == TRAIN
-        found = count_transitions(
-            catalog.item[rows].astype("int64"), catalog.user[rows].astype("int64"), catalog.num_items,
-            self.config.pairs, self.config.transitions,
-        )  # fmt: skip
-        for name, values in zip(("next_items", "next_values", "counts"), found, strict=True):
-            getattr(self, name).copy_(values)
+        if self.memory is not None:
+            self.counts.copy_(self.memory.count(catalog, index.vectors))
+        else:
+            taken = catalog.item[catalog.split == TRAIN]
+            self.counts.copy_(torch.from_numpy(taken.astype("int64")).bincount(minlength=catalog.num_items))
 
     def load(self, weights: Mapping[str, Tensor], index: Index) -> None:
         held, added = dict(weights), len(index.codes) - len(weights["counts"])
@@ -134,12 +123,17 @@ class Hierarchical(Backbone):
             given = index.vectors.get(noun)
             new = _projected(None if given is None else given[-added:], mean, axes, added, self.config.content_width)
             held[noun] = torch.cat([held[noun], new]) if added else held[noun]
-        for name, filler in (("own.weight", 0.0), ("counts", 0.0), ("next_items", PAD), ("next_values", 0.0)):
+        names = self.memory.names if self.memory is not None else ()
+        fillers = {"own.weight": 0.0, "counts": 0.0}
+        fillers |= {f"memory.{name}_{part}": fill for name in names for part, fill in (("items", PAD), ("values", 0.0))}
+        for name, filler in fillers.items():
             if name in held:
                 rows = held[name].new_full((added, *held[name].shape[1:]), filler)
                 held[name] = torch.cat([held[name], rows])
         self.load_state_dict(held)
         self._lay_out(index)
+        if added and self.memory is not None:  # new items are recalled by what they are like
+            self.memory.relate(index.vectors)
 
     # Vectors and states
 
@@ -179,38 +173,15 @@ class Hierarchical(Backbone):
         before = _latest_first(histories, lengths - 1)
         rows = torch.arange(len(histories), device=histories.device)
         first, dense = self._states(histories, index)
-        seen = Seen(before, *self._recalled(before))
-        return States(first[rows, lengths - 1], None if dense is None else dense[rows, lengths - 1], seen)
+        return States(first[rows, lengths - 1], None if dense is None else dense[rows, lengths - 1], Seen(before))
 
-    def _recalled(self, before: Int[Tensor, "P T"]) -> tuple[Int[Tensor, "P J"], Float[Tensor, "P J"]]:
-        """Items that the transition table recalls, none of the history among them, and their mass."""
-        size = self.config.memory
-        if not size:
-            return before[:, :0].clamp_min(0), before[:, :0].float()
-        latest, recency = before[:, :LATEST], self.config.recency
-        known, mass = recall(self.next_items, self.next_values, latest, recency, size + before.shape[1])
-        mass = mass.masked_fill((known[:, :, None] == before[:, None, :]).any(2), 0.0)
-        top = mass.topk(min(size, mass.shape[1]), dim=1)
-        return known.gather(1, top.indices), top.values
-
-    @torch.no_grad()
-    def _windowed(self, batch: Batch, real: Bool[Tensor, "B T"]) -> Seen:
-        """What stands before every place of a window that has a target, the user's later pairs taken out."""
-        length = batch.histories.shape[1]
-        before = _latest_first(batch.histories.repeat_interleave(length, 0),
-                               torch.arange(length, device=real.device).repeat(len(real)))[real.flatten()]  # fmt: skip
-        if not self.config.learns_trust:
-            return Seen(before, before[:, :0], before[:, :0].float())
-        known, mass = self._recalled(before)
-        weights = self.config.pairs
-        whole = torch.cat([batch.histories[:, :1], _after_first(batch)], 1)
-        own = own_share(whole, weights.scale(self.counts), weights, self.config.recency, LATEST)[:, :length]
-        places = torch.arange(whole.shape[1], device=real.device)
-        own = own.masked_fill(places[None, None, :] <= places[None, :length, None], 0.0)[real]
-        window = whole.repeat_interleave(length, 0)[real.flatten()]
-        mass = mass - ((known[:, :, None] == window[:, None, :]) * own[:, None, :]).sum(2)
-        mass = torch.where(mass > 1e-6, mass, 0.0)
-        return Seen(before, known, mass)
+    @staticmethod
+    def _windowed(histories: Int[Tensor, "B T"], real: Bool[Tensor, "B T"]) -> Seen:
+        """What stands before every place of a window that has a target."""
+        length = histories.shape[1]
+        before = _latest_first(histories.repeat_interleave(length, 0),
+                               torch.arange(length, device=real.device).repeat(len(real)))  # fmt: skip
+        return Seen(before[real.flatten()])
 
     # What is added to logits
 
@@ -222,58 +193,30 @@ class Hierarchical(Backbone):
         found: Tensor = self.repeats[head](values, states.seen)
         return found
 
-    def recalled(
-        self, states: States, level: int | None, mass: Float[Tensor, "*x"], rows: Int[Tensor, "*x"] | None = None
-    ) -> Float[Tensor, "*x"]:
-        """A learned trust * log(1 + mass / eps) at a level of the trie, or in the dense head (None); else 0.
-
-        Args:
-            rows: of which position each mass is; without, of the position in whose row it stands.
-        """
-        if not self.config.learns_trust:
-            return torch.zeros_like(mass)
-        head, values = (0, states.trie) if level is not None else (1, states.dense)
-        trust, eps = self.trusts[head](values, level or 0)
-        trust = trust.view(-1, *[1] * (mass.dim() - 1)) if rows is None else trust[rows]
-        found: Tensor = self.memory_factor * trust * torch.log1p(mass / eps)
-        return found
-
     def query(self, states: States, level: int) -> Float[Tensor, "P D"]:
         """What a level's node vectors are compared with."""
         found: Tensor = self.heads[level](states.trie + self.steps[level](states.trie))
         return found.float()
 
-    def below(self, states: States, trie: Trie) -> tuple[Below, Below]:
-        """What history and memory put on items, to be summed below nodes."""
-        again = Below.of(trie, states.seen.items, self.repeat(states, 0).expm1())
-        return again, Below.of(trie, states.seen.known, states.seen.mass)
+    def below(self, states: States, trie: Trie) -> Below:
+        """What the repeat term puts on items of the history, to be summed below nodes."""
+        return Below.of(trie, states.seen.items, self.repeat(states, 0).expm1())
 
     def added(
-        self, states: States, level: int, rows: Int[Tensor, "*x"], nodes: Int[Tensor, "*x"],
-        below: tuple[Below, Below], trie: Trie,
-    ) -> Float[Tensor, "*x"]:  # fmt: skip
-        """Both terms for nodes of a level, `rows` says of which position."""
-        again, mass = below
+        self, states: States, level: int, rows: Int[Tensor, "*x"], nodes: Int[Tensor, "*x"], again: Below, trie: Trie
+    ) -> Float[Tensor, "*x"]:
+        """The repeat term for nodes of a level, `rows` says of which position."""
+        if not self.config.repeat:
+            return torch.zeros_like(rows, dtype=states.trie.dtype)
         at = trie.levels[level]
-        found = torch.zeros_like(rows, dtype=states.trie.dtype)
-        if self.config.repeat:
-            share = again.sum(at, rows, nodes) / sizes_below(at)[nodes]
-            found = found + share.clamp_min(-1 + 1e-6).log1p()
-        if self.config.learns_trust:
-            found = found + self.recalled(states, level, mass.sum(at, rows, nodes).clamp_min(0), rows)
-        return found
-
-    def remembered(self, seen: Seen) -> Float[Tensor, "P J"]:
-        """What a memory that took no part in training adds to the scores of the items it recalls."""
-        if self.config.learns_trust:
-            return torch.zeros_like(seen.mass)
-        return self.memory_factor * torch.log1p(seen.mass / self.config.eps)
+        share = again.sum(at, rows, nodes) / sizes_below(at)[nodes]
+        return share.clamp_min(-1 + 1e-6).log1p()
 
     # Learning
 
     def loss(self, batch: Batch, index: Index) -> Float[Tensor, ""]:
         real = batch.targets != PAD
-        seen = self._windowed(batch, real)
+        seen = self._windowed(batch.histories, real)
         first, dense = self._states(batch.histories, index)
         states = States(first[real], None if dense is None else dense[real], seen)
         targets = batch.targets[real]
@@ -309,11 +252,9 @@ class Hierarchical(Backbone):
         return (query[children.row] * vectors[place]).sum(1)
 
     def _dense_loss(self, states: States, own: nn.Embedding, targets: Int[Tensor, " P"]) -> Float[Tensor, ""]:
-        seen = states.seen
-        added = [self.repeat(states, 1), self.recalled(states, None, seen.mass)]
-        items = torch.cat([seen.items, seen.known], 1)
         assert states.dense is not None
-        loss: Tensor = dense_softmax_loss(states.dense, own.weight, items, torch.cat(added, 1), targets)
+        again = self.repeat(states, 1)
+        loss: Tensor = dense_softmax_loss(states.dense, own.weight, states.seen.items, again, targets)
         return loss
 
     # Searching
@@ -327,22 +268,38 @@ class Hierarchical(Backbone):
         """The trie's scores are log p; with a dense head or a memory they are sums, unless `renormalised`."""
         states = self.last_states(histories[:, -self.config.max_length :], index)
         if len(index.codes) <= EXACT:
-            return exact(self, states, index, k, limits, renormalised)
-        return by_beams(self, states, index, k, beam, limits)
+            return best_of_all(self, states, index, k, limits, renormalised)
+        return best_of(self, candidates(self, states, index, beam, limits), index, k, limits)
 
-    def choices(self) -> Sequence[Mapping[str, float]]:
-        """Steps of the numbers that validation decides, one at a time from where they stand; the first stays."""
-        factor, weight = float(self.memory_factor), float(self.dense_weight)
-        found = [(factor, weight)]
-        if self.config.memory:
-            found += [(factor * STEP, weight), (factor / STEP, weight)]
-        if self.config.dense:
-            found += [(factor, min(1.0, weight + 0.15)), (factor, max(0.0, weight - 0.15))]
-        return [{"memory_factor": one, "dense_weight": other} for one, other in found]
+    def blend(
+        self, samples: Iterable[tuple[Batch, Limits]], index: Index, total: Callable[[Tensor], Tensor]
+    ) -> dict[str, float]:
+        if len(self.part_weights) > 1:
+            found = [self._told(batch, limits, index) for batch, limits in samples]
+            values, real, place = (torch.cat(part) for part in zip(*(found or [self._untold()]), strict=True))
+            self.part_weights.copy_(fit_weights(values, real, place, self.part_weights, total))
+        names = ["trie", "dense"][: 1 + self.config.dense] + [
+            part.name for part in (self.memory.parts if self.memory is not None else ())
+        ]
+        return {f"weight_{name}": float(value) for name, value in zip(names, self.part_weights, strict=True)}
 
-    def choose(self, choice: Mapping[str, float]) -> None:
-        for name, value in choice.items():
-            self.get_buffer(name).fill_(value)
+    def _untold(self) -> tuple[Tensor, Tensor, Tensor]:
+        """No samples, for a worker that has none."""
+        weights = self.part_weights
+        return weights.new_zeros(0, 1, len(weights)), weights.new_zeros(0, 1).bool(), weights.new_zeros(0).long()
+
+    @torch.no_grad()
+    def _told(self, batch: Batch, limits: Limits, index: Index) -> tuple[Tensor, Tensor, Tensor]:
+        """The parts of the best candidates' scores, which are real, and the target's place: where it is one of them."""
+        states = self.last_states(batch.histories[:, -self.config.max_length :], index)
+        size = min(CANDIDATES, len(index.codes))
+        if len(index.codes) <= EXACT:
+            found = some_of_all(self, states, index, size, limits)
+        else:
+            found = candidates(self, states, index, size, limits).best(self.part_weights, size)
+        is_target = (found.items == batch.targets[:, None]) & found.real
+        told = is_target.any(1)
+        return found.parts[told].half(), found.real[told], is_target[told].int().argmax(1)
 
 
 def _projected(values: Tensor | None, mean: Tensor, axes: Tensor, count: int, width: int) -> Float[Tensor, "N C"]:
@@ -353,11 +310,3 @@ def _latest_first(rows: Int[Tensor, "P T"], last: Int[Tensor, " P"]) -> Int[Tens
     """The entries of every row up to place `last`, the latest first, PAD after the earliest."""
     back = last[:, None] - torch.arange(rows.shape[1], device=rows.device)
     return torch.where(back >= 0, rows.gather(1, back.clamp_min(0)), PAD)
-
-
-def _after_first(batch: Batch) -> Int[Tensor, "B W"]:
-    """A window's targets and what the user took after them, without gaps."""
-    assert batch.later is not None
-    joined = torch.cat([batch.targets, batch.later], 1)
-    order = (joined == PAD).long().argsort(dim=1, stable=True)
-    return joined.gather(1, order)

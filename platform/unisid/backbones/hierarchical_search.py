@@ -1,15 +1,18 @@
-"""The two searches of `hierarchical`: every item's score, or beams over the trie whose finds both heads then order.
+"""The two searches of `hierarchical`: every item's score, or those of what beams over the trie and the memory find.
 
-Letters as in `hierarchical`; K beams, C candidates, n nodes of a level.
+An item's score is a weighted sum of its parts: log p of the trie, log p of the dense head, and the memory's. Letters as
+in `hierarchical`; K beams, C candidates, F parts, n nodes of a level.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from unisid.backbones import Index, Limits
+from unisid.backbones import PAD, Index, Limits
 from unisid.decoding.beam import Ranked, best, check, limits_of
 from unisid.decoding.hierarchy import segment_log_softmax
 from unisid.errors import ArtifactError
@@ -23,21 +26,60 @@ if TYPE_CHECKING:
     from unisid.backbones.hierarchical_model import Hierarchical, States
 
 
-def exact(
+@dataclass(frozen=True)
+class Candidates:
+    """Some items of every sample, and the parts of their scores."""
+
+    items: Int[Tensor, "B C"]
+    parts: Float[Tensor, "B C F"]
+    real: Bool[Tensor, "B C"]
+    """False: fills a short row."""
+
+    def scores(self, weights: Float[Tensor, " F"]) -> Float[Tensor, "B C"]:
+        """The weighted sums; -inf where an item is not real."""
+        return (self.parts @ weights.to(self.parts.dtype)).masked_fill(~self.real, -torch.inf)
+
+    def best(self, weights: Float[Tensor, " F"], size: int) -> "Candidates":
+        """Those of the largest scores."""
+        top = self.scores(weights).topk(min(size, self.items.shape[1]), dim=1).indices
+        parts = self.parts.gather(1, top[:, :, None].expand(-1, -1, self.parts.shape[2]))
+        return Candidates(self.items.gather(1, top), parts, self.real.gather(1, top))
+
+
+def parts_of_all(model: "Hierarchical", states: "States", index: Index) -> Iterator[Float[Tensor, "B N"]]:
+    """The parts of every item's score, one after the other."""
+    scores = trie_log_probs(model, states, index)
+    yield scores
+    if model.own is not None:
+        yield torch.where(model.was_learned(), dense_log_probs(model, states, index), scores)
+    if model.memory is not None:
+        before = states.seen.before
+        yield from model.memory.of_all(model.memory.entries(before), before, len(index.codes))
+
+
+def best_of_all(
     model: "Hierarchical", states: "States", index: Index, k: int, limits: Limits, renormalised: bool
 ) -> Ranked:  # fmt: skip
     """The best k of all items."""
     check(k, k, len(index.codes))
-    scores = trie_log_probs(model, states, index)
-    if (weight := float(model.dense_weight)) > 0:
-        dense = dense_log_probs(model, states, index)
-        dense = torch.where(model.was_learned(), dense, scores)
-        scores = (1 - weight) * scores + weight * dense
-    scores = scores.scatter_add(1, states.seen.known, model.remembered(states.seen))
+    weighted = zip(model.part_weights.tolist(), parts_of_all(model, states, index), strict=True)
+    scores = torch.stack([weight * part for weight, part in weighted]).sum(0)
     if renormalised:
         scores = scores.log_softmax(1)
     by_leaf = scores[:, index.trie.items.long()]
     return _chosen(by_leaf, torch.arange(by_leaf.shape[1], device=scores.device).expand_as(by_leaf), index, k, limits)
+
+
+def some_of_all(model: "Hierarchical", states: "States", index: Index, size: int, limits: Limits) -> Candidates:
+    """The best of all items, with the parts of their scores."""
+    parts = list(parts_of_all(model, states, index))
+    items = torch.arange(len(index.codes), device=parts[0].device).expand_as(parts[0])
+    real = _may(items, index, limits)
+    scores = torch.stack([weight * part for weight, part in zip(model.part_weights.tolist(), parts, strict=True)]).sum(
+        0
+    )
+    top = scores.masked_fill(~real, -torch.inf).topk(size, dim=1).indices
+    return Candidates(top, torch.stack([part.gather(1, top) for part in parts], 2), real.gather(1, top))
 
 
 def trie_log_probs(model: "Hierarchical", states: "States", index: Index) -> Float[Tensor, "B N"]:
@@ -47,7 +89,7 @@ def trie_log_probs(model: "Hierarchical", states: "States", index: Index) -> Flo
     for number, level in enumerate(index.trie.levels):
         nodes = torch.arange(len(level), device=again.device)
         logits = model.level_vectors(number, nodes, index) @ model.query(states, number).T  # [n, B]
-        logits = logits + _added(model, states, number, again, index).T
+        logits = logits + _repeated(model, states, number, again, index).T
         above = model.get_buffer(f"parents_{number}")
         total = total[above] + segment_log_softmax(logits, above, len(level.first_child) - 1)
     return total.T[:, index.trie.leaves.long()]
@@ -58,36 +100,46 @@ def dense_log_probs(model: "Hierarchical", states: "States", index: Index) -> Fl
     assert model.own is not None
     assert states.dense is not None
     logits = (states.dense @ model.own.weight.float().T).scatter_add(1, states.seen.items, model.repeat(states, 1))
-    known = model.recalled(states, None, states.seen.mass)
-    return logits.scatter_add(1, states.seen.known, known).log_softmax(1)
+    return logits.log_softmax(1)
 
 
-def _added(
+def _repeated(
     model: "Hierarchical", states: "States", number: int, again: Float[Tensor, "B T"], index: Index
 ) -> Float[Tensor, "B n"]:
-    """Both terms for all nodes of a level."""
-    seen, sizes = states.seen, index.trie.levels[number].first_leaf.diff()
+    """The repeat term for all nodes of a level."""
+    sizes = index.trie.levels[number].first_leaf.diff()
     empty = again.new_zeros(len(again), len(sizes))
-    share = empty.scatter_add(1, model.paths[seen.items][..., number], again) / sizes
-    mass = empty.scatter_add(1, model.paths[seen.known][..., number], seen.mass)
-    return share.clamp_min(-1 + 1e-6).log1p() + model.recalled(states, number, mass)
+    share = empty.scatter_add(1, model.paths[states.seen.items][..., number], again) / sizes
+    return share.clamp_min(-1 + 1e-6).log1p()
 
 
-def by_beams(model: "Hierarchical", states: "States", index: Index, k: int, beam: int, limits: Limits) -> Ranked:
-    """The best k of the items that beams over the trie find and of those that the memory recalls."""
-    check(k, beam, len(index.codes))
+def candidates(model: "Hierarchical", states: "States", index: Index, beam: int, limits: Limits) -> Candidates:
+    """What beams over the trie find, and what the memory recalls; no item twice."""
+    check(beam, beam, len(index.codes))
     scores, leaves = _beams(model, states, index, beam, limits)
-    items = index.trie.items[leaves].long()
-    if states.seen.known.shape[1]:
-        known, log_p = _recalled(model, states, items, index)
-        items, scores = torch.cat([items, known], 1), torch.cat([scores, log_p], 1)
-        added = (items[:, :, None] == states.seen.known[:, None, :]) * model.remembered(states.seen)[:, None, :]
-    if (weight := float(model.dense_weight)) > 0:
+    items, real = index.trie.items[leaves].long(), scores > -torch.inf
+    memory, before = model.memory, states.seen.before
+    held = {} if memory is None else memory.entries(before)
+    if memory is not None:
+        known = memory.recalled(held, before, model.part_weights[1 + model.config.dense :])
+        twice = (known[:, :, None] == items.masked_fill(~real, PAD)[:, None, :]).any(2) | (known == PAD)
+        known = known.clamp_min(0)
+        scores = torch.cat([scores, _path_scores(model, states, known, index)], 1)
+        items, real = torch.cat([items, known], 1), torch.cat([real, ~twice & _may(known, index, limits)], 1)
+    scores = scores.masked_fill(~real, 0.0)
+    parts = [scores[:, :, None]]
+    if model.own is not None:
         dense = torch.where(model.was_learned()[items], _dense_logits(model, states, items), scores)
-        scores = torch.where(scores > -torch.inf, (1 - weight) * scores + weight * dense, scores)
-    if states.seen.known.shape[1]:
-        scores = scores + added.sum(2)
-    return _chosen(scores, index.trie.leaves[items].long(), index, k, limits)
+        parts.append(dense[:, :, None])
+    if memory is not None:
+        parts.append(memory.of(held, before, items))
+    return Candidates(items, torch.cat(parts, 2), real)
+
+
+def best_of(model: "Hierarchical", found: Candidates, index: Index, k: int, limits: Limits) -> Ranked:
+    """The best k of some candidates."""
+    check(k, max(k, found.items.shape[1]), len(index.codes))
+    return _chosen(found.scores(model.part_weights), index.trie.leaves[found.items].long(), index, k, limits)
 
 
 def _beams(
@@ -115,19 +167,16 @@ def _beams(
     return scores, nodes
 
 
-def _recalled(
-    model: "Hierarchical", states: "States", found: Int[Tensor, "B K"], index: Index
-) -> tuple[Int[Tensor, "B J"], Float[Tensor, "B J"]]:
-    """The items that the memory recalls, with log p under the trie; -inf where the beams found an item already."""
-    seen, width = states.seen, states.seen.known.shape[1]
-    log_p = torch.empty_like(seen.mass)
-    for start in range(0, len(log_p), max(1, PATHS_AT_ONCE // width)):
+def _path_scores(
+    model: "Hierarchical", states: "States", items: Int[Tensor, "B C"], index: Index
+) -> Float[Tensor, "B C"]:
+    """log p of some items under the trie."""
+    found, width = states.trie.new_empty(items.shape), items.shape[1]
+    for start in range(0, len(items), max(1, PATHS_AT_ONCE // width)):
         some = slice(start, start + max(1, PATHS_AT_ONCE // width))
-        part = states.rows(some).repeated(width)
-        by_level = model.path_log_probs(part, seen.known[some].flatten(), index)
-        log_p[some] = by_level.sum(1).view(-1, width)
-    twice = (seen.known[:, :, None] == found[:, None, :]).any(2) | (seen.mass <= 0)
-    return seen.known, log_p.masked_fill(twice, -torch.inf)
+        by_level = model.path_log_probs(states.rows(some).repeated(width), items[some].flatten(), index)
+        found[some] = by_level.sum(1).view(-1, width)
+    return found
 
 
 def _dense_logits(model: "Hierarchical", states: "States", items: Int[Tensor, "B C"]) -> Float[Tensor, "B C"]:
@@ -137,12 +186,11 @@ def _dense_logits(model: "Hierarchical", states: "States", items: Int[Tensor, "B
     seen, own, queries = states.seen, model.own.weight.float(), states.dense
     parts = [(queries @ some.T).logsumexp(1, keepdim=True) for some in own.split(AT_ONCE)]
     whole = torch.cat(parts, 1).logsumexp(1, keepdim=True)
-    held = torch.cat([seen.items, seen.known], 1)  # what something is added to: no item twice, but with 0
-    added = torch.cat([model.repeat(states, 1), model.recalled(states, None, seen.mass)], 1)
-    share = (torch.einsum("bd,bcd->bc", queries, own[held]) - whole).exp() * added.expm1()
+    again = model.repeat(states, 1)  # 0 where an item of the history comes a second time
+    share = (torch.einsum("bd,btd->bt", queries, own[seen.items]) - whole).exp() * again.expm1()
     whole = whole + share.sum(1, keepdim=True).log1p()
     logits = torch.einsum("bd,bcd->bc", queries, own[items])
-    logits = logits + ((items[:, :, None] == held[:, None, :]) * added[:, None, :]).sum(2)
+    logits = logits + ((items[:, :, None] == seen.items[:, None, :]) * again[:, None, :]).sum(2)
     return logits - whole
 
 
@@ -153,11 +201,16 @@ def _chosen(
     if scores.isnan().any():
         raise ArtifactError("search: the model gives items scores that are NaN: its weights are damaged, or it "
                             "diverged in training; train it anew, with a lower learning rate")  # fmt: skip
-    open_ = limits_of(index.trie, len(scores), limits.excluded, limits.allowed)
-    if open_ is not None:
-        may = open_.leave_open(index.trie.levels[-1], leaves[:, :, None])[..., 0]
-        scores = scores.masked_fill(~may, -torch.inf)
+    scores = scores.masked_fill(~_may(index.trie.items[leaves].long(), index, limits), -torch.inf)
     chosen = best(scores, leaves, min(k, scores.shape[1]))
     scores, leaves = scores.gather(1, chosen), leaves.gather(1, chosen)
     items = torch.where(scores > -torch.inf, index.trie.items[leaves].long(), -1)
     return Ranked(items, scores)
+
+
+def _may(items: Int[Tensor, "B C"], index: Index, limits: Limits) -> Bool[Tensor, "B C"]:
+    """Which items may be answered."""
+    open_ = limits_of(index.trie, len(items), limits.excluded, limits.allowed)
+    if open_ is None:
+        return torch.ones_like(items, dtype=torch.bool)
+    return open_.leave_open(index.trie.levels[-1], index.trie.leaves[items].long()[:, :, None])[..., 0]

@@ -3,15 +3,16 @@
 S validation samples.
 """
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import VALID, Catalog
 from unisid.artifacts.metrics import HistoryRule
 from unisid.artifacts.sequences import Sequences
-from unisid.backbones import Backbone, Index, Limits
+from unisid.backbones import Backbone, Batch, Index, Limits
 from unisid.compute import Metrics, Worker
 from unisid.ops import ranking
 from unisid.training.feed import Block, padded
@@ -51,35 +52,37 @@ class Judge:
         self.rows = np.random.default_rng(seed).permutation(number)[: min(number, samples or number)]
 
     def __call__(self, backbone: Backbone) -> Metrics:
-        """Mean NDCG, as the score, and hit rate at the cutoff, under the best of the choices of search, which stays."""
-        choices = backbone.choices()
-        found = []
-        for choice in choices:
-            backbone.choose(choice)
-            found.append(self._score(backbone))
-        best = max(range(len(found)), key=lambda number: found[number]["score"])
-        backbone.choose(choices[best])
-        return found[best] | dict(choices[best])
+        """Mean NDCG, as the score, and hit rate at the cutoff, after the weights of the score's parts were fitted."""
+        weights = backbone.blend(map(self._sample, self._batches()), self.index, self._total)
+        return self._score(backbone) | weights
 
     def _score(self, backbone: Backbone) -> dict[str, float]:
         sums = torch.zeros(3, dtype=torch.float64)
-        rows = self.rows[self.worker.rank :: self.worker.size]
-        rows = rows[np.argsort(self.valid.lengths[rows], kind="stable")]
-        for start in range(0, len(rows), self.at_once):
-            values = ranking.metric_values(self._ranks(backbone, rows[start : start + self.at_once]), [CUTOFF])
+        for rows in self._batches():
+            values = ranking.metric_values(self._ranks(backbone, rows), [CUTOFF])
             sums += torch.tensor([*values.sum(0), len(values)])
         rate, ndcg, count = self.worker.all_reduce(sums.to(self.worker.device)).tolist()
         return {"score": ndcg / count, f"hr_{CUTOFF}": rate / count}
 
-    def _ranks(self, backbone: Backbone, rows: Any) -> Any:
-        device = self.worker.device
-        histories = self.valid.batch(rows).histories.to(device)
-        k = min(CUTOFF, len(self.index.codes))
-        found = backbone.search(histories, self.index, k=k, beam=self.width, limits=Limits(self._taken(rows)))
-        targets = torch.from_numpy(self.valid.targets[rows].astype(np.int64)).to(device)
-        return ranking.rank_in_list(found.items, found.scores, targets, found.items >= 0).cpu().numpy()
+    def _batches(self) -> Iterator[NDArray[np.int64]]:
+        """This worker's rows, those of like length together."""
+        rows = self.rows[self.worker.rank :: self.worker.size]
+        rows = rows[np.argsort(self.valid.lengths[rows], kind="stable")]
+        yield from (rows[start : start + self.at_once] for start in range(0, len(rows), self.at_once))
 
-    def _taken(self, rows: Any) -> torch.Tensor | None:
+    def _sample(self, rows: NDArray[np.int64]) -> tuple[Batch, Limits]:
+        return self.valid.batch(rows).to(self.worker.device), Limits(self._taken(rows))
+
+    def _total(self, tensor: torch.Tensor) -> torch.Tensor:
+        return self.worker.all_reduce(tensor)
+
+    def _ranks(self, backbone: Backbone, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        batch, limits = self._sample(rows)
+        k = min(CUTOFF, len(self.index.codes))
+        found = backbone.search(batch.histories, self.index, k=k, beam=self.width, limits=limits)
+        return ranking.rank_in_list(found.items, found.scores, batch.targets, found.items >= 0).cpu().numpy()
+
+    def _taken(self, rows: NDArray[np.int64]) -> torch.Tensor | None:
         """What the samples' users took before, where that is not to be answered."""
         if not self.excludes:
             return None

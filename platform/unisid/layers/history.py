@@ -1,9 +1,7 @@
-"""What the history says of items by itself: which it holds, how long ago and how often, and what a memory recalls.
+"""What the history says of items by itself: which it holds, how long ago and how often.
 
-P positions, T items before each, J recalled items, D width.
+P positions, T items before each, D width.
 """
-
-import math
 
 import torch
 from jaxtyping import Float, Int
@@ -17,13 +15,13 @@ HIGHEST = 8.0
 
 
 class Seen:
-    """What stands before P positions: the history's items, the latest first, and what the memory recalls."""
+    """The items before P positions, the latest first."""
 
-    def __init__(self, before: Int[Tensor, "P T"], known: Int[Tensor, "P J"], mass: Float[Tensor, "P J"]) -> None:
+    def __init__(self, before: Int[Tensor, "P T"]) -> None:
         same = (before[:, :, None] == before[:, None, :]) & (before != PAD)[:, :, None]
         self.items, self.times = before.clamp_min(0), same.sum(2).clamp_max(3)
         self.real = (before != PAD) & ~same.tril(-1).any(2)  # an item that came again counts at its latest place
-        self.before, self.known, self.mass = before, known, mass
+        self.before = before
 
 
 class Repeat(nn.Module):
@@ -40,20 +38,7 @@ class Repeat(nn.Module):
         return torch.where(seen.real, value.clamp_max(HIGHEST), 0.0)
 
 
-class Trust(nn.Module):
-    """trust(h) * log(1 + mass / eps): learned from a state, for each of some heads."""
-
-    def __init__(self, width: int, heads: int, eps: float) -> None:
-        super().__init__()
-        self.state = _zero(nn.Linear(width, heads), 0.3)
-        self.eps = nn.Parameter(torch.full((heads,), math.log(eps)))
-
-    def forward(self, states: Float[Tensor, "P D"], head: int) -> tuple[Float[Tensor, " P"], Float[Tensor, ""]]:
-        """The trust after every state, and eps."""
-        return self.state(states)[:, head], self.eps[head].exp()
-
-
-def _zero(layer: nn.Linear, bias: float = 0.0) -> nn.Linear:
+def _zero(layer: nn.Linear) -> nn.Linear:
     nn.init.zeros_(layer.weight)
-    nn.init.constant_(layer.bias, bias)
+    nn.init.zeros_(layer.bias)
     return layer

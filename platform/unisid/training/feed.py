@@ -24,8 +24,6 @@ from unisid.errors import DataError
 BATCHES_PER_BLOCK = 64
 KEPT_ROWS = 1 << 18
 """A share of no more rows stays in memory after its first pass: tens of megabytes."""
-LATER = 10
-"""G: items after a window that its batch shows."""
 
 
 class Feed:
@@ -112,8 +110,8 @@ class Block:
     """Items of a row's history."""
     targets: NDArray[Any]
     """A sample's target; a window's is the place after its history's end, in `items`."""
-    ends: NDArray[Any] | None = None
-    """Where the user's sequence ends that a row is a window of."""
+    are_windows: bool = False
+    """Whether every item of a row has a target."""
 
     @classmethod
     def of(cls, table: pa.Table) -> "Block":
@@ -136,17 +134,15 @@ class Block:
         number = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts) - (phase > 0)[of]
         begin = np.maximum(0, phase[of] + number * most)
         lengths = np.minimum(targets[of], phase[of] + (number + 1) * most) - begin
-        return cls(lists.values.to_numpy(), bounds[of] + begin, lengths, bounds[of] + begin + 1, bounds[of + 1])
+        return cls(lists.values.to_numpy(), bounds[of] + begin, lengths, bounds[of] + begin + 1, True)
 
     def batch(self, rows: NDArray[Any]) -> Batch:
         """Some rows side by side, in items."""
         starts, lengths = self.starts[rows], self.lengths[rows]
         histories = padded(self.items, starts, lengths)
-        if self.ends is None:
+        if not self.are_windows:
             return Batch(histories, torch.from_numpy(self.targets[rows].astype(np.int64)))
-        after = starts + lengths + 1
-        later = padded(self.items, after, np.minimum(LATER, self.ends[rows] - after))
-        return Batch(histories, padded(self.items, starts + 1, lengths), later)
+        return Batch(histories, padded(self.items, starts + 1, lengths))
 
 
 def padded(values: NDArray[Any], starts: NDArray[Any], lengths: NDArray[Any]) -> Int[Tensor, "B T"]:

@@ -1,0 +1,103 @@
+"""Related items: what follows an item, what is like it, and what follows those, with nothing trained but a few weights.
+
+    score(item | history) = sum over parts f of weight_f * part_f(item)
+
+The parts are those of a memory (`layers.recall`): counted transitions in one step and in two, words of titles in
+common, alike vectors. The weights are fitted to what validation's users took next (`ops.blend`). B histories, N items,
+F parts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.store import Place
+from unisid.artifacts.vectors import item_vectors
+from unisid.baselines import Baseline, BaselineConfig, Histories, validation_rows
+from unisid.bounds import CountOrNone, Seed
+from unisid.layers.recall import Memory, MemoryConfig
+from unisid.ops.blend import fit_weights
+from unisid.ops.related import PAD
+
+CANDIDATES = 256
+"""The best items of a validation sample, among which its target tells how much each part counts."""
+AT_ONCE = 128
+"""Validation samples whose parts are made at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(BaselineConfig):
+    """Which relations there are."""
+
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    """The relations. Nouns of `alike` that the recipe leaves out relate nothing."""
+    validation_samples: CountOrNone = 8000
+    """Validation samples that decide, drawn by seed where there are more."""
+    seed: Seed = 42
+    """Draws the validation samples."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("catalog", *self.memory.alike)
+
+    def build(self, catalog: Catalog) -> Baseline:
+        return self.fitted(catalog, {})
+
+    def build_from(self, inputs: Mapping[str, Place]) -> Baseline:
+        vectors = item_vectors(inputs, self.memory.alike)
+        return self.fitted(Catalog.read(inputs["catalog"]), vectors)
+
+    def fitted(self, catalog: Catalog, vectors: Mapping[str, NDArray[np.float32]]) -> "RelatedItems":
+        """As `build`, with item vectors by noun."""
+        made = RelatedItems(self.memory, catalog.num_items)
+        made.memory.count(catalog, {noun: torch.from_numpy(values) for noun, values in vectors.items()})
+        rows = validation_rows(catalog, self.validation_samples, self.seed)
+        if len(rows):
+            made.fit(catalog, rows)
+        return made
+
+
+class RelatedItems:
+    """A fitted sum of parts."""
+
+    def __init__(self, config: MemoryConfig, num_items: int) -> None:
+        self.memory, self.num_items = Memory(config, num_items), num_items
+        self.weights = torch.ones(len(self.memory.parts), dtype=torch.float64)
+        self.chosen: dict[str, float] = {}
+
+    def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
+        parts = self._parts(latest_first(histories))
+        return torch.stack([weight * part for weight, part in zip(self.weights.tolist(), parts, strict=True)]).sum(0)
+
+    def _parts(self, before: Int[Tensor, "B T"]) -> list[Float[Tensor, "B N"]]:
+        return list(self.memory.of_all(self.memory.entries(before), before, self.num_items))
+
+    def fit(self, catalog: Catalog, rows: NDArray[np.int64]) -> None:
+        """Fit the weights to the targets of some samples."""
+        found = []
+        for start in range(0, len(rows), AT_ONCE):
+            some = rows[start : start + AT_ONCE]
+            parts = self._parts(latest_first(Histories.of(catalog.history(some))))
+            total = torch.stack(parts).sum(0)
+            top = total.topk(min(CANDIDATES, self.num_items), dim=1).indices
+            is_target = top == torch.from_numpy(catalog.item[some].astype(np.int64))[:, None]
+            there = is_target.any(1)
+            values = torch.stack([part.gather(1, top) for part in parts], 2)
+            found.append((values[there].half(), is_target[there].int().argmax(1)))
+        values, place = (torch.cat(part) for part in zip(*found, strict=True))
+        self.weights = fit_weights(values, torch.ones(values.shape[:2], dtype=torch.bool), place, self.weights)
+        names = [part.name for part in self.memory.parts]
+        self.chosen = {f"weight_{name}": float(value) for name, value in zip(names, self.weights, strict=True)}
+
+
+def latest_first(histories: Histories) -> Int[Tensor, "B T"]:
+    """The items of every history, the latest first, filled up with PAD."""
+    before = np.full((len(histories), int(histories.lengths.max(initial=1))), PAD, np.int64)
+    before[histories.rows, histories.ages] = histories.items
+    return torch.from_numpy(before)
