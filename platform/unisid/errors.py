@@ -40,3 +40,7 @@ class DriftError(UnisidError):
 
 class BusyError(ArtifactError):
     """Another process is at work on this artifact, or needs it."""
+
+
+class MachineError(UnisidError, RuntimeError):
+    """The processes that did the work were lost: to the kernel for memory, to a node that went down."""

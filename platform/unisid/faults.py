@@ -48,6 +48,8 @@ def in_words(error: BaseException) -> str | None:
         found = f"threads: {first}; more processes must be allowed (ulimit -u)"
     elif type(error).__module__ in DATABASES:
         found = f"database: {first}; a file that can be written is needed"
+    elif type(error).__module__ == "ray.exceptions" and not name.startswith("RayTaskError"):
+        found = f"Ray: {first or name}; nodes that stay, with memory enough, are needed"
     return printable_lines(masked(found)) if found else None
 
 

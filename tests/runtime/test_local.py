@@ -1,6 +1,7 @@
 """The plain compute: spawned workers give back what one gives, errors included."""
 
 import os
+import signal
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch
 from tests.runtime import toy
 from unisid.artifacts.store import Place
 from unisid.compute import Pool, Step
-from unisid.errors import DataError
+from unisid.errors import DataError, MachineError
 from unisid.runtime.local import LocalCompute
 
 ONE, TWO = Pool(workers=1), Pool(workers=2)
@@ -98,3 +99,15 @@ def test_a_checkpoint_bears_the_number_of_its_report(tmp_path):
 def test_a_map_chains_its_steps():
     steps = Step(toy.make_repeat, ONE), Step(toy.make_only_odd, ONE)
     assert [t["k"].to_pylist() for t in LocalCompute().map([{"n": 4}, {"n": 1}], *steps)] == [[1, 3], []]
+
+
+def vanish(worker, task):
+    if worker.rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    worker.all_reduce(torch.ones(1))
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_is_an_error_of_the_machine(tmp_path):
+    with pytest.raises(MachineError, match=r"fit 't': a worker was ended by SIGKILL, perhaps for memory; "):
+        fit(vanish, None, TWO, tmp_path)

@@ -3,6 +3,7 @@
 import functools
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,10 @@ def die_once(marker: str, table: pa.Table) -> pa.Table:
 
 def make_die_once(marker: str):
     return functools.partial(die_once, marker)
+
+
+def waits(worker: Worker, folder: str) -> None:
+    """Say that this worker is there, joined with its peers, and stay."""
+    worker.all_reduce(torch.ones(1))
+    (Path(folder) / f"rank-{worker.rank}").touch()
+    time.sleep(600)

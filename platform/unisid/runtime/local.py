@@ -6,9 +6,9 @@ It is what tests, laptops and a lone GPU use, and the yardstick that the Ray run
 import contextlib
 import functools
 import os
+import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,11 +17,13 @@ import pyarrow as pa
 import torch
 import torch.distributed as dist
 import torch.multiprocessing
+from torch.multiprocessing.spawn import ProcessException
 
 from unisid.artifacts.store import Place
 from unisid.compute import Metrics, Part, Pool, Report, Step, Stream, Worker
-from unisid.errors import UnisidError
+from unisid.errors import MachineError, UnisidError
 from unisid.runtime.checkpoints import Checkpoints
+from unisid.runtime.leftovers import Scratch
 from unisid.runtime.process_group import Collectives
 
 T = TypeVar("T")
@@ -60,7 +62,7 @@ class Member(Collectives):
         if self.last is None:
             return None
         self.reports = self.last + 1
-        self.scratch = tempfile.TemporaryDirectory(prefix="unisid-resume-")  # goes with this worker
+        self.scratch = Scratch("resume")  # goes with this worker
         return self.checkpoints.fetch(self.last, Path(self.scratch.name))
 
 
@@ -124,11 +126,24 @@ def _spawn(train: Callable[[Worker, Any], T], task: Any, pool: Pool, streams: Ma
                 else:
                     outcome = value
                     taken.set()
+    except ProcessException as error:
+        raise _lost(checkpoints.name, [process.exitcode for process in processes.processes]) or error from None
     finally:
         for process in processes.processes:
             process.terminate()
             process.join()
     return outcome  # type: ignore[return-value]
+
+
+def _lost(name: str, codes: Sequence[int | None]) -> MachineError | None:
+    """The error for workers that a signal ended, whatever its peers made of it; None where none was."""
+    ours = (signal.SIGTERM, signal.SIGINT)  # so PyTorch ends the peers of one that failed
+    numbers = [-code for code in codes if code is not None and code < 0 and -code not in ours]
+    if not numbers:
+        return None
+    ended = ", ".join(sorted({signal.Signals(number).name for number in numbers}))
+    return MachineError(f"fit '{name}': a worker was ended by {ended}, perhaps for memory; more memory or smaller "
+                        "batches are needed; the same command goes on from there")  # fmt: skip
 
 
 def _process(rank: int, train: Callable[[Worker, Any], T], task: Any, pool: Pool, streams: Mapping[str, Stream],

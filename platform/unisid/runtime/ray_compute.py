@@ -90,7 +90,7 @@ class RayCompute:
             if self.own and each * pool.workers > have:
                 raise ConfigError(f"pool: {pool.workers} workers of {each:g} {what}s each, this machine's Ray hands "
                                   f"out {have:g}; ask for fewer or attach to a cluster (RAY_ADDRESS)")  # fmt: skip
-        self.group = Group(pool, self.max_failures)
+        self.group = Group(pool, self.max_failures, self.own)
         return self.group
 
     def _release(self, wait: bool = True) -> None:

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import ray
 
 import unisid
 from unisid.errors import ConfigError
+from unisid.runtime.leftovers import sweep, watched
+from unisid.runtime.ray_local import guarded, logs
 from unisid.signals import kept
 
 SETTINGS = {
@@ -47,36 +49,62 @@ def session(address: str | None = None, cpus: int | None = None, dashboard: bool
     """
     ours = not ray.is_initialized()
     address = address or os.environ.get("RAY_ADDRESS")
-    if ours:
-        start(address, cpus, dashboard)
-    try:
+    if not ours:
         yield not address
-    finally:
-        if ours:
-            ray.shutdown()
+        return
+    with contextlib.ExitStack() as stack:
+        if address:
+            stack.callback(ray.shutdown)
+            start(address, cpus, dashboard, {})
+        else:
+            sweep()
+            follow, guard = stack.enter_context(watched()), stack.enter_context(guarded())
+            stack.callback(ray.shutdown)
+            start(address, cpus, dashboard, guard)
+            follow(logs())
+        yield not address
 
 
-def start(address: str | None, cpus: int | None, dashboard: bool) -> None:
+def start(address: str | None, cpus: int | None, dashboard: bool, guard: Mapping[str, Any]) -> None:
     """Attach to the cluster at `address`, or start Ray on this machine, whose processes inherit our environment."""
     settings = {name: os.environ.setdefault(name, value) for name, value in SETTINGS.items()}
     own: dict[str, Any] = {
         "num_cpus": cpus or max(4, 2 + (os.cpu_count() or 1)),
         "include_dashboard": dashboard,
         "object_store_memory": OBJECT_STORE,
+        **guard,
     }
     # Ray's core prints an error for every actor pool of Ray Data, which is none; set it to "info" to hear all
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if not address:
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody takes this machine away
     with _hushed(), kept():  # Ray listens for SIGTERM too, and ends the process without a word
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **({"runtime_env": runtime_env(settings)} if address else own),
-        )
+        try:
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **({"runtime_env": runtime_env(settings)} if address else own),
+            )
+        except Exception as error:
+            if isinstance(error, OSError) and error.filename is not None:
+                raise  # a folder or a disk
+            raise _refused(address, error) from error
     for logger in ("ray.data", "ray.train"):
         logging.getLogger(logger).setLevel(logging.ERROR)
+
+
+def _refused(address: str | None, error: Exception) -> ConfigError:
+    first = str(error).strip().partition("\n")[0] or type(error).__name__
+    if address:
+        needed = (
+            "a cluster that runs, and its token (RAY_AUTH_MODE, RAY_AUTH_TOKEN); without RAY_ADDRESS one starts here"
+        )
+        return ConfigError(f"Ray at {address}: cannot be reached ({first}); needed are {needed}")
+    if "AF_UNIX path length" in first:
+        return ConfigError(f"TMPDIR: its path is too long for Ray's sockets ({first}); set a shorter one, such as /tmp")
+    logs = "its logs lie in /tmp/ray/session_latest/logs"
+    return ConfigError(f"Ray on this machine: cannot be started ({first}); {logs}; --compute local does without it")
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ anew; its loop finds the job that is not over and resumes it from that job's own
 the job's work place and not in the run's storage, because the run outlives the job and a job may outlive the driver.
 """
 
-import tempfile
 import threading
 import traceback
 import uuid
@@ -22,11 +21,13 @@ import torch
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from unisid.compute import Pool, Report, Stream, Worker
-from unisid.errors import ConfigError, UnisidError
+from unisid.errors import ConfigError, MachineError, UnisidError
 from unisid.runtime.checkpoints import Checkpoints
+from unisid.runtime.leftovers import Scratch
 from unisid.runtime.local import PROGRESS, Member
 from unisid.runtime.mailbox import Mailbox
 from unisid.runtime.ray_data import read
+from unisid.runtime.ray_local import OneMachine
 from unisid.runtime.streams import pieces
 
 CURABLE = (RuntimeError, OSError, ray.exceptions.RayError)
@@ -56,10 +57,14 @@ class RayMember(Member):
 
 
 class Group:
-    """A running worker group of one shape, seen from the driver."""
+    """A running worker group of one shape, seen from the driver.
 
-    def __init__(self, pool: Pool, max_failures: int) -> None:
-        self.pool, self.busy = pool, False
+    Args:
+        own: whether the session is this machine's own: its workers are joined without a socket that others reach.
+    """
+
+    def __init__(self, pool: Pool, max_failures: int, own: bool) -> None:
+        self.pool, self.own, self.busy = pool, own, False
         self.mailbox = ray.remote(Mailbox).options(num_cpus=0).remote(max_failures)
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, daemon=True, name="worker-group")
@@ -85,7 +90,8 @@ class Group:
             elif kind == "error":
                 raise cloudpickle.loads(value)
             else:
-                raise RuntimeError(f"fit '{job.checkpoints.name}': {value}")
+                raise MachineError(f"fit '{job.checkpoints.name}': {value}; nodes that stay, and more memory or "
+                                   "smaller batches, are needed; the same command goes on")  # fmt: skip
 
     def close(self, wait: bool = True) -> None:
         """Send the workers home, a running job at its next report; their cores are free when this has waited."""
@@ -109,12 +115,13 @@ class Group:
     def _run(self) -> None:
         """The TorchTrainer's whole life, in a thread of the driver."""
         resources = {"CPU": self.pool.cpus} | ({"GPU": self.pool.gpus} if self.pool.gpus else {})
-        with tempfile.TemporaryDirectory(prefix="unisid-group-") as folder:
+        alone = self.own and len(ray.nodes()) == 1  # a session of the caller's may be a cluster's
+        backend = "nccl" if self.pool.gpus >= 1 else "gloo"  # several ranks on one GPU are beyond NCCL
+        with Scratch("group") as folder:
             trainer = TorchTrainer(
                 serve,
                 train_loop_config={"mailbox": self.mailbox},
-                # several ranks on one GPU are beyond NCCL
-                torch_config=TorchConfig(backend="nccl" if self.pool.gpus >= 1 else "gloo"),
+                torch_config=OneMachine(backend=backend, folder=folder) if alone else TorchConfig(backend=backend),
                 scaling_config=ray.train.ScalingConfig(
                     num_workers=self.pool.workers, use_gpu=self.pool.gpus > 0, resources_per_worker=resources
                 ),

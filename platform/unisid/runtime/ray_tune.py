@@ -6,7 +6,6 @@ for one another. Its logs and Tune's own state are not kept: what a piece achiev
 
 import logging
 import os
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from unisid.errors import ConfigError
+from unisid.runtime.leftovers import Scratch
 from unisid.runtime.ray_compute import RayCompute
 from unisid.runtime.ray_train import CURABLE
 from unisid.runtime.trials import Asha, Hear, Share, Work
@@ -66,7 +66,7 @@ class RayTune:
         os.environ.update({name: os.environ.get(name, value) for name, value in SETTINGS.items()})
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         listener = Listener(hear, share)
-        with tempfile.TemporaryDirectory(prefix="unisid-tune-") as folder:
+        with Scratch("tune") as folder:
             tuner = tune.Tuner(
                 tune.with_resources(tune.with_parameters(perform, pieces=list(pieces), work=work), _request(share)),
                 param_space={"number": tune.grid_search(list(range(len(pieces))))},

@@ -1,0 +1,183 @@
+"""A Ray of our own: reached from this machine only, with a token, and gone with the process that began it."""
+
+import contextlib
+import ipaddress
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.runtime.heads import until
+from unisid.runtime import leftovers
+
+ROOT = Path(__file__).parents[2]
+DRIVER = """
+import os, sys
+from pathlib import Path
+from tests.runtime.toy import waits
+from unisid.artifacts.store import Place
+from unisid.compute import Pool
+from unisid.runtime.ray_compute import RayCompute
+
+with RayCompute.open(cpus=4) as compute:
+    Path(sys.argv[1], "token").write_text(os.environ["RAY_AUTH_TOKEN"])
+    compute.fit(waits, sys.argv[1], name="waits", pool=Pool(workers=2, cpus=1), work=Place.of(sys.argv[1]))
+"""
+CLIENT = """
+import sys, ray
+try:
+    ray.init(address=sys.argv[1], log_to_driver=False)
+except Exception as error:
+    print("REFUSED", type(error).__name__, error)
+else:
+    print("LET IN")
+"""
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """A process in the middle of a fit of two workers on a Ray of its own; its TMPDIR and its descendants."""
+    folder = tmp_path_factory.mktemp("work")
+    scratch = Path(tempfile.mkdtemp(prefix="u", dir="/tmp"))  # Ray's sockets lie in it: their paths must be short
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW"))}
+    process = subprocess.Popen([sys.executable, "-c", DRIVER, str(folder)], cwd=ROOT,
+                               env=kept | {"TMPDIR": str(scratch), "RAY_AUTH_MODE": "disabled"})  # fmt: skip
+    until(lambda: len(list(folder.glob("rank-*"))) == 2 or process.poll() is not None, "both workers are in the fit")
+    assert process.poll() is None
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    yield process, scratch, family, (folder / "token").read_text()
+    for each in [*family, process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def listening(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [c.laddr.ip for c in process.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN]
+    return []
+
+
+def is_loopback(address):
+    found = ipaddress.ip_address(address)
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+@pytest.mark.slow
+def test_all_it_listens_on_is_loopback(driver):
+    """In the middle of a fit, with the sockets by which the workers are joined."""
+    _, _, family, _ = driver
+    found = {(process.name(), address) for process in family for address in listening(process)}
+    assert {"gcs_server", "raylet"} <= {name for name, _ in found}
+    assert [each for each in found if not is_loopback(each[1])] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("token", "answer"), [({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "{ours}"}, "LET IN"),
+                                               ({}, "REFUSED"), ({"RAY_AUTH_MODE": "disabled"}, "REFUSED"),
+                                               ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "f" * 64}, "REFUSED")],
+                         ids=["its own", "none", "off", "another"])  # fmt: skip
+def test_a_client_is_let_in_with_its_token_alone(driver, tmp_path, token, answer):
+    """Though the environment that it was started in said `disabled`: that is meant for clusters."""
+    _, _, family, ours = driver
+    head = next(process for process in family if process.name() == "gcs_server")
+    port = next(c.laddr.port for c in head.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    here = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # or a client goes to an address that others can reach
+    environment = (
+        kept | here | {"HOME": str(tmp_path)} | {name: value.format(ours=ours) for name, value in token.items()}
+    )
+    found = subprocess.run([sys.executable, "-c", CLIENT, f"127.0.0.1:{port}"], env=environment, capture_output=True,
+                           text=True, check=False, timeout=240)  # fmt: skip
+    assert found.stdout.startswith(answer), found.stdout + found.stderr
+
+
+@pytest.mark.slow
+def test_it_is_gone_after_its_driver_is_killed(driver):
+    """And the folders of the dead are removed by the next who makes one."""
+    process, scratch, family, _ = driver
+    assert list(scratch.glob("unisid-group-*"))
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(family[1:], timeout=30)
+    assert alive == []
+    program = "from unisid.runtime.leftovers import Scratch; Scratch('group').cleanup()"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=os.environ | {"TMPDIR": str(scratch)}, check=True)
+    assert list(scratch.glob("unisid-*")) == []
+
+
+def test_a_watch_ends_what_writes_into_the_folder_of_a_dead_owner(tmp_path):
+    """Whatever it calls itself, and nothing else."""
+    program = """if True:
+        import subprocess, sys, time
+        from pathlib import Path
+        from unisid.runtime.leftovers import watched
+
+        with watched() as follow:
+            follow(sys.argv[1])
+            for name in ("logs", "logs-of-others"):
+                folder = Path(sys.argv[1]).with_name(name)
+                folder.mkdir()
+                with (folder / "out").open("w") as out:
+                    for words in ({"stdout": out}, {"stdout": subprocess.DEVNULL, "pass_fds": [out.fileno()]}):
+                        print(subprocess.Popen(["sleep", "300"], start_new_session=True, **words).pid, flush=True)
+            time.sleep(300)
+    """
+    words = [sys.executable, "-c", program, str(tmp_path / "logs")]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
+        *ours, one, other = (psutil.Process(int(owner.stdout.readline())) for _ in range(4))
+        assert all(process.is_running() for process in ours)
+        owner.kill()
+        try:
+            assert psutil.wait_procs(ours, timeout=120)[1] == []
+            assert one.is_running()
+            assert other.is_running()
+        finally:
+            one.kill()
+            other.kill()
+
+
+def test_the_environment_is_left_as_it_was():
+    """In a process of its own: here a Ray may run whose token Ray's core would forget."""
+    program = """if True:
+        import os
+        from unisid.runtime.ray_local import guarded
+
+        before = dict(os.environ)
+        with guarded() as settings:
+            assert settings["_node_ip_address"] == "127.0.0.1"
+            assert os.environ["RAY_AUTH_MODE"] == "token"
+            assert os.environ["RAY_AUTH_TOKEN"] != "the cluster's"
+        assert dict(os.environ) == before
+    """
+    told = os.environ | {"RAY_AUTH_TOKEN": "the cluster's", "RAY_AUTH_MODE": "disabled"}
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=told, check=True)
+
+
+def test_the_living_keep_their_folders(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    foreign = tmp_path / "unisid-other"
+    foreign.mkdir()
+    program = (
+        "import sys; from unisid.runtime.leftovers import Scratch; s = Scratch('tune'); print(s.name, flush=True);"
+    )
+    words = [sys.executable, "-c", f"{program} sys.stdin.read()"]
+    with subprocess.Popen(words, cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as other:  # fmt: skip
+        folder = Path(other.stdout.readline().strip())
+        with leftovers.Scratch("group") as own:
+            leftovers.sweep()
+            assert Path(own).exists()
+            assert folder.exists()
+        assert not Path(own).exists()
+        other.kill()
+        other.wait()
+        assert folder.exists()
+        leftovers.sweep()
+    assert not folder.exists()
+    assert foreign.exists()
