@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from unisid.fusion.uqf import UQF, Config, Layer
 from unisid.ops.contrast import info_nce
-from unisid.stages.fused.reading import GRAPH_DROPPED, KEPT, TEXT_DROPPED, Known
+from unisid.stages.fused.reading import KEPT, Known, Rows
 
 PADDED = 64
+TEXT_DROPPED, GRAPH_DROPPED = 1, 2
 TEXT, GRAPH, LAYERS = 384, 64, 6
 TEMPERATURE, RECONSTRUCTION = 0.05, 0.2
 
@@ -103,7 +104,7 @@ class Draw:
     known: Known
     items: tuple[np.ndarray, np.ndarray, np.ndarray]
     hidden: np.ndarray
-    targets: tuple[Tensor, Tensor]
+    targets: dict[str, Tensor]
     """What is to be reconstructed of the anchors."""
 
 
@@ -111,14 +112,18 @@ def draw(lengths: np.ndarray, batch: int, seed: int = 0) -> Draw:
     """Random states for items of the given token counts; each anchor with two random positives."""
     rng = np.random.default_rng(seed)
     counts = torch.from_numpy(lengths)
-    tokens = torch.from_numpy(rng.normal(size=(lengths.sum(), TEXT)).astype(np.float16))
-    known = Known(tokens, counts, torch.from_numpy(rng.normal(size=(len(lengths), LAYERS, GRAPH)).astype(np.float32)))
+    tokens = rng.normal(size=(lengths.sum(), TEXT)).astype(np.float16)
+    graph = rng.normal(size=(len(lengths) * LAYERS, GRAPH)).astype(np.float32)
+    known = Known({
+        "text": Rows(torch.from_numpy(tokens), counts),
+        "graph": Rows(torch.from_numpy(graph), torch.full_like(counts, LAYERS), each=LAYERS),
+    })  # fmt: skip
     anchors = rng.permutation(len(lengths))[:batch]
     structure, semantic = rng.integers(0, len(lengths), (2, batch))
     chance = rng.random(batch)
     hidden = np.select([chance < 0.1, chance < 0.2], [TEXT_DROPPED, GRAPH_DROPPED], KEPT).astype(np.int64)
-    text, graph = (mean[torch.from_numpy(anchors)] for mean in known.means())
-    return Draw(known, (anchors, structure, semantic), hidden, (text, graph))
+    targets = {name: mean[torch.from_numpy(anchors)] for name, mean in known.means().items()}
+    return Draw(known, (anchors, structure, semantic), hidden, targets)
 
 
 def fast_step(model: UQF, drawn: Draw) -> Tensor:
@@ -131,15 +136,17 @@ def fast_step(model: UQF, drawn: Draw) -> Tensor:
 
 def plain_step(model: Plain, drawn: Draw) -> Tensor:
     """Anchors, structure positives and semantic positives, each padded to 64 tokens and encoded by itself."""
-    starts = drawn.known.lengths.cumsum(0) - drawn.known.lengths
+    known = drawn.known.modalities["text"]
+    layers = drawn.known.modalities["graph"].values.view(-1, LAYERS, GRAPH)
+    starts = known.lengths.cumsum(0) - known.lengths
     encoded = []
     for kind, items in enumerate(drawn.items):
         text = torch.zeros(len(items), PADDED, TEXT)
         for row, item in enumerate(items):
-            count = int(drawn.known.lengths[item])
-            text[row, :count] = drawn.known.tokens[int(starts[item]) : int(starts[item]) + count]
-        mask = torch.arange(PADDED) < drawn.known.lengths[torch.from_numpy(items)][:, None]
-        graph = drawn.known.graph[torch.from_numpy(items)].clone()
+            count = int(known.lengths[item])
+            text[row, :count] = known.values[int(starts[item]) : int(starts[item]) + count]
+        mask = torch.arange(PADDED) < known.lengths[torch.from_numpy(items)][:, None]
+        graph = layers[torch.from_numpy(items)].clone()
         if kind == 0:
             text[torch.from_numpy(drawn.hidden == TEXT_DROPPED)] = 0
             graph[torch.from_numpy(drawn.hidden == GRAPH_DROPPED)] = 0
@@ -150,16 +157,15 @@ def plain_step(model: Plain, drawn: Draw) -> Tensor:
 def _loss(model: UQF, encoded: Any, drawn: Draw) -> Tensor:
     anchors, structure, semantic = encoded
     own, nobody = torch.arange(len(anchors)), torch.zeros(len(anchors), len(anchors), dtype=torch.bool)
-    text, graph = model.reconstruct(anchors)
-    missed = F.mse_loss(text, drawn.targets[0]) + F.mse_loss(graph, drawn.targets[1])
+    missed = torch.stack([F.mse_loss(found, drawn.targets[name]) for name, found in model.reconstruct(anchors).items()])
     near = 0.4 * info_nce(anchors, structure, own, nobody, TEMPERATURE)
-    return near + 0.6 * info_nce(anchors, semantic, own, nobody, TEMPERATURE) + RECONSTRUCTION * missed
+    return near + 0.6 * info_nce(anchors, semantic, own, nobody, TEMPERATURE) + RECONSTRUCTION * missed.sum()
 
 
 def compare(lengths: np.ndarray, config: Config, batch: int, repeats: int) -> dict[str, float]:
     """Losses equal first, then the median seconds of a step of either side, and their ratio."""
     torch.manual_seed(0)
-    fast = config.build(TEXT, GRAPH)
+    fast = config.build({"text": TEXT, "graph": GRAPH})
     plain = Plain(fast, config.dropout)
     drawn = draw(lengths, batch)
     with torch.no_grad():

@@ -10,6 +10,7 @@ import math
 import re
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -73,6 +74,8 @@ Name = Annotated[str, Spelling(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
                                "1 to 100 letters, digits, '.', '_' or '-', the first a letter or a digit")]  # fmt: skip
 """A part of file names and addresses."""
 
+NAME = Spelling(r"[a-z][a-z0-9_]{0,49}", "1 to 50 small letters, digits or '_', the first a letter")
+"""What the names in a mapping of settings must be, as they are parts of dotted keys."""
 WORDS = {bool: "True or False", int: "an integer", float: "a number", str: "a text"}
 
 
@@ -114,18 +117,36 @@ def _check(hint: Any, value: Any, where: str, bounds: tuple[Any, ...] = ()) -> N
         if value is not None or type(None) not in args:
             _check(next(a for a in args if a is not type(None)), value, where, bounds)
     elif origin is tuple:
-        if not isinstance(value, tuple | list):
-            raise ConfigError(f"{where}: is {value!r:.80}; must be a tuple, such as ({value!r:.40},)")
-        for entry in value:
-            _check(args[0], entry, where)
+        _check_several(args[0], value, where)
+    elif origin is Mapping:
+        _check_named(args[1], value, where)
     elif origin is typing.Literal:
         if not any(value == a and type(value) is type(a) for a in args):
             raise ConfigError(f"{where}: is {value!r:.80}; must be one of {', '.join(map(str, args))}")
-    elif isinstance(hint, type):
+    else:
         _check_value(hint, value, where, [bound for bound in bounds if isinstance(bound, Range | Spelling)])
 
 
-def _check_value(hint: type[Any], value: Any, where: str, bounds: list[Range | Spelling]) -> None:
+def _check_several(hint: Any, value: Any, where: str) -> None:
+    if not isinstance(value, tuple | list):
+        raise ConfigError(f"{where}: is {value!r:.80}; must be a tuple, such as ({value!r:.40},)")
+    for entry in value:
+        _check(hint, entry, where)
+
+
+def _check_named(hint: Any, value: Any, where: str) -> None:
+    """Refuse what is no mapping from names to values of a type."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where}: is {value!r:.80}; must be values by name, such as {{'image': ...}}")
+    for name, entry in value.items():
+        if not (isinstance(name, str) and NAME.allows(name)):
+            raise ConfigError(f"{where}: has the name {name!r:.80}; must be {NAME}")
+        _check(hint, entry, f"{where}.{name}")
+
+
+def _check_value(hint: Any, value: Any, where: str, bounds: list[Range | Spelling]) -> None:
+    if not isinstance(hint, type):
+        return
     if not _is_of(hint, value):
         right = WORDS.get(hint) or f"settings of the kind {hint.__module__}.{hint.__qualname__}"
         raise ConfigError(f"{where}: is {value!r:.80}; must be {' '.join([right, *map(str, bounds)])}")

@@ -115,7 +115,9 @@ def override(config: C, key: str, value: Any) -> C:
         known = (*fields, *flatten(to_record(config)))
         raise ConfigError(f"{type(config).__qualname__}: no key '{key}'{did_you_mean(key, known)}")
     current = getattr(config, name)
-    if not dot and isinstance(value, str) and (parse := parser(config, name)) is not None:
+    if dot and isinstance(current, Mapping):
+        value = _override_named(typing.get_args(typing.get_type_hints(type(config))[name])[1], current, key, value)
+    elif not dot and isinstance(value, str) and (parse := parser(config, name)) is not None:
         value = parse(value)
     elif dot:
         if not dataclasses.is_dataclass(current):
@@ -126,6 +128,21 @@ def override(config: C, key: str, value: Any) -> C:
     elif not dataclasses.is_dataclass(value):
         value = _typed(typing.get_type_hints(type(config))[name], value, key)
     return dataclasses.replace(typing.cast(Any, config), **{name: value})
+
+
+def _override_named(hint: Any, current: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """A copy of a mapping with the value at a dotted key set; a number is added where its name is new."""
+    _, name, rest = [*key.split(".", 2), ""][:3]
+    if not dataclasses.is_dataclass(hint):
+        if rest:
+            raise ConfigError(f"{key}: '{name}' is a value, it has no field '{rest}'")
+        return {**current, name: _typed(hint, value, key)}
+    if name not in current:
+        raise ConfigError(f"{key}: there is no '{name}'{did_you_mean(name, current)}; known: "
+                          f"{', '.join(current) or 'none'}")  # fmt: skip
+    if rest:
+        return {**current, name: override(current[name], rest, value)}
+    return {**current, name: _typed(hint, value, key)}
 
 
 def parser(config: Any, name: str) -> Callable[[str], Any] | None:
@@ -142,7 +159,7 @@ def parser(config: Any, name: str) -> Callable[[str], Any] | None:
 def at(config: Any, key: str) -> Any:
     """The value at a dotted key, or None where there is no such key."""
     for name in key.split("."):
-        config = getattr(config, name, None)
+        config = config.get(name) if isinstance(config, Mapping) else getattr(config, name, None)
     return config
 
 
@@ -184,6 +201,8 @@ def _plain(value: Any, identity: bool) -> Any:
         return to_record(value, identity=identity)
     if isinstance(value, (list, tuple)):
         return [_plain(item, identity) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(item, identity) for name, item in sorted(value.items())}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise ConfigError(f"a setting must be a number, text, tuple or dataclass, not {type(value).__name__}")
@@ -197,8 +216,8 @@ def _typed(hint: Any, value: Any, where: str = "") -> Any:
             return None
         hint = next(a for a in args if a is not type(None))
         return _typed(hint, value, where)
-    if origin is tuple:
-        return _several(args[0], value, where)
+    if origin in (tuple, Mapping):
+        return (_several if origin is tuple else _by_name)(args, value, where)
     if origin is typing.Literal:
         if value not in args:
             raise ConfigError(f"{where}: '{value}' is not one of {', '.join(map(str, args))}")
@@ -214,10 +233,16 @@ def _typed(hint: Any, value: Any, where: str = "") -> Any:
     return value
 
 
-def _several(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
+def _several(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise ConfigError(f"{where}: {value!r:.80} is no list of values; must be one, such as [{value!r:.40}]")
-    return tuple(_typed(hint, item, where) for item in value)
+    return tuple(_typed(args[0], item, where) for item in value)
+
+
+def _by_name(args: tuple[Any, ...], value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where}: {value!r:.80} is no mapping from names to values; must be one")
+    return {str(name): _typed(args[1], item, f"{where}.{name}") for name, item in value.items()}
 
 
 def _number_or_text(hint: type[Any], value: Any, where: str) -> Any:

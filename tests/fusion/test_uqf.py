@@ -5,7 +5,7 @@ from tests.references import uqf as reference
 from unisid.errors import ConfigError
 from unisid.fusion import Items
 from unisid.fusion.uqf import UQF, Config
-from unisid.ops.ragged import pack
+from unisid.ops.ragged import Ragged, pack
 
 TEXT, GRAPH = 7, 5
 
@@ -16,10 +16,14 @@ def small(**settings: float) -> Config:
 
 def model(seed: int = 0, **settings: float) -> UQF:
     torch.manual_seed(seed)
-    built = small(**settings).build(TEXT, GRAPH)
+    built = small(**settings).build({"text": TEXT, "graph": GRAPH})
     for parameter in built.parameters():  # so that no bias is zero and no scale is one
         torch.nn.init.normal_(parameter, std=0.4)
     return built
+
+
+def both(text: Ragged, graph: torch.Tensor) -> Items:
+    return Items({"text": text, "graph": Ragged.rectangle(graph)})
 
 
 def known(lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -33,7 +37,7 @@ def test_equals_one_item_at_a_time() -> None:
     uqf = model().eval()
     tokens, counts, graph = known([4, 1, 6, 3, 3])
     ragged, order = pack(tokens, counts.cumsum(0) - counts, counts, 2)
-    vectors = uqf(Items(ragged, graph[order]))
+    vectors = uqf(both(ragged, graph[order]))
     texts = tokens.split(counts.tolist())
     for vector, item in zip(vectors, order.tolist(), strict=True):
         assert torch.allclose(vector, reference.forward(uqf, texts[item], graph[item]), atol=1e-4)
@@ -45,7 +49,7 @@ def test_a_dropped_text_is_one_zero_token_and_that_equals_zeroing_all() -> None:
     dropped, _ = pack(torch.ones(5, TEXT), torch.tensor([-1]), counts)
     expected = reference.forward(uqf, torch.zeros(5, TEXT), graph[0])
     assert dropped.lengths.tolist() == [1]
-    assert torch.allclose(uqf(Items(dropped, graph))[0], expected, atol=1e-4)
+    assert torch.allclose(uqf(both(dropped, graph))[0], expected, atol=1e-4)
 
 
 def test_a_dropped_graph_is_zero_layers() -> None:
@@ -53,7 +57,7 @@ def test_a_dropped_graph_is_zero_layers() -> None:
     tokens, counts, graph = known([5])
     ragged, _ = pack(tokens, torch.tensor([0]), counts)
     expected = reference.forward(uqf, tokens, torch.zeros(1, GRAPH))
-    assert torch.allclose(uqf(Items(ragged, torch.zeros_like(graph)))[0], expected, atol=1e-4)
+    assert torch.allclose(uqf(both(ragged, torch.zeros_like(graph)))[0], expected, atol=1e-4)
 
 
 def test_gradients_equal_those_of_one_item_at_a_time() -> None:
@@ -61,7 +65,7 @@ def test_gradients_equal_those_of_one_item_at_a_time() -> None:
     tokens, counts, graph = known([2, 4, 1])
     ragged, order = pack(tokens, counts.cumsum(0) - counts, counts, 2)
     weights = torch.randn(3, 6, generator=torch.Generator().manual_seed(1))
-    (fast.eval()(Items(ragged, graph[order])) * weights[order]).sum().backward()
+    (fast.eval()(both(ragged, graph[order])) * weights[order]).sum().backward()
     texts = tokens.split(counts.tolist())
     sum((reference.forward(slow, texts[i], graph[i]) * weights[i]).sum() for i in range(3)).backward()
     for (name, ours), theirs in zip(fast.named_parameters(), slow.parameters(), strict=True):
@@ -74,7 +78,7 @@ def test_finite_differences_agree_with_the_gradient() -> None:
     uqf = model().double().eval()
     tokens, counts, graph = known([2, 3])
     ragged, order = pack(tokens.double(), counts.cumsum(0) - counts, counts)
-    seen = Items(ragged, graph.double()[order])
+    seen = both(ragged, graph.double()[order])
     weights = torch.randn(2, 6, dtype=torch.float64)
 
     def total() -> torch.Tensor:
@@ -93,9 +97,9 @@ def test_finite_differences_agree_with_the_gradient() -> None:
 
 
 def _queries(uqf: UQF, seen: Items) -> torch.Tensor:
-    text, graph, queries = uqf.text_in(seen.text.values), uqf.graph_in(seen.graph), uqf.queries[None]
+    text, graph, queries = uqf.text_in(seen["text"].values), uqf.graph_in(seen["graph"].values), uqf.queries[None]
     for layer in uqf.layers:
-        queries = layer(queries, seen.text, text, graph)
+        queries = layer(queries, seen, text, graph)
     return queries.mean(dim=1)
 
 
@@ -103,7 +107,7 @@ def test_dropout_acts_in_training_only() -> None:
     uqf = model(dropout=0.5)
     tokens, counts, graph = known([2, 3])
     ragged, order = pack(tokens, counts.cumsum(0) - counts, counts)
-    seen = Items(ragged, graph[order])
+    seen = both(ragged, graph[order])
     assert not torch.equal(uqf(seen), uqf(seen))
     uqf.eval()
     assert torch.equal(uqf(seen), uqf(seen))

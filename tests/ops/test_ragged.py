@@ -1,8 +1,10 @@
+import dataclasses
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unisid.ops.ragged import pack
+from unisid.ops.ragged import Ragged, pack
 
 
 @settings(max_examples=60, deadline=None)
@@ -32,3 +34,26 @@ def test_rows_may_be_shared() -> None:
     ragged, order = pack(torch.arange(4.0)[:, None], torch.tensor([0, 0, 2]), torch.tensor([2, 2, 2]))
     assert order.tolist() == [0, 1, 2]
     assert ragged.values.flatten().tolist() == [0, 1, 0, 1, 2, 3]
+
+
+def test_a_rectangle_is_one_bucket_without_padding() -> None:
+    values = torch.arange(24.0).view(4, 3, 2)
+    ragged = Ragged.rectangle(values)
+    (bucket,) = ragged.split(ragged.values)
+    assert torch.equal(bucket, values)
+    assert ragged.masks == (None,)
+    assert len(ragged) == 4
+    assert torch.equal(ragged.mean(), values.mean(1))
+
+
+def test_matrices_that_lie_in_another_order_are_read_in_the_items_order() -> None:
+    counts = torch.tensor([3, 1, 2, 1])
+    values = torch.arange(7.0)[:, None]
+    packed, order = pack(values, counts.cumsum(0) - counts, counts, 3)
+    ragged = dataclasses.replace(packed, order=order)
+    assert ragged.mean().flatten().tolist() == [1.0, 3.0, 4.5, 6.0]
+    own = torch.arange(4)
+    laid = torch.cat(ragged.asked(own))
+    assert laid.tolist() == order.tolist() == [1, 3, 2, 0]
+    assert ragged.of_items(laid).tolist() == own.tolist()
+    assert ragged.to(torch.device("cpu")).order is not None

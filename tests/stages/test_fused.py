@@ -16,15 +16,16 @@ from unisid.artifacts.tables import write_table
 from unisid.compute import Job, Pool
 from unisid.config import to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
-from unisid.fusion import concat, single, uqf
+from unisid.fusion import LearnedFusion, Loss, concat, single, uqf
 from unisid.runtime.local import LocalCompute
 from unisid.stages import fused
-from unisid.stages.fused.contrast import Contrast, Loss
-from unisid.stages.fused.reading import GRAPH_DROPPED, KEPT, TEXT_DROPPED, Reader
+from unisid.stages.fused.contrast import Contrast
+from unisid.stages.fused.reading import KEPT, Known, Reader
 from unisid.training import engine, loop
 from unisid.training.loop import Training
 
 N, TEXT, GRAPH, LAYERS = 40, 6, 4, 3
+TEXT_DROPPED, GRAPH_DROPPED = 1, 2
 LONELY = 7
 """An item that nobody took in training."""
 
@@ -103,7 +104,13 @@ def make(inputs: dict[str, Place], out: Place, config: fused.Config = CONFIG, sa
 
 
 def reader(inputs: dict[str, Place], states: bool = True) -> Reader:
-    return Reader(inputs["catalog"], inputs["embeddings"], inputs["graph"], states)
+    return Reader(inputs, states)
+
+
+def rows_of(known: Known) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """The token states of every item, and all graph layers [n, K, G]."""
+    text, graph = known.modalities["text"], known.modalities["graph"]
+    return list(text.values.float().split(text.lengths.tolist())), graph.values.view(-1, LAYERS, GRAPH)
 
 
 def test_every_item_gets_a_vector_and_the_lonely_one_is_marked(inputs: dict[str, Place], place: Place) -> None:
@@ -126,8 +133,9 @@ def test_vectors_are_the_fusion_of_whole_inputs_one_item_at_a_time(inputs: dict[
     fusion = fused.load(place / "fused")
     known = reader(inputs).read(np.arange(N))
     vectors = Fused.read(place / "fused").vectors()
-    for item, tokens in enumerate(known.tokens.float().split(known.lengths.tolist())):
-        expected = reference.forward(fusion, tokens, known.graph[item])
+    texts, graph = rows_of(known)
+    for item, tokens in enumerate(texts):
+        expected = reference.forward(fusion, tokens, graph[item])
         assert torch.allclose(torch.from_numpy(vectors[item].copy()), expected, atol=1e-4)
 
 
@@ -169,7 +177,7 @@ def test_the_ablations_run_through_the_same_stage(inputs, place: Place, fusion, 
     made = Fused.read(place / "fused")
     known = reader(inputs, states=False).read(np.arange(N))
     unit = torch.nn.functional.normalize
-    parts = {"text": unit(known.tokens), "graph": unit(known.graph.mean(1))}
+    parts = {"text": unit(known.modalities["text"].values), "graph": unit(rows_of(known)[1].mean(1))}
     chosen = list(parts.values()) if width == TEXT + GRAPH else [parts[fusion.modality]]
     assert counts["width"] == width
     assert np.allclose(made.vectors(), torch.cat(chosen, 1).numpy(), atol=1e-6)
@@ -227,15 +235,14 @@ def objective(inputs: dict[str, Place], out: Place, loss: Loss | None = None, ba
 def test_a_step_equals_three_encodings_in_plain_loops(inputs: dict[str, Place], place: Place) -> None:
     loss = Loss(modality_dropout=0.6)
     ours = objective(inputs, place / "fused", loss)
-    plan = ours.plan(ours.learned[:12], np.random.default_rng(0), loss.modality_dropout)
+    plan = ours.plan(ours.learned[:12], np.random.default_rng(0), ours.dropped)
     assert set(plan.hidden) == {KEPT, TEXT_DROPPED, GRAPH_DROPPED}
     found = {k: v.item() for k, v in ours.losses(ours.share(plan, 0, 1), lambda x: x).items()}
 
-    known = ours.reader.read(np.arange(N))
-    texts = known.tokens.float().split(known.lengths.tolist())
+    texts, layers = rows_of(ours.reader.read(np.arange(N)))
 
     def encode(item: int, hidden: int = KEPT) -> torch.Tensor:
-        text, graph = texts[item], known.graph[item]
+        text, graph = texts[item], layers[item]
         text = torch.zeros_like(text) if hidden == TEXT_DROPPED else text
         graph = torch.zeros_like(graph) if hidden == GRAPH_DROPPED else graph
         return reference.forward(ours.fusion, text, graph)
@@ -252,10 +259,10 @@ def test_a_step_equals_three_encodings_in_plain_loops(inputs: dict[str, Place], 
             ignored = infonce.known(plan.anchors.tolist(), friends.tolist(), items.tolist())
             candidates = [encode(i).tolist() for i in items]
             expected[kind] = infonce.info_nce(rows, candidates, own, ignored, loss.temperature)
-        text, graph = ours.fusion.reconstruct(torch.stack(anchors))
+        text, graph = ours.fusion.reconstruct(torch.stack(anchors)).values()
         true_text = torch.stack([texts[a].mean(0) for a in plan.anchors])
         expected["reconstruction"] = (
-            ((text - true_text) ** 2).mean() + ((graph - known.graph[plan.anchors].mean(1)) ** 2).mean()
+            ((text - true_text) ** 2).mean() + ((graph - layers[plan.anchors].mean(1)) ** 2).mean()
         ).item()
     expected["loss"] = 0.4 * expected["structure"] + 0.6 * expected["semantic"] + 0.2 * expected["reconstruction"]
     assert found == pytest.approx(expected, rel=1e-3)
@@ -263,7 +270,7 @@ def test_a_step_equals_three_encodings_in_plain_loops(inputs: dict[str, Place], 
 
 def test_the_thesis_form_counts_known_neighbours_as_negatives(inputs: dict[str, Place], place: Place) -> None:
     ours = objective(inputs, place / "fused")
-    plan = ours.plan(ours.learned[:16], np.random.default_rng(0), 0.0)
+    plan = ours.plan(ours.learned[:16], np.random.default_rng(0))
     masked = ours.share(plan, 0, 1)
     ours.loss_config = Loss(mask_known=False)
     plain = ours.share(plan, 0, 1)
@@ -287,7 +294,7 @@ def test_validation_says_what_vectors_that_say_nothing_would_have(inputs, place,
     ours = objective(inputs, place / "fused", Loss(held_out=0.3, mask_known=mask_known))
     told = ours.validate()
     everywhere = torch.ones(1, ours.fusion.width)
-    monkeypatch.setattr(type(ours.fusion), "forward", lambda self, items: everywhere.expand(len(items.graph), -1))
+    monkeypatch.setattr(type(ours.fusion), "forward", lambda self, items: everywhere.expand(len(items), -1))
     blind = ours.validate()
     for kind in ("structure", "semantic"):
         assert blind[kind] == pytest.approx(told[f"{kind}_chance"], rel=1e-6)
@@ -306,13 +313,13 @@ def test_distinct_items_are_encoded_once(inputs: dict[str, Place], place: Place)
     ours = objective(inputs, place / "fused", batch_size=32)
     (batch,) = ours.batches(0)
     assert len(batch.where) == 96
-    assert len(batch.items.graph) <= 3 * N
+    assert len(batch.items) <= 3 * N
 
 
 def test_the_shares_of_two_workers_make_the_gradient_of_one(inputs: dict[str, Place], place: Place) -> None:
     """What engine.average_gradients does with a gather whose backward pass sums over workers, without processes."""
     ours = objective(inputs, place / "fused")
-    plan = ours.plan(ours.learned[:16], np.random.default_rng(0), 0.4)
+    plan = ours.plan(ours.learned[:16], np.random.default_rng(0), (0.2, 0.2))
     parameters = list(ours.fusion.parameters())
     whole = ours.losses(ours.share(plan, 0, 1), lambda x: x)["loss"]
     expected = torch.autograd.grad(whole, parameters)
@@ -338,7 +345,7 @@ def few_steps(worker, few: FewSteps) -> dict:
     """One gradient by hand, then the loop itself for two epochs; everything rank 0 can tell of it."""
     task = few.task
     torch.manual_seed(0)
-    model = task.config.fusion.build(task.text_width, task.graph_width)
+    model = task.config.fusion.build(task.widths)
     tables = Shards(task.out, "structure"), Shards(task.out, "semantic")
     ours = Contrast(model, worker, task.reader, task.config.loss, tables, task.num_items, task.config.batch_size, 42)
     batch = next(iter(ours.batches(0)))
@@ -358,7 +365,7 @@ def test_two_workers_learn_what_one_learns(inputs: dict[str, Place], place: Plac
     make(inputs, place / "fused")
     training = dataclasses.replace(CONFIG.training, epochs=2, learning_rate=1e-3)
     config = dataclasses.replace(CONFIG, training=training, loss=Loss(held_out=0.45), batch_size=8)
-    few = FewSteps(fused.Task(config, reader(inputs), place / "fused", N, TEXT, GRAPH))
+    few = FewSteps(fused.Task(config, reader(inputs), place / "fused", N, {"text": TEXT, "graph": GRAPH}))
     one, two = (
         LocalCompute().fit(few_steps, few, name=f"few-{n}", pool=Pool(workers=n), work=place / ".work") for n in (1, 2)
     )
@@ -410,3 +417,137 @@ def test_the_measure_of_shared_users_is_known_and_bears_identity_where_it_is_not
 def test_settings_out_of_range_are_refused(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Loss(**settings)
+
+
+def with_further(inputs: dict[str, Place], place: Place, zero: bool = False) -> dict[str, Place]:
+    """The inputs, with an image's vector for every item but one, and a second encoder's token states."""
+    rng = np.random.default_rng(7)
+    image = rng.normal(size=(N, 3)).astype(np.float32) * (not zero)
+    image[2] = 0
+    write_array(place / "image", "states", {"pooled": image}, 30)
+    finish(place / "image", "embeddings", {"width": 3, "has_states": False})
+    lengths = rng.integers(1, 5, N)
+    states = rng.normal(size=(lengths.sum(), 5)).astype(np.float16)
+    columns = {"pooled": to_arrow(rng.normal(size=(N, 5)).astype(np.float32)), "states": to_ragged(states, lengths)}
+    write_shard(place / "second", "states", 0, pa.table(columns))
+    finish(place / "second", "embeddings", {"width": 5, "has_states": True})
+    return inputs | {"embeddings.image": place / "image", "embeddings.second": place / "second"}
+
+
+def test_further_embeddings_are_modalities_of_their_names(inputs: dict[str, Place], place: Place) -> None:
+    more = with_further(inputs, place)
+    counts = make(more, place / "fused")
+    fusion = fused.load(place / "fused")
+    assert Fused.read(place / "fused").vectors().shape == (N, 8)
+    assert list(fusion.reconstruct(torch.zeros(1, 8))) == ["text", "graph", "image", "second"]
+    assert counts["valid"].keys() == make(inputs, place / "plain")["valid"].keys()
+    one_by_one = np.concatenate([_alone(fusion, reader(more), item) for item in range(N)])
+    assert np.allclose(one_by_one, Fused.read(place / "fused").vectors(), atol=1e-4)
+
+
+def _alone(fusion: LearnedFusion, read: Reader, item: int) -> np.ndarray:
+    items, _ = read.read(np.array([item])).view(np.zeros(1, np.int64), np.zeros(1, np.int64))
+    with torch.no_grad():
+        return fusion(items).numpy()
+
+
+@pytest.mark.parametrize(("fusion", "width"), [(single.Config(modality="image"), 3), (concat.Config(), 18)])
+def test_a_fusion_that_learns_nothing_takes_further_modalities(inputs, place: Place, fusion, width: int) -> None:
+    more = with_further(inputs, place)
+    make(more, place / "fused", dataclasses.replace(CONFIG, fusion=fusion))
+    made = Fused.read(place / "fused").vectors()
+    assert made.shape == (N, width)
+    image = torch.nn.functional.normalize(reader(more, states=False).read(np.arange(N)).modalities["image"].values)
+    where = slice(0, 3) if width == 3 else slice(TEXT + GRAPH, TEXT + GRAPH + 3)
+    assert np.allclose(made[:, where], image.numpy(), atol=1e-6)
+    assert not made[2, where].any()
+
+
+def test_every_modality_is_dropped_as_often_as_is_said(inputs: dict[str, Place], place: Place) -> None:
+    more = with_further(inputs, place)
+    loss = Loss(modality_dropout=0.4, dropout={"image": 0.3, "graph": 0.0})
+    ours = _contrast(more, place / "fused", loss)
+    assert ours.dropped == (0.1, 0.0, 0.3, 0.1)
+    anchors = np.resize(ours.learned, 4000)
+    hidden = ours.plan(anchors, np.random.default_rng(0), ours.dropped).hidden
+    shares = np.bincount(hidden, minlength=5) / len(anchors)
+    assert np.allclose(shares, [0.5, 0.1, 0.0, 0.3, 0.1], atol=0.03)
+    assert shares[2] == 0.0
+    known = ours.reader.read(np.arange(N))
+    for number, name in enumerate(known.modalities, 1):
+        seen, _ = known.view(np.arange(N), np.full(N, number))
+        whole, _ = known.view(np.arange(N), np.zeros(N, np.int64))
+        assert not seen[name].values.any()
+        for other in set(known.modalities) - {name}:
+            assert np.allclose(sorted(seen[other].values.flatten()), sorted(whole[other].values.flatten()))
+
+
+def test_several_modalities_keep_their_items(inputs: dict[str, Place], place: Place) -> None:
+    """Whatever the order in which each is packed, an item's means are its own in all of them."""
+    known = reader(with_further(inputs, place)).read(np.arange(N))
+    rows = np.random.default_rng(1).integers(0, N, 30)
+    seen, where = known.view(rows, np.zeros(30, np.int64))
+    for name, mean in known.means().items():
+        assert torch.allclose(seen[name].mean()[where], mean[rows].float(), atol=1e-5), name
+
+
+def test_two_shares_of_several_modalities_make_the_gradient_of_one(inputs: dict[str, Place], place: Place) -> None:
+    ours = _contrast(with_further(inputs, place), place / "fused", Loss(held_out=0.2))
+    plan = ours.plan(ours.learned[:16], np.random.default_rng(0), (0.1, 0.1, 0.2, 0.2))
+    whole = ours.losses(ours.share(plan, 0, 1), lambda x: x)["reconstruction"]
+    parts = [ours.losses(ours.share(plan, rank, 2), lambda own: torch.cat([own, own])) for rank in range(2)]
+    assert (sum(part["reconstruction"] for part in parts) / 2).item() == pytest.approx(whole.item(), rel=1e-4)
+
+
+def _contrast(inputs: dict[str, Place], out: Place, loss: Loss) -> Contrast:
+    make(inputs, out)
+    tables = Shards(out, "structure"), Shards(out, "semantic")
+    return Contrast(fused.load(out), Alone(), reader(inputs), loss, tables, N, 16, 42)  # type: ignore[arg-type]
+
+
+class Own(uqf.UQF):
+    """A fusion that learns nothing but to reconstruct, by a loss of its own."""
+
+    def loss(self, batch, settings, gather):
+        found = self.reconstruct(self(batch.items)[batch.where[: len(batch.own)]])
+        return {"loss": sum(((found[name] - target) ** 2).mean() for name, target in batch.targets.items())}
+
+    def chance(self, batch):
+        return {}
+
+
+def test_a_fusion_may_bring_its_own_loss(inputs: dict[str, Place], place: Place, monkeypatch) -> None:
+    monkeypatch.setattr(uqf.Config, "build", lambda self, widths: Own(self, widths))
+    said: list[str] = []
+    counts = make(inputs, place / "fused", said=said)
+    assert set(counts["valid"]) == set()
+    assert counts["best_valid_loss"] > 0
+    learning = [report for report in counts["reports"] if "loss" in report]
+    assert learning[-1]["loss"] < learning[0]["loss"]
+    assert "structure" not in learning[0]
+    assert not any("loss of held-out items" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dropout": {"imgae": 0.1}}, "fused.loss.dropout: no modality 'imgae'.*; this recipe has text, graph"),
+        ({"reconstruction": {"image": 1.0}}, "fused.loss.reconstruction: no modality 'image'"),
+        ({"dropout": {"text": 0.7, "graph": 0.4}}, "text 0.7, graph 0.4 of the anchors are to lose a modality, 1.1"),
+    ],
+)
+def test_settings_of_modalities_that_do_not_fit_are_refused(inputs, place: Place, settings, message: str) -> None:
+    config = dataclasses.replace(CONFIG, loss=Loss(**settings))
+    with pytest.raises(ConfigError, match=message):
+        make(inputs, place / "fused", config)
+    assert not (place / "fused").exists()
+
+
+def test_settings_by_modality_bear_identity_only_where_there_are_any() -> None:
+    assert {"dropout", "reconstruction"}.isdisjoint(to_record(Loss(), identity=True))
+    assert to_record(Loss(dropout={"image": 0.1}), identity=True)["dropout"] == {"image": 0.1}
+
+
+def test_a_modality_that_there_is_not_is_refused(inputs: dict[str, Place], place: Place) -> None:
+    with pytest.raises(ConfigError, match="fusion.modality: is 'grph'; did you mean 'graph'.; must be one of text, gr"):
+        make(inputs, place / "fused", dataclasses.replace(CONFIG, fusion=single.Config(modality="grph")))

@@ -42,6 +42,18 @@ NOUNS = (
     "metrics",
 )
 """The arrows of the data flow, in order."""
+
+
+def noun_of(role: str) -> str:
+    """'embeddings.image' -> 'embeddings': of a noun that a recipe has more than once, all but the first have a name."""
+    return role.partition(".")[0]
+
+
+def name_of(role: str) -> str:
+    """'embeddings.image' -> 'image', 'embeddings' -> ''."""
+    return role.partition(".")[2]
+
+
 Stamp = tuple[int, int]
 """Size in bytes and time of change in nanoseconds, 0 where the file system keeps none."""
 LARGEST_COPY = 5 << 30

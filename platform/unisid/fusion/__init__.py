@@ -1,30 +1,118 @@
 """Several modalities, one vector an item. A fusion is a module here with a `Config` that builds a `Fusion`.
 
-B items, K graph layers, S text width, G graph width, W width of the fused vector.
+A modality is known by its name: `text` (the recipe's `embeddings`), `graph`, and whatever names the recipe's further
+embeddings have. B items, b anchors of a worker, S width of a modality, W width of the fused vector.
 """
 
 import abc
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
 
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from unisid.config import PlugIn
+from unisid.bounds import NotNegative, Positive, Range, Settings, Share
+from unisid.config import PlugIn, did_you_mean, identity_where
+from unisid.errors import ConfigError
+from unisid.ops.contrast import info_nce
 from unisid.ops.ragged import Ragged
+
+TEXT, GRAPH = "text", "graph"
+"""The modalities that every recipe has."""
+Gather = Callable[[Tensor], Tensor]
+"""Brings the rows of all workers together, in rank order; gradients flow back."""
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Modalities in the one order that vectors and weights go by: text, graph, then all others by name."""
+    first = {TEXT: 0, GRAPH: 1}
+    return tuple(sorted(names, key=lambda name: (first.get(name, 2), name)))
 
 
 @dataclass(frozen=True)
 class Items:
-    """What is known of B items, ascending by number of tokens. A modality that is missing or dropped is zero."""
+    """What is known of B items, by modality. One that is missing or dropped is zero."""
 
-    text: Ragged
-    """Token states [n_i, S]; a single zero token where the text is dropped."""
-    graph: Float[Tensor, "B K G"]
+    modalities: Mapping[str, Ragged]
+    """Token states, graph layers or single vectors [n_i, S] of every item, all in the same order of items."""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.modalities.values())))
+
+    def __getitem__(self, name: str) -> Ragged:
+        return self.modalities[name]
 
     def to(self, device: torch.device) -> "Items":
-        return Items(self.text.to(device), self.graph.to(device))
+        return Items({name: rows.to(device) for name, rows in self.modalities.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss(Settings):
+    """L = w_s L_struc + (1 - w_s) L_sem + w_r L_recon (UQF thesis, 4.3.2)."""
+
+    where: ClassVar[str] = "fused.loss"
+
+    structure_weight: Share = 0.4
+    """w_s: how much shared users count; alike texts count 1 - w_s."""
+    reconstruction_weight: NotNegative = 0.2
+    """w_r."""
+    reconstruction: Mapping[str, NotNegative] = field(
+        default_factory=dict, metadata=identity_where(lambda loss: bool(loss.reconstruction))
+    )
+    """What a modality counts within L_recon, by its name; 1 where it is not named."""
+    temperature: Positive = 0.05
+    """tau."""
+    modality_dropout: Share = 0.2
+    """The share of anchors that lose a modality, as many each. Positives lose nothing."""
+    dropout: Mapping[str, Share] = field(default_factory=dict, metadata=identity_where(lambda loss: bool(loss.dropout)))
+    """The share of anchors that lose a modality, by its name; one that is not named has an equal part of
+    `modality_dropout`. No anchor loses two."""
+    mask_known: bool = True
+    """Known neighbours of an anchor do not count as its negatives. False: the thesis's form."""
+    held_out: Annotated[float, Range(0, 1, above=True, below=True)] = 0.05
+    """The share of items that are anchors of the validation loss alone."""
+
+    def dropped(self, names: tuple[str, ...]) -> tuple[float, ...]:
+        """The share of anchors that lose each of the modalities.
+
+        Raises:
+            ConfigError: a modality is set that is none of these, or the shares are more than 1 together.
+        """
+        for setting, given in (("dropout", self.dropout), ("reconstruction", self.reconstruction)):
+            for name in given:
+                if name not in names:
+                    raise ConfigError(f"{self.where}.{setting}: no modality '{name}'{did_you_mean(name, names)}; this "
+                                      f"recipe has {', '.join(names)}")  # fmt: skip
+        shares = tuple(self.dropout.get(name, self.modality_dropout / len(names)) for name in names)
+        if sum(shares) > 1 + 1e-9:
+            told = ", ".join(f"{name} {share:.3g}" for name, share in zip(names, shares, strict=True))
+            raise ConfigError(f"{self.where}.dropout: {told} of the anchors are to lose a modality, {sum(shares):.3g} "
+                              "together; no anchor loses two, so must be at most 1")  # fmt: skip
+        return shares
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One worker's share of a global batch of B anchors. Every distinct (item, what is hidden) is encoded once."""
+
+    items: Items
+    where: Int[Tensor, "_"]
+    """Where the anchors, then the structure positives, then the semantic positives lie among the items [3 b]."""
+    targets: Mapping[str, Float[Tensor, "b _"]]
+    """The mean of every modality's rows, of the anchors, nothing hidden: what is to be reconstructed."""
+    own: Int[Tensor, "b"]
+    """The anchors' places in the global batch."""
+    structure_ignored: Bool[Tensor, "b B"]
+    """Which of the global batch's structure positives are no negatives of an anchor."""
+    semantic_ignored: Bool[Tensor, "b B"]
+
+    def to(self, device: torch.device) -> "Batch":
+        targets = {name: target.to(device) for name, target in self.targets.items()}
+        tensors = (self.own, self.structure_ignored, self.semantic_ignored)
+        return Batch(self.items.to(device), self.where.to(device), targets, *(each.to(device) for each in tensors))
 
 
 class Fusion(nn.Module, abc.ABC):
@@ -32,22 +120,53 @@ class Fusion(nn.Module, abc.ABC):
 
     width: int
     reads_states: ClassVar[bool] = False
-    """Whether the text comes token by token; if not, the pooled vector is the only token."""
+    """Whether embeddings come token by token, where they were kept; if not, the pooled vector is the only token."""
 
     @abc.abstractmethod
     def forward(self, items: Items) -> Float[Tensor, "B W"]: ...
 
 
 class LearnedFusion(Fusion):
-    """A fusion with weights, learned by contrast of neighbours and by reconstruction."""
+    """A fusion with weights. Its loss is contrast of neighbours and reconstruction, unless it has one of its own."""
 
     @abc.abstractmethod
-    def reconstruct(self, vectors: Float[Tensor, "B W"]) -> tuple[Float[Tensor, "B S"], Float[Tensor, "B G"]]:
-        """What the vectors still say of the mean text state and the mean graph layer."""
+    def reconstruct(self, vectors: Float[Tensor, "B W"]) -> Mapping[str, Float[Tensor, "B _"]]:
+        """What the vectors still say of the mean of every modality's rows, by name."""
+
+    def loss(self, batch: Batch, settings: Loss, gather: Gather) -> dict[str, Tensor]:
+        """The loss of a worker's share, as 'loss', and its parts by name; each a mean over the anchors.
+
+        A kind that learns from something else has its own, and its own settings beside these.
+        """
+        anchors, *positives = self(batch.items)[batch.where].chunk(3)
+        structure, semantic = gather(torch.cat(positives, dim=1)).chunk(2, dim=1)
+        missed = [
+            settings.reconstruction.get(name, 1.0) * F.mse_loss(found, batch.targets[name])
+            for name, found in self.reconstruct(anchors).items()
+        ]
+        parts = {
+            "structure": info_nce(anchors, structure, batch.own, batch.structure_ignored, settings.temperature),
+            "semantic": info_nce(anchors, semantic, batch.own, batch.semantic_ignored, settings.temperature),
+            "reconstruction": torch.stack(missed).sum(),
+        }
+        weights = (settings.structure_weight, 1 - settings.structure_weight, settings.reconstruction_weight)
+        total = torch.stack([w * part for w, part in zip(weights, parts.values(), strict=True)]).sum()
+        return {"loss": total, **parts}
+
+    def chance(self, batch: Batch) -> dict[str, Tensor]:
+        """What the parts of `loss` would be if all vectors were equal, for those of which that can be said."""
+        nothing = torch.zeros(len(batch.own), 1, device=batch.own.device)
+        ignored = {"structure": batch.structure_ignored, "semantic": batch.semantic_ignored}
+        return {name: info_nce(nothing, nothing, batch.own, each, 1.0) for name, each in ignored.items()}
 
 
 class FusionConfig(PlugIn):
     """Base of the settings of every fusion."""
 
     @abc.abstractmethod
-    def build(self, text_width: int, graph_width: int) -> Fusion: ...
+    def build(self, widths: Mapping[str, int]) -> Fusion:
+        """An unlearned fusion of modalities of these widths, whatever their order.
+
+        Raises:
+            ConfigError: a modality that it needs is not among them.
+        """

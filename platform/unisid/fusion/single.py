@@ -1,33 +1,38 @@
 """One modality alone: the ablation that a fusion has to beat."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from unisid.fusion import Fusion, FusionConfig, Items
+from unisid.config import did_you_mean
+from unisid.errors import ConfigError
+from unisid.fusion import Fusion, FusionConfig, Items, in_order
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(FusionConfig):
     """No fusion at all."""
 
-    modality: Literal["text", "graph"] = "text"
-    """Which one is kept. Under 'graph', an item without interactions has the zero vector."""
+    modality: str = "text"
+    """Which one is kept: text, graph, or a name of further embeddings. Under 'graph', an item without interactions has
+    the zero vector."""
 
-    def build(self, text_width: int, graph_width: int) -> "Single":
-        return Single(self.modality, text_width if self.modality == "text" else graph_width)
+    def build(self, widths: Mapping[str, int]) -> "Single":
+        if self.modality not in widths:
+            raise ConfigError(f"fusion.modality: is '{self.modality}'{did_you_mean(self.modality, widths)}; must be "
+                              f"one of {', '.join(in_order(widths))}")  # fmt: skip
+        return Single(self.modality, widths[self.modality])
 
 
 class Single(Fusion):
-    """The pooled text vector, or the mean over graph layers, scaled to length one."""
+    """The mean over a modality's rows, scaled to length one."""
 
-    def __init__(self, modality: Literal["text", "graph"], width: int) -> None:
+    def __init__(self, modality: str, width: int) -> None:
         super().__init__()
         self.modality, self.width = modality, width
 
     def forward(self, items: Items) -> Float[Tensor, "B W"]:
-        chosen = items.text.mean() if self.modality == "text" else items.graph.mean(dim=1)
-        return F.normalize(chosen, dim=-1)
+        return F.normalize(items[self.modality].mean(), dim=-1)

@@ -1,12 +1,14 @@
 """Ragged matrices as a few rectangles: rows sorted by length, cut into buckets, padded inside a bucket only.
 
-N items of n_i rows each, T rows to take from, P padded rows in all (the sum of n_i and a little more), D width.
+N items of n_i rows each, K where all have as many, T rows to take from, P padded rows in all (the sum of n_i and a
+little more), D width.
 """
 
+import functools
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 BUCKETS = 8
@@ -15,19 +17,33 @@ BUCKETS = 8
 
 @dataclass(frozen=True)
 class Ragged:
-    """N matrices of unlike length, ascending by length; bucket after bucket in `values`."""
+    """N matrices of unlike length; bucket after bucket in `values`, ascending by length."""
 
     values: Float[Tensor, "P D"]
     """Padding rows are zero."""
     lengths: Int[Tensor, "N"]
+    """Of the matrices as they lie in `values`."""
     shapes: tuple[tuple[int, int], ...]
     """(items, rows an item) of every bucket."""
     masks: tuple[Tensor | None, ...]
     """Which rows of a bucket are real, [b, n]; None where all are."""
+    order: Int[Tensor, "N"] | None = None
+    """The k-th matrix in `values` is item order[k]'s; None: the k-th item's."""
+
+    @classmethod
+    def rectangle(cls, values: Float[Tensor, "N K D"]) -> "Ragged":
+        """Items that all have K rows: one bucket without padding."""
+        items, rows, _ = values.shape
+        lengths = torch.full((items,), rows, device=values.device)
+        return cls(values.flatten(0, 1), lengths, ((items, rows),), (None,))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
 
     def to(self, device: torch.device) -> "Ragged":
         masks = tuple(None if mask is None else mask.to(device) for mask in self.masks)
-        return Ragged(self.values.to(device), self.lengths.to(device), self.shapes, masks)
+        order = None if self.order is None else self.order.to(device)
+        return Ragged(self.values.to(device), self.lengths.to(device), self.shapes, masks, order)
 
     def split(self, rows: Float[Tensor, "P C"]) -> list[Float[Tensor, "_ _ C"]]:
         """Anything computed row by row from `values` -> one tensor [b, n, C] a bucket."""
@@ -35,9 +51,24 @@ class Ragged:
         return [piece.view(*shape, -1) for piece, shape in zip(pieces, self.shapes, strict=True)]
 
     def mean(self) -> Float[Tensor, "N D"]:
-        """Every item's mean over its real rows."""
+        """Every item's mean over its real rows, in the items' order."""
         sums = torch.cat([bucket.float().sum(dim=1) for bucket in self.split(self.values)])
-        return sums / self.lengths[:, None]
+        return self.of_items(sums / self.lengths[:, None])
+
+    def asked(self, values: Shaped[Tensor, "N *shape"]) -> list[Tensor]:
+        """Values in the items' order -> in buckets, as `split` cuts the rows."""
+        laid = values if self.order is None else values[self.order]
+        return list(laid.split([items for items, _ in self.shapes]))
+
+    def of_items(self, values: Shaped[Tensor, "N *shape"]) -> Shaped[Tensor, "N *shape"]:
+        """Values of matrix after matrix -> in the items' order."""
+        return values if self.order is None else values[self._places]
+
+    @functools.cached_property
+    def _places(self) -> Int[Tensor, "N"]:
+        """Where every item's matrix lies: the inverse of `order`."""
+        assert self.order is not None
+        return torch.argsort(self.order)
 
 
 def pack(

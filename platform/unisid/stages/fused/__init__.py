@@ -5,8 +5,8 @@ N items, W width of the fused vector.
 """
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import numpy as np
@@ -19,17 +19,17 @@ from unisid.artifacts.fused import FAMILY
 from unisid.artifacts.graph import Graph
 from unisid.artifacts.reading import whole
 from unisid.artifacts.shards import Shards, missing_parts, to_arrow, write_shard
-from unisid.artifacts.store import Place
+from unisid.artifacts.store import Place, noun_of
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.bounds import Count, CountOrNone, Range, Settings
 from unisid.compute import Job, Metrics, Pool, Step, Worker
 from unisid.config import Json, from_record, identity_where, runtime, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
-from unisid.fusion import Fusion, FusionConfig, LearnedFusion, uqf
+from unisid.fusion import TEXT, Fusion, FusionConfig, LearnedFusion, Loss, uqf
 from unisid.ops.nearest import EXACT_LIMIT
 from unisid.ops.neighbours import Measure
 from unisid.progress import Progress
-from unisid.stages.fused.contrast import Contrast, Loss
+from unisid.stages.fused.contrast import Contrast
 from unisid.stages.fused.neighbours import ROWS, SEMANTIC, STRUCTURE, make_tables
 from unisid.stages.fused.reading import Reader
 from unisid.training import loop
@@ -37,6 +37,8 @@ from unisid.training.loop import Training
 from unisid.training.precision import Precision, autocast
 
 WEIGHTS, DESCRIPTION = "weights.safetensors", "fusion.json"
+WIDTH = "_width"
+"""What the description's keys of the modalities' widths end with: text_width."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class Config(Settings):
     """Which fusion, and how it learns; the defaults are the thesis's."""
 
     fusion: FusionConfig = field(default_factory=uqf.Config)
-    """What makes one vector of text and graph."""
+    """What makes one vector of an item's modalities: its text, its graph layers, further embeddings by name."""
     num_neighbours: Annotated[int, Range(1, 10_000)] = 50
     """Neighbours of each kind that an item has; positives are drawn from them."""
     shared_users: Measure = field(
@@ -84,8 +86,8 @@ class Task:
     reader: Reader
     out: Place
     num_items: int
-    text_width: int
-    graph_width: int
+    widths: Mapping[str, int]
+    """Of every modality."""
 
 
 def inputs(config: Config) -> tuple[str, ...]:
@@ -101,22 +103,22 @@ def sources(config: Config) -> dict[str, Json]:
 def make(job: Job) -> Json:
     """Write `vectors-*.arrow` and the fusion; for one that learns, the neighbour tables before."""
     config: Config = job.config
-    embeddings, graph = Embeddings.read(job.inputs["embeddings"]), Graph.read(job.inputs["graph"])
-    num_items = _agreed_items(Catalog.read(job.inputs["catalog"]), embeddings, graph)
-    fusion = config.fusion.build(embeddings.width, graph.width)
-    states = fusion.reads_states and embeddings.has_states
-    reader = Reader(job.inputs["catalog"], embeddings.place, graph.place, states)
+    num_items = _agreed_items(job.inputs)
+    reader = Reader(job.inputs, states=True)
+    fusion = config.fusion.build(reader.widths)
+    reader = replace(reader, states=fusion.reads_states)
+    config.loss.dropped(tuple(reader.roles))  # refused before neighbours are searched
     counts: Json = {"items": num_items, "width": fusion.width}
-    if fusion.reads_states and not states:
+    if fusion.reads_states and not Embeddings.read(job.inputs["embeddings"]).has_states:
         counts["degenerate"] = True
         job.say("warning: the embeddings hold pooled vectors only; attention over a single token is a fixed linear "
                 "map, so the fusion can learn little: set embeddings.keep_states for token states")  # fmt: skip
     if isinstance(fusion, LearnedFusion):
         counts |= _tables(job, config, reader, num_items)
-    task = Task(config, reader, job.out, num_items, embeddings.width, graph.width)
+    task = Task(config, reader, job.out, num_items, reader.widths)
     counts |= _learn(job, task, learns=isinstance(fusion, LearnedFusion))
-    if "valid" in counts:
-        job.say(_spoken(counts["valid"]))
+    if spoken := _spoken(counts.get("valid", {})):
+        job.say(spoken)
     write_vectors(job, reader, config, missing_parts(job.out, FAMILY, num_items, ROWS))
     text_only = int(Shards(job.out, FAMILY).read("text_only").sum())
     if text_only:
@@ -129,18 +131,23 @@ def load(place: Place) -> Fusion:
     described = read_json(place, DESCRIPTION)
     with whole(place, DESCRIPTION, "the settings of a fusion"):
         config = from_record(FusionConfig, described["fusion"])  # type: ignore[type-abstract]
-        fusion = config.build(int(described["text_width"]), int(described["graph_width"]))
+        fusion = config.build({name: int(described[f"{name}{WIDTH}"]) for name in _modalities(described)})
     with whole(place, WEIGHTS, f"the weights of the fusion that {DESCRIPTION} describes"):
         if fusion.state_dict():
             fusion.load_state_dict(read_weights(place, WEIGHTS))
     return fusion.eval()
 
 
+def _modalities(described: Json) -> list[str]:
+    """The modalities of a description; all fusions there are have the text."""
+    return [TEXT, *(key.removesuffix(WIDTH) for key in described if key.endswith(WIDTH) and key != f"{TEXT}{WIDTH}")]
+
+
 def learn(worker: Worker, task: Task) -> Json:
     """Learn the fusion on a worker; rank 0 writes it."""
     config = task.config
     torch.manual_seed(config.training.seed)
-    model = config.fusion.build(task.text_width, task.graph_width)
+    model = config.fusion.build(task.widths)
     assert isinstance(model, LearnedFusion)
     tables = Shards(task.out, STRUCTURE), Shards(task.out, SEMANTIC)
     objective = Contrast(model, worker, task.reader, config.loss, tables, task.num_items, config.batch_size,
@@ -161,9 +168,8 @@ def write_fusion(task: Task, model: Fusion, learned: Json) -> None:
     """Weights first: the description's presence says that both are whole."""
     if model.state_dict():
         write_weights(task.out, WEIGHTS, model.state_dict())
-    described = {"fusion": to_record(task.config.fusion), "text_width": task.text_width,
-                 "graph_width": task.graph_width, "learned": learned}  # fmt: skip
-    write_json(task.out, DESCRIPTION, described)
+    widths = {f"{name}{WIDTH}": width for name, width in task.widths.items()}
+    write_json(task.out, DESCRIPTION, {"fusion": to_record(task.config.fusion), **widths, "learned": learned})
 
 
 def vector_writer(
@@ -191,13 +197,14 @@ def vector_writer(
     return write
 
 
-def _agreed_items(catalog: Catalog, embeddings: Embeddings, graph: Graph) -> int:
-    counts = {catalog.num_items, len(embeddings.shards), len(graph.items)}
-    if len(counts) > 1:
-        raise ArtifactError(
-            f"fused: the catalog has {catalog.num_items} items, the embeddings {len(embeddings.shards)}, "
-            f"the graph {len(graph.items)}; all must be of one catalog"
-        )
+def _agreed_items(inputs: Mapping[str, Place]) -> int:
+    catalog = Catalog.read(inputs["catalog"])
+    held = {role: len(Embeddings.read(place).shards) for role, place in sorted(inputs.items())
+            if noun_of(role) == "embeddings"}  # fmt: skip
+    held["graph"] = len(Graph.read(inputs["graph"]).items)
+    if {catalog.num_items} != set(held.values()):
+        told = ", ".join(f"the {role} {count}" for role, count in held.items())
+        raise ArtifactError(f"fused: the catalog has {catalog.num_items} items, {told}; all must be of one catalog")
     if catalog.num_items < 2:
         raise DataError(f"{catalog.place}: has {catalog.num_items} items; neighbours need at least 2")
     return catalog.num_items
@@ -215,15 +222,16 @@ def _learn(job: Job, task: Task, *, learns: bool) -> Json:
         job.compute.fit(learn, task, name=f"{job.name}-fusion", pool=task.config.pool, work=job.work,
                         report=job.report)  # fmt: skip
     else:
-        write_fusion(task, task.config.fusion.build(task.text_width, task.graph_width), {})
+        write_fusion(task, task.config.fusion.build(task.widths), {})
     learned: Json = read_json(job.out, DESCRIPTION)["learned"]
     return learned
 
 
 def _spoken(valid: Metrics) -> str:
     kinds = ((STRUCTURE, "shared users"), (SEMANTIC, "alike texts"))
-    parts = (f"{valid[name]:.3f} for {what} (by chance {valid[f'{name}_chance']:.3f})" for name, what in kinds)
-    return f"loss of held-out items: {', '.join(parts)}"
+    parts = [f"{valid[name]:.3f} for {what} (by chance {valid[f'{name}_chance']:.3f})" for name, what in kinds
+             if f"{name}_chance" in valid]  # fmt: skip
+    return f"loss of held-out items: {', '.join(parts)}" if parts else ""
 
 
 def write_vectors(job: Job, reader: Reader, config: Config, missing: list[Json]) -> None:

@@ -40,8 +40,7 @@ def make(job: Job) -> Json:
     weights = [name for name in (stage.WEIGHTS, stage.DESCRIPTION) if base.place.exists(name)]
     take_over(base.place, job.out, weights)
     take_shards(base.place, job.out, FAMILY)
-    states = stage.load(job.out).reads_states and not base.record.counts.get("degenerate", False)
-    reader = Reader(job.inputs["catalog"], job.inputs["embeddings"], job.inputs["graph"], states)
+    reader = Reader(job.inputs, stage.load(job.out).reads_states)
     stage.write_vectors(job, reader, config, further_parts(base.shards, job.out, catalog.num_items, ROWS))
     made = Fused(job.out, base.record)
     added = made.vectors(np.arange(len(base.shards), catalog.num_items))

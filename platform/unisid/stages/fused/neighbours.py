@@ -31,7 +31,7 @@ def make_tables(job: Job, reader: Reader, num_items: int, num_neighbours: int, e
                 pool: Pool) -> Json:  # fmt: skip
     """Write what is missing of both tables; returns what they hold, in numbers."""
     semantic = functools.partial(semantic_writer, reader, job.out, num_neighbours, exact_limit)
-    structure = functools.partial(structure_writer, reader.catalog, job.out, num_neighbours, measure)
+    structure = functools.partial(structure_writer, reader.inputs["catalog"], job.out, num_neighbours, measure)
     for family, writer in ((SEMANTIC, semantic), (STRUCTURE, structure)):  # structure falls back on semantic
         missing = missing_parts(job.out, family, num_items, ROWS)
         for _ in mapped(job, missing, Step(writer, pool), "shards", of=family):

@@ -1,10 +1,11 @@
 """Reads what the fused stage knows of items, for any rows, from the memory-mapped artifacts.
 
-n items, T tokens of them all, S text width, K graph layers, G graph width.
+n items, T rows of a modality of them all, S its width, K rows where all items have as many.
 """
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,64 +16,110 @@ from torch import Tensor
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.embeddings import Embeddings
 from unisid.artifacts.graph import Graph
-from unisid.artifacts.store import Place
+from unisid.artifacts.store import Place, name_of, noun_of
 from unisid.errors import DataError
-from unisid.fusion import Items
-from unisid.ops.ragged import pack
+from unisid.fusion import GRAPH, TEXT, Items, in_order
+from unisid.ops.ragged import Ragged, pack
 
-KEPT, TEXT_DROPPED, GRAPH_DROPPED = 0, 1, 2
-"""What is hidden of an item: nothing, its text, its graph layers."""
+KEPT = 0
+"""Nothing is hidden of an item; m + 1: its m-th modality is."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One modality of n items."""
+
+    values: Float[Tensor, "T S"]
+    """Item after item."""
+    lengths: Int[Tensor, "n"]
+    each: int = 0
+    """K where every item has as many; 0: any number each, which are packed by length."""
+
+    def mean(self) -> Float[Tensor, "n S"]:
+        """The mean of every item's rows."""
+        if self.each:
+            return self.values.view(-1, self.each, self.values.shape[1]).mean(dim=1)
+        return torch.segment_reduce(self.values.float(), "mean", lengths=self.lengths)
+
+    def packed(self, chosen: Int[Tensor, "B"], hidden: Tensor) -> tuple[Ragged, Int[Tensor, "B"]]:
+        """Those of some items, zero where hidden; and `order`: item order[k] of these lies at place k."""
+        if self.each:
+            values = self.values.view(-1, self.each, self.values.shape[1])[chosen]
+            values[hidden] = 0
+            return Ragged.rectangle(values), torch.arange(len(chosen))
+        starts = (self.lengths.cumsum(0) - self.lengths)[chosen]
+        return pack(self.values, torch.where(hidden | (self.lengths[chosen] == 0), -1, starts), self.lengths[chosen])
 
 
 @dataclass(frozen=True)
 class Known:
     """All that is known of n items, nothing hidden."""
 
-    tokens: Float[Tensor, "T S"]
-    lengths: Int[Tensor, "n"]
-    graph: Float[Tensor, "n K G"]
+    modalities: Mapping[str, Rows]
+    """In the order of `fusion.in_order`."""
 
-    def means(self) -> tuple[Float[Tensor, "n S"], Float[Tensor, "n G"]]:
-        """The mean token state and the mean graph layer."""
-        text = torch.segment_reduce(self.tokens.float(), "mean", lengths=self.lengths)
-        return text, self.graph.mean(dim=1)
+    def means(self) -> dict[str, Tensor]:
+        """The mean of every item's rows [n, S], by modality."""
+        return {name: rows.mean() for name, rows in self.modalities.items()}
 
     def view(self, rows: NDArray[np.int64], hidden: NDArray[np.int64]) -> tuple[Items, NDArray[np.int64]]:
-        """Some of them (rows may repeat), each with something hidden; and where each of them lies in the answer."""
+        """Some of them (rows may repeat), each with something hidden; and where each of them lies in the answer.
+
+        Items lie as the first modality, the text, packs best; others that are packed by length have an order of their
+        own within.
+        """
         chosen, hides = torch.from_numpy(rows), torch.from_numpy(hidden)
-        starts = (self.lengths.cumsum(0) - self.lengths)[chosen]
-        starts = torch.where((hides == TEXT_DROPPED) | (self.lengths[chosen] == 0), -1, starts)
-        text, order = pack(self.tokens, starts, self.lengths[chosen])
-        graph = self.graph[chosen[order]]
-        graph[hides[order] == GRAPH_DROPPED] = 0
+        (first, text), *others = self.modalities.items()
+        packed, order = text.packed(chosen, hides == 1)
+        found = {first: packed}
+        for number, (name, each) in enumerate(others, 2):
+            packed, own = each.packed(chosen[order], hides[order] == number)
+            found[name] = packed if each.each else replace(packed, order=own)
         place = np.empty(len(rows), np.int64)
         place[order.numpy()] = np.arange(len(rows))
-        return Items(text, graph), place
+        return Items(found), place
 
 
 @dataclass(frozen=True)
 class Reader:
     """Where the inputs lie; cheap to send to a worker."""
 
-    catalog: Place
-    embeddings: Place
-    graph: Place
+    inputs: Mapping[str, Place]
+    """The catalog, the graph and all embeddings, by role."""
     states: bool
-    """Read token states; if not, the pooled vector is an item's only token."""
+    """Read token states where they were kept; if not, the pooled vector is an item's only token."""
+
+    @functools.cached_property
+    def roles(self) -> dict[str, str]:
+        """Modality -> the role of what holds it: 'text' is in the embeddings that have no name."""
+        roles = {name_of(role) or TEXT: role for role in self.inputs if noun_of(role) == "embeddings"}
+        roles[GRAPH] = "graph"
+        return {name: roles[name] for name in in_order(roles)}
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """How wide every modality is."""
+        return {name: self._graph.width if name == GRAPH else self._embeddings[name].width for name in self.roles}
 
     def read(self, items: NDArray[np.int64]) -> Known:
         """Raises DataError where an item's inputs hold NaN or infinity."""
-        if self.states:
-            tokens, lengths = self._embeddings.shards.read_ragged("states", items)
-        else:
-            tokens, lengths = self._embeddings.pooled(items), np.ones(len(items), np.int64)
-        known = Known(torch.from_numpy(tokens), torch.from_numpy(lengths), torch.from_numpy(self._graph.layers(items)))
-        if not bool(known.tokens.isfinite().all()):
-            wrong = ~known.tokens.isfinite().all(dim=1).numpy()
-            raise self.not_finite("embeddings", np.unique(np.repeat(items, lengths)[wrong]))
-        if not bool(known.graph.isfinite().all()):
-            raise self.not_finite("graph", items[~known.graph.isfinite().flatten(1).all(dim=1).numpy()])
+        known = Known({name: self._rows(name, items) for name in self.roles})
+        for name, rows in known.modalities.items():
+            if not bool(rows.values.isfinite().all()):
+                wrong = ~rows.values.isfinite().all(dim=1).numpy()
+                raise self.not_finite(self.roles[name], np.unique(np.repeat(items, rows.lengths.numpy())[wrong]))
         return known
+
+    def _rows(self, name: str, items: NDArray[np.int64]) -> Rows:
+        if name == GRAPH:
+            layers = torch.from_numpy(self._graph.layers(items))
+            return Rows(layers.flatten(0, 1), torch.full((len(items),), layers.shape[1]), each=layers.shape[1])
+        held = self._embeddings[name]
+        if self.states and held.has_states:
+            values, lengths = held.shards.read_ragged("states", items)
+            return Rows(torch.from_numpy(values), torch.from_numpy(lengths))
+        one = torch.ones(len(items), dtype=torch.int64)
+        return Rows(torch.from_numpy(held.pooled(items)), one, each=0 if name == TEXT else 1)
 
     def text_only(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which items no training interaction names."""
@@ -80,30 +127,29 @@ class Reader:
 
     def pooled(self) -> NDArray[np.float32]:
         """The text vectors of all items [N, S]."""
-        vectors = self._embeddings.pooled()
+        vectors = self._embeddings[TEXT].pooled()
         if not np.isfinite(vectors.sum()):
             wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
             if len(wrong):
                 raise self.not_finite("embeddings", wrong)
         return vectors
 
-    def not_finite(self, noun: str, items: NDArray[np.int64]) -> DataError:
+    def not_finite(self, role: str, items: NDArray[np.int64]) -> DataError:
         """The error that names the items, by their ids in the shop."""
-        ids = Catalog.read(self.catalog).item_ids.take(items[:5]).to_pylist()
+        ids = Catalog.read(self.inputs["catalog"]).item_ids.take(items[:5]).to_pylist()
         names = ", ".join(repr(i) for i in ids) + (", ..." if len(items) > 5 else "")
-        place = self.embeddings if noun == "embeddings" else self.graph
         return DataError(
-            f"{place}: the vectors of {len(items)} items ({names}) hold NaN or infinity; "
-            f"every value must be finite: make the {noun} anew"
+            f"{self.inputs[role]}: the vectors of {len(items)} items ({names}) hold NaN or infinity; "
+            f"every value must be finite: make the {noun_of(role)} anew"
         )
 
     @functools.cached_property
-    def _embeddings(self) -> Embeddings:
-        return Embeddings.read(self.embeddings)
+    def _embeddings(self) -> dict[str, Embeddings]:
+        return {name: Embeddings.read(self.inputs[role]) for name, role in self.roles.items() if name != GRAPH}
 
     @functools.cached_property
     def _graph(self) -> Graph:
-        return Graph.read(self.graph)
+        return Graph.read(self.inputs["graph"])
 
-    def __reduce__(self) -> tuple[type["Reader"], tuple[Place, Place, Place, bool]]:
-        return (Reader, (self.catalog, self.embeddings, self.graph, self.states))
+    def __reduce__(self) -> tuple[type["Reader"], tuple[Mapping[str, Place], bool]]:
+        return (Reader, (self.inputs, self.states))
