@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import replace
 
-from jobs.recipes.recommenders import over_items
+from jobs.recipes.recommenders import over_items, token_by_token
 from unisid.backbones import BackboneConfig, hierarchical, lcrec, tiger
 from unisid.baselines import bert4rec, bprmf, caser, gru4rec, hstu, itemknn, lightgcn, popularity, related, sasrec
 from unisid.errors import ConfigError
@@ -24,19 +24,19 @@ def main(base: Recipe) -> Experiment:
         name="main",
         question="How good are unified semantic ids beside rivals without them, and beside ids of text and of LETTER?",
         methods=(*_rivals(base), _tokenized(base, "text"), _tokenized(base, "letter"), _tokenized(base, "uqf"),
-                 *_over_items(base)),
+                 *_recommenders(base)),
         ours=_named(base, "uqf"),
     )  # fmt: skip
 
 
 def recommenders(base: Recipe) -> Experiment:
-    """One index, the recommender over items in three kinds and the base's own over it, and three baselines."""
-    kinds = ("itemknn", "sasrec", "hstu")
+    """One index, the recommender over items in three kinds, TIGER and the base's own over it, and four baselines."""
+    kinds = ("itemknn", "sasrec", "hstu", "related")
     baselines = tuple(method for method in _rivals(base) if method.name in kinds)
     return Experiment(
         name="recommenders",
         question="Which recommender makes most of the same semantic ids?",
-        methods=(*baselines, _tokenized(base, "uqf"), *_over_items(base)),
+        methods=(*baselines, _tokenized(base, "uqf"), *_recommenders(base)),
         ours="uqf-hierarchical",
     )
 
@@ -112,7 +112,7 @@ def scaling(base: Recipe) -> Experiment:
         methods = [Method(f"{_named(base, 'uqf')}-{size:g}b", _speaking(ours, config), at=size)
                    for size, config in sized.items()]  # fmt: skip
         axis = "billion weights"
-    elif isinstance(backbone, tiger.Config):
+    elif isinstance(backbone, tiger.Config | hierarchical.Config):
         sized = {float(width): replace(backbone, width=width) for width in WIDTHS}
         methods = [Method(f"{_named(base, 'uqf')}-{size:g}", _speaking(ours, config), at=size)
                    for size, config in sized.items()]  # fmt: skip
@@ -164,19 +164,24 @@ def _tokenized(base: Recipe, source: str) -> Method:
     return Method(name, recipe)
 
 
-def _over_items(base: Recipe) -> tuple[Method, ...]:
-    """The recommender over items on the fused ids: whole, without own vectors, and without content."""
+def _recommenders(base: Recipe) -> tuple[Method, ...]:
+    """The recommender over items on the fused ids, whole, without own vectors and without content, and TIGER; but for
+    the base's own."""
+    own, pool = base.model, base.model.pool
+    whole = own if isinstance(own.backbone, hierarchical.Config) else over_items(hierarchical.Config(), pool)
+    shape = whole.backbone
+    assert isinstance(shape, hierarchical.Config)
     kinds = {
-        "uqf-hierarchical": hierarchical.Config(),
-        "uqf-hierarchical-ids": hierarchical.Config(dense=False),
-        "uqf-hierarchical-no-content": hierarchical.Config(content=()),
+        "uqf-hierarchical": whole,
+        "uqf-hierarchical-ids": replace(whole, backbone=replace(shape, dense=False)),
+        "uqf-hierarchical-no-content": replace(whole, backbone=replace(shape, content=())),
+        "uqf-tiger": token_by_token(pool),
     }
     ours = replace(_tokenized(base, "uqf").recipe, instructions=None)
     return tuple(
-        Method(
-            name, replace(ours, model=over_items(backbone, base.model.pool), metrics=replace(ours.metrics, method=name))
-        )
-        for name, backbone in kinds.items()
+        Method(name, replace(ours, model=config, metrics=replace(ours.metrics, method=name)))
+        for name, config in kinds.items()
+        if name != _named(base, "uqf")
     )
 
 

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-from jobs.recipes.recommenders import over_items
-from unisid.backbones import hierarchical, tiger
+from jobs.recipes.recommenders import over_items, token_by_token
+from unisid.backbones import hierarchical
 from unisid.compute import Pool
 from unisid.datasets import tables, windows
 from unisid.encoders import transformer
 from unisid.fusion import uqf
 from unisid.graphs import lightgcn
 from unisid.pipeline import Recipe
-from unisid.stages import catalog, codes, embeddings, fused, graph, metrics, model
+from unisid.stages import catalog, codes, embeddings, fused, graph, metrics
 from unisid.tokenizers import rqvae
 from unisid.training.loop import Training
 
@@ -44,21 +44,15 @@ def beauty() -> Recipe:
             training=Training(epochs=300, patience=10, validate_every=10, learning_rate=1e-3, weight_decay=0.1),
             pool=LAPTOP,
         ),
-        model=model.Config(
-            backbone=tiger.Config(),
-            batch_size=128,
-            training=Training(epochs=200, patience=15, learning_rate=1e-3, weight_decay=0.035, warmup_steps=1000),
-            pool=LAPTOP,
-        ),
-        metrics=metrics.Config(method="uqf-tiger", pool=LAPTOP),
+        model=over_items(hierarchical.Config(), LAPTOP),
+        metrics=metrics.Config(method="uqf-hierarchical", pool=LAPTOP),
     )
 
 
-def beauty_items() -> Recipe:
-    """Beauty's semantic IDs with the recommender over items, which learns from every place of a sequence."""
+def beauty_tiger() -> Recipe:
+    """Beauty's semantic IDs with TIGER, which generates them token by token."""
     base = beauty()
-    recommender = over_items(hierarchical.Config(), LAPTOP)
-    return replace(base, model=recommender, metrics=replace(base.metrics, method="uqf-hierarchical"))
+    return replace(base, model=token_by_token(LAPTOP), metrics=replace(base.metrics, method="uqf-tiger"))
 
 
 def office() -> Recipe:

@@ -19,7 +19,7 @@ LAPTOP = Pool(workers=1, cpus=2)
 
 
 def demo() -> Recipe:
-    """Text and graph of MovieLens-100K, UQF, RQ-VAE, TIGER: minutes on two cores."""
+    """Text and graph of MovieLens-100K, UQF, RQ-VAE, a recommender over items: minutes on two cores."""
     return Recipe(
         name="demo",
         note=(
@@ -55,6 +55,16 @@ def demo() -> Recipe:
             pool=LAPTOP,
         ),
         sequences=sequences.Config(),
+        model=over_items(hierarchical.Config(dropout=0.2), LAPTOP, batch_size=64, valid_samples=0),
+        metrics=metrics.Config(method="uqf-hierarchical", pool=LAPTOP),
+    )
+
+
+def demo_tiger() -> Recipe:
+    """The demo's semantic IDs with TIGER, which generates them token by token."""
+    base = demo()
+    return replace(
+        base,
         model=model.Config(
             backbone=tiger.Config(
                 width=96, num_heads=4, head_width=24, feedforward_width=256, num_encoder_layers=2, num_decoder_layers=2
@@ -65,17 +75,7 @@ def demo() -> Recipe:
             training=Training(epochs=12, patience=4, learning_rate=1.5e-3, weight_decay=0.035, warmup_steps=200),
             pool=LAPTOP,
         ),
-        metrics=metrics.Config(method="uqf-tiger", pool=LAPTOP),
-    )
-
-
-def demo_items() -> Recipe:
-    """The demo's semantic IDs with the recommender over items, which learns from every place of a sequence."""
-    base = demo()
-    return replace(
-        base,
-        model=over_items(hierarchical.Config(dropout=0.2), LAPTOP, batch_size=64, valid_samples=0),
-        metrics=replace(base.metrics, method="uqf-hierarchical"),
+        metrics=replace(base.metrics, method="uqf-tiger"),
     )
 
 
@@ -95,5 +95,5 @@ def _ablation(modality: Literal["text", "graph"]) -> Recipe:
         base,
         name=f"demo-{modality}",
         fused=replace(base.fused, fusion=single.Config(modality=modality)),
-        metrics=replace(base.metrics, method=f"{modality}-tiger"),
+        metrics=replace(base.metrics, method=f"{modality}-hierarchical"),
     )

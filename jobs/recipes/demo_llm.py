@@ -15,7 +15,7 @@ READERS = Pool(workers=2, cpus=1)
 
 
 def demo_llm() -> Recipe:
-    """The demo with SmolLM2-135M in place of TIGER, taught by 3,200 samples on two cores: that it works, no more."""
+    """The demo with SmolLM2-135M as the recommender, taught by 3,200 samples on two cores: that it works, no more."""
     base = demo.demo()
     return replace(
         base,

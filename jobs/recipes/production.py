@@ -1,6 +1,6 @@
 """A large shop's own tables on a GPU cluster: the thesis's sizes, one GPU a worker."""
 
-from unisid.backbones import tiger
+from unisid.backbones import hierarchical
 from unisid.compute import Pool
 from unisid.datasets import tables
 from unisid.encoders import transformer
@@ -16,7 +16,7 @@ GPUS = Pool(workers=8, cpus=8, gpus=1)
 
 
 def production() -> Recipe:
-    """Qwen3-Embedding, LightGCN, UQF, RQ-VAE, TIGER on eight GPUs; give your tables with --catalog.dataset.items."""
+    """All stages on eight GPUs, Qwen3-Embedding first; give your tables with --catalog.dataset.items."""
     return Recipe(
         name="production",
         catalog=catalog.Config(dataset=tables.Config(), protocol="temporal", history_length=10, pool=READERS),
@@ -41,10 +41,10 @@ def production() -> Recipe:
         ),
         sequences=sequences.Config(pool=READERS),
         model=model.Config(
-            backbone=tiger.Config(width=256, num_encoder_layers=6, num_decoder_layers=6, dropout=0.2),
+            backbone=hierarchical.Config(width=256, num_layers=4, num_heads=4, feedforward_width=1024, dense=False),
             batch_size=4096,
-            training=Training(epochs=200, patience=15, learning_rate=1e-3, weight_decay=0.035, warmup_steps=10_000),
+            training=Training(epochs=60, patience=4, validate_every=2, learning_rate=1e-3, schedule="constant"),
             pool=GPUS,
         ),
-        metrics=metrics.Config(method="uqf-tiger", pool=GPUS),
+        metrics=metrics.Config(method="uqf-hierarchical", pool=GPUS),
     )
