@@ -4,7 +4,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 ROOMS = ("ops", "decoding", "language", "graphs", "fusion", "tokenizers", "backbones", "baselines",
-         "experiments.figures", "experiments.results", "experiments.indexes")  # fmt: skip
+         "evaluation.figures", "experiments.results", "experiments.indexes")  # fmt: skip
 install_import_hook([f"unisid.{room}" for room in ROOMS], "beartype.beartype")
 
 from unisid.artifacts.store import Place  # after the hook, which must see every import

@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 
-from unisid.experiments.figures import figures, values_of
+from unisid.evaluation.figures import over_seeds, values_of
 from unisid.experiments.results import comma_separated
 from unisid.report import experiment as shown
 
@@ -16,7 +16,7 @@ def table() -> shown.Table:
     cells = {
         method: values_of([np.ceil(random.exponential(9, 50)) for _ in own], (10,)) for method, own in seeds.items()
     }
-    results = shown.Results({method: figures(values, (10,)) for method, values in cells.items()}, {}, {})
+    results = shown.Results({method: over_seeds(values, (10,)) for method, values in cells.items()}, {}, {})
     return shown.Table(title="small", question="Which?", seeds=seeds, num_samples=50, cutoffs=(10,), ours="ours",
                        rules={"excluded": results}, at={})  # fmt: skip
 

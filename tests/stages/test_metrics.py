@@ -37,7 +37,8 @@ class Scripted:
 
     batch_size: int = 1
 
-    def rank(self, histories, k, exclude_history):
+    def rank(self, histories, k, exclude_history, allowed=None):
+        assert allowed is None
         scores = np.stack([score_all(h) for h in histories])
         if exclude_history:
             for row, history in zip(scores, histories, strict=True):
@@ -80,7 +81,7 @@ def job(place):
 
 @pytest.fixture
 def scripted(monkeypatch):
-    monkeypatch.setattr(metrics.Recommender, "load", lambda *places: Scripted())
+    monkeypatch.setattr(Recommender, "load", lambda *places: Scripted())
 
 
 def read_ranks(job, method):

@@ -3,7 +3,8 @@
 S samples.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +14,11 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, write_ranks
 from unisid.artifacts.store import Place
 from unisid.baselines import Baseline, rank_targets
-from unisid.compute import Job, Step
+from unisid.compute import Compute, Step
 from unisid.config import Json
 from unisid.errors import ConfigError
-from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values
+from unisid.evaluation.figures import estimates
+from unisid.ops.ranking import metric_values
 from unisid.progress import Progress
 
 Ranks = dict[str, NDArray[np.float64]]
@@ -41,18 +43,25 @@ def usable_cutoffs(wanted: tuple[int, ...], num_items: int, listed: int, where: 
     return tuple(sorted(set(wanted))) or tuple(k for k in CUTOFFS if k <= min(num_items, listed))
 
 
-def rank_in_parts(job: Job, method: str, step: Step, num_samples: int, rows_per_part: int) -> Ranks:
-    """Ranks of all samples, made by the workers of the step's pool: it turns `start` and `stop` into rows and ranks."""
+def rank_in_parts(
+    compute: Compute, step: Step, progress: Progress, rows_per_part: int, columns: Sequence[str] = HISTORY_RULES
+) -> Ranks:
+    """Ranks of all samples, as many as `progress` counts, by the workers of the step's pool.
+
+    Args:
+        step: turns `start` and `stop` into a table of `row` and ranks.
+        columns: of that table, which hold ranks.
+    """
+    num_samples = progress.total
     parts = [
         {"start": start, "stop": min(start + rows_per_part, num_samples)}
         for start in range(0, num_samples, rows_per_part)
     ]
-    ranks = {rule: np.full(num_samples, np.nan) for rule in HISTORY_RULES}
-    progress = Progress(job, num_samples, "samples", of=method)
-    for table in job.compute.map(parts, step):
+    ranks = {column: np.full(num_samples, np.nan) for column in columns}
+    for table in compute.map(parts, step):
         rows = table["row"].to_numpy()
-        for rule in HISTORY_RULES:
-            ranks[rule][rows] = table[rule].to_numpy()
+        for column in columns:
+            ranks[column][rows] = table[column].to_numpy()
         progress.advance(len(rows))
     return ranks
 
@@ -80,10 +89,8 @@ def summarise(ranks: Ranks, cutoffs: tuple[int, ...], resamples: int, seed: int)
     """History rule -> metric -> its mean and 95% bootstrap interval."""
     summary = {}
     for rule in HISTORY_RULES:
-        values = metric_values(ranks[rule], cutoffs)
-        low, high = interval(bootstrap_means(values, resamples, seed))
-        columns = zip(metric_names(cutoffs), values.mean(0), low, high, strict=True)
-        summary[rule] = {name: {"mean": float(m), "low": float(a), "high": float(b)} for name, m, a, b in columns}
+        found = estimates(metric_values(ranks[rule], cutoffs), cutoffs, resamples, seed)
+        summary[rule] = {name: asdict(each) for name, each in found.items()}
     return summary
 
 

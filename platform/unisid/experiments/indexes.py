@@ -15,6 +15,7 @@ from scipy import sparse, stats
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.embeddings import Embeddings
+from unisid.evaluation.figures import Correlation
 from unisid.ops.kmeans import kmeans
 from unisid.ops.prefixes import row_keys
 from unisid.ops.residual import nearest
@@ -178,18 +179,7 @@ def quality(codes: Codes, known: Known, graph: NDArray[np.float32]) -> dict[str,
     }
 
 
-@dataclass(frozen=True)
-class Foretelling:
-    """How one figure of an index goes with the recommender's metric, over indexes."""
-
-    correlation: float
-    """Spearman's rank correlation; NaN where either is constant."""
-    p: float
-    """Two-sided, by permutation: of all orders where there are 7 indexes or fewer, else of 9,999 random ones."""
-    indexes: int
-
-
-def foretell(figures: Sequence[Mapping[str, float]], metric: Sequence[float]) -> dict[str, Foretelling]:
+def foretell(figures: Sequence[Mapping[str, float]], metric: Sequence[float]) -> dict[str, Correlation]:
     """Each figure's rank correlation with a metric over the same indexes."""
     found = {}
     for name in figures[0] if figures else ():
@@ -197,7 +187,7 @@ def foretell(figures: Sequence[Mapping[str, float]], metric: Sequence[float]) ->
         varied = len(column) > 2 and np.ptp(column) > 0 and np.ptp(np.asarray(metric)) > 0
         known = varied and np.isfinite(column).all()
         correlation, p = _rank_correlation(column, np.asarray(metric)) if known else (float("nan"), 1.0)
-        found[name] = Foretelling(correlation, p, len(column))
+        found[name] = Correlation(correlation, p, len(column))
     return found
 
 

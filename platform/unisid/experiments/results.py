@@ -20,7 +20,8 @@ from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, Metrics
 from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place, Store
 from unisid.errors import ArtifactError
-from unisid.experiments import figures, indexes
+from unisid.evaluation import figures
+from unisid.experiments import indexes
 from unisid.experiments.definition import Experiment
 from unisid.pipeline import plan
 from unisid.report import experiment as shown
@@ -159,15 +160,18 @@ def _results(
     """Of one history rule."""
     others = {name: each for name, each in values.items() if name != reference and reference in values}
     return shown.Results(
-        figures={name: figures.figures(each, cutoffs) for name, each in values.items()},
+        figures={name: figures.over_seeds(each, cutoffs) for name, each in values.items()},
         comparisons=figures.comparisons(values[reference], others, cutoffs) if others else {},
-        over_cutoffs={name: figures.over_cutoffs(values[reference], each) for name, each in others.items()},
+        over_cutoffs={
+            name: figures.over_cutoffs(values[reference].mean((0, 1)), each.mean((0, 1)))
+            for name, each in others.items()
+        },
     )
 
 
 def _foretold(
     qualities: Mapping[str, Mapping[str, float]], ranked: Sequence[tuple[Trial, Judged]], cutoffs: Sequence[int]
-) -> dict[str, indexes.Foretelling]:
+) -> dict[str, figures.Correlation]:
     """How each figure of an index goes with its recommender's NDCG, history excluded."""
     nearest = min(cutoffs, key=lambda k: abs(k - 10))
     having = [(trial.recipe.name, judged) for trial, judged in ranked if trial.recipe.name in qualities]

@@ -2,57 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 
+from unisid.evaluation.figures import Comparison, Correlation, Figure
 from unisid.ops.ranking import PairedTest
 from unisid.printable import printable
 from unisid.report.plots import INK, PALETTE, REST, STYLE
 from unisid.report.tables import align
 
 SHOWN_CUTOFFS = (5, 10, 20)
-
-
-class Figure(Protocol):
-    """A method's value of one metric."""
-
-    @property
-    def mean(self) -> float: ...
-    @property
-    def deviation(self) -> float: ...
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
-    @property
-    def by_seed(self) -> tuple[float, ...]: ...
-
-
-class Comparison(Protocol):
-    """Ours minus another's."""
-
-    @property
-    def test(self) -> PairedTest: ...
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
-    @property
-    def holm(self) -> float: ...
-
-
-class Foretelling(Protocol):
-    """How a figure of indexes goes with the recommender's."""
-
-    @property
-    def correlation(self) -> float: ...
-    @property
-    def p(self) -> float: ...
-    @property
-    def indexes(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -103,7 +65,7 @@ class Table:
 
 Qualities = Mapping[str, Mapping[str, float]]
 """Index -> figure."""
-Foretold = Mapping[str, Foretelling]
+Foretold = Mapping[str, Correlation]
 
 
 def text(table: Table, qualities: Qualities, foretold: Foretold) -> str:
@@ -148,8 +110,8 @@ def plain(table: Table, qualities: Qualities, foretold: Foretold) -> dict[str, A
     """Everything in plain values."""
     rules = {
         rule: {
-            "figures": {m: {n: asdict(f) for n, f in each.items()} for m, each in results.figures.items()},  # type: ignore[call-overload]
-            "comparisons": {m: {n: asdict(c) for n, c in each.items()} for m, each in results.comparisons.items()},  # type: ignore[call-overload]
+            "figures": {m: {n: asdict(f) for n, f in each.items()} for m, each in results.figures.items()},
+            "comparisons": {m: {n: asdict(c) for n, c in each.items()} for m, each in results.comparisons.items()},
             "thesis, over cut-offs": {
                 m: {n: asdict(t) for n, t in each.items()} for m, each in results.over_cutoffs.items()
             },
@@ -158,7 +120,7 @@ def plain(table: Table, qualities: Qualities, foretold: Foretold) -> dict[str, A
     }
     heading = {"title": table.title, "question": table.question, "seeds": table.every_seed, "ours": table.ours,
                "samples": table.num_samples, "cutoffs": list(table.cutoffs)}  # fmt: skip
-    told = {name: asdict(each) for name, each in foretold.items()}  # type: ignore[call-overload]
+    told = {name: asdict(each) for name, each in foretold.items()}
     return heading | {"history": rules, "indexes": {k: dict(v) for k, v in qualities.items()}, "foretold": told}
 
 

@@ -5,15 +5,11 @@ the target, however long ago. The model lists its best `beam` items under each; 
 no rank. B batch, k list length, S samples, M metrics.
 """
 
-import dataclasses
 import functools
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-import pyarrow as pa
-import torch
 from numpy.typing import NDArray
 
 from unisid.artifacts.baseline import Baseline
@@ -22,7 +18,6 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, write_metrics
 from unisid.artifacts.model import Model
 from unisid.artifacts.sequences import Sequences
-from unisid.artifacts.store import Place
 from unisid.baselines import Histories
 from unisid.bounds import Count, Name, Range, Seed, Settings
 from unisid.compute import Job, Pool, Step
@@ -30,6 +25,7 @@ from unisid.config import Json, plug_in, runtime
 from unisid.decoding.beam import MOST_BEAMS
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.evaluation import fitting
+from unisid.evaluation.figures import over_cutoffs, paired
 from unisid.evaluation.fitting import Task
 from unisid.evaluation.ranks import (
     Ranks,
@@ -42,8 +38,9 @@ from unisid.evaluation.ranks import (
     usable_cutoffs,
     write_method,
 )
-from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values, paired_test, rank_in_list
-from unisid.serving.recommender import Recommender
+from unisid.evaluation.recommender import Search, TargetRanker
+from unisid.ops.ranking import metric_values
+from unisid.progress import Progress
 from unisid.stages.catalog.summary import OTHER_RULE, repeated_targets
 
 
@@ -145,33 +142,10 @@ def rank_model(job: Job, num_samples: int, num_items: int) -> Ranks:
     config: Config = job.config
     if left := [k for k in CUTOFFS if not config.cutoffs and config.beam < k <= num_items]:
         job.say(f"cut-offs {', '.join(map(str, left))} are left out: metrics.beam lists {config.beam} items a sample")
-    step = Step(functools.partial(ModelRanker, dict(job.inputs), config, min(config.beam, num_items)), config.pool)
-    return rank_in_parts(job, config.method, step, num_samples, config.rows_per_part)
-
-
-class ModelRanker:
-    """A worker's step: a range of test samples -> the ranks of their targets. The model loads once a worker."""
-
-    def __init__(self, inputs: Mapping[str, Place], config: Config, length: int) -> None:
-        loaded = Recommender.load(inputs["model"], inputs["codes"], inputs["catalog"], config.pool.device())
-        self.recommender = dataclasses.replace(loaded, batch_size=config.batch_size)
-        self.catalog = Catalog.read(inputs["catalog"])
-        self.samples = self.catalog.samples(TEST)
-        self.length = length
-
-    def __call__(self, part: pa.Table) -> pa.Table:
-        start, stop = part["start"][0].as_py(), part["stop"][0].as_py()
-        rows = self.samples[start:stop]
-        past, lengths = self.catalog.past(rows)
-        histories = np.split(past, np.cumsum(lengths)[:-1])  # the recommender reads the end of each
-        targets = torch.from_numpy(self.catalog.item[rows].astype(np.int64))
-        ranks = {rule: self._ranks(histories, targets, rule == "excluded") for rule in HISTORY_RULES}
-        return pa.table({"row": np.arange(start, stop), **ranks})
-
-    def _ranks(self, histories: list[NDArray[Any]], targets: torch.Tensor, exclude: bool) -> NDArray[np.float64]:
-        found = self.recommender.rank(histories, self.length, exclude_history=exclude)
-        items, scores = (torch.from_numpy(array) for array in found)
-        return rank_in_list(items, scores, targets, items >= 0).numpy()
+    searches = {"": Search(min(config.beam, num_items))}
+    ranker = functools.partial(TargetRanker, dict(job.inputs), searches, config.pool, config.batch_size)
+    progress = Progress(job, num_samples, "samples", of=config.method)
+    return rank_in_parts(job.compute, Step(ranker, config.pool), progress, config.rows_per_part)
 
 
 def rank_rival(job: Job, catalog: Catalog, rows: NDArray[np.int64]) -> dict[str, Ranks]:
@@ -204,13 +178,10 @@ def compare(model: Ranks, baseline: Ranks, cutoffs: tuple[int, ...], config: Con
     found: Json = {}
     for rule in HISTORY_RULES:
         ours, theirs = (metric_values(ranks[rule], cutoffs) for ranks in (model, baseline))
-        low, high = interval(bootstrap_means(ours - theirs, config.resamples, config.seed))
-        found[rule] = {
-            name: asdict(paired_test(ours[:, m], theirs[:, m])) | {"low": float(low[m]), "high": float(high[m])}
-            for m, name in enumerate(metric_names(cutoffs))
-        }
-        halves = zip(("HR", "NDCG"), np.split(ours.mean(0), 2), np.split(theirs.mean(0), 2), strict=True)
-        found[rule]["thesis, over cut-offs"] = {name: asdict(paired_test(a, b)) for name, a, b in halves}
+        each = paired(ours, theirs, cutoffs, config.resamples, config.seed)
+        found[rule] = {name: asdict(p.test) | {"low": p.low, "high": p.high} for name, p in each.items()}
+        thesis = over_cutoffs(ours.mean(0), theirs.mean(0))
+        found[rule]["thesis, over cut-offs"] = {name: asdict(thesis[name]) for name in ("HR", "NDCG")}
     return found
 
 

@@ -8,12 +8,9 @@ whose target is one of them. S samples, N items, n of them new, k list length.
 import functools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-import pyarrow as pa
-import torch
 from numpy.typing import NDArray
 
 from unisid import pipeline
@@ -25,11 +22,13 @@ from unisid.baselines import Histories
 from unisid.compute import Compute, Metrics, Step
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
-from unisid.ops.ranking import bootstrap_means, interval, metric_names, metric_values, rank_in_list
+from unisid.evaluation.figures import estimates
+from unisid.evaluation.ranks import Ranks, rank_in_parts
+from unisid.evaluation.recommender import Search, TargetRanker
+from unisid.ops.ranking import metric_values
 from unisid.pipeline import Recipe, Tracker
-from unisid.progress import Listening, Progress
+from unisid.progress import Progress
 from unisid.report.tables import align
-from unisid.serving.recommender import Recommender
 from unisid.stages.metrics import Config
 from unisid.versions.extend import extended
 
@@ -90,13 +89,16 @@ def cold_start(recipe: Recipe, share: float, seed: int, store: Store, compute: C
     rows = targeted(catalog, catalog.num_items - num_new)
     say(f"{len(rows)} test samples ask for one of {num_new} new items")
     config = recipe.metrics
-    step = Step(functools.partial(Ranker, places, config, num_new, rows), config.pool)
-    ranks = ranked(compute, step, len(rows), config.rows_per_part, Aloud(say))
+    step = Step(functools.partial(TargetRanker, places, searches_of(config, catalog.num_items, num_new), config.pool,
+                                  config.batch_size, rows), config.pool)  # fmt: skip
+    progress = Progress(Aloud(say), len(rows), "samples", of="cold start")
+    columns = [f"{among}/{rule}" for among in AMONG for rule in HISTORY_RULES]
+    ranks = rank_in_parts(compute, step, progress, config.rows_per_part, columns)
     found = {
         "recipe": recipe.name, "share": share, "seed": seed, "samples": len(rows),
         "items": catalog.num_items, "new_items": num_new,
         "indexes": {"base": str(address), "extended": require(whole["codes"], "codes").address},
-        "recall": {among: described(ranks[among], catalog, rows, among, num_new, config) for among in AMONG},
+        "recall": {among: described(ranks, catalog, rows, among, num_new, config) for among in AMONG},
     }  # fmt: skip
     folder = pipeline.report_place(whole_recipe, store)
     folder.write(FILE, (json.dumps(found, indent=2, sort_keys=True) + "\n").encode())
@@ -114,35 +116,10 @@ def targeted(catalog: Catalog, first: int) -> NDArray[np.int64]:
     return chosen
 
 
-class Ranker:
-    """A worker's step: a range of samples -> the ranks of their targets, among all items and among the new ones."""
-
-    def __init__(self, places: dict[str, Place], config: Config, num_new: int, rows: NDArray[np.int64]) -> None:
-        loaded = Recommender.load(places["model"], places["codes"], places["catalog"], config.pool.device())
-        self.recommender = replace(loaded, batch_size=config.batch_size)
-        self.catalog, self.rows = Catalog.read(places["catalog"]), rows
-        size = self.catalog.num_items
-        new = np.arange(size) >= size - num_new
-        self.searches = {AMONG[0]: (min(config.beam, size), None), AMONG[1]: (min(config.beam, num_new), new)}
-
-    def __call__(self, part: pa.Table) -> pa.Table:
-        start, stop = part["start"][0].as_py(), part["stop"][0].as_py()
-        rows = self.rows[start:stop]
-        past, lengths = self.catalog.past(rows)
-        histories = np.split(past, np.cumsum(lengths)[:-1])
-        targets = torch.from_numpy(self.catalog.item[rows].astype(np.int64))
-        found = {
-            f"{among}/{rule}": self._ranks(histories, targets, rule == "excluded", *search)
-            for among, search in self.searches.items()
-            for rule in HISTORY_RULES
-        }
-        return pa.table({"row": np.arange(start, stop), **found})
-
-    def _ranks(self, histories: list[NDArray[Any]], targets: torch.Tensor, exclude: bool, length: int,
-               allowed: NDArray[np.bool_] | None) -> NDArray[np.float64]:  # fmt: skip
-        answer = self.recommender.rank(histories, length, exclude_history=exclude, allowed=allowed)
-        items, scores = (torch.from_numpy(array) for array in answer)
-        return rank_in_list(items, scores, targets, items >= 0).numpy()
+def searches_of(config: Config, size: int, num_new: int) -> dict[str, Search]:
+    """Among which items the targets are ranked -> what is listed."""
+    new = np.arange(size) >= size - num_new
+    return {AMONG[0]: Search(min(config.beam, size)), AMONG[1]: Search(min(config.beam, num_new), new)}
 
 
 @dataclass(frozen=True)
@@ -155,34 +132,16 @@ class Aloud:
         """Figures go nowhere."""
 
 
-def ranked(compute: Compute, step: Step, size: int, rows_per_part: int,
-           listening: Listening) -> dict[str, dict[str, NDArray[np.float64]]]:  # fmt: skip
-    """Who may be answered -> history rule -> the targets' ranks [S], NaN where not listed."""
-    parts = [{"start": s, "stop": min(s + rows_per_part, size)} for s in range(0, size, rows_per_part)]
-    ranks = {among: {rule: np.full(size, np.nan) for rule in HISTORY_RULES} for among in AMONG}
-    progress = Progress(listening, size, "samples", of="cold start")
-    for table in compute.map(parts, step):
-        where = table["row"].to_numpy()
-        for among in AMONG:
-            for rule in HISTORY_RULES:
-                ranks[among][rule][where] = table[f"{among}/{rule}"].to_numpy()
-        progress.advance(len(where))
-    return ranks
-
-
-def described(ranks: dict[str, NDArray[np.float64]], catalog: Catalog, rows: NDArray[np.int64], among: str,
+def described(ranks: Ranks, catalog: Catalog, rows: NDArray[np.int64], among: str,
               num_new: int, config: Config) -> Json:  # fmt: skip
     """History rule -> K -> recall with its 95% interval, and what chance gives. One target a sample: recall is HR."""
     size = num_new if among == AMONG[1] else catalog.num_items
     cutoffs = tuple(k for k in config.cutoffs or CUTOFFS if k <= min(size, config.beam))
     found: Json = {}
     for rule in HISTORY_RULES:
-        values = metric_values(ranks[rule], cutoffs)
-        low, high = interval(bootstrap_means(values, config.resamples, config.seed))
-        columns = zip(metric_names(cutoffs), values.mean(0), low, high, strict=True)
-        by_name = {name: {"mean": float(m), "low": float(a), "high": float(b)} for name, m, a, b in columns}
+        by_name = estimates(metric_values(ranks[f"{among}/{rule}"], cutoffs), cutoffs, config.resamples, config.seed)
         luck = chance(catalog, rows, catalog.num_items - size, cutoffs, rule == "excluded")
-        found[rule] = {f"recall@{k}": by_name[f"HR@{k}"] | {"chance": luck[k]} for k in cutoffs}
+        found[rule] = {f"recall@{k}": asdict(by_name[f"HR@{k}"]) | {"chance": luck[k]} for k in cutoffs}
     return found
 
 

@@ -39,6 +39,7 @@ from unisid.evaluation.ranks import (
     usable_cutoffs,
     write_method,
 )
+from unisid.progress import Progress
 from unisid.stages.baseline.training import CUTOFF, NextItem
 from unisid.stages.catalog.summary import repeated_in
 from unisid.training import loop
@@ -117,7 +118,7 @@ def make(job: Job) -> Json:
         counts = job.compute.fit(train, task, name=f"{job.name}-{method}", pool=config.pool, work=job.work,
                                  report=job.report)  # fmt: skip
         step = Step(functools.partial(Ranker, task), config.pool)
-        ranks = rank_in_parts(job, method, step, len(rows), config.rows_per_part)
+        ranks = rank_in_parts(job.compute, step, Progress(job, len(rows), "samples", of=method), config.rows_per_part)
     else:
         alone = fitting.Task(config.baseline, dict(job.inputs), config.training.seed, job.out)
         ranks = fitting.fit(job, alone, config.pool).ranks

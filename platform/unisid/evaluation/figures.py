@@ -1,0 +1,146 @@
+"""From values of metrics to figures: means with bootstrap intervals, paired tests, corrections for many of them.
+
+n seeds, S test samples, M metrics.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from unisid.ops.ranking import PairedTest, bootstrap_means, interval, metric_names, metric_values, paired_test
+
+RESAMPLES = 2000
+"""Of the bootstrap, where no setting says."""
+SEED = 42
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over test samples and its 95% bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Ours minus another's, paired by test sample, and the 95% bootstrap interval of the mean difference."""
+
+    test: PairedTest
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A method's value of one metric under several seeds."""
+
+    mean: float
+    deviation: float
+    """Of the seeds' means; NaN for one seed."""
+    low: float
+    high: float
+    """95% over test samples, of the mean over seeds."""
+    by_seed: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Ours minus another's, paired by test sample, both averaged over seeds."""
+
+    test: PairedTest
+    low: float
+    high: float
+    holm: float
+    """The p-value, corrected for how many methods ours is compared with by this metric (Holm 1979)."""
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """How one figure of an index goes with the recommender's metric, over indexes."""
+
+    correlation: float
+    """Spearman's rank correlation; NaN where either is constant."""
+    p: float
+    """Two-sided, by permutation: of all orders where there are 7 indexes or fewer, else of 9,999 random ones."""
+    indexes: int
+
+
+def values_of(ranks: Sequence[NDArray[np.float64]], cutoffs: Sequence[int]) -> Float[NDArray[np.float64], "n S M"]:
+    """Each seed's and sample's value of every metric, from ranks [S] by seed."""
+    return np.stack([metric_values(each, cutoffs) for each in ranks])
+
+
+def estimates(
+    values: Float[NDArray[np.float64], "S M"], cutoffs: Sequence[int], resamples: int, seed: int
+) -> dict[str, Estimate]:
+    """Metric -> its mean and interval."""
+    low, high = interval(bootstrap_means(values, resamples, seed))
+    columns = zip(metric_names(cutoffs), values.mean(0), low, high, strict=True)
+    return {name: Estimate(float(mean), float(a), float(b)) for name, mean, a, b in columns}
+
+
+def paired(
+    ours: Float[NDArray[np.float64], "S M"],
+    theirs: Float[NDArray[np.float64], "S M"],
+    cutoffs: Sequence[int],
+    resamples: int,
+    seed: int,
+) -> dict[str, Paired]:
+    """Metric -> how far ours is ahead, sample by sample."""
+    low, high = interval(bootstrap_means(ours - theirs, resamples, seed))
+    return {
+        name: Paired(paired_test(ours[:, m], theirs[:, m]), float(low[m]), float(high[m]))
+        for m, name in enumerate(metric_names(cutoffs))
+    }
+
+
+def over_cutoffs(
+    ours: Float[NDArray[np.float64], " M"], theirs: Float[NDArray[np.float64], " M"]
+) -> dict[str, PairedTest]:
+    """The UQF thesis's form (6.1.1): pairs are the means at the cut-offs. HR, NDCG and both together."""
+    half = len(ours) // 2
+    groups = {"HR": slice(half), "NDCG": slice(half, None), "ALL": slice(None)}
+    return {name: paired_test(ours[part], theirs[part]) for name, part in groups.items()}
+
+
+def over_seeds(values: Float[NDArray[np.float64], "n S M"], cutoffs: Sequence[int]) -> dict[str, Figure]:
+    """Metric -> its mean over seeds, their deviation, and the interval over samples."""
+    seeds = values.mean(1)
+    spread = seeds.std(0, ddof=1) if len(seeds) > 1 else np.full(values.shape[2], np.nan)
+    found = estimates(values.mean(0), cutoffs, RESAMPLES, SEED)
+    return {
+        name: Figure(float(seeds[:, m].mean()), float(spread[m]), each.low, each.high, tuple(seeds[:, m]))
+        for m, (name, each) in enumerate(found.items())
+    }
+
+
+def comparisons(
+    ours: Float[NDArray[np.float64], "n S M"],
+    others: Mapping[str, Float[NDArray[np.float64], "n S M"]],
+    cutoffs: Sequence[int],
+) -> dict[str, dict[str, Comparison]]:
+    """Method -> metric -> how far ours is ahead of it, with p-values corrected over the methods."""
+    mine = ours.mean(0)
+    tests = {method: paired(mine, values.mean(0), cutoffs, RESAMPLES, SEED) for method, values in others.items()}
+    found: dict[str, dict[str, Comparison]] = {method: {} for method in others}
+    for name in metric_names(cutoffs):
+        corrected = holm([tests[method][name].test.p for method in others])
+        for method, p in zip(others, corrected, strict=True):
+            each = tests[method][name]
+            found[method][name] = Comparison(each.test, each.low, each.high, p)
+    return found
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down: the i-th smallest of m, times m - i + 1, no smaller than those before it, at most 1."""
+    order = np.argsort(p_values, kind="stable")
+    factors = len(p_values) - np.arange(len(p_values))
+    stepped = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values, np.float64)[order] * factors))
+    corrected = np.empty(len(p_values))
+    corrected[order] = stepped
+    return [float(value) for value in corrected]
