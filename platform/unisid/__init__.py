@@ -8,6 +8,7 @@ _FROM = {
     "run": "api.flows",
     "plan": "api.flows",
     "configured": "api.flows",
+    "doctor": "api.doctor",
     "Run": "api.flows",
     "Recommender": "api.recommender",
     "Recommendations": "api.recommender",

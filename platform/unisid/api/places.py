@@ -22,6 +22,17 @@ def store_of(given: str | Path | Store | None = None) -> Store:
         ConfigError: no folder is named, or a Ray job would lose what it writes there.
         ArtifactError: it is a file, or may not be read.
     """
+    store = named_store(given)
+    store.check()
+    return store
+
+
+def named_store(given: str | Path | Store | None = None) -> Store:
+    """The same, whatever lies there: nothing is read.
+
+    Raises:
+        ConfigError: as `store_of`.
+    """
     if isinstance(given, Store):
         return given
     text = str(default_store() if given is None else given)
@@ -33,6 +44,4 @@ def store_of(given: str | Path | Store | None = None) -> Store:
             f"store '{text}': would lie in this job's own copy of the working folder, and go with it; "
             "give a URI or the absolute path of a shared folder (--store or UNISID_STORE)"
         )
-    store = Store(Place.of(text))
-    store.check()
-    return store
+    return Store(Place.of(text))

@@ -95,7 +95,7 @@ def _ended(error: BaseException, came: Sequence[int]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from unisid.api.places import default_store
-    from unisid.cli import index, look
+    from unisid.cli import index, look, machine
 
     parser = argparse.ArgumentParser(
         prog="unisid",
@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_flows(command)
     look.add_commands(command, _store)
     index.add_commands(command, index.Around(_store, _recipe, _tracker, _machines, _say))
+    machine.add_commands(command, parser)
     return parser
 
 

