@@ -20,7 +20,7 @@ def test_the_quickstart_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     found, figures = scope["found"], scope["figures"]
     assert [len(row) for row in found.ids] == [5, 5]
     assert not {"007", "011"} & set(found.ids[0])
-    assert {"tiger", "popularity", "itemknn"} <= {method.removeprefix("uqf-") for method in figures["method"]}
+    assert {"ours", "popularity"} <= set(figures["method"])
     assert (tmp_path / "runs/reports/shop/1/report.html").is_file()
     assert "[8/8] metrics/shop/1" in capsys.readouterr().out
 

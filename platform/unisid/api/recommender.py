@@ -42,7 +42,7 @@ class Recommendations:
     ids: list[list[str]]
     """The shop's item ids."""
     scores: list[list[float]]
-    """Log-probabilities, higher is better."""
+    """Higher is better; log-probabilities where the recommender gives no other."""
     titles: list[list[str | None]]
     semantic_ids: list[list[str]]
     """Such as '<a_12><b_7><c_200>'."""
