@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from unisid.artifacts import lease
 from unisid.artifacts.store import Address, Store
 from unisid.errors import ArtifactError, BusyError, DriftError
-from unisid.making import Entry
+from unisid.planned import Planned
 
 SAID_EVERY = 60.0
 """Seconds between two messages of a run that waits for another."""
@@ -15,7 +15,7 @@ SAID_EVERY = 60.0
 
 @contextlib.contextmanager
 def writing(
-    store: Store, name: str, version: str, planned: Sequence[Entry], say: Callable[[str], None]
+    store: Store, name: str, version: str, planned: Sequence[Planned], say: Callable[[str], None]
 ) -> Iterator[lease.Lease]:
     """The lease of a run on its name and version; waits while another run makes the same.
 
@@ -57,7 +57,7 @@ def unused(store: Store, address: Address) -> Iterator[None]:
         yield
 
 
-def _waiting(name: str, version: str, planned: Sequence[Entry], say: Callable[[str], None]) -> lease.Busy:
+def _waiting(name: str, version: str, planned: Sequence[Planned], say: Callable[[str], None]) -> lease.Busy:
     """What follows while another process is at work: to wait where it makes the same, to refuse where it does not."""
     said: dict[str, float] = {}
 

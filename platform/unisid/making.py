@@ -13,27 +13,13 @@ from unisid.artifacts import draft
 from unisid.artifacts.curve import Point, read_curve, write_curve
 from unisid.artifacts.lease import Lease
 from unisid.artifacts.record import Record, write_record
-from unisid.artifacts.store import Address, Place, Store
+from unisid.artifacts.store import Place, Store
 from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json
+from unisid.planned import Planned
 from unisid.printable import printable
 
 Say = Callable[[str], None]
-
-
-class Entry(Protocol):
-    """What a plan says of an artifact that is to be made."""
-
-    @property
-    def noun(self) -> str: ...
-    @property
-    def address(self) -> Address: ...
-    @property
-    def fingerprint(self) -> str: ...
-    @property
-    def config(self) -> Json: ...
-    @property
-    def inputs(self) -> dict[str, Json]: ...
 
 
 class StageLog(Protocol):
@@ -57,7 +43,7 @@ class Surroundings:
     """What makes this process the one that may write."""
 
 
-def make(entry: Entry, stage: ModuleType, config: Any, around: Surroundings, log: StageLog) -> None:
+def make(entry: Planned, stage: ModuleType, config: Any, around: Surroundings, log: StageLog) -> None:
     """Make an artifact, or go on with what is half made of it.
 
     Raises:
@@ -107,7 +93,7 @@ def _reporting(curve: list[Point], log: StageLog, progress: "Progress") -> Calla
     return report
 
 
-def _complete(entry: Entry, out: Place, counts: Json, seconds: float, how: Json) -> Record:
+def _complete(entry: Planned, out: Place, counts: Json, seconds: float, how: Json) -> Record:
     record = Record(
         address=str(entry.address),
         config=entry.config,

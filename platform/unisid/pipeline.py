@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import unisid.stages.baseline
 import unisid.stages.catalog
@@ -44,6 +44,7 @@ from unisid.compute import Compute, Metrics
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
 from unisid.making import StageLog
+from unisid.planned import Planned, State
 from unisid.stages.catalog.fits import check_fits
 from unisid.stages.extension import Base
 
@@ -59,7 +60,6 @@ EXTENDING: Mapping[type, ModuleType] = {
     )
 }
 """The stages that make a further version from an older one, by their settings."""
-State = Literal["complete", "shared", "half made", "to make", "drift"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,22 +84,6 @@ class Recipe(Settings):
     baseline: stages.baseline.Config | None = None
     """A trained baseline, which the metrics then show too; a recipe that leaves it out trains none."""
     metrics: stages.metrics.Config = field(default_factory=stages.metrics.Config)
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One artifact of a recipe: where it is or will be, and whether it must be made."""
-
-    noun: str
-    address: Address
-    state: State
-    fingerprint: str
-    config: Json
-    inputs: dict[str, Json]
-    difference: tuple[str, ...] = ()
-    """For drift: what stands there differs in these settings or inputs."""
-    at_work: str = ""
-    """Which other process makes it now; empty for none."""
 
 
 class Tracker(publication.Registrar, Protocol):

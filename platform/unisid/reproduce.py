@@ -24,6 +24,7 @@ from unisid.compute import Compute
 from unisid.config import Json, differences, flatten, from_record
 from unisid.errors import ArtifactError, ConfigError
 from unisid.pipeline import EXTENDING, STAGES, Recipe
+from unisid.planned import Planned
 from unisid.stages.extension import Base
 
 GONE_ON_FROM = ("base", "start")
@@ -176,7 +177,7 @@ def _copied(tree: Mapping[str, Any]) -> Json:
     return {name: _copied(value) if isinstance(value, Mapping) else value for name, value in tree.items()}
 
 
-def _refuse_other(record: Record, planned: pipeline.Planned) -> None:
+def _refuse_other(record: Record, planned: Planned) -> None:
     if record.fingerprint != planned.fingerprint:
         before = record.config | {"inputs": {r: e["fingerprint"][:12] for r, e in record.inputs.items()}}
         after = planned.config | {"inputs": {r: e["fingerprint"][:12] for r, e in planned.inputs.items()}}

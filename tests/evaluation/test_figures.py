@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from unisid.evaluation.figures import comparisons, estimates, holm, over_cutoffs, over_seeds, paired, values_of
+from unisid.evaluation.figures import comparisons, holm, intervals, over_cutoffs, over_seeds, paired, values_of
 
 CUTOFFS = (1, 5, 10)
 
@@ -55,10 +55,10 @@ def test_comparisons_pair_samples_after_the_mean_over_seeds():
 
 def test_an_estimate_is_the_mean_and_its_interval_narrows_with_samples():
     few, many = (values_of([ranks(1, samples=size)], CUTOFFS)[0] for size in (100, 6400))
-    small, large = (estimates(values, CUTOFFS, 500, 7)["NDCG@10"] for values in (few, many))
+    small, large = (intervals(values, CUTOFFS, 500, 7)["NDCG@10"] for values in (few, many))
     assert large.mean == pytest.approx(many[:, 5].mean())
     assert large.high - large.low == pytest.approx((small.high - small.low) / 8, rel=0.25)
-    assert estimates(few, CUTOFFS, 500, 7) == estimates(few, CUTOFFS, 500, 7)
+    assert intervals(few, CUTOFFS, 500, 7) == intervals(few, CUTOFFS, 500, 7)
 
 
 def test_a_paired_interval_is_of_the_differences():

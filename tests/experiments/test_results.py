@@ -5,8 +5,9 @@ import csv
 import numpy as np
 
 from unisid.evaluation.figures import over_seeds, values_of
-from unisid.experiments.results import comma_separated
+from unisid.experiments.results import cells_of
 from unisid.report import experiment as shown
+from unisid.report.tables import comma_separated
 
 
 def table() -> shown.Table:
@@ -22,7 +23,7 @@ def table() -> shown.Table:
 
 
 def test_a_value_stands_under_the_seed_of_its_cell():
-    rows = list(csv.DictReader(comma_separated(table()).decode().splitlines()))
+    rows = list(csv.DictReader(comma_separated(cells_of(table())).decode().splitlines()))
     found = {(r["method"], int(r["seed"])): float(r["value"]) for r in rows if r["metric"] == "HR@10"}
     assert found.keys() == {("ours", 1), ("ours", 2), ("ours", 3), ("rival", 2), ("rival", 3)}
     first, second = table().rules["excluded"].figures["rival"]["HR@10"].by_seed

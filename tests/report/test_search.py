@@ -1,51 +1,19 @@
-"""Means over seeds, the front, the table and the plots, of trials with known figures."""
-
-import itertools
-from dataclasses import dataclass
+"""The table and the plots of trials with known values."""
 
 import numpy as np
 import pytest
-from scipy import stats
 
+from tests.evaluation.outcomes import TEXTS, grid, outcome
+from unisid.evaluation.estimates import configurations
 from unisid.report import search
 
 
-@dataclass(frozen=True)
-class Trial:
-    settings: dict
-    values: dict
-    seed: int | None = None
-    state: str = "complete"
-    note: str = ""
-
-
-TEXTS = {"ndcg": "NDCG", "index": "index quality"}
-
-
-def grid(*keys, sizes=(3, 2), seeds=(1, 2, 3)):
-    random = np.random.default_rng(0)
-    return [
-        Trial(dict(zip(keys, map(float, point), strict=True)), {n: float(random.random()) for n in TEXTS}, seed)
-        for point in itertools.product(*(range(1, size + 1) for size in sizes[: len(keys)]))
-        for seed in seeds
-    ]
-
-
-def test_means_and_their_pooled_intervals():
-    """With one configuration it is the t interval; with several, that of one-way analysis of variance."""
-    alone = [Trial({"a": 1}, {"ndcg": v}) for v in (0.1, 0.2, 0.4)]
-    estimate = search.configurations(alone, ["ndcg"])[0].estimates["ndcg"]
-    low, high = stats.t.interval(0.95, 2, loc=np.mean([0.1, 0.2, 0.4]), scale=stats.sem([0.1, 0.2, 0.4]))
-    assert (estimate.mean - estimate.half, estimate.mean + estimate.half) == pytest.approx((low, high))
-    both = [*alone, *(Trial({"a": 2}, {"ndcg": v}) for v in (0.5, 0.7))]
-    pooled = np.sqrt((2 * np.var([0.1, 0.2, 0.4], ddof=1) + np.var([0.5, 0.7], ddof=1)) / 3)
-    halves = [c.estimates["ndcg"].half for c in search.configurations(both, ["ndcg"])]
-    assert halves == pytest.approx([stats.t.ppf(0.975, 3) * pooled / np.sqrt(n) for n in (3, 2)])
-
-
 def test_one_seed_has_no_interval_and_what_was_stopped_no_mean():
-    trials = [Trial({"a": 1}, {"ndcg": 0.1}), Trial({"a": 2}, {"ndcg": 0.9}, state="stopped", note="after 3 at 0.9")]
-    first, second = search.configurations(trials, ["ndcg"])
+    trials = [
+        outcome({"a": 1}, {"ndcg": 0.1}),
+        outcome({"a": 2}, {"ndcg": 0.9}, state="stopped", note="after 3 at 0.9"),
+    ]
+    first, second = configurations(trials, ["ndcg"])
     assert np.isnan(first.estimates["ndcg"].half)
     assert second.estimates == {}
     table = search.table(trials, ["ndcg"], ["ndcg"])
@@ -53,23 +21,9 @@ def test_one_seed_has_no_interval_and_what_was_stopped_no_mean():
     assert table.splitlines()[1].split() == ["1", "1", "0.1000"]
 
 
-def test_the_front_is_what_nothing_beats():
-    found = search.configurations(grid("a", "b", sizes=(5, 4)), list(TEXTS))
-    best = search.front(found, list(TEXTS))
-    points = {id(c): [c.estimates[n].mean for n in TEXTS] for c in found}
-
-    def beats(c, d):
-        pairs = list(zip(points[id(c)], points[id(d)], strict=True))
-        return all(x >= y for x, y in pairs) and any(x > y for x, y in pairs)
-
-    assert {id(c) for c in best} == {id(c) for c in found if not any(beats(d, c) for d in found)}
-    assert search.front(found[:1], list(TEXTS)) == found[:1]
-    assert search.front([], list(TEXTS)) == []
-
-
 def test_the_table_is_best_first_and_marks_the_front():
-    trials = [Trial({"codes.x": n}, {"ndcg": n / 10, "index": 1 - n / 10}) for n in (1, 3, 2)]
-    trials.append(Trial({"codes.x": 4}, {"ndcg": 0.05, "index": 0.05}))
+    trials = [outcome({"codes.x": n}, {"ndcg": n / 10, "index": 1 - n / 10}) for n in (1, 3, 2)]
+    trials.append(outcome({"codes.x": 4}, {"ndcg": 0.05, "index": 0.05}))
     lines = search.table(trials, ["ndcg", "index"], ["ndcg", "index"]).splitlines()
     assert lines[0].split() == ["x", "seeds", "ndcg", "index"]
     assert [line.split()[0] for line in lines[1:]] == ["3", "2", "1", "4"]
@@ -77,8 +31,8 @@ def test_the_table_is_best_first_and_marks_the_front():
 
 
 def test_every_trial_is_a_row():
-    trials = [Trial({"codes.x": "a,b"}, {"ndcg": 0.5}, 7), Trial({"codes.x": "c"}, {}, None, "failed", "why")]
-    assert search.comma_separated(trials, ["ndcg"]).decode().splitlines() == [
+    trials = [outcome({"codes.x": "a,b"}, {"ndcg": 0.5}, 7), outcome({"codes.x": "c"}, {}, None, "failed", "why")]
+    assert search.rows(trials, ["ndcg"]).decode().splitlines() == [
         "codes.x,seed,state,ndcg,note",
         '"a,b",7,complete,0.5,',
         "c,,failed,,why",
@@ -92,7 +46,7 @@ def test_sensitivity_draws_means_bands_and_trials():
     ndcg, index = figures["sensitivity"].axes
     assert (ndcg.get_title(loc="left"), index.get_title(loc="left")) == ("NDCG", "index quality")
     assert ndcg.get_xlabel() == "structure weight"
-    means = [c.estimates["ndcg"].mean for c in search.configurations(trials, ["ndcg"])]
+    means = [c.estimates["ndcg"].mean for c in configurations(trials, ["ndcg"])]
     line = next(line for line in ndcg.lines if len(line.get_xdata()) == 3 and line.get_linewidth() == 1.6)
     assert line.get_ydata() == pytest.approx(means)
     assert list(line.get_xdata()) == [1.0, 2.0, 3.0]
@@ -102,9 +56,9 @@ def test_sensitivity_draws_means_bands_and_trials():
 
 
 def test_rates_stand_on_a_logarithmic_axis_and_words_in_order():
-    rates = [Trial({"rate": rate}, {"ndcg": 0.1}) for rate in (1e-4, 1e-3, 1e-2)]
+    rates = [outcome({"rate": rate}, {"ndcg": 0.1}) for rate in (1e-4, 1e-3, 1e-2)]
     assert search.plots(rates, ["ndcg"], {"ndcg": "NDCG"})["sensitivity"].axes[0].get_xscale() == "log"
-    words = [Trial({"kind": kind}, {"ndcg": 0.1}) for kind in ("uqf", "concat")]
+    words = [outcome({"kind": kind}, {"ndcg": 0.1}) for kind in ("uqf", "concat")]
     axis = search.plots(words, ["ndcg"], {"ndcg": "NDCG"})["sensitivity"].axes[0]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["concat", "uqf"]
 
@@ -115,7 +69,7 @@ def test_two_dimensions_are_a_heat_map():
     assert set(figures) == {"heat-map", "sensitivity", "pareto"}
     cells = figures["heat-map"].axes[0].images[0].get_array()
     assert cells.shape == (2, 3)
-    found = search.configurations(trials, ["ndcg"])
+    found = configurations(trials, ["ndcg"])
     for c in found:
         at = int(c.settings["codes.size"]) - 1, int(c.settings["codes.levels"]) - 1
         assert cells[at] == c.estimates["ndcg"].mean
@@ -123,8 +77,8 @@ def test_two_dimensions_are_a_heat_map():
 
 
 def test_a_single_value_or_nothing_complete():
-    assert set(search.plots([Trial({"a": 1}, {"ndcg": 0.2})], ["ndcg"], {"ndcg": "NDCG"})) == {"sensitivity"}
-    assert search.plots([Trial({"a": 1}, {}, state="failed")], ["ndcg"], {"ndcg": "NDCG"}) == {}
+    assert set(search.plots([outcome({"a": 1}, {"ndcg": 0.2})], ["ndcg"], {"ndcg": "NDCG"})) == {"sensitivity"}
+    assert search.plots([outcome({"a": 1}, {}, state="failed")], ["ndcg"], {"ndcg": "NDCG"}) == {}
 
 
 def test_keys_are_as_short_as_tells_them_apart():

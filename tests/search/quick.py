@@ -6,12 +6,12 @@ from pathlib import Path
 from tests.end_to_end.recipes import tiny
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Place, Store
+from unisid.evaluation.estimates import Outcome
 from unisid.fusion import concat
 from unisid.pipeline import Recipe
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import InTurn, Runner
 from unisid.search.definition import Search
-from unisid.search.outcomes import Outcome
 from unisid.search.run import run
 from unisid.search.space import parse
 from unisid.trials.telling import Nobody, Teller

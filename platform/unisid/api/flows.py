@@ -14,7 +14,8 @@ from unisid.artifacts.metrics import HISTORY_RULES, Metrics
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.datasets import tables
 from unisid.errors import ConfigError
-from unisid.pipeline import Planned, Recipe
+from unisid.pipeline import Recipe
+from unisid.planned import Planned
 
 if TYPE_CHECKING:
     from unisid.api.recommender import Recommender

@@ -18,7 +18,7 @@ SEED = 42
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Interval:
     """A mean over test samples and its 95% bootstrap interval."""
 
     mean: float
@@ -75,13 +75,13 @@ def values_of(ranks: Sequence[NDArray[np.float64]], cutoffs: Sequence[int]) -> F
     return np.stack([metric_values(each, cutoffs) for each in ranks])
 
 
-def estimates(
+def intervals(
     values: Float[NDArray[np.float64], "S M"], cutoffs: Sequence[int], resamples: int, seed: int
-) -> dict[str, Estimate]:
+) -> dict[str, Interval]:
     """Metric -> its mean and interval."""
     low, high = interval(bootstrap_means(values, resamples, seed))
     columns = zip(metric_names(cutoffs), values.mean(0), low, high, strict=True)
-    return {name: Estimate(float(mean), float(a), float(b)) for name, mean, a, b in columns}
+    return {name: Interval(float(mean), float(a), float(b)) for name, mean, a, b in columns}
 
 
 def paired(
@@ -112,7 +112,7 @@ def over_seeds(values: Float[NDArray[np.float64], "n S M"], cutoffs: Sequence[in
     """Metric -> its mean over seeds, their deviation, and the interval over samples."""
     seeds = values.mean(1)
     spread = seeds.std(0, ddof=1) if len(seeds) > 1 else np.full(values.shape[2], np.nan)
-    found = estimates(values.mean(0), cutoffs, RESAMPLES, SEED)
+    found = intervals(values.mean(0), cutoffs, RESAMPLES, SEED)
     return {
         name: Figure(float(seeds[:, m].mean()), float(spread[m]), each.low, each.high, tuple(seeds[:, m]))
         for m, (name, each) in enumerate(found.items())

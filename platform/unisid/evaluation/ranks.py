@@ -17,7 +17,7 @@ from unisid.baselines import Baseline, rank_targets
 from unisid.compute import Compute, Step
 from unisid.config import Json
 from unisid.errors import ConfigError
-from unisid.evaluation.figures import estimates
+from unisid.evaluation.figures import intervals
 from unisid.ops.ranking import metric_values
 from unisid.progress import Progress
 
@@ -89,7 +89,7 @@ def summarise(ranks: Ranks, cutoffs: tuple[int, ...], resamples: int, seed: int)
     """History rule -> metric -> its mean and 95% bootstrap interval."""
     summary = {}
     for rule in HISTORY_RULES:
-        found = estimates(metric_values(ranks[rule], cutoffs), cutoffs, resamples, seed)
+        found = intervals(metric_values(ranks[rule], cutoffs), cutoffs, resamples, seed)
         summary[rule] = {name: asdict(each) for name, each in found.items()}
     return summary
 

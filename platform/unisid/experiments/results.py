@@ -1,9 +1,7 @@
 """What an experiment found: read back from the artifacts that judge its cells, and written as tables and plots."""
 
-import csv
-import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +25,7 @@ from unisid.pipeline import plan
 from unisid.report import experiment as shown
 from unisid.report import interpret
 from unisid.report.plots import png
+from unisid.report.tables import comma_separated
 from unisid.trials.making import Say
 from unisid.trials.trial import Trial
 
@@ -92,7 +91,7 @@ def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[
     text = shown.text(table, seen.figures, foretold)
     folder.write("table.txt", (text + "\n").encode())
     folder.write("table.md", shown.markdown(table, seen.figures, foretold).encode())
-    folder.write("cells.csv", comma_separated(table))
+    folder.write("cells.csv", comma_separated(cells_of(table)))
     folder.write("results.json", (json.dumps(shown.plain(table, seen.figures, foretold), indent=2) + "\n").encode())
     for name, figure in (shown.plots(table) | seen.plots(experiment.reference)).items():
         folder.write(f"{name}.png", png(figure))
@@ -194,14 +193,11 @@ def _cutoffs(judged: dict[str, list[Judged]]) -> tuple[int, ...]:
     return tuple(sorted(shared or set(first.cutoffs)))
 
 
-def comma_separated(table: shown.Table) -> bytes:
-    """Every cell, metric and history rule, a row."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["method", "history", "metric", "seed", "value"])
+def cells_of(table: shown.Table) -> Iterator[tuple[object, ...]]:
+    """A heading, then every cell, metric and history rule as a row."""
+    yield "method", "history", "metric", "seed", "value"
     for rule, results in table.rules.items():
         for method, cells in results.figures.items():
             for metric, figure in cells.items():
                 for seed, value in zip(table.seeds[method], figure.by_seed, strict=True):
-                    writer.writerow([method, rule, metric, seed, value])
-    return buffer.getvalue().encode()
+                    yield method, rule, metric, seed, value

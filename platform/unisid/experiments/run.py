@@ -1,20 +1,19 @@
 """An experiment from end to end: what is missing is made, every method is read back, and the table is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from unisid import config as settings
-from unisid.artifacts.curve import read_curve
 from unisid.artifacts.store import Place, Store
 from unisid.compute import Compute
-from unisid.errors import DataError
+from unisid.evaluation.estimates import State
 from unisid.experiments import results
 from unisid.experiments.definition import Experiment, cells
 from unisid.pipeline import Recipe, missing, plan
-from unisid.runtime.trials import Kind, Runner
+from unisid.runtime.trials import Runner
+from unisid.trials.events import TrialEvents, refuse_failures
 from unisid.trials.making import Making, Say, last_line
-from unisid.trials.telling import Teller
+from unisid.trials.telling import Teller, validation_curve
 from unisid.trials.trial import Trial, plans
 
 
@@ -39,31 +38,19 @@ class Cells:
         """The headline figures of a complete cell."""
         return results.means_of(self.store, self.trials[number])
 
+    def end(self, number: int, state: State, note: str = "") -> None:
+        """Keep and say what a cell came to."""
+        if state == "complete":
+            return self.done(number)
+        self.failed[number] = note
+        self.over += 1
+        self.say(f"[{self.over}/{len(self.trials)}] {self.trials[number].name}: failed: {last_line(note)}")
+
     def done(self, number: int) -> None:
         """Say what a cell came to."""
         self.over += 1
         figures = "  ".join(f"{name} {value:.4f}" for name, value in self.means(number).items())
         self.say(f"[{self.over}/{len(self.trials)}] {self.trials[number].name}: {figures}")
-
-
-class Hearing:
-    """What the driver does on hearing of the cells that are being made."""
-
-    def __init__(self, table: Cells, numbers: Sequence[int]) -> None:
-        self.table, self.numbers = table, numbers
-
-    def __call__(self, number: int, kind: Kind, more: Mapping[str, Any]) -> None:
-        which = self.numbers[number]
-        name = self.table.trials[which].name
-        if kind == "begun":
-            self.table.say(f"{name}: begun")
-        elif kind == "done" and "error" not in more:
-            self.table.done(which)
-        elif "error" in more:
-            self.table.failed[which] = str(more["error"])
-            self.table.over += 1
-            self.table.say(f"[{self.table.over}/{len(self.table.trials)}] {name}: failed: "
-                           f"{last_line(str(more['error']))}")  # fmt: skip
 
 
 def run(
@@ -91,28 +78,21 @@ def run(
             table.done(number)
         making.groups(runner, waiting)
         if waiting:
-            making.rest(runner, waiting, Hearing(table, waiting))
+            making.rest(runner, waiting, TrialEvents(asked, waiting, say, table.end))
         complete = [n for n in range(len(asked)) if n not in table.failed]
         for number in complete:
             _tell(table, number, teller)
         if complete:
             results.write(folder, experiment, store, [asked[n] for n in complete], say)
             teller.publish(folder.name, {}, folder)
-    _refuse_failures(table)
+    failed = {asked[number].name: note for number, note in table.failed.items()}
+    refuse_failures(f"experiment {experiment.name}", failed, f"{len(asked)} cells", "the same command")
     return folder
 
 
 def _tell(table: Cells, number: int, teller: Teller) -> None:
     trial = table.trials[number]
     place = results.place_of(table.store, trial)
-    curve = [point for point in read_curve(place) if point[1].startswith("valid_")]
     figures = {name.replace("@", "_at_").replace(" ", "_"): value for name, value in table.means(number).items()}
     params = {"method": trial.settings["method"], "seed": trial.seed}
-    teller.trial(trial.recipe.name, params, figures, {"recipe": trial.recipe.name}, curve)
-
-
-def _refuse_failures(table: Cells) -> None:
-    if table.failed:
-        lines = "\n".join(f"  {table.trials[n].name}: {last_line(note)}" for n, note in table.failed.items())
-        raise DataError(f"experiment {table.experiment.name}: {len(table.failed)} of {len(table.trials)} cells failed; "
-                        f"the table holds the others, the same command tries these again\n{lines}")  # fmt: skip
+    teller.trial(trial.recipe.name, params, figures, {"recipe": trial.recipe.name}, validation_curve(place))

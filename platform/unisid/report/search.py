@@ -3,106 +3,21 @@
 A configuration is a point of the space; its trials differ by seed. G configurations, M measures.
 """
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy import stats
 
+from unisid.evaluation.estimates import Configuration, Estimate, Outcome, configurations, front
 from unisid.printable import printable
 from unisid.report.plots import PALETTE, REST, STYLE
-from unisid.report.tables import align
+from unisid.report.tables import align, comma_separated
 
 
-class Tried(Protocol):
-    """A trial that is over."""
-
-    @property
-    def settings(self) -> Mapping[str, Any]: ...
-    @property
-    def seed(self) -> int | None: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def values(self) -> Mapping[str, float]: ...
-    @property
-    def note(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A configuration's mean of one measure over its seeds."""
-
-    mean: float
-    half: float
-    """Of its 95% interval; NaN where no configuration has two seeds."""
-    single: tuple[float, ...]
-    """By seed."""
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """A point of the space, and what came of it."""
-
-    settings: Mapping[str, Any]
-    estimates: Mapping[str, Estimate]
-    """By measure; only of trials that were completed."""
-    trials: tuple[Tried, ...]
-
-
-def configurations(trials: Sequence[Tried], names: Sequence[str]) -> list[Configuration]:
-    """Trials by their settings, in order; the interval's spread is pooled over all configurations.
-
-    mean +- t_(.975, d) s / sqrt(n), s^2 = sum (x - its configuration's mean)^2 / d, d = trials - configurations.
-    """
-    groups: dict[str, list[Tried]] = {}
-    for trial in trials:
-        groups.setdefault(json.dumps(dict(trial.settings), sort_keys=True), []).append(trial)
-    single = {
-        name: {key: [t.values[name] for t in group if t.state == "complete" and name in t.values]
-               for key, group in groups.items()}
-        for name in names
-    }  # fmt: skip
-    spread = {name: _spread(list(values.values())) for name, values in single.items()}
-    return [
-        Configuration(
-            group[0].settings,
-            {name: _estimate(single[name][key], spread[name]) for name in names if single[name][key]},
-            tuple(group),
-        )
-        for key, group in groups.items()
-    ]
-
-
-def _spread(groups: Sequence[Sequence[float]]) -> float:
-    """t times the pooled standard deviation; NaN without any repeat."""
-    freedom = sum(len(group) - 1 for group in groups if group)
-    if freedom < 1:
-        return float("nan")
-    squares = sum(float(np.square(np.array(group) - np.mean(group)).sum()) for group in groups if group)
-    return float(stats.t.ppf(0.975, freedom)) * float(np.sqrt(squares / freedom))
-
-
-def _estimate(values: Sequence[float], spread: float) -> Estimate:
-    return Estimate(float(np.mean(values)), spread / float(np.sqrt(len(values))), tuple(values))
-
-
-def front(found: Sequence[Configuration], names: Sequence[str]) -> list[Configuration]:
-    """Those that no other configuration beats: at least equal in every measure and better in one."""
-    whole = [c for c in found if all(name in c.estimates for name in names)]
-    points = np.array([[c.estimates[name].mean for name in names] for c in whole]).reshape(len(whole), len(names))
-    beaten = [((points >= p).all(1) & (points > p).any(1)).any() for p in points]
-    return [c for c, lost in zip(whole, beaten, strict=True) if not lost]
-
-
-def table(trials: Sequence[Tried], objectives: Sequence[str], names: Sequence[str]) -> str:
+def table(trials: Sequence[Outcome], objectives: Sequence[str], names: Sequence[str]) -> str:
     """Configurations, best first by the first objective; '*' marks the front of several objectives."""
     found = configurations(trials, names)
     best = front(found, objectives) if len(objectives) > 1 else []
@@ -125,20 +40,18 @@ def _cell(estimate: Estimate | None) -> str:
     return f"{estimate.mean:.4f}" + (f" +-{estimate.half:.4f}" if np.isfinite(estimate.half) else "")
 
 
-def comma_separated(trials: Sequence[Tried], names: Sequence[str]) -> bytes:
-    """Every trial, a row."""
+def rows(trials: Sequence[Outcome], names: Sequence[str]) -> bytes:
+    """Every trial, a row of a CSV file."""
     keys = list(trials[0].settings)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*keys, "seed", "state", *names, "note"])
+    found: list[Sequence[Any]] = [[*keys, "seed", "state", *names, "note"]]
     for trial in trials:
         seed = "" if trial.seed is None else trial.seed
         values = [trial.values.get(name, "") for name in names]
-        writer.writerow([*(trial.settings[key] for key in keys), seed, trial.state, *values, trial.note])
-    return buffer.getvalue().encode()
+        found.append([*(trial.settings[key] for key in keys), seed, trial.state, *values, trial.note])
+    return comma_separated(found)
 
 
-def plots(trials: Sequence[Tried], objectives: Sequence[str], texts: Mapping[str, str]) -> dict[str, Figure]:
+def plots(trials: Sequence[Outcome], objectives: Sequence[str], texts: Mapping[str, str]) -> dict[str, Figure]:
     """By file name. `texts` are the measures to draw, by name, with what a reader calls them."""
     found = configurations(trials, list(texts))
     if not any(c.estimates for c in found):

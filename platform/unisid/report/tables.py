@@ -1,11 +1,14 @@
 """Results and plans as plain text, for terminals and logs."""
 
+import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from unisid.artifacts.metrics import HISTORY_RULES
-from unisid.artifacts.store import NOUNS, Address, Place
+from unisid.artifacts.store import NOUNS, Place
 from unisid.ops.semantic_ids import spell
+from unisid.planned import Planned
 from unisid.printable import printable
 from unisid.report import facts
 
@@ -14,24 +17,14 @@ TITLES_READ = 1 << 16
 MARKS = {"complete": "+", "shared": "=", "half made": "~", "to make": "-", "drift": "!"}
 
 
-class Entry(Protocol):
-    """What a plan says of one artifact."""
-
-    @property
-    def noun(self) -> str: ...
-    @property
-    def address(self) -> Address: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def at_work(self) -> str: ...
-    @property
-    def inputs(self) -> Mapping[str, Mapping[str, Any]]: ...
-    @property
-    def difference(self) -> Sequence[str]: ...
+def comma_separated(rows: Iterable[Iterable[Any]]) -> bytes:
+    """Rows of values as a CSV file."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue().encode()
 
 
-def plan_tree(entries: Sequence[Entry]) -> str:
+def plan_tree(entries: Sequence[Planned]) -> str:
     """What exists and what would run, each artifact with what it is made from."""
     rows = [
         (

@@ -1,37 +1,18 @@
 """What became of each trial, kept in the search's folder: what its artifacts alone cannot tell."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from unisid.artifacts.store import Place
 from unisid.config import Json, differences
 from unisid.errors import ArtifactError, ConfigError
+from unisid.evaluation.estimates import Outcome
 from unisid.masked import masked
-from unisid.pipeline import Planned
+from unisid.planned import Planned
 from unisid.trials.trial import Trial
 
-State = Literal["complete", "stopped", "failed"]
 DEFINITION = "search.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """A trial that is over."""
-
-    id: str
-    settings: Mapping[str, Any]
-    seed: int | None
-    state: State
-    """stopped: early, for others were better; failed: `note` says why."""
-    fingerprint: str
-    """Of the artifact that it was to make: another recipe's outcome is not this one's."""
-    values: dict[str, float] = field(default_factory=dict)
-    """Every measure of the artifacts that it completed."""
-    seconds: float = 0.0
-    """Spent on what this trial did not share, as the artifacts' records say."""
-    note: str = ""
 
 
 @dataclass(frozen=True)

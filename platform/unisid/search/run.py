@@ -8,12 +8,13 @@ from unisid.artifacts.store import Store
 from unisid.compute import Compute
 from unisid.errors import ConfigError
 from unisid.evaluation import measures
+from unisid.evaluation.estimates import Outcome
 from unisid.runtime.trials import Asha, Runner
 from unisid.search import results
 from unisid.search.definition import Search
 from unisid.search.expand import expand
-from unisid.search.outcomes import Outcome
-from unisid.search.running import Hearing, Running
+from unisid.search.running import Running
+from unisid.trials.events import TrialEvents
 from unisid.trials.making import Making, Say
 from unisid.trials.sharing import shared_by_all
 from unisid.trials.telling import Teller
@@ -86,4 +87,4 @@ def _make_rest(running: Running, making: Making, runner: Runner, asha: Asha | No
             running.end(number, "complete")
     if waiting := running.waiting():
         watch = running.search.stopping.measure if running.search.stopping else None
-        making.rest(runner, waiting, Hearing(running, waiting), watch, asha)
+        making.rest(runner, waiting, TrialEvents(running.trials, waiting, running.say, running.end), watch, asha)

@@ -8,7 +8,8 @@ from unisid import pipeline
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Store
 from unisid.compute import Compute
-from unisid.pipeline import Planned, Recipe
+from unisid.pipeline import Recipe
+from unisid.planned import Planned
 from unisid.runtime.trials import Asha, Hear, Kind, Runner, Share
 from unisid.stages.codes import check_room
 from unisid.trials.perform import Order, perform

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unisid.artifacts.store import NOUNS
-from unisid.pipeline import Planned
+from unisid.planned import Planned
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from unisid.artifacts.curve import Point
+from unisid.artifacts.curve import Point, read_curve
 from unisid.artifacts.store import Place
 
 
@@ -19,6 +19,11 @@ class Teller(Protocol):
     ) -> None: ...  # fmt: skip
 
     def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None: ...
+
+
+def validation_curve(place: Place) -> list[Point]:
+    """What the stage that made an artifact reported of its validation, step by step."""
+    return [point for point in read_curve(place) if point[1].startswith("valid_")]
 
 
 class Nobody:

@@ -10,7 +10,8 @@ from unisid.artifacts.store import Store
 from unisid.compute import Pool
 from unisid.config import PlugIn, at, did_you_mean
 from unisid.errors import ConfigError
-from unisid.pipeline import Planned, Recipe, missing, plan, refuse_drift
+from unisid.pipeline import Recipe, missing, plan, refuse_drift
+from unisid.planned import Planned
 from unisid.runtime.trials import Share
 
 

@@ -22,7 +22,7 @@ from unisid.baselines import Histories
 from unisid.compute import Compute, Metrics, Step
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
-from unisid.evaluation.figures import estimates
+from unisid.evaluation.figures import intervals
 from unisid.evaluation.ranks import Ranks, rank_in_parts
 from unisid.evaluation.recommender import Search, TargetRanker
 from unisid.ops.ranking import metric_values
@@ -139,7 +139,7 @@ def described(ranks: Ranks, catalog: Catalog, rows: NDArray[np.int64], among: st
     cutoffs = tuple(k for k in config.cutoffs or CUTOFFS if k <= min(size, config.beam))
     found: Json = {}
     for rule in HISTORY_RULES:
-        by_name = estimates(metric_values(ranks[f"{among}/{rule}"], cutoffs), cutoffs, config.resamples, config.seed)
+        by_name = intervals(metric_values(ranks[f"{among}/{rule}"], cutoffs), cutoffs, config.resamples, config.seed)
         luck = chance(catalog, rows, catalog.num_items - size, cutoffs, rule == "excluded")
         found[rule] = {f"recall@{k}": asdict(by_name[f"HR@{k}"]) | {"chance": luck[k]} for k in cutoffs}
     return found
