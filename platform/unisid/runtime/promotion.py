@@ -121,7 +121,7 @@ class Promotion:
         if now.index is None:
             raise DataError(f"promote: {index_of(self.name)} has no champion; promote an index first, or the "
                             "recommender together with its index: unisid promote codes/... model/...")  # fmt: skip
-        return Codes.read(self._place(self.registered.tags(index_of(self.name), now.index), "codes"))
+        return Codes.read(held_in(self.store, self.registered.tags(index_of(self.name), now.index), "codes"))
 
     def _passed(self, codes: Address, gate: Mapping[str, float]) -> Codes:
         """An index that is not below its gate."""
@@ -151,7 +151,7 @@ class Promotion:
                 f"{tags['lineage.codes'].partition(' ')[0]}, which {index.record.address} does not extend; promote the "
                 f"index together with a recommender that speaks it: unisid promote {index.record.address} model/..."
             )
-        return self._place(tags, "model"), False
+        return held_in(self.store, tags, "model"), False
 
     def _catalog(self, index: Codes) -> dict[str, Place]:
         return {"catalog": require_input(self.store, index.record, "catalog")}
@@ -164,14 +164,18 @@ class Promotion:
         assert version is not None
         return version
 
-    def _place(self, tags: Mapping[str, str], noun: str) -> Place:
-        """Where an artifact that a version holds lies; raises ArtifactError where this store has another or none."""
-        address, _, fingerprint = tags[f"lineage.{noun}"].partition(" ")
-        place = self.store.place(Address.parse(address))
-        if not place.exists() or require(place, noun).fingerprint != fingerprint:
-            raise ArtifactError(f"promote: {address} ({fingerprint[:12]}), which is in use, is not in "
-                                f"{self.store.root}; give the store that holds it (--store)")  # fmt: skip
-        return place
+
+def held_in(store: Store, tags: Mapping[str, str], noun: str, where: str = "promote") -> Place:
+    """Where an artifact that a version holds lies; raises ArtifactError where this store has another or none."""
+    if f"lineage.{noun}" not in tags:
+        raise ArtifactError(f"{where}: the version in use does not say which {noun} it holds; must be one that unisid "
+                            "registered")  # fmt: skip
+    address, _, fingerprint = tags[f"lineage.{noun}"].partition(" ")
+    place = store.place(Address.parse(address))
+    if not place.exists() or require(place, noun).fingerprint != fingerprint:
+        raise ArtifactError(f"{where}: {address} ({fingerprint[:12]}), which is in use, is not in "
+                            f"{store.root}; give the store that holds it (--store)")  # fmt: skip
+    return place
 
 
 def promote(tracker: Tracker, store: Store, codes: Address | None, model: Address | None, name: str,

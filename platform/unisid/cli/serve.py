@@ -1,0 +1,80 @@
+"""`unisid serve`: its words, and what carries them out."""
+
+from __future__ import annotations  # what is heavy is named here and imported where it is used
+
+import argparse
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unisid.artifacts.store import Store
+    from unisid.runtime.follower import Source
+    from unisid.serving.settings import Serving
+
+    Command = Callable[..., argparse.ArgumentParser]
+    Say = Callable[[str], None]
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store], say: Say) -> None:
+    """Add `serve` to the parser; its settings follow as `--key value`."""
+    sub = command("serve", lambda known: _serve(known, store_of(known), say), "Answer requests over HTTP.",
+                  add_help=False)  # fmt: skip
+    sub.add_argument("--name", default="", help="the registered name whose promoted pair answers, and is followed")
+    sub.add_argument("--model", default="", help="a recommender that answers instead, such as model/demo/1")
+    sub.add_argument("--codes", default="", help="an index that extends that recommender's (default: its own)")
+    sub.add_argument("--compute", choices=("ray", "local"), default="ray",
+                     help="Ray Serve, or this process alone (no batches over requests)")  # fmt: skip
+    sub.add_argument("-h", "--help", action="store_true", help="this text, and the settings")
+    sub.set_defaults(usage=sub.format_help)
+
+
+def _serve(known: argparse.Namespace, store: Store, say: Say) -> None:
+    settings = _settings(known)
+    from unisid.runtime.follower import Follower, Source
+    from unisid.serving.settings import TOKEN
+
+    source = Source(store.root.uri, known.name, known.model, known.codes)
+    Follower(source, settings, lambda pair: None).check()
+    if settings.host not in LOOPBACK and not os.environ.get(TOKEN):
+        say(f"serve: {settings.host} can be reached from other machines, and {TOKEN} is not set: everybody may ask")
+    if known.compute == "ray":
+        from unisid.runtime import ray_serve
+
+        ray_serve.run(source, settings, say, threading.Event())
+    else:
+        _serve_here(source, settings, say)
+
+
+def _settings(known: argparse.Namespace) -> Serving:
+    import tyro
+
+    from unisid.console import styled
+    from unisid.serving.settings import Serving
+
+    if known.help:
+        print(known.usage(), flush=True)
+    with styled():
+        words = [*known.rest, *(["--help"] if known.help else [])]
+        return tyro.cli(Serving, args=words, prog="unisid serve", config=(tyro.conf.FlagConversionOff,))
+
+
+def _serve_here(source: Source, settings: Serving, say: Say) -> None:
+    """Serve under uvicorn in this process; a pair must be there at once."""
+    import uvicorn
+
+    from unisid.errors import ArtifactError
+    from unisid.runtime.follower import Follower
+    from unisid.runtime.http.app import Server, application
+
+    server = Server(settings)
+    follower = Follower(source, settings, server.use, server.refuse)
+    follower.look()
+    if server.pair is None:
+        raise ArtifactError(server.refused)
+    follower.follow()
+    say(f"serving {server.pair.versions.model} at http://{settings.host}:{settings.port}; /docs describes it")
+    uvicorn.run(application(server), host=settings.host, port=settings.port, log_level="warning")

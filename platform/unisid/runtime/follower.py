@@ -1,0 +1,169 @@
+"""The pair that is to answer: the promoted one of a name, looked for again and again; or one that was named."""
+
+import functools
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.record import require, require_input
+from unisid.artifacts.store import Address, Place, Stamp, Store
+from unisid.errors import ArtifactError, ConfigError, UnisidError
+from unisid.runtime import registry
+from unisid.runtime.promotion import Registered, held_in
+from unisid.runtime.registry import CHAMPION, recommender_of
+from unisid.runtime.tracking import tracker
+from unisid.runtime.tracking_faults import fault, is_trouble
+from unisid.serving.columns import Columns, read_table
+from unisid.serving.filters import Filters
+from unisid.serving.pair import Pair
+from unisid.serving.settings import Serving
+
+LOG = logging.getLogger("unisid.serving")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the pair comes from."""
+
+    store: str
+    name: str = ""
+    """The registered name whose champion answers; it is followed when it changes."""
+    model: str = ""
+    """The address of a recommender that answers instead, for good."""
+    codes: str = ""
+    """The address of an index that extends the recommender's own (only beside `model`)."""
+
+    def __post_init__(self) -> None:
+        if bool(self.name) == bool(self.model):
+            raise ConfigError("serve: must have either a registered name (--name shop) or a recommender (--model "
+                              "model/shop/1)")  # fmt: skip
+        if self.codes and not self.model:
+            raise ConfigError(f"serve: --codes {self.codes} stands beside --model; what is promoted has its own index")
+
+
+@dataclass
+class Follower:
+    """Loads the pair in use, and the next one when another is promoted; the table of columns when its file changes."""
+
+    source: Source
+    settings: Serving
+    use: Callable[[Pair], None]
+    """Takes each new pair, already warm."""
+    refuse: Callable[[str], None] = lambda why: None
+    """Takes the reason why what is promoted is not loaded; empty when all is well again."""
+    pair: Pair | None = None
+    _stamp: Stamp | None = None
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def check(self) -> None:
+        """Raise UnisidError where there is nothing to load, or it is not in the store; loads nothing."""
+        (self._named if self.source.model else self._promoted)()
+
+    def look(self) -> bool:
+        """Look once; returns whether another pair, or other columns, are in use now. Never raises for what may pass:
+        the pair in use stays, and `refuse` gets the reason."""
+        try:
+            changed = self._look()
+        except UnisidError as error:
+            self.refuse(str(error))
+            return False
+        except Exception as error:
+            if not is_trouble(error):
+                raise
+            self.refuse(f"serve: MLflow: {fault(error)}")
+            return False
+        self.refuse("")
+        return changed
+
+    def follow(self) -> threading.Thread:
+        """Look again and again, in a thread that ends with `stop`."""
+        thread = threading.Thread(target=self._follow, name="unisid-follower", daemon=True)
+        thread.start()
+        return thread
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stop.set()
+
+    def _follow(self) -> None:
+        while not self._stop.wait(self.settings.poll):
+            try:
+                self.look()
+            except Exception:
+                LOG.exception("looking for the pair in use failed")
+
+    def _look(self) -> bool:
+        stamp = self._stamp_of_columns()
+        made = self._named if self.source.model else self._promoted
+        places = made()
+        if places is None:
+            if self.pair is None or stamp == self._stamp:
+                return False
+            filters = Filters(self._columns(self.pair.catalog), self.settings.named_rules())
+            found = replace(self.pair, filters=filters)
+        else:
+            found = places()
+        self.pair, self._stamp = found.warm(), stamp
+        self.use(found)
+        return True
+
+    @functools.cached_property
+    def _store(self) -> Store:
+        return Store(Place.of(self.source.store))
+
+    @functools.cached_property
+    def _registered(self) -> Registered:
+        return Registered(tracker(self._store.root, LOG.info).client, self.source.name)
+
+    def _named(self) -> Callable[[], Pair] | None:
+        if self.pair is not None:
+            return None
+        model = self._store.place(Address.parse(self.source.model))
+        record = require(model, "model")
+        address = self.source.codes
+        codes = self._store.place(Address.parse(address)) if address else require_input(self._store, record, "codes")
+        vectors = {
+            noun: require_input(self._store, require(codes, "codes"), noun) for noun in registry.vectors_of(model)
+            if noun in require(codes, "codes").inputs
+        }  # fmt: skip
+        catalog = require_input(self._store, require(codes, "codes"), "catalog")
+        return functools.partial(self._load, model, codes, catalog, vectors if address else {})
+
+    def _promoted(self) -> Callable[[], Pair] | None:
+        """What loads the champions; None where they are in use already."""
+        registered, name = self._registered, self.source.name
+        now = registered.pair(CHAMPION)
+        if now.index is None or now.recommender is None:
+            raise ArtifactError(f"serve: '{name}' has {now} in use; must have both: unisid promote codes/... model/... "
+                                f"--name {name}")  # fmt: skip
+        used = self.pair and (self.pair.versions.index_version, self.pair.versions.model_version)
+        if used == (now.index, now.recommender):
+            return None
+        if not registered.fits(now):
+            raise ArtifactError(f"serve: '{name}' has {now}, and this recommender does not speak this index; promote "
+                                "both, or finish the promotion that was cut short")  # fmt: skip
+        tags = registered.tags(recommender_of(name), now.recommender)
+        model, codes, catalog = (held_in(self._store, tags, noun, "serve") for noun in registry.RECOMMENDER)
+        nouns = [noun for noun in registry.vectors_of(model) if f"lineage.{noun}" in tags]
+        vectors = {noun: held_in(self._store, tags, noun, "serve") for noun in nouns}
+        return functools.partial(self._load, model, codes, catalog, vectors, (now.index, now.recommender))
+
+    def _load(self, model: Place, codes: Place, catalog: Place, vectors: dict[str, Place],
+              registered: tuple[str, str] = ("", "")) -> Pair:  # fmt: skip
+        columns = self._columns(Catalog.read(catalog))
+        return Pair.load(model, codes, catalog, columns, self.settings.named_rules(), vectors, registered)
+
+    def _columns(self, catalog: Catalog) -> Columns:
+        path = self.settings.columns
+        found = Columns.of(catalog, read_table(path) if path else None, path)
+        if found.unknown or found.left:
+            LOG.warning(
+                "%s: %d items are not in %s; left out: %s", path, found.unknown, catalog.record.address, found.left
+            )
+        return found
+
+    def _stamp_of_columns(self) -> Stamp | None:
+        place = Place.of(self.settings.columns) if self.settings.columns else None
+        return None if place is None else place.parent.stamp(place.name)

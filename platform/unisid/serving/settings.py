@@ -1,0 +1,69 @@
+"""How a recommender is served: where, in what batches, and within which limits."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from unisid.bounds import Count, NotNegative, Positive, Range, Settings
+from unisid.errors import ConfigError
+
+TOKEN = "UNISID_SERVE_TOKEN"
+"""The environment variable whose value every request must carry (Authorization: Bearer ...); unset for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving(Settings):
+    """Settings of `unisid serve`."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on; 0.0.0.0 for all of this machine."""
+    port: Annotated[int, Range(0, 65535)] = 8000
+    """The port to listen on."""
+    replicas: Count = 1
+    """Processes that answer, each with its own copy of the pair (Ray only)."""
+    cpus: Positive = 1.0
+    """Cores a replica; also its number of threads."""
+    gpus: NotNegative = 0.0
+    """GPUs a replica; a fraction shares one."""
+    batch_size: Annotated[int, Range(1, 1 << 16)] = 64
+    """Most rows ranked at once."""
+    batch_wait: Annotated[float, Range(0, 10)] = 0.002
+    """Seconds that a row may wait for others to fill a batch."""
+    most_waiting: Count = 1024
+    """Most rows of a replica that wait or are being ranked; a request beyond them gets 503 with Retry-After."""
+    most_rows: Count = 256
+    """Most rows of a request."""
+    most_k: Count = 200
+    """Most items a row."""
+    most_history: Count = 2000
+    """Most item ids of a history."""
+    most_ids: Count = 100_000
+    """Most ids in `exclude` and in `allowed`."""
+    most_body: Count = 8 << 20
+    """Most bytes of a request's body."""
+    timeout: Positive = 30.0
+    """Seconds until a request that is not answered gets 504, and a body that does not arrive 408."""
+    poll: Positive = 5.0
+    """Seconds between two looks at the registry and at the table of columns."""
+    columns: str = ""
+    """A Parquet or CSV file of facts about the items, by item_id, for rules and quotas; empty for none."""
+    partitions: tuple[str, ...] = ()
+    """Rules with a name, NAME=RULE: `shop-7=retailer == 7 and in_stock`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.named_rules()
+        if self.batch_size > self.most_waiting:
+            raise ConfigError(f"serving.batch_size: is {self.batch_size}; must be at most serving.most_waiting, "
+                              f"{self.most_waiting}")  # fmt: skip
+
+    def named_rules(self) -> dict[str, str]:
+        """The partitions by name; raises ConfigError for one that is not NAME=RULE."""
+        found: dict[str, str] = {}
+        for text in self.partitions:
+            name, has_rule, rule = text.partition("=")
+            if not has_rule or not name.strip() or not rule.strip():
+                raise ConfigError(f"serving.partitions: '{text}'; must be NAME=RULE, such as 'cheap=price < 20'")
+            if name.strip() in found:
+                raise ConfigError(f"serving.partitions: '{name.strip()}' is there twice; must have a name of its own")
+            found[name.strip()] = rule.strip()
+        return found

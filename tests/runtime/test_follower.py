@@ -1,0 +1,116 @@
+"""The pair in use follows the registry: whole, or not at all; on a real MLflow over SQLite."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from mlflow import MlflowClient
+
+from tests.runtime.stores import mlflow_at
+from tests.serving import shop
+from unisid.errors import ArtifactError, ConfigError
+from unisid.runtime.follower import Follower, Source
+from unisid.runtime.registry import CHAMPION, index_of, recommender_of
+from unisid.serving.settings import Serving
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A store with two versions, registered in this order under 'shop'; the versions in the registry."""
+    folder = tmp_path_factory.mktemp("in_use")
+    store = shop.store(folder / "store", 1, 2)
+    uri = f"sqlite:///{folder}/mlflow.db"
+    with mlflow_at(uri):
+        client = MlflowClient(uri, uri)
+        experiment = client.create_experiment("e", artifact_location=(folder / "files").as_uri())
+        yield store, client, [shop.registered(client, experiment, store, version) for version in (1, 2)]
+
+
+def give(client, index, recommender):
+    client.set_registered_model_alias(index_of("shop"), CHAMPION, index)
+    client.set_registered_model_alias(recommender_of("shop"), CHAMPION, recommender)
+
+
+@pytest.fixture
+def follower(world):
+    store, client, versions = world
+    give(client, *versions[0])
+    used, refused = [], []
+    found = Follower(Source(store.root.uri, "shop"), Serving(), used.append, refused.append)
+    found.used, found.refused = used, refused
+    return found
+
+
+def test_the_promoted_pair_is_used_and_the_next_one_after_it(world, follower):
+    _, client, versions = world
+    assert follower.look()
+    assert not follower.look()
+    assert [pair.versions.model for pair in follower.used] == ["model/ring/1"]
+    assert follower.pair.versions.index_fingerprint == follower.pair.codes.record.fingerprint
+    give(client, *versions[1])
+    assert follower.look()
+    assert [pair.versions.index for pair in follower.used] == ["codes/ring/1", "codes/ring/2"]
+    give(client, *versions[0])  # back
+    assert follower.look()
+    assert follower.pair.versions.model == "model/ring/1"
+    assert set(follower.refused) == {""}
+
+
+def test_half_a_promotion_is_refused_until_it_is_whole(world, follower):
+    _, client, versions = world
+    follower.look()
+    client.set_registered_model_alias(index_of("shop"), CHAMPION, versions[1][0])
+    assert not follower.look()
+    assert "this recommender does not speak this index" in follower.refused[-1]
+    assert follower.pair.versions.model == "model/ring/1"
+    client.set_registered_model_alias(recommender_of("shop"), CHAMPION, versions[1][1])
+    assert follower.look()
+    assert (follower.pair.versions.model, follower.refused[-1]) == ("model/ring/2", "")
+
+
+def test_what_the_store_lacks_is_refused_with_its_name(world, tmp_path):
+    _, client, versions = world
+    give(client, *versions[1])
+    other = shop.store(tmp_path / "other", 1)
+    refused = []
+    follower = Follower(Source(other.root.uri, "shop"), Serving(), lambda pair: None, refused.append)
+    assert not follower.look()
+    assert "model/ring/2" in refused[-1]
+    assert "is not in" in refused[-1]
+    with pytest.raises(ArtifactError, match="'lost' has index version -, recommender version - in use"):
+        Follower(Source(other.root.uri, "lost"), Serving(), lambda pair: None).check()
+
+
+def test_a_version_that_was_not_registered_by_unisid_is_refused(world, follower):
+    _, client, versions = world
+    follower.look()
+    source = client.get_model_version(index_of("shop"), versions[0][0]).source
+    strange = [client.create_model_version(name, source).version for name in (index_of("shop"), recommender_of("shop"))]
+    give(client, *strange)
+    assert not follower.look()
+    assert "does not say which model it holds" in follower.refused[-1]
+
+
+def test_a_table_of_columns_is_read_again_when_it_changes(world, tmp_path):
+    store, _, _ = world
+    path = tmp_path / "facts.parquet"
+    pq.write_table(pa.table({"item_id": ["id-1"], "price": [3.0]}), path)
+    settings = Serving(columns=str(path), partitions=("cheap=price < 5",))
+    used, refused = [], []
+    follower = Follower(Source(store.root.uri, model="model/ring/1"), settings, used.append, refused.append)
+    assert follower.look()
+    assert not follower.look()
+    assert follower.pair.filters.partition("cheap").sum() == 1
+    pq.write_table(pa.table({"item_id": ["id-1", "id-2", "id-3"], "price": [3.0, 4.0, 9.0]}), path)
+    assert follower.look()
+    assert follower.pair.filters.partition("cheap").sum() == 2
+    assert used[0].recommender is used[1].recommender
+    pq.write_table(pa.table({"item_id": ["id-1"], "cost": [3.0]}), path)
+    assert not follower.look()
+    assert "partition 'cheap'" in refused[-1]
+    assert follower.pair.filters.partition("cheap").sum() == 2
+
+
+def test_a_source_is_a_name_or_a_recommender():
+    for wrong in ({}, {"name": "shop", "model": "model/ring/1"}, {"name": "shop", "codes": "codes/ring/1"}):
+        with pytest.raises(ConfigError, match="serve: "):
+            Source("runs", **wrong)
