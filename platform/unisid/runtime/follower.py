@@ -18,6 +18,7 @@ from unisid.runtime.tracking_faults import fault, is_trouble
 from unisid.serving.columns import Columns, read_table
 from unisid.serving.filters import Filters
 from unisid.serving.pair import Pair
+from unisid.serving.recommender import vectors_of
 from unisid.serving.settings import Serving
 
 LOG = logging.getLogger("unisid.serving")
@@ -125,7 +126,7 @@ class Follower:
         address = self.source.codes
         codes = self._store.place(Address.parse(address)) if address else require_input(self._store, record, "codes")
         vectors = {
-            noun: require_input(self._store, require(codes, "codes"), noun) for noun in registry.vectors_of(model)
+            noun: require_input(self._store, require(codes, "codes"), noun) for noun in vectors_of(model)
             if noun in require(codes, "codes").inputs
         }  # fmt: skip
         catalog = require_input(self._store, require(codes, "codes"), "catalog")
@@ -146,7 +147,7 @@ class Follower:
                                 "both, or finish the promotion that was cut short")  # fmt: skip
         tags = registered.tags(recommender_of(name), now.recommender)
         model, codes, catalog = (held_in(self._store, tags, noun, "serve") for noun in registry.RECOMMENDER)
-        nouns = [noun for noun in registry.vectors_of(model) if f"lineage.{noun}" in tags]
+        nouns = [noun for noun in vectors_of(model) if f"lineage.{noun}" in tags]
         vectors = {noun: held_in(self._store, tags, noun, "serve") for noun in nouns}
         return functools.partial(self._load, model, codes, catalog, vectors, (now.index, now.recommender))
 
