@@ -69,7 +69,8 @@ def _act(arguments: Sequence[str] | None, output: Console) -> None:
 def _makes(known: argparse.Namespace) -> bool:
     """Whether these words do more than print."""
     prints = (getattr(known, "help", False), getattr(known, "status", None), getattr(known, "action", "") == "compare")
-    return known.command in MAKING and not any(prints)
+    makes = known.command in MAKING or getattr(known, "out", None) is not None
+    return makes and not any(prints)
 
 
 def _ended(error: BaseException, came: Sequence[int]) -> int:
@@ -116,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     _add_flows(command)
-    look.add_commands(command, _store)
+    look.add_commands(command, _store, _machines)
     serve.add_commands(command, _store, _say)
     index.add_commands(command, index.Around(_store, _recipe, _tracker, _machines, _say))
     machine.add_commands(command, parser)

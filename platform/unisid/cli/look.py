@@ -3,6 +3,7 @@
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from unisid.artifacts.lookup import history_of, item_numbers, number_of, place_o
 from unisid.artifacts.record import as_json, check_files, read_record, require, require_input, shared_as
 from unisid.artifacts.store import Address, Store
 from unisid.artifacts.verify import verify
+from unisid.cli import overnight
 from unisid.errors import ArtifactError, ConfigError, DataError, UnreadableError
 from unisid.in_use import index_in_use, named_pair
 from unisid.ops.semantic_ids import parse, spell
@@ -26,11 +28,13 @@ from unisid.report.tables import align
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from unisid.cli.search import Machines
+
     Act = Callable[[argparse.Namespace], None]
     Command = Callable[[str, Act, str], argparse.ArgumentParser]
 
 
-def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store]) -> None:
+def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store], machines: Machines) -> None:
     """Tell the parser what may be looked at."""
 
     def look(name: str, act: Callable[[argparse.Namespace, Store], None], text: str) -> argparse.ArgumentParser:
@@ -52,7 +56,8 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     sub.add_argument("--title", nargs="+", default=[], metavar="WORD", help="only items whose titles have these words")
     sub.add_argument("--codes", help="the index (default: the one in use)")
     sub.add_argument("--limit", type=int, default=50, help="how many, at most (default: 50)")
-    sub = look("recommend", _recommend, "Print the best next items for a user or a history.")
+    sub = look("recommend", functools.partial(_recommend, machines),
+               "Print the best next items for a user or a history, or write those for everybody.")  # fmt: skip
     who = sub.add_mutually_exclusive_group(required=True)
     who.add_argument("--user", help="a user id of the catalog")
     who.add_argument("--history", nargs="+", metavar="ITEM", help="item ids, oldest first")
@@ -62,6 +67,7 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     sub.add_argument("--allow-history", action="store_true", help="items of the history may be recommended again")
     sub.add_argument("--allowed", metavar="FILE", help="only these items: a text file with an item id a line")
     sub.add_argument("--excluded", metavar="FILE", help="none of these items: a text file with an item id a line")
+    overnight.add_options(sub, who)
 
 
 def _list(known: argparse.Namespace, store: Store) -> None:
@@ -169,7 +175,10 @@ def _items(known: argparse.Namespace, store: Store) -> None:
         print(f"... and {len(found) - known.limit:,} more (--limit)")
 
 
-def _recommend(known: argparse.Namespace, store: Store) -> None:
+def _recommend(machines: Machines, known: argparse.Namespace, store: Store) -> None:
+    if overnight.is_for_all(known):
+        overnight.recommend_all(known, store, machines)
+        return
     from unisid.serving.recommender import Recommender
 
     model, codes = (Address.parse(text) if text else None for text in (known.model, known.codes))

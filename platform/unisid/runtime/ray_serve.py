@@ -7,7 +7,7 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import torch
@@ -43,8 +43,9 @@ class Replica:
         self.follower.look()
         self.follower.follow()
         self.thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="unisid-rank")
-        self.batched.set_max_batch_size(chosen.batch_size)
-        self.batched.set_batch_wait_timeout_s(chosen.batch_wait)
+        # made here, not in the class: settings of its own, and a class that still pickles after it was used
+        batch = serve.batch(max_batch_size=chosen.batch_size, batch_wait_timeout_s=chosen.batch_wait)
+        self.batched = batch(self._ranker())
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return application(self.server, self.rank)
@@ -61,11 +62,14 @@ class Replica:
                 raise each
         return [each for each in found if not isinstance(each, UnisidError)]
 
-    @serve.batch  # type: ignore[untyped-decorator]
-    async def batched(self, rows: list[Row]) -> list[Found]:
+    def _ranker(self) -> Callable[[list[Row]], Awaitable[list[Found]]]:
         """What one thread ranks at once; rows that began with another pair are ranked by it."""
-        self.server.measures.batches.observe(len(rows))
-        return await asyncio.get_running_loop().run_in_executor(self.thread, by_pair, rows)
+
+        async def ranked(rows: list[Row]) -> list[Found]:
+            self.server.measures.batches.observe(len(rows))
+            return await asyncio.get_running_loop().run_in_executor(self.thread, by_pair, rows)
+
+        return ranked
 
 
 def by_pair(rows: Sequence[Row]) -> list[Found]:

@@ -1,0 +1,66 @@
+"""`unisid recommend --all`: recommendations for everybody, as Parquet files."""
+
+from __future__ import annotations  # what is heavy is named here and imported where it is used
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from unisid.artifacts.store import Address, Place, Store
+from unisid.errors import ConfigError
+
+if TYPE_CHECKING:
+    from unisid.cli.search import Machines
+
+
+def add_options(sub: argparse.ArgumentParser, who: argparse._MutuallyExclusiveGroup) -> None:
+    """The words of `recommend` for everybody."""
+    who.add_argument("--all", action="store_true", dest="everybody", help="every user of the catalog, into --out")
+    who.add_argument("--histories", metavar="FILE", help="the rows of a Parquet file with user_id and history, a "
+                     "list of item ids, into --out")  # fmt: skip
+    group = sub.add_argument_group("for everybody")
+    group.add_argument("--out", metavar="FOLDER", help="where the Parquet files go: a folder or a URI; the same "
+                       "command goes on with what lies there")  # fmt: skip
+    group.add_argument("--rule", default="", help="only items that obey it, such as 'in_stock and price < 20'")
+    group.add_argument("--columns", default="", metavar="FILE", help="facts about the items, by item_id, for the rule")
+    group.add_argument("--shard", type=int, default=4096, help="users a file (default: 4096)")
+    group.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+    group.add_argument("--cpus", type=float, default=1.0, help="cores a worker (default: 1)")
+    group.add_argument("--gpus", type=float, default=0.0, help="GPUs a worker (default: 0)")
+    group.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
+
+
+def is_for_all(known: argparse.Namespace) -> bool:
+    """Whether everybody is meant; raises ConfigError for words that do not go together."""
+    everybody = bool(known.everybody or known.histories)
+    if everybody and not known.out:
+        raise ConfigError("unisid recommend: --all and --histories write files; say where: --out FOLDER")
+    if not everybody and (known.out or known.rule or known.columns):
+        raise ConfigError("unisid recommend: --out, --rule and --columns are for --all and --histories")
+    if everybody and (known.allowed or known.excluded):
+        raise ConfigError("unisid recommend: --allowed and --excluded are for one user; for everybody give a rule on a "
+                          "table of --columns")  # fmt: skip
+    return everybody
+
+
+def recommend_all(known: argparse.Namespace, store: Store, machines: Machines) -> None:
+    """Write recommendations for everybody, and say how many."""
+    from unisid.compute import Pool
+    from unisid.in_use import named_pair
+    from unisid.serving.overnight import Overnight, Sources
+    from unisid.serving.overnight import recommend_all as recommend
+
+    model, codes = (Address.parse(text) if text else None for text in (known.model, known.codes))
+    pair = named_pair(store, model, codes, None, lambda line: print(line, file=sys.stderr))
+    settings = Overnight(
+        k=known.k, exclude_history=not known.allow_history, rule=known.rule, columns=known.columns,
+        histories=known.histories or "", shard=known.shard,
+        pool=Pool(workers=known.workers, cpus=known.cpus, gpus=known.gpus),
+    )  # fmt: skip
+    out = Place.of(known.out)
+    with machines(known.compute) as compute:
+        sources = Sources(pair.model, pair.codes, pair.catalog, pair.vectors)
+        counts = recommend(sources, settings, out, compute, lambda line: print(line, flush=True))
+    print(f"{out}: {counts['rows']:,} rows for {counts['users']:,} users in {counts['shards']:,} files; "
+          f"{counts['popularity']:,} users got popular items, {counts['problems']:,} have no history that can be read"
+          )  # fmt: skip

@@ -1,0 +1,140 @@
+"""Everybody's recommendations beside `Recommender.rank`; a run that died goes on and leaves the same bytes."""
+
+import hashlib
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.serving import shop
+from unisid.artifacts.store import Address, Place
+from unisid.cli import main
+from unisid.compute import Pool
+from unisid.errors import ArtifactError, DataError, DriftError
+from unisid.runtime.local import LocalCompute
+from unisid.serving import overnight
+from unisid.serving.overnight import Overnight, Sources, recommend_all
+
+SMALL = Overnight(k=4, shard=5, pool=Pool(workers=0))
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    store = shop.store(tmp_path_factory.mktemp("overnight"), 1, 2)
+    return Sources(*(store.place(Address.parse(text)) for text in ("model/ring/1", "codes/ring/1", "catalog/ring/1")))
+
+
+def run(sources, out, settings=SMALL, compute=None, said=None):
+    lines = [] if said is None else said
+    return recommend_all(sources, settings, Place.of(out), compute or LocalCompute(), lines.append)
+
+
+def files(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
+
+
+def test_every_user_gets_what_rank_gives(sources, tmp_path):
+    counts = run(sources, tmp_path / "out")
+    assert counts == {"users": 12, "shards": 3, "rows": 48, "popularity": 0, "problems": 0}
+    table = pq.read_table(tmp_path / "out").to_pandas()  # as anybody reads it: the folder is one table
+    pair = shop.load({"model": sources.model, "codes": sources.codes, "catalog": sources.catalog}, None)
+    items, _ = pair.recommender.rank([pair.history_of(user) for user in range(12)], 4)
+    for user, numbers in enumerate(items):
+        rows = table[table.user_id == str(user)]
+        assert rows.item_id.tolist() == shop.ids(*numbers)
+        assert rows["rank"].tolist() == [1, 2, 3, 4]
+        assert rows.semantic_id.tolist() == [pair.sids[number] for number in numbers]
+        assert rows.score.tolist() == sorted(rows.score, reverse=True)
+
+
+class Dying(LocalCompute):
+    """Dies after two shards."""
+
+    def map(self, parts, *steps):
+        for number, table in enumerate(super().map(parts, *steps)):
+            if number == 1:
+                raise KeyboardInterrupt
+            yield table
+
+
+def test_a_run_that_died_goes_on_and_leaves_the_same_bytes(sources, tmp_path):
+    run(sources, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(sources, tmp_path / "cut", compute=Dying())
+    begun = files(tmp_path / "cut")
+    assert overnight.DONE not in begun
+    assert len([name for name in begun if name.endswith(".parquet")]) == 2
+    said = []
+    run(sources, tmp_path / "cut", said=said)
+    assert "goes on with 1 of 3 shards" in said[0]
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")
+    again = []
+    run(sources, tmp_path / "cut", said=again)
+    assert "complete, 12 users in 3 shards" in again[0]
+
+
+@pytest.mark.slow
+def test_ray_data_writes_the_same_bytes(sources, tmp_path, ray_compute):
+    run(sources, tmp_path / "here")
+    run(sources, tmp_path / "ray", replace(SMALL, pool=Pool(workers=2)), ray_compute)
+    assert files(tmp_path / "ray") == files(tmp_path / "here")
+
+
+def test_other_recommendations_are_not_mixed_with_these(sources, tmp_path):
+    run(sources, tmp_path / "out")
+    with pytest.raises(DriftError, match=r"settings\.k: 4 -> 5"):
+        run(sources, tmp_path / "out", replace(SMALL, k=5))
+    run(sources, tmp_path / "out", replace(SMALL, pool=Pool(workers=1)))  # who does the work changes nothing
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(DriftError, match=r"holds notes\.txt"):
+        run(sources, tmp_path / "mine")
+
+
+def test_a_table_of_histories_and_a_rule(sources, tmp_path):
+    facts, path = tmp_path / "facts.parquet", tmp_path / "histories.parquet"
+    pq.write_table(shop.TABLE, facts)
+    histories = pa.array([shop.ids(1, 2), [], None, ["gone", "id-4"]], pa.list_(pa.string()))
+    pq.write_table(pa.table({"user_id": ["a", "b", "c", "d"], "history": histories}), path)
+    settings = replace(SMALL, histories=str(path), columns=str(facts), rule="stock and price < 8")
+    counts = run(sources, tmp_path / "out", settings)
+    assert counts == {"users": 4, "shards": 1, "rows": 3 + 4 + 4, "popularity": 1, "problems": 1}
+    table = pq.read_table(tmp_path / "out").to_pandas()
+    assert sorted(table[table.user_id == "a"].item_id) == ["id-4", "id-5", "id-7"]
+    assert set(table.item_id) <= set(shop.ids(1, 2, 4, 5, 7))
+    assert set(table[table.user_id == "b"].source) == {"popularity"}
+    assert "c" not in set(table.user_id)
+
+
+def test_wrong_tables_and_rules_are_refused(sources, tmp_path):
+    path = tmp_path / "histories.csv"
+    path.write_text("user_id,history\na,id-1\n")
+    with pytest.raises(DataError, match="'history' is a column of string; must be one of lists"):
+        run(sources, tmp_path / "a", replace(SMALL, histories=str(path)))
+    path.write_text("user,history\na,id-1\n")
+    with pytest.raises(DataError, match="must have 'user_id'"):
+        run(sources, tmp_path / "b", replace(SMALL, histories=str(path)))
+    with pytest.raises(DataError, match="no column 'prize'"):
+        run(sources, tmp_path / "c", replace(SMALL, rule="prize < 3"))
+    with pytest.raises((DataError, ArtifactError), match="missing"):
+        run(sources, tmp_path / "d", replace(SMALL, columns=str(tmp_path / "missing.parquet")))
+
+
+def command(store, *words):
+    return main(["recommend", "--store", str(store.root), "--model", "model/ring/1", "--compute", "local", *words])
+
+
+def test_the_command_writes_and_refuses_words_that_do_not_go_together(tmp_path, capsys):
+    store, out = shop.store(tmp_path / "store", 1), tmp_path / "out"
+    assert command(store, "--all", "--out", str(out), "--k", "3") == 0
+    assert "36 rows for 12 users in 1 files" in capsys.readouterr().out
+    assert pq.read_table(out).num_rows == 36
+    for words, message in (
+        (["--all"], "say where: --out FOLDER"),
+        (["--user", "1", "--out", str(out)], "are for --all and --histories"),
+        (["--all", "--out", str(out), "--allowed", "x"], "are for one user"),
+        (["--all", "--out", str(out), "--k", "0"], "overnight.k: is 0"),
+    ):
+        assert command(store, *words) == 1
+        assert message in capsys.readouterr().err
