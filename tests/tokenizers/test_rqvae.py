@@ -35,7 +35,7 @@ def test_loss_is_reconstruction_and_weighted_quantization():
     reconstruction = (model.decoder(quantized) - x).square().mean()
     quantization = twin.quantization_loss(latents.numpy(), model.codebooks.detach().numpy(), codes, 0.3)
     torch.testing.assert_close(shown["reconstruction"], reconstruction.detach())
-    assert float(loss.detach()) == pytest.approx(float(reconstruction) + 0.5 * quantization, rel=1e-5)
+    assert float(loss.detach()) == pytest.approx(float(reconstruction.detach()) + 0.5 * quantization, rel=1e-5)
 
 
 def test_descent_makes_codes_that_say_more_of_the_vectors():
