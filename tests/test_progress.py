@@ -7,7 +7,7 @@ import pytest
 
 from unisid import progress
 from unisid.compute import Pool, Step
-from unisid.progress import Progress, mapped
+from unisid.progress import Progress, Throttle, mapped
 from unisid.runtime.local import LocalCompute
 
 
@@ -64,3 +64,12 @@ def test_mapped_parts_are_counted(job):
 def test_of_a_lone_part_nothing_is_told(job):
     assert len(list(mapped(job, [{"n": 1}], doubled(), "files"))) == 1
     assert job.figures == job.lines == []
+
+
+def test_a_throttle_is_true_once_in_so_many_seconds(clock):
+    """At 5 s: from the start, or 5 s after the last time that it was true."""
+    due, eager = Throttle(5.0), Throttle(5.0, at_once=True)
+    found = []
+    for clock.at in (100.0, 104.9, 105.0, 109.0, 110.5, 111.0):
+        found.append((due(), eager()))
+    assert found == [(False, True), (False, False), (True, True), (False, False), (True, True), (False, False)]

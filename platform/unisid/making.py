@@ -18,6 +18,7 @@ from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json
 from unisid.planned import Planned
 from unisid.printable import printable
+from unisid.progress import SECONDS, Throttle
 
 Say = Callable[[str], None]
 
@@ -59,7 +60,7 @@ def make(entry: Planned, stage: ModuleType, config: Any, around: Surroundings, l
             out=out,
             name=f"{entry.address}-{entry.fingerprint[:12]}",
             compute=around.compute,
-            report=_reporting(curve, log, Progress(around.say)),
+            report=_reporting(curve, log, Shown(around.say)),
             say=lambda line: around.say(f"      {printable(line)}"),
         )
         counts = stage.make(job)
@@ -81,14 +82,14 @@ def retell(place: Place, log: StageLog) -> None:
         log.metrics({name: value, "step": step})
 
 
-def _reporting(curve: list[Point], log: StageLog, progress: "Progress") -> Callable[[Metrics], None]:
+def _reporting(curve: list[Point], log: StageLog, shown: "Shown") -> Callable[[Metrics], None]:
     """Where a stage's figures go: the artifact's curve, the tracker, the person who waits."""
 
     def report(values: Metrics) -> None:
         step = int(values.get("step", len(curve)))
         curve.extend((step, name, float(value)) for name, value in values.items() if name != "step")
         log.metrics(values)
-        progress.show(values)
+        shown.show(values)
 
     return report
 
@@ -109,15 +110,15 @@ def _complete(entry: Planned, out: Place, counts: Json, seconds: float, how: Jso
     return record
 
 
-class Progress:
+class Shown:
     """Shows what a stage reports, at most every few seconds, so that a person sees that it moves."""
 
-    def __init__(self, say: Say, seconds: float = 5.0) -> None:
-        self.say, self.seconds, self.shown = say, seconds, time.monotonic() - seconds
+    def __init__(self, say: Say) -> None:
+        self.say, self.due = say, Throttle(SECONDS, at_once=True)
 
     def show(self, values: Metrics) -> None:
-        if time.monotonic() - self.shown >= self.seconds:
-            self.shown = time.monotonic()
+        """Show these values, if it is time."""
+        if self.due():
             self.say("      " + "  ".join(f"{name} {value:.5g}" for name, value in values.items()))
 
 

@@ -13,6 +13,20 @@ SECONDS = 5.0
 """Between one word and the next."""
 
 
+class Throttle:
+    """Whether it is time for another report: true at most once in so many seconds."""
+
+    def __init__(self, seconds: float, *, at_once: bool = False) -> None:
+        """`at_once`: the first call is true too."""
+        self.seconds, self.last = seconds, time.monotonic() - (seconds if at_once else 0.0)
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        due = now - self.last >= self.seconds
+        self.last = now if due else self.last
+        return due
+
+
 class Listening(Protocol):
     """Who is told: a job, or somebody who waits for what is no stage."""
 
@@ -34,15 +48,14 @@ class Progress:
     """Whose they are, where a stage counts several."""
     done: int = 0
     begun: float = field(default_factory=lambda: time.monotonic())
-    told: float = field(default_factory=lambda: time.monotonic())
+    due: Throttle = field(default_factory=lambda: Throttle(SECONDS))
 
     def advance(self, count: int = 1) -> None:
         """So many more are done."""
         self.done += count
-        now = time.monotonic()
-        if now - self.told < SECONDS and self.done < self.total:
+        if not self.due() and self.done < self.total:
             return
-        self.told, rate = now, self.done / max(now - self.begun, 1e-9)
+        rate = self.done / max(time.monotonic() - self.begun, 1e-9)
         name = f"{self.of}.{self.what}" if self.of else self.what
         self.job.report({"step": self.done, f"{name}_done": self.done, f"{name}_per_second": rate})
         start = f"{self.of}: " if self.of else ""

@@ -23,6 +23,7 @@ from unisid.compute import Descent, Engine, Metrics, Worker
 from unisid.config import runtime
 from unisid.errors import DataError
 from unisid.ops.seeded import seed_of
+from unisid.progress import Throttle
 from unisid.training import checkpoint
 from unisid.training.checkpoint import Checkpoint
 from unisid.training.engine import learned, load_weights
@@ -230,8 +231,7 @@ def _descent(worker: Worker, config: Training, accumulation: Accumulation[B]) ->
 def _train_epoch(fit: Fit[B]) -> dict[str, float]:
     fit.objective.model.train()
     sums: dict[str, Any] = {}
-    steps, tokens, begun = 0, 0, time.monotonic()
-    told = begun
+    steps, tokens, begun, due = 0, 0, time.monotonic(), Throttle(PROGRESS_SECONDS)
     batches = iter(fit.objective.batches(fit.progress.counters["epoch"]))
     while micro_batches := list(itertools.islice(batches, fit.accumulation.micro_batches)):
         where = f"training, step {fit.progress.counters['step']}"
@@ -242,8 +242,7 @@ def _train_epoch(fit: Fit[B]) -> dict[str, float]:
         steps += 1
         if fit.accumulation.tokens is not None:
             tokens += sum(map(fit.accumulation.tokens, micro_batches))
-        if fit.worker.rank == 0 and time.monotonic() - told > PROGRESS_SECONDS:
-            told = time.monotonic()
+        if fit.worker.rank == 0 and due():
             fit.worker.progress({"running_loss": float(sums["loss"]) / steps, "step": fit.progress.counters["step"]})
     means, tokens_everywhere = _gathered(fit.worker, sums, steps, tokens)
     if not all(math.isfinite(v) for v in means.values()):

@@ -1,17 +1,15 @@
 """What the driver does with what happens to trials while they run: a line for each, and the end of each passed on."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from unisid.errors import DataError
 from unisid.evaluation.estimates import State
+from unisid.progress import SECONDS, Throttle
 from unisid.runtime.trials import Kind
 from unisid.trials.making import Say, last_line
 from unisid.trials.trial import Trial
 
-SECONDS = 5.0
-"""Between one line about the epochs of running trials and the next."""
 End = Callable[[int, State, str], None]
 """(number of the trial, how it ended, why it was stopped or failed)."""
 
@@ -24,7 +22,7 @@ class TrialEvents:
         self.trials, self.numbers, self.say, self.end = trials, numbers, say, end
         self.begun: dict[int, int] = {}
         self.last: dict[int, Mapping[str, Any]] = {}
-        self.shown = time.monotonic()
+        self.due = Throttle(SECONDS)
 
     def __call__(self, number: int, kind: Kind, more: Mapping[str, Any]) -> None:
         which = self.numbers[number]
@@ -34,8 +32,7 @@ class TrialEvents:
             self.say(f"{name}: {'begun' if self.begun[number] == 1 else 'begun again, its process died'}")
         elif kind == "told":
             self.last[number] = more
-            if time.monotonic() - self.shown > SECONDS:
-                self.shown = time.monotonic()
+            if self.due():
                 self.say(f"{name}: epoch {more['time']:g}, {more['value']:.4f}")
         elif kind == "done" and "error" not in more:
             self.end(which, "complete", "")

@@ -29,13 +29,12 @@ from unisid.encoders.encode import Encoded, encode
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.pooling import Pooling
 from unisid.ops.text import PLACEHOLDER
+from unisid.progress import SECONDS, Throttle
 
 COUNTS = b"unisid.counts"
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 GPU_TOKENS, CPU_TOKENS = 1 << 16, 1 << 11
 """A GPU wants large products; on a CPU a batch should stay in the caches."""
-SAY_EVERY = 5.0
-"""Seconds between lines of progress."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +94,7 @@ def write_parts(job: Job, catalog: Place, missing: list[Part], config: Config) -
         Step(functools.partial(Reader, catalog, config), config.tokenize),
         Step(functools.partial(Writer, job.out, config), config.pool),
     )
-    begun = said = time.monotonic()
+    begun, due = time.monotonic(), Throttle(SECONDS)
     total = Counter[str]()
     for done, table in enumerate(job.compute.map(missing, *steps), 1):
         total.update(table.to_pylist()[0])
@@ -106,8 +105,7 @@ def write_parts(job: Job, catalog: Place, missing: list[Part], config: Config) -
             "items_per_second": total["items"] / (now - begun),
             "forward_share": total["seconds"] / (now - begun) / max(1, config.pool.workers),
         })  # fmt: skip
-        if now - said > SAY_EVERY or done == len(missing):
-            said = now
+        if due() or done == len(missing):
             job.say(f"{done}/{len(missing)} shards, {total['items']:,} items, "
                     f"{total['items'] / (now - begun):,.0f} items/s")  # fmt: skip
 

@@ -29,6 +29,7 @@ from unisid.ops.bpr import Unknown, bpr
 from unisid.ops.propagate import Adjacency, adjacency
 from unisid.ops.ranking import SCORES_AT_ONCE, rank_of_target
 from unisid.ops.seeded import seed_of
+from unisid.progress import Throttle
 from unisid.training import columns
 from unisid.training.loop import PROGRESS_SECONDS
 
@@ -233,12 +234,11 @@ class Interim:
     """Says now and then how far it is: validations may lie many epochs apart, and an epoch may be long."""
 
     def __init__(self, worker: Worker) -> None:
-        self.worker, self.told = worker, time.monotonic()
+        self.worker, self.due = worker, Throttle(PROGRESS_SECONDS)
 
     def __call__(self, total: Tensor, steps: int, state: Json) -> None:
         """After `steps` of an epoch whose losses come to `total`."""
-        if self.worker.rank == 0 and time.monotonic() - self.told > PROGRESS_SECONDS:
-            self.told = time.monotonic()
+        if self.worker.rank == 0 and self.due():
             self.worker.progress({"running_loss": float(total) / steps, "step": state["step"] + steps})
 
 
