@@ -4,7 +4,7 @@ These are its settings; `lcrec_model` is the model.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from unisid.backbones import Backbone, BackboneConfig, Index
@@ -50,7 +50,8 @@ class Config(BackboneConfig):
     def rebuild(self, index: Index, files: Mapping[str, bytes]) -> Backbone:
         from unisid.backbones.lcrec_model import LCRec
 
-        return LCRec.of_files(self, index.sizes, files)
+        served = replace(self, attention="sdpa")  # the kernel of training may be missing where it serves
+        return LCRec.of_files(served, index.sizes, files)
 
     def language(self) -> Pretrained:
         """Where the language model lies."""

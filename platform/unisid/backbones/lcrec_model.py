@@ -5,11 +5,10 @@ prompt (`ops.prompts.NEXT`); what is too long loses its oldest items. B samples,
 longest prompt, L levels, K beams, D width, V vocabulary entries, N items, n prompts.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GenerationConfig
 
-from unisid.backbones import NO_LOSS, PAD, Index, Packed, Speaker, lcrec, level_starts
+from unisid.backbones import NO_LOSS, PAD, Index, Packed, Speaker, level_starts
 from unisid.decoding import causal
 from unisid.decoding.causal import Memory
 from unisid.decoding.past import Past
@@ -29,11 +28,36 @@ from unisid.language import loading
 from unisid.language import vocabulary as words
 from unisid.language.chat import Frame
 from unisid.language.loading import Language
-from unisid.language.lora import inject, merged, unmerged
+from unisid.language.lora import Lora, inject, merged, unmerged
 from unisid.ops import prompts as wording
 from unisid.ops.semantic_ids import tokens
+from unisid.pretrained import Pretrained
 
 TEXTS_AT_ONCE = 4096
+
+
+@runtime_checkable
+class Settings(Protocol):
+    """The settings that the model reads; `lcrec.Config` says what each means."""
+
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def rows(self) -> str: ...
+    @property
+    def trained(self) -> str: ...
+    @property
+    def lora(self) -> Lora: ...
+    @property
+    def max_tokens(self) -> int: ...
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def gradient_checkpointing(self) -> bool: ...
+    @property
+    def attention(self) -> str: ...
+
+    def language(self) -> Pretrained: ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +76,7 @@ class LCRec(Speaker):
     after: Tensor
 
     def __init__(
-        self, config: lcrec.Config, language: Language, frame: Frame, starts: tuple[int, ...], sizes: tuple[int, ...]
+        self, config: Settings, language: Language, frame: Frame, starts: tuple[int, ...], sizes: tuple[int, ...]
     ) -> None:
         super().__init__()
         self.config, self.level_starts, self.sizes = config, starts, sizes
@@ -71,7 +95,7 @@ class LCRec(Speaker):
         self.room = self._room()
 
     @classmethod
-    def begin(cls, config: lcrec.Config, sizes: tuple[int, ...]) -> "LCRec":
+    def begin(cls, config: Settings, sizes: tuple[int, ...]) -> "LCRec":
         """Of a pretrained language model, with first rows for the new tokens."""
         found = config.language()
         language = loading.load(found, getattr(torch, config.dtype), config.attention)
@@ -81,17 +105,16 @@ class LCRec(Speaker):
         return built
 
     @classmethod
-    def of_files(cls, config: lcrec.Config, sizes: tuple[int, ...], files: Mapping[str, bytes]) -> "LCRec":
+    def of_files(cls, config: Settings, sizes: tuple[int, ...], files: Mapping[str, bytes]) -> "LCRec":
         """The structure alone, of what `files` wrote."""
-        served = dataclasses.replace(config, attention="sdpa")  # the kernel of training may be missing where it serves
-        language, frame = saved.read(files, getattr(torch, config.dtype), served.attention)
+        language, frame = saved.read(files, getattr(torch, config.dtype), config.attention)
         given = language.tokenizer.convert_tokens_to_ids(tokens(sizes))
         if given != list(range(given[0], len(language.tokenizer))):
             raise ArtifactError(
                 f"model: its tokenizer does not speak semantic ids of level sizes {list(sizes)}; load it with the "
                 "index it was trained on"
             )
-        return cls(served, language, frame, level_starts(sizes, given[0]), sizes)
+        return cls(config, language, frame, level_starts(sizes, given[0]), sizes)
 
     def prepare(self) -> None:
         """First rows for the new tokens; and what shall not learn is frozen."""
