@@ -22,7 +22,8 @@ from moto.server import ThreadedMotoServer
 from tests.end_to_end.recipes import tiny
 from tests.runtime.stores import mlflow_at
 from unisid import cli, pipeline
-from unisid.artifacts import store as stores
+from unisid.artifacts import filesystems
+from unisid.artifacts.filesystems import filesystem_of
 from unisid.artifacts.record import read_record, require
 from unisid.artifacts.shards import Shards, shard_indices, write_array
 from unisid.artifacts.store import Address, Place, Store
@@ -199,7 +200,7 @@ def test_a_crash_between_shard_and_record_costs_no_shard(at, s3, tmp_path):
 
 def test_a_file_too_large_to_be_renamed_is_sent_again(at, monkeypatch):
     place = Place.of(at("shop/large"))
-    monkeypatch.setattr(stores, "LARGEST_COPY", 100)
+    monkeypatch.setattr(filesystems, "LARGEST_COPY", 100)
     place.write("small.bin", b"x" * 100)
     place.write("large.bin", b"y" * 101)
     assert place.sizes() == {"large.bin": 101, "small.bin": 100}
@@ -254,7 +255,7 @@ def test_a_bucket_that_refuses_is_one_clear_error(at, s3, quiet, monkeypatch):
     policy = json.dumps({"Version": "2012-10-17", "Statement": reading})
     client.put_user_policy(UserName="reader", PolicyName="reading", PolicyDocument=policy)
     key = client.create_access_key(UserName="reader")["AccessKey"]
-    stores._filesystem.cache_clear()  # who asks is settled when a file system is made
+    filesystem_of.cache_clear()  # who asks is settled when a file system is made
     try:
         assert requests.post(f"{s3}/moto-api/reset-auth", data=b"0", timeout=10).ok
         code, complaint = quiet(at("shop/refused"))
@@ -264,14 +265,14 @@ def test_a_bucket_that_refuses_is_one_clear_error(at, s3, quiet, monkeypatch):
         assert len(complaint.splitlines()) == 1
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-        stores._filesystem.cache_clear()
+        filesystem_of.cache_clear()
         code, complaint = quiet(at("shop/refused"))
         assert code == 1
         assert "cannot be written" in complaint
         assert len(complaint.splitlines()) == 1
     finally:
         requests.post(f"{s3}/moto-api/reset-auth", data=b"Infinity", timeout=10)
-        stores._filesystem.cache_clear()
+        filesystem_of.cache_clear()
 
 
 def test_a_wrong_option_is_named(at):

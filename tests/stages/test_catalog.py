@@ -23,6 +23,7 @@ from unisid.errors import ConfigError, DataError
 from unisid.ops.text import PLACEHOLDER
 from unisid.runtime.local import LocalCompute
 from unisid.stages import catalog
+from unisid.stages.catalog.days import start_of, year_earlier
 
 REAL = Path(os.environ.get("UNISID_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -219,7 +220,7 @@ YEAR = 365 * 86_400
 
 
 def test_the_window_moves_back_until_enough_items_survive(tmp_path):
-    first = catalog.start_of("2010-06")
+    first = start_of("2010-06")
     rows = [
         (f"u{u}", f"i{y}", first + y * YEAR + u) for y in range(6) for u in range(2)
     ]  # one item a year, 2010 to 2015
@@ -227,8 +228,8 @@ def test_the_window_moves_back_until_enough_items_survive(tmp_path):
     read, counts = make(dataclasses.replace(config, min_items=3), Place.of(tmp_path / "a"))
     assert (counts["items"], counts["window_start"]) == (3, "2012-01-01")
     assert counts["dropped"]["outside_window"] == 6
-    assert read.timestamp.min() >= catalog.start_of("2012-01")
-    assert read.timestamp.max() < catalog.start_of("2015-01")
+    assert read.timestamp.min() >= start_of("2012-01")
+    assert read.timestamp.max() < start_of("2015-01")
     _, counts = make(dataclasses.replace(config, min_items=0), Place.of(tmp_path / "b"))
     assert (counts["items"], counts["window_start"]) == (1, "2014-01-01")
     _, counts = make(dataclasses.replace(config, min_items=1000), Place.of(tmp_path / "c"))
@@ -238,7 +239,7 @@ def test_the_window_moves_back_until_enough_items_survive(tmp_path):
 
 
 def test_a_leap_day_moves_to_the_day_before():
-    assert catalog._year_earlier(catalog.start_of("2016-02-29")) == catalog.start_of("2015-02-28")
+    assert year_earlier(start_of("2016-02-29")) == start_of("2015-02-28")
 
 
 ROWS = [("u", "a", 1), ("u", "b", 2), ("v", "a", 3)]

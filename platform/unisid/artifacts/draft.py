@@ -7,8 +7,9 @@ that is over still writes goes there too.
 import contextlib
 from collections.abc import Iterator
 
+from unisid.artifacts.filesystems import LARGEST_COPY
 from unisid.artifacts.record import RECORD, Record, check_files, read_record
-from unisid.artifacts.store import LARGEST_COPY, Address, Place, Store
+from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ArtifactError, UnreadableError
 
 

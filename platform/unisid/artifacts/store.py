@@ -10,7 +10,6 @@ in `.sums` before the file itself appears; the record takes it from there (decis
 """
 
 import contextlib
-import functools
 import re
 import shutil
 import tempfile
@@ -19,11 +18,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from unisid.artifacts.filesystems import filesystem_of, give_name, split_uri
 from unisid.artifacts.sums import BLOCK, LEFT, Summed, checksum, left_as, left_there
 from unisid.config import did_you_mean
 from unisid.errors import ArtifactError, ConfigError, UnreadableError
@@ -56,8 +55,6 @@ def name_of(role: str) -> str:
 
 Stamp = tuple[int, int]
 """Size in bytes and time of change in nanoseconds, 0 where the file system keeps none."""
-LARGEST_COPY = 5 << 30
-"""Bytes that S3 copies from name to name in one request, and pyarrow knows no other; a larger file is sent again."""
 
 
 @dataclass(frozen=True, order=True)
@@ -108,13 +105,13 @@ class Place:
             raise ConfigError(f"path '{text}': has a zero byte or bytes that are not UTF-8 in it; give one in UTF-8")
         if "://" not in text:
             return cls(str(Path(text).expanduser().absolute()))
-        folder, options = _split(text)
+        folder, options = split_uri(text)
         if not folder.partition("://")[2].strip("/"):
             raise ConfigError(f"path '{text}': names nothing after '://'; give a bucket or a folder")
         return cls(folder.rstrip("/") + options)
 
     def __truediv__(self, name: str) -> "Place":
-        folder, options = _split(self.uri)
+        folder, options = split_uri(self.uri)
         return Place(f"{folder}/{name}{options}")
 
     def __str__(self) -> str:
@@ -126,12 +123,12 @@ class Place:
 
     @property
     def name(self) -> str:
-        return _split(self.uri)[0].rpartition("/")[2]
+        return split_uri(self.uri)[0].rpartition("/")[2]
 
     @property
     def address(self) -> Address | None:
         """The artifact that lies or is made here, by the last three folders; None where they are no address."""
-        parts = _split(self.uri)[0].split("/")[-3:]
+        parts = split_uri(self.uri)[0].split("/")[-3:]
         with contextlib.suppress(ConfigError, ValueError):
             noun, name, last = parts
             return Address(noun, name, _version_of(last) or last)
@@ -139,7 +136,7 @@ class Place:
 
     @property
     def parent(self) -> "Place":
-        folder, options = _split(self.uri)
+        folder, options = split_uri(self.uri)
         return Place(folder.rpartition("/")[0] + options)
 
     @property
@@ -149,7 +146,7 @@ class Place:
     @property
     def filesystem(self) -> tuple[pafs.FileSystem, str]:
         """The file system and this place's path on it."""
-        return _filesystem(self.uri)
+        return filesystem_of(self.uri)
 
     def exists(self, name: str = "") -> bool:
         fs, path = self.filesystem
@@ -232,7 +229,7 @@ class Place:
             if summed:
                 fs.create_dir(f"{path}/{LEFT}", recursive=True)
                 fs.open_output_stream(f"{path}/{LEFT}/{left_as(name, told.size, told.sum)}").close()
-            _rename(fs, draft, f"{path}/{name}")
+            give_name(fs, draft, f"{path}/{name}")
         except OSError as error:
             raise ArtifactError(f"{self / name}: cannot be written ({error}); free space or rights are needed, "
                                 "or another place for the store (--store)") from error  # fmt: skip
@@ -350,40 +347,3 @@ def _version_of(draft: str) -> str:
     """'.1.0123456789ab' -> '1'; '' for other names."""
     found = re.fullmatch(r"\.(.+)\.[0-9a-f]{12}", draft)
     return found[1] if found else ""
-
-
-def _split(uri: str) -> tuple[str, str]:
-    """A URI's folder, and how to reach its file system ("" or "?..."); a local path is all folder."""
-    folder, mark, options = uri.partition("?") if "://" in uri else (uri, "", "")
-    return folder, mark + options
-
-
-def _rename(fs: pafs.FileSystem, draft: str, path: str) -> None:
-    """Give a whole file its name. On an object store this copies it."""
-    if isinstance(fs, pafs.S3FileSystem) and fs.get_file_info(draft).size > LARGEST_COPY:
-        with fs.open_input_stream(draft) as source, fs.open_output_stream(path) as target:
-            shutil.copyfileobj(source, target, BLOCK)
-    else:
-        fs.move(draft, path)
-
-
-@functools.lru_cache(maxsize=64)
-def _filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
-    if "://" not in uri:
-        return pafs.LocalFileSystem(use_mmap=True), uri
-    if "#" in uri:
-        raise ConfigError(f"'{uri}': a URI ends at '#', what follows would be left out; write %23 for a '#' in a name")
-    try:
-        fs, path = pafs.FileSystem.from_uri(uri)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, NotImplementedError) as refusal:
-        import fsspec
-
-        parts = urlparse(uri)
-        try:
-            fs = pafs.PyFileSystem(pafs.FSSpecHandler(fsspec.filesystem(parts.scheme)))
-        except (ValueError, ImportError) as error:
-            raise ConfigError(f"'{uri}': no file system for '{parts.scheme}://' ({refusal}; {error})") from None
-        path = f"{parts.netloc}{parts.path}"
-    except OSError as error:
-        raise ArtifactError(f"{uri}: cannot be reached ({error}); a file system that you may read is needed") from None
-    return fs, path

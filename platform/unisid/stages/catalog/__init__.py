@@ -7,7 +7,6 @@ and of the settings. N items, U users, E interactions.
 
 import dataclasses
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import numpy as np
@@ -24,10 +23,11 @@ from unisid.datasets.rows import unread_of
 from unisid.datasets.time_ranges import PER_SECOND, when
 from unisid.errors import ConfigError, DataError
 from unisid.ops.kcore import k_core, largest_k
-from unisid.ops.seeded import hash_strings, pair
 from unisid.ops.splits import first_rows, leave_one_out_split, temporal_split, tied_steps
 from unisid.ops.text import PLACEHOLDER
 from unisid.stages.catalog import summary
+from unisid.stages.catalog.days import FOREVER, YEAR_ZERO, end_of, iso_day, start_of, year_earlier
+from unisid.stages.catalog.numbering import numbers, seeded_order, time_order
 from unisid.stages.catalog.parts import unread_in_words
 from unisid.stages.catalog.policies import greater_ids, repeats, taken_before, timed, wanted_events
 from unisid.stages.catalog.reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
@@ -35,7 +35,6 @@ from unisid.stages.catalog.reading import Ints, Rows, distinct, read_interaction
 ITEMS_PER_FILE = 1 << 18
 MOST_WORDS = 20
 """Titles with more words than this are dropped by the title rules."""
-YEAR_ZERO, FOREVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 Oddity = Literal["refuse", "count"]
 
 
@@ -128,8 +127,8 @@ def make(job: Job) -> Json:
     job.say(f"{len(rows):,} interactions kept")
     alive = _met(rows, items)
     numbered = alive | (allowed & config.keep_cold_items)
-    item_order = _seeded_order(items["item_id"], numbered, config.seed)
-    user_order = _seeded_order(users, np.bincount(rows.user, minlength=len(users)) > 0, config.seed)
+    item_order = seeded_order(items["item_id"], numbered, config.seed)
+    user_order = seeded_order(users, np.bincount(rows.user, minlength=len(users)) > 0, config.seed)
     counts["oddities"] |= {
         "duplicate_rows": int(repeats(rows.user, rows.item, rows.timestamp).sum()),
         "cold_items": int((numbered & ~alive).sum()),
@@ -141,9 +140,9 @@ def make(job: Job) -> Json:
     users, item_ids = users.take(user_order), items["item_id"].take(item_order)
     write_tables(job.out, "users", [pa.table({"user_id": users})])
 
-    rows = dataclasses.replace(rows, user=_numbers(user_order)[rows.user], item=_numbers(item_order)[rows.item])
+    rows = dataclasses.replace(rows, user=numbers(user_order)[rows.user], item=numbers(item_order)[rows.item])
     del items
-    rows = rows.where(_time_order(config, rows.user, rows.item, rows.timestamp, users, item_ids))
+    rows = rows.where(time_order(rows.user, rows.item, rows.timestamp, users, item_ids, config.ties, config.seed))
     by_time = config.protocol == "temporal"
     split = temporal_split(rows.user, rows.timestamp) if by_time else leave_one_out_split(rows.user)
     write_interactions(job.out, rows.user, rows.item, rows.timestamp, split)
@@ -253,13 +252,13 @@ def _filtered(config: Config, rows: Rows, allowed: Ints, counts: Json) -> Rows:
         enough = config.protocol != "temporal" or len(np.unique(core.item)) >= config.min_items
         if enough or not config.min_items or start <= ruled.timestamp.min(initial=FOREVER) // scale:
             break
-        start = _year_earlier(start)
+        start = year_earlier(start)
     dropped["outside_window"] = len(ruled) - len(inside)
     dropped["k_core"] = len(inside) - len(core)
     if not len(core):
         raise _emptied(config, inside, dropped)
     if config.window_start:
-        counts["window_start"] = _iso(start)
+        counts["window_start"] = iso_day(start)
     return core
 
 
@@ -272,7 +271,7 @@ def _between(timestamp: Ints, start: int, end: int, scale: int) -> Ints:
 def held_out(config: Config, item_ids: pa.ChunkedArray, rows: Rows) -> tuple[Rows, Ints]:
     """The interactions of the items that stay, and the positions of those held out: a share of all that have any."""
     alive = np.bincount(rows.item, minlength=len(item_ids)) > 0
-    held = _seeded_order(item_ids, alive, config.cold_seed)[: round(config.cold_share * alive.sum())]
+    held = seeded_order(item_ids, alive, config.cold_seed)[: round(config.cold_share * alive.sum())]
     kept = rows.where(~np.isin(rows.item, held))
     if not len(held) or not len(kept):
         raise DataError(f"catalog.cold_share: {config.cold_share:g} of {alive.sum()} items holds out {len(held)} and "
@@ -296,68 +295,3 @@ def _require_times(table: pa.Table, config: Config) -> None:
         wants = "a window" if config.protocol == "leave-one-out" else "the protocol 'temporal'"
         raise DataError(f"catalog: {wants} needs times, the {config.dataset.kind} data have positions only; "
                         "set catalog.protocol to leave-one-out and no window, or name a column of times")  # fmt: skip
-
-
-# --- numbers and order ---
-
-
-def _seeded_order(names: pa.ChunkedArray | pa.Array, kept: Ints, seed: int) -> Ints:
-    """The positions of the kept ids, in the order of their numbers: by seeded hash, equal hashes by id."""
-    chosen = np.flatnonzero(kept)
-    names = names.take(chosen)
-    chosen = chosen[pc.sort_indices(names).to_numpy()]
-    names = names.take(pc.sort_indices(names))
-    return chosen[np.argsort(_hashes(names, seed), kind="stable")]
-
-
-def _hashes(names: pa.ChunkedArray | pa.Array, seed: int) -> Ints:
-    """A seeded 64-bit hash of each id."""
-    names = (names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names).cast(pa.large_string())
-    _, offsets, data = names.buffers()
-    if not len(names):
-        return np.empty(0, np.uint64)
-    starts = np.frombuffer(offsets, np.int64)[names.offset : names.offset + len(names) + 1]
-    return hash_strings(np.frombuffer(data, np.uint8), starts, seed)
-
-
-def _numbers(order: Ints) -> Ints:
-    """The inverse of an order: position -> number. What lies between, and is not in the order, is undefined."""
-    number = np.zeros(order.max() + 1, np.int32)
-    number[order] = np.arange(len(order), dtype=np.int32)
-    return number
-
-
-def _time_order(config: Config, user: Ints, item: Ints, timestamp: Ints, users: pa.Array, items: pa.Array) -> Ints:
-    """Rows by user, then time, then `config.ties`; what is given is in the order of the files."""
-    if config.ties == "row":
-        return np.lexsort((timestamp, user))
-    tie = pair(_hashes(users, config.seed + 1)[user], _hashes(items, config.seed + 2)[item])
-    return np.lexsort((tie, timestamp, user))
-
-
-# --- days ---
-
-
-def start_of(text: str) -> int:
-    """The first second of a day, 2016-10 or 2016-10-01 in UTC; of the empty text, the beginning of time."""
-    if not text:
-        return int(YEAR_ZERO)
-    try:
-        return int(datetime.fromisoformat(text if len(text) > 7 else f"{text}-01").replace(tzinfo=UTC).timestamp())
-    except ValueError:
-        raise ConfigError(f"catalog: '{text}' is no day; write 2016-10 or 2016-10-01") from None
-
-
-def end_of(text: str) -> int:
-    """The same, of the empty text the end of time."""
-    return start_of(text) if text else int(FOREVER)
-
-
-def _year_earlier(start: int) -> int:
-    moment = datetime.fromtimestamp(start, UTC)
-    leap_day = moment.month == 2 and moment.day == 29
-    return int(moment.replace(year=moment.year - 1, day=28 if leap_day else moment.day).timestamp())
-
-
-def _iso(start: int) -> str:
-    return datetime.fromtimestamp(start, UTC).date().isoformat()
