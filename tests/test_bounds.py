@@ -14,7 +14,7 @@ from jaxtyping import TypeCheckError
 from unisid import recipes
 from unisid.bounds import Count, Name, Positive, Range, Seed, Settings, Share, Spelling
 from unisid.compute import Pool
-from unisid.config import PlugIn, plug_in, plug_ins
+from unisid.config import PlugIn, override, plug_in, plug_ins
 from unisid.errors import ConfigError
 from unisid.pipeline import EXTENDING, Recipe
 from unisid.search.definition import Stopping
@@ -182,6 +182,7 @@ def test_what_lies_inside_is_taken():
     [
         ("--metrics.method", "a/b"), ("--metrics.method", ""), ("--metrics.cutoffs", "5", "5"),
         ("--metrics.cutoffs", "0"),
+        ("--metrics.beam", "20"),
         ("--metrics.beam", "9", "--metrics.cutoffs", "10"), ("--catalog.seed", "-1"), ("--codes.training.seed", "-1"),
         ("--model.training.learning-rate", "nan"), ("--model.training.learning-rate", "inf"),
         ("--model.training.gradient-clip", "-1"), ("--model.training.warmup-steps", "-1"),
@@ -217,3 +218,12 @@ def test_a_part_of_a_recipe_must_be_settings_of_its_stage():
     with pytest.raises(ConfigError, match=r"model.pool: is 4; must be settings of the kind unisid.compute.Pool"):
         model.Config(pool=4)
     assert Pool(cpus=0.5, gpus=0.25).gpus == 0.25
+
+
+@pytest.mark.parametrize("noun", ["fused", "codes", "model"])
+@pytest.mark.parametrize("others", [(), ("--model.training.epochs", "3", "--codes.training.epochs", "3")])
+def test_an_error_of_training_says_whose(noun, others):
+    with pytest.raises(ConfigError, match=rf"^{noun}\.training\.learning_rate: is -1\.0; must be above 0"):
+        recipes.configure(recipes.find("demo"), [*others, f"--{noun}.training.learning-rate", "-1"])
+    with pytest.raises(ConfigError, match=rf"^{noun}\.training\.learning_rate: is -1\.0; must be above 0"):
+        override(recipes.find("demo"), f"{noun}.training.learning_rate", -1.0)

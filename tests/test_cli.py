@@ -86,6 +86,12 @@ def test_a_good_shop_becomes_a_catalog(shop):
             ("--metrics.cutoffs", "10", "--metrics.beam", "5"),
             "metrics.beam: 5 is smaller than the largest cut-off",
         ),
+        (
+            ITEMS,
+            ROWS,
+            ("--metrics.beam", "20"),
+            "metrics.beam: 20 is smaller than the largest of the standard cut-offs",
+        ),
         (ITEMS, ROWS, ("--model.beam", "5"), "model.beam: is 5; must be at least 10"),
         (ITEMS, ROWS, ("--catalog.k_cor", "2"), "no setting '--catalog.k_cor'; did you mean 'catalog.k_core'?"),
         (ITEMS, ROWS, ("--until", "catalogue"), "no stage 'catalogue'; did you mean 'catalog'?"),

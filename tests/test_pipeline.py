@@ -14,7 +14,7 @@ from unisid.artifacts.by_fingerprint import FOLDER
 from unisid.artifacts.curve import read_curve
 from unisid.artifacts.record import Record, read_record, require, require_input, write_record
 from unisid.artifacts.store import Address, Place, Store
-from unisid.errors import ArtifactError, ConfigError, DriftError
+from unisid.errors import ArtifactError, ConfigError, DataError, DriftError
 
 
 @pytest.fixture(autouse=True)
@@ -324,3 +324,13 @@ def test_a_recipe_without_a_baseline_plans_as_if_there_were_no_such_noun(place, 
     assert alone == ["catalog", "baseline"]
     with pytest.raises(ConfigError, match=r"has no baseline; give it settings: baseline=baseline.Config\(\)"):
         pipeline.plan(without, store, "baseline")
+
+
+@pytest.mark.parametrize("kind", [DataError, ConfigError])
+def test_an_error_of_training_says_of_which_stage(place, monkeypatch, kind):
+    def make(job):
+        raise kind("training, epoch 3: the loss is nan; lower the learning rate")
+
+    monkeypatch.setattr(pipeline.STAGES["embeddings"], "make", make)
+    with pytest.raises(kind, match=r"^embeddings\.training, epoch 3: the loss is nan; lower"):
+        run(Store(place), Recipe())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end import waiting
 from tests.end_to_end.recipes import tiny
 from unisid import cli, pipeline
 from unisid.artifacts.record import read_record
@@ -17,7 +18,6 @@ from unisid.runtime.local import LocalCompute
 from unisid.signals import ENDING, Told, deferred, kept, stoppable
 
 ROOT = Path(__file__).parents[1]
-RECIPE = "tests/end_to_end/recipes.py:tiny"
 EPOCHS = {"local": 14, "ray": 15}
 """Other settings, so that neither finds the other's model."""
 
@@ -162,9 +162,10 @@ def ready(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("compute", ["local", "ray"])
-def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute):
+def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute, tmp_path):
     """In the middle of a training: exit code 143, one message, no record; then on from the last checkpoint."""
-    words = ("run", RECIPE, "--name", compute, "--until", "model", "--store", str(ready))
+    held = waiting.write(tmp_path, waiting.TRAINING)
+    words = ("run", f"{held.file}:tiny", "--name", compute, "--until", "model", "--store", str(ready))
     patience = ("--model.training.epochs", str(EPOCHS[compute]), "--model.training.patience", "50")
     program = [sys.executable, "-m", "unisid.cli", *words, *patience]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "RAY_ADDRESS"))}
@@ -181,6 +182,7 @@ def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute):
     assert "interrupted: what is complete stays; the same command goes on from there" in complaint
     assert "Traceback" not in complaint
     assert read_record(model) is None
+    held.open()
     done = max(int(folder.name.rpartition("-")[2]) for folder in work.rglob("checkpoint-*"))
     again = subprocess.run([*program, "--compute", "local"], cwd=ROOT, env=environment, capture_output=True, text=True,
                            check=False, timeout=600)  # fmt: skip

@@ -109,6 +109,19 @@ def override(config: C, key: str, value: Any) -> C:
 
     Raises ConfigError for an unknown key (with the nearest known one), a wrong type or a refused value.
     """
+    try:
+        return _overridden(config, key, value)
+    except ConfigError as error:
+        raise in_full(error, key) from None
+
+
+def in_full(error: ConfigError, key: str) -> ConfigError:
+    """An error that begins with the end of a dotted key, such as 'training.epochs', with all of the key."""
+    head, colon, rest = str(error).partition(":")
+    return ConfigError(f"{key}:{rest}") if colon and key.endswith(f".{head}") else error
+
+
+def _overridden(config: C, key: str, value: Any) -> C:
     name, dot, rest = key.partition(".")
     fields = {field.name for field in dataclasses.fields(typing.cast(Any, config))}
     if name not in fields:

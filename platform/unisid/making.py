@@ -1,8 +1,9 @@
 """Makes one artifact: in a draft, by its stage; with its record it is given its place."""
 
+import contextlib
 import datetime
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Place, Store
 from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json
+from unisid.errors import ConfigError, DataError
 from unisid.planned import Planned
 from unisid.printable import printable
 from unisid.progress import SECONDS, Throttle
@@ -63,7 +65,8 @@ def make(entry: Planned, stage: ModuleType, config: Any, around: Surroundings, l
             report=_reporting(curve, log, Shown(around.say)),
             say=lambda line: around.say(f"      {printable(line)}"),
         )
-        counts = stage.make(job)
+        with _whose(entry.noun):
+            counts = stage.make(job)
         write_curve(out, curve)
         job.work.clear()
         around.lease.check()
@@ -74,6 +77,17 @@ def make(entry: Planned, stage: ModuleType, config: Any, around: Surroundings, l
     draft.discard(around.store, entry.address)
     around.say(f"      done in {record.seconds:.1f} s")
     log.finish(record, around.places[entry.noun])
+
+
+@contextlib.contextmanager
+def _whose(noun: str) -> Iterator[None]:
+    """Errors of training, which several stages do, begin with the stage's noun: 'model.training, epoch 3: ...'."""
+    try:
+        yield
+    except (ConfigError, DataError) as error:
+        if str(error).startswith("training"):
+            raise type(error)(f"{noun}.{error}") from error
+        raise
 
 
 def retell(place: Place, log: StageLog) -> None:

@@ -5,6 +5,7 @@ own is named by file: `my_recipes.py:beauty`.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import tyro
 
@@ -42,7 +43,27 @@ def configure(recipe: Recipe, arguments: list[str], prog: str = "unisid run RECI
             rest.append(word)
     _refuse_unknown(recipe, rest)
     options = (tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff)
-    return tyro.cli(Recipe, default=recipe, args=rest, prog=prog, config=options)
+
+    def parsed(words: list[str]) -> Recipe:
+        return tyro.cli(Recipe, default=recipe, args=words, prog=prog, config=options)
+
+    try:
+        return parsed(rest)
+    except ConfigError as error:
+        raise _in_full(error, rest, parsed) from None
+
+
+def _in_full(error: ConfigError, words: list[str], parsed: Callable[[list[str]], Recipe]) -> ConfigError:
+    """The error with the whole name of the setting that raises it alone, where one does."""
+    starts = [place for place, word in enumerate(words) if word.startswith("--")]
+    for start, stop in pairwise([*starts, len(words)]):
+        key = words[start].removeprefix("--").partition("=")[0].replace("-", "_")
+        try:
+            parsed(words[start:stop])
+        except ConfigError as alone:
+            if str(alone) == str(error):
+                return settings.in_full(error, key)
+    return error
 
 
 def _refuse_unknown(recipe: Recipe, words: list[str]) -> None:

@@ -9,6 +9,7 @@ from unisid.artifacts import record_json
 from unisid.artifacts.record import RECORD, Record, find, read_record, require, write_record
 from unisid.artifacts.store import Address, Store
 from unisid.errors import ArtifactError, UnreadableError
+from unisid.evaluation import index, measures
 
 
 def record(**changes):
@@ -166,3 +167,31 @@ def test_numbers_of_a_record_are_whole(place):
         with pytest.raises(ArtifactError, match="config.levels is"):
             record(config={"levels": value}).setting("levels")
     assert record(counts={"rows": 3}).count("rows") == 3
+
+
+def test_figures_that_are_missing_or_of_another_kind_are_an_error_of_the_artifact():
+    held = record(counts={"quality": {"entropy": [0.5, 1], "distinct": 0.25, "flag": True, "words": ["a"]}})
+    assert held.figure("quality", "distinct") == 0.25
+    assert held.figures("quality", "entropy") == [0.5, 1]
+    assert held.part("quality")["flag"] is True
+    for read in (held.figure, held.figures, held.part):
+        for path in (("quality", "gone"), ("gone", "distinct"), ("quality", "distinct", "gone"), ("quality", "flag")):
+            with pytest.raises(
+                ArtifactError, match=rf"record.json: counts.{'.'.join(path)} is .*, must be .*; make it"
+            ):
+                read(*path)
+    with pytest.raises(ArtifactError, match=r"counts.quality.words is \['a'\], must be numbers"):
+        held.figures("quality", "words")
+
+
+@pytest.mark.parametrize("counts", [{}, {"quality": {}}, {"quality": 3}])
+def test_a_record_without_its_figures_is_an_error_wherever_they_are_read(place, counts):
+    bare = record(counts=counts)
+    for read in (index.recorded, lambda bare: measures.of_index(Store(place), bare)):
+        with pytest.raises(
+            ArtifactError, match=r"codes/a/1/record.json: counts.quality.distinct_share is None, must be"
+        ):
+            read(bare)
+    write_record(place, record(address="model/a/1", files={}, counts=counts))
+    with pytest.raises(ArtifactError, match=r"model/a/1/record.json: counts.valid_ndcg_10 is None, must be a number"):
+        measures.of_model(place)

@@ -10,7 +10,7 @@ from tests.backbones.models import index_of
 from tests.stages import ring
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Place
-from unisid.backbones import PAD, Batch, Index, Limits, hierarchical_model
+from unisid.backbones import PAD, Batch, Index, Limits, hierarchical_model, hierarchical_search
 from unisid.backbones.hierarchical import Config
 from unisid.backbones.hierarchical_search import dense_log_probs, trie_log_probs
 from unisid.errors import ArtifactError, ConfigError
@@ -190,8 +190,32 @@ def test_content_that_no_noun_holds_is_refused():
         Config(content=("codes",))
 
 
-def test_weights_that_are_no_numbers_are_an_error_and_no_answer(catalog):
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("beam", [5, N])
+def test_weights_that_are_no_finite_numbers_are_an_error_and_no_answer(catalog, value, beam):
     model = made(catalog)
-    model.transformers[0].norm.weight.data[0] = torch.nan
-    with pytest.raises(ArtifactError, match="scores that are NaN"):
-        model.search(HISTORIES, INDEX, k=5, beam=5)
+    model.transformers[0].norm.weight.data[0] = value
+    with pytest.raises(ArtifactError, match="scores that are NaN or infinite"):
+        model.search(HISTORIES, INDEX, k=5, beam=beam)
+
+
+@pytest.mark.parametrize("beam", [5, N])
+def test_one_item_without_a_finite_score_is_an_error_too(catalog, monkeypatch, beam):
+    """It would be lost, and the others answered."""
+    model = made(catalog)
+    repeated, added = hierarchical_search._repeated, type(model).added
+
+    def lost(nodes, number, term):
+        return term.masked_fill((nodes == 0) & (number == 0), -torch.inf)
+
+    def of_all(model, states, number, again, index):
+        term = repeated(model, states, number, again, index)
+        return lost(torch.arange(term.shape[1]), number, term)
+
+    def of_some(self, states, number, rows, nodes, below, trie):
+        return lost(nodes, number, added(self, states, number, rows, nodes, below, trie))
+
+    monkeypatch.setattr(hierarchical_search, "_repeated", of_all)
+    monkeypatch.setattr(type(model), "added", of_some)
+    with pytest.raises(ArtifactError, match="scores that are NaN or infinite"):
+        model.search(HISTORIES, INDEX, k=5, beam=beam)

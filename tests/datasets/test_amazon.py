@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import json
 from fractions import Fraction
@@ -5,9 +6,9 @@ from fractions import Fraction
 import pytest
 
 from tests.datasets.reading import read_all
-from unisid.datasets import amazon, files
+from unisid.datasets import amazon, files, json_lines
 from unisid.datasets.time_ranges import Times
-from unisid.errors import DataError
+from unisid.errors import ConfigError, DataError
 
 
 def write(path, lines):
@@ -63,7 +64,7 @@ def test_2018_and_2023_differ_in_names_and_units(tmp_path):
 def test_a_broken_line_is_named_by_file_and_number(tmp_path, monkeypatch):
     good = [review_2018("A", "B1", t) for t in range(50)]
     whole = files.blocks
-    monkeypatch.setattr(amazon, "blocks", lambda path: whole(path, 100))  # many blocks: lines must be counted over all
+    monkeypatch.setattr(json_lines, "blocks", lambda path: whole(path, 100))  # many: lines are counted over all
     for broken in ('{"asin": "B1", ', "[1, 2]"):
         reviews = write(tmp_path / "r.json.gz", [*good, broken, *good])
         config = amazon.Config(reviews=reviews, metadata=write(tmp_path / "m.gz", ['{"asin": "B1"}']))
@@ -138,3 +139,42 @@ def test_ids_that_are_numbers_are_read_and_lists_are_refused(tmp_path):
     for broken in (['{"asin": ["7"]}'], ['{"asin": "7"}', '{"asin": ["8"]}']):
         with pytest.raises(DataError, match=r"m.gz.*field 'asin'"):
             read_all(amazon.Config(reviews=reviews, metadata=write(tmp_path / "m.gz", broken)))
+
+
+def test_bytes_of_another_encoding_are_refused_with_their_line_or_read(tmp_path):
+    meta = [json.dumps({"asin": "B1", "title": title}, ensure_ascii=False) for title in ("Pen", "Crème", "Ink")]
+    (tmp_path / "m.gz").write_bytes(gzip.compress("\n".join(meta).encode("latin-1")))
+    reviews = [review_2018("A", "B1", 1500000000), review_2018("Zoé", "B1", 1500000001)]
+    text = "\n".join(json.dumps(json.loads(line), ensure_ascii=False) for line in reviews)
+    (tmp_path / "r.json").write_bytes(text.encode("latin-1"))
+    config = amazon.Config(reviews=(str(tmp_path / "r.json"),), metadata=(str(tmp_path / "m.gz"),))
+    dataset = config.build()
+    for part, place in zip(dataset.parts(), (r"m\.gz, line 2", r"r\.json, line 2"), strict=True):
+        with pytest.raises(DataError, match=rf"{place}: is not UTF-8 .*set catalog.dataset.encoding"):
+            dataset.read(part)
+    items, interactions = read_all(dataclasses.replace(config, encoding="latin-1"))
+    assert [row["title"] for row in items] == ["Pen", "Crème", "Ink"]
+    assert [row["user_id"] for row in interactions] == ["A", "Zoé"]
+
+
+def test_files_in_utf_16_are_read_by_their_mark(tmp_path):
+    (tmp_path / "m.json").write_bytes('{"asin": "B1", "title": "Crème"}\n'.encode("utf-16"))
+    config = amazon.Config(
+        reviews=write(tmp_path / "r.gz", [review_2018("A", "B1", 1500000000)]), metadata=(str(tmp_path / "m.json"),)
+    )
+    assert read_all(config)[0][0]["title"] == "Crème"
+
+
+def test_an_encoding_that_there_is_not_is_refused_before_any_file():
+    with pytest.raises(ConfigError, match=r"catalog\.dataset\.encoding: there is no encoding of text 'latin-x'"):
+        amazon.Config(encoding="latin-x")
+
+
+@pytest.mark.parametrize("text", ['[{"asin": "B1"}]', '[\n  {"asin": "B1"}\n]', "[]"])
+def test_a_json_array_is_refused_with_what_makes_lines_of_it(tmp_path, text):
+    (tmp_path / "m.json").write_text(text)
+    config = amazon.Config(
+        reviews=write(tmp_path / "r.gz", [review_2018("A", "B1", 1500000000)]), metadata=(str(tmp_path / "m.json"),)
+    )
+    with pytest.raises(DataError, match=r"m\.json, line 1: .*`jq -c '\.\[\]'` makes"):
+        read_all(config)

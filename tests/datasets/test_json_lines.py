@@ -86,8 +86,9 @@ def test_marks_and_compression(config, encoding, pack):
         ("[" + json.dumps(ITEMS[0]) + "]", r"items.jsonl, line 1: must be an object of fields.*one object a line"),
         (
             json.dumps(ITEMS, indent=1),
-            r"items.jsonl, line 1: is not a whole object.*one object must stand on each line",
+            r"items.jsonl, line 1: is not a whole object.*one object must stand on each line: `jq -c '.\[\]'` makes",
         ),
+        ("\n".join(json.dumps(row, indent=1) for row in ITEMS), r"items.jsonl, line 1: .* line: `jq -c .` makes"),
         (
             '{"7": {"title": "Pen"}, "8": {"title": "Ink"}}',
             r"no column 'item_id'; it has: 7, 8; each row must be an obj",

@@ -19,6 +19,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
+from tests.end_to_end import waiting
 from tests.end_to_end.recipes import tiny
 from tests.runtime.stores import mlflow_at
 from unisid import cli, pipeline
@@ -145,7 +146,8 @@ def test_ray_works_on_it(whole, at, s3, tmp_path):
 
 
 def test_a_training_that_is_killed_goes_on_from_its_checkpoint(whole, at, s3, tmp_path):
-    words = ("run", RECIPE, "--name", "killed", "--until", "model", "--compute", "local")
+    held = waiting.write(tmp_path, waiting.TRAINING)
+    words = ("run", f"{held.file}:tiny", "--name", "killed", "--until", "model", "--compute", "local")
     patience = ("--model.training.epochs", "14", "--model.training.patience", "50")
     often = ("--model.training.checkpoint_seconds", "0")
     process = subprocess.Popen(command(*words, *patience, *often, store="s3://shop/whole"), cwd=ROOT,
@@ -158,6 +160,7 @@ def test_a_training_that_is_killed_goes_on_from_its_checkpoint(whole, at, s3, tm
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert read_record(model) is None
+    held.open()
     again = unisid(*words, *patience, store="s3://shop/whole", s3=s3, folder=tmp_path)
     assert again.returncode == 0, again.stderr
     assert int(again.stdout.partition("epoch ")[2].split()[0]) > 1

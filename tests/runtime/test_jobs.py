@@ -6,6 +6,7 @@ import sys
 import pytest
 from mlflow import MlflowClient
 
+from tests.end_to_end import waiting
 from tests.runtime import heads
 from unisid.artifacts.record import read_record, require
 from unisid.artifacts.store import NOUNS, Address, Place, Store
@@ -41,8 +42,8 @@ def submitted(head, store):
     return result, head
 
 
-def submit(head, name, module, *words):
-    return head.command(*SUBMIT, "--submission-id", name, "--", "python", "-m", module, RECIPE, *words)
+def submit(head, name, module, *words, recipe=RECIPE):
+    return head.command(*SUBMIT, "--submission-id", name, "--", "python", "-m", module, recipe, *words)
 
 
 def ended(head, name):
@@ -118,14 +119,15 @@ def test_the_package_travels_with_the_job(head):
     assert all("/runtime_resources/" in path for path in found), found
 
 
-def test_a_stopped_job_goes_on_where_it_was(submitted, store):
+def test_a_stopped_job_goes_on_where_it_was(submitted, store, tmp_path):
     """`ray job stop` in the middle of a training; all before it is shared with the first pipeline."""
-    head = submitted[1]
+    head, held = submitted[1], waiting.write(tmp_path, waiting.TRAINING)
+    recipe = f"{held.file}:tiny"
     words = ("--name", "slow", "--store", str(store), "--model.training.epochs", "14",
              "--model.training.patience", "50")  # fmt: skip
     place = Store(Place.of(store)).place(Address("model", "slow", "1"))
     running = subprocess.Popen(
-        [str(heads.RAY), *SUBMIT, "--submission-id", "stopped", "--", "python", "-m", "jobs.model", RECIPE, *words,
+        [str(heads.RAY), *SUBMIT, "--submission-id", "stopped", "--", "python", "-m", "jobs.model", recipe, *words,
          "--model.training.checkpoint_seconds", "0"],
         cwd=heads.ROOT, env=head.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
     heads.until(lambda: list(store.glob("model/slow/.1.*/.work/*/checkpoint-*/complete")), "a checkpoint is there")
@@ -135,7 +137,8 @@ def test_a_stopped_job_goes_on_where_it_was(submitted, store):
     assert "interrupted: what is complete stays; the same command goes on from there" in log
     assert "Traceback" not in log
     assert read_record(place) is None
-    again = submit(head, "again", "jobs.model", *words)
+    held.open()
+    again = submit(head, "again", "jobs.model", *words, recipe=recipe)
     assert ended(head, "again") == ["SUCCEEDED", "0"], again.stdout
     assert "[1/1] model/slow/1" in again.stdout
     assert int(again.stdout.partition("epoch ")[2].split()[0]) > 1

@@ -5,37 +5,26 @@ import sys
 
 import pytest
 
+from tests.end_to_end import waiting
 from tests.runtime import heads
 from unisid.artifacts.record import require
 from unisid.artifacts.shards import shard_indices
 from unisid.artifacts.store import Address, Place, Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-RECIPE = """
-from dataclasses import replace
-
-from tests.end_to_end.recipes import planted
-from unisid.compute import Pool
-from unisid.pipeline import Recipe
-
-
-def spread() -> Recipe:
-    base = planted("spread", items=2000, users=2000)
-    return replace(base, embeddings=replace(base.embeddings, shard_rows=10, pool=Pool(workers=3, cpus=1)))
-"""
 SHARDS = 200
 
 
 def test_a_map_survives_the_loss_of_a_node(tmp_path):
-    """Three workers over two nodes of two cores; one node is gone as soon as the first shards are there."""
-    (tmp_path / "recipe.py").write_text(RECIPE)
+    """Three workers over two nodes of two cores make a shard each and wait; they go on when one node is gone."""
+    held = waiting.write(tmp_path, waiting.EMBEDDINGS)
     store = tmp_path / "store"
     place = Store(Place.of(store)).place(Address.parse("embeddings/spread/1"))
     with heads.head(cpus=2) as head:
         words = ["--address", head.address, "--num-cpus=2"]
         with heads.started(words, heads.free_ports(2), head.env) as second:
             heads.until(lambda: head.nodes() == 2, "both nodes are there")
-            recipe = f"{tmp_path}/recipe.py:spread"
+            recipe = f"{held.file}:spread"
             program = [sys.executable, "-m", "unisid.cli", "run", recipe, "--until", "embeddings"]
             env = head.env | {"RAY_ADDRESS": head.address, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
             run = subprocess.Popen([*program, "--store", str(store)], cwd=heads.ROOT, env=env, text=True,
@@ -44,6 +33,7 @@ def test_a_map_survives_the_loss_of_a_node(tmp_path):
             assert run.poll() is None, run.communicate()
             heads.end(second, seconds=0)
             assert len(shard_indices(place, "states")) < SHARDS
+            held.open()
             said, _ = run.communicate(timeout=300)
     assert run.returncode == 0, said
     assert len(shard_indices(place, "states")) == SHARDS

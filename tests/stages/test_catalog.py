@@ -1,11 +1,13 @@
 import csv
 import dataclasses
 import itertools
+import json
 import os
 import random
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -248,11 +250,32 @@ ROWS = [("u", "a", 1), ("u", "b", 2), ("v", "a", 3)]
 def test_unknown_items_are_refused_or_counted(tmp_path):
     config = shop(tmp_path, [*ROWS, ("v", "zzz", 4)], {"a": "A", "b": "B"})
     with pytest.raises(
-        DataError, match=r"1 of 4 interactions name an item that the items lack: 'zzz' \(first in row 4"
+        DataError, match=r"1 of 4 interactions name an item that the items lack: 'zzz' \(first in .*/rows.csv, line 5\)"
     ):
         make(config, Place.of(tmp_path / "x"))
     _, counts = make(dataclasses.replace(config, unknown_items="count"), Place.of(tmp_path / "y"))
     assert (counts["interactions"], counts["dropped"]["unknown_item"]) == (3, 1)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_an_unknown_item_is_named_by_its_file_and_line_there(tmp_path, suffix):
+    config = shop(tmp_path, [], {"a": "A", "b": "B"})
+    (tmp_path / "rows").mkdir()
+    parts = [ROWS[:2], [*ROWS, ("v", "zzz", 4), ("v", "yyy", 5)]]
+    for number, rows in enumerate(parts):
+        whole = pa.Table.from_pylist([{"user_id": u, "item_id": i, "timestamp": t} for u, i, t in rows])
+        file = tmp_path / "rows" / f"{number}.{suffix}"
+        if suffix == "parquet":
+            pq.write_table(whole, file, row_group_size=2)
+        elif suffix == "csv":
+            with open(file, "w", newline="") as out:
+                csv.writer(out).writerows([["user_id", "item_id", "timestamp"], [], *rows])
+        else:
+            file.write_text("\n" + "\n\n".join(map(json.dumps, whole.to_pylist())))
+    config = dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, interactions=f"{tmp_path}/rows"))
+    place = {"csv": "line 6", "jsonl": "line 8", "parquet": "row 4"}[suffix]
+    with pytest.raises(DataError, match=rf"2 of 7 .*'zzz', 'yyy' \(first in .*rows/1\.{suffix}, {place}\)"):
+        make(config, Place.of(tmp_path / "x"))
 
 
 def test_duplicate_items_are_refused_or_the_first_wins(tmp_path):

@@ -75,7 +75,8 @@ def job(place):
     spoken = {"codes": {"address": "codes/small/1", "fingerprint": codes_record.fingerprint}}
     write_record(inputs["model"], Record(address="model/small/1", config={}, inputs=spoken))
     said = []
-    return Job(config=metrics.Config(beam=8, resamples=50), inputs=inputs, out=place / "metrics", name="small",
+    config = metrics.Config(cutoffs=(1, 3, 5), beam=8, resamples=50)
+    return Job(config=config, inputs=inputs, out=place / "metrics", name="small",
                compute=LocalCompute(), report=lambda values: None, say=said.append)  # fmt: skip
 
 
@@ -130,7 +131,7 @@ def test_what_is_written_agrees(job, scripted):
     results, comparisons = read_json(job.out, "metrics.json"), read_json(job.out, "comparisons.json")
     assert set(results) == {"tiger", "popularity", "itemknn"}
     assert counts["samples"] == 30
-    assert counts["cutoffs"] == [1, 3, 5]  # of the standard ones, what the beam of 8 can tell
+    assert counts["cutoffs"] == [1, 3, 5]
     for method in results:
         for rule, ranks in read_ranks(job, method).items():
             cell = results[method][rule]["NDCG@5"]
@@ -243,7 +244,7 @@ def test_the_recipes_own_baseline_stands_beside_the_others(job, scripted):
     assert read_json(job.inputs["baseline"], "metrics.json") == {"popularity": fitted_here}
     assert read_json(job.out, "comparisons.json")["popularity"] == compared
     write_record(job.out, Record(address="metrics/small/1", config=to_record(job.config), inputs={},
-                                 counts={"cutoffs": [1, 3, 5]}))  # fmt: skip
+                                 counts={"cutoffs": [1, 3, 5], "samples": 30}))  # fmt: skip
     assert facts.results({"metrics": job.out}).methods == ["tiger", "itemknn", "popularity"]
 
 
@@ -261,6 +262,7 @@ def test_refuses_a_baseline_of_other_samples(job, scripted):
     ("settings", "message"),
     [
         ({"cutoffs": (10, 100)}, "metrics.beam: 50 is smaller than the largest cut-off 100"),
+        ({"beam": 49}, "metrics.beam: 49 is smaller than the largest of the standard cut-offs, 50; .*metrics.cutoffs"),
         ({"cutoffs": (0,)}, "metrics.cutoffs: is 0; must be at least 1"),
         ({"beam": 0}, "metrics.beam: is 0; must be at least 1"),
         ({"baselines": ("itemkn",)}, "baselines: no kind 'itemkn'; did you mean 'itemknn'"),
@@ -285,18 +287,6 @@ def test_targets_that_nearly_all_repeat_the_history_are_said(job, scripted, repe
     assert counts["targets_taken_before"] == (30 if repeated else 0)
     warned = [line for line in words if line.startswith("warning: 30 of 30 test targets are items that the user took")]
     assert len(warned) == int(repeated)
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"), [({"beam": 8}, ["10, 20"]), ({"beam": 20}, []), ({"cutoffs": (1, 5)}, [])]
-)
-def test_standard_cutoffs_beyond_the_beam_are_said_to_be_left_out(job, scripted, settings, said):
-    lines = []
-    config = dataclasses.replace(job.config, **settings)
-    counts = metrics.make(dataclasses.replace(job, config=config, say=lines.append))
-    named = [line for line in lines if "left out" in line]
-    assert named == [f"cut-offs {k} are left out: metrics.beam lists {config.beam} items a sample" for k in said]
-    assert max(counts["cutoffs"]) <= config.beam
 
 
 def test_a_model_of_nan_is_no_row_of_the_table(job):

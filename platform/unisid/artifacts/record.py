@@ -64,6 +64,36 @@ class Record:
         """A whole number of `counts`; raises ArtifactError where it is none."""
         return self._whole_number("counts", self.counts, name)
 
+    def figure(self, *path: str) -> float:
+        """A number of `counts`, by the names that lead to it; raises ArtifactError where it is none."""
+        value: float = self._within((int, float), "a number", path)
+        return value
+
+    def figures(self, *path: str) -> list[float]:
+        """Numbers of `counts`; raises ArtifactError where they are none."""
+        values: list[Any] = self._within(list, "numbers", path)
+        for value in values:
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise self._wrong(values, "numbers", path)
+        return values
+
+    def part(self, *path: str) -> Json:
+        """Names and values of `counts`; raises ArtifactError where they are none."""
+        value: Json = self._within(dict, "names and values", path)
+        return value
+
+    def _within(self, kind: type | tuple[type, ...], right: str, path: tuple[str, ...]) -> Any:
+        value: Any = self.counts
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise self._wrong(value, right, path)
+        return value
+
+    def _wrong(self, value: Any, right: str, path: tuple[str, ...]) -> ArtifactError:
+        return ArtifactError(f"{self.address}/{RECORD}: counts.{'.'.join(path)} is {value!r:.60}, must be {right}; "
+                             f"{remedy(self.address)}")  # fmt: skip
+
     def setting(self, name: str) -> int:
         """A whole number of `config`; raises ArtifactError where it is none."""
         return self._whole_number("config", self.config, name)

@@ -66,6 +66,7 @@ def best_of_all(
     scores = torch.stack([weight * part for weight, part in weighted]).sum(0)
     if renormalised:
         scores = scores.log_softmax(1)
+    _require_sound(scores.isfinite().all())
     by_leaf = scores[:, index.trie.items.long()]
     return _chosen(by_leaf, torch.arange(by_leaf.shape[1], device=scores.device).expand_as(by_leaf), index, k, limits)
 
@@ -139,6 +140,7 @@ def candidates(model: "Hierarchical", states: "States", index: Index, beam: int,
 def best_of(model: "Hierarchical", found: Candidates, index: Index, k: int, limits: Limits) -> Ranked:
     """The best k of some candidates."""
     check(k, max(k, found.items.shape[1]), len(index.codes))
+    _require_sound((found.parts.isfinite().all(2) | ~found.real).all())
     return _chosen(found.scores(model.part_weights), index.trie.leaves[found.items].long(), index, k, limits)
 
 
@@ -151,6 +153,7 @@ def _beams(
     open_ = limits_of(index.trie, users, limits.excluded, limits.allowed)
     below = model.below(states, index.trie)
     scores, nodes = states.trie.new_zeros(users, 1), rows.new_zeros(users, 1)
+    sound = torch.ones((), dtype=torch.bool, device=device)
     for number, level in enumerate(index.trie.levels):
         children = index.trie.step(number, nodes.reshape(-1))
         candidates, valid = (part.view(users, -1) for part in (children.nodes, children.valid))
@@ -159,12 +162,21 @@ def _beams(
         at = rows[:, None].expand_as(candidates)
         logits = logits + model.added(states, number, at, candidates, below, index.trie)
         gains = logits.masked_fill(~valid, -torch.inf).view(users, -1, level.width).log_softmax(-1)
+        sound = sound & (gains.flatten(1).isfinite() | ~valid).all()
         totals = (scores[:, :, None] + gains).flatten(1).masked_fill(~valid, -torch.inf)
         if open_ is not None:
             totals = totals.masked_fill(~open_.leave_open(level, candidates[:, :, None])[..., 0], -torch.inf)
         chosen = best(totals, candidates, min(beam, len(level), totals.shape[1]))
         scores, nodes = totals.gather(1, chosen), candidates.gather(1, chosen)
+    _require_sound(sound)
     return scores, nodes
+
+
+def _require_sound(sound: Bool[Tensor, ""]) -> None:
+    """Raise ArtifactError where some score is no finite number: its item would be lost, or come first, unsaid."""
+    if not sound:
+        raise ArtifactError("search: the model gives items scores that are NaN or infinite: its weights are damaged, "
+                            "or it diverged in training; train it anew, with a lower learning rate")  # fmt: skip
 
 
 def _path_scores(
@@ -198,9 +210,6 @@ def _chosen(
     scores: Float[Tensor, "B C"], leaves: Int[Tensor, "B C"], index: Index, k: int, limits: Limits
 ) -> Ranked:  # fmt: skip
     """The k best that may be answered; among equals the lower semantic id."""
-    if scores.isnan().any():
-        raise ArtifactError("search: the model gives items scores that are NaN: its weights are damaged, or it "
-                            "diverged in training; train it anew, with a lower learning rate")  # fmt: skip
     scores = scores.masked_fill(~_may(index.trie.items[leaves].long(), index, limits), -torch.inf)
     chosen = best(scores, leaves, min(k, scores.shape[1]))
     scores, leaves = scores.gather(1, chosen), leaves.gather(1, chosen)

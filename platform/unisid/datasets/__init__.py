@@ -52,6 +52,11 @@ class Dataset(Protocol):
         """
         ...
 
+    def at(self, part: Part, index: int) -> str:
+        """What an error calls a row of a part of the interactions, by index from 0: 'views.csv, line 7'. May read
+        the part again."""
+        ...
+
 
 class DatasetConfig(PlugIn):
     """Base of a dataset's settings. Paths bear no identity: the contents of the files do."""

@@ -18,10 +18,11 @@ import pyarrow.json as pajson
 
 from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.files import blocks, find
+from unisid.datasets.decoding import check_encoding
+from unisid.datasets.files import find
 from unisid.datasets.folders import Found
 from unisid.datasets.ids import ids
-from unisid.datasets.json_lines import joined_text, objects, values_of
+from unisid.datasets.json_lines import joined_text, objects, text_blocks, values_of
 from unisid.datasets.rows import Lines, Numbered, Rows
 from unisid.datasets.time_ranges import Clock, Times, Unit, in_one_unit
 from unisid.datasets.times import times
@@ -58,10 +59,16 @@ class Config(DatasetConfig):
     """The year of publication; it decides the names of the fields."""
     times: Times = field(default=Times(), metadata=identity_where(lambda config: config.times != Times()))
     """What becomes of interactions without a time, or with one that cannot be true."""
+    encoding: str = field(default="", metadata=identity_where(lambda config: bool(config.encoding)))
+    """The encoding of all files, such as cp1252; empty: UTF-8, or what a byte order mark names."""
     reviews: tuple[str, ...] = runtime(())
     """The files of reviews, such as Office_Products_5.json.gz."""
     metadata: tuple[str, ...] = runtime(())
     """The files of metadata, such as meta_Office_Products.json.gz."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_encoding(self.encoding)
 
     def build(self) -> "Amazon":
         return Amazon(self)
@@ -87,12 +94,21 @@ class Amazon:
         return [part(table, found.path) for table in ("items", "interactions") for found in sources[table]]
 
     def read(self, part: Part) -> pa.Table:
-        release = RELEASES[self.config.release]
+        release, path = RELEASES[self.config.release], part["path"]
         read = _items if part["table"] == "items" else functools.partial(_reviews, self.times)
-        tables = [read(release, part["path"], number, data) for number, data in blocks(part["path"])]
+        found = text_blocks(path, self.config.encoding)
+        tables = [read(release, path, number, data) for number, data in found if data.strip()]
         if not tables:
-            raise DataError(f"{part['path']}: is empty; one object a line must be in it")
+            raise DataError(f"{path}: is empty; one object a line must be in it")
         return pa.concat_tables(in_one_unit(tables))
+
+    def at(self, part: Part, index: int) -> str:
+        for number, data in text_blocks(part["path"], self.config.encoding):
+            filled = [place for place, line in enumerate(data.split(b"\n"), number) if line.strip()]
+            if index < len(filled):
+                return f"{part['path']}, line {filled[index]}"
+            index -= len(filled)
+        return str(part["path"])
 
 
 def _found(where: str, paths: tuple[str, ...]) -> list[Found]:
@@ -137,6 +153,6 @@ def _items(release: Release, path: str, number: int, data: bytes) -> pa.Table:
 
 def _lines(path: str, number: int, data: bytes, parse: Callable[[str], Any]) -> tuple[list[Line], list[int]]:
     try:
-        return objects(path, number, data.decode("utf8", "replace"), parse)
+        return objects(path, number, data.decode("utf8"), parse)
     except DataError as error:
-        raise DataError(f"{error}; check dataset.release") from None
+        raise DataError(f"{error}; check catalog.dataset.release") from None

@@ -40,14 +40,21 @@ def objects(
                 value = parse(line)
             except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
                 raise DataError(f"{path}, line {index}: is not a whole object ({shown(error)}): '{shown(line)}'; one "
-                                "object must stand on each line: fetch the file again, or write it so"
-                                ) from None  # fmt: skip
+                                f"object must stand on each line: {_remedy(line)}") from None  # fmt: skip
             if not isinstance(value, dict):
                 raise DataError(f"{path}, line {index}: must be an object of fields, is '{shown(line)}'; write one "
                                 "object a line, such as `jq -c '.[]'` makes of an array")  # fmt: skip
             found.append(value)
             lines.append(index)
     return found, lines
+
+
+def _remedy(line: str) -> str:
+    """What makes whole lines of the file that this line is of."""
+    start = line.strip()
+    if start.startswith("["):
+        return "`jq -c '.[]'` makes such lines of an array"
+    return "`jq -c .` makes such lines" if start == "{" else "fetch the file again, or write it so"
 
 
 def joined_text(value: Any) -> str:
@@ -77,7 +84,7 @@ def read_lines(path: str, typed: Sequence[str], texts: Sequence[str] = (), every
         every: whether all other fields that hold text are read too.
     """
     read = _Read()
-    for number, block in _blocks(path, encoding):
+    for number, block in text_blocks(path, encoding):
         if texts or not _read_fast(read, number, block, typed):
             _read_slowly(read, path, number, block, typed, bool(texts))
     count = sum(map(len, read.lines))
@@ -93,8 +100,12 @@ def read_lines(path: str, typed: Sequence[str], texts: Sequence[str] = (), every
     return with_unread(table, unread, complete=False), Lines(np.concatenate(read.lines))
 
 
-def _blocks(path: str, encoding: str) -> Iterator[tuple[int, bytes]]:
-    """Whole lines in UTF-8, and the number of the first."""
+def text_blocks(path: str, encoding: str = "") -> Iterator[tuple[int, bytes]]:
+    """Whole lines in UTF-8, and the number of the first.
+
+    Raises:
+        DataError: where they are no text in that encoding (or the one that a byte order mark names), with the line.
+    """
     codec = (marked_encoding(head(path)[:4]) or encoding or "utf8").lower().replace("_", "-")
     if codec.startswith(("utf-16", "utf-32", "utf16", "utf32")):  # whose lines do not end in one byte
         yield 1, decoded(read_whole(path), path, encoding)

@@ -65,9 +65,8 @@ class MovieLens:
         small = self.config.size == "100k"
         if part["table"] == "items":
             return self._items_100k(part["path"]) if small else _items_1m(part["path"])
-        names = ["user_id", "item_id", "rating", "timestamp"]
         path = part["path"]
-        text = _text(path, "\t", names, "utf8") if small else _double_colons(path, names)
+        text = self._ratings(path)
         rows, _ = table_of(text)
         return pa.table(
             {
@@ -76,6 +75,13 @@ class MovieLens:
                 "timestamp": times(rows["timestamp"], path, Clock("s", self.times, AGAIN), text),
             }
         )
+
+    def at(self, part: Part, index: int) -> str:
+        return f"{part['path']}, {self._ratings(part['path']).at(index)}"
+
+    def _ratings(self, path: str) -> Text:
+        names = ["user_id", "item_id", "rating", "timestamp"]
+        return _text(path, "\t", names, "utf8") if self.config.size == "100k" else _double_colons(path, names)
 
     def _find(self, name: str) -> str:
         return find("catalog.dataset.path", f"{self.folder}/{name}" if self.folder else "")

@@ -16,7 +16,7 @@ from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part, part
 from unisid.datasets.columns import column, item_table, kinds
 from unisid.datasets.decoding import check_encoding
-from unisid.datasets.delimited import Format, read_text, table_of
+from unisid.datasets.delimited import Format, Text, read_text, table_of
 from unisid.datasets.files import find
 from unisid.datasets.folders import Found
 from unisid.datasets.ids import ids
@@ -79,7 +79,7 @@ class RecBole:
 
     def read(self, part: Part) -> pa.Table:
         config, path = self.config, part["path"]
-        text = read_text(path, Format(delimiter="\t", quoted=False, encoding=config.encoding))
+        text = self._text(path)
         raw, _ = table_of(text)
         types = dict(name.partition(":")[::2] for name in raw.column_names)
         rows = raw.rename_columns([name.partition(":")[0] for name in raw.column_names])
@@ -103,6 +103,12 @@ class RecBole:
         } | kinds(rows, config.event, path)
         used = (config.user, config.item, config.timestamp, config.event)
         return with_unread(pa.table(columns), _unread(types, *used))
+
+    def at(self, part: Part, index: int) -> str:
+        return f"{part['path']}, {self._text(part['path']).at(index)}"
+
+    def _text(self, path: str) -> Text:
+        return read_text(path, Format(delimiter="\t", quoted=False, encoding=self.config.encoding))
 
     def _find(self, suffix: str) -> str:
         folder = self.config.path or _installed(self.config.name)

@@ -95,6 +95,9 @@ class Synthetic:
         rows = np.arange(part["start"], part["stop"])
         return self._items(rows) if part["table"] == "items" else self._interactions(rows)
 
+    def at(self, part: Part, index: int) -> str:
+        return f"interaction {index + 1} of users {part['start']} to {part['stop']}"
+
     @cached_property
     def leaves(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Each item's leaf of the texts and of the behaviour [N].

@@ -120,3 +120,7 @@ class Tables:
         )
         columns |= kinds(table, config.event, where)
         return with_unread(pa.table(columns), *unread_of(table))
+
+    def at(self, part: Part, index: int) -> str:
+        _, rows = read_rows(part, (self.config.item,), self.config.form("interactions"))
+        return f"{part['path']}, {rows.at(index)}"

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from unisid.artifacts.store import Place
 from unisid.datasets import Part, part
 from unisid.datasets.columns import NO_HINTS, item_table, require
+from unisid.datasets.content import PARQUET, no_table
 from unisid.datasets.delimited import Format, read_text, table_of
 from unisid.datasets.files import head, is_parquet
 from unisid.datasets.folders import Found, columns_of
@@ -150,6 +151,9 @@ def _with_partition(table: pa.Table, given: Mapping[str, str | None], wanted: Wa
 
 
 def _open(path: str) -> Any:
+    start = head(path)
+    if not start.startswith(PARQUET) and (found := no_table(start)):
+        raise DataError(f"{path}: is {found}")
     fs, inner = Place(path).filesystem
     with _whole(path):
         return pq.ParquetFile(inner, filesystem=fs)

@@ -103,6 +103,9 @@ class Windows:
         tables = [self._samples(part) for part in parts]
         return with_unread(_interactions(pa.concat_tables(tables).combine_chunks()), *unread_of(tables[0]))
 
+    def at(self, part: Part, index: int) -> str:
+        return f"step {index + 1} of the users' sequences, joined from {', '.join(self.samples)}"
+
     def _samples(self, part: Part) -> pa.Table:
         config, path = self.config, part["path"]
         names = (config.user, config.history, config.target)

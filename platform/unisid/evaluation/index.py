@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from unisid.artifacts.record import Record
 from unisid.bounds import Settings, Share
 from unisid.errors import DataError
 from unisid.ops.prefixes import row_keys
@@ -43,6 +44,15 @@ def check(gate: Gate, report: dict[str, Any]) -> None:
     if low:
         raise DataError(f"codes: the index is below its quality gate: {'; '.join(low)}. Train longer, change "
                         "codes.tokenizer, or lower codes.gate")  # fmt: skip
+
+
+def recorded(record: Record) -> dict[str, Any]:
+    """The figures that `check` and `describe` name, of a complete index; raises ArtifactError where one is missing."""
+    return {
+        "distinct_share": record.figure("quality", "distinct_share"),
+        "usage": record.figures("quality", "usage"),
+        "entropy": record.figures("quality", "entropy"),
+    }
 
 
 def describe(codes: NDArray[np.int32], sizes: tuple[int, ...]) -> dict[str, Any]:

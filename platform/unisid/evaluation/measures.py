@@ -71,11 +71,10 @@ def of(store: Store, noun: str, place: Place) -> dict[str, float]:
 
 def of_index(store: Store, record: Record) -> dict[str, float]:
     """The training-free figures of an index."""
-    quality = record.counts["quality"]
     parts = {
-        "distinct": float(quality["distinct_share"]),
-        "entropy": float(np.mean(quality["entropy"])),
-        "collaborative": contrast(quality["user_overlap"]),
+        "distinct": record.figure("quality", "distinct_share"),
+        "entropy": float(np.mean(record.figures("quality", "entropy"))),
+        "collaborative": contrast(record.part("quality", "user_overlap")),
         "semantic": closeness(_text_cosines(store, record)),
     }
     return {"index": float(np.mean(list(parts.values())))} | parts
@@ -83,9 +82,9 @@ def of_index(store: Store, record: Record) -> dict[str, float]:
 
 def of_model(place: Place) -> dict[str, float]:
     """Validation at the best epoch; without `hr` where the curve lacks that epoch, as after a restart."""
-    counts = require(place, "model").counts
-    rate = _by_epoch(place, "valid_hr_10").get(counts.get("best_epoch", 0))
-    return {"ndcg": float(counts["valid_ndcg_10"])} | ({} if rate is None else {"hr": rate})
+    record = require(place, "model")
+    rate = _by_epoch(place, "valid_hr_10").get(record.counts.get("best_epoch", 0))
+    return {"ndcg": record.figure("valid_ndcg_10")} | ({} if rate is None else {"hr": rate})
 
 
 def of_making(store: Store, place: Place, name: str) -> list[tuple[int, float]]:

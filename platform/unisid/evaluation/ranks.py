@@ -31,8 +31,8 @@ def check_cutoffs(cutoffs: tuple[int, ...], where: str) -> None:
         raise ConfigError(f"{where}: {', '.join(map(str, cutoffs))}; must be different")
 
 
-def usable_cutoffs(wanted: tuple[int, ...], num_items: int, listed: int, where: str) -> tuple[int, ...]:
-    """The cut-offs asked for, or the standard ones that fit the catalogue and what a method lists.
+def usable_cutoffs(wanted: tuple[int, ...], num_items: int, where: str) -> tuple[int, ...]:
+    """The cut-offs asked for, or the standard ones that fit the catalogue.
 
     Args:
         where: the setting that asks, for the error.
@@ -40,7 +40,7 @@ def usable_cutoffs(wanted: tuple[int, ...], num_items: int, listed: int, where: 
     if max(wanted, default=0) > num_items:
         raise ConfigError(f"{where}: {max(wanted)} is more than the catalogue's {num_items} items; "
                           f"must be at most {num_items}")  # fmt: skip
-    return tuple(sorted(set(wanted))) or tuple(k for k in CUTOFFS if k <= min(num_items, listed))
+    return tuple(sorted(set(wanted))) or tuple(k for k in CUTOFFS if k <= num_items)
 
 
 def rank_in_parts(

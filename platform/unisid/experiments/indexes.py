@@ -16,6 +16,7 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.embeddings import Embeddings
 from unisid.evaluation.figures import Correlation
+from unisid.evaluation.index import recorded
 from unisid.ops.kmeans import kmeans
 from unisid.ops.prefixes import row_keys
 from unisid.ops.residual import nearest
@@ -162,13 +163,13 @@ def quality(codes: Codes, known: Known, graph: NDArray[np.float32]) -> dict[str,
     Args:
         graph: the items' vectors of the interaction graph [N, D], in the order of `known.rows`.
     """
-    recorded, own = codes.record.counts["quality"], codes.codes[known.rows]
+    told, own = recorded(codes.record), codes.codes[known.rows]
     first = groups_of(own, 1)
     pure, overlap = purity(first, known.labels), user_overlap(first, known.users, known.items)
     return {
-        "usage": float(np.mean(recorded["usage"])),
-        "entropy": float(np.mean(recorded["entropy"])),
-        "distinct": float(recorded["distinct_share"]),
+        "usage": float(np.mean(told["usage"])),
+        "entropy": float(np.mean(told["entropy"])),
+        "distinct": told["distinct_share"],
         "purity": pure.value,
         "purity by chance": pure.by_chance,
         "overlap within": overlap.value,

@@ -19,6 +19,7 @@ from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place, Store
 from unisid.errors import ArtifactError
 from unisid.evaluation import figures
+from unisid.evaluation.index import recorded
 from unisid.experiments import indexes
 from unisid.experiments.definition import Experiment
 from unisid.pipeline import plan
@@ -65,17 +66,17 @@ class Judged:
 
     @property
     def cutoffs(self) -> tuple[int, ...]:
-        return tuple(self.record.counts["cutoffs"])
+        return tuple(map(int, self.record.figures("cutoffs")))
 
 
 def means_of(store: Store, trial: Trial) -> dict[str, float]:
     """A complete cell's headline figures: 'HR@10 excluded' and so on, or of its index alone."""
     if trial.until == "codes":
-        quality = Codes.read(place_of(store, trial)).record.counts["quality"]
-        return {"distinct": float(quality["distinct_share"]), "entropy": float(np.mean(quality["entropy"]))}
+        known = recorded(Codes.read(place_of(store, trial)).record)
+        return {"distinct": known["distinct_share"], "entropy": float(np.mean(known["entropy"]))}
     judged = Judged.of(store, trial)
-    told = judged.record.counts["means"][judged.method]
-    return {f"{name} {rule}": value for rule in HISTORY_RULES for name, value in told[rule].items()}
+    means = {rule: judged.record.part("means", judged.method, rule) for rule in HISTORY_RULES}
+    return {f"{name} {rule}": value for rule in HISTORY_RULES for name, value in means[rule].items()}
 
 
 def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[Trial], say: Say) -> None:

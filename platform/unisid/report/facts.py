@@ -79,7 +79,8 @@ def results(places: Mapping[str, Place]) -> Results | None:
     found = Metrics(places["metrics"], record)
     methods, compared = [record.config["method"], *record.config["baselines"]], found.comparisons()
     methods += [method for method in compared if method not in methods]
-    return Results(methods, record.counts["cutoffs"], found.results(), compared, record.counts)
+    counts = record.counts | {"samples": record.count("samples")}
+    return Results(methods, [int(k) for k in record.figures("cutoffs")], found.results(), compared, counts)
 
 
 def index(places: Mapping[str, Place], titles: int) -> Index | None:
@@ -92,7 +93,7 @@ def index(places: Mapping[str, Place], titles: int) -> Index | None:
     rows = column.flatten().to_numpy().reshape(-1, codes.num_levels)
     names = head(places["catalog"], "items", "title", min(titles, len(rows))).to_pylist()
     quality = known["codes"].counts.get("quality", {})
-    return Index(codes.sizes, int(known["catalog"].counts["items"]), rows, [n or "" for n in names], quality)
+    return Index(codes.sizes, known["catalog"].count("items"), rows, [n or "" for n in names], quality)
 
 
 def head(place: Place, family: str, column: str, rows: int) -> pa.Array:

@@ -126,7 +126,7 @@ class Promotion:
     def _passed(self, codes: Address, gate: Mapping[str, float]) -> Codes:
         """An index that is not below its gate."""
         index = Codes.read(self.store.place(codes))
-        quality.check(quality.Gate(**(index.record.config["gate"] | gate)), index.record.counts["quality"])
+        quality.check(quality.Gate(**(index.record.config["gate"] | gate)), quality.recorded(index.record))
         return index
 
     def _require_champions(self, model: Address, index: Codes) -> None:

@@ -53,8 +53,7 @@ class Config(Settings):
     cutoffs: tuple[Count, ...] = ()
     """The K of HR@K and NDCG@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
     beam: Annotated[int, Range(1, MOST_BEAMS)] = 50
-    """Items to list a sample under each history rule; at least the largest cut-off that is named. Standard cut-offs
-    beyond it are left out, which the run says."""
+    """Items to list a sample under each history rule; at least the largest cut-off."""
     baselines: tuple[str, ...] = ("popularity", "itemknn")
     """Kinds in `baselines` to rank beside the model, of those that need no training."""
     resamples: Annotated[int, Range(1, 1_000_000)] = 2000
@@ -71,9 +70,11 @@ class Config(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_cutoffs(self.cutoffs, "metrics.cutoffs")
-        if max(self.cutoffs, default=1) > self.beam:
-            raise ConfigError(f"metrics.beam: {self.beam} is smaller than the largest cut-off {max(self.cutoffs)}; "
-                              "a list of so few items cannot tell; must be at least that")  # fmt: skip
+        if (largest := max(self.cutoffs or CUTOFFS)) > self.beam:
+            least = "the largest cut-off" if self.cutoffs else "the largest of the standard cut-offs,"
+            raise ConfigError(f"metrics.beam: {self.beam} is smaller than {least} {largest}; a list of so few items "
+                              "cannot tell; must be at least that, or name smaller ones in metrics.cutoffs"
+                              )  # fmt: skip
         if len(set(self.baselines)) < len(self.baselines):
             raise ConfigError(f"metrics.baselines: {', '.join(self.baselines)}; must name each once")
         for kind in self.baselines:
@@ -87,7 +88,7 @@ class Config(Settings):
                 )
 
     def fits(self, num_items: int) -> None:
-        usable_cutoffs(self.cutoffs, num_items, self.beam, "metrics.cutoffs")
+        usable_cutoffs(self.cutoffs, num_items, "metrics.cutoffs")
 
 
 def inputs(config: Config) -> tuple[str, ...]:
@@ -105,7 +106,7 @@ def make(job: Job) -> Json:
     config: Config = job.config
     catalog, codes = Catalog.read(job.inputs["catalog"]), Codes.read(job.inputs["codes"])
     Model.read(job.inputs["model"], codes)
-    cutoffs = usable_cutoffs(config.cutoffs, catalog.num_items, config.beam, "metrics.cutoffs")
+    cutoffs = usable_cutoffs(config.cutoffs, catalog.num_items, "metrics.cutoffs")
     rows = Sequences.read(job.inputs["sequences"]).rows(catalog, TEST)
     if not len(rows):
         raise DataError(f"{job.inputs['sequences']}: has no test samples; give the catalog a split that leaves some")
@@ -140,8 +141,6 @@ def make(job: Job) -> Json:
 def rank_model(job: Job, num_samples: int, num_items: int) -> Ranks:
     """The recommender's ranks of all samples, decoded by the workers of the pool."""
     config: Config = job.config
-    if left := [k for k in CUTOFFS if not config.cutoffs and config.beam < k <= num_items]:
-        job.say(f"cut-offs {', '.join(map(str, left))} are left out: metrics.beam lists {config.beam} items a sample")
     searches = {"": Search(min(config.beam, num_items))}
     ranker = functools.partial(TargetRanker, dict(job.inputs), searches, config.pool, config.batch_size)
     progress = Progress(job, num_samples, "samples", of=config.method)

@@ -84,7 +84,7 @@ def cold_start(recipe: Recipe, share: float, seed: int, store: Store, compute: C
     whole_recipe = extended(recipes.whole, store, address, recipes.whole.version)
     whole = pipeline.run(whole_recipe, store, compute, tracker, say, "codes")
     places = {"model": base["model"], "codes": whole["codes"], "catalog": whole["catalog"]}
-    num_new = require(whole["catalog"], "catalog").counts["extension"]["added"]
+    num_new = int(require(whole["catalog"], "catalog").figure("extension", "added"))
     catalog = Catalog.read(whole["catalog"])
     rows = targeted(catalog, catalog.num_items - num_new)
     say(f"{len(rows)} test samples ask for one of {num_new} new items")

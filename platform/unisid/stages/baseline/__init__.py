@@ -80,7 +80,7 @@ class Config(Settings):
         check_cutoffs(self.cutoffs, "baseline.cutoffs")
 
     def fits(self, num_items: int) -> None:
-        usable_cutoffs(self.cutoffs, num_items, num_items, "baseline.cutoffs")
+        usable_cutoffs(self.cutoffs, num_items, "baseline.cutoffs")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def make(job: Job) -> Json:
     """Fit, rank the test samples, summarise; returns the headline figures."""
     config: Config = job.config
     catalog, method = Catalog.read(job.inputs["catalog"]), config.baseline.kind
-    cutoffs = usable_cutoffs(config.cutoffs, catalog.num_items, catalog.num_items, "baseline.cutoffs")
+    cutoffs = usable_cutoffs(config.cutoffs, catalog.num_items, "baseline.cutoffs")
     rows = catalog.samples(TEST)
     if not len(rows):
         raise DataError(f"{catalog.place}: has no test samples; give the catalog a split that leaves some")

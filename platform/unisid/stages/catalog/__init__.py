@@ -170,7 +170,7 @@ def _read(job: Job, config: Config) -> tuple[pa.Table, pa.Array, Rows, Json]:
     kept, lost = timed(table, dataset.times)
     chosen, events = wanted_events(table, config.events)
     lost["event"] = int((kept & ~chosen).sum())
-    users, rows = rows_of(table, items, kept & chosen, (config.unknown_items or way) == "refuse")
+    users, rows = rows_of(table, items, kept & chosen, dataset, (config.unknown_items or way) == "refuse")
     unread = {name: unread_in_words(unread_of(found)[0]) for name, found in (("items", items), ("interactions", table))}
     unread = {name: columns for name, columns in unread.items() if columns}
     left = "".join(f"; not read of the {name}: {columns}" for name, columns in unread.items())

@@ -13,6 +13,9 @@ from unisid.datasets.rows import listed, unread_of, with_unread
 from unisid.datasets.time_ranges import in_one_unit
 from unisid.errors import DataError
 
+ROWS = b"rows"
+"""How many rows of a table are of which part."""
+
 
 def numbered(part: Part, raw: pa.Table, columns: Mapping[str, Any]) -> pa.Table:
     """What a worker made of a part's raw table, with the number of the part and what was not read of it."""
@@ -51,7 +54,17 @@ def joined(table: str, pieces: Sequence[pa.Table], paths: Mapping[int, str]) -> 
         unread |= {name: kind for name, kind in left.items() if name not in unread}
         aligned.append(pa.table(columns))
     aligned = in_one_unit(aligned) if table == "interactions" else aligned  # an item's column of that name is text
-    return with_unread(pa.concat_tables(aligned).unify_dictionaries().combine_chunks(), unread)
+    whole = with_unread(pa.concat_tables(aligned).unify_dictionaries().combine_chunks(), unread)
+    rows = [(piece["part"][0].as_py(), piece.num_rows) for piece in found]
+    return whole.replace_schema_metadata({**whole.schema.metadata, ROWS: json.dumps(rows)})
+
+
+def part_of(table: pa.Table, row: int) -> tuple[int, int]:
+    """The number of the part that a row of a `joined` table is of, and its place in there."""
+    parts = json.loads(table.schema.metadata[ROWS])
+    ends = np.cumsum([rows for _, rows in parts])
+    place = int(np.searchsorted(ends, row, side="right"))
+    return parts[place][0], row - int(ends[place]) + parts[place][1]
 
 
 def unread_in_words(unread: Mapping[str, str]) -> str:

@@ -21,7 +21,7 @@ from unisid.datasets.time_ranges import Unit, coarsest
 from unisid.errors import DataError
 from unisid.ops.text import PLACEHOLDER, clean_text, has_markup
 from unisid.progress import mapped
-from unisid.stages.catalog.parts import joined, numbered
+from unisid.stages.catalog.parts import joined, numbered, part_of
 
 SHOWN = 3
 """How many of the wrong values an error names."""
@@ -148,7 +148,13 @@ def distinct(items: pa.Table, refuse: bool) -> tuple[pa.Table, int]:
     return (items.take(first) if surplus else items), surplus
 
 
-def rows_of(table: pa.Table, items: pa.Table, kept: Ints, refuse: bool) -> tuple[pa.Array, Rows]:
+def named(dataset: Dataset, table: pa.Table, row: int) -> str:
+    """What an error calls a row of the interactions: the file and the line."""
+    number, index = part_of(table, row)
+    return dataset.at(dataset.parts()[number], index)
+
+
+def rows_of(table: pa.Table, items: pa.Table, kept: Ints, dataset: Dataset, refuse: bool) -> tuple[pa.Array, Rows]:
     """The ids of the users, and the kept interactions by position in these and in the items.
 
     Raises DataError where an interaction names an item that the items lack and `refuse` says so.
@@ -163,7 +169,7 @@ def rows_of(table: pa.Table, items: pa.Table, kept: Ints, refuse: bool) -> tuple
         names = item.take(unknown[: 1000 * SHOWN]).cast(pa.string()).unique()
         shown = ", ".join(f"'{name}'" for name in names[:SHOWN].to_pylist())
         raise DataError(f"catalog: {len(unknown)} of {len(rows)} interactions name an item that the items lack: "
-                        f"{shown} (first in row {unknown[0] + 1} of the interactions); complete the items, or set "
+                        f"{shown} (first in {named(dataset, table, int(unknown[0]))}); complete the items, or set "
                         "catalog.unknown_items to count: such interactions are then dropped")  # fmt: skip
     return user.dictionary, rows
 

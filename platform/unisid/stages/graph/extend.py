@@ -56,10 +56,9 @@ def make(job: Job) -> Json:
     vectors = np.zeros((catalog.num_users, base.width), np.float32)
     vectors[known] = Shards(base.place, USERS).read("vector", number.drop_null().to_numpy().astype(np.int64))
     write_array(job.out, USERS, {"vector": vectors}, stage.SHARD_ROWS)
-    counts = base.record.counts
-    return counts | {
+    return base.record.counts | {
         "users": catalog.num_users,
         "items": catalog.num_items,
-        "isolated_users": counts["isolated_users"] + int((~known).sum()),
-        "isolated_items": counts["isolated_items"] + added,
+        "isolated_users": base.record.count("isolated_users") + int((~known).sum()),
+        "isolated_items": base.record.count("isolated_items") + added,
     }
