@@ -316,7 +316,7 @@ def test_what_comes_next_is_told_with_titles_and_scores(ring_store, capsys):
     assert answer == recommended("--history", *past)
     head, *rows = answer.splitlines()
     assert head.split("  ")[0] == "rank"
-    assert ["log p" in head, head.endswith("title")] == [True, True]
+    assert ["score" in head, head.endswith("title")] == [True, True]
     cells = [re.split(r" {2,}", row) for row in rows]
     assert [rank for rank, *_ in cells] == list("12345")
     assert all(item == title and item not in past for _, _, item, title in cells)
@@ -327,6 +327,40 @@ def test_what_comes_next_is_told_with_titles_and_scores(ring_store, capsys):
     assert [item for item in again if item not in past] == [item for _, _, item, _ in cells][
         : len(set(again) - set(past))
     ]
+
+
+def test_facts_are_printed_as_json_too(ring_store, capsys):
+    """The same as in the table, and nothing else on the standard output."""
+
+    def body(*words):
+        assert cli.main([*words, "--json", "--store", str(ring_store)]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    assert [(row["address"], row["state"]) for row in body("list")] == [
+        ("catalog/ring/1", "complete"), ("codes/ring/1", "complete"), ("model/ring/1", "complete")]  # fmt: skip
+    assert all(row["fingerprint"] and row["created"] is not None for row in body("list"))
+    assert {row["artifact"] for row in body("verify")} == {"catalog/ring/1", "codes/ring/1", "model/ring/1"}
+    [one] = body("sid", "item 3")
+    assert body("items", one["semantic_id"]) == [one]
+    assert (one["item"], one["title"]) == ("item 3", "item 3")
+    assert len(body("items", "--limit", "4")) == 4
+    answer = body("recommend", "--user", "3", "--k", "2")
+    assert (answer["model"], answer["codes"], answer["why"]) == ("model/ring/1", "codes/ring/1", "the newest")
+    assert [row["rank"] for row in answer["items"]] == [1, 2]
+    assert answer["items"][0]["score"] >= answer["items"][1]["score"]
+    assert "demo" in [row["name"] for row in body("recipes")]
+    entries = body("plan", "demo", "--catalog.dataset", "synthetic")
+    assert [entry["state"] for entry in entries] == ["to make"] * len(entries)
+    assert entries[0]["address"] == "catalog/demo/1"
+
+
+def test_a_damaged_artifact_is_listed_as_json(ring_store, capsys):
+    (Path(ring_store.uri) / "codes/ring/1/record.json").write_text("{")
+    assert cli.main(["list", "--json", "--store", str(ring_store)]) == 1
+    out, complaint = capsys.readouterr()
+    states = {row["address"]: row["state"] for row in json.loads(out)}
+    assert states["codes/ring/1"].startswith("damaged: ")
+    assert "1 damaged, as listed" in complaint
 
 
 def recommended(store, capsys, *words):

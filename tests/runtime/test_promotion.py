@@ -1,5 +1,6 @@
 """What is in use, on a real MLflow over SQLite: promoted as a pair, refused with the figures, rolled back."""
 
+import json
 from dataclasses import replace
 
 import mlflow
@@ -171,6 +172,8 @@ def test_on_the_command_line(told, store, monkeypatch, capsys):
     assert "the gate asks for 1.000" in capsys.readouterr().err
     assert main(["promote", "--status", "shop", *where]) == 0
     assert "champion   index version 1, recommender version 1" in capsys.readouterr().out
+    assert main(["promote", "--status", "shop", "--json", *where]) == 0
+    assert json.loads(capsys.readouterr().out)["champion"] == {"index": "1", "recommender": "1"}
     assert main(["promote", "codes/shop/2", *where]) == 0
     assert main(["promote", "--rollback", "shop", *where]) == 0
     assert champions(told) == Pair("1", "1")

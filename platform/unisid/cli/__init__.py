@@ -9,6 +9,8 @@ from __future__ import annotations  # what is heavy is named here and imported w
 
 import argparse
 import contextlib
+import dataclasses
+import json
 import os
 import signal
 import sys
@@ -146,13 +148,16 @@ def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
             search.add_options(sub)
         elif name != "experiment":
             sub.add_argument("--until", default=NOUNS[-1], metavar="NOUN", help="the last artifact to make")
-        if name != "plan":
+        if name == "plan":
+            sub.add_argument("--json", action="store_true", help="print JSON instead of a tree")
+        else:
             sub.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
     sub = command("sync", _sync, "Tell MLflow of a recipe's complete artifacts (when it was away during the run).")
     sub.add_argument("recipe", help="a ready recipe's name, or file.py:function")
     sub = command("reproduce", _reproduce, "Make an artifact again from its record, elsewhere, and compare the bytes.")
     experiment.add_reproduce_options(sub)
-    command("recipes", _recipes, "List the ready recipes.")
+    sub = command("recipes", _recipes, "List the ready recipes.")
+    sub.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def _store(known: argparse.Namespace) -> Store:
@@ -183,7 +188,9 @@ def _plan(known: argparse.Namespace) -> None:
     from unisid.pipeline import plan
     from unisid.report.tables import plan_tree
 
-    print(plan_tree(plan(_recipe(known), _store(known), known.until)))
+    entries = plan(_recipe(known), _store(known), known.until)
+    print(json.dumps([dataclasses.asdict(e) | {"address": str(e.address)} for e in entries], indent=2) if known.json
+          else plan_tree(entries))  # fmt: skip
 
 
 def _run(known: argparse.Namespace) -> None:
@@ -242,8 +249,12 @@ def _sync(known: argparse.Namespace) -> None:
 def _recipes(known: argparse.Namespace) -> None:
     from unisid import recipes
 
-    for name, function in sorted(recipes.ready().items()):
-        print(f"{name:<24}{(function.__doc__ or '').strip().splitlines()[0]}")
+    rows = {n: (made.__doc__ or "").strip().splitlines()[0] for n, made in sorted(recipes.ready().items())}
+    if known.json:
+        print(json.dumps([{"name": name, "text": text} for name, text in rows.items()], indent=2))
+        return
+    for name, text in rows.items():
+        print(f"{name:<24}{text}")
 
 
 def _machines(kind: str) -> contextlib.AbstractContextManager[Compute]:

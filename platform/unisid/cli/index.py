@@ -4,6 +4,7 @@ from __future__ import annotations  # what is heavy is named here and imported w
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 import json
 import sys
@@ -56,6 +57,7 @@ def add_commands(command: Command, around: Around) -> None:
     sub.add_argument("--name", help="the name they are registered under (default: the address's)")
     sub.add_argument("--rollback", metavar="NAME", help="put what was in use before back into use")
     sub.add_argument("--status", metavar="NAME", help="show what is in use, and what was before")
+    sub.add_argument("--json", action="store_true", help="with --status: print JSON instead of a table")
     for figure in GATE:
         sub.add_argument(f"--{figure}", type=float, help=f"ask for another codes.gate.{figure} than the index's own")
 
@@ -133,8 +135,9 @@ def _promote(known: argparse.Namespace, around: Around) -> None:
     store = around.store(known)
     told = tracker(store.root, around.say)
     if known.status:
-        for alias, pair in promotion.in_use(told, known.status).items():
-            print(f"{alias:<10} {pair}")
+        pairs = promotion.in_use(told, known.status)
+        body = json.dumps({alias: dataclasses.asdict(pair) for alias, pair in pairs.items()}, indent=2)
+        print(body if known.json else "\n".join(f"{alias:<10} {pair}" for alias, pair in pairs.items()))
         return
     if known.rollback:
         pair, name = promotion.roll_back(told, known.rollback), known.rollback

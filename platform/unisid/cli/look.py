@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     Act = Callable[[argparse.Namespace], None]
     Command = Callable[[str, Act, str], argparse.ArgumentParser]
 
+JSON = "print JSON instead of a table"
+
 
 def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store], machines: Machines) -> None:
     """Tell the parser what may be looked at."""
@@ -40,22 +42,26 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     def look(name: str, act: Callable[[argparse.Namespace, Store], None], text: str) -> argparse.ArgumentParser:
         return command(name, lambda known: act(known, store_of(known)), text)
 
-    look("list", _list, "List the artifacts in the store.")
+    sub = look("list", _list, "List the artifacts in the store.")
+    sub.add_argument("--json", action="store_true", help=JSON)
     sub = look("show", _show, "Describe one artifact: what it is made from, its figures and settings.")
     sub.add_argument("address", help="such as codes/demo/1")
     sub.add_argument("--json", action="store_true", help="the whole record as it lies on disk")
     sub = look("verify", _verify, "Compare every file of artifacts with the checksums of their records.")
     sub.add_argument("address", nargs="*", help="such as codes/demo/1 (default: all that the store has)")
+    sub.add_argument("--json", action="store_true", help=JSON)
     sub = look("drop", _drop, "Remove one artifact.")
     sub.add_argument("address", help="such as codes/demo/1")
     sub = look("sid", _sid, "Print the semantic IDs of items.")
     sub.add_argument("item", nargs="+", help="the shop's item ids")
     sub.add_argument("--codes", help="the index, such as codes/demo/1 (default: the one in use)")
+    sub.add_argument("--json", action="store_true", help=JSON)
     sub = look("items", _items, "Print the items of a semantic ID, of a prefix, or of some words of their titles.")
     sub.add_argument("sid", nargs="?", default="", help="such as '<a_12><b_7>' or 12,7 (default: all)")
     sub.add_argument("--title", nargs="+", default=[], metavar="WORD", help="only items whose titles have these words")
     sub.add_argument("--codes", help="the index (default: the one in use)")
     sub.add_argument("--limit", type=int, default=50, help="how many, at most (default: 50)")
+    sub.add_argument("--json", action="store_true", help=JSON)
     sub = look("recommend", functools.partial(_recommend, machines),
                "Print the best next items for a user or a history, or write those for everybody.")  # fmt: skip
     who = sub.add_mutually_exclusive_group(required=True)
@@ -67,14 +73,16 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     sub.add_argument("--allow-history", action="store_true", help="items of the history may be recommended again")
     sub.add_argument("--allowed", metavar="FILE", help="only these items: a text file with an item id a line")
     sub.add_argument("--excluded", metavar="FILE", help="none of these items: a text file with an item id a line")
+    sub.add_argument("--json", action="store_true", help=JSON)
     overnight.add_options(sub, who)
 
 
 def _list(known: argparse.Namespace, store: Store) -> None:
-    damaged, unread, found = [], [], store.addresses()
+    damaged, unread, rows, found = [], [], [], store.addresses()
     if not found:
         _say_nothing_is_there(store)
     for address in found:
+        record = None
         try:
             record = read_record(place := store.place(address))
             if record is not None:
@@ -86,7 +94,13 @@ def _list(known: argparse.Namespace, store: Store) -> None:
         except ArtifactError as error:
             state = f"damaged: {error}"
             damaged.append(address)
-        print(f"{address!s:<40}{state}")
+        if not known.json:
+            print(f"{address!s:<40}{state}")
+        sound = record is not None and address not in (*damaged, *unread)
+        made = {"fingerprint": record.fingerprint, "created": record.created} if sound and record is not None else {}
+        rows.append({"address": str(address), "state": "complete" if sound else state} | made)
+    if known.json:
+        print(json.dumps(rows, indent=2))
     _complain(store, damaged, unread)
 
 
@@ -97,13 +111,17 @@ def _verify(known: argparse.Namespace, store: Store) -> None:
         _say_nothing_is_there(store)
         return
     damaged, unread = [], []
-    rows = [("artifact", "files", "bytes", "state")]
+    rows: list[tuple[str, int, int, str]] = []
     for address, place in places.items():
         found = verify(place)
         damaged += [address] if found.damaged else []
         unread += [address] if found.unreadable else []
-        rows.append((str(address), f"{found.files:,}", f"{found.size:,}", found.state))
-    print(align(rows))
+        rows.append((str(address), found.files, found.size, found.state))
+    names = ("artifact", "files", "bytes", "state")
+    if known.json:
+        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+    else:
+        print(align([names, *((address, f"{files:,}", f"{size:,}", state) for address, files, size, state in rows)]))
     _complain(store, damaged, unread)
 
 
@@ -152,7 +170,7 @@ def _drop(known: argparse.Namespace, store: Store) -> None:
 
 def _sid(known: argparse.Namespace, store: Store) -> None:
     codes, catalog = _index(known, store)
-    _print_items(codes, catalog, item_numbers(catalog, known.item))
+    _print_items(codes, catalog, item_numbers(catalog, known.item), known.json)
 
 
 def _items(known: argparse.Namespace, store: Store) -> None:
@@ -170,9 +188,9 @@ def _items(known: argparse.Namespace, store: Store) -> None:
         found = [item for item in found if all(word in (titles[item] or "").lower() for word in words)]
     if not found:
         raise DataError(f"{where}: no title has '{' '.join(words)}' in it; fewer or shorter words find more")
-    _print_items(codes, catalog, found[: known.limit])
+    _print_items(codes, catalog, found[: known.limit], known.json)
     if len(found) > known.limit:
-        print(f"... and {len(found) - known.limit:,} more (--limit)")
+        print(f"... and {len(found) - known.limit:,} more (--limit)", file=sys.stderr if known.json else sys.stdout)
 
 
 def _recommend(machines: Machines, known: argparse.Namespace, store: Store) -> None:
@@ -189,7 +207,7 @@ def _recommend(machines: Machines, known: argparse.Namespace, store: Store) -> N
     recommender = Recommender.load(pair.model, pair.codes, pair.catalog, vectors=pair.vectors)
     items, scores = recommender.rank([history], known.k, not known.allow_history, allowed=allowed)
     rows = [
-        (str(rank), f"{score:.3f}", str(catalog.item_ids[item]), str(catalog.titles[item]))
+        (rank, score, str(catalog.item_ids[item]), catalog.titles[item].as_py())
         for rank, (item, score) in enumerate(zip(items[0].tolist(), scores[0].tolist(), strict=True), 1)
         if item >= 0
     ]
@@ -197,7 +215,12 @@ def _recommend(machines: Machines, known: argparse.Namespace, store: Store) -> N
         raise DataError(f"recommend: none of the {catalog.num_items:,} items of {catalog.record.address} is left: each "
                         "is in the history, not allowed, or excluded; --allow-history lets the history's be recommended"
                         )  # fmt: skip
-    print(align([("rank", "log p", "item", "title"), *rows]))
+    names = ("rank", "score", "item", "title")
+    if known.json:
+        body = {"model": str(pair.model.address), "codes": str(pair.codes.address), "why": pair.why}
+        print(json.dumps(body | {"items": [dict(zip(names, row, strict=True)) for row in rows]}, indent=2))
+    else:
+        print(align([names, *((str(rank), f"{score:.3f}", item, str(title)) for rank, score, item, title in rows)]))
     if len(rows) < known.k:
         print(f"only {len(rows)} items may be recommended: the rest is in the history, not allowed, or excluded",
               file=sys.stderr)  # fmt: skip
@@ -234,12 +257,16 @@ def _listed(catalog: Catalog, path: str, option: str) -> list[int]:
     return [number[item_id] for item_id in item_ids if item_id in number]
 
 
-def _print_items(codes: Codes, catalog: Catalog, items: Sequence[int]) -> None:
+def _print_items(codes: Codes, catalog: Catalog, items: Sequence[int], as_json: bool) -> None:
     rows = [
-        (str(catalog.item_ids[item]), spell(tuple(codes.codes[item].tolist())), str(catalog.titles[item]))
+        (str(catalog.item_ids[item]), spell(tuple(codes.codes[item].tolist())), catalog.titles[item].as_py())
         for item in items
     ]
-    print(align([("item", "semantic id", "title"), *rows]))
+    if as_json:
+        names = ("item", "semantic_id", "title")
+        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+    else:
+        print(align([("item", "semantic id", "title"), *((item, sid, str(title)) for item, sid, title in rows)]))
 
 
 def _index(known: argparse.Namespace, store: Store) -> tuple[Codes, Catalog]:
