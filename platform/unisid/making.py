@@ -18,6 +18,7 @@ from unisid.artifacts.store import Place, Store
 from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
+from unisid.legend import legend, shown
 from unisid.planned import Planned
 from unisid.printable import printable
 from unisid.progress import SECONDS, Throttle
@@ -62,7 +63,7 @@ def make(entry: Planned, stage: ModuleType, config: Any, around: Surroundings, l
             out=out,
             name=f"{entry.address}-{entry.fingerprint[:12]}",
             compute=around.compute,
-            report=_reporting(curve, log, Shown(around.say)),
+            report=_reporting(curve, log, Shown(around.say, entry.noun)),
             say=lambda line: around.say(f"      {printable(line)}"),
         )
         with _whose(entry.noun):
@@ -125,15 +126,22 @@ def _complete(entry: Planned, out: Place, counts: Json, seconds: float, how: Jso
 
 
 class Shown:
-    """Shows what a stage reports, at most every few seconds, so that a person sees that it moves."""
+    """Shows what a stage reports, at most every few seconds, so that a person sees that it moves.
 
-    def __init__(self, say: Say) -> None:
-        self.say, self.due = say, Throttle(SECONDS, at_once=True)
+    What a figure is stands above the line that has it first; an arrow beside its value points to where it is better.
+    """
+
+    def __init__(self, say: Say, noun: str, seconds: float = SECONDS) -> None:
+        self.say, self.noun, self.due = say, noun, Throttle(seconds, at_once=True)
+        self.explained: set[str] = set()
 
     def show(self, values: Metrics) -> None:
         """Show these values, if it is time."""
         if self.due():
-            self.say("      " + "  ".join(f"{name} {value:.5g}" for name, value in values.items()))
+            for line in legend(self.noun, [name for name in values if name not in self.explained]):
+                self.say(f"      {line}")
+            self.explained |= values.keys()
+            self.say("      " + "  ".join(shown(self.noun, name, value) for name, value in values.items()))
 
 
 def _runtime(config: Any, identity: Json) -> Json:

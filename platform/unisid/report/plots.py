@@ -14,6 +14,7 @@ from cycler import cycler
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from unisid import legend
 from unisid.artifacts.metrics import HISTORY_RULES
 from unisid.printable import printable
 
@@ -27,6 +28,11 @@ STYLE = {
     "axes.grid": True, "axes.grid.axis": "y", "grid.color": REST, "grid.alpha": 0.25, "grid.linewidth": 0.6,
     "font.size": 9, "legend.frameon": False, "svg.fonttype": "none", "figure.dpi": 120,
 }  # fmt: skip
+
+
+CURVES = {("model", "valid_score"): "NDCG@10", ("baseline", "valid_score"): "NDCG@10",
+          ("codes", "valid_score"): "collisions, then error"}  # fmt: skip
+"""What lies on the curves' upright axis, where it is no loss."""
 
 
 @mpl.rc_context(STYLE)
@@ -46,9 +52,16 @@ def loss_curves(curves: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]])
         axis.remove()
     for axis, (noun, name, points) in zip(axes, panels, strict=False):
         steps, values = zip(*points, strict=True)
+        known = legend.figure(noun, name)
         axis.plot(steps, values, color=PALETTE[int(name != "loss")], linewidth=1.4)
-        axis.set_title(f"{noun}: {name.replace('_', ' ')}")
-        axis.set_xlabel("step")
+        if name == "valid_score" and known is not None:
+            best = max(points, key=lambda point: point[1] if known.better == "up" else -point[1])
+            axis.plot(*best, marker="o", markersize=4, color=INK)
+            axis.annotate(f"best {best[1]:.4g}", best, textcoords="offset points", xytext=(4, 4), fontsize=7)
+        words = "validation score" if name == "valid_score" else "training loss"
+        axis.set_title(f"{noun}: {words}, {'higher' if known and known.better == 'up' else 'lower'} is better")
+        axis.set_xlabel("optimizer step")
+        axis.set_ylabel(CURVES.get((noun, name), "loss"))
         axis.locator_params(nbins=5)
     return figure
 
