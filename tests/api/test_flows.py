@@ -60,6 +60,15 @@ def test_its_figures_are_a_table(made):
     assert set(frame["method"]) == {"tiger", "popularity"}
 
 
+def test_its_figures_by_group_are_a_table(made):
+    run, _ = made
+    frame = run.groups().to_pandas()
+    overall = frame[(frame["group"] == "all") & (frame["method"] == "tiger") & (frame["history"] == "excluded")]
+    figures = run.metrics().to_pandas().set_index(["method", "history", "metric"])["mean"]
+    assert overall["NDCG@10"].tolist() == [figures["tiger", "excluded", "NDCG@10"]]
+    assert {"method", "history", "group", "samples", "HR@10", "NDCG@10", "MRR@10"} == set(frame.columns)
+
+
 def test_its_recommender_answers_in_ids(made):
     run, _ = made
     recommender = run.recommender(device="cpu")

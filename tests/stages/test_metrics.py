@@ -146,6 +146,20 @@ def test_what_is_written_agrees(job, scripted):
     assert counts["chosen"]["itemknn"]["decay"] in itemknn.Config().decays
 
 
+def test_figures_by_group_stand_beside_the_means(job, scripted):
+    counts = metrics.make(job)
+    groups = read_json(job.out, "groups.json")
+    results = read_json(job.out, "metrics.json")
+    assert set(groups) == set(results)
+    for method, by_rule in groups.items():
+        for rule, found in by_rule.items():
+            assert found["all"]["samples"] == 30
+            assert found["all"]["NDCG@5"] == pytest.approx(results[method][rule]["NDCG@5"]["mean"])
+            thirds = [each["samples"] for name, each in found.items() if "third" in name or name == "cold items"]
+            assert sum(thirds) == 30
+    assert counts["groups"] == groups["tiger"]
+
+
 def test_making_again_writes_the_same_bytes(job, scripted):
     files = [(metrics.make(job), {name: job.out.read(name) for name in job.out.sizes()}) for _ in range(2)]
     assert files[0] == files[1]

@@ -44,8 +44,7 @@ class Run:
         Raises:
             ArtifactError: the run ended before the metrics.
         """
-        place = self.places.get("metrics", self.store.place(Address("metrics", self.recipe.name, self.recipe.version)))
-        found = Metrics.read(place).results()
+        found = self._measured().results()
         rows = [
             {"method": method, "history": rule, "metric": metric, **{part: figures[part] for part in SPREAD}}
             for method, by_rule in found.items()
@@ -53,6 +52,25 @@ class Run:
             for metric, figures in by_rule[rule].items()
         ]
         return pa.Table.from_pylist(rows, schema=FIGURES)
+
+    def groups(self) -> pa.Table:
+        """The figures by group of samples, how popular the target is and how long the history: `method`, `history`,
+        `group`, `samples`, and a column for each metric.
+
+        Raises:
+            ArtifactError: the run ended before the metrics.
+        """
+        rows = [
+            {"method": method, "history": rule, "group": group, **figures}
+            for method, by_rule in self._measured().groups().items()
+            for rule, by_group in by_rule.items()
+            for group, figures in by_group.items()
+        ]
+        return pa.Table.from_pylist(rows)
+
+    def _measured(self) -> Metrics:
+        own = Address("metrics", self.recipe.name, self.recipe.version)
+        return Metrics.read(self.places.get("metrics", self.store.place(own)))
 
     def recommender(self, **options: Any) -> "Recommender":
         """The recommender that this run made, whatever else is promoted; options as those of `Recommender.load`.

@@ -1,6 +1,7 @@
 """The metrics: how well each method ranks the test targets, and every single rank.
 
 `metrics.json`: method -> history rule ("excluded" or "allowed") -> "HR@10" -> {"mean", "low", "high"}.
+`groups.json`: method -> history rule -> group of samples -> {"samples", "HR@10", "NDCG@10", "MRR@10"}.
 Tables `ranks-<method>-*.parquet`: `user`, `target`, `excluded`, `allowed`: the target's rank under each history
 rule, ties counted half, null where the method did not rank it.
 """
@@ -19,6 +20,7 @@ from unisid.artifacts.weights import read_json, write_json
 CUTOFFS = (1, 3, 5, 10, 20, 50)
 RANKS = ("user", "target", "excluded", "allowed")
 """The columns of a table of ranks."""
+GROUPS = "groups.json"
 LEVELS = 4
 """Of names above a figure, at least."""
 HistoryRule = Literal["excluded", "allowed"]
@@ -30,6 +32,11 @@ def write_metrics(place: Place, results: dict[str, Any], comparisons: dict[str, 
     """Write what all ranks come to: per method, and of the model against each baseline."""
     write_json(place, "metrics.json", results)
     write_json(place, "comparisons.json", comparisons)
+
+
+def write_groups(place: Place, groups: dict[str, Any]) -> None:
+    """Write the figures of every method by group of samples."""
+    write_json(place, GROUPS, groups)
 
 
 def write_ranks(place: Place, method: str, ranks: pa.Table) -> None:
@@ -52,6 +59,10 @@ class Metrics:
     def results(self) -> dict[str, Any]:
         """method -> history rule -> metric -> {"mean", "low", "high"}."""
         return read_figures(self.place, "metrics.json")
+
+    def groups(self) -> dict[str, Any]:
+        """method -> history rule -> group -> figures; empty for metrics that were made before there were any."""
+        return read_figures(self.place, GROUPS) if self.place.exists(GROUPS) else {}
 
     def comparisons(self) -> dict[str, Any]:
         """baseline -> history rule -> metric -> {"difference", "low", "high", "p", "cohens_d"}."""

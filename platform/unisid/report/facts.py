@@ -83,6 +83,12 @@ def results(places: Mapping[str, Place]) -> Results | None:
     return Results(methods, [int(k) for k in record.figures("cutoffs")], found.results(), compared, counts)
 
 
+def groups(places: Mapping[str, Place]) -> dict[str, Any]:
+    """method -> history rule -> group of samples -> figures; empty where none are complete."""
+    record = records(places).get("metrics")
+    return {} if record is None else Metrics(places["metrics"], record).groups()
+
+
 def index(places: Mapping[str, Place], titles: int) -> Index | None:
     """The semantic ids, with at most so many titles, or None where no codes are complete."""
     known = records(places)

@@ -20,7 +20,7 @@ from unisid.config import flatten
 from unisid.printable import printable
 from unisid.report import facts, plots
 from unisid.report.explorer import explorer
-from unisid.report.tables import SHOWN_CUTOFFS, plain
+from unisid.report.tables import SHOWN_CUTOFFS, group_rows, plain
 from unisid.stages.catalog import summary
 
 FILE = "report.html"
@@ -110,7 +110,18 @@ def _results(places: Mapping[str, Place], drawn: Mapping[str, str]) -> str:
              "half. Small figures are 95% bootstrap intervals; the best mean of a column is bold.</p>")  # fmt: skip
     verdict = f'<p class="verdict">{escape(_verdict(found, f"NDCG@{top}"))}</p>'
     first = _notes([found.warning]) + intro + verdict
-    return first + _figure(drawn, "metric_bars") + "".join(tables) + f"<h3>Sample by sample</h3>{paired}"
+    groups = _groups(places, found)
+    return first + _figure(drawn, "metric_bars") + "".join(tables) + f"<h3>Sample by sample</h3>{paired}" + groups
+
+
+def _groups(places: Mapping[str, Place], found: facts.Results) -> str:
+    """The figures by how popular the target is and by how long the history is."""
+    rows = group_rows(places, found)
+    if not rows:
+        return ""
+    text = ("<p>Popularity is how many users took an item in training: thirds of equally many items; a cold one has "
+            "none. With one target a sample MAP is MRR, which groups.json has beside the hit rate.</p>")  # fmt: skip
+    return f"<h3>By popularity and history, history {found.rule}</h3>{text}{_table(rows[0], rows[1:])}"
 
 
 def _means(found: facts.Results, metric: str, rule: str) -> str:

@@ -65,6 +65,7 @@ def ranking(places: Mapping[str, Place]) -> str:
     for rule in HISTORY_RULES:
         rows.append([f"history {rule}", *names])
         rows += [[f"  {m}", *(f"{found.means[m][rule][n]['mean']:.4f}" for n in names)] for m in found.methods]
+    by_group = group_rows(places, found)
     last = names[len(names) // 2 :][min(1, len(cutoffs) - 1)]
     lines = [
         f"ranking, {found.counts['samples']:,} test samples, all items",
@@ -75,7 +76,23 @@ def ranking(places: Mapping[str, Place]) -> str:
     for baseline in found.methods[1:]:
         test = found.comparisons[baseline][found.rule][last]
         lines.append(f"  {found.methods[0]} - {baseline}: {advantage(test, last)}")
+    if by_group:
+        lines += [f"by group of samples, history {found.rule}", align(by_group, right=True)]
     return "\n".join(lines)
+
+
+def group_rows(places: Mapping[str, Place], found: facts.Results) -> list[Sequence[str]]:
+    """A head, and a row for each group of samples: how many they are, and NDCG of every method; empty for none."""
+    groups = facts.groups(places)
+    if not groups:
+        return []
+    ours = groups[found.methods[0]][found.rule]
+    metric = next(name for name in next(iter(ours.values())) if name.startswith("NDCG"))
+    head: list[Sequence[str]] = [[metric, "samples", *found.methods]]
+    return head + [
+        [name, f"{figures['samples']:,}", *(f"{groups[m][found.rule][name][metric]:.4f}" for m in found.methods)]
+        for name, figures in ours.items()
+    ]
 
 
 def advantage(test: Mapping[str, float], name: str) -> str:

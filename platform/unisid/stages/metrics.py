@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unisid.artifacts.baseline import Baseline
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, write_metrics
+from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, write_groups, write_metrics
 from unisid.artifacts.model import Model
 from unisid.artifacts.sequences import Sequences
 from unisid.baselines import Histories
@@ -27,6 +27,7 @@ from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.evaluation import fitting
 from unisid.evaluation.figures import over_cutoffs, paired
 from unisid.evaluation.fitting import Task
+from unisid.evaluation.groups import all_groups, groups_of
 from unisid.evaluation.ranks import (
     Ranks,
     check_cutoffs,
@@ -124,6 +125,8 @@ def make(job: Job) -> Json:
     comparisons = {m: compare(ranks[config.method], ranks[m], cutoffs, config) for m in ranks if m != config.method}
     write_metrics(job.out, results, comparisons)
     names = headline(cutoffs)
+    groups = all_groups(ranks, groups_of(catalog, rows), int(names[0].partition("@")[2]))
+    write_groups(job.out, groups)
     taken = _taken_before(catalog, rows)
     if warning := repeated_targets(taken, len(rows), "test", OTHER_RULE):
         job.say(f"warning: {warning}")
@@ -134,6 +137,7 @@ def make(job: Job) -> Json:
         "targets_listed": int(np.isfinite(ranks[config.method]["allowed"]).sum()),
         "chosen": chosen,
         "means": means(results, names),
+        "groups": groups[config.method],
         "advantage": _advantage(comparisons, names),
     }
 

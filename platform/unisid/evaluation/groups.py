@@ -1,0 +1,73 @@
+"""For whom a method ranks well: its figures by how popular the target is and by how long the history is.
+
+Every figure is a mean over the samples of a group. With one target a sample the mean average precision is the mean
+reciprocal rank, so that MAP@K = MRR@K. S samples, N items.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisid.artifacts.catalog import Catalog
+from unisid.config import Json
+from unisid.ops.ranking import metric_values
+
+ALL, COLD = "all", "cold items"
+THIRDS = ("least popular third", "middle third", "most popular third")
+HISTORIES = ((1, 1), (2, 4), (5, 9), (10, 19), (20, None))
+"""Shortest and longest history of a group."""
+Groups = dict[str, NDArray[np.bool_]]
+"""Name -> which samples [S] belong to it. A sample belongs to several: to all, one of popularity, one of histories."""
+
+
+def groups_of(catalog: Catalog, rows: NDArray[np.int64]) -> Groups:
+    """The groups of some samples; those without one are left out.
+
+    Popularity is the number of users who took an item in training. Items with any are cut into thirds of equally many
+    items (equally popular ones by their number); targets with none are cold.
+    """
+    targets = catalog.item[rows]
+    third = popularity_thirds(taken_by(catalog))[targets]
+    lengths = rows - catalog.offsets[catalog.user[rows]]
+    found = {ALL: np.ones(len(rows), bool), COLD: third < 0}
+    found |= {name: third == number for number, name in enumerate(THIRDS)}
+    for least, most in HISTORIES:
+        name = f"history of {least}" + ("" if least == most else f" to {most}" if most else " or more")
+        found[name] = (lengths >= least) & (lengths <= (most or lengths.max(initial=0)))
+    return {name: inside for name, inside in found.items() if inside.any()}
+
+
+def taken_by(catalog: Catalog) -> NDArray[np.int64]:
+    """How many users took each item [N] in training."""
+    _, items = catalog.training_edges()
+    return np.bincount(items, minlength=catalog.num_items)
+
+
+def popularity_thirds(users: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of each item [N]: 0, 1 or 2 from the least to the most popular third; -1 for one that no user took."""
+    third = np.full(len(users), -1, np.int64)
+    known = np.flatnonzero(users > 0)
+    order = known[np.argsort(users[known], kind="stable")]
+    for number, part in enumerate(np.array_split(order, len(THIRDS))):
+        third[part] = number
+    return third
+
+
+def by_group(ranks: NDArray[np.float64], groups: Groups, cutoff: int) -> dict[str, Json]:
+    """Group -> its number of samples, HR, NDCG and MRR at a cut-off. A target that was not ranked counts as a miss."""
+    hit, gain = metric_values(ranks, (cutoff,)).T
+    reciprocal = np.where(hit > 0, 1.0 / np.nan_to_num(ranks, nan=1.0), 0.0)
+    figures = {f"HR@{cutoff}": hit, f"NDCG@{cutoff}": gain, f"MRR@{cutoff}": reciprocal}
+    return {
+        name: {"samples": int(inside.sum())} | {metric: float(each[inside].mean()) for metric, each in figures.items()}
+        for name, inside in groups.items()
+    }
+
+
+def all_groups(ranks: Mapping[str, Mapping[str, NDArray[np.float64]]], groups: Groups, cutoff: int) -> Json:
+    """Method -> history rule -> group -> figures."""
+    return {
+        method: {rule: by_group(each, groups, cutoff) for rule, each in by_rule.items()}
+        for method, by_rule in ranks.items()
+    }
