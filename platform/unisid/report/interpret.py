@@ -3,7 +3,6 @@
 N items, P prefixes, C labels, M items shown.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -13,25 +12,21 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import sparse
 
+from unisid.ops.naming import counted, name_of, words_of
 from unisid.ops.semantic_ids import spell
 from unisid.report.plots import PALETTE, REST, STYLE
 
 PREFIXES = 10
 ITEMS = 60
-WORDS = 2
-"""Words that name a label."""
 
 
 def name_labels(titles: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
     """Each label by the words that its titles have more often than others: n_wc^2 / n_w, the largest first."""
-    words = [set(re.findall(r"[a-z]{3,}", title.lower())) for title in titles]
-    everywhere = Counter(word for each in words for word in each)
-    names = []
-    for label in range(int(labels.max(initial=-1)) + 1):
-        inside = Counter(word for item in np.flatnonzero(labels == label) for word in words[item])
-        best = sorted(inside, key=lambda word: (-(inside[word] ** 2) / everywhere[word], word))[:WORDS]
-        names.append(" ".join(best) or f"label {label}")
-    return names
+    words = [words_of(title) for title in titles]
+    everywhere = counted(words)
+    groups = [np.flatnonzero(labels == label) for label in range(int(labels.max(initial=-1)) + 1)]
+    named = [name_of((words[item] for item in group), everywhere) for group in groups]
+    return [name or f"label {label}" for label, name in enumerate(named)]
 
 
 @mpl.rc_context(STYLE)

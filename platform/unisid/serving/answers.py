@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisid.errors import ConfigError, DataError
+from unisid.serving.explain import Explanation, explanations
 from unisid.serving.filters import Mask, restricted
 from unisid.serving.ids import ids_of, some
 from unisid.serving.inputs import BEAM
@@ -44,6 +45,8 @@ class Query:
     """The name of a rule that the server has."""
     quota: Quota | None = None
     """Most items of each category."""
+    explain: bool = False
+    """Whether the answer says where its items stand in the index, and which items of the history moved them."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Answer:
     """Item ids of the request that the catalogue lacks."""
     note: str = ""
     """Why the answer is not what was asked for; empty where it is."""
+    explained: tuple[Explanation, ...] = ()
+    """An explanation an item, where these were asked for."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +110,18 @@ def answers(pair: Pair, queries: Sequence[Query]) -> list[Answer | Problem]:
                     continue
                 order = np.argsort(-scores, kind="stable")  # a narrower search may find what a wide one missed
                 items, scores = items[order], scores[order]
-            found[number] = _answer(row, items, scores)
+            found[number] = _answer(pair, row, items, scores)
         rows = again
     return [each for each in found if each is not None]
 
 
-def _answer(row: _Row, items: NDArray[np.int64], scores: NDArray[np.float32]) -> Answer:
+def _answer(pair: Pair, row: _Row, items: NDArray[np.int64], scores: NDArray[np.float32]) -> Answer:
     fewer = ""
     if len(items) < row.query.k:
         fewer = f"only {len(items)} items may be recommended under what the request allows"
     note = "; ".join(text for text in (row.note, fewer) if text)
-    return Answer(items, scores, MODEL if len(row.history) else POPULARITY, row.skipped, note)
+    explained = tuple(explanations(pair, row.history, items)) if row.query.explain else ()
+    return Answer(items, scores, MODEL if len(row.history) else POPULARITY, row.skipped, note, explained)
 
 
 def _read(pair: Pair, query: Query) -> _Row:

@@ -4,6 +4,8 @@ A pair never changes. Another one takes its place whole, and what began with one
 """
 
 import functools
+import itertools
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,7 +18,7 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Place
 from unisid.baselines.popularity import count_users
-from unisid.errors import DataError
+from unisid.ops.naming import counted, words_of
 from unisid.ops.semantic_ids import spell_all
 from unisid.serving.columns import Columns
 from unisid.serving.filters import Filters
@@ -96,13 +98,28 @@ class Pair:
         order = np.argsort(-counts, kind="stable")
         return order, np.log(counts / counts.sum())[order].astype(np.float32)
 
-    def item(self, item_id: str) -> int:
-        """The number of an item; raises DataError where the catalogue lacks it."""
-        if item_id not in self.item_of:
-            raise DataError(
-                f"item '{item_id}': not in {self.catalog.record.address}, which has {self.num_items:,} items"
-            )
-        return self.item_of[item_id]
+    @functools.cached_property
+    def words(self) -> tuple[list[set[str]], Counter[str]]:
+        """The words of every title [N], and how many titles have each."""
+        found = [words_of(title) for title in self.titles]
+        return found, counted(found)
+
+    def titled(self, text: str, most: int) -> list[int]:
+        """The first items whose titles have all words of a text, whatever their case."""
+        words = text.lower().split()
+        found = (item for item, title in enumerate(self.titles) if all(word in title.lower() for word in words))
+        return list(itertools.islice(found, most)) if words else []
+
+    def beside(self, item: int, most: int = 10) -> list[int]:
+        """Other items under the longest prefix that an item shares with any, by semantic id."""
+        codes = tuple(self.codes.codes[item].tolist())
+        for level in range(len(codes) - 1, -1, -1):
+            below = self.codes.find(codes[:level])
+            if len(below) > 1:
+                place = int(np.flatnonzero(below == item)[0])
+                some = below[max(0, place - most) : place + most + 1]
+                return [int(other) for other in some if other != item][:most]
+        return []
 
     def history_of(self, user: int) -> NDArray[np.int64]:
         """All that a user took, oldest first."""

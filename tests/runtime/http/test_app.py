@@ -16,7 +16,8 @@ from unisid.runtime.http.app import Server, application
 from unisid.serving.answers import answers
 from unisid.serving.settings import TOKEN, Serving
 
-LIMITS = Serving(most_rows=6, most_k=12, most_history=10, most_ids=8, most_body=4000, most_waiting=6, batch_size=4)
+LIMITS = Serving(most_rows=6, most_k=12, most_history=10, most_ids=8, most_body=4000, most_waiting=6, batch_size=4,
+                 most_explained=5)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -251,3 +252,38 @@ def test_whatever_comes_in_no_fault_comes_out(client, body):
     answer = client.post("/recommend", content=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
     assert answer.status_code in (200, 400, 413, 422, 503), answer.text
     assert "Traceback" not in answer.text
+
+
+def test_an_explained_answer_names_its_path_and_what_moved_it(client, shop):
+    (row,) = asked(client, histories=[ids(1, 2, 3)], k=3, explain=True)["answers"]
+    for item in row["items"]:
+        path = item["explanation"]["path"]
+        assert path[-1]["prefix"] == item["semantic_id"]
+        assert path[-1]["items"] == 1
+        assert {gain["item_id"] for gain in item["explanation"]["moved_by"]} <= set(ids(1, 2, 3))
+    message = refused(client.post("/recommend", json={"histories": [["id-1"]] * 6, "explain": True}), 422, "explain")
+    assert message == "a request that is explained: 6 rows; must be at most 5"
+
+
+def test_items_are_found_by_title_and_have_neighbours(client, shop):
+    found = client.get("/items", params={"title": "BLUE la"}).json()["items"]
+    assert [item["item_id"] for item in found] == ids(TITLES.index("blue lamp"))
+    assert len(client.get("/items", params={"title": "e", "limit": 3}).json()["items"]) == 3
+    assert client.get("/items", params={"title": " "}).json() == {"items": []}
+    refused(client.get("/items", params={"title": "e", "limit": 0}), 422, "body")
+    codes = shop.codes.codes
+    for item in range(20):
+        beside = client.get(f"/items/id-{item}").json()["neighbours"]
+        shared = [(codes[int(other["item_id"][3:])] == codes[item]).cumprod().sum() for other in beside]
+        most = max((codes[other] == codes[item]).cumprod().sum() for other in range(20) if other != item)
+        assert shared == [most] * len(beside)
+        assert beside
+
+
+def test_the_page_for_people_asks_for_nothing_from_elsewhere(client):
+    answer = client.get("/")
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "http://" not in answer.text
+    assert "https://" not in answer.text
+    assert "innerHTML" not in answer.text

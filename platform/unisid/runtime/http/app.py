@@ -5,8 +5,10 @@ import dataclasses
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
+import fastapi
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -24,6 +26,8 @@ from unisid.serving.answers import Answer, Problem, Query, answers
 from unisid.serving.pair import Pair
 from unisid.serving.settings import TOKEN, Serving
 
+PAGE = Path(__file__).with_name("page.html")
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 Rank = Callable[[Pair, Sequence[Query]], Awaitable[list[Answer | Problem]]]
 """Answers queries by a pair: at once, or in batches with those of other requests."""
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -98,13 +102,26 @@ def routes(server: Server, rank: Rank) -> FastAPI:
             {"pair": dataclasses.asdict(pair.versions), "answers": [bodies.row(pair, row) for row in found]}
         )
 
+    @app.get("/items")
+    async def items(title: str, limit: Annotated[int, fastapi.Query(ge=1, le=100)] = 20) -> Response:
+        """Items whose titles have all of some words."""
+        pair = server.in_use()
+        found = await asyncio.to_thread(pair.titled, title, limit)
+        return answered({"items": [_named(pair, item) for item in found]})
+
     @app.get("/items/{item_id:path}", responses={404: {"model": bodies.RefusedBody}})
     async def item(item_id: str) -> Response:
-        """An item: its title, semantic ID and columns."""
+        """An item: its title, semantic ID and columns, and the items beside it in the index."""
         pair = server.in_use()
         if item_id not in pair.item_of:
             raise RefusedError(404, "item", f"item '{printable(item_id)[:100]}': not in {pair.catalog.record.address}")
         return answered(_item(pair, pair.item_of[item_id]))
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        """A page for people: titles, what lies beside them, and what comes next."""
+        return Response(PAGE.read_bytes(), media_type="text/html; charset=utf-8",
+                        headers={"Content-Security-Policy": POLICY})  # fmt: skip
 
     @app.get("/healthz", responses={503: {"model": bodies.RefusedBody}})
     async def healthz() -> Response:
@@ -153,12 +170,15 @@ def _left(server: Server, rows: int) -> None:
     server.measures.waiting.set(server.waiting)
 
 
+def _named(pair: Pair, item: int) -> dict[str, Any]:
+    return {"item_id": pair.item_ids[item], "title": pair.titles[item], "semantic_id": pair.sids[item]}
+
+
 def _item(pair: Pair, item: int) -> dict[str, Any]:
     columns = {name: values[item].as_py() for name, values in pair.filters.columns.values.items()}
     return {
-        "item_id": pair.item_ids[item],
-        "title": pair.titles[item],
-        "semantic_id": pair.sids[item],
+        **_named(pair, item),
+        "neighbours": [_named(pair, other) for other in pair.beside(item)],
         "columns": {name: value for name, value in columns.items() if name not in ("item_id", "title")},
         "pair": dataclasses.asdict(pair.versions),
     }

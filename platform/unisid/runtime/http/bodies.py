@@ -8,6 +8,7 @@ from unisid.errors import ConfigError, DataError
 from unisid.printable import printable
 from unisid.runtime.http.refusal import RefusedError
 from unisid.serving.answers import Answer, Problem, Query
+from unisid.serving.explain import Explanation
 from unisid.serving.pair import Pair
 from unisid.serving.quotas import Quota
 from unisid.serving.settings import Serving
@@ -41,6 +42,7 @@ class RecommendBody(_Body):
     rule: str = Field("", description="a condition on columns: in_stock and retailer == 7 and price < 20")
     partition: str = Field("", description="the name of a rule that the server has")
     quota: QuotaBody | None = None
+    explain: bool = Field(False, description="say for each item its path in the index, and what moved it")
 
     model_config = ConfigDict(
         extra="forbid", strict=True, json_schema_extra={"examples": [{"histories": [["item-1", "item-2"]], "k": 5}]}
@@ -54,6 +56,30 @@ class ItemBody(BaseModel):
     title: str
     score: float
     semantic_id: str
+    explanation: "ExplanationBody | None" = None
+
+
+class StepBody(BaseModel):
+    """A prefix of an item's semantic ID, and the words that name the items below it."""
+
+    prefix: str
+    items: int
+    words: str
+
+
+class GainBody(BaseModel):
+    """An item of the history, and how much larger the answer's score is with it than without."""
+
+    item_id: str
+    title: str
+    gain: float
+
+
+class ExplanationBody(BaseModel):
+    """Why an item is recommended."""
+
+    path: list[StepBody]
+    moved_by: list[GainBody]
 
 
 class ErrorBody(BaseModel):
@@ -105,12 +131,14 @@ def queries(body: RecommendBody, limits: Serving) -> list[Query | Problem]:
     assert rows is not None
     _within(len(rows), limits.most_rows, "rows", "a request", "rows")
     _within(body.k, limits.most_k, "k", "a row", "items")
+    if body.explain:
+        _within(len(rows), limits.most_explained, "explain", "a request that is explained", "rows")
     for name, listed in (("exclude", body.exclude), ("allowed", body.allowed or [])):
         _within(len(listed), limits.most_ids, name, f"'{name}'", "ids")
     common: dict[str, Any] = {
         "k": body.k, "exclude_history": body.exclude_history, "exclude": tuple(body.exclude),
         "allowed": None if body.allowed is None else tuple(body.allowed), "rule": body.rule,
-        "partition": body.partition, "quota": body.quota and _quota(body.quota),
+        "partition": body.partition, "quota": body.quota and _quota(body.quota), "explain": body.explain,
     }  # fmt: skip
     if body.users is not None:
         return [_of_user(user, common) for user in body.users]
@@ -159,12 +187,24 @@ def row(pair: Pair, found: Answer | Problem) -> dict[str, Any]:
     """The answer of a row, as JSON."""
     if isinstance(found, Problem):
         return {"error": {"code": "row", "message": found.message}}
+    items: list[dict[str, Any]] = [
+        {"item_id": pair.item_ids[item], "title": pair.titles[item], "score": score, "semantic_id": pair.sids[item]}
+        for item, score in zip(found.items.tolist(), found.scores.tolist(), strict=True)
+    ]
+    for each, explanation in zip(items, found.explained, strict=False):
+        each["explanation"] = _explanation(pair, explanation)
     return {
-        "items": [
-            {"item_id": pair.item_ids[item], "title": pair.titles[item], "score": score, "semantic_id": pair.sids[item]}
-            for item, score in zip(found.items.tolist(), found.scores.tolist(), strict=True)
-        ],
+        "items": items,
         "source": found.source,
         "skipped": [printable(item_id) for item_id in found.skipped],
         "note": found.note,
+    }
+
+
+def _explanation(pair: Pair, found: Explanation) -> dict[str, Any]:
+    return {
+        "path": [{"prefix": step.prefix, "items": step.items, "words": step.words} for step in found.path],
+        "moved_by": [
+            {"item_id": pair.item_ids[item], "title": pair.titles[item], "gain": gain} for item, gain in found.moved_by
+        ],
     }

@@ -1,0 +1,81 @@
+"""Why items are recommended: where they stand in the index, in words, and which items of the history moved them.
+
+What an item of the history did is measured, not guessed: the score of the answer with the history as it is, less its
+score when that item is taken out everywhere. T items of a history, k answers, N items.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisid.ops.naming import name_of
+from unisid.ops.semantic_ids import spell
+from unisid.serving.inputs import BEAM
+from unisid.serving.pair import Pair
+
+MOVERS = 3
+"""Items of the history that an explanation names."""
+TITLES = 2000
+"""Titles that name a prefix; of more, evenly spaced ones."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A prefix on the way to an item."""
+
+    prefix: str
+    items: int
+    """Items below it."""
+    words: str
+    """What their titles have more often than others; empty where there are no words."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why one item is recommended."""
+
+    path: tuple[Step, ...]
+    moved_by: tuple[tuple[int, float], ...]
+    """Items of the history, and how much larger the score is with them (in log-probability); the largest first."""
+
+
+def explanations(pair: Pair, history: NDArray[np.int64], items: NDArray[np.int64]) -> Iterator[Explanation]:
+    """One a recommended item, in order; nothing has moved the items of a user without a history."""
+    read = history[-pair.recommender.history_length :]
+    candidates, gains = _gains(pair, read, items)
+    named: dict[tuple[int, ...], Step] = {}
+    for number, item in enumerate(items.tolist()):
+        order = np.argsort(-np.abs(gains[:, number]), kind="stable")[:MOVERS]
+        moved = tuple((int(candidates[place]), float(gains[place, number])) for place in order)
+        codes = tuple(pair.codes.codes[item].tolist())
+        prefixes = [codes[: level + 1] for level in range(len(codes))]
+        yield Explanation(tuple(_step(pair, prefix, named) for prefix in prefixes), moved)
+
+
+def _gains(
+    pair: Pair, read: NDArray[np.int64], items: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The distinct items of a history [T], and what each adds to the scores of the answers [T, k]."""
+    candidates = np.unique(read)
+    if len(candidates) < 2 or not len(items):  # without its only item there is no history to rank
+        return candidates[:0], np.empty((0, len(items)))
+    allowed = np.zeros(pair.num_items, bool)
+    allowed[items] = True
+    histories = [read, *(read[read != item] for item in candidates)]
+    found, scores = pair.recommender.rank(histories, len(items), False, max(BEAM, len(items)), allowed)
+    place = {item: number for number, item in enumerate(items.tolist())}
+    by_item = np.empty(scores.shape)
+    for row, (numbers, values) in enumerate(zip(found.tolist(), scores, strict=True)):
+        by_item[row, [place[number] for number in numbers]] = values
+    return candidates, by_item[0] - by_item[1:]
+
+
+def _step(pair: Pair, prefix: tuple[int, ...], named: dict[tuple[int, ...], Step]) -> Step:
+    if prefix not in named:
+        below = pair.codes.find(prefix)
+        words, everywhere = pair.words
+        some = below[:: -(-len(below) // TITLES)]
+        named[prefix] = Step(spell(prefix), len(below), name_of((words[item] for item in some), everywhere))
+    return named[prefix]
