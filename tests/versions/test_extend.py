@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
@@ -33,7 +34,8 @@ from unisid.reproduce import reproduce
 from unisid.runtime.local import LocalCompute
 from unisid.serving.recommender import Recommender
 from unisid.stages.catalog import extend
-from unisid.stages.codes.unique import Encoder, Taken, unique_codes
+from unisid.stages.codes.extend import _along_used
+from unisid.stages.codes.unique import Encoder, Taken, matrix, unique_codes
 from unisid.tokenizers import read_tokenizer, rqkmeans, write_tokenizer
 from unisid.versions.extend import extended, next_version
 
@@ -103,8 +105,11 @@ def test_new_items_are_encoded_by_text_alone_with_the_frozen_tokenizer(grown):
     assert [row["nearest"] for row in table] == [spell(row) for row in nearest]
     assert [row["sid"] for row in table] == [spell(row) for row in codes.codes[new]]
     assert codes.extension["resolved"] == sum(row["sid"] != row["nearest"] for row in table)
-    free = {spell(row) for row in nearest} - {spell(row) for row in codes.codes[: shop.ITEMS]}
-    assert free <= {row["sid"] for row in table}  # an id that nobody had is given to an item that is nearest to it
+    prefixes = {tuple(row) for row in codes.codes[: shop.ITEMS, :-1].tolist()}
+    assert {tuple(row) for row in codes.codes[new, :-1].tolist()} <= prefixes  # such as a trained recommender generates
+    published = {spell(row) for row in codes.codes[: shop.ITEMS]}
+    free = {spell(row) for row in nearest if tuple(row[:-1].tolist()) in prefixes} - published
+    assert free <= {row["sid"] for row in table}  # a free id is given to an item that is nearest to it
 
 
 def test_again_makes_nothing_and_a_lost_artifact_is_made_the_same(published, grown):
@@ -380,6 +385,24 @@ def test_a_full_prefix_sheds_a_new_item_to_the_next_nearest_with_room(place):
     nearest = np.array([[0, 1]], np.int32)
     new = unique_codes(LocalCompute(), shop.INSIDE, place / "work", encoder, nearest, (3, 3), taken)
     assert new.tolist() == [[1, 1]]  # code 0 of the next prefix would be nearest, and is taken
+
+
+def test_a_new_item_goes_along_codes_that_are_used_and_have_room(place):
+    """By hand: the nearest first code is nobody's, the next nearest has no room left, the one after has."""
+    config = rqkmeans.Config(num_levels=2, codebook_size=3)
+    tokenizer = config.build(1)
+    tokenizer.codebooks.copy_(torch.tensor([[[0.0], [10.0], [30.0]], [[-1.0], [0.0], [1.0]]]))
+    write_tokenizer(place, config, tokenizer)
+    write_array(place, "vectors", {"vector": np.array([[0.2], [9.0], [31.0]], np.float32)})
+    encoder = Encoder(Shards(place, "vectors"), place, shop.INSIDE)
+    published = np.array([[1, 0], [1, 1], [1, 2], [2, 1]], np.int32)
+    taken = Taken.write(place / "taken", published)
+    step = _along_used(encoder, taken, (3, 3), first=0, levels=2)
+    found = matrix(step(pa.table({"start": [0], "stop": [3]}))["codes"])
+    assert found.tolist() == [[2, 0], [2, 0], [2, 2]]
+    alone = _along_used(encoder, Taken.write(place / "full", published[:3]), (3, 3), first=0, levels=2)
+    whole = matrix(alone(pa.table({"start": [0], "stop": [3]}))["codes"])
+    assert whole.tolist() == [[0, 1], [1, 0], [2, 2]]  # nothing that is used has room: the nearest of all
 
 
 def test_on_the_command_line(published, grown, tmp_path, monkeypatch, capsys):

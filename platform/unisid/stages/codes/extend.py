@@ -1,34 +1,39 @@
 """Makes the next version of an index: published semantic ids stay, new items get theirs from the frozen tokenizer.
 
-A new item takes its nearest codes if they are free; otherwise another last code of its prefix, at the least total
-distance, or the next-nearest prefix with room: the rules of `codes_unique`, with what is published already taken.
+A new item takes at each level the nearest code that a published item has after the same prefix, for a recommender that
+was trained on the published ids generates no other; the last code is the nearest, if it is free, or another of the
+prefix at the least total distance: the rules of `codes.unique`, with what is published already taken.
 Table `added-*.parquet` says who got what: `item`, `item_id`, `sid`, and `nearest`, which differs where a collision was
 resolved.
 N items, M of them published, L levels.
 """
 
+import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes, write_codes
 from unisid.artifacts.fused import Fused
+from unisid.artifacts.shards import to_arrow
 from unisid.artifacts.tables import write_table
 from unisid.artifacts.weights import write_json
-from unisid.compute import Job
+from unisid.compute import Job, Step
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
 from unisid.evaluation import index as quality
 from unisid.ops.assignment import ordinals
 from unisid.ops.prefixes import row_keys
 from unisid.ops.semantic_ids import spell_all
-from unisid.progress import Telling
+from unisid.progress import Telling, mapped
 from unisid.stages import codes as stage
-from unisid.stages.codes.unique import Encoder, Taken, moved_distances, unique_codes
+from unisid.stages.codes.unique import Encoder, Taken, matrix, moved_distances, room_below, unique_codes
 from unisid.stages.extension import Base, take_over
 from unisid.tokenizers import DESCRIPTION, WEIGHTS
 
@@ -68,15 +73,21 @@ def make(job: Job) -> Json:
     published = len(base.codes)
     report = quality.describe(nearest, config.tokenizer.sizes) | {"reconstruction_error": error}
     job.say(f"{len(nearest) - published:,} items are new, {published:,} keep their semantic ids")
+    taken = Taken.write(job.work / "taken", base.codes)
+    usable = nearest_used(job, encoder, base, taken, nearest[published:])
+    telling = Telling(job, "parts", of="resolving")
     if config.unique == "assign":
-        taken = Taken.write(job.work / "taken", base.codes)
-        telling = Telling(job, "parts", of="resolving")
-        new = unique_codes(telling, config.pool, job.work, encoder, nearest[published:], base.sizes, taken, published)
+        new = unique_codes(telling, config.pool, job.work, encoder, usable, base.sizes, taken, published)
         codes, sizes = np.concatenate([base.codes, new]), base.sizes
-        report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes)
     else:
-        new, sizes = further_ordinals(base, nearest[published:])
+        new, sizes = further_ordinals(base, usable)
         codes = np.concatenate([base.codes, new])
+    levels = config.tokenizer.num_levels
+    report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes[:, :levels])
+    apart = int((taken.at(new[:, : len(sizes) - 1]) == 0).sum())
+    if apart:
+        job.say(f"warning: {apart:,} new items have a prefix that no published item has: no recommender that was "
+                f"trained on {base.record.address} can generate it")  # fmt: skip
     _say_growth(job, base, sizes)
     seed = config.training.seed
     report |= quality.consistency(codes, lambda rows: vectors.read("vector", rows), seed)
@@ -108,6 +119,47 @@ def check(config: Config, base: Codes, num_items: int, num_vectors: int) -> None
             f"free, the catalogue has {num_items - published:,} new items; build a new index with more levels or "
             "larger codebooks"
         )
+
+
+def nearest_used(
+    job: Job, encoder: Encoder, base: Codes, taken: Taken, nearest: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Codes of new items [n, L]: at every level but the index's last the nearest that is used after the prefix and has
+    room below; where there is none, the nearest of all."""
+    codes, first = nearest.copy(), len(base.codes)
+    step = Step(functools.partial(_along_used, encoder, taken, base.sizes, first, codes.shape[1]), job.config.pool)
+    for table in mapped(job, stage.row_parts(len(codes)), step, "parts", of="placing"):
+        start = table["row"][0].as_py()
+        codes[start : start + len(table)] = matrix(table["codes"])
+    return codes
+
+
+def _along_used(encoder: Encoder, taken: Taken, sizes: tuple[int, ...], first: int, levels: int) -> Any:
+    tokenizer = encoder.tokenizer()
+
+    @torch.no_grad()
+    def step(part: pa.Table) -> pa.Table:
+        rows = np.arange(part["start"][0].as_py(), part["stop"][0].as_py())
+        latents = tokenizer.latent(tokenizer.standardise(encoder.read(tokenizer, first + rows)))
+        prefix = torch.empty(len(rows), 0, dtype=torch.long, device=latents.device)
+        for level, size in enumerate(sizes[:-1]):
+            held, group = _groups(prefix.cpu().numpy().astype(np.int32))
+            count = taken.below(held, size)
+            open_ = (count > 0) & (count < room_below(sizes, level))
+            open_ |= ~open_.any(1, keepdims=True)
+            far = tokenizer.distances(latents, prefix)
+            closed = torch.from_numpy(~open_[group]).to(far.device)
+            prefix = torch.cat([prefix, far.masked_fill(closed, torch.inf).argmin(1, keepdim=True)], 1)
+        codes = tokenizer.complete(latents, prefix) if prefix.shape[1] < levels else prefix
+        return pa.table({"row": rows, "codes": to_arrow(codes.int().cpu().numpy())})
+
+    return step
+
+
+def _groups(prefixes: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The distinct prefixes [G, l], and which of them each row has [n]."""
+    _, first, group = np.unique(row_keys(prefixes), return_index=True, return_inverse=True)
+    return prefixes[first], group.reshape(-1)
 
 
 def further_ordinals(base: Codes, nearest: NDArray[np.int32]) -> tuple[NDArray[np.int32], tuple[int, ...]]:
