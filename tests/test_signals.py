@@ -188,7 +188,7 @@ def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute, tmp_path):
                            check=False, timeout=600)  # fmt: skip
     assert again.returncode == 0, again.stderr
     assert f"[1/1] model/{compute}/1" in again.stdout
-    first = int(again.stdout.partition("epoch ")[2].split()[0])
+    first = waiting.first_epoch(again.stdout)
     assert first >= done + 2  # checkpoint n is of epoch n + 1
     assert read_record(model) is not None
 

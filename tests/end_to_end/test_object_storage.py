@@ -163,7 +163,7 @@ def test_a_training_that_is_killed_goes_on_from_its_checkpoint(whole, at, s3, tm
     held.open()
     again = unisid(*words, *patience, store="s3://shop/whole", s3=s3, folder=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert int(again.stdout.partition("epoch ")[2].split()[0]) > 1
+    assert waiting.first_epoch(again.stdout) > 1
     require(model, "model")
     assert not store.drafts(Address("model", "killed", "1"))
 

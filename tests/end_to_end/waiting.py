@@ -1,5 +1,6 @@
 """Recipes that stand still in the middle of a stage until a test opens a gate: it may stop them there meanwhile."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,3 +102,10 @@ def write(folder: Path, text: str) -> Waiting:
     found = Waiting(folder / "waits.py", folder / "gate")
     found.file.write_text(text.format(gate=found.gate))
     return found
+
+
+def first_epoch(said: str) -> int:
+    """The first epoch of which a run told a figure."""
+    found = re.search(r"\bepoch (\d+)", said)
+    assert found is not None, said
+    return int(found[1])

@@ -141,5 +141,5 @@ def test_a_stopped_job_goes_on_where_it_was(submitted, store, tmp_path):
     again = submit(head, "again", "jobs.model", *words, recipe=recipe)
     assert ended(head, "again") == ["SUCCEEDED", "0"], again.stdout
     assert "[1/1] model/slow/1" in again.stdout
-    assert int(again.stdout.partition("epoch ")[2].split()[0]) > 1
+    assert waiting.first_epoch(again.stdout) > 1
     require(place, "model")
