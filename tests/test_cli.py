@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.artifacts.disks import Brittle, no_file_larger_than
+from tests.artifacts.failing_disks import Brittle, no_file_larger_than
 from tests.recommenders import N, stored
 from tests.stages import ring
 from unisid import cli, pipeline

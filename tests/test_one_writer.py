@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from tests.artifacts.disks import Brittle
-from tests.small import CODES, MADE, Config, Recipe, run, states, use_small_stages
+from tests.artifacts.failing_disks import Brittle
+from tests.three_stages import CODES, MADE, Config, Recipe, run, states, use_small_stages
 from unisid import at_work, pipeline, publication
 from unisid.artifacts import draft, lease
 from unisid.artifacts.lease import Owner, holding

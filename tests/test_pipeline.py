@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.artifacts.disks import Brittle
-from tests.small import CODES, MADE, Config, Recipe, run, states, use_small_stages
+from tests.artifacts.failing_disks import Brittle
+from tests.three_stages import CODES, MADE, Config, Recipe, run, states, use_small_stages
 from unisid import pipeline
 from unisid.artifacts import swap
 from unisid.artifacts.by_fingerprint import FOLDER

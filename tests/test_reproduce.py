@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.search.quick import quick
+from tests.search.quick_search import quick
 from unisid import pipeline
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import read_record

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.artifacts.disks import Brittle
+from tests.artifacts.failing_disks import Brittle
 from unisid.artifacts import lease, swap
 from unisid.artifacts.lease import Owner, holding, owner_of
 from unisid.artifacts.store import Place, Store

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.artifacts.disks import no_file_larger_than
+from tests.artifacts.failing_disks import no_file_larger_than
 from unisid.artifacts import (
     baseline,
     catalog,

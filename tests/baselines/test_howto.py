@@ -9,7 +9,7 @@ import pytest
 import unisid.baselines
 from tests.baselines import test_contract as contract
 from tests.baselines.catalogs import random_baskets, write_catalog
-from tests.search.quick import quick
+from tests.search.quick_search import quick
 from unisid.config import plug_ins
 from unisid.experiments.definition import find
 

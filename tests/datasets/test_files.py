@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.artifacts.disks import Brittle
+from tests.artifacts.failing_disks import Brittle
 from unisid.artifacts.store import Place
 from unisid.datasets import files, folders
 from unisid.datasets.content import no_table

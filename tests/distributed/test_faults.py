@@ -4,7 +4,7 @@ import functools
 
 import pytest
 
-from tests.runtime import toy
+from tests.runtime import toy_fit
 from unisid.artifacts.store import Place
 from unisid.compute import Pool, Step
 
@@ -15,20 +15,20 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def stream(tmp_path_factory):
-    return toy.write_rows(Place.of(tmp_path_factory.mktemp("rows")))
+    return toy_fit.write_rows(Place.of(tmp_path_factory.mktemp("rows")))
 
 
 def fit(compute, work, stream, pool, task):
     shown = []
-    result = compute.fit(toy.train, task, name="toy", pool=pool, work=Place.of(work), streams={"rows": stream},
+    result = compute.fit(toy_fit.train, task, name="toy", pool=pool, work=Place.of(work), streams={"rows": stream},
                          report=shown.append)  # fmt: skip
     return result, shown
 
 
 def test_a_fit_whose_worker_is_killed_resumes_to_the_same_end(ray_compute, tmp_path, stream):
-    calm, calm_shown = fit(ray_compute, tmp_path / "calm", stream, TWO, toy.Toy())
+    calm, calm_shown = fit(ray_compute, tmp_path / "calm", stream, TWO, toy_fit.Toy())
     marker = tmp_path / "struck"
-    task = toy.Toy(disaster="kill", on_rank=1, marker=str(marker))
+    task = toy_fit.Toy(disaster="kill", on_rank=1, marker=str(marker))
     struck, struck_shown = fit(ray_compute, tmp_path / "struck-work", stream, TWO, task)
     assert marker.exists()
     assert struck["weights"] == calm["weights"]
@@ -39,13 +39,16 @@ def test_a_fit_whose_worker_is_killed_resumes_to_the_same_end(ray_compute, tmp_p
 def test_an_error_that_comes_back_is_final(ray_compute, tmp_path, stream):
     """Each attempt ends at the same step from the same checkpoint: two are enough."""
     with pytest.raises(RuntimeError, match=r"shapes \[3\] and \[4\] do not match") as caught:
-        fit(ray_compute, tmp_path, stream, TWO, toy.Toy(disaster="runtime error"))
+        fit(ray_compute, tmp_path, stream, TWO, toy_fit.Toy(disaster="runtime error"))
     assert "toy.py" in caught.value.__notes__[0]
 
 
 def test_a_map_whose_actor_dies_loses_no_part(ray_compute, tmp_path):
     parts = [{"n": n} for n in range(1, 8)]
-    steps = [Step(functools.partial(toy.make_die_once, str(tmp_path / "died")), TWO), Step(toy.make_repeat, ONE)]
+    steps = [
+        Step(functools.partial(toy_fit.make_die_once, str(tmp_path / "died")), TWO),
+        Step(toy_fit.make_repeat, ONE),
+    ]
     tables = list(ray_compute.map(parts, *steps))
     assert (tmp_path / "died").exists()
     assert sorted(t.num_rows for t in tables) == [1, 2, 3, 4, 5, 6, 7]
@@ -60,7 +63,7 @@ def test_an_interrupted_fit_is_given_up(ray_compute, tmp_path, stream):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ray_compute.fit(toy.train, toy.Toy(epochs=500), name="long", pool=TWO, work=Place.of(tmp_path),
+        ray_compute.fit(toy_fit.train, toy_fit.Toy(epochs=500), name="long", pool=TWO, work=Place.of(tmp_path),
                         streams={"rows": stream}, report=tired)  # fmt: skip
     assert len(groups) == 1
     assert ray_compute.group is None

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.search.quick import RECIPE, quick
+from tests.search.quick_search import RECIPE, quick
 from unisid import config as settings
 from unisid import recipes
 from unisid.baselines import gru4rec, popularity

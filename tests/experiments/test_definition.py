@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.search.quick import quick
+from tests.search.quick_search import quick
 from unisid import config as settings
 from unisid import recipes
 from unisid.baselines import popularity

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.search.quick import made, quick
+from tests.search.quick_search import made, quick
 from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.store import Address, Place, Store
 from unisid.baselines import itemknn, popularity

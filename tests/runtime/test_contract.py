@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.runtime import toy
+from tests.runtime import toy_fit
 from unisid.artifacts.store import Place
 from unisid.compute import Pool, Step
 from unisid.errors import ConfigError, DataError
@@ -18,12 +18,12 @@ PARTS = [{"n": n} for n in (5, 1, 3, 8, 2, 4)]
 
 @pytest.fixture(scope="module")
 def stream(tmp_path_factory):
-    return toy.write_rows(Place.of(tmp_path_factory.mktemp("rows")))
+    return toy_fit.write_rows(Place.of(tmp_path_factory.mktemp("rows")))
 
 
 def fit(compute, tmp_path, stream, pool, task=None, name="toy"):
     shown = []
-    result = compute.fit(toy.train, task or toy.Toy(), name=name, pool=pool, work=Place.of(tmp_path),
+    result = compute.fit(toy_fit.train, task or toy_fit.Toy(), name=name, pool=pool, work=Place.of(tmp_path),
                          streams={"rows": stream}, report=shown.append)  # fmt: skip
     return result, shown
 
@@ -59,7 +59,7 @@ def test_fits_of_one_shape_share_a_group(ray_compute, tmp_path, stream):
 def test_an_error_comes_out_as_itself_at_once(ray_compute, tmp_path, stream, disaster, error, text):
     before, _ = fit(ray_compute, tmp_path / "before", stream, ONE)
     with pytest.raises(error, match=text):
-        fit(ray_compute, tmp_path / "wrong", stream, ONE, toy.Toy(disaster=disaster))
+        fit(ray_compute, tmp_path / "wrong", stream, ONE, toy_fit.Toy(disaster=disaster))
     after, _ = fit(ray_compute, tmp_path / "after", stream, ONE)
     assert after["weights"] == before["weights"]
 
@@ -69,7 +69,7 @@ def test_a_fit_of_the_same_name_resumes_whoever_began_it(ray_compute, tmp_path, 
     """As after a driver's restart: the work place is all that is left."""
     undisturbed, shown = fit(LocalCompute(), tmp_path / "whole", stream, ONE)
     with pytest.raises(DataError):
-        fit(LocalCompute(), tmp_path / "broken", stream, ONE, toy.Toy(disaster="data error"))
+        fit(LocalCompute(), tmp_path / "broken", stream, ONE, toy_fit.Toy(disaster="data error"))
     resumed, rest = fit(ray_compute, tmp_path / "broken", stream, ONE)
     assert resumed["weights"] == undisturbed["weights"]
     assert rest == shown[2:]
@@ -77,9 +77,9 @@ def test_a_fit_of_the_same_name_resumes_whoever_began_it(ray_compute, tmp_path, 
 
 @pytest.mark.slow
 def test_two_workers_equal_one(ray_compute, tmp_path, stream):
-    one = toy.weights(fit(LocalCompute(), tmp_path / "one", stream, ONE)[0])
-    local = toy.weights(fit(LocalCompute(), tmp_path / "local", stream, TWO)[0])
-    ray = toy.weights(fit(ray_compute, tmp_path / "ray", stream, TWO)[0])
+    one = toy_fit.weights(fit(LocalCompute(), tmp_path / "one", stream, ONE)[0])
+    local = toy_fit.weights(fit(LocalCompute(), tmp_path / "local", stream, TWO)[0])
+    ray = toy_fit.weights(fit(ray_compute, tmp_path / "ray", stream, TWO)[0])
     np.testing.assert_allclose(local, one, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(ray, one, rtol=1e-4, atol=1e-6)
 
@@ -87,7 +87,7 @@ def test_two_workers_equal_one(ray_compute, tmp_path, stream):
 @pytest.mark.slow
 def test_workers_share_a_stream_row_by_row(ray_compute, tmp_path, stream):
     def rows(compute, pool):
-        return compute.fit(toy.shares, None, name="s", pool=pool, work=Place.of(tmp_path), streams={"rows": stream})
+        return compute.fit(toy_fit.shares, None, name="s", pool=pool, work=Place.of(tmp_path), streams={"rows": stream})
 
     assert rows(LocalCompute(), ONE) == [list(range(63))]
     assert rows(LocalCompute(), TWO) == rows(ray_compute, TWO) == [list(range(0, 62, 2)), list(range(1, 62, 2))]
@@ -98,7 +98,7 @@ def test_gathered_gradients_equal_one_process(ray_compute, tmp_path):
     rows = torch.randn(6, 3, generator=torch.Generator().manual_seed(3))
 
     def gradient(compute, pool):
-        return compute.fit(toy.gathered_gradient, rows, name="g", pool=pool, work=Place.of(tmp_path))
+        return compute.fit(toy_fit.gathered_gradient, rows, name="g", pool=pool, work=Place.of(tmp_path))
 
     one = gradient(LocalCompute(), ONE)
     torch.testing.assert_close(gradient(LocalCompute(), TWO), one)
@@ -111,7 +111,7 @@ def by_part(tables):
 
 @pytest.mark.slow
 def test_maps_give_the_same_tables(ray_compute):
-    steps = Step(toy.make_repeat, TWO), Step(toy.make_only_odd, ONE)
+    steps = Step(toy_fit.make_repeat, TWO), Step(toy_fit.make_only_odd, ONE)
     local, ray = by_part(LocalCompute().map(PARTS, *steps)), by_part(ray_compute.map(PARTS, *steps))
     assert [t.num_rows for t in ray] == [0, 1, 1, 2, 2, 4]
     assert all(a.equals(b) and a.schema == b.schema for a, b in zip(local, ray, strict=True))
@@ -120,18 +120,18 @@ def test_maps_give_the_same_tables(ray_compute):
 @pytest.mark.slow
 def test_an_error_in_a_map_comes_out_as_itself(ray_compute):
     with pytest.raises(DataError, match=r"part 3: is empty; must hold rows"):
-        list(ray_compute.map(PARTS, Step(toy.make_refuse, ONE), Step(toy.make_repeat, ONE)))
+        list(ray_compute.map(PARTS, Step(toy_fit.make_refuse, ONE), Step(toy_fit.make_repeat, ONE)))
 
 
 def test_a_map_without_workers_runs_here(ray_compute):
     here = Pool(workers=0)
-    tables = list(ray_compute.map([{"n": 2}], Step(toy.make_repeat, here)))
+    tables = list(ray_compute.map([{"n": 2}], Step(toy_fit.make_repeat, here)))
     assert [t.num_rows for t in tables] == [2]
-    assert list(ray_compute.map([], Step(toy.make_repeat, ONE))) == []
+    assert list(ray_compute.map([], Step(toy_fit.make_repeat, ONE))) == []
 
 
 def test_a_pool_beyond_the_machine_is_refused(ray_compute, tmp_path):
     with pytest.raises(ConfigError, match=r"99 workers of 1 CPUs each, this machine's Ray hands out 4"):
-        ray_compute.fit(toy.shares, None, name="s", pool=Pool(workers=99), work=Place.of(tmp_path))
+        ray_compute.fit(toy_fit.shares, None, name="s", pool=Pool(workers=99), work=Place.of(tmp_path))
     with pytest.raises(ConfigError, match=r"needs 1 GPUs, there are 0"):
-        list(ray_compute.map(PARTS, Step(toy.make_repeat, Pool(workers=1, gpus=1))))
+        list(ray_compute.map(PARTS, Step(toy_fit.make_repeat, Pool(workers=1, gpus=1))))

@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
-from tests.training import tongue
-from tests.training.tongue import Task
+from tests.training import toy_language
+from tests.training.toy_language import Task
 from unisid.artifacts.store import Place
 from unisid.compute import Descent, Pool
 from unisid.errors import ConfigError
@@ -24,7 +24,7 @@ def training(zero, precision="float32"):
 
 
 def fit(compute, work, task, pool, name="tongue"):
-    return compute.fit(tongue.train, task, name=name, pool=pool, work=Place.of(work))
+    return compute.fit(toy_language.train, task, name=name, pool=pool, work=Place.of(work))
 
 
 def assert_same(one, two, **tolerance):
@@ -50,7 +50,7 @@ def test_a_missing_package_names_the_extra(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "deepspeed", None)
     with pytest.raises(ConfigError, match=r"needs the package deepspeed .*install unisid\[llm\]"):
-        deepspeed.ZeroEngine(Half(), tongue.Tongue(), Descent(zero=1), None)
+        deepspeed.ZeroEngine(Half(), toy_language.Tongue(), Descent(zero=1), None)
 
 
 def test_one_worker_has_nobody_to_share_with(tmp_path):
@@ -61,7 +61,7 @@ def test_one_worker_has_nobody_to_share_with(tmp_path):
 
 def every_stage(worker, tasks):
     """One fit after another in the same processes, as a worker group serves them."""
-    return [tongue.train(worker, task) for task in tasks]
+    return [toy_language.train(worker, task) for task in tasks]
 
 
 @pytest.fixture(scope="module")

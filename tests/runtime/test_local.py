@@ -6,7 +6,7 @@ import signal
 import pytest
 import torch
 
-from tests.runtime import toy
+from tests.runtime import toy_fit
 from unisid.artifacts.store import Place
 from unisid.compute import Pool, Step
 from unisid.errors import DataError, MachineError
@@ -97,7 +97,7 @@ def test_a_checkpoint_bears_the_number_of_its_report(tmp_path):
 
 
 def test_a_map_chains_its_steps():
-    steps = Step(toy.make_repeat, ONE), Step(toy.make_only_odd, ONE)
+    steps = Step(toy_fit.make_repeat, ONE), Step(toy_fit.make_only_odd, ONE)
     assert [t["k"].to_pylist() for t in LocalCompute().map([{"n": 4}, {"n": 1}], *steps)] == [[1, 3], []]
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.runtime import toy
+from tests.runtime import toy_fit
 from unisid import errors
 from unisid.compute import Pool
 from unisid.errors import ArtifactError, ConfigError
@@ -59,7 +59,7 @@ def test_an_error_is_passed_down_the_chain_as_itself(kind):
 
 def test_a_step_that_cannot_be_made_says_why():
     with pytest.raises(ArtifactError, match="model: no weights here"):
-        unwrap(Link(toy.make_nothing, 1.0)(pa.table({"n": [1]})))
+        unwrap(Link(toy_fit.make_nothing, 1.0)(pa.table({"n": [1]})))
 
 
 def test_other_errors_are_not_swallowed():
@@ -68,10 +68,10 @@ def test_other_errors_are_not_swallowed():
 
 
 def test_an_empty_table_keeps_its_schema():
-    empty = toy.repeat(pa.table({"n": [0]}))
+    empty = toy_fit.repeat(pa.table({"n": [0]}))
     assert unwrap(wrap(empty)).schema == empty.schema
     assert answer(lambda t: t.slice(0, 0), wrap(empty)).num_rows == 1
-    full = toy.repeat(pa.table({"n": [2]}))
+    full = toy_fit.repeat(pa.table({"n": [2]}))
     assert wrap(full) is full
 
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 DRIVER = """
 import os, sys
 from pathlib import Path
-from tests.runtime.toy import waits
+from tests.runtime.toy_fit import waits
 from unisid.artifacts.store import Place
 from unisid.compute import Pool
 from unisid.runtime.ray_compute import RayCompute

@@ -4,18 +4,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.runtime import toy
+from tests.runtime import toy_fit
 from unisid.artifacts.store import Place
 from unisid.compute import Stream
 from unisid.errors import ArtifactError
 from unisid.runtime.streams import pieces, read_piece
 
-TOTAL = sum(sum(groups) for groups in toy.GROUPS)
+TOTAL = sum(sum(groups) for groups in toy_fit.GROUPS)
 
 
 @pytest.fixture(scope="module")
 def stream(tmp_path_factory):
-    return toy.write_rows(Place.of(tmp_path_factory.mktemp("rows")))
+    return toy_fit.write_rows(Place.of(tmp_path_factory.mktemp("rows")))
 
 
 def rows(stream, rank, size):
@@ -32,7 +32,7 @@ def test_workers_deal_the_rows_out_in_turn(stream, size):
 
 def test_only_the_named_columns_are_read_in_stored_groups(stream):
     tables = [read_piece(stream, piece) for piece in pieces(stream, 0, 1)]
-    assert [t.num_rows for t in tables] == [n for groups in toy.GROUPS for n in groups]
+    assert [t.num_rows for t in tables] == [n for groups in toy_fit.GROUPS for n in groups]
     assert tables[0].column_names == ["row", "values"]
 
 

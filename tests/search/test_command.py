@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.search.quick import RECIPE
+from tests.search.quick_search import RECIPE
 from unisid import cli
 from unisid.cli import search
 from unisid.trials.telling import Nobody

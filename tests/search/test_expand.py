@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.end_to_end.recipes import tiny
-from tests.search.quick import launch, made, search
+from tests.search.quick_search import launch, made, search
 from unisid.artifacts.store import Store
 from unisid.backbones import lcrec
 from unisid.config import at

@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.end_to_end.recipes import tiny
-from tests.search.quick import RECIPE, ROOT, launch, made, quick, search
+from tests.search.quick_search import RECIPE, ROOT, launch, made, quick, search
 from unisid.artifacts.store import Place
 from unisid.runtime.ray_tune import RayTune
 from unisid.search.definition import Search, Stopping

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.search.quick import launch, made, quick, search
+from tests.search.quick_search import launch, made, quick, search
 from unisid import pipeline
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.training import tongue
-from tests.training.tongue import Task
+from tests.training import toy_language
+from tests.training.toy_language import Task
 from unisid.artifacts.store import Place
 from unisid.compute import Descent, Pool
 from unisid.errors import ArtifactError
@@ -28,7 +28,7 @@ class Alone:
 
 def fit(tmp_path, task, workers=1):
     shown = []
-    result = LocalCompute().fit(tongue.train, task, name="tongue", pool=Pool(workers=workers),
+    result = LocalCompute().fit(toy_language.train, task, name="tongue", pool=Pool(workers=workers),
                                 work=Place.of(tmp_path), report=shown.append)  # fmt: skip
     return result, shown
 
@@ -47,22 +47,22 @@ def undivided(tmp_path_factory):
 def test_a_step_is_that_of_the_global_batch(undivided):
     """The reference: torch's AdamW, the mean over all labels of the batch, one backward pass."""
     torch.manual_seed(0)
-    model = tongue.Tongue()
+    model = toy_language.Tongue()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], weight_decay=0.1)
     best, losses = (math.inf, {}), []
     for step in range(9):
         rate = 0.01 * ((step + 1) / 2 if step < 2 else 0.5 * (1 + math.cos(math.pi * (step - 2) / 7)))
         optimizer.param_groups[0]["lr"] = rate
-        words, labels = tongue.rows(step)
-        loss = tongue.summed(model, words, labels) / tongue.count((words, labels))
+        words, labels = toy_language.rows(step)
+        loss = toy_language.summed(model, words, labels) / toy_language.count((words, labels))
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         losses.append(float(loss.detach()))
         if step % 3 == 2:
-            words, labels = tongue.rows(10_000)
-            score = float((tongue.summed(model, words, labels) / tongue.count((words, labels))).detach())
+            words, labels = toy_language.rows(10_000)
+            score = float((toy_language.summed(model, words, labels) / toy_language.count((words, labels))).detach())
             best = min(best, (score, {k: v.clone().numpy() for k, v in model.state_dict().items()}), key=lambda b: b[0])
     result, shown = undivided
     assert result["score"] == pytest.approx(best[0], rel=1e-5)
@@ -85,19 +85,19 @@ def test_workers_change_nothing(tmp_path, undivided):
 
 
 def test_what_is_learned_is_named_once():
-    model = tongue.Tongue()
+    model = toy_language.Tongue()
     assert list(trained(model)) == ["embed.weight", "mix.weight", "mix.bias", "norm.weight", "norm.bias"]
     assert list(learned(model)) == [*trained(model), "seen"]
 
 
 def step(engine, model, number):
-    loss, _ = engine.loss(lambda batch: (tongue.summed(model, *batch), {}), tongue.rows(number))
+    loss, _ = engine.loss(lambda batch: (toy_language.summed(model, *batch), {}), toy_language.rows(number))
     engine.backward(loss)
     engine.step(0.01)
 
 
 def test_a_state_goes_on_where_it_was_taken():
-    model, other = tongue.Tongue(), tongue.Tongue()
+    model, other = toy_language.Tongue(), toy_language.Tongue()
     other.frozen.load_state_dict(model.frozen.state_dict())
     descent = Descent(weight_decay=0.1, gradient_clip=1.0)
     engine = PlainEngine(Alone(), model, descent, None)
@@ -113,16 +113,16 @@ def test_a_state_goes_on_where_it_was_taken():
 
 
 def test_a_state_of_another_model_is_refused():
-    state = dict(PlainEngine(Alone(), tongue.Tongue(), Descent(), None).state())
+    state = dict(PlainEngine(Alone(), toy_language.Tongue(), Descent(), None).state())
     with pytest.raises(ArtifactError, match=r"checkpoint: 'weight' is missing; it is another model's"):
         PlainEngine(Alone(), nn.Linear(3, 4), Descent(), state)
     state["model.mix.bias"] = torch.zeros(3)
     with pytest.raises(ArtifactError, match=r"'mix.bias' has shape \(3,\), not \(128,\)"):
-        PlainEngine(Alone(), tongue.Tongue(), Descent(), state)
+        PlainEngine(Alone(), toy_language.Tongue(), Descent(), state)
 
 
 def test_bfloat16_is_in_the_forward_pass_alone():
-    model = tongue.Tongue()
+    model = toy_language.Tongue()
     engine = PlainEngine(Alone(), model, Descent(bfloat16=True), None)
     engine.loss(lambda words: (model.mix(model.embed(words)), {}), torch.arange(3))
     found, _ = engine.loss(lambda words: (model.mix(model.embed(words)), {}), torch.arange(3))
@@ -150,7 +150,7 @@ def test_what_learns_in_bfloat16_weights_adds_up_in_float32():
 
 
 def test_validation_is_in_the_precision_of_training():
-    model = tongue.Tongue()
+    model = toy_language.Tongue()
     for bfloat16, dtype in ((False, torch.float32), (True, torch.bfloat16)):
         with PlainEngine(Alone(), model, Descent(bfloat16=bfloat16), None).whole():
             assert model.mix(model.embed(torch.arange(3))).dtype == dtype

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.training import tongue
+from tests.training import toy_language
 from unisid.artifacts.store import Place
 from unisid.compute import Pool
 from unisid.errors import ArtifactError, ConfigError, DataError
@@ -123,10 +123,10 @@ def test_settings_out_of_range_are_refused():
 
 
 def test_a_full_memory_names_the_setting_to_lower(tmp_path):
-    task = tongue.Task(TRAINING, full_at=1)
+    task = toy_language.Task(TRAINING, full_at=1)
     with pytest.raises(ConfigError, match=r"training, step 3: the memory is full \(CUDA out of memory. Tried to "
                        r"allocate 2.00 GiB.\); lower micro_batch .*training.zero.*gradient_checkpointing"):  # fmt: skip
-        LocalCompute().fit(tongue.train, task, name="full", pool=Pool(), work=Place.of(tmp_path))
+        LocalCompute().fit(toy_language.train, task, name="full", pool=Pool(), work=Place.of(tmp_path))
 
 
 def test_only_a_full_memory_is_taken_for_one():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.search.quick import launch, quick
+from tests.search.quick_search import launch, quick
 from unisid.artifacts.curve import read_curve, write_curve
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Address, Place, Store

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.end_to_end.recipes import tiny
-from tests.search.quick import launch
+from tests.search.quick_search import launch
 from unisid.artifacts.store import Store
 from unisid.errors import ConfigError
 from unisid.runtime.trials import InTurn
