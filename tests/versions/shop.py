@@ -71,7 +71,9 @@ def recipe(item_table: str, row_table: str, unique: str = "assign", **tokenizer:
             ),
             samples_per_epoch=64, batch_size=32, valid_samples=16, training=Training(epochs=1), pool=INSIDE,
         ),
-        metrics=metrics.Config(baselines=("popularity",), resamples=50, beam=20, pool=INSIDE),
+        metrics=metrics.Config(
+            baselines=("popularity",), cutoffs=(1, 5, 10, 20), beam=20, resamples=50, pool=INSIDE
+        ),
     )  # fmt: skip
 
 
