@@ -1,11 +1,15 @@
 """Shapes are checked in tests: jaxtyping's import hook wraps every function of the tensor packages."""
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 ROOMS = ("ops", "decoding", "language", "graphs", "fusion", "tokenizers", "backbones", "baselines",
          "evaluation.figures", "experiments.results", "experiments.indexes")  # fmt: skip
 install_import_hook([f"unisid.{room}" for room in ROOMS], "beartype.beartype")
+
+settings.register_profile("unisid", deadline=None)  # a slow machine gives the same result
+settings.load_profile("unisid")
 
 from unisid.artifacts.store import Place  # after the hook, which must see every import
 

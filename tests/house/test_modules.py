@@ -1,0 +1,143 @@
+"""Modules: none imports itself through others, each is tested under its name, and none grows too long."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.house.test_house import PLUG_INS, ROOT
+
+PACKAGE = ROOT / "platform" / "unisid"
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+LONG = {"pipeline.py": 400}
+"""Above 350 lines, and how long each may become."""
+CIRCLES = {("backbones/hierarchical.py", "backbones/hierarchical_model.py")}
+"""Settings whose `build` imports the model, which has them as a parameter's type."""
+THROUGH = {
+    "api/doctor.py": "runtime/test_doctor.py",
+    "artifacts/lookup.py": "api/test_recommender.py",
+    "artifacts/vectors.py": "backbones/test_hierarchical.py",
+    "cli/index.py": "versions/test_extend.py",
+    "cli/look.py": "test_cli.py",
+    "cli/machine.py": "test_cli.py",
+    "cli/overnight.py": "serving/test_overnight.py",
+    "cli/serve.py": "runtime/test_ray_serve.py",
+    "decoding/t5.py": "backbones/test_tiger.py",
+    "evaluation/fitting.py": "stages/test_baseline.py",
+    "evaluation/recommender.py": "stages/test_metrics.py",
+    "evaluation/validation.py": "stages/test_model.py",
+    "language/files.py": "backbones/test_lcrec.py",
+    "planned.py": "test_pipeline.py",
+    "report/described.py": "test_cli.py",
+    "report/interpret.py": "experiments/test_command.py",
+    "ops/naming.py": "serving/test_explain.py",
+    "runtime/http/bodies.py": "runtime/http/test_app.py",
+    "runtime/http/guard.py": "runtime/http/test_app.py",
+    "runtime/http/measures.py": "runtime/http/test_app.py",
+    "runtime/http/refusal.py": "runtime/http/test_app.py",
+    "runtime/in_use.py": "runtime/test_follower.py",
+    "runtime/machines.py": "test_cli.py",
+    "runtime/process_group.py": "runtime/test_local.py",
+    "runtime/pyfunc_index.py": "runtime/test_pyfunc.py",
+    "runtime/pyfunc_recommender.py": "runtime/test_pyfunc.py",
+    "runtime/ray_compute.py": "runtime/test_contract.py",
+    "runtime/ray_train.py": "runtime/test_contract.py",
+    "runtime/served.py": "runtime/test_pyfunc.py",
+    "runtime/tracking_moved.py": "runtime/test_tracking.py",
+    "search/outcomes.py": "search/test_run.py",
+    "search/results.py": "search/test_run.py",
+    "search/running.py": "search/test_run.py",
+    "serving/ids.py": "serving/test_answers.py",
+    "serving/pair.py": "serving/test_answers.py",
+    "stages/catalog/fits.py": "test_pipeline.py",
+    "stages/catalog/reading.py": "stages/test_catalog.py",
+    "stages/embeddings/extend.py": "versions/test_extend.py",
+    "stages/fused/extend.py": "versions/test_extend.py",
+    "stages/fused/neighbours.py": "stages/test_fused.py",
+    "stages/graph/extend.py": "versions/test_extend.py",
+    "stages/instructions/rows.py": "stages/test_instructions.py",
+    "training/columns.py": "stages/test_graph.py",
+    "training/precision.py": "training/test_loop.py",
+    "trials/making.py": "search/test_run.py",
+}
+"""Modules that no test imports, and the test of what uses them."""
+
+
+def modules() -> list[str]:
+    """Every module of the package that holds more than a docstring, by its path in it."""
+    paths = (path.relative_to(PACKAGE).as_posix() for path in sorted(PACKAGE.rglob("*.py")))
+    return [path for path in paths if not path.endswith("__main__.py") and len(parsed(PACKAGE / path).body) > 1]
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def dotted(path: str) -> str:
+    """'stages/codes/__init__.py' -> 'unisid.stages.codes'."""
+    return f"unisid.{path.removesuffix('.py').replace('/', '.')}".removesuffix(".__init__")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module, or name of one, that a file imports anywhere but for its types alone."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{each.name}" for each in node.names)
+        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield from imports(node)
+
+
+def reached(start: str, arrows: dict[str, set[str]]) -> set[str]:
+    """All that a module imports, however far away."""
+    found, left = set[str](), [start]
+    while left:
+        for other in arrows[left.pop()] - found:
+            found.add(other)
+            left.append(other)
+    return found
+
+
+def test_no_module_imports_itself_through_others():
+    """Late imports count too; a package's own modules may import names from it."""
+    paths = {dotted(path): path for path in modules()}
+    found = {name: set(imports(parsed(PACKAGE / path))) & set(paths) for name, path in paths.items()}
+    arrows = {
+        name: {other for other in others if not f"{name}.".startswith(f"{other}.")} for name, others in found.items()
+    }
+    circles = {
+        tuple(sorted((paths[name], paths[other])))
+        for name in arrows
+        for other in arrows[name]
+        if name in reached(other, arrows)
+    }
+    assert circles == CIRCLES
+
+
+@pytest.fixture(scope="module")
+def imported() -> set[str]:
+    """All that any test imports."""
+    return {name for path in TESTS for name in imports(parsed(path))}
+
+
+def has_test(path: str, imported: set[str]) -> bool:
+    """Whether a module has a test file of its name, is imported by a test, or is a plug-in under a contract's test."""
+    folder, _, name = path.removesuffix("/__init__.py").removesuffix(".py").rpartition("/")
+    own = ROOT / "tests" / folder / f"test_{name}.py"
+    return own.exists() or dotted(path) in imported or folder in PLUG_INS
+
+
+def test_every_module_is_tested_under_its_name(imported):
+    lacking = {path for path in modules() if not has_test(path, imported)}
+    assert lacking - set(THROUGH) == set(), "write tests/.../test_NAME.py"
+    assert set(THROUGH) - lacking == set(), "has tests of its own now: take it off the list"
+    assert [name for name in THROUGH.values() if not (ROOT / "tests" / name).exists()] == []
+
+
+def test_modules_stay_short():
+    lengths = {path: len((PACKAGE / path).read_text().splitlines()) for path in modules()}
+    assert {path: length for path, length in lengths.items() if length > LONG.get(path, 350)} == {}
+    assert [path for path in LONG if lengths[path] <= 350] == [], "is short now: take it off the list"
