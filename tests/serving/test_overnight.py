@@ -1,6 +1,9 @@
 """Everybody's recommendations beside `Recommender.rank`; a run that died goes on and leaves the same bytes."""
 
 import hashlib
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import pyarrow as pa
@@ -72,6 +75,23 @@ def test_a_run_that_died_goes_on_and_leaves_the_same_bytes(sources, tmp_path):
     again = []
     run(sources, tmp_path / "cut", said=again)
     assert "complete, 12 users in 3 shards" in again[0]
+
+
+@pytest.mark.slow
+def test_a_killed_process_leaves_whole_shards_and_the_next_one_the_same_bytes(tmp_path):
+    store = shop.store(tmp_path / "store", 1)
+    words = ["recommend", "--store", str(store.root), "--model", "model/ring/1", "--all", "--compute", "local"]
+    words += ["--shard", "1"]
+    assert main([*words, "--out", str(tmp_path / "whole")]) == 0
+    process = subprocess.Popen([sys.executable, "-m", "unisid.cli", *words, "--out", str(tmp_path / "cut")])
+    while process.poll() is None and not list((tmp_path / "cut").glob("*.parquet")):
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    for path in (tmp_path / "cut").glob("*.parquet"):
+        assert path.read_bytes() == (tmp_path / "whole" / path.name).read_bytes()
+    assert main([*words, "--out", str(tmp_path / "cut")]) == 0
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")
 
 
 @pytest.mark.slow
