@@ -5,6 +5,7 @@ import dataclasses
 import math
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -16,7 +17,7 @@ from unisid.bounds import Count, Name, Positive, Range, Seed, Settings, Share, S
 from unisid.compute import Pool
 from unisid.config import PlugIn, override, plug_in, plug_ins
 from unisid.errors import ConfigError
-from unisid.pipeline import EXTENDING, Recipe
+from unisid.pipeline import Recipe
 from unisid.search.definition import Stopping
 from unisid.stages import metrics, model
 from unisid.stages.extension import Base
@@ -35,12 +36,14 @@ def inner(hint):
         return inner(next(a for a in args if a is not type(None)))
     if origin is tuple:
         return inner(args[0])
+    if origin is Mapping:
+        return inner(args[1])
     return hint, []
 
 
 def reachable():
     """Every class of settings that a recipe may hold."""
-    wait: list[type] = [Recipe, Stopping, *EXTENDING]
+    wait: list[type] = [Recipe, Stopping]
     wait += [plug_in(folder, kind) for folder in FOLDERS for kind in plug_ins(folder)]
     found: dict[type, None] = {}
     while wait:
@@ -99,11 +102,11 @@ def test_every_number_declares_its_range(cls, name, hint):
 def test_no_number_outside_its_range_is_taken(cls, name, hint):
     """Inside it, other settings may still be in the way: then too it is a ConfigError."""
     kind, [bound] = inner(hint)
-    whole = "tuple" in str(typing.get_origin(hint))
-    good = made(cls)
+    origin, good = typing.get_origin(hint), made(cls)
 
     def given(value):
-        return dataclasses.replace(good, **{name: (value,) if whole else value})
+        wrapped = (value,) if origin is tuple else {"image": value} if origin is Mapping else value
+        return dataclasses.replace(good, **{name: wrapped})
 
     outside = [math.nan, math.inf, -math.inf, kind(bound.least - 1), kind(2 * bound.most + 1), kind(10**40)]
     outside += [kind(bound.least)] if bound.above else []
@@ -111,7 +114,7 @@ def test_no_number_outside_its_range_is_taken(cls, name, hint):
     if kind is int:
         outside = [value for value in outside if isinstance(value, int)]
     for value in outside:
-        with pytest.raises(ConfigError, match=rf"\.{name}: is "):
+        with pytest.raises(ConfigError, match=rf"\.{name}(\.image)?: is "):
             given(value)
     others = ["1", "nan", True, [3], 1j, *([] if "None" in str(hint) else [None])]
     others += [1.5, 1.0, math.nan, math.inf] if kind is int else []

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from unisid.artifacts import lease
-from unisid.artifacts.store import Address, Store
+from unisid.artifacts.store import Address, Store, name_of
 from unisid.errors import ArtifactError, BusyError, DriftError
 from unisid.planned import Planned
 
@@ -23,9 +23,13 @@ def writing(
         DriftError: another process makes artifacts of these addresses from other settings.
     """
     own = {str(e.address): e.fingerprint for e in planned if (e.address.name, e.address.version) == (name, version)}
+    named = {str(e.address): e.fingerprint for e in planned
+             if name_of(e.noun) and (e.address.name, e.address.version) == (f"{name}.{name_of(e.noun)}", version)
+            }  # fmt: skip
     needed = {str(entry.address) for entry in planned}
     needed |= {each["address"] for entry in planned for each in entry.inputs.values()}
-    owner = lease.Owner(makes=own, reads=sorted(needed - own.keys()))
+    # Whoever drops one of a name holds the lease of another name: it must find this one among the readers.
+    owner = lease.Owner(makes=own | named, reads=sorted(needed - own.keys()))
     with lease.holding(store, name, version, owner, _waiting(name, version, planned, say)) as held:
         yield held
 

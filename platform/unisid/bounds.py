@@ -105,7 +105,7 @@ def _fields(cls: Any) -> list[tuple[str, Any]]:
 
 
 def _called(cls: Any) -> str:
-    module = cls.__module__.rpartition(".")[2].removesuffix("_extend")
+    module = cls.__module__.rpartition(".")[2]
     return module if cls.__name__ == "Config" else cls.__name__.lower()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 B = TypeVar("B")
+C = TypeVar("C")
 Metrics = Mapping[str, float]
 Report = Callable[[Metrics], None]
 Part = dict[str, Any]
@@ -205,10 +206,10 @@ class Compute(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(Generic[C]):
     """What a stage is given: its settings, where its inputs lie, where to write, and the machines."""
 
-    config: Any
+    config: C
     """The stage's own `Config`."""
     inputs: Mapping[str, Place]
     """Role -> a complete artifact; an optional input that the recipe leaves out is absent."""

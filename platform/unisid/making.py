@@ -5,7 +5,6 @@ import datetime
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, Protocol
 
 import unisid
@@ -22,6 +21,7 @@ from unisid.legend import legend, shown
 from unisid.planned import Planned
 from unisid.printable import printable
 from unisid.progress import SECONDS, Throttle
+from unisid.stages.flow import Maker
 
 Say = Callable[[str], None]
 
@@ -47,7 +47,7 @@ class Surroundings:
     """What makes this process the one that may write."""
 
 
-def make(entry: Planned, stage: ModuleType, config: Any, around: Surroundings, log: StageLog) -> None:
+def make(entry: Planned, stage: Maker, config: Any, around: Surroundings, log: StageLog) -> None:
     """Make an artifact, or go on with what is half made of it.
 
     Raises:

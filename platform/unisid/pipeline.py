@@ -8,58 +8,30 @@ shared rather than made again.
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
-import unisid.stages.baseline
-import unisid.stages.catalog
-import unisid.stages.catalog.extend
-import unisid.stages.codes
-import unisid.stages.codes.extend
-import unisid.stages.embeddings
-import unisid.stages.embeddings.extend
-import unisid.stages.fused
-import unisid.stages.fused.extend
-import unisid.stages.graph
-import unisid.stages.graph.extend
-import unisid.stages.instructions
-import unisid.stages.metrics
-import unisid.stages.model
-import unisid.stages.sequences
 from unisid import at_work, making, publication, stages
 from unisid import config as settings
 from unisid.artifacts import by_fingerprint, lease
 from unisid.artifacts.record import (
     RECORD,
-    Record,
     check_files,
     find,
     fingerprint_of,
     read_record,
     require,
 )
-from unisid.artifacts.store import NOUNS, Address, Place, Store
+from unisid.artifacts.store import NOUNS, Address, Place, Store, in_flow, name_of, noun_of
 from unisid.bounds import Settings
-from unisid.compute import Compute, Metrics
+from unisid.compute import Compute
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
-from unisid.making import StageLog
 from unisid.planned import Planned, State
 from unisid.stages.catalog.fits import check_fits
 from unisid.stages.extension import Base
-
-STAGES: Mapping[str, ModuleType] = {noun: getattr(unisid.stages, noun) for noun in NOUNS}
-EXTENDING: Mapping[type, ModuleType] = {
-    stage.Config: stage
-    for stage in (
-        stages.catalog.extend,
-        stages.embeddings.extend,
-        stages.graph.extend,
-        stages.fused.extend,
-        stages.codes.extend,
-    )
-}
-"""The stages that make a further version from an older one, by their settings."""
+from unisid.stages.flow import STAGES, Maker, extension
+from unisid.tracker import Silent as Silent
+from unisid.tracker import Tracker as Tracker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +46,9 @@ class Recipe(Settings):
     """What a reader of the report should know before believing the figures."""
     catalog: stages.catalog.Config = field(default_factory=stages.catalog.Config)
     embeddings: stages.embeddings.Config = field(default_factory=stages.embeddings.Config)
+    modalities: Mapping[str, stages.embeddings.Config] = field(default_factory=dict)
+    """Further embeddings of the items, by the name of the modality: what images show, a second encoder's text. Each is
+    an artifact of its own, embeddings/NAME.MODALITY/VERSION."""
     graph: stages.graph.Config = field(default_factory=stages.graph.Config)
     fused: stages.fused.Config = field(default_factory=stages.fused.Config)
     codes: stages.codes.Config = field(default_factory=stages.codes.Config)
@@ -85,59 +60,36 @@ class Recipe(Settings):
     """A trained baseline, which the metrics then show too; a recipe that leaves it out trains none."""
     metrics: stages.metrics.Config = field(default_factory=stages.metrics.Config)
 
-
-class Tracker(publication.Registrar, Protocol):
-    """Where runs are written down: `runtime.tracking` writes to MLflow, `Silent` nowhere."""
-
-    def pipeline(
-        self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
-    ) -> contextlib.AbstractContextManager[None]: ...
-
-    def stage(self, noun: str, params: Mapping[str, Any]) -> contextlib.AbstractContextManager[StageLog]: ...
-
-
-class Silent:
-    """A tracker that writes nothing."""
-
-    uri = trouble = ""
-
-    @contextlib.contextmanager
-    def pipeline(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Iterator[None]:
-        yield
-
-    @contextlib.contextmanager
-    def stage(self, noun: str, params: Mapping[str, Any]) -> Iterator[StageLog]:
-        yield self
-
-    def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None: ...
-
-    def metrics(self, values: Metrics) -> None: ...
-
-    def finish(self, record: Record, place: Place) -> None: ...
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.modalities:
+            if name in ("text", "graph"):
+                raise ConfigError(f"recipe.modalities: has the name '{name}', which is that of every recipe's own "
+                                  f"{name}; give it another")  # fmt: skip
 
 
 def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1]) -> list[Planned]:
     """What a run of the recipe would find and make, in order, up to and including the noun `until`."""
-    if until not in NOUNS:
-        raise ConfigError(f"no stage '{until}'{settings.did_you_mean(until, NOUNS)}; known: {', '.join(NOUNS)}")
-    if getattr(recipe, until) is None:
+    if until not in (known := in_flow({*NOUNS, *roles_of(recipe)})):
+        raise ConfigError(f"no stage '{until}'{settings.did_you_mean(until, known)}; known: {', '.join(known)}")
+    if until not in roles_of(recipe):
         raise ConfigError(f"recipe '{recipe.name}': has no {until}; give it settings: {until}={until}.Config()")
-    recipe = found_start(recipe, store)
+    recipe = found_bases(recipe, store)
     planned: dict[str, Planned] = {}
     makes = owner.makes if (owner := lease.owner_of(store, recipe.name, recipe.version)) is not None else {}
     for noun in _needed(recipe, until):
-        stage, config = stage_of(recipe, noun), getattr(recipe, noun)
+        stage, config = stage_of(recipe, noun), config_of(recipe, noun)
         inputs = {
             role: {"address": str(planned[role].address), "fingerprint": planned[role].fingerprint}
             for role in inputs_of(recipe, noun)
         }
         inputs |= stage.sources(config)
-        entry = _resolve(noun, Address(noun, recipe.name, recipe.version), config, inputs, store)
+        entry = _resolve(noun, address_of(recipe, noun), config, inputs, store)
         if entry.state in ("half made", "to make") and str(entry.address) in makes:
             entry = replace(entry, at_work=f"at work ({owner})")
         planned[noun] = entry
     if "catalog" in planned and planned["catalog"].state in ("complete", "shared"):
-        check_fits(store.place(planned["catalog"].address), (getattr(recipe, noun) for noun in planned))
+        check_fits(store.place(planned["catalog"].address), (config_of(recipe, noun) for noun in planned))
     return list(planned.values())
 
 
@@ -170,7 +122,7 @@ def run_on(
         DriftError: before anything is made, where an address holds, or another process makes, an artifact of other
             settings.
     """
-    recipe = found_start(recipe, store)
+    recipe = found_bases(recipe, store)
     planned = plan(recipe, store, until)
     refuse_drift(planned)
     done = is_done(recipe, store, planned, tracker)
@@ -207,12 +159,12 @@ def _carry_out(
         for number, entry in enumerate(wanted, 1):
             say(f"[{number}/{len(wanted)}] {entry.address}")
             assert compute is not None
-            config = getattr(recipe, entry.noun)
-            with tracker.stage(entry.noun, settings.flatten(settings.to_record(config), entry.noun)) as log:
+            config = config_of(recipe, entry.noun)
+            with tracker.stage(entry.noun, settings.flatten(settings.to_record(config), key_of(entry.noun))) as log:
                 around = making.Surroundings(store, places, compute, say, held)
                 making.make(entry, stage_of(recipe, entry.noun), config, around, log)
             if entry.noun == "catalog":
-                check_fits(places["catalog"], (getattr(recipe, noun) for noun in places))
+                check_fits(places["catalog"], (config_of(recipe, noun) for noun in places))
         held.check()
 
 
@@ -241,8 +193,9 @@ def sync(
     done = []
     with at_work.writing(store, recipe.name, recipe.version, planned, say), _told(recipe, store, planned, tracker):
         for entry in planned:
-            record = require(places[entry.noun], entry.noun)
-            with tracker.stage(entry.noun, settings.flatten(record.config | record.runtime, entry.noun)) as log:
+            record = require(places[entry.noun], noun_of(entry.noun))
+            params = settings.flatten(record.config | record.runtime, key_of(entry.noun))
+            with tracker.stage(entry.noun, params) as log:
                 making.retell(places[entry.noun], log)
                 log.finish(record, places[entry.noun])
             done += [] if tracker.trouble else [entry.address]
@@ -310,33 +263,70 @@ def drop(store: Store, address: Address) -> None:
             by_fingerprint.leave(store, address, record.fingerprint)
 
 
-def inputs_of(recipe: Recipe, noun: str) -> list[str]:
-    """The nouns that go straight into one; what has no settings is left out."""
-    if getattr(recipe, noun) is None:
+def roles_of(recipe: Recipe) -> list[str]:
+    """What a recipe has settings for, in the order of the flow: nouns, and further embeddings as 'embeddings.NAME'."""
+    named = [f"embeddings.{name}" for name in getattr(recipe, "modalities", {})]
+    return in_flow([*(noun for noun in NOUNS if getattr(recipe, noun, None) is not None), *named])
+
+
+def config_of(recipe: Recipe, role: str) -> Any:
+    """The settings of what has a role."""
+    name = name_of(role)
+    return recipe.modalities[name] if name else getattr(recipe, role)
+
+
+def key_of(role: str) -> str:
+    """The dotted key of a role's settings: 'modalities.image' of 'embeddings.image'."""
+    return f"modalities.{name}" if (name := name_of(role)) else role
+
+
+def role_of(key: str) -> str:
+    """The role whose settings a dotted key leads into."""
+    first, _, rest = key.partition(".")
+    return f"embeddings.{rest.partition('.')[0]}" if first == "modalities" else first
+
+
+def address_of(recipe: Recipe, role: str) -> Address:
+    """Where a recipe makes what has a role."""
+    name = f"{recipe.name}.{name_of(role)}" if name_of(role) else recipe.name
+    return Address(noun_of(role), name, recipe.version)
+
+
+def inputs_of(recipe: Recipe, role: str) -> list[str]:
+    """The roles that go straight into one; what has no settings is left out."""
+    known = roles_of(recipe)
+    if role not in known:
         return []
-    wanted = stage_of(recipe, noun).inputs(getattr(recipe, noun))
-    return [role for role in wanted if getattr(recipe, role) is not None]
+    found: list[str] = []
+    for wanted in stage_of(recipe, role).inputs(config_of(recipe, role)):
+        every = wanted.removesuffix("*")
+        found += [each for each in known if each == wanted or (every != wanted and each.startswith(every))]
+    return found
 
 
-def stage_of(recipe: Recipe, noun: str) -> ModuleType:
-    """What makes a noun: its stage, or the one that extends an older version where the settings are that one's."""
-    return EXTENDING.get(type(getattr(recipe, noun)), STAGES[noun])
+def stage_of(recipe: Recipe, role: str) -> Maker:
+    """What makes a role's artifact: its noun's stage, or the one that extends where the settings name a base."""
+    extends = getattr(config_of(recipe, role), "base", None) is not None
+    return extension(noun_of(role)) if extends else STAGES[noun_of(role)]
 
 
-def found_start(recipe: Recipe, store: Store) -> Recipe:
-    """The recipe with the fingerprint of what its model starts from, where it gives an address alone.
+def found_bases(recipe: Recipe, store: Store) -> Recipe:
+    """The recipe with the fingerprints of what it goes on from, where it gives addresses alone.
 
     Raises:
-        ConfigError: the model would start from itself.
-        ArtifactError: no model lies there.
+        ConfigError: an artifact would start from, or extend, itself.
+        ArtifactError: nothing lies there.
     """
-    start: Base | None = settings.at(recipe, "model.starts_from")
-    if start is None:
-        return recipe
-    if start.address == str(Address("model", recipe.name, recipe.version)):
-        raise ConfigError(f"model.starts_from: {start.address} is the model that this recipe makes; give the run "
-                          "another name or version (--name or --version)")  # fmt: skip
-    return replace(recipe, model=replace(recipe.model, starts_from=start.found(store, "model")))
+    for key, role in (
+        (f"{key_of(role)}.{name}", role) for role in roles_of(recipe) for name in ("starts_from", "base")
+    ):
+        base: Base | None = settings.at(recipe, key)
+        if base is not None and not (base.fingerprint and base.place):
+            if base.address == str(address_of(recipe, role)):
+                raise ConfigError(f"{key}: {base.address} is the {role} that this recipe makes; give the run another "
+                                  "name or version (--name or --version)")  # fmt: skip
+            recipe = settings.override(recipe, key, base.found(store, noun_of(role)))
+    return recipe
 
 
 def _needed(recipe: Recipe, until: str) -> list[str]:
@@ -346,12 +336,12 @@ def _needed(recipe: Recipe, until: str) -> list[str]:
         noun = stack.pop()
         wanted.add(noun)
         stack.extend(inputs_of(recipe, noun))
-    return [noun for noun in NOUNS if noun in wanted]
+    return in_flow(wanted)
 
 
 def _resolve(noun: str, address: Address, config: Any, inputs: dict[str, Json], store: Store) -> Planned:
     identity = settings.to_record(config, identity=True)
-    wanted = fingerprint_of(noun, identity, inputs)
+    wanted = fingerprint_of(noun_of(noun), identity, inputs)
     place = store.place(address)
     record = read_record(place)
     state: State
@@ -359,7 +349,7 @@ def _resolve(noun: str, address: Address, config: Any, inputs: dict[str, Json], 
     if record is not None and record.fingerprint == wanted:
         check_files(place, record)
         state = "complete"
-    elif (twin := find(store, noun, wanted)) is not None:
+    elif (twin := find(store, noun_of(noun), wanted)) is not None:
         address, state = twin, "shared"
     elif record is not None:
         state = "drift"

@@ -14,6 +14,7 @@ class Planned:
     """One artifact of a recipe: where it is or will be, and whether it must be made."""
 
     noun: str
+    """Its role in the recipe: the noun, and for further embeddings also their name, 'embeddings.image'."""
     address: Address
     state: State
     fingerprint: str

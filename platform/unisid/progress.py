@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -72,7 +72,7 @@ class Mapper(Protocol):
 class Telling:
     """Maps as a job's compute does, and tells how many parts are done; nothing of a lone one."""
 
-    job: Job
+    job: Job[Any]
     what: str
     of: str = ""
 
@@ -85,6 +85,6 @@ class Telling:
                 progress.advance()
 
 
-def mapped(job: Job, parts: Sequence[Part], step: Step, what: str, of: str = "") -> Iterator[pa.Table]:
+def mapped(job: Job[Any], parts: Sequence[Part], step: Step, what: str, of: str = "") -> Iterator[pa.Table]:
     """`job.compute.map`, which tells how many parts are done."""
     return Telling(job, what, of).map(parts, step)

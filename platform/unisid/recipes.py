@@ -4,7 +4,7 @@ A recipe is a function without arguments that returns a whole `Recipe`. The read
 own is named by file: `my_recipes.py:beauty`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 import tyro
@@ -36,7 +36,8 @@ def configure(recipe: Recipe, arguments: list[str], prog: str = "unisid run RECI
     for word in words:
         key, has_value, value = word.removeprefix("--").partition("=")
         name = key.replace("-", "_")
-        one_word = isinstance(at(recipe, name), PlugIn) or settings.parser(recipe, name) is not None
+        named = isinstance(at(recipe, name.rpartition(".")[0]), Mapping)  # a number of a modality, perhaps a new one
+        one_word = named or isinstance(at(recipe, name), PlugIn) or settings.parser(recipe, name) is not None
         if word.startswith("--") and one_word:
             recipe = settings.override(recipe, name, value if has_value else next(words, ""))
         else:

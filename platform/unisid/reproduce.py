@@ -18,14 +18,15 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.curve import FILE as CURVE
 from unisid.artifacts.reading import unverified
 from unisid.artifacts.record import Record, require, require_input
-from unisid.artifacts.store import NOUNS, Address, Place, Store
+from unisid.artifacts.store import NOUNS, Address, Place, Store, in_flow, name_of, noun_of
 from unisid.artifacts.weights import read_json
 from unisid.compute import Compute
 from unisid.config import Json, differences, flatten, from_record
 from unisid.errors import ArtifactError, ConfigError
-from unisid.pipeline import EXTENDING, STAGES, Recipe
+from unisid.pipeline import Recipe
 from unisid.planned import Planned
 from unisid.stages.extension import Base
+from unisid.stages.flow import STAGES
 
 GONE_ON_FROM = ("base", "start")
 """The roles of an older version: what an artifact extends, what a model's training starts from."""
@@ -106,11 +107,11 @@ def lineage(address: Address, store: Store) -> dict[str, tuple[Place, Record]]:
     todo = [(address.noun, store.place(address))]
     while todo:
         noun, place = todo.pop()
-        record = require(place, noun)
+        record = require(place, noun_of(noun))
         found[noun] = (place, record)
         todo += [(role, require_input(store, record, role)) for role in record.inputs
-                 if role in NOUNS and role not in found]  # fmt: skip
-    return {noun: found[noun] for noun in NOUNS if noun in found}
+                 if noun_of(role) in NOUNS and role not in found]  # fmt: skip
+    return {noun: found[noun] for noun in in_flow(found)}
 
 
 def recipe_of(made: Mapping[str, tuple[Place, Record]], version: str = "1",
@@ -120,16 +121,14 @@ def recipe_of(made: Mapping[str, tuple[Place, Record]], version: str = "1",
     Args:
         there: where the repetitions of older versions lie, by fingerprint.
     """
-    parts = {noun: _settings_of(noun, record, there) for noun, (_, record) in made.items()}
-    return Recipe(name=AGAIN, version=version, **parts)
+    parts = {role: _settings_of(noun_of(role), record, there) for role, (_, record) in made.items()}
+    modalities = {name: parts.pop(role) for role in list(parts) if (name := name_of(role))}
+    return Recipe(name=AGAIN, version=version, modalities=modalities, **parts)
 
 
 def _settings_of(noun: str, record: Record, there: Mapping[str, Base]) -> Any:
     """A stage's settings as recorded; what it goes on from is the repetition of that."""
-    kind = STAGES[noun].Config
-    if "base" in record.inputs:
-        kind = next(config for config in EXTENDING if issubclass(config, kind))
-    config: Any = from_record(kind, _settings(record))
+    config: Any = from_record(STAGES[noun].Config, _settings(record))
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     bases: dict[str, Any] = {n: there[value.fingerprint] for n, value in values.items() if isinstance(value, Base)}
     if "older" in values:

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unisid.artifacts.store import Address, Store
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.store import Address, Place, Store
 from unisid.backbones import tiger
 from unisid.compute import Pool
 from unisid.datasets import tables
@@ -85,3 +86,8 @@ def make(wanted: Recipe, store: Store, until: str = "codes", said: list[str] | N
 
 def at(noun: str, version: str = "1") -> Address:
     return Address(noun, "shop", version)
+
+
+def catalog_ids(place: Place):
+    """The items' ids, by number."""
+    return Catalog.read(place).item_ids

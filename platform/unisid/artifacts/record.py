@@ -13,7 +13,7 @@ from typing import Any
 
 from unisid.artifacts import by_fingerprint, record_json
 from unisid.artifacts.order import next_order
-from unisid.artifacts.store import NOUNS, Address, Place, Store
+from unisid.artifacts.store import NOUNS, Address, Place, Store, noun_of
 from unisid.config import Json, fingerprint
 from unisid.errors import ArtifactError
 from unisid.masked import masked
@@ -200,7 +200,7 @@ def require_input(store: Store, record: Record, role: str) -> Place:
             f"{record.address}/{RECORD}: names no {role} that it was made from; {remedy(record.address)}"
         )
     place = store.place(Address.parse(entry["address"]))
-    found = require(place, role).fingerprint
+    found = require(place, noun_of(role)).fingerprint
     if found != entry["fingerprint"]:
         raise ArtifactError(
             f"{place}: has the fingerprint {found[:12]}, {record.address} was made from {entry['fingerprint'][:12]}; "
@@ -252,5 +252,5 @@ def shared_as(store: Store, address: Address) -> Address | None:
             given = record.inputs if record is not None else {}
             if address.noun in given:
                 return Address.parse(given[address.noun]["address"])
-            todo += [Address.parse(given[role]["address"]) for role in given if role in NOUNS]
+            todo += [Address.parse(given[role]["address"]) for role in given if noun_of(role) in NOUNS]
     return None

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from unisid.artifacts.store import NOUNS, Address
+from unisid.artifacts.store import NOUNS, Address, noun_of
 from unisid.artifacts.sums import KIND
 from unisid.config import Json
 from unisid.errors import ConfigError, UnreadableError
@@ -88,7 +88,7 @@ def _check_inputs(inputs: Json) -> None:
     for role, entry in inputs.items():
         if not isinstance(entry, dict) or not all(isinstance(entry.get(n), str) for n in ("address", "fingerprint")):
             raise ValueError(f"inputs.{role} must be an object of texts 'address' and 'fingerprint'")
-        if role in NOUNS:
+        if noun_of(role) in NOUNS:
             _check_address(entry["address"])
 
 

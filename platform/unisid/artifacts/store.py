@@ -48,6 +48,11 @@ def noun_of(role: str) -> str:
     return role.partition(".")[0]
 
 
+def in_flow(roles: Iterable[str]) -> list[str]:
+    """Roles in the order of the flow, those of one noun by name."""
+    return sorted(roles, key=lambda role: (NOUNS.index(noun_of(role)), role))
+
+
 def name_of(role: str) -> str:
     """'embeddings.image' -> 'image', 'embeddings' -> ''."""
     return role.partition(".")[2]

@@ -7,7 +7,7 @@ longest, D width, n tokens of all texts together.
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
@@ -50,6 +50,11 @@ class Encoder(Protocol):
 
 class EncoderConfig(PlugIn):
     """Base of the encoders' Configs."""
+
+    reads: ClassVar[Literal["text", "item_id"]] = "text"
+    """What its tokenizer is given of an item. One of ids has a single token an item, 0 where it has nothing of it."""
+    grows: ClassVar[bool] = False
+    """Whether its source may be another when an index is extended: vectors of more items, where weights must stay."""
 
     @abc.abstractmethod
     def tokenizer(self, max_tokens: int) -> Tokenizer:

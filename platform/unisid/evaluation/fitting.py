@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -37,7 +38,7 @@ class Fitted:
     """Of the test samples, in the catalog's order."""
 
 
-def fit(job: Job, task: Task, pool: Pool) -> Fitted:
+def fit(job: Job[Any], task: Task, pool: Pool) -> Fitted:
     """Fit a rival on the training rows, by one worker of the pool, and rank the test samples."""
     alone = replace(pool, workers=min(1, pool.workers))
     name = f"{job.name}-{task.baseline.kind}"

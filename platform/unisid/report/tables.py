@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from unisid.artifacts.metrics import HISTORY_RULES
-from unisid.artifacts.store import NOUNS, Place
+from unisid.artifacts.store import NOUNS, Place, noun_of
 from unisid.ops.semantic_ids import spell
 from unisid.planned import Planned
 from unisid.printable import printable
@@ -43,7 +43,7 @@ def plan_tree(entries: Sequence[Planned]) -> str:
 
 def _given(role: str, source: Mapping[str, Any]) -> str:
     """An input by its noun; an artifact in another role (base, start) with its address."""
-    if role in NOUNS or source["address"].partition("/")[0] not in NOUNS:
+    if noun_of(role) in NOUNS or source["address"].partition("/")[0] not in NOUNS:
         return role
     return f"{role} {source['address']}"
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from unisid import config as settings
-from unisid.artifacts.store import NOUNS
+from unisid.artifacts.store import NOUNS, noun_of
 from unisid.config import PlugIn, at
 from unisid.errors import ConfigError
-from unisid.pipeline import STAGES, Recipe, inputs_of
+from unisid.pipeline import Recipe, config_of, inputs_of, role_of, roles_of, stage_of
 from unisid.search.space import Space
 from unisid.trials.trial import Trial, override, refuse_unknown
 
@@ -50,8 +50,8 @@ def expand(recipe: Recipe, space: Space, seeds: Sequence[int], until: str) -> li
 
 def _refuse_far(recipe: Recipe, key: str, until: str) -> None:
     """A dimension must reach the artifact that is judged."""
-    noun = key.partition(".")[0]
-    if noun in NOUNS and noun not in _upstream(recipe, until):
+    role = role_of(key)
+    if noun_of(role) in NOUNS and role not in _upstream(recipe, until):
         raise ConfigError(f"space '{key}': changes no {until}, which is what the objectives judge; "
                           "leave it out, or ask for an objective that depends on it")  # fmt: skip
 
@@ -69,10 +69,10 @@ def _feeds(key: str, points: Sequence[Mapping[str, Any]], tried: Sequence[Recipe
 
     A single value has nothing to differ from; then it is enough that something goes in.
     """
-    noun = key.partition(".")[0]
-    if noun not in NOUNS:
+    role = role_of(key)
+    if noun_of(role) not in NOUNS:
         return False
-    sources = [STAGES[noun].sources(getattr(recipe, noun)) for recipe in tried]
+    sources = [stage_of(recipe, role).sources(config_of(recipe, role)) for recipe in tried]
     held = [{role: source["fingerprint"] for role, source in each.items()} for each in sources]
     by_value: dict[str, set[str]] = {}
     for point, each in zip(points, held, strict=True):
@@ -82,21 +82,21 @@ def _feeds(key: str, points: Sequence[Mapping[str, Any]], tried: Sequence[Recipe
 
 def _seeds(recipe: Recipe, space: Space, until: str) -> list[str]:
     """The seed keys of all stages that the space touches or feeds."""
-    touched = {key.partition(".")[0] for key in space.dimensions}
-    for noun in NOUNS:
-        if touched & set(inputs_of(recipe, noun)):
-            touched.add(noun)
+    touched = {role_of(key) for key in space.dimensions}
+    for role in roles_of(recipe):
+        if touched & set(inputs_of(recipe, role)):
+            touched.add(role)
     wanted = touched & _upstream(recipe, until)
-    return [k for k, _ in settings.leaves(recipe) if k.endswith(".seed") and k.partition(".")[0] in wanted
+    return [k for k, _ in settings.leaves(recipe) if k.endswith(".seed") and role_of(k) in wanted
             and k not in space.dimensions]  # fmt: skip
 
 
 def _upstream(recipe: Recipe, until: str) -> set[str]:
-    """The nouns that a run until this one goes through."""
+    """The roles that a run until this one goes through."""
     wanted = {until}
-    for noun in reversed(NOUNS):
-        if noun in wanted:
-            wanted |= set(inputs_of(recipe, noun))
+    for role in reversed(roles_of(recipe)):
+        if role in wanted:
+            wanted |= set(inputs_of(recipe, role))
     return wanted
 
 

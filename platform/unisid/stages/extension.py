@@ -1,7 +1,7 @@
 """What the stages that extend an artifact share: the version they go on from, and its files, taken over unchanged.
 
-`<noun>_extend.py` makes version n + 1 of a noun: the rows of its base as they are, then those of new items. Its
-settings are those of the noun's own stage and the base, whose fingerprint is part of what is made.
+`<noun>/extend.py` makes version n + 1 of a noun: the rows of its base as they are, then those of new items. Its
+settings are those of the noun's own stage with `base`, whose fingerprint is part of what is made.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from unisid.artifacts.store import Address, Place, Store
 from unisid.bounds import Settings
 from unisid.compute import Part
 from unisid.config import Json, runtime
-from unisid.errors import ArtifactError
+from unisid.errors import ArtifactError, ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,13 @@ class Base(Settings):
                                 "gone on from; give that its own name again, or go on from what is there now"
                                 )  # fmt: skip
         return place
+
+
+def base_of(base: Base | None) -> Base:
+    """What settings go on from; raises ConfigError where they name nothing."""
+    if base is None:
+        raise ConfigError("index extend: the settings name no base to go on from; give the address of one")
+    return base
 
 
 def take_over(source: Place, out: Place, names: Iterable[str]) -> None:

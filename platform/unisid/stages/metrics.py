@@ -102,9 +102,9 @@ def sources(config: Config) -> dict[str, Json]:
     return {}
 
 
-def make(job: Job) -> Json:
+def make(job: Job[Config]) -> Json:
     """Rank, summarise, compare; returns the headline figures."""
-    config: Config = job.config
+    config = job.config
     catalog, codes = Catalog.read(job.inputs["catalog"]), Codes.read(job.inputs["codes"])
     Model.read(job.inputs["model"], codes)
     cutoffs = usable_cutoffs(config.cutoffs, catalog.num_items, "metrics.cutoffs")
@@ -142,16 +142,16 @@ def make(job: Job) -> Json:
     }
 
 
-def rank_model(job: Job, num_samples: int, num_items: int) -> Ranks:
+def rank_model(job: Job[Config], num_samples: int, num_items: int) -> Ranks:
     """The recommender's ranks of all samples, decoded by the workers of the pool."""
-    config: Config = job.config
+    config = job.config
     searches = {"": Search(min(config.beam, num_items))}
     ranker = functools.partial(TargetRanker, dict(job.inputs), searches, config.pool, config.batch_size)
     progress = Progress(job, num_samples, "samples", of=config.method)
     return rank_in_parts(job.compute, Step(ranker, config.pool), progress, config.rows_per_part)
 
 
-def rank_rival(job: Job, catalog: Catalog, rows: NDArray[np.int64]) -> dict[str, Ranks]:
+def rank_rival(job: Job[Config], catalog: Catalog, rows: NDArray[np.int64]) -> dict[str, Ranks]:
     """The ranks of the recipe's trained baseline, by its method; nothing where the recipe has none.
 
     Raises:

@@ -49,7 +49,7 @@ def sources(config: Config) -> dict[str, Json]:
     return {}
 
 
-def make(job: Job) -> Json:
+def make(job: Job[Config]) -> Json:
     """Write the tables; the counts are the rows of each, how many windows of `history_length` targets the users'
     sequences make, and the longest history in items."""
     catalog = Catalog.read(job.inputs["catalog"])

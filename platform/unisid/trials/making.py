@@ -58,7 +58,7 @@ class Making:
 
     def _makes(self, recipe: Recipe, entry: Planned) -> bool:
         """Whether a recipe makes this very artifact."""
-        if getattr(recipe, entry.noun) is None:
+        if entry.noun not in pipeline.roles_of(recipe):
             return False
         return pipeline.plan(recipe, self.store, entry.noun)[-1].fingerprint == entry.fingerprint
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unisid.artifacts.store import NOUNS
+from unisid.artifacts.store import in_flow
 from unisid.planned import Planned
 
 
@@ -19,7 +19,7 @@ class Phase:
 def shared_by_all(plans: Sequence[Sequence[Planned]]) -> list[str]:
     """The nouns of which there is one artifact for all the trials that need it, in order; a lone trial's own are its
     own where there are others."""
-    found = {noun: list(_groups(plans, noun).values()) for noun in NOUNS}
+    found = {noun: list(_groups(plans, noun).values()) for noun in _nouns(plans)}
     return [noun for noun, groups in found.items() if len(groups) == 1 and (len(groups[0]) > 1 or len(plans) == 1)]
 
 
@@ -31,7 +31,7 @@ def phases(plans: Sequence[Sequence[Planned]]) -> list[Phase]:
     """
     found: list[Phase] = []
     ends: list[dict[str, list[int]]] = []
-    for noun in NOUNS:
+    for noun in _nouns(plans):
         groups = _groups(plans, noun)
         if len(groups) < 2 or all(len(group) == 1 for group in groups.values()):
             continue
@@ -43,6 +43,11 @@ def phases(plans: Sequence[Sequence[Planned]]) -> list[Phase]:
         found.append(Phase(noun, makers))
         ends.append(groups)
     return [phase for phase in found if phase.makers]
+
+
+def _nouns(plans: Sequence[Sequence[Planned]]) -> list[str]:
+    """All that occur, in the order of the flow."""
+    return in_flow({entry.noun for planned in plans for entry in planned})
 
 
 def _groups(plans: Sequence[Sequence[Planned]], noun: str) -> dict[str, list[int]]:

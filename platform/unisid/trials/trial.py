@@ -10,7 +10,7 @@ from unisid.artifacts.store import Store
 from unisid.compute import Pool
 from unisid.config import PlugIn, at, did_you_mean
 from unisid.errors import ConfigError
-from unisid.pipeline import Recipe, missing, plan, refuse_drift
+from unisid.pipeline import Recipe, config_of, missing, plan, refuse_drift
 from unisid.planned import Planned
 from unisid.runtime.trials import Share
 
@@ -84,7 +84,7 @@ def share(trials: Sequence[Trial], planned: Sequence[Sequence[Planned]]) -> Shar
         pool
         for trial, entries in zip(trials, planned, strict=True)
         for entry in missing(list(entries))
-        for pool in _pools(getattr(trial.recipe, entry.noun))
+        for pool in _pools(config_of(trial.recipe, entry.noun))
     ]
     cpus = max((max(1, pool.workers) * pool.cpus for pool in pools), default=1.0)
     return Share(cpus=cpus, gpus=max((max(1, pool.workers) * pool.gpus for pool in pools), default=0.0))

@@ -4,23 +4,18 @@ The artifacts are the ordinary nouns under a new version, made by `pipeline.run`
 refuses drift and tells MLflow as any recipe does.
 """
 
-import dataclasses
 from dataclasses import replace
 from typing import Any
 
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.lease import owner_of
 from unisid.artifacts.record import RECORD, Record, require, require_input
-from unisid.artifacts.store import Address, Place, Store
+from unisid.artifacts.store import Address, Place, Store, in_flow, name_of, noun_of
 from unisid.config import Json, differences, to_record
 from unisid.errors import BusyError, ConfigError
-from unisid.pipeline import Recipe
-from unisid.stages.catalog import extend as catalog_extend
-from unisid.stages.codes import extend as codes_extend
-from unisid.stages.embeddings import extend as embeddings_extend
+from unisid.pipeline import Recipe, config_of, key_of, roles_of
+from unisid.stages import embeddings
 from unisid.stages.extension import Base
-from unisid.stages.fused import extend as fused_extend
-from unisid.stages.graph import extend as graph_extend
 
 FROZEN = ("embeddings", "graph", "fused", "codes")
 """The nouns whose settings an extension must leave as they were."""
@@ -42,18 +37,19 @@ def extended(recipe: Recipe, store: Store, base: Address, version: str) -> Recip
     if (recipe.name, version) == (base.name, base.version):
         raise ConfigError(f"index extend: {base} cannot extend itself; name another version (--to)")
     places = lineage(store, base)
-    bases = {noun: Base.of(place, noun) for noun, place in places.items()}
-    records = {noun: require(place, noun) for noun, place in places.items()}
+    bases = {role: Base.of(place, noun_of(role)) for role, place in places.items()}
+    records = {role: require(place, noun_of(role)) for role, place in places.items()}
     refuse_changes(recipe, records)
     older = _older(Codes(places["codes"], records["codes"]))
     return replace(
         recipe,
         version=version,
-        catalog=_as(catalog_extend.Config, recipe.catalog, base=bases["catalog"]),
-        embeddings=_as(embeddings_extend.Config, recipe.embeddings, base=bases["embeddings"]),
-        graph=_as(graph_extend.Config, recipe.graph, base=bases["graph"], known=bases["catalog"]),
-        fused=_as(fused_extend.Config, recipe.fused, base=bases["fused"]),
-        codes=_as(codes_extend.Config, recipe.codes, base=bases["codes"], older=older),
+        catalog=replace(recipe.catalog, base=bases["catalog"]),
+        embeddings=replace(recipe.embeddings, base=bases["embeddings"]),
+        modalities={name: replace(each, base=bases[f"embeddings.{name}"]) for name, each in recipe.modalities.items()},
+        graph=replace(recipe.graph, base=bases["graph"], known=bases["catalog"]),
+        fused=replace(recipe.fused, base=bases["fused"]),
+        codes=replace(recipe.codes, base=bases["codes"], older=older),
     )
 
 
@@ -67,22 +63,26 @@ def lineage(store: Store, base: Address) -> dict[str, Place]:
     codes = require(places["codes"], "codes")
     places |= {noun: require_input(store, codes, noun) for noun in ("fused", "catalog")}
     fused = require(places["fused"], "fused")
-    return places | {noun: require_input(store, fused, noun) for noun in ("embeddings", "graph")}
+    roles = [role for role in fused.inputs if noun_of(role) == "embeddings"]
+    return places | {role: require_input(store, fused, role) for role in in_flow({"embeddings", "graph", *roles})}
 
 
 def refuse_changes(recipe: Recipe, records: dict[str, Record]) -> None:
     """Raise ConfigError for settings that would give new items other codes than the base's own would have been."""
     changes = []
-    for noun in FROZEN:
-        before, after = records[noun].config, to_record(getattr(recipe, noun), identity=True)
-        free = (*ADDED_BY_EXTENSION, *FREE.get(noun, ()))
+    given = {role: config_of(recipe, role) for role in roles_of(recipe) if noun_of(role) in FROZEN}
+    for role in in_flow({*given, *(role for role in records if noun_of(role) in FROZEN)}):
+        if role not in given or role not in records:
+            changes.append(f"{key_of(role)}: {'in the base alone' if role in records else 'not in the base'}")
+            continue
+        before, after = records[role].config, to_record(given[role], identity=True)
+        free = (*ADDED_BY_EXTENSION, *FREE.get(role, ()))
         pair = ({key: value for key, value in one.items() if key not in free} for one in (before, after))
-        changes += [f"{noun}.{change}" for change in differences(*pair)]
+        changes += [f"{key_of(role)}.{change}" for change in differences(*pair)]
+        if noun_of(role) == "embeddings" and not given[role].encoder.grows:
+            changes += _other_encoder(records[role], given[role], role)
     before, after = ({key: r[key] for key in CATALOG} for r in (records["catalog"].config, to_record(recipe.catalog)))
     changes += [f"catalog.{change}" for change in differences(before, after)]
-    encoders = (records["embeddings"].inputs.get("encoder"), recipe.embeddings.encoder.source())
-    if _fingerprint(encoders[0]) != _fingerprint(encoders[1]):
-        changes.append("the text encoder's weights: {} -> {}".format(*map(_named, encoders)))
     if changes:
         lines = "\n    ".join(changes)
         raise ConfigError(f"index extend: {records['codes'].address} was made with other settings:\n    {lines}\n"
@@ -97,8 +97,13 @@ def next_version(version: str) -> str:
     return str(int(version) + 1)
 
 
-def _as(config: type[Any], settings: Any, **more: Any) -> Any:
-    return config(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}, **more)
+def _other_encoder(record: Record, config: embeddings.Config, role: str) -> list[str]:
+    """What is to be said where the encoder's weights are others than the base's."""
+    encoders = (record.inputs.get("encoder"), config.encoder.source())
+    if _fingerprint(encoders[0]) == _fingerprint(encoders[1]):
+        return []
+    whose = f"{name_of(role)}'s" if name_of(role) else "text"
+    return ["the {} encoder's weights: {} -> {}".format(whose, *map(_named, encoders))]
 
 
 def _older(codes: Codes) -> tuple[Base, ...]:

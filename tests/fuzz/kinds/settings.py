@@ -18,7 +18,7 @@ from tests.fuzz.law import BreachError, Refused, outcome
 from unisid import config as settings
 from unisid import recipes
 from unisid.config import at, fingerprint, from_record, override, plug_in, plug_ins, to_record
-from unisid.pipeline import EXTENDING, Recipe
+from unisid.pipeline import Recipe
 
 IN_CI = 300
 SHARE = 25
@@ -147,8 +147,8 @@ def _is_same(given: Any, held: Any) -> bool:
 
 
 def _reachable() -> set[type]:
-    """Every dataclass of settings: the recipe's, those inside, those of all plug-ins and of extensions."""
-    todo: list[Any] = [Recipe, *EXTENDING, *(plug_in(f, kind) for f in FOLDERS for kind in plug_ins(f))]
+    """Every dataclass of settings: the recipe's, those inside, those of all plug-ins."""
+    todo: list[Any] = [Recipe, *(plug_in(f, kind) for f in FOLDERS for kind in plug_ins(f))]
     found: set[type] = set()
     while todo:
         cls = todo.pop()

@@ -102,9 +102,9 @@ def sources(config: Config) -> dict[str, Json]:
     return {}
 
 
-def make(job: Job) -> Json:
+def make(job: Job[Config]) -> Json:
     """Fit, rank the test samples, summarise; returns the headline figures."""
-    config: Config = job.config
+    config = job.config
     catalog, method = Catalog.read(job.inputs["catalog"]), config.baseline.kind
     cutoffs = usable_cutoffs(config.cutoffs, catalog.num_items, "baseline.cutoffs")
     rows = catalog.samples(TEST)
@@ -183,9 +183,9 @@ class Ranker:
         return pa.table({"row": np.arange(start, stop), **ranks})
 
 
-def _summary(job: Job, ranks: Ranks, cutoffs: tuple[int, ...]) -> Json:
+def _summary(job: Job[Config], ranks: Ranks, cutoffs: tuple[int, ...]) -> Json:
     """Write what the ranks come to; returns it in short."""
-    config: Config = job.config
+    config = job.config
     method, chosen = config.baseline.kind, read_described(job.out)["chosen"]
     results = {method: summarise(ranks, cutoffs, config.resamples, config.seed)}
     write_json(job.out, "metrics.json", results)

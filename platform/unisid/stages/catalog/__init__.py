@@ -31,6 +31,7 @@ from unisid.stages.catalog.numbering import numbers, seeded_order, time_order
 from unisid.stages.catalog.parts import unread_in_words
 from unisid.stages.catalog.policies import greater_ids, repeats, taken_before, timed, wanted_events
 from unisid.stages.catalog.reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
+from unisid.stages.extension import Base
 
 ITEMS_PER_FILE = 1 << 18
 MOST_WORDS = 20
@@ -81,6 +82,8 @@ class Config(Settings):
     one of each is kept; they are counted."""
     events: tuple[str, ...] = field(default=(), metadata=identity_where(lambda config: bool(config.events)))
     """The kinds of interaction to keep, by the column that the dataset names as `event`; none: all."""
+    base: Base | None = field(default=None, metadata=identity_where(lambda config: config.base is not None))
+    """The older version whose items stay as they are; None: all are made anew. `unisid index extend` sets it."""
     pool: Pool = runtime(Pool())
     """The workers that read and clean."""
 
@@ -111,9 +114,9 @@ def sources(config: Config) -> dict[str, Json]:
     }
 
 
-def make(job: Job) -> Json:
+def make(job: Job[Config]) -> Json:
     """Write the catalog of `job.config` to `job.out`; returns its statistics."""
-    config: Config = job.config
+    config = job.config
     items, users, rows, counts = _read(job, config)
     met = _met(rows, items)
     allowed = _allowed(config, items)
@@ -157,7 +160,7 @@ def _met(rows: Rows, items: pa.Table) -> Ints:
     return np.bincount(rows.item[rows.item >= 0], minlength=items.num_rows) > 0
 
 
-def _read(job: Job, config: Config) -> tuple[pa.Table, pa.Array, Rows, Json]:
+def _read(job: Job[Config], config: Config) -> tuple[pa.Table, pa.Array, Rows, Json]:
     """The items, the users' ids, the usable interactions, and the counts so far."""
     dataset = config.dataset.build()
     way = dataset.oddities
@@ -179,7 +182,7 @@ def _read(job: Job, config: Config) -> tuple[pa.Table, pa.Array, Rows, Json]:
     return items, users, rows, {"dropped": lost, "oddities": {"duplicate_items": repeated}} | further
 
 
-def _write_items(job: Job, items: pa.Table, order: Ints) -> dict[str, int]:
+def _write_items(job: Job[Config], items: pa.Table, order: Ints) -> dict[str, int]:
     """Write the items in the order of their numbers, a file's worth at a time; returns what was odd about them."""
     kept = items.drop_columns(["markup"])
     # Workers send texts with 64-bit offsets, for all of them together may exceed 2 GiB; a file never does.

@@ -5,7 +5,6 @@ and splits are those of the new data. Published items keep the text that their s
 """
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,33 +19,25 @@ from unisid.compute import Job
 from unisid.config import Json
 from unisid.errors import DataError
 from unisid.stages import catalog as stage
-from unisid.stages.extension import Base, take_over
+from unisid.stages.extension import base_of, take_over
 
 SHOWN = 3
 """How many items a message names."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config(stage.Config):
-    """How the new data are read, and what is extended by them."""
-
-    base: Base
-    """The catalog whose items keep their numbers."""
-
-
-def inputs(config: Config) -> tuple[str, ...]:
+def inputs(config: stage.Config) -> tuple[str, ...]:
     """No noun of its own version."""
     return ()
 
 
-def sources(config: Config) -> dict[str, Json]:
+def sources(config: stage.Config) -> dict[str, Json]:
     """The raw data, and the catalog that is extended."""
-    return stage.sources(config) | {"base": config.base.source()}
+    return stage.sources(config) | {"base": base_of(config.base).source()}
 
 
-def make(job: Job) -> Json:
+def make(job: Job[stage.Config]) -> Json:
     """Write the catalog to `job.out`; its statistics, and how many items were added."""
-    base, read = Catalog.read(job.config.base.open("catalog")), job.work / "read"
+    base, read = Catalog.read(base_of(job.config.base).open("catalog")), job.work / "read"
     read.clear()
     counts = stage.make(dataclasses.replace(job, out=read))
     found = read_table(read, "items")
@@ -84,7 +75,7 @@ def renumbered(base: Catalog, found: pa.Array) -> NDArray[np.int64]:
     return np.where(new, after, pc.fill_null(known, 0).to_numpy().astype(np.int64))
 
 
-def _changed_texts(job: Job, base: Catalog, found: pa.Table, number: NDArray[np.int64]) -> int:
+def _changed_texts(job: Job[stage.Config], base: Catalog, found: pa.Table, number: NDArray[np.int64]) -> int:
     """How many published items have another text now; it is said, and their text stays as it was."""
     published = np.flatnonzero(number < base.num_items)
     before = read_table(base.place, "items", ["text"])["text"].take(number[published]).cast(pa.string())

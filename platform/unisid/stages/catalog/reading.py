@@ -50,18 +50,18 @@ class Rows:
         return Rows(self.user[kept], self.item[kept], self.timestamp[kept], self.unit)
 
 
-def read_items(job: Job, dataset: Dataset, text: Sequence[str], pool: Pool) -> pa.Table:
+def read_items(job: Job[Any], dataset: Dataset, text: Sequence[str], pool: Pool) -> pa.Table:
     """All items, cleaned: item_id, title, text, further columns and `markup` (whether the raw title had any)."""
     return _read(job, dataset, "items", functools.partial(_item_reader, dataset, tuple(text)), pool)
 
 
-def read_interactions(job: Job, dataset: Dataset, pool: Pool) -> pa.Table:
+def read_interactions(job: Job[Any], dataset: Dataset, pool: Pool) -> pa.Table:
     """All interactions in their original order: user_id and item_id as dictionaries, timestamp or position,
     and where the dataset has it, event as a dictionary."""
     return _read(job, dataset, "interactions", functools.partial(_interaction_reader, dataset), pool)
 
 
-def _read(job: Job, dataset: Dataset, table: str, make: Callable[[], Callable[[pa.Table], pa.Table]],
+def _read(job: Job[Any], dataset: Dataset, table: str, make: Callable[[], Callable[[pa.Table], pa.Table]],
           pool: Pool) -> pa.Table:  # fmt: skip
     parts = [part | {"number": n} for n, part in enumerate(dataset.parts()) if part["table"] == table]
     paths = {part["number"]: part["path"] for part in parts}

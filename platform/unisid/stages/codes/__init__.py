@@ -23,7 +23,7 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.weights import write_json
 from unisid.bounds import Count, Settings
 from unisid.compute import Job, Metrics, Part, Pool, Step, Worker
-from unisid.config import Json, runtime
+from unisid.config import Json, identity_where, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.evaluation import index as quality
 from unisid.ops.assignment import ordinals
@@ -31,6 +31,7 @@ from unisid.ops.prefixes import row_keys
 from unisid.progress import Telling, mapped
 from unisid.stages.codes.collaborative import Collaborative, collaborative
 from unisid.stages.codes.unique import PART_ROWS, Encoder, matrix, moved_distances, unique_codes
+from unisid.stages.extension import Base
 from unisid.tokenizers import Batch, LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
 from unisid.training.loop import Training, run
 
@@ -59,6 +60,10 @@ class Config(Settings):
     """Items of a global batch, over all workers; a multiple of `pool.workers`."""
     gate: quality.Gate = field(default_factory=quality.Gate)
     """The quality below which the index is refused."""
+    base: Base | None = field(default=None, metadata=identity_where(lambda config: config.base is not None))
+    """The older version whose items stay as they are; None: all are made anew. `unisid index extend` sets it."""
+    older: tuple[Base, ...] = field(default=(), metadata=identity_where(lambda config: config.base is not None))
+    """What the base itself extends, the nearest first."""
     pool: Pool = runtime(Pool())
     """Who trains, encodes and resolves."""
 
@@ -90,9 +95,9 @@ def sources(config: Config) -> dict[str, Json]:
     return {}
 
 
-def make(job: Job) -> Json:
+def make(job: Job[Config]) -> Json:
     """Fit, encode, resolve, judge, write; the counts hold `sizes` and the quality report."""
-    config: Config = job.config
+    config = job.config
     catalog, vectors = Catalog.read(job.inputs["catalog"]), Fused.read(job.inputs["fused"]).shards
     if len(vectors) != catalog.num_items or not len(vectors):
         raise DataError(f"{job.inputs['fused']}: has {len(vectors)} vectors, the catalog {catalog.num_items} items; "
@@ -144,7 +149,7 @@ def row_parts(num_rows: int) -> list[Part]:
     return [{"start": s, "stop": min(s + PART_ROWS, num_rows)} for s in range(0, num_rows, PART_ROWS)]
 
 
-def moments(job: Job, vectors: Shards) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def moments(job: Job[Config], vectors: Shards) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and standard deviation per dimension; raises DataError that names rows which are not finite."""
     step = Step(functools.partial(_measure, vectors), job.config.pool)
     measured = mapped(job, row_parts(len(vectors)), step, "parts", of="moments")
@@ -186,7 +191,7 @@ _MEASURED = pa.schema(
 )  # fmt: skip
 
 
-def encode(job: Job, encoder: Encoder) -> tuple[NDArray[np.int32], float]:
+def encode(job: Job[Config], encoder: Encoder) -> tuple[NDArray[np.int32], float]:
     """The nearest codes of all items [N, L], and the mean squared error of their reconstruction, standardised."""
     codes = np.empty((len(encoder.vectors), job.config.tokenizer.num_levels), np.int32)
     errors = np.empty(len(codes), np.float64)

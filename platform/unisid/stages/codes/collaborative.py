@@ -9,6 +9,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,7 @@ class Collaborative:
         return self.graph.layers(rows).mean(1) @ self.projection
 
 
-def collaborative(job: Job, width: int, parts: list[Part]) -> Collaborative | None:
+def collaborative(job: Job[Any], width: int, parts: list[Part]) -> Collaborative | None:
     """The vectors of a width that a tokenizer asks for; None where it asks for none."""
     if not width:
         return None

@@ -10,7 +10,6 @@ N items, M of them published, L levels.
 
 import functools
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,37 +33,27 @@ from unisid.ops.semantic_ids import spell_all
 from unisid.progress import Telling, mapped
 from unisid.stages import codes as stage
 from unisid.stages.codes.unique import Encoder, Taken, matrix, moved_distances, room_below, unique_codes
-from unisid.stages.extension import Base, take_over
+from unisid.stages.extension import base_of, take_over
 from unisid.tokenizers import DESCRIPTION, WEIGHTS
 
 ADDED, ROWS_PER_FILE = "added", 1 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config(stage.Config):
-    """The base's own settings, and the base; the gate may be another."""
-
-    base: Base
-    """The index whose semantic ids stay."""
-    older: tuple[Base, ...] = ()
-    """What the base itself extends, the nearest first."""
-
-
-def inputs(config: Config) -> tuple[str, ...]:
+def inputs(config: stage.Config) -> tuple[str, ...]:
     """The nouns that it reads."""
     return ("catalog", "fused")
 
 
-def sources(config: Config) -> dict[str, Json]:
+def sources(config: stage.Config) -> dict[str, Json]:
     """The index that is extended, and all that it extends: whoever speaks one of them may read this one."""
-    bases = (config.base, *config.older)
+    bases = (base_of(config.base), *config.older)
     return {f"base-{number}" if number else "base": base.source() for number, base in enumerate(bases)}
 
 
-def make(job: Job) -> Json:
+def make(job: Job[stage.Config]) -> Json:
     """Encode, resolve, judge, write; the counts are those of `codes`, and what was added."""
-    config: Config = job.config
-    base = Codes.read(config.base.open("codes"))
+    config = job.config
+    base = Codes.read(base_of(config.base).open("codes"))
     catalog, vectors = Catalog.read(job.inputs["catalog"]), Fused.read(job.inputs["fused"]).shards
     check(config, base, catalog.num_items, len(vectors))
     take_over(base.place, job.out, (WEIGHTS, DESCRIPTION))
@@ -99,7 +88,7 @@ def make(job: Job) -> Json:
     return counts | {"quality": report, "extension": _write_added(job, base, catalog, nearest, codes, sizes)}
 
 
-def check(config: Config, base: Codes, num_items: int, num_vectors: int) -> None:
+def check(config: stage.Config, base: Codes, num_items: int, num_vectors: int) -> None:
     """Refuse inputs that are not of one catalogue, other level sizes, and a code space without room."""
     published, sizes = len(base.codes), config.tokenizer.sizes
     if num_vectors != num_items or num_items <= published:
@@ -122,7 +111,7 @@ def check(config: Config, base: Codes, num_items: int, num_vectors: int) -> None
 
 
 def nearest_used(
-    job: Job, encoder: Encoder, base: Codes, taken: Taken, nearest: NDArray[np.int32]
+    job: Job[stage.Config], encoder: Encoder, base: Codes, taken: Taken, nearest: NDArray[np.int32]
 ) -> NDArray[np.int32]:
     """Codes of new items [n, L]: at every level but the index's last the nearest that is used after the prefix and has
     room below; where there is none, the nearest of all."""
@@ -176,14 +165,20 @@ def further_ordinals(base: Codes, nearest: NDArray[np.int32]) -> tuple[NDArray[n
     return codes, (*sizes, max(base.sizes[-1], int(ordinal.max()) + 1))
 
 
-def _say_growth(job: Job, base: Codes, sizes: tuple[int, ...]) -> None:
+def _say_growth(job: Job[stage.Config], base: Codes, sizes: tuple[int, ...]) -> None:
     if sizes != base.sizes:
         job.say(f"warning: the counting level grew from {base.sizes[-1]} to {sizes[-1]} codes; a recommender that was "
                 f"trained on {base.record.address} has no token for them, and must be trained anew")  # fmt: skip
 
 
-def _write_added(job: Job, base: Codes, catalog: Catalog, nearest: NDArray[np.int32], codes: NDArray[np.int32],
-                 sizes: tuple[int, ...]) -> Json:  # fmt: skip
+def _write_added(
+    job: Job[stage.Config],
+    base: Codes,
+    catalog: Catalog,
+    nearest: NDArray[np.int32],
+    codes: NDArray[np.int32],
+    sizes: tuple[int, ...],
+) -> Json:
     """The table of added items; and in numbers: kept, added, resolved, and the level sizes of every older version."""
     published = len(base.codes)
     if job.config.unique == "append":  # an item alone in its tuple is its first

@@ -23,13 +23,14 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_rows
 from unisid.bounds import Count, CountOrNone, Settings
 from unisid.compute import Job, Part, Pool, Step
-from unisid.config import Json, runtime
+from unisid.config import Json, identity_where, runtime
 from unisid.encoders import EncoderConfig, Tokens, transformer
 from unisid.encoders.encode import Encoded, encode
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.pooling import Pooling
 from unisid.ops.text import PLACEHOLDER
 from unisid.progress import SECONDS, Throttle
+from unisid.stages.extension import Base
 
 COUNTS = b"unisid.counts"
 FLOAT16_MAX = float(np.finfo(np.float16).max)
@@ -53,6 +54,8 @@ class Config(Settings):
     """Keep every token's state, not only text vectors: what UQF needs, and 2 bytes x tokens x width an item."""
     shard_rows: Count = 4096
     """Items a shard: the grain of parallel work and of resuming. It shapes the files, so it bears identity."""
+    base: Base | None = field(default=None, metadata=identity_where(lambda config: config.base is not None))
+    """The older version whose items stay as they are; None: all are made anew. `unisid index extend` sets it."""
     batch_tokens: CountOrNone = runtime(0)
     """Tokens a forward pass, padding included; 0: 65,536 on a GPU, 2,048 on a CPU. It changes rounding alone."""
     tokenize: Pool = runtime(Pool(cpus=0.5))
@@ -72,9 +75,9 @@ def sources(config: Config) -> dict[str, Json]:
     return {} if source is None else {"encoder": source}
 
 
-def make(job: Job) -> Json:
+def make(job: Job[Config]) -> Json:
     """Write the missing shards `states-*.arrow`; returns what all of them hold, in numbers."""
-    config: Config = job.config
+    config = job.config
     catalog = Catalog.read(job.inputs["catalog"])
     if catalog.num_items == 0:
         raise DataError(f"{catalog.place}: has no items; there is nothing to embed")
@@ -88,7 +91,7 @@ def make(job: Job) -> Json:
     return summary(job.out, num_shards, catalog.num_items, config.keep_states)
 
 
-def write_parts(job: Job, catalog: Place, missing: list[Part], config: Config) -> None:
+def write_parts(job: Job[Config], catalog: Place, missing: list[Part], config: Config) -> None:
     """Encode the items of some parts, and write each as its shard."""
     steps = (
         Step(functools.partial(Reader, catalog, config), config.tokenize),
@@ -119,8 +122,9 @@ class Reader:
 
     def __call__(self, part: pa.Table) -> pa.Table:
         shard, start, stop = (part[name][0].as_py() for name in ("shard", "start", "stop"))
-        items = read_rows(self.catalog, "items", start, stop, ["item_id", "text"])
-        tokens, empty = self.tokenize(items["text"].to_pylist())
+        reads = self.config.encoder.reads
+        items = read_rows(self.catalog, "items", start, stop, sorted({"item_id", reads}))
+        tokens, empty = self.tokenize(items[reads].cast(pa.string()).to_pylist())
         offsets = np.concatenate([[0], np.cumsum(tokens.lengths)])
         return pa.table({
             "item_id": items["item_id"].cast(pa.string()),
@@ -132,6 +136,9 @@ class Reader:
 
     def tokenize(self, texts: list[str | None]) -> tuple[Tokens, list[bool]]:
         """The tokens, and which texts say nothing to this encoder: the catalog's placeholder is read in their place."""
+        if self.config.encoder.reads == "item_id":
+            tokens = self.tokenizer([str(text) for text in texts])
+            return tokens, (tokens.ids == 0).tolist()
         filled = [text if text and text.strip() else PLACEHOLDER for text in texts]
         tokens = self.tokenizer(filled)
         if not tokens.lengths.all():

@@ -29,6 +29,7 @@ from unisid.fusion import TEXT, Fusion, FusionConfig, LearnedFusion, Loss, uqf
 from unisid.ops.nearest import EXACT_LIMIT
 from unisid.ops.neighbours import Measure
 from unisid.progress import Progress
+from unisid.stages.extension import Base
 from unisid.stages.fused.contrast import Contrast
 from unisid.stages.fused.neighbours import ROWS, SEMANTIC, STRUCTURE, make_tables
 from unisid.stages.fused.reading import Reader
@@ -64,6 +65,8 @@ class Config(Settings):
     """How long and how fast it learns; its precision also serves when the vectors are written."""
     batch_size: Count = 256
     """Anchors a step, over all workers."""
+    base: Base | None = field(default=None, metadata=identity_where(lambda config: config.base is not None))
+    """The older version whose items stay as they are; None: all are made anew. `unisid index extend` sets it."""
     write_batch: Count = runtime(1024)
     """Items fused at a time once learning is over."""
     pool: Pool = runtime(Pool())
@@ -92,7 +95,7 @@ class Task:
 
 def inputs(config: Config) -> tuple[str, ...]:
     """The nouns that it reads; one that the recipe leaves out is absent."""
-    return ("catalog", "embeddings", "graph")
+    return ("catalog", "embeddings", "embeddings.*", "graph")
 
 
 def sources(config: Config) -> dict[str, Json]:
@@ -100,9 +103,9 @@ def sources(config: Config) -> dict[str, Json]:
     return {}
 
 
-def make(job: Job) -> Json:
+def make(job: Job[Config]) -> Json:
     """Write `vectors-*.arrow` and the fusion; for one that learns, the neighbour tables before."""
-    config: Config = job.config
+    config = job.config
     num_items = _agreed_items(job.inputs)
     reader = Reader(job.inputs, states=True)
     fusion = config.fusion.build(reader.widths)
@@ -210,12 +213,12 @@ def _agreed_items(inputs: Mapping[str, Place]) -> int:
     return catalog.num_items
 
 
-def _tables(job: Job, config: Config, reader: Reader, num_items: int) -> Json:
+def _tables(job: Job[Config], config: Config, reader: Reader, num_items: int) -> Json:
     return make_tables(job, reader, num_items, config.num_neighbours, config.exact_limit, config.shared_users,
                        config.writers)  # fmt: skip
 
 
-def _learn(job: Job, task: Task, *, learns: bool) -> Json:
+def _learn(job: Job[Config], task: Task, *, learns: bool) -> Json:
     if job.out.exists(DESCRIPTION):
         job.say("the fusion is there already")
     elif learns:
@@ -234,7 +237,7 @@ def _spoken(valid: Metrics) -> str:
     return f"loss of held-out items: {', '.join(parts)}" if parts else ""
 
 
-def write_vectors(job: Job, reader: Reader, config: Config, missing: list[Json]) -> None:
+def write_vectors(job: Job[Config], reader: Reader, config: Config, missing: list[Json]) -> None:
     """Fuse the items of some parts with the fusion of `job.out`, and write each as its shard."""
     writer = functools.partial(
         vector_writer, reader, job.out, config.write_batch, config.training.precision, config.writers

@@ -1,7 +1,5 @@
 """Makes the next version of fused vectors: the base's as they are, and those of new items by the same fusion."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from unisid.artifacts.catalog import Catalog
@@ -10,33 +8,25 @@ from unisid.compute import Job
 from unisid.config import Json
 from unisid.errors import DataError
 from unisid.stages import fused as stage
-from unisid.stages.extension import Base, further_parts, take_over, take_shards
+from unisid.stages.extension import base_of, further_parts, take_over, take_shards
 from unisid.stages.fused.neighbours import ROWS
 from unisid.stages.fused.reading import Reader
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config(stage.Config):
-    """The base's own settings, and the base."""
-
-    base: Base
-    """The fused vectors that stay."""
-
-
-def inputs(config: Config) -> tuple[str, ...]:
+def inputs(config: stage.Config) -> tuple[str, ...]:
     """The nouns that it reads."""
-    return ("catalog", "embeddings", "graph")
+    return ("catalog", "embeddings", "embeddings.*", "graph")
 
 
-def sources(config: Config) -> dict[str, Json]:
+def sources(config: stage.Config) -> dict[str, Json]:
     """The fused vectors that are extended."""
-    return {"base": config.base.source()}
+    return {"base": base_of(config.base).source()}
 
 
-def make(job: Job) -> Json:
+def make(job: Job[stage.Config]) -> Json:
     """Write the vectors and the fusion; raises DataError where it has nothing to say of items without interactions."""
-    config: Config = job.config
-    catalog, base = Catalog.read(job.inputs["catalog"]), Fused.read(config.base.open("fused"))
+    config = job.config
+    catalog, base = Catalog.read(job.inputs["catalog"]), Fused.read(base_of(config.base).open("fused"))
     weights = [name for name in (stage.WEIGHTS, stage.DESCRIPTION) if base.place.exists(name)]
     take_over(base.place, job.out, weights)
     take_shards(base.place, job.out, FAMILY)

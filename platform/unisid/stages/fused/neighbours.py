@@ -7,6 +7,7 @@ nearest neighbours that the search found, measured on some items of the shard). 
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,7 @@ ROWS = 1 << 13
 """Items a shard: the grain of parallel work and of resuming."""
 
 
-def make_tables(job: Job, reader: Reader, num_items: int, num_neighbours: int, exact_limit: int, measure: Measure,
+def make_tables(job: Job[Any], reader: Reader, num_items: int, num_neighbours: int, exact_limit: int, measure: Measure,
                 pool: Pool) -> Json:  # fmt: skip
     """Write what is missing of both tables; returns what they hold, in numbers."""
     semantic = functools.partial(semantic_writer, reader, job.out, num_neighbours, exact_limit)

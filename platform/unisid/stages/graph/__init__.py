@@ -22,7 +22,7 @@ from unisid.artifacts.shards import to_arrow, write_shard
 from unisid.artifacts.store import Place
 from unisid.bounds import Count, NotNegative, Positive, Seed, Settings
 from unisid.compute import Job, Pool, Worker
-from unisid.config import Json, runtime
+from unisid.config import Json, identity_where, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.graphs import GraphConfig, GraphModel, lightgcn
 from unisid.ops.bpr import Unknown, bpr
@@ -30,6 +30,7 @@ from unisid.ops.propagate import Adjacency, adjacency
 from unisid.ops.ranking import SCORES_AT_ONCE, rank_of_target
 from unisid.ops.seeded import seed_of
 from unisid.progress import Throttle
+from unisid.stages.extension import Base
 from unisid.training import columns
 from unisid.training.loop import PROGRESS_SECONDS
 
@@ -59,6 +60,10 @@ class Config(Settings):
     """Learn from validation and test interactions too, as the UQF thesis does. It leaks: for comparison only."""
     seed: Seed = 42
     """Decides first vectors, the order of edges, the unknown items and the validation users."""
+    base: Base | None = field(default=None, metadata=identity_where(lambda config: config.base is not None))
+    """The older version whose items stay as they are; None: all are made anew. `unisid index extend` sets it."""
+    known: Base | None = field(default=None, metadata=identity_where(lambda config: config.known is not None))
+    """The catalog that the base was learned from: it says who the base's users are."""
     checkpoint_seconds: NotNegative = runtime(120.0)
     """Commit a checkpoint at the first validation after so many seconds; a killed fit loses no more than this."""
     pool: Pool = runtime(Pool())
@@ -90,9 +95,9 @@ def sources(config: Config) -> dict[str, Json]:
     return {}
 
 
-def make(job: Job) -> Json:
+def make(job: Job[Config]) -> Json:
     """Learn the graph and write its layers; returns the counts."""
-    config: Config = job.config
+    config = job.config
     catalog = Catalog.read(job.inputs["catalog"])
     job.say(
         f"graph: {config.graph.kind} of {config.graph.num_layers} layers x {config.graph.width} columns for "

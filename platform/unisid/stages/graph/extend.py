@@ -4,8 +4,6 @@ A new item has zero layers and degree 0, whatever the new interactions say: the 
 is learned anew. Users are found by their ids; those whom the base does not know have zero vectors. N items, U users.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,33 +14,23 @@ from unisid.artifacts.shards import Shards, to_arrow, write_array, write_shard
 from unisid.compute import Job
 from unisid.config import Json
 from unisid.stages import graph as stage
-from unisid.stages.extension import Base, further_parts, take_shards
+from unisid.stages.extension import base_of, further_parts, take_shards
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config(stage.Config):
-    """The base's own settings, the base, and who its users are."""
-
-    base: Base
-    """The graph whose items stay."""
-    known: Base
-    """The catalog that the base was learned from."""
-
-
-def inputs(config: Config) -> tuple[str, ...]:
+def inputs(config: stage.Config) -> tuple[str, ...]:
     """The nouns that it reads."""
     return ("catalog",)
 
 
-def sources(config: Config) -> dict[str, Json]:
+def sources(config: stage.Config) -> dict[str, Json]:
     """The graph that is extended, and its catalog."""
-    return {"base": config.base.source(), "known": config.known.source()}
+    return {"base": base_of(config.base).source(), "known": base_of(config.known).source()}
 
 
-def make(job: Job) -> Json:
+def make(job: Job[stage.Config]) -> Json:
     """Write both tables; the base's counts, as far as they still hold."""
-    config: Config = job.config
-    catalog, base = Catalog.read(job.inputs["catalog"]), Graph.read(config.base.open("graph"))
+    config = job.config
+    catalog, base = Catalog.read(job.inputs["catalog"]), Graph.read(base_of(config.base).open("graph"))
     added = catalog.num_items - len(base.items)
     take_shards(base.place, job.out, ITEMS)
     for part in further_parts(base.items, job.out, catalog.num_items, stage.SHARD_ROWS):
@@ -50,7 +38,7 @@ def make(job: Job) -> Json:
         layers = np.zeros((rows, base.num_layers * base.width), np.float32)
         degree = pa.array(np.zeros(rows, np.int32))
         write_shard(job.out, ITEMS, part["shard"], pa.table({"layers": to_arrow(layers), "degree": degree}))
-    old = Catalog.read(config.known.open("catalog"))
+    old = Catalog.read(base_of(config.known).open("catalog"))
     number = pc.index_in(catalog.user_ids, value_set=old.user_ids)
     known = number.is_valid().to_numpy(zero_copy_only=False)
     vectors = np.zeros((catalog.num_users, base.width), np.float32)

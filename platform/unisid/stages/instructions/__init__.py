@@ -76,9 +76,9 @@ def sources(config: Config) -> dict[str, Json]:
     return {}
 
 
-def make(job: Job) -> Json:
+def make(job: Job[Config]) -> Json:
     """Write the tables; the counts are the rows of each split and task, and what became of the titles."""
-    config: Config = job.config
+    config = job.config
     catalog, codes, samples = _inputs(job)
     if len(codes.codes) != catalog.num_items:
         raise ArtifactError(f"{codes.place}: has codes for {len(codes.codes)} items, the catalog {catalog.place} has "
@@ -98,7 +98,7 @@ def make(job: Job) -> Json:
     return _checked(config, counts, catalog)
 
 
-def _inputs(job: Job) -> tuple[Catalog, Codes, Sequences]:
+def _inputs(job: Job[Config]) -> tuple[Catalog, Codes, Sequences]:
     catalog, codes, samples = (job.inputs[noun] for noun in inputs(job.config))
     return Catalog.read(catalog), Codes.read(codes), Sequences.read(samples)
 

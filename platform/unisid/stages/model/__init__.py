@@ -111,7 +111,7 @@ def sources(config: Config) -> dict[str, Json]:
     return config.backbone.sources() | ({"start": config.starts_from.source()} if config.starts_from else {})
 
 
-def make(job: Job) -> Json:
+def make(job: Job[Config]) -> Json:
     """Train, keep the best weights, say how it went."""
     warm_start.check(job.config.starts_from, job.config.backbone, job.inputs["codes"])
     instructions = job.inputs.get("instructions")

@@ -1,0 +1,59 @@
+"""The stages by noun, and what each of them is: a module with three functions and its settings.
+
+A stage whose noun may be extended has a second module, `extend`, found by its name: it makes a further version from an
+older one, `base` in the settings.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+
+from unisid.bounds import Settings
+from unisid.compute import Job
+from unisid.config import Json
+from unisid.stages import baseline, catalog, codes, embeddings, fused, graph, instructions, metrics, model, sequences
+
+
+class Maker(Protocol):
+    """What makes an artifact."""
+
+    def inputs(self, config: Any, /) -> tuple[str, ...]:
+        """The nouns that it reads; one that the recipe leaves out is absent. 'noun.*': all that have a name."""
+        ...
+
+    def sources(self, config: Any, /) -> dict[str, Json]:
+        """What goes in besides artifacts of the recipe: role -> {"address", "fingerprint"}."""
+        ...
+
+    def make(self, job: Job[Any], /) -> Json:
+        """Write the artifact's files to `job.out`; returns what its record says of it in numbers."""
+        ...
+
+
+class Stage(Maker, Protocol):
+    """A module of this folder: what makes an artifact by itself."""
+
+    @property
+    def Config(self) -> type[Settings]:  # noqa: N802
+        """Its settings."""
+        ...
+
+
+STAGES: Mapping[str, Stage] = {
+    "catalog": catalog,
+    "embeddings": embeddings,
+    "graph": graph,
+    "fused": fused,
+    "codes": codes,
+    "sequences": sequences,
+    "instructions": instructions,
+    "model": model,
+    "baseline": baseline,
+    "metrics": metrics,
+}
+"""By noun, in the order of the flow."""
+
+
+def extension(noun: str) -> Maker:
+    """What makes a further version of a noun from an older one."""
+    return cast(Maker, importlib.import_module(f"unisid.stages.{noun}.extend"))
