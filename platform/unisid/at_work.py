@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from unisid.artifacts import lease
-from unisid.artifacts.store import Address, Store, name_of
+from unisid.artifacts.roles import name_of
+from unisid.artifacts.store import Address, Store
 from unisid.errors import ArtifactError, BusyError, DriftError
 from unisid.planned import Planned
 

@@ -21,7 +21,8 @@ from unisid.artifacts.record import (
     read_record,
     require,
 )
-from unisid.artifacts.store import NOUNS, Address, Place, Store, in_flow, name_of, noun_of
+from unisid.artifacts.roles import in_flow, name_of, noun_of
+from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.bounds import Settings
 from unisid.compute import Compute
 from unisid.config import Json, runtime

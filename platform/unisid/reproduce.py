@@ -18,7 +18,8 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.curve import FILE as CURVE
 from unisid.artifacts.reading import unverified
 from unisid.artifacts.record import Record, require, require_input
-from unisid.artifacts.store import NOUNS, Address, Place, Store, in_flow, name_of, noun_of
+from unisid.artifacts.roles import in_flow, name_of, noun_of
+from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.artifacts.weights import read_json
 from unisid.compute import Compute
 from unisid.config import Json, differences, flatten, from_record

@@ -13,7 +13,8 @@ from typing import Any
 
 from unisid.artifacts import by_fingerprint, record_json
 from unisid.artifacts.order import next_order
-from unisid.artifacts.store import NOUNS, Address, Place, Store, noun_of
+from unisid.artifacts.roles import noun_of
+from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.config import Json, fingerprint
 from unisid.errors import ArtifactError
 from unisid.masked import masked

@@ -10,7 +10,8 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from unisid.artifacts.store import NOUNS, Address, noun_of
+from unisid.artifacts.roles import noun_of
+from unisid.artifacts.store import NOUNS, Address
 from unisid.artifacts.sums import KIND
 from unisid.config import Json
 from unisid.errors import ConfigError, UnreadableError

@@ -41,23 +41,6 @@ NOUNS = (
     "metrics",
 )
 """The arrows of the data flow, in order."""
-
-
-def noun_of(role: str) -> str:
-    """'embeddings.image' -> 'embeddings': of a noun that a recipe has more than once, all but the first have a name."""
-    return role.partition(".")[0]
-
-
-def in_flow(roles: Iterable[str]) -> list[str]:
-    """Roles in the order of the flow, those of one noun by name."""
-    return sorted(roles, key=lambda role: (NOUNS.index(noun_of(role)), role))
-
-
-def name_of(role: str) -> str:
-    """'embeddings.image' -> 'image', 'embeddings' -> ''."""
-    return role.partition(".")[2]
-
-
 Stamp = tuple[int, int]
 """Size in bytes and time of change in nanoseconds, 0 where the file system keeps none."""
 

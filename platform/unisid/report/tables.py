@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from unisid.artifacts.metrics import HISTORY_RULES
-from unisid.artifacts.store import NOUNS, Place, noun_of
+from unisid.artifacts.roles import noun_of
+from unisid.artifacts.store import NOUNS, Place
 from unisid.ops.semantic_ids import spell
 from unisid.planned import Planned
 from unisid.printable import printable

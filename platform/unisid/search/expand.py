@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from unisid import config as settings
-from unisid.artifacts.store import NOUNS, noun_of
+from unisid.artifacts.roles import noun_of
+from unisid.artifacts.store import NOUNS
 from unisid.config import PlugIn, at
 from unisid.errors import ConfigError
 from unisid.pipeline import Recipe, config_of, inputs_of, role_of, roles_of, stage_of

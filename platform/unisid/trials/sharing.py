@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unisid.artifacts.store import in_flow
+from unisid.artifacts.roles import in_flow
 from unisid.planned import Planned
 
 

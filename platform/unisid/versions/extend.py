@@ -10,7 +10,8 @@ from typing import Any
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.lease import owner_of
 from unisid.artifacts.record import RECORD, Record, require, require_input
-from unisid.artifacts.store import Address, Place, Store, in_flow, name_of, noun_of
+from unisid.artifacts.roles import in_flow, name_of, noun_of
+from unisid.artifacts.store import Address, Place, Store
 from unisid.config import Json, differences, to_record
 from unisid.errors import BusyError, ConfigError
 from unisid.pipeline import Recipe, config_of, key_of, roles_of

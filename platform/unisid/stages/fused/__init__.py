@@ -18,8 +18,9 @@ from unisid.artifacts.embeddings import Embeddings
 from unisid.artifacts.fused import FAMILY
 from unisid.artifacts.graph import Graph
 from unisid.artifacts.reading import whole
+from unisid.artifacts.roles import noun_of
 from unisid.artifacts.shards import Shards, missing_parts, to_arrow, write_shard
-from unisid.artifacts.store import Place, noun_of
+from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.bounds import Count, CountOrNone, Range, Settings
 from unisid.compute import Job, Metrics, Pool, Step, Worker

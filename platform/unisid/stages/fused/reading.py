@@ -16,7 +16,8 @@ from torch import Tensor
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.embeddings import Embeddings
 from unisid.artifacts.graph import Graph
-from unisid.artifacts.store import Place, name_of, noun_of
+from unisid.artifacts.roles import name_of, noun_of
+from unisid.artifacts.store import Place
 from unisid.errors import DataError
 from unisid.fusion import GRAPH, TEXT, Items, in_order
 from unisid.ops.ragged import Ragged, pack
