@@ -134,9 +134,9 @@ def test_a_recommender_refuses_another_index(ran, tmp_path, registry):
     store, _ = ran
     other = dataclasses.replace(tiny("other"), codes=dataclasses.replace(tiny().codes, unique="append"))
     places = pipeline.run(other, Store(Place.of(store)), LocalCompute(), pipeline.Silent(), lambda _: None, "codes")
-    with pytest.raises(ArtifactError, match=r"speaks the codes codes/tiny/1 .* not codes/other/1"):
+    with pytest.raises(ArtifactError, match=r"was trained on the codes codes/tiny/1 .* not codes/other/1"):
         Recommender.load(place_of(store, "model"), places["codes"], place_of(store, "catalog"))
-    with pytest.raises(Exception, match="speaks the codes"):
+    with pytest.raises(Exception, match="was trained on the codes"):
         mlflow.pyfunc.load_model("models:/tiny-recommender@champion", model_config={"codes": str(places["codes"])})
 
 

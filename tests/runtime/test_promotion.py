@@ -100,7 +100,7 @@ def test_a_way_back_to_no_recommender_leaves_none(told, store):
 def test_what_does_not_fit_together_is_refused(told, store):
     with pytest.raises(DataError, match="shop-index has no champion; promote an index first"):
         put(told, store, model="model/shop/1")
-    with pytest.raises(ArtifactError, match="speaks the codes codes/shop/1"):
+    with pytest.raises(ArtifactError, match="was trained on the codes codes/shop/1"):
         put(told, store, "codes/shop/b", "model/shop/1")
     assert champions(told) == Pair(None, None)
     put(told, store, "codes/shop/1", "model/shop/1")

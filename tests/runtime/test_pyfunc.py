@@ -200,7 +200,7 @@ def test_the_model_brings_its_own_code(registered):
 
 def test_another_index_is_refused(registered, tmp_path):
     other = ring.write_index(Place.of(tmp_path), N, seed=9)
-    with pytest.raises(Exception, match="speaks the codes"):
+    with pytest.raises(Exception, match="was trained on the codes"):
         mlflow.pyfunc.load_model("models:/lcrec-recommender@champion", model_config={"codes": str(other)})
 
 

@@ -210,7 +210,7 @@ def test_with_a_real_backbone_whose_list_holds_every_item(job):
 def test_refuses_a_model_of_another_index(job):
     codes = Codes.read(job.inputs["codes"])
     write_record(job.inputs["codes"], dataclasses.replace(codes.record, config={"seed": 1}))
-    with pytest.raises(ArtifactError, match=r"speaks the codes codes/small/1 .* load it with the index"):
+    with pytest.raises(ArtifactError, match=r"was trained on the codes codes/small/1 .* load it with the index"):
         metrics.make(job)
 
 

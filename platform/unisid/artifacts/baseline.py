@@ -1,4 +1,4 @@
-"""The baseline: a rival fitted on the catalog's training rows, and how well it ranks the same test targets.
+"""The baseline: a reference method fitted on the catalog's training rows, and how well it ranks the test targets.
 
 `baseline.json`: the settings that build it, and what validation chose. `baseline.safetensors`: its weights, where it
 has any. `metrics.json` and `ranks-<method>-*.parquet` as `artifacts.metrics` describes them; the method is its kind.

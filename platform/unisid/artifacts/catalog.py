@@ -26,7 +26,7 @@ SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class Catalog:
-    """A read catalog. Columns load when first asked for."""
+    """A read catalog. Columns load on first access."""
 
     place: Place
     record: Record

@@ -1,8 +1,9 @@
 """The codes: every item's semantic id, and the way back.
 
 Table `items-*.parquet`: `codes` [L], by item number. `weights.safetensors` and `tokenizer.json` hold the tokenizer
-that made them; `quality.json` its report. Semantic ids are unique: `write_codes` refuses anything else. An index that
-extends another says so in its record: its published ids are those of its base, whoever speaks the base speaks it too.
+that made them; `quality.json` its report. Semantic ids are unique: `write_codes` refuses anything else. The record of
+an index that extends another names its base. Published ids are unchanged, so models trained on the base index also
+work with the extension.
 N items, L levels.
 """
 

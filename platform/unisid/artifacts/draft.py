@@ -68,7 +68,7 @@ def sweep(place: Place) -> None:
     """Remove files that were half written when their process died."""
     for name in place.hidden():
         if name.endswith(".tmp"):
-            with contextlib.suppress(ArtifactError):  # whoever wrote it removed it just now
+            with contextlib.suppress(ArtifactError):  # its writer removed it just now
                 place.remove(name)
 
 

@@ -11,7 +11,7 @@ from unisid.artifacts.sums import BLOCK
 from unisid.errors import ArtifactError, ConfigError
 
 LARGEST_COPY = 5 << 30
-"""Bytes that S3 copies from name to name in one request, and pyarrow knows no other; a larger file is sent again."""
+"""Most bytes that S3 copies in one request, the only kind that pyarrow supports; a larger file is uploaded again."""
 
 
 def split_uri(uri: str) -> tuple[str, str]:

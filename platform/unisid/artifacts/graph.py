@@ -1,7 +1,7 @@
-"""The graph: what the interaction graph says of every item, layer by layer.
+"""The graph: every item's vectors from the interaction graph, layer by layer.
 
 Shards `items-*.arrow`: `layers` [(K + 1) * D] float32, e(0) first, and `degree`, the number of training edges
-(0: nothing is known of the item, its layers are zero). Shards `users-*.arrow`: `vector` [D], the mean over layers.
+(0: the item has no training edge, its layers are zero). Shards `users-*.arrow`: `vector` [D], the mean over layers.
 N items, K propagation layers, D width.
 """
 

@@ -1,8 +1,8 @@
 """The instructions: prompts and responses in words, for a language model to learn from.
 
 Tables `train-*.parquet` and `valid-*`, a row an instruction: `task` (its kind), `user` (-1 where none is behind it),
-`target` (the item asked for), `head`, `pieces` (items, oldest first), `tail`, `response`. The prompt is the head, the
-pieces with `ops.prompts.SEPARATOR` between them, and the tail. The rows of all tasks are mixed by seed, so that a
+`target` (the item predicted), `head`, `pieces` (items, oldest first), `tail`, `response`. The prompt is the head,
+the pieces with `ops.prompts.SEPARATOR` between them, and the tail. The rows of all tasks are mixed by seed, so that a
 stream read in stored order is mixed too.
 """
 

@@ -1,4 +1,4 @@
-"""One writer: whoever writes the artifacts of a name and version holds a lease on it.
+"""One writer: the process that writes the artifacts of a name and version holds a lease on it.
 
 A lease is a small file, `.leases/NAME@VERSION.json` under the store's root: who holds it (a token, host, process),
 since when, what is made and what is read. Its owner renews it every few seconds and removes it at the end. A lease is
@@ -28,8 +28,8 @@ RENEWED_EVERY = 15.0
 EXPIRY_SECONDS = 180.0
 """Without renewal, until an owner on another machine counts as gone."""
 CONFIRM_SECONDS = 40.0
-"""For which an expired lease is watched before it is taken over: clocks of two machines may differ, and whoever is
-still there renews it in that time."""
+"""Seconds for which an expired lease is watched before it is taken over: clocks of two machines may differ, and a
+live owner renews it in that time."""
 POLL_SECONDS = 0.5
 HELD: set[str] = set()
 """Tokens of the leases that this process holds."""
@@ -47,7 +47,7 @@ def machine() -> str:
 
 def _started(pid: int) -> float | None:
     """When a process of this machine began, in ticks since the machine did; None where it is over. 0.0 where the
-    system has no /proc: a process is then told by its number alone."""
+    system has no /proc: a process is then identified by its number alone."""
     if not Path("/proc/self/stat").exists():
         try:
             os.kill(pid, 0)
@@ -172,7 +172,7 @@ def owner_of(store: Store, name: str, version: str) -> Owner | None:
 
 
 def readers_of(store: Store, address: str) -> list[Owner]:
-    """Whoever is at work somewhere in the store and needs this artifact."""
+    """The owner of a live lease in the store that needs this artifact; None where there is none."""
     folder = store.root / FOLDER
     names = [name for name in folder.sizes() if name.endswith(".json")]
     owners = [read(Swap(folder, name)) for name in names]

@@ -80,7 +80,7 @@ def newest_of(store: Store, noun: str, name: str | None, say: Callable[[str], No
 
     Args:
         name: only artifacts of this name; None for all.
-        say: told of those that cannot be read.
+        say: receives a line for each that cannot be read.
     Raises:
         ArtifactError: there is none.
     """

@@ -1,4 +1,4 @@
-"""The model: a trained recommender and the fingerprint of the codes it speaks.
+"""The model: a trained recommender and the fingerprint of the codes it was trained on.
 
 `model.safetensors`, `backbone.json` (the settings that build it), and beside them whatever the library of a language
 model needs to load the weights on its own (`config.json`, `tokenizer.json`, ...). Loading it with other codes is
@@ -50,7 +50,7 @@ class Model:
             raise damaged(place, RECORD, "names no codes that the model was trained on")
         if spoken["fingerprint"] not in (codes.record.fingerprint, *codes.extends):
             raise ArtifactError(
-                f"{place}: speaks the codes {spoken['address']} ({spoken['fingerprint'][:12]}), not "
+                f"{place}: was trained on the codes {spoken['address']} ({spoken['fingerprint'][:12]}), not "
                 f"{codes.record.address} ({codes.record.fingerprint[:12]}); load it with the index it was trained on"
             )
         if spoken["fingerprint"] != codes.record.fingerprint:
@@ -58,7 +58,7 @@ class Model:
                 sizes = codes.extension["spoken"][spoken["fingerprint"]]
             if sizes != list(codes.sizes):
                 raise ArtifactError(
-                    f"{place}: knows the tokens of {spoken['address']}, whose levels have {sizes} codes; "
+                    f"{place}: was trained on the tokens of {spoken['address']}, whose levels have {sizes} codes; "
                     f"{codes.record.address} extends it and has {list(codes.sizes)}: train a recommender on that index"
                 )
         return cls(place, record)
@@ -74,5 +74,5 @@ class Model:
     def files(self) -> dict[str, bytes]:
         """What lies beside the weights for others, by name."""
         known = {WEIGHTS, BACKBONE, RECORD, CURVE}
-        names = self.record.files or self.place.sizes()  # what somebody has put there since is not the model's
+        names = self.record.files or self.place.sizes()  # files added later by others are not the model's
         return {name: contents(self.place, name) for name in names if name not in known}

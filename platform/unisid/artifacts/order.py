@@ -1,4 +1,4 @@
-"""Which artifact of a noun is the newest: counted, not told by a clock, which may be set back.
+"""Which artifact of a noun is the newest: by a counter, not by a clock, which may be set back.
 
 Every store keeps a number a noun, in the file `.order`; each artifact that becomes complete takes the next one.
 """

@@ -1,7 +1,7 @@
 """Reading an artifact's files: the bytes are compared with the checksum of its record when a process first reads them.
 
 Once a process and file, that is: again only where the file has changed since. `UNISID_VERIFY=never` leaves it out, for
-files so large that whoever reads them cannot afford one pass (decision 6); `unisid verify` then does it by itself.
+files so large that a reader cannot afford one pass (decision 6); `unisid verify` then does it separately.
 """
 
 import contextlib
@@ -67,7 +67,7 @@ def check(place: Place, name: str, source: Any) -> None:
 
 @contextlib.contextmanager
 def whole(place: Place, name: str, what: str) -> Iterator[None]:
-    """Inside, whatever the reader of a format complains of is an ArtifactError that names the file."""
+    """Inside, every error of a format's reader becomes an ArtifactError that names the file."""
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError,

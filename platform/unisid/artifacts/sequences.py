@@ -36,7 +36,7 @@ class Sequences:
         return cls(place, require(place, "sequences"))
 
     def table(self, split: str, columns: list[str] | None = None) -> pa.Table:
-        """Some columns (all, unless told) of a whole split in memory: 'train', 'valid' or 'test'."""
+        """Some columns (by default all) of a whole split in memory: 'train', 'valid' or 'test'."""
         return read_table(self.place, split, columns or COLUMNS)
 
     def num_samples(self, split: str) -> int:

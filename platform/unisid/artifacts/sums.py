@@ -40,7 +40,7 @@ class Summed:
         self.stream.flush()
 
     def close(self) -> None:
-        """Does nothing: whoever opened the stream closes it."""
+        """Does nothing: the stream is closed where it was opened."""
 
     def readable(self) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""Every file of an artifact compared with what its record says of it: `unisid verify`."""
+"""Compares every file of an artifact with the size and checksum in its record: `unisid verify`."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Verified:
     """In a word or a sentence."""
     damaged: bool
     unreadable: bool = False
-    """A newer version wrote it, or it may not be read: nothing is known to be wrong."""
+    """A newer version wrote it, or it may not be read: not checked, and not known to be damaged."""
 
 
 def verify(place: Place) -> Verified:

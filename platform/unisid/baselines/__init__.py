@@ -34,7 +34,7 @@ class Histories:
     lengths: NDArray[np.int64]
     """[B]."""
     users: NDArray[np.int64] | None = None
-    """[B]: whose they are, by user number; None where nobody in the catalog is."""
+    """[B]: their users' numbers; None for users outside the catalog."""
 
     def __len__(self) -> int:
         return len(self.lengths)

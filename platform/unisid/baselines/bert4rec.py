@@ -55,7 +55,7 @@ class Config(SequentialConfig):
 
 
 class Bert4Rec(LearnedBaseline):
-    """The gap is an entry after the last item; it is read, never foretold."""
+    """The mask is an entry after the last item; it is read, never predicted."""
 
     def __init__(self, config: Config, num_items: int, max_length: int) -> None:
         super().__init__()

@@ -2,8 +2,8 @@
 
     score(u, i) = <p_u, q_i> + b_i        Rendle et al., 2009
 
-The strength of its penalty is that of the best validation NDCG@10, history excluded, on the given grid. It knows users,
-not histories. U users, N items.
+The strength of its penalty is that of the best validation NDCG@10, history excluded, on the given grid. It models
+users, not histories. U users, N items.
 """
 
 import importlib.util

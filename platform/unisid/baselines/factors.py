@@ -10,7 +10,7 @@ from unisid.baselines import Histories
 class Factors(nn.Module):
     """score(u, i) = <user vector, item vector> + bias of the item.
 
-    Whoever has no vector is the mean of the items in the history.
+    A user without a vector is the mean of the items in the history.
     """
 
     users: Tensor

@@ -75,7 +75,7 @@ class LearnedBaseline(nn.Module):
 
     @abstractmethod
     def loss(self, windows: Windows) -> Float[Tensor, ""]:
-        """The sum over all that is foretold in these windows."""
+        """The loss summed over all predictions in these windows."""
 
     @abstractmethod
     def count(self, windows: Windows) -> int:
@@ -83,14 +83,14 @@ class LearnedBaseline(nn.Module):
 
     @abstractmethod
     def answer(self, histories: Histories) -> Float[Tensor, "B N"]:
-        """The scores after histories, in float32; whatever it makes of one without items is not looked at."""
+        """Float32 scores for each history. Output for empty histories is ignored."""
 
     @torch.no_grad()
     def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
-        """As `Baseline.scores`; in eval mode equal questions have equal answers.
+        """As `Baseline.scores`; in eval mode equal inputs have equal scores.
 
-        A model that foretells the next item from those before it has learned nothing of the first one. Whoever has no
-        history is answered with popularity, known or not.
+        A model that predicts the next item from those before it has learned nothing of the first one. An empty history
+        is scored by popularity, whether the user is in the catalog or not.
         """
         found = self.answer(histories)
         found[torch.from_numpy(histories.lengths == 0)] = self.popularity.to(found.device)
@@ -117,7 +117,7 @@ Loss = Literal["ce", "bce", "sampled"]
 """Of next items. ce: softmax over all items; sampled: over some, drawn uniformly and shared by a whole step, for large
 catalogues; bce: the sigmoid of the target and of one item that the window does not hold."""
 States = Callable[[Int[Tensor, "B T"], Int[Tensor, " B"]], Float[Tensor, "B T D"]]
-"""Items [B, T] (PAD at the end) and users [B] -> what a model knows after each item."""
+"""Items [B, T] (PAD at the end) and users [B] -> the model's hidden vector after each item."""
 
 
 def pad(items: NDArray[Any], lengths: NDArray[np.int64], width: int = 0) -> Int[Tensor, "B T"]:
@@ -144,7 +144,7 @@ def asked_loss(
     loss: Loss,
     num_negatives: int,
 ) -> Float[Tensor, ""]:
-    """The sum over the places where an item is asked for (elsewhere `asked` is PAD)."""
+    """The loss summed over the places that have a target (elsewhere `asked` is PAD)."""
     places = asked != PAD
     known, targets = states[places], asked[places]
     if loss == "ce":

@@ -1,6 +1,6 @@
 """LightGCN: a user's vector times an item's, both the mean over the layers of the recipe's `graph`.
 
-It reads the graph that semantic ids are made from, so that what the graph alone is worth stands in the table. It knows
+It reads the graph that semantic ids are made from, so that what the graph alone is worth stands in the table. It models
 users, not histories. He et al., 2020.
 """
 

@@ -26,7 +26,7 @@ from unisid.ops.blend import fit_weights
 from unisid.ops.related import PAD
 
 CANDIDATES = 256
-"""The best items of a validation sample, among which its target tells how much each part counts."""
+"""The best items of a validation sample; the rank of its target among them fits the parts' weights."""
 AT_ONCE = 128
 """Validation samples whose parts are made at once."""
 

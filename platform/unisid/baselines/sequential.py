@@ -1,4 +1,4 @@
-"""What the models of sequences are told beside their own shape: how wide, how much is dropped, which loss."""
+"""Settings that sequence models share beside their own shape: width, dropout, loss."""
 
 from dataclasses import dataclass
 

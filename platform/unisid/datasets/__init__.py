@@ -17,7 +17,7 @@ Part = dict[str, Any]
 
 
 class Dataset(Protocol):
-    """What the catalog stage asks of raw data.
+    """Interface of raw data for the catalog stage.
 
     It is built once, where relative paths mean something, and is then pickled to workers, where they do not: what
     `read` needs must be absolute.

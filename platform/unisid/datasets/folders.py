@@ -21,7 +21,7 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 
 @dataclass(frozen=True)
 class Found:
-    """A file of raw data, and what the folders that it lies in say of its rows."""
+    """A file of raw data, and the column values that its folders' names give."""
 
     path: str
     partition: str = ""

@@ -41,7 +41,7 @@ def _strings(values: pa.ChunkedArray, where: str, rows: Rows) -> pa.ChunkedArray
 
 
 def _exact(values: pa.ChunkedArray, where: str, rows: Rows) -> pa.ChunkedArray:
-    """The numbers, of which none is beyond those that the type tells from their neighbours."""
+    """The numbers; refuses those too large for the type to hold exactly."""
     bits = 53 if pa.types.is_float64(values.type) else 24
     values = pc.if_else(pc.is_nan(values), None, values)
     beyond = pc.fill_null(pc.greater_equal(pc.abs(values), float(2**bits)), False)

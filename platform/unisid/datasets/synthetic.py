@@ -3,8 +3,8 @@
 Every item has a place in a hierarchy of texts (topic, subtopic), which its words show, and, independently of it, in
 a hierarchy of behaviour (circle, subcircle), which no word shows. A user keeps to one subcircle and walks through
 the topics in a fixed cycle: the next item is of the *next topic* and of the *same subcircle*. Over a user's history
-all topics come equally often, so co-occurrence shows circles alone; texts show topics alone; to tell the next item
-one needs both. `noise` of the steps go to any item, `drift` of them to another subcircle of the same circle.
+all topics come equally often, so co-occurrence shows circles alone; texts show topics alone; to predict the next
+item one needs both. `noise` of the steps go to any item, `drift` of them to another subcircle of the same circle.
 N items, U users.
 """
 
@@ -28,7 +28,7 @@ ITEMS_PER_PART = 1 << 17
 DAY = 86_400
 SYLLABLES = np.array([a + b for a in "bdfgklmnprstvz" for b in "aeiou"], object)
 WORDS = 6
-"""How many words speak of one topic or subtopic."""
+"""Number of words of one topic or subtopic."""
 COMMON = 40
 """How many words say nothing."""
 

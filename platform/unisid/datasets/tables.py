@@ -79,7 +79,7 @@ class Config(DatasetConfig):
 
 
 class Tables:
-    """Two tables under the shop's own column names. The shop vouches for them: oddities are errors."""
+    """Two tables under the shop's own column names. They are taken to be clean: anomalies are errors."""
 
     oddities: Literal["refuse", "count"] = "refuse"
 

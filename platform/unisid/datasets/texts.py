@@ -87,7 +87,7 @@ def _strings(values: pa.Array, where: str) -> pa.Array:
     values = plain(values)
     if not is_list(values.type):
         return utf8(values, where)
-    # Casts and kernels know some kinds of list only; flattening and parents are right for all of them.
+    # Casts and kernels support some kinds of list only; flattening and parents are right for all of them.
     words = _strings(values.flatten(), where)
     given = pc.is_valid(words)
     parents = np.asarray(pc.list_parent_indices(values).filter(given))

@@ -18,7 +18,7 @@ from unisid.ops.pooling import Pooling, batches_by_length, pool
 
 @dataclass(frozen=True)
 class Encoded:
-    """What an encoder says of texts."""
+    """An encoder's vectors of texts."""
 
     pooled: NDArray[np.float32]
     """[B, D]."""

@@ -1,7 +1,7 @@
 """A toy encoder that needs no model: every word has a fixed random vector, mixed with its neighbours'.
 
 It is deterministic and offline, for tests, for planted data, and for trying out a pipeline. Texts that share words
-are near each other; it knows nothing of meaning. B texts, T tokens, D width.
+are near each other; meaning plays no part. B texts, T tokens, D width.
 """
 
 import re

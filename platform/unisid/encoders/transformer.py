@@ -117,7 +117,7 @@ class Transformer:
         return states
 
     def _is_causal(self) -> bool:
-        """Asked of the model itself: does a second token change what is said of the first?"""
+        """Whether the model attends to later tokens, by trial: does a second token change the first's vector?"""
         size = self.model.get_input_embeddings().num_embeddings
         second = torch.arange(NUM_PROBES, device=self.model.device) * (size - 1) // (NUM_PROBES - 1)
         with torch.inference_mode():

@@ -22,7 +22,7 @@ class Config(GraphConfig):
     """LightGCN's shape and its regulariser."""
 
     num_layers: Annotated[int, Range(0, 1024)] = 5
-    """K: how many steps apart two nodes may be and still be told of each other (UQF thesis: 5)."""
+    """K: number of propagation layers, the receptive field in hops (UQF thesis: 5)."""
     width: Width = 256
     """d_g: numbers a node and layer (UQF thesis: 256)."""
     penalty: NotNegative = 1e-4

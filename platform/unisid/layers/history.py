@@ -1,4 +1,4 @@
-"""What the history says of items by itself: which it holds, how long ago and how often.
+"""Features of items from the history alone: which it holds, how long ago and how often.
 
 P positions, T items before each, D width.
 """

@@ -1,4 +1,4 @@
-"""A memory of items: neighbour tables of several relations, and what they say of the items that may come next.
+"""A memory of items: neighbour tables of several relations, and the scores they give to possible next items.
 
 A relation's part of an item's score is log(1 + mass / eps), the mass being what the history's latest items put on it
 (`ops.related`). P positions, T items before each, N items, M neighbours, J recalled items, C candidates, F parts.

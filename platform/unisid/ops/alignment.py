@@ -1,4 +1,4 @@
-"""What LETTER asks of codes beyond reconstruction: that they agree with interactions, and that codewords spread.
+"""LETTER's losses beyond reconstruction: codes agree with interactions, and codewords are spread evenly.
 
 n rows of this worker, B rows of the global batch, d width, K codewords of a level.
 """
@@ -12,14 +12,14 @@ from torch.nn import functional as F
 def alignment_loss(
     quantized: Float[Tensor, "n d"], candidates: Float[Tensor, "B d"], own: Int[Tensor, " n"], known: Bool[Tensor, " B"]
 ) -> Float[Tensor, ""]:
-    """How surely a quantized row knows its own item's collaborative vector among the batch's.
+    """InfoNCE loss between each quantized row and its own item's collaborative vector among the batch's.
 
     -log( exp(z_i . h_i) / sum_j exp(z_i . h_j) ), by dot products (LETTER, 3.2.2). The mean over the batch's known
     items: the mean of all workers' values is that of the whole batch.
 
     Args:
         own: where each row's own vector is among the candidates.
-        known: of which candidates something is known; the others are neither rows nor candidates.
+        known: which candidates have a collaborative vector; the others are neither rows nor candidates.
     """
     least = torch.finfo(quantized.dtype).min  # not minus infinity: where nothing is known, gradients are 0, not NaN
     scores = (quantized @ candidates.T).masked_fill(~known, least)

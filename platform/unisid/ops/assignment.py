@@ -4,29 +4,29 @@ n items, K codes, G groups. All functions are pure and break ties by item number
 """
 
 import numpy as np
-import scipy  # loads its parts when they are asked for
+import scipy  # loads its parts on first use
 from jaxtyping import Float, Int
 
 
 def place_within_room(distances: Float[np.ndarray, "n K"], room: Int[np.ndarray, " K"]) -> Int[np.ndarray, " n"]:
     """A code for every item such that code k gets at most room[k] items.
 
-    Everyone goes to the nearest code that still has room; a code that is asked by too many keeps its nearest items
-    and sheds its farthest, who then ask the next nearest. At most K + 1 rounds, each fills a code or ends.
+    Every unassigned item chooses the nearest code that still has room; a code chosen by too many accepts its nearest
+    items, and the others choose again in the next round. At most K + 1 rounds: each fills a code or is the last.
     """
     assert room.sum() >= len(distances), (room.sum(), len(distances))
     codes = np.empty(len(distances), np.int64)
     room = room.copy()
-    homeless = np.arange(len(distances))
-    while len(homeless):
+    unassigned = np.arange(len(distances))
+    while len(unassigned):
         open_codes = np.flatnonzero(room)
-        wish = open_codes[distances[np.ix_(homeless, open_codes)].argmin(1)]
-        order = np.lexsort((homeless, distances[homeless, wish], wish))
-        homeless, wish = homeless[order], wish[order]
-        stays = positions_in_run(wish) < room[wish]
-        codes[homeless[stays]] = wish[stays]
-        room -= np.bincount(wish[stays], minlength=len(room))
-        homeless = np.sort(homeless[~stays])
+        choice = open_codes[distances[np.ix_(unassigned, open_codes)].argmin(1)]
+        order = np.lexsort((unassigned, distances[unassigned, choice], choice))
+        unassigned, choice = unassigned[order], choice[order]
+        accepted = positions_in_run(choice) < room[choice]
+        codes[unassigned[accepted]] = choice[accepted]
+        room -= np.bincount(choice[accepted], minlength=len(room))
+        unassigned = np.sort(unassigned[~accepted])
     return codes
 
 
@@ -59,7 +59,7 @@ def run_starts(keys: Int[np.ndarray, " n"]) -> Int[np.ndarray, " G1"]:
 
 
 def ordinals(keys: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """The how-manieth of its key each item is, by item number: [7, 9, 7] -> [0, 0, 1]."""
+    """Zero-based rank of each item among items with the same key (cumcount): [7, 9, 7] -> [0, 0, 1]."""
     order = np.argsort(keys, kind="stable")
     counted = np.empty(len(keys), np.int64)
     counted[order] = positions_in_run(keys[order])

@@ -1,4 +1,4 @@
-"""Bayesian personalised ranking: an item that a user knows should score above one that they do not.
+"""Bayesian personalised ranking: an item that a user interacted with should score above one they did not.
 
 U users, N items, M known (user, item) pairs, B batch.
 """
@@ -39,7 +39,7 @@ class Unknown:
         return cls(user.long() * num_items + item - place, offsets, num_items)
 
     def count(self) -> Int[Tensor, " U"]:
-        """How many items each user does not know."""
+        """Number of items that each user has not interacted with."""
         return self.num_items - self.offsets.diff()
 
     def sample(self, users: Int[Tensor, " B"], generator: torch.Generator) -> Int[Tensor, " B"]:

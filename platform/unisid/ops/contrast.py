@@ -16,7 +16,7 @@ def info_nce(
     ignored: Bool[Tensor, "B C"],
     temperature: float,
 ) -> Float[Tensor, ""]:
-    """How surely each anchor knows its own candidate among all: the mean over anchors of a cross-entropy.
+    """InfoNCE loss: the mean over anchors of the cross-entropy of their own candidate among all.
 
     -log( exp(cos(u_i, p_i) / tau) / sum over c in {p_i} and not ignored of exp(cos(u_i, p_c) / tau) )
     (UQF thesis, 4.3.2 and listing B.6). Always in float32: a temperature of 0.05 magnifies every rounding.

@@ -27,7 +27,7 @@ def kmeans(rows: Float[Tensor, "n d"], size: int, *, seed: int, iterations: int 
         return rows[torch.arange(size, device=rows.device) % len(rows)].clone()
     import faiss  # here: settings are read, and recipes planned, where nothing is clustered
 
-    faiss.omp_set_num_threads(torch.get_num_threads())  # a worker's share of the machine, which FAISS knows nothing of
+    faiss.omp_set_num_threads(torch.get_num_threads())  # a worker's share of the machine, which FAISS does not see
     gpu = rows.is_cuda and hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
     clustering = faiss.Kmeans(rows.shape[1], size, niter=iterations, nredo=restarts, seed=seed, gpu=gpu,
                               min_points_per_centroid=1, max_points_per_centroid=points_per_code)  # fmt: skip
@@ -94,7 +94,7 @@ def hierarchical_kmeans(rows: Float[Tensor, "n d"], levels: int, size: int, *, s
                         restarts: int = 1, points_per_code: int = 256) -> Float[Tensor, "W d"]:  # fmt: skip
     """The centroids of a tree, level after level: every cluster is clustered again by itself.
 
-    The children of a level's node v are nodes v * K to v * K + K - 1 of the next. A cluster that nobody is in hands its
+    The children of a level's node v are nodes v * K to v * K + K - 1 of the next. An empty cluster passes its
     own centroid down.
     """
     fit = functools.partial(kmeans, size=size, iterations=iterations, restarts=restarts,

@@ -47,9 +47,12 @@ def binary_loss(
 
 
 def unknown_items(known: Int[Tensor, "B T"], draws: Float[Tensor, "B S"], num_items: int) -> Int[Tensor, "B S"]:
-    """Items that do not stand in their row, uniform over these where the draws are over [0, 1).
+    """Negative items, not in their row; uniform over these where the draws are uniform over [0, 1).
 
     If a row's known items in order are i_0 < i_1 < ..., the r-th unknown one is r + #{k: i_k - k <= r}.
+    Example, num_items = 6, row [4, 1, 1, PAD]: known in order 1, 4, so the gaps i_k - k are 1 and 3, and 4 are free:
+        r = 0 -> 0 + 0 = 0        r = 1 -> 1 + 1 = 2        r = 2 -> 2 + 1 = 3        r = 3 -> 3 + 2 = 5
+    A draw of 0.5 is r = floor(0.5 * 4) = 2, which is item 3.
 
     Args:
         known: items, negative where there is none; a row must not hold all `num_items`.

@@ -1,4 +1,4 @@
-"""The words around semantic ids and titles: what a language model is asked, in training and in serving alike.
+"""Prompt texts around semantic ids and titles, the same in training and in serving.
 
 A prompt is a head, pieces (items, as semantic ids or titles) with `SEPARATOR` between them, and a tail. Every line of
 a prompt that is not an item ends in a colon. A cleaned title holds no line break, no angle bracket and no `[INST]`

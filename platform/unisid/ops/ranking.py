@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # loads its parts when they are asked for
+import scipy  # loads its parts on first use
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -81,7 +81,7 @@ class PairedTest:
     difference: float
     """The mean of first minus second."""
     p: float
-    """One-sided: the chance of at least this t were there no difference. 1 where fewer than two pairs speak."""
+    """One-sided p: the chance of at least this t were there no difference. 1 for fewer than two pairs."""
     cohens_d: float
     """The mean difference in standard deviations of the differences; 0 where all differences are equal."""
 

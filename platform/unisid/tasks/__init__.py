@@ -1,4 +1,4 @@
-"""Tasks: what a language model is asked about items, and the answers that it learns to give. One module a task.
+"""Tasks: kinds of prompts about items and the responses that a language model learns. One module a task.
 
 A task says which words stand for an item, in the prompt and in the response. n items.
 """
@@ -29,7 +29,7 @@ class TaskConfig(PlugIn):
     """Base of the tasks. An item whose words are empty is left out of a prompt; as a response, it makes no row."""
 
     source: ClassVar[Source]
-    """What a row is made of: a sample (asks for the target, given the history) or an item (asked of itself)."""
+    """Source of a row: a sample (predict the target from the history) or an item (describe it)."""
     prompt: ClassVar[Prompt]
     """What stands around the items."""
 

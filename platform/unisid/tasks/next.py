@@ -1,4 +1,4 @@
-"""From a history of semantic ids, the next item's: what serving asks."""
+"""From a history of semantic ids, the next item's: the prompt of serving."""
 
 from dataclasses import dataclass
 

@@ -10,7 +10,7 @@ from unisid.tasks import TaskConfig, Words
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TaskConfig):
-    """Taste in words alone, which the language model knows already."""
+    """Preferences in words alone, which the language model has seen in pretraining."""
 
     source = "samples"
     prompt = Prompt("Titles so far:\n", "\nNext title:")

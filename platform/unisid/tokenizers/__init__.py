@@ -42,7 +42,7 @@ class TokenizerConfig(PlugIn, abc.ABC):
 
     @property
     def collaborative_width(self) -> int:
-        """How wide the collaborative vectors are that its loss asks for; 0: it asks for none."""
+        """Width of the collaborative vectors that its loss needs; 0: it needs none."""
         return 0
 
     @abc.abstractmethod
@@ -52,7 +52,7 @@ class TokenizerConfig(PlugIn, abc.ABC):
 
 @runtime_checkable
 class Peers(Protocol):
-    """What a loss may ask of the workers it is computed on; a lone worker gathers what it gave."""
+    """Communication between the workers that compute a loss; a single worker gathers its own rows."""
 
     rank: int
 
@@ -67,13 +67,13 @@ class Batch:
 
     vectors: Float[Tensor, "n D"]
     collaborative: Float[Tensor, "n C"] | None = None
-    """What interactions say of the same items, zeros where nothing; for settings that ask for it."""
+    """Collaborative vectors of the same items, zeros where there is none; for settings that need them."""
 
 
 class Tokenizer(nn.Module, abc.ABC):
     """Vectors -> codes -> vectors. Inputs are standardised per dimension by `mean` and `std`, kept with the weights.
 
-    `lookup`, `distances` and `complete` are all that others know of the codewords. As given here they quantize
+    `lookup`, `distances` and `complete` are the only access to the codewords. As given here they quantize
     residuals with one codebook a level; a kind whose codewords mean something else has its own three.
     """
 

@@ -51,7 +51,7 @@ class Config(TokenizerConfig):
 
 @runtime_checkable
 class Settings(Protocol):
-    """What the autoencoder asks of settings, whatever else they hold; `Config` says what each means."""
+    """Settings that the autoencoder reads; `Config` documents each."""
 
     @property
     def kind(self) -> str: ...
@@ -146,7 +146,7 @@ class RQVAE(LearnedTokenizer):
     def _settle(self, latents: Float[Tensor, "B d"]) -> Int[Tensor, "B L"]:
         """Codes of the global batch; codewords that have been idle too long move to points of it.
 
-        A codeword that restarts is used by nobody in this batch, so the codes stay the nearest ones of before.
+        A codeword that restarts is used by no item of this batch, so the codes found before stay the nearest.
         """
         codes = []
         residual = latents

@@ -1,8 +1,8 @@
 """Training state in a directory: whole tensors as safetensors, the rest as JSON. Nothing is a pickle.
 
 Tensors are written as they come, in files of limited size, so that no more than one such file is ever held in memory;
-and read one by one, so that each worker takes of them what it needs. They are whole, whoever gave them: a fit goes on
-with another engine or another number of workers.
+and read one by one, so that each worker takes of them what it needs. They are whole, not one worker's shards: a fit
+goes on with another engine or another number of workers.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ def save(directory: Path, tensors: Iterable[tuple[str, Tensor]], counters: Mappi
 
 
 class Checkpoint(Mapping[str, Tensor]):
-    """A written state: its counters, and its tensors by name, each read when it is asked for."""
+    """A written state: its counters, and its tensors by name, each read on access."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

@@ -1,7 +1,7 @@
 """Training by columns: each worker owns some columns of every row, and gradients are never exchanged.
 
 It holds wherever a column of the result depends on that column of the parameter alone, and the loss on dot products
-of rows: those are summed over workers, after which everyone knows the same loss and goes on backward alone.
+of rows: those are summed over workers, after which every worker has the same loss and runs backward alone.
 Checkpoints hold whole columns, so that a fit may go on with another number of workers. V rows, D columns.
 """
 

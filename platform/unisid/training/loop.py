@@ -114,7 +114,7 @@ class Outcome:
 
     best_score: float
     best: Metrics
-    """All that the validation told that had it."""
+    """All metrics of that best validation."""
     best_epoch: int
     epochs: int
     seconds: float
@@ -281,7 +281,7 @@ def _gathered(worker: Worker, sums: dict[str, Any], steps: int, tokens: int) -> 
 
 @torch.no_grad()
 def _validate(fit: Fit[B]) -> dict[str, float]:
-    """Judge the weights as they are, and keep them where they are the best so far."""
+    """Validate the present weights, and keep them where they are the best so far."""
     objective, state = fit.objective, fit.progress.counters
     objective.model.eval()
     with fit.engine.whole():
@@ -315,7 +315,7 @@ def _exhausted(state: dict[str, Any], config: Training) -> bool:
     return state["best_score"] is not None and waited >= config.patience
 
 
-def _agreed(worker: Worker, wish: bool) -> bool:
-    """Rank 0's wish, on every worker."""
-    flag = torch.tensor([float(wish)], device=worker.device)
+def _agreed(worker: Worker, decision: bool) -> bool:
+    """Rank 0's decision, on every worker."""
+    flag = torch.tensor([float(decision)], device=worker.device)
     return bool(worker.broadcast(flag).item())

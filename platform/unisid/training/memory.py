@@ -8,7 +8,7 @@ import torch
 from unisid.errors import ConfigError
 
 SIGNS = ("out of memory", "DefaultCPUAllocator", "not enough memory", "ALLOC_FAILED")
-"""What RuntimeErrors say of memory that have no type of their own."""
+"""Texts by which untyped RuntimeErrors report that memory ran out."""
 
 
 @contextlib.contextmanager

@@ -98,7 +98,7 @@ def test_another_backbone_is_refused_by_its_settings(inputs, trained, place):  #
 
 def test_an_index_of_other_semantic_ids_is_refused(inputs, trained, place):  # noqa: F811
     other = {**inputs, "codes": ring.write_index(place / "codes", N, seed=9)}
-    with pytest.raises(ArtifactError, match=r"model.starts_from: .* speaks the codes codes/ring/1"):
+    with pytest.raises(ArtifactError, match=r"model.starts_from: .* was trained on the codes codes/ring/1"):
         make(replace(SHORT, starts_from=trained), other, place / "model")
 
 
