@@ -11,9 +11,11 @@ import pytest
 import unisid
 from tests.versions import shop
 from unisid.api.places import store_of
+from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.metrics import HISTORY_RULES
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Address
+from unisid.report.examples import examples
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,24 @@ def test_its_figures_by_group_are_a_table(made):
     figures = run.metrics().to_pandas().set_index(["method", "history", "metric"])["mean"]
     assert overall["NDCG@10"].tolist() == [figures["tiger", "excluded", "NDCG@10"]]
     assert {"method", "history", "group", "samples", "HR@10", "NDCG@10", "MRR@10"} == set(frame.columns)
+
+
+def test_its_report_shows_histories_beside_recommendations(made):
+    """The list is the recommender's own answer to the history before the target."""
+    run, _ = made
+    catalog = Catalog.read(run.places["catalog"])
+    shown = examples(run.places)
+    assert len(shown) == 3
+    page = Path(run.report).read_text()
+    titles, recommender = catalog.titles.to_pylist(), run.recommender(device="cpu")
+    for each in shown:
+        user = catalog.user_ids.index(each.user).as_py()
+        past = catalog.item[catalog.offsets[user] : catalog.offsets[user + 1] - 1].tolist()
+        assert each.history == [titles[item] for item in past][-10:]
+        ids = [catalog.item_ids[item].as_py() for item in past]
+        assert each.recommended == recommender.rank([ids], k=len(each.recommended)).titles[0]
+        assert f"User {each.user}</h3>" in page
+    assert "coverage: share of all items" in page
 
 
 def test_its_recommender_answers_in_ids(made):

@@ -160,6 +160,21 @@ def test_figures_by_group_stand_beside_the_means(job, scripted):
     assert counts["groups"] == groups["tiger"]
 
 
+@pytest.mark.parametrize("rows_per_part", [7, 1000])
+def test_the_first_items_are_kept_and_described(job, scripted, rows_per_part):
+    job = dataclasses.replace(job, config=dataclasses.replace(job.config, rows_per_part=rows_per_part))
+    counts = metrics.make(job)
+    listed = Metrics(job.out, Record(address="metrics/small/1", config={}, inputs={})).listed()
+    samples = samples_of(job)
+    assert listed.shape == (len(samples), 5)
+    for row, (past, _) in zip(listed.tolist(), samples, strict=True):
+        scores = score_all(past).copy()
+        scores[past] = -np.inf
+        assert row == np.argsort(-scores, kind="stable")[:5].tolist()
+    assert counts["lists"]["coverage"] == len(np.unique(listed)) / N
+    assert counts["lists"].keys() == {"coverage", "gini", "novelty", "likeness"}
+
+
 def test_making_again_writes_the_same_bytes(job, scripted):
     files = [(metrics.make(job), {name: job.out.read(name) for name in job.out.sizes()}) for _ in range(2)]
     assert files[0] == files[1]

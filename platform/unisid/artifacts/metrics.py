@@ -2,6 +2,7 @@
 
 `metrics.json`: method -> history rule ("excluded" or "allowed") -> "HR@10" -> {"mean", "low", "high"}.
 `groups.json`: method -> history rule -> group of samples -> {"samples", "HR@10", "NDCG@10", "MRR@10"}.
+Table `listed-*.parquet`: `listed`, the recommender's first items for each test sample, history excluded (-1 fills up).
 Tables `ranks-<method>-*.parquet`: `user`, `target`, `excluded`, `allowed`: the target's rank under each history
 rule, ties counted half, null where the method did not rank it.
 """
@@ -9,18 +10,20 @@ rule, ties counted half, null where the method did not rank it.
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from unisid.artifacts.reading import damaged
 from unisid.artifacts.record import Record, require
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import read_table, write_table
+from unisid.artifacts.tables import read_table, table_names, write_table
 from unisid.artifacts.weights import read_json, write_json
 
 CUTOFFS = (1, 3, 5, 10, 20, 50)
 RANKS = ("user", "target", "excluded", "allowed")
 """The columns of a table of ranks."""
-GROUPS = "groups.json"
+GROUPS, LISTED = "groups.json", "listed"
 LEVELS = 4
 """Of names above a figure, at least."""
 HistoryRule = Literal["excluded", "allowed"]
@@ -37,6 +40,11 @@ def write_metrics(place: Place, results: dict[str, Any], comparisons: dict[str, 
 def write_groups(place: Place, groups: dict[str, Any]) -> None:
     """Write the figures of every method by group of samples."""
     write_json(place, GROUPS, groups)
+
+
+def write_listed(place: Place, listed: pa.Array) -> None:
+    """Write the recommender's first items for each test sample, by item number."""
+    write_table(place, LISTED, 0, pa.table({LISTED: listed}))
 
 
 def write_ranks(place: Place, method: str, ranks: pa.Table) -> None:
@@ -63,6 +71,14 @@ class Metrics:
     def groups(self) -> dict[str, Any]:
         """method -> history rule -> group -> figures; empty for metrics that were made before there were any."""
         return read_figures(self.place, GROUPS) if self.place.exists(GROUPS) else {}
+
+    def listed(self) -> NDArray[np.int32] | None:
+        """[S, k] the recommender's first items, -1 fills up; None for metrics that were made before there were any."""
+        if not table_names(self.place, LISTED):
+            return None
+        lists = read_table(self.place, LISTED, [LISTED])[LISTED].combine_chunks()
+        found: NDArray[np.int32] = lists.flatten().to_numpy().reshape(len(lists), -1)
+        return found
 
     def comparisons(self) -> dict[str, Any]:
         """baseline -> history rule -> metric -> {"difference", "low", "high", "p", "cohens_d"}."""

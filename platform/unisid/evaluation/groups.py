@@ -8,9 +8,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from unisid.artifacts.catalog import Catalog
 from unisid.config import Json
+from unisid.ops import lists
 from unisid.ops.ranking import metric_values
 
 ALL, COLD = "all", "cold items"
@@ -70,4 +72,18 @@ def all_groups(ranks: Mapping[str, Mapping[str, NDArray[np.float64]]], groups: G
     return {
         method: {rule: by_group(each, groups, cutoff) for rule, each in by_rule.items()}
         for method, by_rule in ranks.items()
+    }
+
+
+def described(listed: NDArray[np.int64], catalog: Catalog, seed: int) -> dict[str, float]:
+    """What the recommender's lists [S, k] are like: coverage, Gini, novelty in bits, likeness within a list."""
+    user, item = catalog.training_edges()
+    shape = (catalog.num_items, catalog.num_users)
+    users_of = sparse.csr_matrix((np.ones(len(item), np.float32), (item, user)), shape=shape)
+    counts = lists.counts_of(listed, catalog.num_items)
+    return {
+        "coverage": lists.coverage(counts),
+        "gini": lists.gini(counts),
+        "novelty": lists.novelty(listed, taken_by(catalog), catalog.num_users),
+        "likeness": lists.likeness(listed, users_of, seed),
     }

@@ -3,7 +3,7 @@
 S samples.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -44,13 +44,15 @@ def usable_cutoffs(wanted: tuple[int, ...], num_items: int, where: str) -> tuple
 
 
 def rank_in_parts(
-    compute: Compute, step: Step, progress: Progress, rows_per_part: int, columns: Sequence[str] = HISTORY_RULES
-) -> Ranks:
+    compute: Compute, step: Step, progress: Progress, rows_per_part: int, columns: Sequence[str] = HISTORY_RULES,
+    see: Callable[[pa.Table], None] = lambda table: None,
+) -> Ranks:  # fmt: skip
     """Ranks of all samples, as many as `progress` counts, by the workers of the step's pool.
 
     Args:
         step: turns `start` and `stop` into a table of `row` and ranks.
         columns: of that table, which hold ranks.
+        see: given every such table, for what it holds besides.
     """
     num_samples = progress.total
     parts = [
@@ -62,6 +64,7 @@ def rank_in_parts(
         rows = table["row"].to_numpy()
         for column in columns:
             ranks[column][rows] = table[column].to_numpy()
+        see(table)
         progress.advance(len(rows))
     return ranks
 

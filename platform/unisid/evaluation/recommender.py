@@ -38,14 +38,16 @@ class TargetRanker:
         pool: Pool,
         batch_size: int,
         rows: NDArray[np.int64] | None = None,
+        listed: int = 0,
     ) -> None:
         """`rows` are the catalog's rows to rank, by default its test samples. A search named "" fills the columns of
-        the history rules, another "NAME/RULE"."""
+        the history rules, another "NAME/RULE"; with `listed`, so many of its items, history excluded, fill the column
+        `listed`."""
         loaded = Recommender.load(places["model"], places["codes"], places["catalog"], pool.device())
         self.recommender = dataclasses.replace(loaded, batch_size=batch_size)
         self.catalog = Catalog.read(places["catalog"])
         self.rows = self.catalog.samples(TEST) if rows is None else rows
-        self.searches = searches
+        self.searches, self.listed = searches, listed
 
     def __call__(self, part: pa.Table) -> pa.Table:
         start, stop = part["start"][0].as_py(), part["stop"][0].as_py()
@@ -53,16 +55,20 @@ class TargetRanker:
         past, lengths = self.catalog.past(rows)
         histories = np.split(past, np.cumsum(lengths)[:-1])  # the recommender reads the end of each
         targets = torch.from_numpy(self.catalog.item[rows].astype(np.int64))
-        ranks = {
-            f"{name}/{rule}" if name else rule: self._ranks(histories, targets, rule == "excluded", search)
-            for name, search in self.searches.items()
-            for rule in HISTORY_RULES
-        }
-        return pa.table({"row": np.arange(start, stop), **ranks})
+        columns: dict[str, Any] = {"row": np.arange(start, stop)}
+        for name, search in self.searches.items():
+            for rule in HISTORY_RULES:
+                found = self.recommender.rank(
+                    histories, search.length, exclude_history=rule == "excluded", allowed=search.allowed
+                )
+                items, scores = (torch.from_numpy(array) for array in found)
+                ranks = rank_in_list(items, scores, targets, items >= 0).numpy()
+                columns[f"{name}/{rule}" if name else rule] = ranks
+                if self.listed and not name and rule == "excluded":
+                    columns["listed"] = as_lists(found[0][:, : self.listed])
+        return pa.table(columns)
 
-    def _ranks(
-        self, histories: list[NDArray[Any]], targets: torch.Tensor, exclude: bool, search: Search
-    ) -> NDArray[np.float64]:
-        found = self.recommender.rank(histories, search.length, exclude_history=exclude, allowed=search.allowed)
-        items, scores = (torch.from_numpy(array) for array in found)
-        return rank_in_list(items, scores, targets, items >= 0).numpy()
+
+def as_lists(items: NDArray[np.int64]) -> pa.Array:
+    """Items [B, k] as a column of lists."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(items.reshape(-1), pa.int32()), items.shape[1])

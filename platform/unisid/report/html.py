@@ -19,6 +19,7 @@ from unisid.artifacts.store import Place
 from unisid.config import flatten
 from unisid.printable import printable
 from unisid.report import facts, plots
+from unisid.report.examples import examples
 from unisid.report.explorer import explorer
 from unisid.report.tables import SHOWN_CUTOFFS, group_rows, plain
 from unisid.stages.catalog import summary
@@ -41,6 +42,14 @@ PAGE = Template("""<!doctype html>
 <script>$script</script></body></html>
 """)
 
+LISTS = {
+    "coverage": "coverage: share of all items that some list holds",
+    "gini": "Gini: 0 where lists hold all items equally often, 1 where one alone",
+    "novelty": "novelty: bits of surprise an item, by how many users took it in training",
+    "likeness": "likeness of two items of a list: cosine by the users who took them in training",
+}
+"""What the figures of the recommender's lists are."""
+
 
 def write_report(places: Mapping[str, Place], out: Place, note: str = "") -> Place:
     """Write `report.html` and its plots into `out`, from the complete artifacts among `places` (noun -> place)."""
@@ -51,6 +60,7 @@ def write_report(places: Mapping[str, Place], out: Place, note: str = "") -> Pla
     drawn = {name: plots.svg(figure, name) for name, figure in figures.items()}
     sections = {
         "Results": _results(places, drawn),
+        "Recommendations": _recommendations(places),
         "Data": _data(records),
         "Index": _index(places, drawn),
         "Explorer": explorer(places),
@@ -122,6 +132,25 @@ def _groups(places: Mapping[str, Place], found: facts.Results) -> str:
     text = ("<p>Popularity is how many users took an item in training: thirds of equally many items; a cold one has "
             "none. With one target a sample MAP is MRR, which groups.json has beside the hit rate.</p>")  # fmt: skip
     return f"<h3>By popularity and history, history {found.rule}</h3>{text}{_table(rows[0], rows[1:])}"
+
+
+def _recommendations(places: Mapping[str, Place]) -> str:
+    """What the lists are like, and some users' histories beside what is recommended to them."""
+    record = facts.records(places).get("metrics")
+    lists = {} if record is None else record.counts.get("lists", {})
+    head = _table(["", ""], [[LISTS[name], f"{value:.3f}"] for name, value in lists.items() if name in LISTS])
+    parts = [head] if lists else []
+    for each in examples(places):
+        history = "".join(f"<li>{escape(title)}</li>" for title in each.history)
+        offered = "".join(
+            f"<li>{f'<strong>{escape(title)}</strong>' if number == each.place else escape(title)}</li>"
+            for number, title in enumerate(each.recommended, 1)
+        )
+        came = f"place {each.place}" if each.place else "not among these"
+        parts.append(f'<h3>User {escape(each.user)}</h3><div class="beside"><div><h4>History, the last at the end</h4>'
+                     f"<ol>{history}</ol></div><div><h4>Recommended</h4><ol>{offered}</ol></div></div>"
+                     f"<p>Then came <strong>{escape(each.target)}</strong>: {came}.</p>")  # fmt: skip
+    return "".join(parts)
 
 
 def _means(found: facts.Results, metric: str, rule: str) -> str:

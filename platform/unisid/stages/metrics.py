@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from unisid.artifacts.baseline import Baseline
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, write_groups, write_metrics
+from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, write_groups, write_listed, write_metrics
 from unisid.artifacts.model import Model
 from unisid.artifacts.sequences import Sequences
 from unisid.baselines import Histories
@@ -27,7 +28,7 @@ from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.evaluation import fitting
 from unisid.evaluation.figures import over_cutoffs, paired
 from unisid.evaluation.fitting import Task
-from unisid.evaluation.groups import all_groups, groups_of
+from unisid.evaluation.groups import all_groups, described, groups_of
 from unisid.evaluation.ranks import (
     Ranks,
     check_cutoffs,
@@ -39,7 +40,7 @@ from unisid.evaluation.ranks import (
     usable_cutoffs,
     write_method,
 )
-from unisid.evaluation.recommender import Search, TargetRanker
+from unisid.evaluation.recommender import Search, TargetRanker, as_lists
 from unisid.ops.ranking import metric_values
 from unisid.progress import Progress
 from unisid.stages.catalog.summary import OTHER_RULE, repeated_targets
@@ -112,7 +113,8 @@ def make(job: Job[Config]) -> Json:
     if not len(rows):
         raise DataError(f"{job.inputs['sequences']}: has no test samples; give the catalog a split that leaves some")
     rival = rank_rival(job, catalog, rows)
-    ranks = {config.method: rank_model(job, len(rows), catalog.num_items)}
+    own, listed = rank_model(job, len(rows), catalog.num_items, int(headline(cutoffs)[0].partition("@")[2]))
+    ranks = {config.method: own}
     chosen: dict[str, dict[str, float]] = {}
     for kind in config.baselines:
         fitted = fitting.fit(job, Task(plug_in("baselines", kind)(), dict(job.inputs), config.seed), config.pool)
@@ -127,6 +129,7 @@ def make(job: Job[Config]) -> Json:
     names = headline(cutoffs)
     groups = all_groups(ranks, groups_of(catalog, rows), int(names[0].partition("@")[2]))
     write_groups(job.out, groups)
+    write_listed(job.out, as_lists(listed))
     taken = _taken_before(catalog, rows)
     if warning := repeated_targets(taken, len(rows), "test", OTHER_RULE):
         job.say(f"warning: {warning}")
@@ -138,17 +141,28 @@ def make(job: Job[Config]) -> Json:
         "chosen": chosen,
         "means": means(results, names),
         "groups": groups[config.method],
+        "lists": described(listed, catalog, config.seed),
         "advantage": _advantage(comparisons, names),
     }
 
 
-def rank_model(job: Job[Config], num_samples: int, num_items: int) -> Ranks:
-    """The recommender's ranks of all samples, decoded by the workers of the pool."""
+def rank_model(
+    job: Job[Config], num_samples: int, num_items: int, length: int
+) -> tuple[Ranks, NDArray[np.int64]]:
+    """The recommender's ranks of all samples and its first items [S, length], decoded by the workers of the pool."""
     config = job.config
     searches = {"": Search(min(config.beam, num_items))}
-    ranker = functools.partial(TargetRanker, dict(job.inputs), searches, config.pool, config.batch_size)
+    ranker = functools.partial(TargetRanker, dict(job.inputs), searches, config.pool, config.batch_size,
+                               listed=length)  # fmt: skip
     progress = Progress(job, num_samples, "samples", of=config.method)
-    return rank_in_parts(job.compute, Step(ranker, config.pool), progress, config.rows_per_part)
+    listed = np.full((num_samples, length), -1, np.int64)
+
+    def see(table: pa.Table) -> None:
+        lists = table["listed"].combine_chunks().flatten().to_numpy()
+        listed[table["row"].to_numpy()] = lists.reshape(table.num_rows, length)
+
+    step = Step(ranker, config.pool)
+    return rank_in_parts(job.compute, step, progress, config.rows_per_part, see=see), listed
 
 
 def rank_rival(job: Job[Config], catalog: Catalog, rows: NDArray[np.int64]) -> dict[str, Ranks]:
