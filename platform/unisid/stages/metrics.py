@@ -146,9 +146,7 @@ def make(job: Job[Config]) -> Json:
     }
 
 
-def rank_model(
-    job: Job[Config], num_samples: int, num_items: int, length: int
-) -> tuple[Ranks, NDArray[np.int64]]:
+def rank_model(job: Job[Config], num_samples: int, num_items: int, length: int) -> tuple[Ranks, NDArray[np.int64]]:
     """The recommender's ranks of all samples and its first items [S, length], decoded by the workers of the pool."""
     config = job.config
     searches = {"": Search(min(config.beam, num_items))}
