@@ -565,3 +565,43 @@ def test_cutoffs_past_the_catalogue_are_refused_once_it_is_there(shop, noun):
     assert (code, message in complaint) == (1, True)
     assert shop("plan", shop.recipe, *words, "--until", "codes")[0] == 0
     assert shop("plan", shop.recipe, f"--{noun}.cutoffs", "1", "8")[0] == 0
+
+
+HALF = ("embeddings", "codes", "model")
+
+
+@pytest.mark.parametrize("left", ["in a draft", "at its place"])
+def test_every_command_says_what_is_half_made_and_drop_removes_it(shop, left):
+    """A run that was killed leaves a draft; an earlier version, and a drop that was ended, files without a record."""
+    assert shop.run("--until", "catalog")[0] == 0
+    store = Store(Place.of(shop.folder / "store"))
+    for noun in HALF:
+        address = Address(noun, "shop", "1")
+        half = store.draft(address, "0" * 64) if left == "in a draft" else store.place(address)
+        half.write("states-00000.arrow", b"half")
+    code, listed, complaint = shop("list")
+    assert (code, complaint) == (0, "")
+    for noun in ("catalog", *HALF):
+        [line] = [line for line in listed.splitlines() if f"{noun}/shop/1" in line]
+        assert ("half made" in line) == (noun in HALF), line
+    code, verified, _ = shop("verify")
+    assert code == 0, "nothing that is whole was changed"
+    assert verified.count("half made") == len(HALF)
+    code, one, _ = shop("verify", "codes/shop/1")
+    assert "half made" in one
+    code, planned, _ = shop("plan", shop.recipe, "--until", "codes")
+    assert code == 0
+    assert re.search(r"catalog/shop/1 +complete", planned)
+    assert re.search(r"embeddings/shop/1 +(half made|to make)", planned)
+    assert not re.search(r"(embeddings|codes)/shop/1 +complete", planned)
+    for words in (("sid", "i1"), ("recommend", "--history", "i1"), ("show", "codes/shop/1")):
+        code, out, complaint = shop(*words)
+        assert (code, out) == (1, "")
+        assert complaint.startswith("error: ")
+        assert "no complete" in complaint
+    for noun in HALF:
+        assert shop("drop", f"{noun}/shop/1")[0] == 0
+    assert "half made" not in shop("list")[1]
+    assert complete(shop.folder / "store") == ["catalog/shop/1"]
+    assert shop("drop", "codes/shop/1")[0] == 1
+    assert shop.run("--until", "embeddings")[0] == 0

@@ -32,8 +32,8 @@ OTHER = ("--codes.tokenizer.codebook-size", "16")
 """Other settings under the same name."""
 KEPT = {".leases", ".published.json", ".order"}
 """Hidden names that a store has at rest."""
-PATIENCE = 300
-"""Seconds after which a run counts as stuck."""
+PATIENCE = 900
+"""Seconds after which a run counts as stuck, on a busy machine too."""
 SIGHTS = (
     "*/tiny/.1.*",
     "*/tiny/.1.*/*",

@@ -91,7 +91,11 @@ def config_of(sheet: Sheet, paths: dict[str, str]) -> catalog.Config:
 
 def made_catalog(sheet: Sheet, paths: dict[str, str], place: Place) -> Any:
     """Make the catalog, as a run does, up to its record."""
-    config = config_of(sheet, paths)
+    return made_of(config_of(sheet, paths), place)
+
+
+def made_of(config: catalog.Config, place: Place) -> Any:
+    """Make a catalog, as a run does, up to its record; returns what it said."""
     catalog.sources(config)
     said: list[Any] = []
     job = Job(
