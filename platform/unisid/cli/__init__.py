@@ -98,7 +98,7 @@ def _ended(error: BaseException, came: Sequence[int]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from unisid.api.places import default_store
-    from unisid.cli import index, look, machine, serve
+    from unisid.cli import index, look, machine, report, serve
 
     parser = argparse.ArgumentParser(
         prog="unisid",
@@ -123,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_commands(command, _store, _say)
     index.add_commands(command, index.Around(_store, _recipe, _tracker, _machines, _say))
     machine.add_commands(command, parser)
+    report.add_commands(command, _store)
     return parser
 
 
