@@ -69,8 +69,12 @@ class Recipe(Settings):
                                   f"{name}; give it another")  # fmt: skip
 
 
-def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1]) -> list[Planned]:
-    """What a run of the recipe would find and make, in order, up to and including the noun `until`."""
+def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1], *, without_data: bool = False) -> list[Planned]:
+    """What a run of the recipe would find and make, in order, up to and including the noun `until`.
+
+    Args:
+        without_data: leave the raw data unread: a catalog that is there counts as made from them.
+    """
     if until not in (known := in_flow({*NOUNS, *roles_of(recipe)})):
         raise ConfigError(f"no stage '{until}'{settings.did_you_mean(until, known)}; known: {', '.join(known)}")
     if until not in roles_of(recipe):
@@ -84,7 +88,8 @@ def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1]) -> list[Planned]:
             role: {"address": str(planned[role].address), "fingerprint": planned[role].fingerprint}
             for role in inputs_of(recipe, noun)
         }
-        inputs |= stage.sources(config)
+        unread = without_data and noun == "catalog"
+        inputs |= _made_from(store, recipe) if unread else stage.sources(config)
         entry = _resolve(noun, address_of(recipe, noun), config, inputs, store)
         if entry.state in ("half made", "to make") and str(entry.address) in makes:
             entry = replace(entry, at_work=f"at work ({owner})")
@@ -338,6 +343,12 @@ def _needed(recipe: Recipe, until: str) -> list[str]:
         wanted.add(noun)
         stack.extend(inputs_of(recipe, noun))
     return in_flow(wanted)
+
+
+def _made_from(store: Store, recipe: Recipe) -> dict[str, Json]:
+    """What the recipe's catalog was made from; where there is none, raw data that have not been read."""
+    record = read_record(store.place(Address("catalog", recipe.name, recipe.version)))
+    return dict(record.inputs) if record is not None else {"raw data": {"address": "not read", "fingerprint": ""}}
 
 
 def _resolve(noun: str, address: Address, config: Any, inputs: dict[str, Json], store: Store) -> Planned:

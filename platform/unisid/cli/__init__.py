@@ -151,6 +151,7 @@ def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
             sub.add_argument("--until", default=NOUNS[-1], metavar="NOUN", help="the last artifact to make")
         if name == "plan":
             sub.add_argument("--json", action="store_true", help="print JSON instead of a tree")
+            sub.add_argument("--without-data", action="store_true", help="plan where the raw data are not at hand")
         else:
             sub.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
     sub = command("sync", _sync, "Tell MLflow of a recipe's complete artifacts (when it was away during the run).")
@@ -189,7 +190,7 @@ def _plan(known: argparse.Namespace) -> None:
     from unisid.pipeline import plan
     from unisid.report.tables import plan_tree
 
-    entries = plan(_recipe(known), _store(known), known.until)
+    entries = plan(_recipe(known), _store(known), known.until, without_data=known.without_data)
     print(json.dumps([dataclasses.asdict(e) | {"address": str(e.address)} for e in entries], indent=2) if known.json
           else plan_tree(entries))  # fmt: skip
 

@@ -6,6 +6,7 @@ and of the settings. N items, U users, E interactions.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 
 from unisid.artifacts.catalog import SPLITS, write_interactions
 from unisid.artifacts.tables import write_tables
-from unisid.bounds import CountOrNone, Range, Seed, Settings, ShareBelowOne
+from unisid.bounds import Count, CountOrNone, Range, Seed, Settings, ShareBelowOne
 from unisid.compute import Job, Pool
 from unisid.config import Json, fingerprint, identity_where, runtime
 from unisid.datasets import DatasetConfig, synthetic
@@ -25,7 +26,7 @@ from unisid.errors import ConfigError, DataError
 from unisid.ops.kcore import k_core, largest_k
 from unisid.ops.splits import first_rows, leave_one_out_split, temporal_split, tied_steps
 from unisid.ops.text import PLACEHOLDER
-from unisid.stages.catalog import summary
+from unisid.stages.catalog import published, summary
 from unisid.stages.catalog.days import FOREVER, YEAR_ZERO, end_of, iso_day, start_of, year_earlier
 from unisid.stages.catalog.numbering import numbers, seeded_order, time_order
 from unisid.stages.catalog.parts import unread_in_words
@@ -84,11 +85,15 @@ class Config(Settings):
     """The kinds of interaction to keep, by the column that the dataset names as `event`; none: all."""
     base: Base | None = field(default=None, metadata=identity_where(lambda config: config.base is not None))
     """The older version whose items stay as they are; None: all are made anew. `unisid index extend` sets it."""
+    published: Mapping[str, Count] = field(default_factory=dict, metadata={"identity": False})
+    """Counts that a paper publishes of this data set (users, items, interactions, samples, train, valid, test): the
+    catalog says whether it has them, and decides nothing by them."""
     pool: Pool = runtime(Pool())
     """The workers that read and clean."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        published.check_names(self.published)
         if start_of(self.window_start) >= end_of(self.window_end):
             raise ConfigError(f"catalog: window_end {self.window_end} is not after window_start {self.window_start}")
 
@@ -150,6 +155,9 @@ def make(job: Job[Config]) -> Json:
     split = temporal_split(rows.user, rows.timestamp) if by_time else leave_one_out_split(rows.user)
     write_interactions(job.out, rows.user, rows.item, rows.timestamp, split)
     counts = _statistics(rows, split, item_ids, len(users)) | counts
+    if config.published:
+        counts["published"] = published.compared(counts, config.published)
+        job.say(published.in_words(counts))
     for line in summary.lines(counts):
         job.say(line)
     return counts

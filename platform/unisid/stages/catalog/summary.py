@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unisid.artifacts.catalog import SPLITS
+from unisid.stages.catalog.published import in_words
 
 Counts = Mapping[str, Any]
 MOST = 0.5
@@ -84,6 +85,7 @@ def facts(counts: Counts) -> list[tuple[str, Any]]:
     }  # fmt: skip
     found = [(name, _at(counts, key, None)) for name, key in wanted.items()]
     found += [(f"{split} targets taken before", _share(counts, split)) for split in SPLITS if "taken_before" in counts]
+    found += [("published counts", in_words(counts) or None)]
     return [(name, value) for name, value in found if value is not None]
 
 
