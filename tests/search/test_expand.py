@@ -45,9 +45,10 @@ def test_words_that_make_no_space(words, message):
 
 @pytest.mark.parametrize("name", sorted(ready()))
 def test_every_ready_space_fits_the_recipe_of_the_demo(name):
-    from jobs.recipes.demo import demo
+    from jobs.recipes.demo import demo, demo_tiger
 
-    found = expand(demo(), ready()[name](), [1, 2], "model")
+    base = demo_tiger() if name == "generation_temperature" else demo()  # of backbones that generate tokens
+    found = expand(base, ready()[name](), [1, 2], "model")
     assert len(found) == 2 * len(ready()[name]().points())
     assert len({trial.id for trial in found}) == len(found)
 
@@ -55,6 +56,27 @@ def test_every_ready_space_fits_the_recipe_of_the_demo(name):
 def test_the_thesis_s_grid_is_there():
     assert ready()["structure_weight"]().dimensions == {"fused.loss.structure_weight": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)}
     assert ready()["temperature"]().dimensions == {"fused.loss.temperature": (0.03, 0.05, 0.07, 0.1, 0.2)}
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "points"),
+    [
+        ("structure_weight", ("fused.loss.structure_weight",), 6),
+        ("balance_temperature", ("fused.loss.structure_weight", "fused.loss.temperature"), 12),
+        ("separate_temperatures", ("fused.loss.structure_temperature", "fused.loss.semantic_temperature"), 9),
+        ("generation_temperature", ("model.backbone.temperature",), 4),
+    ],
+)
+def test_the_named_spaces_change_what_they_say(name, keys, points):
+    """Each point reaches the recipe's own settings, under a fingerprint of its own."""
+    from jobs.recipes.demo import demo_tiger
+
+    space = ready()[name]()
+    assert tuple(space.dimensions) == keys
+    trials = expand(demo_tiger(), space, [1], "model")
+    assert len({trial.id for trial in trials}) == len(trials) == points
+    for trial in trials:
+        assert {key: at(trial.recipe, key) for key in keys} == trial.settings
 
 
 def test_trials_are_whole_recipes_named_by_their_overrides():

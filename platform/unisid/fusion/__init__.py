@@ -64,7 +64,15 @@ class Loss(Settings):
     )
     """What a modality counts within L_recon, by its name; 1 where it is not named."""
     temperature: Positive = 0.05
-    """tau."""
+    """tau, of both kinds of neighbours where they have none of their own."""
+    structure_temperature: Positive | None = field(
+        default=None, metadata=identity_where(lambda loss: loss.structure_temperature is not None)
+    )
+    """tau of the loss of shared users; left out: `temperature`."""
+    semantic_temperature: Positive | None = field(
+        default=None, metadata=identity_where(lambda loss: loss.semantic_temperature is not None)
+    )
+    """tau of the loss of alike texts; left out: `temperature`."""
     modality_dropout: Share = 0.2
     """The share of anchors that lose a modality, as many each. Positives lose nothing."""
     dropout: Mapping[str, Share] = field(default_factory=dict, metadata=identity_where(lambda loss: bool(loss.dropout)))
@@ -74,6 +82,13 @@ class Loss(Settings):
     """Known neighbours of an anchor do not count as its negatives. False: the thesis's form."""
     held_out: Annotated[float, Range(0, 1, above=True, below=True)] = 0.05
     """The share of items that are anchors of the validation loss alone."""
+
+    @property
+    def temperatures(self) -> tuple[float, float]:
+        """tau of the loss of shared users, and of that of alike texts."""
+        own = (self.structure_temperature, self.semantic_temperature)
+        structure, semantic = (self.temperature if tau is None else tau for tau in own)
+        return structure, semantic
 
     def dropped(self, names: tuple[str, ...]) -> tuple[float, ...]:
         """The share of anchors that lose each of the modalities.
@@ -144,9 +159,10 @@ class LearnedFusion(Fusion):
             settings.reconstruction.get(name, 1.0) * F.mse_loss(found, batch.targets[name])
             for name, found in self.reconstruct(anchors).items()
         ]
+        shared, alike = settings.temperatures
         parts = {
-            "structure": info_nce(anchors, structure, batch.own, batch.structure_ignored, settings.temperature),
-            "semantic": info_nce(anchors, semantic, batch.own, batch.semantic_ignored, settings.temperature),
+            "structure": info_nce(anchors, structure, batch.own, batch.structure_ignored, shared),
+            "semantic": info_nce(anchors, semantic, batch.own, batch.semantic_ignored, alike),
             "reconstruction": torch.stack(missed).sum(),
         }
         weights = (settings.structure_weight, 1 - settings.structure_weight, settings.reconstruction_weight)
