@@ -48,9 +48,15 @@ def main(items: int = 1_000_000, peer_items: int = 50_000) -> dict[str, Any]:
         config = stage.Config(tokenizer=rqkmeans.Config(num_levels=3, codebook_size=256, restarts=1, sample=65_536))
         said: list[tuple[float, str]] = []
         begun = time.perf_counter()
-        job = Job(config=config, inputs={n: place / n for n in ("catalog", "fused")}, out=place / "codes",
-                  name="bench", compute=LocalCompute(), report=lambda metrics: None,
-                  say=lambda line: said.append((time.perf_counter() - begun, line)))  # fmt: skip
+        job = Job(
+            config=config,
+            inputs={n: place / n for n in ("catalog", "fused")},
+            out=place / "codes",
+            name="bench",
+            compute=LocalCompute(),
+            report=lambda metrics: None,
+            say=lambda line: said.append((time.perf_counter() - begun, line)),
+        )
         with Memory() as memory:
             counts = stage.make(job)
         seconds = time.perf_counter() - begun
@@ -85,8 +91,9 @@ def write_inputs(place: Place, items: int) -> None:
     user = np.arange(2 * items) // 20
     write_interactions(place / "catalog", user, random.integers(0, items, 2 * items), user, np.full(2 * items, TRAIN))
     counts = {"items": items, "users": int(user[-1]) + 1}
-    write_record(place / "catalog", Record(address="catalog/b/1", config=to_record(stage.Config()), inputs={},
-                                           counts=counts))  # fmt: skip
+    write_record(
+        place / "catalog", Record(address="catalog/b/1", config=to_record(stage.Config()), inputs={}, counts=counts)
+    )
 
 
 def loop_peer(tokenizer: Tokenizer, vectors: NDArray[np.float32]) -> dict[str, float]:
@@ -110,9 +117,15 @@ def loop_peer(tokenizer: Tokenizer, vectors: NDArray[np.float32]) -> dict[str, f
         keys = np.repeat(np.arange(len(starts) - 1), np.diff(starts)) * distances.shape[1] + codes
         assert len(np.unique(keys)) == len(keys)
     assert ours_distance <= loop_distance * (1 + 1e-6), (ours_distance, loop_distance)
-    return {"items": len(distances), "ours_seconds": ours_seconds, "loop_seconds": loop_seconds,
-            "times_faster": loop_seconds / ours_seconds, "ours_distance": ours_distance,
-            "loop_distance": loop_distance, "loop_distance_over_ours": loop_distance / ours_distance}  # fmt: skip
+    return {
+        "items": len(distances),
+        "ours_seconds": ours_seconds,
+        "loop_seconds": loop_seconds,
+        "times_faster": loop_seconds / ours_seconds,
+        "ours_distance": ours_distance,
+        "loop_distance": loop_distance,
+        "loop_distance_over_ours": loop_distance / ours_distance,
+    }
 
 
 def colliding_groups(
@@ -139,8 +152,13 @@ def faiss_yardstick(tokenizer: Tokenizer, vectors: NDArray[np.float32]) -> dict[
     seconds = time.perf_counter() - begun
     theirs = quantizer.decode(quantizer.compute_codes(standard.numpy()))
     error = [float(np.square(found - standard.numpy()).mean()) for found in (ours.numpy(), theirs)]
-    return {"items": len(vectors), "ours_error": error[0], "faiss_error": error[1], "ours_over_faiss":
-            error[0] / error[1], "faiss_seconds": seconds}  # fmt: skip
+    return {
+        "items": len(vectors),
+        "ours_error": error[0],
+        "faiss_error": error[1],
+        "ours_over_faiss": error[0] / error[1],
+        "faiss_seconds": seconds,
+    }
 
 
 class Memory:

@@ -44,8 +44,12 @@ def main(
 ) -> dict[str, Any]:
     """Check that both sides give the same vectors, then time them in turn."""
     gpu = torch.cuda.is_available()
-    config = embeddings.Config(encoder=transformer.Config(model=model, dtype=dtype), max_tokens=max_tokens,
-                               shard_rows=part_items, pool=Pool(gpus=1.0 if gpu else 0.0))  # fmt: skip
+    config = embeddings.Config(
+        encoder=transformer.Config(model=model, dtype=dtype),
+        max_tokens=max_tokens,
+        shard_rows=part_items,
+        pool=Pool(gpus=1.0 if gpu else 0.0),
+    )
     texts = item_texts(num_items)
     peer = sentence_transformer(model, dtype, max_tokens)
     with tempfile.TemporaryDirectory() as folder:
@@ -75,8 +79,12 @@ def main(
     return result
 
 
-def take_turns(work: dict[str, Callable[[], Any]], order: random.Random, seconds: defaultdict[str, float],
-               processor: defaultdict[str, float]) -> dict[str, Any]:  # fmt: skip
+def take_turns(
+    work: dict[str, Callable[[], Any]],
+    order: random.Random,
+    seconds: defaultdict[str, float],
+    processor: defaultdict[str, float],
+) -> dict[str, Any]:
     """Do each piece of work once, in random order, and add up what it took; returns what they returned."""
     results = {}
     for name in order.sample(sorted(work), len(work)):

@@ -114,10 +114,12 @@ def draw(lengths: np.ndarray, batch: int, seed: int = 0) -> Draw:
     counts = torch.from_numpy(lengths)
     tokens = rng.normal(size=(lengths.sum(), TEXT)).astype(np.float16)
     graph = rng.normal(size=(len(lengths) * LAYERS, GRAPH)).astype(np.float32)
-    known = Known({
-        "text": Rows(torch.from_numpy(tokens), counts),
-        "graph": Rows(torch.from_numpy(graph), torch.full_like(counts, LAYERS), each=LAYERS),
-    })  # fmt: skip
+    known = Known(
+        {
+            "text": Rows(torch.from_numpy(tokens), counts),
+            "graph": Rows(torch.from_numpy(graph), torch.full_like(counts, LAYERS), each=LAYERS),
+        }
+    )
     anchors = rng.permutation(len(lengths))[:batch]
     structure, semantic = rng.integers(0, len(lengths), (2, batch))
     chance = rng.random(batch)

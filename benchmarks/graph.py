@@ -101,8 +101,14 @@ def usual_propagation(matrix: Tensor, vectors: Tensor) -> Tensor:
     return torch.stack(layers, 1).mean(1)
 
 
-def usual_epoch(config: stage.Config, matrix: Tensor, edges: stage.Edges, vectors: Tensor,
-                optimizer: torch.optim.Optimizer, epoch: int) -> None:  # fmt: skip
+def usual_epoch(
+    config: stage.Config,
+    matrix: Tensor,
+    edges: stage.Edges,
+    vectors: Tensor,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+) -> None:
     for users, known, unknown in edges.batches(config, epoch):
         final = usual_propagation(matrix, vectors)
         rows = (users, known + USERS, unknown + USERS)

@@ -41,11 +41,13 @@ def main() -> dict[str, Any]:
 
 def _measure(items: int, size: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
-    columns = Columns({
-        "in_stock": pa.array(rng.random(items) < 0.8),
-        "retailer": pa.array(rng.integers(0, 10, items)),
-        "price": pa.array(rng.gamma(2.0, 30.0, items)),
-    })  # fmt: skip
+    columns = Columns(
+        {
+            "in_stock": pa.array(rng.random(items) < 0.8),
+            "retailer": pa.array(rng.integers(0, 10, items)),
+            "price": pa.array(rng.gamma(2.0, 30.0, items)),
+        }
+    )
     recommender = _recommender(items, size)
     histories = [rng.integers(0, items, 20) for _ in range(USERS)]
     mask = Filters(columns).rule(RULE)

@@ -119,8 +119,13 @@ def small_store(folder: Path) -> Store:
     store, rng = Store(Place.of(folder)), np.random.default_rng(0)
     catalog, codes, model = (store.place(Address.parse(f"{noun}/bench/1")) for noun in ("catalog", "codes", "model"))
     users = 1000
-    write_interactions(catalog, np.repeat(np.arange(users), HISTORY), rng.integers(0, ITEMS, users * HISTORY),
-                       np.arange(users * HISTORY), np.full(users * HISTORY, TRAIN))  # fmt: skip
+    write_interactions(
+        catalog,
+        np.repeat(np.arange(users), HISTORY),
+        rng.integers(0, ITEMS, users * HISTORY),
+        np.arange(users * HISTORY),
+        np.full(users * HISTORY, TRAIN),
+    )
     names = [f"item-{item}" for item in range(ITEMS)]
     write_table(catalog, "items", 0, pa.table({"item_id": names, "title": names, "text": names}))
     write_table(catalog, "users", 0, pa.table({"user_id": [f"user-{user}" for user in range(users)]}))

@@ -4,8 +4,19 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-ROOMS = ("ops", "decoding", "language", "graphs", "fusion", "tokenizers", "backbones", "baselines",
-         "evaluation.figures", "experiments.results", "experiments.indexes")  # fmt: skip
+ROOMS = (
+    "ops",
+    "decoding",
+    "language",
+    "graphs",
+    "fusion",
+    "tokenizers",
+    "backbones",
+    "baselines",
+    "evaluation.figures",
+    "experiments.results",
+    "experiments.indexes",
+)
 install_import_hook([f"unisid.{room}" for room in ROOMS], "beartype.beartype")
 
 settings.register_profile("unisid", deadline=None)  # a slow machine gives the same result

@@ -38,8 +38,16 @@ def unisid(*words, shell="", **environment):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "RAY_ADDRESS"))}
     command = [sys.executable, "-m", "unisid.cli", *map(str, words)]
     script = ["bash", "-c", f'"$@" {shell}', "bash", *command] if shell else command
-    return subprocess.run(script, cwd=ROOT, env=kept | environment, capture_output=True, check=False, timeout=300,
-                          encoding="utf-8", errors="replace")  # fmt: skip
+    return subprocess.run(
+        script,
+        cwd=ROOT,
+        env=kept | environment,
+        capture_output=True,
+        check=False,
+        timeout=300,
+        encoding="utf-8",
+        errors="replace",
+    )
 
 
 def run_words(shop, store):

@@ -34,13 +34,22 @@ def system(number, *names):
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "this machine: Connection refused"),
     ],
     ids=lambda value: type(value).__name__,
-)  # fmt: skip
+)
 def test_what_a_machine_lacks_is_said_in_words(error, words):
     assert words in in_words(error)
 
 
-@pytest.mark.parametrize("error", [KeyError("x"), ValueError("x"), RuntimeError("x"), AssertionError(), IndexError(),
-                                   ModuleNotFoundError("No module named 'unisid.x'", name="unisid.x")])  # fmt: skip
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("x"),
+        ValueError("x"),
+        RuntimeError("x"),
+        AssertionError(),
+        IndexError(),
+        ModuleNotFoundError("No module named 'unisid.x'", name="unisid.x"),
+    ],
+)
 def test_the_rest_is_a_fault_of_the_program(error):
     assert in_words(error) is None
 

@@ -49,8 +49,11 @@ BODY = "from unisid.pipeline import Recipe\n\n\ndef shop() -> Recipe:\n    {}\n"
         ("x = 1\n  y = 2\n", "shop", r"line 2: is no Python \(unexpected indent\)"),
         (b"x = '\xff'\n", "shop", r"mine.py', line 1?.*: is no Python"),
         (b"\0", "shop", r"mine.py'.*null bytes"),
-        ("\nimport no_such_module\n", "shop",
-         r"line 2: raises ModuleNotFoundError \(No module named 'no_such_module'\)"),
+        (
+            "\nimport no_such_module\n",
+            "shop",
+            r"line 2: raises ModuleNotFoundError \(No module named 'no_such_module'\)",
+        ),
         ("from unisid.pipeline import Recipes\n", "shop", r"line 1: raises ImportError \(cannot import name 'Recipes'"),
         ("def f():\n    return 1 / 0\n\n\nf()\n", "shop", r"line 2: raises ZeroDivisionError"),
         ("raise SystemExit('no')\n", "shop", r"line 1: raises SystemExit \(no\)"),
@@ -59,8 +62,11 @@ BODY = "from unisid.pipeline import Recipe\n\n\ndef shop() -> Recipe:\n    {}\n"
         (GOOD, "shoop", r":shoop': not known; did you mean 'shop'\?; known: shop"),
         (GOOD, "", r"mine.py:': not known; known: shop"),
         (GOOD, None, r"mine.py:': not known; known: shop"),
-        (GOOD.replace(" -> Recipe", ""), "shop",
-         r":shop': does not say that it returns a Recipe; must be written as def"),
+        (
+            GOOD.replace(" -> Recipe", ""),
+            "shop",
+            r":shop': does not say that it returns a Recipe; must be written as def",
+        ),
         (GOOD.replace("-> Recipe", "-> int"), "shop", r"does not say that it returns a Recipe"),
         (GOOD + "\nmine = shop()\n", "mine", r":mine': is a Recipe itself; must be a function that returns one"),
         (GOOD + "\nmine = 3\n", "mine", r":mine': is 3; must be a function: def mine"),
@@ -68,15 +74,21 @@ BODY = "from unisid.pipeline import Recipe\n\n\ndef shop() -> Recipe:\n    {}\n"
         (BODY.format("yield Recipe()"), "shop", r":shop': returns generator; must return a Recipe"),
         (BODY.format("return Recipe"), "shop", r":shop': returns type; must return a Recipe"),
         (BODY.format("return {}['x']"), "shop", r":shop', line 5: raises KeyError \('x'\)"),
-        (BODY.format("return Recipe(nmae='x')"), "shop",
-         r"line 5: raises TypeError \(.*unexpected keyword argument 'nmae'"),
+        (
+            BODY.format("return Recipe(nmae='x')"),
+            "shop",
+            r"line 5: raises TypeError \(.*unexpected keyword argument 'nmae'",
+        ),
         (BODY.format("return Recipe(name=3)"), "shop", r"recipe.name: is 3; must be a text"),
         (BODY.format("raise SystemExit(1)"), "shop", r":shop', line 5: raises SystemExit \(1\)"),
         (BODY.format("return shop()"), "shop", r":shop', line 5: raises RecursionError"),
-        (BODY.replace("shop()", "shop(size, more=2)"), "shop",
-         r":shop': takes 2 arguments, \(size, more=2\) .*must take none"),
+        (
+            BODY.replace("shop()", "shop(size, more=2)"),
+            "shop",
+            r":shop': takes 2 arguments, \(size, more=2\) .*must take none",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_a_recipe_is_named(written, text, name, message):
     path = written(text)
     with pytest.raises(ConfigError, match=message):
@@ -130,12 +142,29 @@ def test_experiments_are_named_the_same_way(written):
         definition.find(f"{written(text.replace('mine()', 'mine(base)'))}:mine", base)
 
 
-ODD = [["--model.backbone"], ["--model.backbone="], ["--model", "5"], ["--"], ["-x"], ["x"], ["--="], ["@file"], [""],
-       ["--model.training.epochs"], ["--model.training.epochs", "abc"], ["--model.training.epochs", "1e3"],
-       ["--model.backbone", "../x"], ["--model.backbone", "tiger\0"], ["--instructions", "None"],
-       ["--metrics.cutoffs", "a"], ["--model.beam", "9" * 5000], ["--model.training.zero", "7"],
-       ["--catalog.title-rules", "maybe"], ["--fused.fusion", "single", "--fused.fusion.num-queries", "1"],
-       ["--model.backbone.kind", "lcrec"]]  # fmt: skip
+ODD = [
+    ["--model.backbone"],
+    ["--model.backbone="],
+    ["--model", "5"],
+    ["--"],
+    ["-x"],
+    ["x"],
+    ["--="],
+    ["@file"],
+    [""],
+    ["--model.training.epochs"],
+    ["--model.training.epochs", "abc"],
+    ["--model.training.epochs", "1e3"],
+    ["--model.backbone", "../x"],
+    ["--model.backbone", "tiger\0"],
+    ["--instructions", "None"],
+    ["--metrics.cutoffs", "a"],
+    ["--model.beam", "9" * 5000],
+    ["--model.training.zero", "7"],
+    ["--catalog.title-rules", "maybe"],
+    ["--fused.fusion", "single", "--fused.fusion.num-queries", "1"],
+    ["--model.backbone.kind", "lcrec"],
+]
 
 
 @pytest.mark.parametrize("words", ODD, ids=lambda words: " ".join(words)[:40])

@@ -24,9 +24,11 @@ def writing(
         DriftError: another process makes artifacts of these addresses from other settings.
     """
     own = {str(e.address): e.fingerprint for e in planned if (e.address.name, e.address.version) == (name, version)}
-    named = {str(e.address): e.fingerprint for e in planned
-             if name_of(e.noun) and (e.address.name, e.address.version) == (f"{name}.{name_of(e.noun)}", version)
-            }  # fmt: skip
+    named = {
+        str(e.address): e.fingerprint
+        for e in planned
+        if name_of(e.noun) and (e.address.name, e.address.version) == (f"{name}.{name_of(e.noun)}", version)
+    }
     needed = {str(entry.address) for entry in planned}
     needed |= {each["address"] for entry in planned for each in entry.inputs.values()}
     # Whoever drops one of a name holds the lease of another name: it must find this one among the readers.
@@ -45,8 +47,10 @@ def unused(store: Store, address: Address) -> Iterator[None]:
 
     def busy(owner: lease.Owner) -> None:
         if not owner.is_gone:
-            raise BusyError(f"{address}: is in use by {owner}, at work since {owner.since}; remove it when that run is "
-                            f"over, or end the run first ({owner.advice()})")  # fmt: skip
+            raise BusyError(
+                f"{address}: is in use by {owner}, at work since {owner.since}; remove it when that run is "
+                f"over, or end the run first ({owner.advice()})"
+            )
 
     with contextlib.ExitStack() as stack:
         try:
@@ -77,7 +81,9 @@ def _waiting(name: str, version: str, planned: Sequence[Planned], say: Callable[
         if time.monotonic() - said.get(owner.token, -SAID_EVERY) >= SAID_EVERY:
             said[owner.token] = time.monotonic()
             silent = f", silent for {time.time() - owner.renewed:.0f} s" if owner.is_gone else ""
-            say(f"waiting: {owner} has been at work on {name}/{version} since {owner.since}{silent}; this run goes on "
-                f"when that one is over (to end it: {owner.advice()})")  # fmt: skip
+            say(
+                f"waiting: {owner} has been at work on {name}/{version} since {owner.since}{silent}; this run goes on "
+                f"when that one is over (to end it: {owner.advice()})"
+            )
 
     return busy

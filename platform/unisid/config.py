@@ -151,8 +151,9 @@ def _override_named(hint: Any, current: Mapping[str, Any], key: str, value: Any)
             raise ConfigError(f"{key}: '{name}' is a value, it has no field '{rest}'")
         return {**current, name: _typed(hint, value, key)}
     if name not in current:
-        raise ConfigError(f"{key}: there is no '{name}'{did_you_mean(name, current)}; known: "
-                          f"{', '.join(current) or 'none'}")  # fmt: skip
+        raise ConfigError(
+            f"{key}: there is no '{name}'{did_you_mean(name, current)}; known: {', '.join(current) or 'none'}"
+        )
     if rest:
         return {**current, name: override(current[name], rest, value)}
     return {**current, name: _typed(hint, value, key)}

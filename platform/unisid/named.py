@@ -54,8 +54,10 @@ def make(name: str, folder: str, returns: type, what: str, *arguments: Any) -> A
 def _ready(name: str, folder: str, returns: type, what: str) -> Callable[..., Any]:
     known = ready(folder, returns)
     if name not in known:
-        raise ConfigError(f"{what} '{name}': not known{did_you_mean(name, known)}; known: {_listed(known)}; or give a "
-                          f"file and a function: my_{what}s.py:beauty")  # fmt: skip
+        raise ConfigError(
+            f"{what} '{name}': not known{did_you_mean(name, known)}; known: {_listed(known)}; or give a "
+            f"file and a function: my_{what}s.py:beauty"
+        )
     return known[name]
 
 
@@ -68,15 +70,19 @@ def _own(path: Path, function: str, returns: type, what: str) -> Callable[..., A
     form = f"def {function or 'beauty'}(...) -> {returns.__name__}:"
     there = getattr(module, function, None) if function else None
     if isinstance(there, returns):
-        raise ConfigError(f"{what} '{path}:{function}': is a {returns.__name__} itself; must be a function that "
-                          f"returns one: {form}")  # fmt: skip
+        raise ConfigError(
+            f"{what} '{path}:{function}': is a {returns.__name__} itself; must be a function that returns one: {form}"
+        )
     if callable(there):
-        raise ConfigError(f"{what} '{path}:{function}': does not say that it returns a {returns.__name__}; must be "
-                          f"written as {form}")  # fmt: skip
+        raise ConfigError(
+            f"{what} '{path}:{function}': does not say that it returns a {returns.__name__}; must be written as {form}"
+        )
     if there is not None:
         raise ConfigError(f"{what} '{path}:{function}': is {there!r:.60}; must be a function: {form}")
-    raise ConfigError(f"{what} '{path}:{function}': not known{did_you_mean(function, known)}; known: {_listed(known)}; "
-                      f"each is written as {form}")  # fmt: skip
+    raise ConfigError(
+        f"{what} '{path}:{function}': not known{did_you_mean(function, known)}; known: {_listed(known)}; "
+        f"each is written as {form}"
+    )
 
 
 def _functions_of(module: ModuleType, returns: type) -> Functions:
@@ -106,14 +112,16 @@ def _check_parameters(function: Callable[..., Any], name: str, returns: type, wh
         signature.bind(*range(given))
     except TypeError:
         right = "none" if not given else f"{given}, the recipe of a dataset"
-        raise ConfigError(f"{what} '{name}': takes {len(signature.parameters)} arguments, {signature}; must take "
-                          f"{right}") from None  # fmt: skip
+        raise ConfigError(
+            f"{what} '{name}': takes {len(signature.parameters)} arguments, {signature}; must take {right}"
+        ) from None
 
 
 def _load(path: Path, what: str) -> ModuleType:
     if not path.is_file():
-        raise ConfigError(f"{what} file '{path}': is {'a folder' if path.is_dir() else 'not there'}; must be a Python "
-                          "file")  # fmt: skip
+        raise ConfigError(
+            f"{what} file '{path}': is {'a folder' if path.is_dir() else 'not there'}; must be a Python file"
+        )
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -131,8 +139,9 @@ def _run(act: Callable[[], Any], file: str, where: str) -> Any:
         raise
     except SyntaxError as error:
         own = "" if error.filename in (None, file) else f" of {error.filename}"
-        raise ConfigError(f"{where}, line {error.lineno}{own}: is no Python ({error.msg}); must be put right there"
-                          ) from error  # fmt: skip
+        raise ConfigError(
+            f"{where}, line {error.lineno}{own}: is no Python ({error.msg}); must be put right there"
+        ) from error
     except (Exception, SystemExit) as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         line = f", line {lines[-1]}" if lines else ""

@@ -17,8 +17,18 @@ from unisid.errors import ConfigError
 
 PACKAGE, GGUF = "package:", ".gguf"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-DECISIVE = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab.*", "merges.txt",
-            "special_tokens_map.json", "added_tokens.json", "chat_template*", "*.model")  # fmt: skip
+DECISIVE = (
+    "config.json",
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "tokenizer*",
+    "vocab.*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template*",
+    "*.model",
+)
 """The files of a model's folder that decide what it computes."""
 BLOCK, NUM_BLOCKS = 1 << 16, 64
 
@@ -49,8 +59,9 @@ class Pretrained:
                 raise ConfigError(f"{self}: is a file; must be {self._wanted()}")
             return path.absolute()
         if path.suffix == GGUF or not HUB_ID.fullmatch(self.model):
-            raise ConfigError(f"{self}: no such folder; must be {self._wanted()}, a hub id (owner/name) or "
-                              f"{PACKAGE}NAME")  # fmt: skip
+            raise ConfigError(
+                f"{self}: no such folder; must be {self._wanted()}, a hub id (owner/name) or {PACKAGE}NAME"
+            )
         return None
 
     def source(self) -> Json:
@@ -65,8 +76,9 @@ class Pretrained:
         if place is not None and place.is_file():
             place, options = place.parent, options | {"gguf_file": place.name}
         try:
-            return load(place or self.model, revision=None if place else self.revision, trust_remote_code=False,
-                        **options)  # fmt: skip
+            return load(
+                place or self.model, revision=None if place else self.revision, trust_remote_code=False, **options
+            )
         except (OSError, ValueError, ImportError) as error:
             why = str(error).strip().split("\n")[0]
             if place is None:
@@ -89,8 +101,10 @@ class Pretrained:
         except (ImportError, ValueError):
             found = None
         if found is None or not found.submodule_search_locations:
-            raise ConfigError(f"{self}: no package '{name}' is installed; install the one that ships the model, or "
-                              "give a path or a hub id")  # fmt: skip
+            raise ConfigError(
+                f"{self}: no package '{name}' is installed; install the one that ships the model, or "
+                "give a path or a hub id"
+            )
         for root in found.submodule_search_locations:
             for place in self._models_in(Path(root)):
                 return place

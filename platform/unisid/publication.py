@@ -68,8 +68,9 @@ def published(folder: Place) -> Published:
         return Published()
 
 
-def publish(name: str, note: str, artifacts: Mapping[str, str], places: Mapping[str, Place], folder: Place,
-            tracker: Registrar) -> Published:  # fmt: skip
+def publish(
+    name: str, note: str, artifacts: Mapping[str, str], places: Mapping[str, Place], folder: Place, tracker: Registrar
+) -> Published:
     """Write the report of what is there, and hand it with the models to the tracker; returns what is to be kept of it.
 
     Args:

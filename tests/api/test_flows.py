@@ -38,8 +38,15 @@ def made(tables, tmp_path_factory):
     store = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        found = unisid.run(recipe, store, items=items.to_pandas(), interactions=pl.from_arrow(interactions),
-                           settings={"name": "mine"}, compute="local", say=said.append)  # fmt: skip
+        found = unisid.run(
+            recipe,
+            store,
+            items=items.to_pandas(),
+            interactions=pl.from_arrow(interactions),
+            settings={"name": "mine"},
+            compute="local",
+            say=said.append,
+        )
     return found, said
 
 
@@ -104,8 +111,9 @@ def test_the_same_rows_are_the_same_data_whatever_holds_them(made, tables):
     run, _ = made
     items, interactions = tables
     for form in (lambda table: table, lambda table: table.to_pandas(), pl.from_arrow):
-        planned = unisid.plan(recipe(), run.store, items=form(items), interactions=form(interactions),
-                              settings={"name": "mine"})  # fmt: skip
+        planned = unisid.plan(
+            recipe(), run.store, items=form(items), interactions=form(interactions), settings={"name": "mine"}
+        )
         assert {entry.state for entry in planned} == {"complete"}
 
 
@@ -118,12 +126,21 @@ def test_a_file_and_a_table_may_be_mixed(made, tables, tmp_path):
 
 
 def test_settings_are_dotted_keys_as_on_the_command_line():
-    found = unisid.configured("shop", {"catalog.dataset.title": "name", "catalog.k-core": 3, "metrics.cutoffs": [5, 10],
-                                       "embeddings.encoder": "hashing"})  # fmt: skip
+    found = unisid.configured(
+        "shop",
+        {
+            "catalog.dataset.title": "name",
+            "catalog.k-core": 3,
+            "metrics.cutoffs": [5, 10],
+            "embeddings.encoder": "hashing",
+        },
+    )
     assert found.catalog.dataset.title == "name"
     assert (found.catalog.k_core, found.metrics.cutoffs, found.embeddings.encoder.kind) == (3, (5, 10), "hashing")
-    for key, message in (("catalog.k_cor", "did you mean 'k_core'|did you mean 'catalog.k_core'"),
-                         ("k_core", "no key 'k_core'")):  # fmt: skip
+    for key, message in (
+        ("catalog.k_cor", "did you mean 'k_core'|did you mean 'catalog.k_core'"),
+        ("k_core", "no key 'k_core'"),
+    ):
         with pytest.raises(unisid.ConfigError, match=message):
             unisid.configured("demo", {key: 1})
     with pytest.raises(unisid.ConfigError, match=r"catalog.k_core: is -1|k_core"):
@@ -136,8 +153,15 @@ def test_the_recipe_shop_keeps_every_item_that_has_text(tmp_path):
     items = pd.DataFrame({"item_id": ["1", "2", "3", "4"], "title": titles})
     rows = [("u1", "1", 1), ("u1", "2", 2), ("u1", "3", 3), ("u2", "1", 1), ("u2", "2", 2), ("u2", "1", 3)]
     interactions = pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"])
-    run = unisid.run("shop", tmp_path, items=items, interactions=interactions, until="catalog", compute="local",
-                     say=lambda line: None)  # fmt: skip
+    run = unisid.run(
+        "shop",
+        tmp_path,
+        items=items,
+        interactions=interactions,
+        until="catalog",
+        compute="local",
+        say=lambda line: None,
+    )
     counts = require(run.places["catalog"], "catalog").counts
     assert (counts["items"], counts["users"], counts["interactions"]) == (4, 2, 6)
 

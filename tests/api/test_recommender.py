@@ -123,10 +123,11 @@ def test_it_is_found_by_name_or_address_and_says_which(store, caplog):
         )
     assert caplog.text == ""  # it is the only one
     assert str(Recommender.load("model/ring/1", store).pair) == "model/ring/1 with codes/ring/1 (named)"
-    for name, error, message in (("rong", unisid.ArtifactError, "no model of 'rong' here; did you mean 'ring'"),
-                                 ("model/rong/1", unisid.ArtifactError, "did you mean 'model/ring/1'"),
-                                 ("codes/ring/1", unisid.ConfigError, "is codes; must be a name, or a model's address"),
-                                 ):  # fmt: skip
+    for name, error, message in (
+        ("rong", unisid.ArtifactError, "no model of 'rong' here; did you mean 'ring'"),
+        ("model/rong/1", unisid.ArtifactError, "did you mean 'model/ring/1'"),
+        ("codes/ring/1", unisid.ConfigError, "is codes; must be a name, or a model's address"),
+    ):
         with pytest.raises(error, match=message):
             Recommender.load(name, store)
     with pytest.raises(unisid.ConfigError, match="device 'gpu9'"):

@@ -30,8 +30,10 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_importing_it_loads_nothing():
-    program = "import sys, unisid; print(*sorted(m for m in sys.modules if m.partition('.')[0] in " \
-              "('torch', 'ray', 'mlflow', 'pyarrow', 'numpy') or m.startswith('unisid.')))"  # fmt: skip
+    program = (
+        "import sys, unisid; print(*sorted(m for m in sys.modules if m.partition('.')[0] in "
+        "('torch', 'ray', 'mlflow', 'pyarrow', 'numpy') or m.startswith('unisid.')))"
+    )
     said = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=FOLDER.parent
     )

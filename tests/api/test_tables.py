@@ -62,10 +62,21 @@ def test_libraries_write_text_in_types_of_their_own_and_the_data_are_the_same(tm
     forms = [
         arrow,
         arrow.set_column(4, "brand", arrow["brand"].dictionary_encode()),
-        arrow.cast(pa.schema([("item_id", pa.large_string()), ("title", pa.string_view()), ("price", pa.float64()),
-                              ("tags", pa.large_list(pa.large_string())), ("brand", pa.string())])),
-        arrow.to_pandas(), frame, frame.with_columns(pl.col("brand").cast(pl.Categorical)),
-    ]  # fmt: skip
+        arrow.cast(
+            pa.schema(
+                [
+                    ("item_id", pa.large_string()),
+                    ("title", pa.string_view()),
+                    ("price", pa.float64()),
+                    ("tags", pa.large_list(pa.large_string())),
+                    ("brand", pa.string()),
+                ]
+            )
+        ),
+        arrow.to_pandas(),
+        frame,
+        frame.with_columns(pl.col("brand").cast(pl.Categorical)),
+    ]
     assert len({path_of(form, store, "items") for form in forms}) == 1
 
 
@@ -91,8 +102,15 @@ def test_what_is_no_table_is_refused(data, message):
 
 
 def test_columns_are_lists():
-    for column in (["a", "b"], ("a", "b"), pa.array(["a", "b"]), pa.chunked_array([["a"], ["b"]]),
-                   pd.Series(["a", "b"]), pl.Series(["a", "b"]), iter("ab")):  # fmt: skip
+    for column in (
+        ["a", "b"],
+        ("a", "b"),
+        pa.array(["a", "b"]),
+        pa.chunked_array([["a"], ["b"]]),
+        pd.Series(["a", "b"]),
+        pl.Series(["a", "b"]),
+        iter("ab"),
+    ):
         assert rows_of(column, "users") == ["a", "b"]
     assert rows_of(pl.Series([["a"], []]), "histories") == [["a"], []]
     for wrong in ("ab", b"ab", {"a": 1}, 7, SimpleNamespace()):

@@ -38,11 +38,17 @@ def write(store: Store) -> None:
         write_record(
             place,
             Record(
-                address=f"{noun}/t/1", config=dict(config or {}), counts=dict(counts), files=place.sizes(),
+                address=f"{noun}/t/1",
+                config=dict(config or {}),
+                counts=dict(counts),
+                files=place.sizes(),
                 inputs={role: {"address": r.address, "fingerprint": r.fingerprint} for role, r in went.items()},
-                code_version="0", seconds=1.5, created="2026-01-02T03:04:05+00:00", runtime={"pool.workers": 2},
+                code_version="0",
+                seconds=1.5,
+                created="2026-01-02T03:04:05+00:00",
+                runtime={"pool.workers": 2},
             ),
-        )  # fmt: skip
+        )
 
     at = place_of(store, "catalog")
     user = np.repeat(np.arange(3), 3)
@@ -81,8 +87,15 @@ def write(store: Store) -> None:
     done("sequences", {"train": 2, "valid": 2, "test": 2}, None, "codes", "catalog")
 
     at = place_of(store, "instructions")
-    words = {"task": ["next"], "user": [1], "target": [2], "head": ["took "], "pieces": [[3, 1]], "tail": ["?"],
-             "response": ["<a_1>"]}  # fmt: skip
+    words = {
+        "task": ["next"],
+        "user": [1],
+        "target": [2],
+        "head": ["took "],
+        "pieces": [[3, 1]],
+        "tail": ["?"],
+        "response": ["<a_1>"],
+    }
     for split in ("train", "valid"):
         write_table(at, split, 0, pa.table(words))
     done("instructions", {"train": 1, "valid": 1}, {"tasks": ["next"]}, "codes")
@@ -106,8 +119,19 @@ def write(store: Store) -> None:
 
 def _catalog(place: Place) -> list[Any]:
     read = catalog.Catalog.read(place)
-    return [read.num_items, read.num_users, read.history_length, read.item_ids, read.titles, read.user_ids, read.user,
-            read.item, read.timestamp, read.split, read.offsets]  # fmt: skip
+    return [
+        read.num_items,
+        read.num_users,
+        read.history_length,
+        read.item_ids,
+        read.titles,
+        read.user_ids,
+        read.user,
+        read.item,
+        read.timestamp,
+        read.split,
+        read.offsets,
+    ]
 
 
 def _embeddings(place: Place) -> list[Any]:
@@ -158,10 +182,17 @@ def _metrics(place: Place) -> list[Any]:
 
 
 READERS: Mapping[str, Callable[[Place], list[Any]]] = {
-    "catalog": _catalog, "embeddings": _embeddings, "graph": _graph, "fused": _fused, "codes": _codes,
-    "sequences": _sequences, "instructions": _instructions, "model": _model, "baseline": _baseline,
+    "catalog": _catalog,
+    "embeddings": _embeddings,
+    "graph": _graph,
+    "fused": _fused,
+    "codes": _codes,
+    "sequences": _sequences,
+    "instructions": _instructions,
+    "model": _model,
+    "baseline": _baseline,
     "metrics": _metrics,
-}  # fmt: skip
+}
 
 
 def read(store: Store, noun: str) -> list[Any]:

@@ -40,9 +40,18 @@ def load_(places):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, [], {"kind": 5}, {"kind": "nosuch"}, {"kind": "tiger", "width": [1]}, {"kind": "tiger", "width": "x"},
-     {"kind": "tiger", "unknown": 1}, {"kind": "tiger", "width": None}, {"kind": "tiger", "width": {"a": 1}}],
-)  # fmt: skip
+    [
+        {},
+        [],
+        {"kind": 5},
+        {"kind": "nosuch"},
+        {"kind": "tiger", "width": [1]},
+        {"kind": "tiger", "width": "x"},
+        {"kind": "tiger", "unknown": 1},
+        {"kind": "tiger", "width": None},
+        {"kind": "tiger", "width": {"a": 1}},
+    ],
+)
 def test_settings_of_no_backbone_are_refused_in_words(places, settings):
     write_json(places["model"], "backbone.json", settings)
     with pytest.raises(UnisidError):
@@ -89,9 +98,15 @@ def test_files_that_somebody_puts_beside_a_model_are_not_the_models(place):
 
 @pytest.mark.parametrize(
     "described",
-    [{}, {"fusion": 5}, {"fusion": {"kind": "concat"}}, {"fusion": {"kind": "concat"}, "text_width": "x"},
-     {"fusion": {"kind": "concat"}, "text_width": None}, {"fusion": {"kind": "uqf"}, "text_width": []}],
-)  # fmt: skip
+    [
+        {},
+        {"fusion": 5},
+        {"fusion": {"kind": "concat"}},
+        {"fusion": {"kind": "concat"}, "text_width": "x"},
+        {"fusion": {"kind": "concat"}, "text_width": None},
+        {"fusion": {"kind": "uqf"}, "text_width": []},
+    ],
+)
 def test_settings_of_no_fusion_are_refused_in_words(place, described):
     assert concat.Config().kind == "concat"
     write_json(place, fused.DESCRIPTION, described)

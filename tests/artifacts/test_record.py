@@ -83,23 +83,68 @@ def edited(place, **changes):
 
 FUSED = {"address": "fused/a/1", "fingerprint": "f"}
 BY_HAND = [
-    *({name: value} for name in ("address", "config", "inputs", "counts", "files", "sums", "order", "code_version",
-                                 "seconds", "created", "runtime", "format", "fingerprint", "seal")
-      for value in (None, True, [1], [{}], 1.5e300 if name != "seconds" else "x")),
+    *(
+        {name: value}
+        for name in (
+            "address",
+            "config",
+            "inputs",
+            "counts",
+            "files",
+            "sums",
+            "order",
+            "code_version",
+            "seconds",
+            "created",
+            "runtime",
+            "format",
+            "fingerprint",
+            "seal",
+        )
+        for value in (None, True, [1], [{}], 1.5e300 if name != "seconds" else "x")
+    ),
     *({name: ...} for name in ("address", "config", "inputs", "fingerprint", "sums", "order")),
-    *({"address": value} for value in ("", "codes", "codes/a", "code/a/1", "codes/../1", "codes/a/1/", "model/a/1",
-                                       "codes/a/2", "\ud800/a/1", 7)),
+    *(
+        {"address": value}
+        for value in (
+            "",
+            "codes",
+            "codes/a",
+            "code/a/1",
+            "codes/../1",
+            "codes/a/1/",
+            "model/a/1",
+            "codes/a/2",
+            "\ud800/a/1",
+            7,
+        )
+    ),
     *({"counts": value} for value in ({}, {"sizes": [3, 5]}, {"sizes": [10**40]}, {"sizes": float("nan")})),
     *({"seconds": value} for value in (float("nan"), float("inf"), -1, 10**30)),
     *({"files": value} for value in ({"x": "1"}, {"x": -1}, {"x": 1.0}, {"x": True}, {"../x": 1}, {"x": 10**25})),
     *({"sums": value} for value in ({"x": "crc32:00000000"}, {"x": 1})),
-    *({"inputs": value} for value in ({"fused": None}, {"fused": "f"}, {"fused": {}}, {"fused": FUSED | {"address": 1}},
-                                      {"fused": FUSED | {"fingerprint": None}}, {"fused": FUSED | {"address": "x"}},
-                                      {"fused": FUSED | {"address": "fused/a/2"}}, {"fused": [FUSED]}, {})),
+    *(
+        {"inputs": value}
+        for value in (
+            {"fused": None},
+            {"fused": "f"},
+            {"fused": {}},
+            {"fused": FUSED | {"address": 1}},
+            {"fused": FUSED | {"fingerprint": None}},
+            {"fused": FUSED | {"address": "x"}},
+            {"fused": FUSED | {"address": "fused/a/2"}},
+            {"fused": [FUSED]},
+            {},
+        )
+    ),
     *({"config": value} for value in ({"levels": float("nan")}, {"levels": "3"}, {"levels": 3.5}, {"levels": 10**60})),
     {"runtime": {"a": {"b": "\ud800"}}},
-    {"seal": "crc32:00000000"}, {"seal": ""}, {"order": 10**30}, {"order": 2}, {"format": -1, "config": []},
-]  # fmt: skip
+    {"seal": "crc32:00000000"},
+    {"seal": ""},
+    {"order": 10**30},
+    {"order": 2},
+    {"format": -1, "config": []},
+]
 
 
 @pytest.mark.parametrize("changes", BY_HAND, ids=lambda changes: str(changes)[:60].encode("ascii", "replace").decode())

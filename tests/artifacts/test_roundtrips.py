@@ -36,8 +36,9 @@ RNG = np.random.default_rng(0)
 
 
 def complete(place, noun, counts=None, config=None, inputs=None):
-    record = Record(address=f"{noun}/t/1", config=config or {}, inputs=inputs or {}, counts=counts or {},
-                    files=place.sizes())  # fmt: skip
+    record = Record(
+        address=f"{noun}/t/1", config=config or {}, inputs=inputs or {}, counts=counts or {}, files=place.sizes()
+    )
     write_record(place, record)
     return record
 
@@ -88,8 +89,12 @@ def test_catalog(tmp_path_factory, rows):
     assert (read.num_items, read.num_users, read.history_length) == (N, len(rows), 2)
     assert read.item_ids.to_pylist() == read.titles.to_pylist() == names.to_pylist()
     assert read.user_ids.to_pylist() == [f"u{n}" for n in range(len(rows))]
-    for found, given_, kind in ((read.user, user, "i4"), (read.item, item, "i4"), (read.timestamp, time, "i8"),
-                                (read.split, split, "i1")):  # fmt: skip
+    for found, given_, kind in (
+        (read.user, user, "i4"),
+        (read.item, item, "i4"),
+        (read.timestamp, time, "i8"),
+        (read.split, split, "i1"),
+    ):
         np.testing.assert_array_equal(found, given_)
         assert found.dtype == kind
     for number, row in enumerate(rows):
@@ -177,8 +182,13 @@ def test_model(anywhere):
     codes.write_codes(index, np.array([[0, 1], [1, 0]]), (2, 2))
     spoken = complete(index, "codes", {"sizes": [2, 2]})
     shared = torch.arange(6.0).reshape(2, 3)
-    given_ = {"a": shared, "tied": shared, "turned": shared.T, "half": torch.ones(2, dtype=torch.bfloat16),
-              "number": torch.tensor(3)}  # fmt: skip
+    given_ = {
+        "a": shared,
+        "tied": shared,
+        "turned": shared.T,
+        "half": torch.ones(2, dtype=torch.bfloat16),
+        "number": torch.tensor(3),
+    }
     place = anywhere / "model"
     model.write_model(
         place, {"kind": "tiger", "width": 8, "rate": 0.1}, given_, {"config.json": b"{}", "x.jinja": b"x"}
@@ -195,8 +205,15 @@ def test_model(anywhere):
 
 
 def test_instructions(anywhere):
-    rows = {"task": ["next", "sid_to_title"], "user": [4, -1], "target": [2, 5], "head": ["took ", ""],
-            "pieces": [[3, 1], [5]], "tail": [", then?", " is?"], "response": ["<a_1>", "naïve «pen»"]}  # fmt: skip
+    rows = {
+        "task": ["next", "sid_to_title"],
+        "user": [4, -1],
+        "target": [2, 5],
+        "head": ["took ", ""],
+        "pieces": [[3, 1], [5]],
+        "tail": [", then?", " is?"],
+        "response": ["<a_1>", "naïve «pen»"],
+    }
     table = pa.table(rows)
     write_tables(anywhere, "train", [table[:1], table[1:]])
     write_table(anywhere, "valid", 0, table[:0])

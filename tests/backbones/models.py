@@ -32,16 +32,35 @@ CHAT = (
 )
 
 
-def language_model(folder: Path, family: str = "qwen2", *, tied: bool = True, padding: int = 0, chat: bool = True,
-                   context: int = 2048, seed: int = 0) -> Path:  # fmt: skip
+def language_model(
+    folder: Path,
+    family: str = "qwen2",
+    *,
+    tied: bool = True,
+    padding: int = 0,
+    chat: bool = True,
+    context: int = 2048,
+    seed: int = 0,
+) -> Path:
     """A model of two layers whose words are bytes; its embedding may have more rows than its tokenizer entries."""
     settings, kind = FAMILIES[family]
     torch.manual_seed(seed)
-    model = kind(settings(
-        vocab_size=NUM_WORDS + padding, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, head_dim=8, max_position_embeddings=context,
-        tie_word_embeddings=tied, bos_token_id=2, eos_token_id=0, pad_token_id=0,
-    ))  # fmt: skip
+    model = kind(
+        settings(
+            vocab_size=NUM_WORDS + padding,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=8,
+            max_position_embeddings=context,
+            tie_word_embeddings=tied,
+            bos_token_id=2,
+            eos_token_id=0,
+            pad_token_id=0,
+        )
+    )
     with torch.no_grad():  # larger than at initialisation, so that attention attends to something
         for weight in model.parameters():
             if weight.dim() > 1:
@@ -60,8 +79,13 @@ def tokenizer(chat: bool = True) -> PreTrainedTokenizerFast:
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
     backend.post_processor = processors.TemplateProcessing(single="<|begin|> $A", special_tokens=[("<|begin|>", 2)])
-    made = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<|begin|>", eos_token="<|end|>",
-                                   pad_token="<|end|>", additional_special_tokens=["<|turn|>"])  # fmt: skip
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        bos_token="<|begin|>",
+        eos_token="<|end|>",
+        pad_token="<|end|>",
+        additional_special_tokens=["<|turn|>"],
+    )
     if chat:
         made.chat_template = CHAT
     return made

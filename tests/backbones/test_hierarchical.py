@@ -20,8 +20,15 @@ SIZES, N = (4, 5, 6), 40
 VECTORS = {"fused": np.random.default_rng(1).normal(size=(N, 7)).astype(np.float32)}
 CODES = index_of(SIZES, N).codes.numpy()
 INDEX = Index.of(CODES, SIZES, VECTORS)
-CONFIG = Config(width=16, num_heads=2, feedforward_width=32, content=("fused",), content_width=5, max_length=16,
-                memory=MemoryConfig(recalled=12, neighbours=8, alike=("fused",)))  # fmt: skip
+CONFIG = Config(
+    width=16,
+    num_heads=2,
+    feedforward_width=32,
+    content=("fused",),
+    content_width=5,
+    max_length=16,
+    memory=MemoryConfig(recalled=12, neighbours=8, alike=("fused",)),
+)
 HISTORIES = torch.tensor([[3, 17, 29, 3, 8], [11, 2, 39, PAD, PAD], [5, PAD, PAD, PAD, PAD]])
 
 

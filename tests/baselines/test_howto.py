@@ -42,4 +42,6 @@ def test_the_pages_baseline_does_what_every_baseline_must(experiment, place):
 def test_the_pages_experiment_compares_it(experiment):
     found = find(f"{experiment}:order", quick())
     assert [(method.name, method.recipe.baseline.baseline.kind, method.until) for method in found.methods] == [
-        (KIND, KIND, "baseline"), ("sasrec", "sasrec", "baseline")]  # fmt: skip
+        (KIND, KIND, "baseline"),
+        ("sasrec", "sasrec", "baseline"),
+    ]

@@ -24,10 +24,13 @@ def test_models_of_sequences_share_their_settings():
         ("hstu", {"num_heads": 3}, "hstu: width 64 over 3 heads; must divide evenly"),
         ("hstu", {"num_heads": 0}, "hstu.num_heads: is 0; must be at least 1 and at most 1,024"),
         ("bert4rec", {"num_heads": 3}, "bert4rec: width 64 over 3 heads; must divide evenly"),
-        *((kind, {"dropout": rate}, f"{kind}.dropout: is {rate}; must be at least 0 and below 1")
-          for kind in ("sasrec", "gru4rec", "caser", "hstu", "bert4rec") for rate in (-0.1, 1.0)),
+        *(
+            (kind, {"dropout": rate}, f"{kind}.dropout: is {rate}; must be at least 0 and below 1")
+            for kind in ("sasrec", "gru4rec", "caser", "hstu", "bert4rec")
+            for rate in (-0.1, 1.0)
+        ),
     ],
-)  # fmt: skip
+)
 def test_refuses_settings_in_these_words(kind, changes, message):
     with pytest.raises(ConfigError) as error:
         settings(kind, **changes)

@@ -19,8 +19,10 @@ def read_all(config: DatasetConfig) -> tuple[list[dict], list[dict]]:
         ids = [name for name in ("item_id", "user_id") if name in table.column_names]
         assert all(table.schema.field(name).type == pa.string() for name in ids)
         if "timestamp" in table.column_names and pa.types.is_timestamp(kind := table.schema.field("timestamp").type):
-            exact = [None if n is None else Fraction(n, PER_SECOND[kind.unit])
-                     for n in table["timestamp"].cast(pa.int64()).to_pylist()]  # fmt: skip
+            exact = [
+                None if n is None else Fraction(n, PER_SECOND[kind.unit])
+                for n in table["timestamp"].cast(pa.int64()).to_pylist()
+            ]
             rows = table.drop_columns(["timestamp"]).to_pylist()
             tables["interactions"] += [row | {"timestamp": time} for row, time in zip(rows, exact, strict=True)]
         else:

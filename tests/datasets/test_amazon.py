@@ -47,8 +47,16 @@ def test_2018_and_2023_differ_in_names_and_units(tmp_path):
         reviews=write(tmp_path / "r18.gz", [review_2018("A", "B1", 1500000000)]),
         metadata=write(tmp_path / "m18.gz", map(json.dumps, meta)),
     )
-    new_meta = [{"parent_asin": "B1", "title": "Pen", "description": ["Blue.", "Fine."], "store": "P",
-                 "categories": ["Office"], "images": []}]  # fmt: skip
+    new_meta = [
+        {
+            "parent_asin": "B1",
+            "title": "Pen",
+            "description": ["Blue.", "Fine."],
+            "store": "P",
+            "categories": ["Office"],
+            "images": [],
+        }
+    ]
     new_review = {"user_id": "A", "asin": "B1-x", "parent_asin": "B1", "timestamp": 1500000000123}
     new = amazon.Config(
         release="2023",

@@ -45,9 +45,13 @@ def items_of(tmp_path):
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 
 
-@given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=6), sign=st.sampled_from(list(delimited.SEPARATORS)),
-       end=st.sampled_from(["\n", "\r\n"]), quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
-       encoding=st.sampled_from(["utf8", "utf-8-sig", "utf-16"]))  # fmt: skip
+@given(
+    rows=st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=6),
+    sign=st.sampled_from(list(delimited.SEPARATORS)),
+    end=st.sampled_from(["\n", "\r\n"]),
+    quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+    encoding=st.sampled_from(["utf8", "utf-8-sig", "utf-16"]),
+)
 def test_what_a_csv_writer_writes_is_read_and_every_row_has_its_line(rows, sign, end, quoting, encoding):
     assume(quoting == csv.QUOTE_ALL or not any("\r" in cell for row in rows for cell in row))  # left unquoted
     file, begins = io.StringIO(newline=""), []
@@ -84,12 +88,18 @@ def test_a_separator_that_is_set(items_of, sign, setting):
 
 
 def test_a_missing_column_names_the_separator_as_its_cause(items_of):
-    with pytest.raises(DataError, match=r"items.csv: no column 'item_id'.*; its columns look separated by ';', "
-                                        r"and catalog.dataset.delimiter is ',': set it to what stands "
-                                        r"between"):  # fmt: skip
+    with pytest.raises(
+        DataError,
+        match=r"items.csv: no column 'item_id'.*; its columns look separated by ';', "
+        r"and catalog.dataset.delimiter is ',': set it to what stands "
+        r"between",
+    ):
         items_of(ITEMS.replace(",", ";"), delimiter=",")
-    with pytest.raises(DataError, match=r"no column 'item_id'.*; if that is several columns, "
-                                        r"set catalog.dataset.delimiter"):  # fmt: skip
+    with pytest.raises(
+        DataError,
+        match=r"no column 'item_id'.*; if that is several columns, "
+        r"set catalog.dataset.delimiter",
+    ):
         items_of(ITEMS.replace(",", "^"))
 
 
@@ -113,8 +123,11 @@ def test_an_encoding_that_is_set(items_of, encoding):
 
 def test_another_encoding_is_named_with_the_line(items_of):
     text = 'item_id,title,description\n007,"Pen\nblue",fine\n8,caf\u00e9,\n'
-    with pytest.raises(DataError, match=r"items.csv, line 4: is not UTF-8 \(byte 0xe9 after '8,caf'\); set "
-                                        r"catalog.dataset.encoding to .* such as cp1252 or latin-1"):  # fmt: skip
+    with pytest.raises(
+        DataError,
+        match=r"items.csv, line 4: is not UTF-8 \(byte 0xe9 after '8,caf'\); set "
+        r"catalog.dataset.encoding to .* such as cp1252 or latin-1",
+    ):
         items_of(text.encode("latin-1"))
     with pytest.raises(DataError, match=r"items.csv, line 2: is not cp1252 \(byte 0x81"):
         items_of(ITEMS.encode().replace(b"fine", b"\x81"), encoding="cp1252")
@@ -129,8 +142,11 @@ def test_what_is_no_encoding_is_refused_before_anything_is_read(encoding):
 
 
 def test_wide_characters_without_a_mark_are_named(items_of):
-    with pytest.raises(DataError, match=r"items.csv, line 1: .*looks like UTF-16 .*"
-                                        r"set catalog.dataset.encoding to utf-16-le"):  # fmt: skip
+    with pytest.raises(
+        DataError,
+        match=r"items.csv, line 1: .*looks like UTF-16 .*"
+        r"set catalog.dataset.encoding to utf-16-le",
+    ):
         items_of(ITEMS.encode("utf-16-le"))
     with pytest.raises(DataError, match=r"items.csv, line 3: holds the byte 0 and is no text; write it again"):
         items_of(ITEMS.encode().replace(b"Ink", b"I\0k"))
@@ -141,16 +157,23 @@ def test_a_file_without_header(items_of, tmp_path):
     names = ("item_id", "title", "description")
     assert items_of(rows, items_header=names) == READ
     assert items_of(ITEMS, items_header=names) == READ, "a header that is there all the same is no row"
-    with pytest.raises(DataError, match=r"no column 'item_id'.*if its first line is no header, name the columns in "
-                                        r"catalog.dataset.items_header"):  # fmt: skip
+    with pytest.raises(
+        DataError,
+        match=r"no column 'item_id'.*if its first line is no header, name the columns in "
+        r"catalog.dataset.items_header",
+    ):
         items_of(rows)
-    with pytest.raises(DataError, match=r"items.csv, line 1: has 3 cells with ';' between them, "
-                                        r"catalog.dataset.items_header names 2 columns: item_id, title"):  # fmt: skip
+    with pytest.raises(
+        DataError,
+        match=r"items.csv, line 1: has 3 cells with ';' between them, "
+        r"catalog.dataset.items_header names 2 columns: item_id, title",
+    ):
         items_of(rows, items_header=("item_id", "title"), delimiter=";")
     (tmp_path / "plain.csv").write_text("ann\t007\t1500000000\nann\t8\tsoon\n")
     with pytest.raises(DataError, match=r"plain.csv, column 'timestamp', line 2: 'soon' is no time"):
-        items_of(ITEMS, interactions=str(tmp_path / "plain.csv"),
-                 interactions_header=("user_id", "item_id", "timestamp"))  # fmt: skip
+        items_of(
+            ITEMS, interactions=str(tmp_path / "plain.csv"), interactions_header=("user_id", "item_id", "timestamp")
+        )
 
 
 def test_errors_name_the_line_of_the_file(items_of):
@@ -209,9 +232,13 @@ def test_a_column_that_occurs_twice(items_of, tmp_path):
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(b"", "is empty; its first line"), (b"\n\n", "is empty; its first line"), (b"\xef\xbb\xbf", "is empty"),
-     (gzip.compress(b""), "is empty")],
-)  # fmt: skip
+    [
+        (b"", "is empty; its first line"),
+        (b"\n\n", "is empty; its first line"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (gzip.compress(b""), "is empty"),
+    ],
+)
 def test_an_empty_file_is_named(items_of, data, message):
     with pytest.raises(DataError, match=rf"items.csv: {message}"):
         items_of(data)
@@ -230,8 +257,10 @@ def test_a_quotation_that_stays_open_takes_no_rows_with_it(items_of, tail):
 
 def test_quotation_marks_inside_cells_are_text(items_of):
     assert [row["title"] for row in items_of('item_id,title\n1,6" pen\n2,"a ""b"" c"\n3,"two\nlines"\n')] == [
-        '6" pen', 'a "b" c', "two\nlines"
-    ]  # fmt: skip
+        '6" pen',
+        'a "b" c',
+        "two\nlines",
+    ]
 
 
 def test_fields_of_a_million_characters(items_of, monkeypatch):
@@ -247,9 +276,16 @@ def test_fields_of_a_million_characters(items_of, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["items.csv", "items.csv.gz", "items.tsv", "items.bin"])
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress,
-                                  lambda data: pa.compress(data, "zstd", asbytes=True),
-                                  lambda data: gzip.compress(data[:30]) + gzip.compress(data[30:])])  # fmt: skip
+@pytest.mark.parametrize(
+    "pack",
+    [
+        gzip.compress,
+        bz2.compress,
+        lzma.compress,
+        lambda data: pa.compress(data, "zstd", asbytes=True),
+        lambda data: gzip.compress(data[:30]) + gzip.compress(data[30:]),
+    ],
+)
 def test_compression_is_found_by_content(items_of, pack, name):
     assert items_of(pack(ITEMS.encode()), name) == READ
 

@@ -30,8 +30,10 @@ def config(tmp_path):
 
 def test_the_folders_of_a_partition_are_columns(config):
     assert [(row["user_id"], row["timestamp"]) for row in read_all(config)[1]] == [
-        ("u0", 1714521600), ("u1", 1714521600), ("u0", 1714608000)
-    ]  # fmt: skip
+        ("u0", 1714521600),
+        ("u1", 1714521600),
+        ("u0", 1714608000),
+    ]
     dataset = config.build()
     rows = dataset.read(dataset.parts()[-1])
     assert unread_of(rows)[0] == {"country": "partition"}

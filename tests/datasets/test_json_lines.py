@@ -11,10 +11,16 @@ from unisid.datasets.rows import unread_of
 from unisid.errors import DataError
 
 ITEMS = [
-    {"item_id": 7, "title": "Pen", "description": ["Blue.", None, "Fine."], "categories": [["Art", "Pens"], ["Desk"]],
-     "price": 1.5, "details": {"Brand": "P"}},
+    {
+        "item_id": 7,
+        "title": "Pen",
+        "description": ["Blue.", None, "Fine."],
+        "categories": [["Art", "Pens"], ["Desk"]],
+        "price": 1.5,
+        "details": {"Brand": "P"},
+    },
     {"item_id": 8, "title": None, "description": "one text", "images": [], "extra": "late"},
-]  # fmt: skip
+]
 ROWS = [{"user_id": "ann", "item_id": 7, "timestamp": 1500000000, "rating": 5}] * 2
 
 
@@ -54,8 +60,9 @@ def test_interactions_are_read_fast_and_slowly_alike(config):
     assert read_all(config(rows="\n" + lines(ROWS) + "\n\n"))[1] == expected
     mixed = [*ROWS, {"user_id": 5, "item_id": 2**70, "timestamp": 1500000006}]
     assert read_all(config(rows=lines(mixed)))[1] == [
-        *expected, {"user_id": "5", "item_id": str(2**70), "timestamp": 1500000006}
-    ]  # fmt: skip
+        *expected,
+        {"user_id": "5", "item_id": str(2**70), "timestamp": 1500000006},
+    ]
 
 
 def test_the_types_of_all_blocks_become_one(config, monkeypatch):

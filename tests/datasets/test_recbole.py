@@ -42,8 +42,11 @@ def test_the_installed_package_is_found_and_not_imported(tmp_path, monkeypatch):
 def test_a_title_must_be_found_or_named(tmp_path):
     write(tmp_path)
     (tmp_path / "ml-100k.item").write_text("item_id:token\tlabel:token_seq\n1\tx\n")
-    with pytest.raises(DataError, match=r"no column looks like a title; "
-                                        r"set catalog.dataset.title to one of item_id, label"):  # fmt: skip
+    with pytest.raises(
+        DataError,
+        match=r"no column looks like a title; "
+        r"set catalog.dataset.title to one of item_id, label",
+    ):
         read_all(recbole.Config(path=str(tmp_path)))
     items, _ = read_all(recbole.Config(path=str(tmp_path), title="label"))
     assert items == [{"item_id": "1", "title": "x"}]

@@ -44,9 +44,14 @@ def test_columns_under_other_names_and_names_that_are_taken(config, tmp_path):
     (tmp_path / "items.tsv").write_text("sku\tname\ttitle\ttext\n1\tPen\tDr\tlong\n")
     (tmp_path / "rows.csv").write_text("who,what,when\nann,1,2017-07-14\n")
     other = tables.Config(
-        items=str(tmp_path / "items.tsv"), interactions=str(tmp_path / "rows.csv"),
-        item_id="sku", title="name", user="who", item="what", timestamp="when",
-    )  # fmt: skip
+        items=str(tmp_path / "items.tsv"),
+        interactions=str(tmp_path / "rows.csv"),
+        item_id="sku",
+        title="name",
+        user="who",
+        item="what",
+        timestamp="when",
+    )
     items, interactions = read_all(other)
     assert items == [{"item_id": "1", "title": "Pen", "source_title": "Dr", "source_text": "long"}]
     assert interactions[0]["timestamp"] == 1499990400
@@ -92,8 +97,11 @@ def test_times_that_are_none(config, tmp_path, values, message):
 
 def test_positions_instead_of_times(config, tmp_path):
     config = parquet(config, tmp_path, place=[0, 1])
-    with pytest.raises(DataError, match=r"no column 'timestamp'.*"
-                                        r"set catalog.dataset.timestamp.*catalog.dataset.position"):  # fmt: skip
+    with pytest.raises(
+        DataError,
+        match=r"no column 'timestamp'.*"
+        r"set catalog.dataset.timestamp.*catalog.dataset.position",
+    ):
         read_all(config)
     rows = read_all(dataclasses.replace(config, position="place"))[1]
     assert rows[1] == {"user_id": "b", "item_id": "8", "position": 1}
@@ -190,11 +198,16 @@ def test_any_file_system(config):
 @pytest.mark.parametrize(
     "values",
     [
-        pa.array([1, 2], pa.time64("us")), pa.array([1, 2], pa.time32("ms")), pa.array([1, 2], pa.duration("s")),
-        pa.array([1, 2], pa.float16()), pa.array([[1], [2]]), pa.array([{"a": 1}] * 2), pa.array([True, False]),
+        pa.array([1, 2], pa.time64("us")),
+        pa.array([1, 2], pa.time32("ms")),
+        pa.array([1, 2], pa.duration("s")),
+        pa.array([1, 2], pa.float16()),
+        pa.array([[1], [2]]),
+        pa.array([{"a": 1}] * 2),
+        pa.array([True, False]),
     ],
     ids=lambda values: str(values.type),
-)  # fmt: skip
+)
 @pytest.mark.parametrize("position", ["", "timestamp"])
 def test_types_that_hold_no_times_are_refused_by_name(config, tmp_path, values, position):
     config = dataclasses.replace(parquet(config, tmp_path, timestamp=values), position=position)

@@ -8,9 +8,14 @@ from unisid.datasets.texts import is_text, texts
 from unisid.errors import DataError
 
 LISTS = [
-    pa.list_(pa.string()), pa.list_(pa.string_view()), pa.large_list(pa.large_string()), pa.list_(pa.string(), 2),
-    pa.list_view(pa.string()), pa.large_list_view(pa.string_view()), pa.list_(pa.dictionary(pa.int8(), pa.string())),
-]  # fmt: skip
+    pa.list_(pa.string()),
+    pa.list_(pa.string_view()),
+    pa.large_list(pa.large_string()),
+    pa.list_(pa.string(), 2),
+    pa.list_view(pa.string()),
+    pa.large_list_view(pa.string_view()),
+    pa.list_(pa.dictionary(pa.int8(), pa.string())),
+]
 
 
 def of(values, kind=None):
@@ -32,9 +37,20 @@ def test_lists_of_lists_are_joined_at_every_depth():
     assert texts(values, "x").to_pylist() == ["Beauty Hair Care", "", ""]
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(),
-                                  pa.binary_view(), pa.dictionary(pa.int32(), pa.string()),
-                                  pa.dictionary(pa.int8(), pa.string_view())], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+        pa.binary(),
+        pa.large_binary(),
+        pa.binary_view(),
+        pa.dictionary(pa.int32(), pa.string()),
+        pa.dictionary(pa.int8(), pa.string_view()),
+    ],
+    ids=str,
+)
 def test_every_type_of_text_is_read(kind):
     storage = kind.value_type if pa.types.is_dictionary(kind) else kind
     raw = [b"caf\xc3\xa9", None, b""] if "binary" in str(storage) else ["café", None, ""]

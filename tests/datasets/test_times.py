@@ -91,7 +91,7 @@ def test_days_are_days():
         ([20201130153000], "s", r"in no unit of s, ms, us, ns between 1980 and 2080"),
         ([-5, -4, -3], "s", r"in no unit .* only an order"),
     ],
-)  # fmt: skip
+)
 def test_a_unit_that_cannot_be_true_is_refused_with_the_one_that_fits(values, unit, message):
     with pytest.raises(DataError, match=message):
         seconds(values, unit)
@@ -112,7 +112,7 @@ def test_a_column_of_timestamps_written_from_the_wrong_unit(unit):
         (0, r"0 under the unit 's' is 1970-01-01, while most times lie between 2020-09-13 and 2020-09-13 "),
         (-1, r"-1 under the unit 's' is 1969-12-31"),
     ],
-)  # fmt: skip
+)
 def test_one_row_that_cannot_be_true_is_named_with_the_unit_that_fits(odd, said):
     for values in ([1600000000] * 3 + [odd], [str(v) for v in [1600000000] * 3 + [odd]]):
         with pytest.raises(DataError, match=rf"row 4: {said}.* set catalog.dataset.times.outlying to drop"):
@@ -136,8 +136,17 @@ def test_counts_that_are_no_dates_in_any_unit_are_an_order(values):
     assert seconds(values) == [Fraction(value) for value in values]
 
 
-@pytest.mark.parametrize("values", [["5", "", None], [5, None, None], [5.0, float("nan"), None], ["5", "NaT", "null"],
-                                    ["2020-01-01", "", "NaN"], ["2020-01-01 10:00:00Z", None, ""]])  # fmt: skip
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["5", "", None],
+        [5, None, None],
+        [5.0, float("nan"), None],
+        ["5", "NaT", "null"],
+        ["2020-01-01", "", "NaN"],
+        ["2020-01-01 10:00:00Z", None, ""],
+    ],
+)
 def test_rows_without_a_time_are_refused_or_left_to_be_dropped(values):
     with pytest.raises(DataError, match=r"row 2: .* is no time \(2 such rows\).*catalog.dataset.times.missing to drop"):
         seconds(values)

@@ -45,8 +45,9 @@ def test_samples_of_several_files(tmp_path):
 
 def test_a_missing_column_is_named(tmp_path):
     pq.write_table(pa.table({"user_id": ["u"], "histories": [[1]], "target": [2]}), tmp_path / "a.parquet")
-    config = windows.Config(samples=(str(tmp_path / "a.parquet"),), items=str(tmp_path / "a.parquet"), title="user_id",
-                            item_id="target")  # fmt: skip
+    config = windows.Config(
+        samples=(str(tmp_path / "a.parquet"),), items=str(tmp_path / "a.parquet"), title="user_id", item_id="target"
+    )
     with pytest.raises(DataError, match=r"a.parquet: no column 'history'; did you mean 'histories'\?"):
         read_all(config)
 
@@ -79,8 +80,11 @@ def test_relative_paths_are_those_of_where_it_was_built(tmp_path, monkeypatch):
     assert [dataset.read(part).num_rows for part in parts] == [2, 2]
 
 
-@pytest.mark.parametrize("kind", [pa.list_(pa.string_view()), pa.large_list(pa.string()), pa.list_(pa.float64()),
-                                  pa.list_(pa.int32(), 2)], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [pa.list_(pa.string_view()), pa.large_list(pa.string()), pa.list_(pa.float64()), pa.list_(pa.int32(), 2)],
+    ids=str,
+)
 def test_histories_of_every_type_of_list_and_files_of_several(tmp_path, kind):
     history = [["1", "2"], ["3", "4"]] if "string" in str(kind) else [[1, 2], [3, 4]]
     pq.write_table(pa.table({"item_id": [1, 2, 3, 4, 5], "title": [*"abcde"]}), tmp_path / "i.parquet")

@@ -20,8 +20,9 @@ def stream(tmp_path_factory):
 
 def fit(compute, work, stream, pool, task):
     shown = []
-    result = compute.fit(toy_fit.train, task, name="toy", pool=pool, work=Place.of(work), streams={"rows": stream},
-                         report=shown.append)  # fmt: skip
+    result = compute.fit(
+        toy_fit.train, task, name="toy", pool=pool, work=Place.of(work), streams={"rows": stream}, report=shown.append
+    )
     return result, shown
 
 
@@ -63,8 +64,15 @@ def test_an_interrupted_fit_is_given_up(ray_compute, tmp_path, stream):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ray_compute.fit(toy_fit.train, toy_fit.Toy(epochs=500), name="long", pool=TWO, work=Place.of(tmp_path),
-                        streams={"rows": stream}, report=tired)  # fmt: skip
+        ray_compute.fit(
+            toy_fit.train,
+            toy_fit.Toy(epochs=500),
+            name="long",
+            pool=TWO,
+            work=Place.of(tmp_path),
+            streams={"rows": stream},
+            report=tired,
+        )
     assert len(groups) == 1
     assert ray_compute.group is None
     groups[0].thread.join(timeout=120)

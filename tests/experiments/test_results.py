@@ -18,8 +18,16 @@ def table() -> shown.Table:
         method: values_of([np.ceil(random.exponential(9, 50)) for _ in own], (10,)) for method, own in seeds.items()
     }
     results = shown.Results({method: over_seeds(values, (10,)) for method, values in cells.items()}, {}, {})
-    return shown.Table(title="small", question="Which?", seeds=seeds, num_samples=50, cutoffs=(10,), ours="ours",
-                       rules={"excluded": results}, at={})  # fmt: skip
+    return shown.Table(
+        title="small",
+        question="Which?",
+        seeds=seeds,
+        num_samples=50,
+        cutoffs=(10,),
+        ours="ours",
+        rules={"excluded": results},
+        at={},
+    )
 
 
 def test_a_value_stands_under_the_seed_of_its_cell():

@@ -43,9 +43,11 @@ def whole(n: int, seed: int, kinds: list[str], workers: int) -> int:
             found += verdicts
             show(verdicts)
     broken = [verdict for verdict in found if verdict.breach]
-    print(f"{len(found)} inputs, seed {seed}: {sum(v.answered for v in found)} answered rightly, "
-          f"{sum(not v.answered and not v.breach for v in found)} refused in words, {len(broken)} broke the law; "
-          f"{time.monotonic() - begun:.0f} s")  # fmt: skip
+    print(
+        f"{len(found)} inputs, seed {seed}: {sum(v.answered for v in found)} answered rightly, "
+        f"{sum(not v.answered and not v.breach for v in found)} refused in words, {len(broken)} broke the law; "
+        f"{time.monotonic() - begun:.0f} s"
+    )
     return 1 if broken else 0
 
 

@@ -58,13 +58,16 @@ def test_weights_that_are_pickles_are_not_read(tmp_path):
         load(folder)
 
 
-@pytest.mark.parametrize(("model", "message"), [
-    ("/nowhere/model.gguf", "no such folder; must be the folder of a Hugging Face model or a GGUF file, a hub id"),
-    ("model.gguf", "no such folder"),
-    (__file__, "is a file; must be the folder of a Hugging Face model or a GGUF file"),
-    ("package:no_such_package", "language model 'package:no_such_package': no package"),
-    ("package:json", "no folder in it has config.json, .* and no file is a GGUF"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("/nowhere/model.gguf", "no such folder; must be the folder of a Hugging Face model or a GGUF file, a hub id"),
+        ("model.gguf", "no such folder"),
+        (__file__, "is a file; must be the folder of a Hugging Face model or a GGUF file"),
+        ("package:no_such_package", "language model 'package:no_such_package': no package"),
+        ("package:json", "no folder in it has config.json, .* and no file is a GGUF"),
+    ],
+)
 def test_a_wrong_model_is_named(model, message):
     with pytest.raises(ConfigError, match=message):
         load(model)
@@ -108,10 +111,13 @@ def test_a_model_without_a_chat_template_is_asked_as_a_text_begins(tmp_path):
     assert frame == Frame([2], [], [0])
 
 
-@pytest.mark.parametrize(("template", "message"), [
-    ("{{ raise_exception('give a system message') }}", "takes no single question .*give a system message"),
-    ("{% for m in messages %}nothing{% endfor %}", "does not repeat the question once"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ raise_exception('give a system message') }}", "takes no single question .*give a system message"),
+        ("{% for m in messages %}nothing{% endfor %}", "does not repeat the question once"),
+    ],
+)
 def test_a_chat_template_that_takes_no_question_is_refused(template, message):
     asked = tokenizer()
     asked.chat_template = template

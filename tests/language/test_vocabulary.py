@@ -114,8 +114,12 @@ def test_a_split_models_gradient_is_the_whole_ones(language, tied):
     first = vocabulary.add(model, tokenizer, WORDS, "it")
     ids = torch.tensor([[1, first, 5, first + 6, first]])
     model(ids, labels=ids).loss.backward()
-    wanted = [weight.grad[first:].clone() for weight in {id(w): w for w in (
-        model.get_input_embeddings().weight, model.get_output_embeddings().weight)}.values()]  # fmt: skip
+    wanted = [
+        weight.grad[first:].clone()
+        for weight in {
+            id(w): w for w in (model.get_input_embeddings().weight, model.get_output_embeddings().weight)
+        }.values()
+    ]
     vocabulary.split(model, first)
     model(ids, labels=ids).loss.backward()
     for (_, new), gradient in zip(vocabulary.rows(model, first), wanted, strict=True):

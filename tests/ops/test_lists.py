@@ -45,7 +45,8 @@ def test_likeness_is_scikit_learns_cosine_of_pairs():
     users_of[5] = 0  # nobody took it
     listed = np.array([[0, 1, 2], [3, 5, -1], [4, -1, -1]])
     cosine = cosine_similarity(users_of)
-    slow = [np.mean([cosine[a, b] for a, b in itertools.combinations([i for i in row if i >= 0], 2)])
-            for row in listed[:2]]  # fmt: skip
+    slow = [
+        np.mean([cosine[a, b] for a, b in itertools.combinations([i for i in row if i >= 0], 2)]) for row in listed[:2]
+    ]
     assert lists.likeness(listed, sparse.csr_matrix(users_of), seed=0) == pytest.approx(np.mean(slow), abs=1e-6)
     assert lists.likeness(listed[2:], sparse.csr_matrix(users_of), seed=0) == 0

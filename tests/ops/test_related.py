@@ -50,8 +50,10 @@ def test_two_steps_are_the_product_of_both_tables_shares(one, other, at_once):
     finally:
         related.AT_ONCE = before
     assert np.allclose(found[found > 0], expected[found > 0], atol=1e-6)
-    assert (np.sort(found, 1)[:, ::-1][:, : other[1].items.shape[1]].sum(1)
-            >= np.sort(expected, 1)[:, ::-1][:, : other[1].items.shape[1]].sum(1) - 1e-6).all()  # fmt: skip
+    assert (
+        np.sort(found, 1)[:, ::-1][:, : other[1].items.shape[1]].sum(1)
+        >= np.sort(expected, 1)[:, ::-1][:, : other[1].items.shape[1]].sum(1) - 1e-6
+    ).all()
 
 
 @given(tables(), st.lists(st.integers(0, N - 1), max_size=5))

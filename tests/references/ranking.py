@@ -37,8 +37,9 @@ def bootstrap_means(values: list[float], resamples: int, seed: int) -> list[floa
     return [sum(draw.choices(values, k=len(values))) / len(values) for _ in range(resamples)]
 
 
-def itemknn_scores(baskets: list[set[int]], num_items: int, history: list[int], shrinkage: float,
-                   decay: float) -> list[float]:  # fmt: skip
+def itemknn_scores(
+    baskets: list[set[int]], num_items: int, history: list[int], shrinkage: float, decay: float
+) -> list[float]:
     """Cosine over users, damped where few users share a pair, summed over the history with decay**age.
 
     An item is no neighbour of itself.

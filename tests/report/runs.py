@@ -60,9 +60,23 @@ def _means(scale: float) -> dict[str, dict[str, float]]:
     return {name: {"mean": v, "low": 0.85 * v, "high": 1.15 * v} for name, v in curve.items()}
 
 
-def _complete(places: dict[str, Place], noun: str, config: dict[str, object], counts: dict[str, object],
-              inputs: Sequence[str] = (), seconds: float = 12.3) -> None:  # fmt: skip
+def _complete(
+    places: dict[str, Place],
+    noun: str,
+    config: dict[str, object],
+    counts: dict[str, object],
+    inputs: Sequence[str] = (),
+    seconds: float = 12.3,
+) -> None:
     given = {i: {"address": f"{i}/demo/1", "fingerprint": "ab12" * 16} for i in inputs}
-    record = Record(address=f"{noun}/demo/1", config=config, inputs=given, counts=counts, seconds=seconds,
-                    files=places[noun].sizes(), created="2026-01-02T03:04:05+00:00", runtime={"batch": 2})  # fmt: skip
+    record = Record(
+        address=f"{noun}/demo/1",
+        config=config,
+        inputs=given,
+        counts=counts,
+        seconds=seconds,
+        files=places[noun].sizes(),
+        created="2026-01-02T03:04:05+00:00",
+        runtime={"batch": 2},
+    )
     write_record(places[noun], record)

@@ -147,9 +147,15 @@ def test_what_is_half_made_is_left_out(places, place):
 def test_data_section_tells_what_was_dropped_and_by_which_setting(place):
     places = write_run(place, TITLES)
     record = facts.records(places)["catalog"]
-    more = {"dropped": {"missing_time": 1234, "k_core": 0}, "oddities": {"empty_texts": 60}, "tied_steps": 0.75,
-            "order": {"steps": 5000, "to_greater_id": 0.7}, "time_unit": "ms", "test": 10,
-            "taken_before": {"test": 2}}  # fmt: skip
+    more = {
+        "dropped": {"missing_time": 1234, "k_core": 0},
+        "oddities": {"empty_texts": 60},
+        "tied_steps": 0.75,
+        "order": {"steps": 5000, "to_greater_id": 0.7},
+        "time_unit": "ms",
+        "test": 10,
+        "taken_before": {"test": 2},
+    }
     write_record(places["catalog"], dataclasses.replace(record, counts=record.counts | more))
     _, page = write(places, place)
     parse(page)

@@ -17,9 +17,19 @@ from unisid.report import explorer, facts, html
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 pytestmark = pytest.mark.skipif(not BROWSER, reason="needs Chromium on PATH (Debian's package: chromium)")
-SWITCHES = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--enable-logging=stderr",
-            "--virtual-time-budget=3000", "--hide-scrollbars")  # fmt: skip
+SWITCHES = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--enable-logging=stderr",
+    "--virtual-time-budget=3000",
+    "--hide-scrollbars",
+)
 TITLES = ["Toy Story", "Toy Soldiers", "<b>Bold</b> & co", "", *(f"Thing {n}" for n in range(500))]
 PROBE = f"<script>{Path(__file__).with_name('probe.js').read_text()}</script></body>"
 PHONE = """<!doctype html><body><iframe src="page.html" style="width: 390px; height: 800px; border: 0"></iframe><script>
@@ -50,9 +60,15 @@ def look(tmp_path):
         (tmp_path / "page.html").write_text(markup.replace("</body>", PROBE))
         (tmp_path / "phone.html").write_text(PHONE)
         file = tmp_path / ("phone.html" if phone else "page.html")
-        words = [BROWSER, *SWITCHES, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1200,900",
-                 f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--dump-dom",
-                 file.as_uri() + fragment]  # fmt: skip
+        words = [
+            BROWSER,
+            *SWITCHES,
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--window-size=1200,900",
+            f"--blink-settings=preferredColorScheme={0 if dark else 1}",
+            "--dump-dom",
+            file.as_uri() + fragment,
+        ]
         done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
         measured = re.search(r'<pre id="measured">(.*?)</pre>', done.stdout, re.S)
         assert measured, done.stderr[-2000:]

@@ -10,8 +10,11 @@ def test_loss_curves_draw_what_was_learned_by():
         {"model": {"loss": points, "valid_score": points, "epoch": points}, "graph": {"loss": points}}
     )
     titles = [axis.get_title(loc="left") for axis in figure.axes]
-    assert titles == ["model: training loss, lower is better", "model: validation score, higher is better",
-                      "graph: training loss, lower is better"]  # fmt: skip
+    assert titles == [
+        "model: training loss, lower is better",
+        "model: validation score, higher is better",
+        "graph: training loss, lower is better",
+    ]
     assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "NDCG@10", "loss"]
     assert [text.get_text() for text in figure.axes[1].texts] == ["best 3"]  # the highest, not the last
     assert figure.axes[0].lines[0].get_ydata().tolist() == [3.0, 2.0]

@@ -32,8 +32,9 @@ class Head:
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `ray WORDS` against this head, from the repository's root."""
-        return subprocess.run([str(RAY), *words], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False,
-                              timeout=600)  # fmt: skip
+        return subprocess.run(
+            [str(RAY), *words], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False, timeout=600
+        )
 
     def nodes(self) -> int:
         """How many nodes the cluster has."""
@@ -59,8 +60,15 @@ def head(cpus: int = 4) -> Iterator[Head]:
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "PYTHONPATH", "UNISID_"))}
     path = f"{RAY.parent}{os.pathsep}{plain.get('PATH', '')}"
     env = plain | token | {"RAY_API_SERVER_ADDRESS": url, "PATH": path, "RAY_USAGE_STATS_ENABLED": "0"}
-    words = ["--head", f"--port={port}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}",
-             f"--ray-client-server-port={client}", f"--temp-dir={folder}", f"--num-cpus={cpus}"]  # fmt: skip
+    words = [
+        "--head",
+        f"--port={port}",
+        "--dashboard-host=127.0.0.1",
+        f"--dashboard-port={dashboard}",
+        f"--ray-client-server-port={client}",
+        f"--temp-dir={folder}",
+        f"--num-cpus={cpus}",
+    ]
     try:
         with started(words, own, env):
             until(lambda: _answers(url), "the dashboard answers")
@@ -74,9 +82,19 @@ def started(words: list[str], ports: list[int], env: dict[str, str]) -> Iterator
     """`ray start --block` with these words, until the context ends."""
     agent, metrics = ports
     # workers of all nodes listen on this machine: each node must draw their ports at random, or two draw the same
-    command = [str(RAY), "start", "--block", "--node-ip-address=127.0.0.1", "--disable-usage-stats",
-               "--min-worker-port=0", "--max-worker-port=0", f"--dashboard-agent-listen-port={agent}",
-               f"--metrics-export-port={metrics}", f"--object-store-memory={200 << 20}", *words]  # fmt: skip
+    command = [
+        str(RAY),
+        "start",
+        "--block",
+        "--node-ip-address=127.0.0.1",
+        "--disable-usage-stats",
+        "--min-worker-port=0",
+        "--max-worker-port=0",
+        f"--dashboard-agent-listen-port={agent}",
+        f"--metrics-export-port={metrics}",
+        f"--object-store-memory={200 << 20}",
+        *words,
+    ]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
         try:

@@ -23,8 +23,15 @@ def stream(tmp_path_factory):
 
 def fit(compute, tmp_path, stream, pool, task=None, name="toy"):
     shown = []
-    result = compute.fit(toy_fit.train, task or toy_fit.Toy(), name=name, pool=pool, work=Place.of(tmp_path),
-                         streams={"rows": stream}, report=shown.append)  # fmt: skip
+    result = compute.fit(
+        toy_fit.train,
+        task or toy_fit.Toy(),
+        name=name,
+        pool=pool,
+        work=Place.of(tmp_path),
+        streams={"rows": stream},
+        report=shown.append,
+    )
     return result, shown
 
 
@@ -52,10 +59,13 @@ def test_fits_of_one_shape_share_a_group(ray_compute, tmp_path, stream):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("disaster", "error", "text"), [
-    ("data error", DataError, "rows: row 3 is NaN; must be finite"),
-    ("bug", KeyError, "no such thing"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("disaster", "error", "text"),
+    [
+        ("data error", DataError, "rows: row 3 is NaN; must be finite"),
+        ("bug", KeyError, "no such thing"),
+    ],
+)
 def test_an_error_comes_out_as_itself_at_once(ray_compute, tmp_path, stream, disaster, error, text):
     before, _ = fit(ray_compute, tmp_path / "before", stream, ONE)
     with pytest.raises(error, match=text):

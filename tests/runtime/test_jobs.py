@@ -123,13 +123,38 @@ def test_a_stopped_job_goes_on_where_it_was(submitted, store, tmp_path):
     """`ray job stop` in the middle of a training; all before it is shared with the first pipeline."""
     head, held = submitted[1], waiting.write(tmp_path, waiting.TRAINING)
     recipe = f"{held.file}:tiny"
-    words = ("--name", "slow", "--store", str(store), "--model.training.epochs", "14",
-             "--model.training.patience", "50")  # fmt: skip
+    words = (
+        "--name",
+        "slow",
+        "--store",
+        str(store),
+        "--model.training.epochs",
+        "14",
+        "--model.training.patience",
+        "50",
+    )
     place = Store(Place.of(store)).place(Address("model", "slow", "1"))
     running = subprocess.Popen(
-        [str(heads.RAY), *SUBMIT, "--submission-id", "stopped", "--", "python", "-m", "jobs.model", recipe, *words,
-         "--model.training.checkpoint_seconds", "0"],
-        cwd=heads.ROOT, env=head.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+        [
+            str(heads.RAY),
+            *SUBMIT,
+            "--submission-id",
+            "stopped",
+            "--",
+            "python",
+            "-m",
+            "jobs.model",
+            recipe,
+            *words,
+            "--model.training.checkpoint_seconds",
+            "0",
+        ],
+        cwd=heads.ROOT,
+        env=head.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     heads.until(lambda: list(store.glob("model/slow/.1.*/.work/*/checkpoint-*/complete")), "a checkpoint is there")
     assert head.command("job", "stop", "stopped").returncode == 0
     log, _ = running.communicate(timeout=120)

@@ -45,8 +45,11 @@ def driver(tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
     scratch = Path(tempfile.mkdtemp(prefix="u", dir="/tmp"))  # Ray's sockets lie in it: their paths must be short
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW"))}
-    process = subprocess.Popen([sys.executable, "-c", DRIVER, str(folder)], cwd=ROOT,
-                               env=kept | {"TMPDIR": str(scratch), "RAY_AUTH_MODE": "disabled"})  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(folder)],
+        cwd=ROOT,
+        env=kept | {"TMPDIR": str(scratch), "RAY_AUTH_MODE": "disabled"},
+    )
     until(lambda: len(list(folder.glob("rank-*"))) == 2 or process.poll() is not None, "both workers are in the fit")
     assert process.poll() is None
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
@@ -78,10 +81,16 @@ def test_all_it_listens_on_is_loopback(driver):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("token", "answer"), [({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "{ours}"}, "LET IN"),
-                                               ({}, "REFUSED"), ({"RAY_AUTH_MODE": "disabled"}, "REFUSED"),
-                                               ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "f" * 64}, "REFUSED")],
-                         ids=["its own", "none", "off", "another"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("token", "answer"),
+    [
+        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "{ours}"}, "LET IN"),
+        ({}, "REFUSED"),
+        ({"RAY_AUTH_MODE": "disabled"}, "REFUSED"),
+        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "f" * 64}, "REFUSED"),
+    ],
+    ids=["its own", "none", "off", "another"],
+)
 def test_a_client_is_let_in_with_its_token_alone(driver, tmp_path, token, answer):
     """Though the environment that it was started in said `disabled`: that is meant for clusters."""
     _, _, family, ours = driver
@@ -92,8 +101,14 @@ def test_a_client_is_let_in_with_its_token_alone(driver, tmp_path, token, answer
     environment = (
         kept | here | {"HOME": str(tmp_path)} | {name: value.format(ours=ours) for name, value in token.items()}
     )
-    found = subprocess.run([sys.executable, "-c", CLIENT, f"127.0.0.1:{port}"], env=environment, capture_output=True,
-                           text=True, check=False, timeout=240)  # fmt: skip
+    found = subprocess.run(
+        [sys.executable, "-c", CLIENT, f"127.0.0.1:{port}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
     assert found.stdout.startswith(answer), found.stdout + found.stderr
 
 
@@ -167,8 +182,14 @@ def test_the_living_keep_their_folders(monkeypatch, tmp_path):
         "import sys; from unisid.runtime.leftovers import Scratch; s = Scratch('tune'); print(s.name, flush=True);"
     )
     words = [sys.executable, "-c", f"{program} sys.stdin.read()"]
-    with subprocess.Popen(words, cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True) as other:  # fmt: skip
+    with subprocess.Popen(
+        words,
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
         folder = Path(other.stdout.readline().strip())
         with leftovers.Scratch("group") as own:
             leftovers.sweep()

@@ -23,9 +23,20 @@ NOUNS = ("catalog", "embeddings", "graph", "fused", "codes")
 @contextlib.contextmanager
 def server(folder, port):
     """An MLflow server over the SQLite file and the files of a folder, until the context ends."""
-    words = [str(Path(sys.executable).with_name("mlflow")), "server", "--backend-store-uri",
-             f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/files", "--host", "127.0.0.1",
-             "--port", str(port), "--workers", "1"]  # fmt: skip
+    words = [
+        str(Path(sys.executable).with_name("mlflow")),
+        "server",
+        "--backend-store-uri",
+        f"sqlite:///{folder}/mlflow.db",
+        "--artifacts-destination",
+        f"{folder}/files",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     env = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | {"MLFLOW_DISABLE_TELEMETRY": "true"}
     process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -133,10 +144,19 @@ def test_no_command_prints_or_writes_a_secret(tmp_path, monkeypatch, capsys):
     store = f"memory://key:{secret}@store-{tmp_path.name}/runs?token={secret}"
     for uri in (f"nonsense://shop:{secret}@db/x", f"http://shop:{secret}@127.0.0.1:9", f"sqlite:///{tmp_path}/m.db"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        for words in (["run", f"{recipe}:shop", "--until", "catalog", "--compute", "local"], ["plan", f"{recipe}:shop"],
-                      ["sync", f"{recipe}:shop"], ["list"], ["show", "catalog/shop/1"], ["show", "codes/shop/1"],
-                      ["promote", "--status", "shop"], ["promote", "codes/shop/1"], ["sid", "i1"],
-                      ["show", "catalog/shop/1", "--json"], ["drop", "codes/shop/1"]):  # fmt: skip
+        for words in (
+            ["run", f"{recipe}:shop", "--until", "catalog", "--compute", "local"],
+            ["plan", f"{recipe}:shop"],
+            ["sync", f"{recipe}:shop"],
+            ["list"],
+            ["show", "catalog/shop/1"],
+            ["show", "codes/shop/1"],
+            ["promote", "--status", "shop"],
+            ["promote", "codes/shop/1"],
+            ["sid", "i1"],
+            ["show", "catalog/shop/1", "--json"],
+            ["drop", "codes/shop/1"],
+        ):
             code = cli.main([*words, "--store", store])
             if words[0] == "run":
                 assert code == (1 if "nonsense" in uri else 0)

@@ -49,8 +49,14 @@ def test_a_pipeline_is_a_parent_run_and_its_stages_are_children(tmp_path):
 
 
 def test_the_figures_of_a_record_are_its_numbers_by_name():
-    counts = {"items": 7, "leaky": True, "name": "x", "chosen": {}, "none": None,
-              "quality": {"HR@10": 0.5, "usage": [1.0, 0.25], "examples": ["a"]}}  # fmt: skip
+    counts = {
+        "items": 7,
+        "leaky": True,
+        "name": "x",
+        "chosen": {},
+        "none": None,
+        "quality": {"HR@10": 0.5, "usage": [1.0, 0.25], "examples": ["a"]},
+    }
     expected = {"items": 7.0, "quality.HR@10": 0.5, "quality.usage.1": 1.0, "quality.usage.2": 0.25}
     assert figures(counts) == expected
 

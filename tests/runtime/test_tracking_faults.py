@@ -22,8 +22,13 @@ def database(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID",
-                 "MLFLOW_ALLOW_FILE_STORE"):  # fmt: skip
+    for name in (
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_REGISTRY_URI",
+        "MLFLOW_EXPERIMENT_NAME",
+        "MLFLOW_EXPERIMENT_ID",
+        "MLFLOW_ALLOW_FILE_STORE",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
@@ -67,14 +72,21 @@ def answer():
         server.server_close()
 
 
-@pytest.mark.parametrize(("status", "body", "words"), [
-    (401, b"You are not authenticated", ("refuses this user, with HTTP status 401", "MLFLOW_TRACKING_USERNAME")),
-    (403, b'{"error_code": "PERMISSION_DENIED", "message": "no"}', ("HTTP status 403", "MLFLOW_TRACKING_TOKEN")),
-    (404, b"<html>nothing</html>", ("what answers there is no MLflow server",)),
-    (200, b"<html>a shop</html>", ("what answers there is no MLflow server",)),
-    (503, b"later", ("cannot be reached", "when it is back")),
-    (400, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "bad name"}', ("refuses what it is sent", "bad name")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (401, b"You are not authenticated", ("refuses this user, with HTTP status 401", "MLFLOW_TRACKING_USERNAME")),
+        (403, b'{"error_code": "PERMISSION_DENIED", "message": "no"}', ("HTTP status 403", "MLFLOW_TRACKING_TOKEN")),
+        (404, b"<html>nothing</html>", ("what answers there is no MLflow server",)),
+        (200, b"<html>a shop</html>", ("what answers there is no MLflow server",)),
+        (503, b"later", ("cannot be reached", "when it is back")),
+        (
+            400,
+            b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "bad name"}',
+            ("refuses what it is sent", "bad name"),
+        ),
+    ],
+)
 def test_each_answer_of_a_server_has_its_own_words(answer, status, body, words):
     said = warning_of(answer(status, body))
     assert all(word in said for word in words), said
@@ -85,12 +97,18 @@ def test_a_server_that_is_not_there_cannot_be_reached():
     assert "cannot be reached" in warning_of("http://127.0.0.1:9")
 
 
-@pytest.mark.parametrize(("uri", "words"), [
-    ("nonsense://shop:hunter2@db/mlflow", "'nonsense://***@db/mlflow', which MLflow has nothing for; must begin with"),
-    ("mssql+nodriver://shop:hunter2@db/mlflow", "which MLflow has nothing for"),
-    ("./mlruns", "'./mlruns', a folder; MLflow writes to databases and servers"),
-    ("file:///tmp/mlruns", "a folder; MLflow writes to databases and servers"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        (
+            "nonsense://shop:hunter2@db/mlflow",
+            "'nonsense://***@db/mlflow', which MLflow has nothing for; must begin with",
+        ),
+        ("mssql+nodriver://shop:hunter2@db/mlflow", "which MLflow has nothing for"),
+        ("./mlruns", "'./mlruns', a folder; MLflow writes to databases and servers"),
+        ("file:///tmp/mlruns", "a folder; MLflow writes to databases and servers"),
+    ],
+)
 def test_a_uri_that_is_of_no_use_stops_before_anything_is_made(uri, words):
     told = Tracker(uri, print)
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI") as error, told.pipeline("demo", {}, {}):

@@ -32,8 +32,14 @@ def test_a_map_survives_the_loss_of_a_node(tmp_path):
             recipe = f"{held.file}:spread"
             program = [sys.executable, "-m", "unisid.cli", "run", recipe, "--until", "embeddings"]
             env = head.env | {"RAY_ADDRESS": head.address, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
-            run = subprocess.Popen([*program, "--store", str(store)], cwd=heads.ROOT, env=env, text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+            run = subprocess.Popen(
+                [*program, "--store", str(store)],
+                cwd=heads.ROOT,
+                env=env,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
             heads.until(lambda: run.poll() is not None or made(), "the first shards are there")
             assert run.poll() is None, run.communicate()
             heads.end(second, seconds=0)

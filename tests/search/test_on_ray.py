@@ -41,8 +41,12 @@ def test_trials_on_ray_survive_a_killed_process_and_make_what_is_made_here(ray_c
     """Two processes fuse in each trial, the first trial's process dies in its recommender, and all is as if not."""
     base = quick()
     base = replace(base, fused=replace(tiny().fused, pool=replace(tiny().fused.pool, workers=2, cpus=1)))
-    asked = Search(recipe=base, space=parse(["fused.loss.structure_weight=0,1"]), objectives=("index", "ndcg"),
-                   stopping=Stopping(measure="ndcg", grace=3))  # fmt: skip
+    asked = Search(
+        recipe=base,
+        space=parse(["fused.loss.structure_weight=0,1"]),
+        objectives=("index", "ndcg"),
+        stopping=Stopping(measure="ndcg", grace=3),
+    )
     runner = Killing(RayTune(concurrent=1))
     found, said = launch(asked, Place.of(tmp_path / "ray"), runner)
     assert len(runner.killed) == 1
@@ -54,8 +58,11 @@ def test_trials_on_ray_survive_a_killed_process_and_make_what_is_made_here(ray_c
 
 
 def test_the_worse_index_gets_no_recommender(ray_compute, tmp_path):
-    asked = search(["codes.tokenizer.codebook_size=24,5"], objectives=("ndcg", "index"),
-                   stopping=Stopping(measure="distinct", reduction=2))  # fmt: skip
+    asked = search(
+        ["codes.tokenizer.codebook_size=24,5"],
+        objectives=("ndcg", "index"),
+        stopping=Stopping(measure="distinct", reduction=2),
+    )
     found, _ = launch(asked, Place.of(tmp_path), RayTune(concurrent=1))
     assert [outcome.state for outcome in found] == ["complete", "stopped"]
     assert found[1].values["distinct"] < found[0].values["distinct"]
@@ -72,12 +79,25 @@ def _heed_interrupts():
 
 
 def test_a_search_is_broken_off_and_gone_on_with_by_command(tmp_path):
-    command = [sys.executable, "-m", "jobs.search", RECIPE, "--fused.fusion", "concat", "--space",
-               "codes.tokenizer.codebook_size=6,7,8,9", "--concurrent", "1", "--store", str(tmp_path)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "jobs.search",
+        RECIPE,
+        "--fused.fusion",
+        "concat",
+        "--space",
+        "codes.tokenizer.codebook_size=6,7,8,9",
+        "--concurrent",
+        "1",
+        "--store",
+        str(tmp_path),
+    ]
     environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"} | {"PYTHONPATH": str(ROOT)}
     with (tmp_path / "out").open("w") as out:
-        first = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out,
-                                 preexec_fn=_heed_interrupts)  # fmt: skip
+        first = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=out, stderr=out, preexec_fn=_heed_interrupts
+        )
         folder = tmp_path / "searches" / "tiny-codebook_size"
         deadline = time.monotonic() + 300
         while not list(folder.glob("trial-*.json")) and first.poll() is None and time.monotonic() < deadline:
@@ -87,8 +107,9 @@ def test_a_search_is_broken_off_and_gone_on_with_by_command(tmp_path):
     done = len(list(folder.glob("trial-*.json")))
     assert 1 <= done < 4
     before = made(Place.of(tmp_path))
-    again = subprocess.run([*command, "--resume"], cwd=ROOT, env=environment, capture_output=True, text=True,
-                           check=False, timeout=500)  # fmt: skip
+    again = subprocess.run(
+        [*command, "--resume"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=500
+    )
     assert again.returncode == 0, again.stdout + again.stderr
     assert f"4 trials up to codes, {done} of them over already" in again.stdout
     assert len(list(folder.glob("trial-*.json"))) == 4

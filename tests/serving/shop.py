@@ -17,12 +17,14 @@ from unisid.serving.columns import Columns
 from unisid.serving.pair import Pair
 
 COLOURS = ["red", "blue", "green", "old"]
-TABLE = pa.table({
-    "item_id": [f"id-{number}" for number in range(N)],
-    "colour": [COLOURS[number // 4 % 4] for number in range(N)],
-    "price": [float(number) for number in range(N)],
-    "stock": [number % 3 != 0 for number in range(N)],
-})  # fmt: skip
+TABLE = pa.table(
+    {
+        "item_id": [f"id-{number}" for number in range(N)],
+        "colour": [COLOURS[number // 4 % 4] for number in range(N)],
+        "price": [float(number) for number in range(N)],
+        "stock": [number % 3 != 0 for number in range(N)],
+    }
+)
 PARTITIONS = {"cheap": "price < 8", "in-stock": "stock"}
 
 

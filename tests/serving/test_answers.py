@@ -82,8 +82,9 @@ def test_a_rule_holds_for_every_answer_and_as_many_come_as_exist(shop):
 
 def test_cold_users_get_popular_items_under_the_same_rules(shop):
     counts = np.bincount(shop.catalog.training_edges()[1], minlength=N)
-    best = sorted((item for item in range(N) if item % 3 != 0 and item not in (1, 2)),
-                  key=lambda item: (-counts[item], item))  # fmt: skip
+    best = sorted(
+        (item for item in range(N) if item % 3 != 0 and item not in (1, 2)), key=lambda item: (-counts[item], item)
+    )
     for query in ({"user": "nobody"}, {"history": []}, {"history": ["gone", "lost"]}):
         found = one(shop, k=6, rule="stock", exclude=("id-1", "id-2"), **query)
         assert found.source == POPULARITY
@@ -102,18 +103,21 @@ def test_ids_that_the_catalogue_lacks_are_named_and_skipped(shop):
     assert (len(none.items), none.skipped) == (0, ("gone",))
 
 
-@pytest.mark.parametrize(("query", "message"), [
-    ({"history": None}, "history: is missing; must be a list of item ids"),
-    ({"history": "id-1"}, "history: is 'id-1'; must be a list of item ids"),
-    ({"history": ["id-1", 3]}, "history: has 3; must be a list of item ids, as text"),
-    ({"user": 3}, "user: is 3; must be a user id"),
-    ({"history": ["id-1"], "k": 0}, "k: is 0; must be an integer"),
-    ({"history": ["id-1"], "k": True}, "k: is True"),
-    ({"history": ["id-1"], "rule": "prize < 3"}, "no column 'prize'; did you mean 'price'?"),
-    ({"history": ["id-1"], "partition": "chap"}, "is not one of cheap, in-stock; did you mean 'cheap'?"),
-    ({"history": ["id-1"], "quota": Quota("color", 1)}, "quota: no column 'color'; did you mean 'colour'?"),
-    ({"history": ["id-1"], "quota": Quota("colour", {"pink": 1})}, "no item has 'pink' in the column 'colour'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({"history": None}, "history: is missing; must be a list of item ids"),
+        ({"history": "id-1"}, "history: is 'id-1'; must be a list of item ids"),
+        ({"history": ["id-1", 3]}, "history: has 3; must be a list of item ids, as text"),
+        ({"user": 3}, "user: is 3; must be a user id"),
+        ({"history": ["id-1"], "k": 0}, "k: is 0; must be an integer"),
+        ({"history": ["id-1"], "k": True}, "k: is True"),
+        ({"history": ["id-1"], "rule": "prize < 3"}, "no column 'prize'; did you mean 'price'?"),
+        ({"history": ["id-1"], "partition": "chap"}, "is not one of cheap, in-stock; did you mean 'cheap'?"),
+        ({"history": ["id-1"], "quota": Quota("color", 1)}, "quota: no column 'color'; did you mean 'colour'?"),
+        ({"history": ["id-1"], "quota": Quota("colour", {"pink": 1})}, "no item has 'pink' in the column 'colour'"),
+    ],
+)
 def test_a_bad_row_has_its_own_problem_and_costs_the_others_nothing(shop, query, message):
     good = Query(history=ids(1, 2, 3), k=3)
     first, bad, last = answers(shop, [good, Query(**query), good])
@@ -156,8 +160,14 @@ def test_a_partition_that_fits_no_column_is_refused_at_once(shop):
 
 
 def test_columns_join_by_item_id_and_say_what_they_leave(shop):
-    table = pa.table({"item_id": ["id-3", "gone", "id-1"], "price": [1.0, 2.0, float("nan")],
-                      "blob": [b"a", b"b", b"c"], "title": ["x", "y", "z"]})  # fmt: skip
+    table = pa.table(
+        {
+            "item_id": ["id-3", "gone", "id-1"],
+            "price": [1.0, 2.0, float("nan")],
+            "blob": [b"a", b"b", b"c"],
+            "title": ["x", "y", "z"],
+        }
+    )
     columns = Columns.of(shop.catalog, table)
     assert (columns.unknown, columns.left) == (1, ("blob",))
     assert columns.values["price"].to_pylist() == [1.0 if item == 3 else None for item in range(N)]

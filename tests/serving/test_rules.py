@@ -26,8 +26,14 @@ COLUMNS = {
     "brand": pa.array(VALUES["brand"], pa.string()),
     "groups": pa.array(VALUES["groups"], pa.list_(pa.string())),
 }
-OPERATORS = {ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le,
-             ast.Gt: operator.gt, ast.GtE: operator.ge}  # fmt: skip
+OPERATORS = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
 
 
 def truth(node, row):
@@ -65,15 +71,33 @@ def by_hand(rule):
 
 COMPARISONS = st.one_of(
     st.builds(
-        "{} {} {}".format, st.sampled_from(["retailer", "price"]), st.sampled_from(["==", "!=", "<", "<=", ">", ">="]),
-        st.sampled_from(["7", "3", "-2", "2.5", "7.0", "19.99", "1e300", "9223372036854775808", "-9e30",
-                         "4611686018427387904", "4611686018427387905", "4611686018427387903", "1e999", "-1e999"]),
+        "{} {} {}".format,
+        st.sampled_from(["retailer", "price"]),
+        st.sampled_from(["==", "!=", "<", "<=", ">", ">="]),
+        st.sampled_from(
+            [
+                "7",
+                "3",
+                "-2",
+                "2.5",
+                "7.0",
+                "19.99",
+                "1e300",
+                "9223372036854775808",
+                "-9e30",
+                "4611686018427387904",
+                "4611686018427387905",
+                "4611686018427387903",
+                "1e999",
+                "-1e999",
+            ]
+        ),
     ),
     st.builds("{} {} brand".format, st.sampled_from(["'a'", "''", "'ü'"]), st.sampled_from(["==", "!=", "<", ">="])),
     st.builds("retailer {} [{}]".format, st.sampled_from(["in", "not in"]), st.sampled_from(["7", "7, 3", "2.5, -2"])),
     st.builds("'{}' {} groups".format, st.sampled_from(["x", "y", "q"]), st.sampled_from(["in", "not in"])),
     st.sampled_from(["stock", "stock == True", "1 < price <= 20", "-2 <= retailer < 7.5"]),
-)  # fmt: skip
+)
 RULES = st.recursive(
     COMPARISONS,
     lambda inner: st.one_of(
@@ -102,42 +126,45 @@ def test_a_float_is_compared_in_the_columns_own_precision():
     assert compiled("price == 0.1", column).tolist() == [True, False]
 
 
-@pytest.mark.parametrize(("rule", "message"), [
-    ("", "rule: is empty"),
-    ("   ", "rule: is empty"),
-    ("price <", "cannot be read"),
-    ("price < 20\nstock", "cannot be read"),
-    ("prize < 20", "no column 'prize'; did you mean 'price'?; there are stock, retailer, price, brand, groups"),
-    ("price < 'a'", "'price' is a column of double, 'a' is a text"),
-    ("brand == 3", "'brand' is a column of string, 3 is a number"),
-    ("stock == 1", "'stock' is a column of bool, 1 is a number"),
-    ("retailer == True", "'retailer' is a column of int64, True is true or false"),
-    ("price", "'price' is a column of double; alone must be one of true and false"),
-    ("price < retailer", "must compare a column with a value"),
-    ("3 < 4", "must compare a column with a value"),
-    ("True", "'True' is no condition"),
-    ("stock is True", "must be == or !="),
-    ("price + 1 < 3", "'price + 1' and '3'; must compare a column with a value"),
-    ("'x' in brand", "must be a column of lists"),
-    ("price in 3", "'in' takes a column and a list of values"),
-    ("price < None", "'None' is no value"),
-    ("price < 3j", "'3j' is no value"),
-    ("brand == -'a'", "is no value"),
-    ("brand == b'a'", "is no value"),
-    ("__import__('os').system('true')", "is no condition"),
-    ("(lambda: True)()", "is no condition"),
-    ("[x for x in stock]", "is no condition"),
-    ("stock if stock else stock", "is no condition"),
-    ("brand == f'{stock}'", "is no value"),
-    ("(" * 300 + "stock" + ")" * 300, "cannot be read"),
-    ("not " * 900 + "stock", "has 1"),
-    ("stock" + " and stock" * 500, "must have at most"),
-    ("-" * 3900 + "1 < price", "rule '---"),
-    ("s" * (MOST_LETTERS + 1), "must have at most 4000"),
-    ("stock\0", "rule 'stock"),
-    ("\ud800 < 3", "cannot be read"),
-    ("price < " + "9" * 3900, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("", "rule: is empty"),
+        ("   ", "rule: is empty"),
+        ("price <", "cannot be read"),
+        ("price < 20\nstock", "cannot be read"),
+        ("prize < 20", "no column 'prize'; did you mean 'price'?; there are stock, retailer, price, brand, groups"),
+        ("price < 'a'", "'price' is a column of double, 'a' is a text"),
+        ("brand == 3", "'brand' is a column of string, 3 is a number"),
+        ("stock == 1", "'stock' is a column of bool, 1 is a number"),
+        ("retailer == True", "'retailer' is a column of int64, True is true or false"),
+        ("price", "'price' is a column of double; alone must be one of true and false"),
+        ("price < retailer", "must compare a column with a value"),
+        ("3 < 4", "must compare a column with a value"),
+        ("True", "'True' is no condition"),
+        ("stock is True", "must be == or !="),
+        ("price + 1 < 3", "'price + 1' and '3'; must compare a column with a value"),
+        ("'x' in brand", "must be a column of lists"),
+        ("price in 3", "'in' takes a column and a list of values"),
+        ("price < None", "'None' is no value"),
+        ("price < 3j", "'3j' is no value"),
+        ("brand == -'a'", "is no value"),
+        ("brand == b'a'", "is no value"),
+        ("__import__('os').system('true')", "is no condition"),
+        ("(lambda: True)()", "is no condition"),
+        ("[x for x in stock]", "is no condition"),
+        ("stock if stock else stock", "is no condition"),
+        ("brand == f'{stock}'", "is no value"),
+        ("(" * 300 + "stock" + ")" * 300, "cannot be read"),
+        ("not " * 900 + "stock", "has 1"),
+        ("stock" + " and stock" * 500, "must have at most"),
+        ("-" * 3900 + "1 < price", "rule '---"),
+        ("s" * (MOST_LETTERS + 1), "must have at most 4000"),
+        ("stock\0", "rule 'stock"),
+        ("\ud800 < 3", "cannot be read"),
+        ("price < " + "9" * 3900, None),
+    ],
+)
 def test_what_is_no_rule_is_refused_in_words(rule, message):
     if message is None:
         assert compiled(rule, COLUMNS).tolist() == [True, True, False, True, True, True]

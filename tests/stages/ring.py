@@ -66,5 +66,6 @@ def write_index(place: Place, num_items: int, seed: int = 3) -> Place:
 
 def job(config: object, inputs: dict[str, Place], out: Place, compute: Compute, said: list | None = None) -> Job:
     lines: list = said if said is not None else []
-    return Job(config=config, inputs=inputs, out=out, name=out.name, compute=compute,
-               report=lines.append, say=lines.append)  # fmt: skip
+    return Job(
+        config=config, inputs=inputs, out=out, name=out.name, compute=compute, report=lines.append, say=lines.append
+    )

@@ -110,8 +110,10 @@ def test_the_validation_score_is_that_of_the_excluded_rule(trained, inputs):
 def test_making_again_writes_the_same_bytes(inputs, place):
     for name in ("one", "two"):
         baseline.make(ring.job(CONFIG, inputs, place / name, LocalCompute()))
-    files = [{file: (place / name).read(file) for file in (place / name).sizes() if ".work" not in file}
-             for name in ("one", "two")]  # fmt: skip
+    files = [
+        {file: (place / name).read(file) for file in (place / name).sizes() if ".work" not in file}
+        for name in ("one", "two")
+    ]
     assert files[0] == files[1]
 
 

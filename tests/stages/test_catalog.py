@@ -32,8 +32,9 @@ REAL = Path(os.environ.get("UNISID_REAL_DATA", Path(__file__).parents[3] / "shar
 
 def make(config, out):
     """The catalog of a configuration, and its counts."""
-    job = Job(config=config, inputs={}, out=out, name="t", compute=LocalCompute(), report=lambda _: None,
-              say=lambda _: None)  # fmt: skip
+    job = Job(
+        config=config, inputs={}, out=out, name="t", compute=LocalCompute(), report=lambda _: None, say=lambda _: None
+    )
     counts = catalog.make(job)
     write_record(out, Record(address="catalog/t/1", config=to_record(config, identity=True), inputs={}, counts=counts))
     return Catalog.read(out), counts
@@ -43,8 +44,10 @@ def shop(folder, rows, items=None, **settings):
     """A configuration over CSV tables of the given (user, item, time) rows and {item: title}."""
     items = items if items is not None else {row[1]: f"title {row[1]}" for row in rows}
     items = list(items.items()) if isinstance(items, dict) else items
-    for name, header, body in (("items", ["item_id", "title"], items),
-                               ("rows", ["user_id", "item_id", "timestamp"], rows)):  # fmt: skip
+    for name, header, body in (
+        ("items", ["item_id", "title"], items),
+        ("rows", ["user_id", "item_id", "timestamp"], rows),
+    ):
         with open(folder / f"{name}.csv", "w", newline="") as file:
             csv.writer(file).writerows([header, *body])
     dataset = tables.Config(items=str(folder / "items.csv"), interactions=str(folder / "rows.csv"))
@@ -98,8 +101,10 @@ def test_equals_the_plain_protocols(tmp_path_factory, protocol, rows, k, length)
 
 
 @pytest.mark.parametrize("protocol", ["temporal", "leave-one-out"])
-@given(rows=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6), st.integers(0, 5)), min_size=1, max_size=40),
-       shuffle=st.randoms(use_true_random=False))  # fmt: skip
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6), st.integers(0, 5)), min_size=1, max_size=40),
+    shuffle=st.randoms(use_true_random=False),
+)
 @settings(max_examples=25, deadline=None)
 def test_is_a_pure_function_of_the_set_of_rows_even_where_times_tie(tmp_path_factory, protocol, rows, shuffle):
     folder = tmp_path_factory.mktemp("shop")
@@ -155,8 +160,9 @@ def test_making_it_twice_gives_the_same_bytes_and_parts_in_any_order_too(tmp_pat
     made = []
     for n, compute in enumerate((LocalCompute(), LocalCompute(), Shuffled())):
         out = Place.of(tmp_path / str(n))
-        catalog.make(Job(config=config, inputs={}, out=out, name="t", compute=compute, report=lambda _: None,
-                         say=lambda _: None))  # fmt: skip
+        catalog.make(
+            Job(config=config, inputs={}, out=out, name="t", compute=compute, report=lambda _: None, say=lambda _: None)
+        )
         made.append(bytes_of(out))
     assert made[0] == made[1] == made[2]
     assert len([name for name in made[0] if name.startswith("items-")]) == 4

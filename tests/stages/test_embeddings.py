@@ -45,8 +45,15 @@ def write_catalog(place: Place, lines: list[str | None], rows_per_file: int = 20
 
 
 def job_of(catalog: Place, out: Place, config: embeddings.Config, compute=None, report=lambda values: None) -> Job:
-    return Job(config=config, inputs={"catalog": catalog}, out=out, name="t", compute=compute or LocalCompute(),
-               report=report, say=lambda line: None)  # fmt: skip
+    return Job(
+        config=config,
+        inputs={"catalog": catalog},
+        out=out,
+        name="t",
+        compute=compute or LocalCompute(),
+        report=report,
+        say=lambda line: None,
+    )
 
 
 def make(catalog: Place, out: Place, config: embeddings.Config, compute=None) -> Embeddings:
@@ -70,8 +77,14 @@ class Watched(LocalCompute):
 @pytest.mark.parametrize("pooling", ["mean", "last"])
 def test_states_and_vectors_equal_one_item_at_a_time(pooling, place, tmp_path):
     folder, lines = tiny_qwen3(tmp_path / "model"), texts(45)
-    config = embeddings.Config(encoder=transformer.Config(model=str(folder)), shard_rows=16, max_tokens=7,
-                               pooling=pooling, normalise=False, batch_tokens=48)  # fmt: skip
+    config = embeddings.Config(
+        encoder=transformer.Config(model=str(folder)),
+        shard_rows=16,
+        max_tokens=7,
+        pooling=pooling,
+        normalise=False,
+        batch_tokens=48,
+    )
     made = make(write_catalog(place / "catalog", lines), place / "out", config)
     expected = states_one_by_one(folder, lines, 7)
     values, lengths = made.shards.read_ragged("states", np.arange(45))
@@ -106,8 +119,10 @@ def test_pooled_only_keeps_the_same_vectors_and_no_states(place):
 
 def test_rows_keep_their_order_whatever_the_shards(place):
     catalog = write_catalog(place / "catalog", texts(50))
-    parts = {rows: make(catalog, place / f"s{rows}", dataclasses.replace(HASHING, shard_rows=rows))
-             for rows in (1, 7, 50, 4096)}  # fmt: skip
+    parts = {
+        rows: make(catalog, place / f"s{rows}", dataclasses.replace(HASHING, shard_rows=rows))
+        for rows in (1, 7, 50, 4096)
+    }
     for made in parts.values():
         np.testing.assert_allclose(made.pooled(), parts[50].pooled(), atol=1e-6)
     assert len(parts[7].shards.tables) == 8
@@ -205,11 +220,18 @@ class Broken(hashing.Config):
         return encoder
 
 
-@pytest.mark.parametrize(("value", "keep_states", "message"), [
-    (float("nan"), True, r"states of 2 items \('i1', 'i3'\) are NaN or infinite; .* float32 or bfloat16"),
-    (float("inf"), False, r"states of 2 items \('i1', 'i3'\) are NaN or infinite"),
-    (70000.0, True, r"token states of 2 items \('i1', 'i3'\) reach 7e\+04, float16 keeps 65504; .*keep_states False"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "keep_states", "message"),
+    [
+        (float("nan"), True, r"states of 2 items \('i1', 'i3'\) are NaN or infinite; .* float32 or bfloat16"),
+        (float("inf"), False, r"states of 2 items \('i1', 'i3'\) are NaN or infinite"),
+        (
+            70000.0,
+            True,
+            r"token states of 2 items \('i1', 'i3'\) reach 7e\+04, float16 keeps 65504; .*keep_states False",
+        ),
+    ],
+)
 def test_states_that_cannot_be_kept_are_named(value, keep_states, message, place):
     catalog = write_catalog(place / "catalog", ["red", "lamp", "blue", "old lamp"])
     config = dataclasses.replace(HASHING, encoder=Broken(value=value, mix=0), keep_states=keep_states)
@@ -224,11 +246,14 @@ def test_large_vectors_are_no_matter_where_states_are_not_kept(place):
     assert make(catalog, place / "out", config).pooled().max() == 70000
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"max_tokens": 0}, "embeddings.max_tokens: is 0; must be at least 1"),
-    ({"shard_rows": 0}, "embeddings.shard_rows: is 0; must be at least 1"),
-    ({"batch_tokens": -1}, "embeddings.batch_tokens: is -1; must be at least 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_tokens": 0}, "embeddings.max_tokens: is 0; must be at least 1"),
+        ({"shard_rows": 0}, "embeddings.shard_rows: is 0; must be at least 1"),
+        ({"batch_tokens": -1}, "embeddings.batch_tokens: is -1; must be at least 0"),
+    ],
+)
 def test_wrong_settings_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         dataclasses.replace(HASHING, **settings)

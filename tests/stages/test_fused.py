@@ -96,8 +96,15 @@ def make_inputs(place: Place, *, keep_states: bool = True, spoil: str = "") -> d
 
 def make(inputs: dict[str, Place], out: Place, config: fused.Config = CONFIG, said: list | None = None) -> dict:
     reports: list = []
-    job = Job(config=config, inputs=inputs, out=out, name="toy", compute=LocalCompute(), report=reports.append,
-              say=(said if said is not None else []).append)  # fmt: skip
+    job = Job(
+        config=config,
+        inputs=inputs,
+        out=out,
+        name="toy",
+        compute=LocalCompute(),
+        report=reports.append,
+        say=(said if said is not None else []).append,
+    )
     counts = fused.make(job)
     finish(out, "fused", counts)
     return counts | {"reports": reports}

@@ -34,12 +34,14 @@ def test_it_says_no_less_of_clustered_vectors_than_flat_codebooks_of_the_same_si
 @torch.no_grad()
 def test_the_same_second_code_means_something_else_below_another_first_one():
     tokenizer = fitted(hkmeans, 2, 6, nested())
-    below = torch.stack([tokenizer.lookup(torch.tensor([[first, 3]])) - tokenizer.lookup(torch.tensor([[first]]))
-                         for first in range(6)])  # fmt: skip
+    below = torch.stack(
+        [tokenizer.lookup(torch.tensor([[first, 3]])) - tokenizer.lookup(torch.tensor([[first]])) for first in range(6)]
+    )
     assert len(below.unique(dim=0)) == 6
     flat = fitted(rqkmeans, 2, 6, nested())
-    steps = torch.stack([flat.lookup(torch.tensor([[first, 3]])) - flat.lookup(torch.tensor([[first]]))
-                         for first in range(6)])  # fmt: skip
+    steps = torch.stack(
+        [flat.lookup(torch.tensor([[first, 3]])) - flat.lookup(torch.tensor([[first]])) for first in range(6)]
+    )
     torch.testing.assert_close(steps, steps[:1].expand_as(steps), atol=1e-4, rtol=0)
 
 

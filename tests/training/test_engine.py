@@ -28,8 +28,14 @@ class Alone:
 
 def fit(tmp_path, task, workers=1):
     shown = []
-    result = LocalCompute().fit(toy_language.train, task, name="tongue", pool=Pool(workers=workers),
-                                work=Place.of(tmp_path), report=shown.append)  # fmt: skip
+    result = LocalCompute().fit(
+        toy_language.train,
+        task,
+        name="tongue",
+        pool=Pool(workers=workers),
+        work=Place.of(tmp_path),
+        report=shown.append,
+    )
     return result, shown
 
 
@@ -173,9 +179,17 @@ def test_mfu_is_six_operations_a_parameter_and_token():
     assert throughput(1.0, 1.0, 1, 1, None) == {"tokens_per_second": 1.0}
 
 
-@pytest.mark.parametrize(("name", "peak"), [
-    ("NVIDIA H100 80GB HBM3", 989e12), ("NVIDIA H100 PCIe", 756e12), ("NVIDIA A100-SXM4-40GB", 312e12),
-    ("NVIDIA L4", 121e12), ("NVIDIA L40S", 362e12), ("NVIDIA A10G", 70e12), ("Tesla T4", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA A100-SXM4-40GB", 312e12),
+        ("NVIDIA L4", 121e12),
+        ("NVIDIA L40S", 362e12),
+        ("NVIDIA A10G", 70e12),
+        ("Tesla T4", None),
+    ],
+)
 def test_peaks_by_name(name, peak):
     assert named_peak(name) == peak

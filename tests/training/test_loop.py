@@ -124,8 +124,11 @@ def test_settings_out_of_range_are_refused():
 
 def test_a_full_memory_names_the_setting_to_lower(tmp_path):
     task = toy_language.Task(TRAINING, full_at=1)
-    with pytest.raises(ConfigError, match=r"training, step 3: the memory is full \(CUDA out of memory. Tried to "
-                       r"allocate 2.00 GiB.\); lower micro_batch .*training.zero.*gradient_checkpointing"):  # fmt: skip
+    with pytest.raises(
+        ConfigError,
+        match=r"training, step 3: the memory is full \(CUDA out of memory. Tried to "
+        r"allocate 2.00 GiB.\); lower micro_batch .*training.zero.*gradient_checkpointing",
+    ):
         LocalCompute().fit(toy_language.train, task, name="full", pool=Pool(), work=Place.of(tmp_path))
 
 

@@ -75,8 +75,12 @@ FRAME = 10
 """Entries of a sample beside its pieces and its response."""
 sids = st.lists(st.integers(0, 99), min_size=3, max_size=3).map(spell)
 words = st.text("abc ", min_size=1, max_size=12)
-row = st.tuples(st.just("H:\n"), st.lists(sids, min_size=1, max_size=9) | st.lists(words, min_size=1, max_size=9),
-                st.just("\nT:"), sids | words)  # fmt: skip
+row = st.tuples(
+    st.just("H:\n"),
+    st.lists(sids, min_size=1, max_size=9) | st.lists(words, min_size=1, max_size=9),
+    st.just("\nT:"),
+    sids | words,
+)
 
 
 @settings(deadline=None)
@@ -126,8 +130,11 @@ def test_what_is_too_long_loses_its_oldest_pieces_and_no_semantic_id_is_cut(row,
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 5)), max_size=30), st.integers(20, 50))
 def test_packing_loses_nothing_and_keeps_samples_apart(sizes, room):
-    samples = [Sample([100 + n] * (length + learned), learned) for n, (length, learned) in enumerate(sizes)
-               if length + learned <= room]  # fmt: skip
+    samples = [
+        Sample([100 + n] * (length + learned), learned)
+        for n, (length, learned) in enumerate(sizes)
+        if length + learned <= room
+    ]
     rows = lay(sorted(samples, key=len, reverse=True), room)
     assert sorted(s.ids for line in rows for s in line) == sorted(s.ids for s in samples)
     assert all(sum(map(len, line)) <= room for line in rows)
@@ -212,8 +219,9 @@ def numbers(steps):
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 90), st.sampled_from([4, 8, 12]), st.integers(1, 40), st.integers(0, 9))
 def test_a_pass_holds_every_sample_once(count, batch_size, size, seed):
-    found = [n for step in numbers(steps_of(count, 0, 2 * count, size=size, seed=seed, batch_size=batch_size))
-             for n in step]  # fmt: skip
+    found = [
+        n for step in numbers(steps_of(count, 0, 2 * count, size=size, seed=seed, batch_size=batch_size)) for n in step
+    ]
     assert len(found) == 2 * count * batch_size
     assert set(Counter(found).values()) == {2 * batch_size}
 
@@ -256,8 +264,9 @@ def test_any_step_can_be_gone_to_and_gone_on_from(first, monkeypatch):
     whole = steps_of(50, 0, 50, micro=4)
     there = steps_of(50, first, 5, micro=4)
     for step, again in zip(whole[first : first + 5], there, strict=True):
-        assert all(torch.equal(a.ids, b.ids) and torch.equal(a.labels, b.labels)
-                   for a, b in zip(step, again, strict=True))  # fmt: skip
+        assert all(
+            torch.equal(a.ids, b.ids) and torch.equal(a.labels, b.labels) for a, b in zip(step, again, strict=True)
+        )
     source = Steps(shares(50, 0, 1, 30), Packer(Letters()), Batching(batch_size=8, micro_batch_size=4), 0)
     pieced = [step for start in range(0, 20, 5) for step in source.steps(start, 5)]
     assert numbers(pieced) == numbers(whole[:20])

@@ -76,8 +76,9 @@ class Saying:
         for step in range(STEPS):
             words, labels = rows(epoch * STEPS + step)
             own = slice(self.worker.rank, None, self.worker.size)
-            yield from zip(words[own].chunk(self.task.micro_batches), labels[own].chunk(self.task.micro_batches),
-                           strict=True)  # fmt: skip
+            yield from zip(
+                words[own].chunk(self.task.micro_batches), labels[own].chunk(self.task.micro_batches), strict=True
+            )
 
     def loss(self, batch):
         if self.epoch == self.task.full_at:

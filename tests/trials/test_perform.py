@@ -21,8 +21,12 @@ EPOCHS = 3
 
 def learned():
     """The quick recipe with codes that are learned, epoch by epoch."""
-    codes = replace(quick().codes, tokenizer=rqvae.Config(num_levels=3, codebook_size=8, widths=(16, 8)), batch_size=64,
-                    training=Training(epochs=EPOCHS, learning_rate=1e-3))  # fmt: skip
+    codes = replace(
+        quick().codes,
+        tokenizer=rqvae.Config(num_levels=3, codebook_size=8, widths=(16, 8)),
+        batch_size=64,
+        training=Training(epochs=EPOCHS, learning_rate=1e-3),
+    )
     return replace(quick(), codes=codes)
 
 

@@ -21,8 +21,9 @@ def index(root, version, ids, codes, sizes=SIZES):
     """An index and its catalog, as a store holds them."""
     catalog, place = root / f"catalog/c/{version}", root / f"codes/c/{version}"
     write_table(catalog, "items", 0, pa.table({"item_id": ids, "title": ids, "text": ids}))
-    write_record(catalog, Record(address=f"catalog/c/{version}", config={}, inputs={},
-                                 counts={"items": len(ids), "users": 0}))  # fmt: skip
+    write_record(
+        catalog, Record(address=f"catalog/c/{version}", config={}, inputs={}, counts={"items": len(ids), "users": 0})
+    )
     write_codes(place, np.array(codes), sizes)
     counts = {"sizes": list(sizes), "quality": {"distinct_share": 0.5, "moved_share": 0.25}}
     inputs = ring.entry(catalog, "catalog")
@@ -88,9 +89,13 @@ def test_on_the_command_line(place, pair, capsys):
     words = ["index", "compare", "codes/c/1", "codes/c/2", "--store", str(place)]
     assert main(words) == 0
     shown = capsys.readouterr().out
-    for part in ("4 items in both, 0 only in codes/c/1, 1 only in codes/c/2", "semantic id changed: 50.00%",
-                 "25.00% by level 1, 25.00% by level 2, 50.00% by level 3", "entropy of level 3",
-                 "a  <a_0><b_0><c_0> -> <a_1><b_0><c_1>"):  # fmt: skip
+    for part in (
+        "4 items in both, 0 only in codes/c/1, 1 only in codes/c/2",
+        "semantic id changed: 50.00%",
+        "25.00% by level 1, 25.00% by level 2, 50.00% by level 3",
+        "entropy of level 3",
+        "a  <a_0><b_0><c_0> -> <a_1><b_0><c_1>",
+    ):
         assert part in shown, part
     assert main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == compare(*pair)

@@ -162,8 +162,10 @@ def test_what_would_change_the_meaning_of_codes_is_refused(published, tmp_path):
         with pytest.raises(ConfigError, match=match):
             extended(replace(wanted, **changes), store, shop.at("codes"), "9")
 
-    refused(r"codes\.tokenizer\.codebook_size: 5 -> 6",
-            codes=replace(recipe.codes, tokenizer=replace(recipe.codes.tokenizer, codebook_size=6)))  # fmt: skip
+    refused(
+        r"codes\.tokenizer\.codebook_size: 5 -> 6",
+        codes=replace(recipe.codes, tokenizer=replace(recipe.codes.tokenizer, codebook_size=6)),
+    )
     encoder = replace(recipe.embeddings.encoder, width=recipe.embeddings.encoder.width * 2)
     refused(r"embeddings\.encoder\.width", embeddings=replace(recipe.embeddings, encoder=encoder))
     refused(r"catalog\.history_length: 10 -> 5", catalog=replace(wanted.catalog, history_length=5))
@@ -183,11 +185,14 @@ def test_other_weights_of_the_encoder_are_refused(published, tmp_path, monkeypat
         extended(larger(recipe, shop.items(tmp_path, 70)), store, shop.at("codes"), "9")
 
 
-@pytest.mark.parametrize(("count", "message"), [
-    (shop.ITEMS - 2, r"2 of the 60 items of catalog/shop/1 are not in the new catalogue: 'i5[89]', 'i5[89]'"),
-    (shop.ITEMS, "all 60 items have their semantic ids in catalog/shop/1 already"),
-    (126, "names 125 items at most and 65 semantic ids are free, the catalogue has 66 new items"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (shop.ITEMS - 2, r"2 of the 60 items of catalog/shop/1 are not in the new catalogue: 'i5[89]', 'i5[89]'"),
+        (shop.ITEMS, "all 60 items have their semantic ids in catalog/shop/1 already"),
+        (126, "names 125 items at most and 65 semantic ids are free, the catalogue has 66 new items"),
+    ],
+)
 def test_a_catalogue_that_does_not_fit_is_refused(published, tmp_path, count, message):
     """Items that vanished (here none that anybody bought), none that is new, more than the code space has names for."""
     _, store, recipe = published
@@ -435,8 +440,18 @@ def test_mlflow_is_told_later_of_an_extension_that_it_missed(published, grown, t
     monkeypatch.setattr("unisid.recipes.find", lambda name: recipe)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.chdir(tmp_path)
-    words = ["index", "extend", "shop", "--sync", "--compute", "local", "--store", str(store.root),
-             "--catalog.dataset.items", str(folder / "more.parquet")]  # fmt: skip
+    words = [
+        "index",
+        "extend",
+        "shop",
+        "--sync",
+        "--compute",
+        "local",
+        "--store",
+        str(store.root),
+        "--catalog.dataset.items",
+        str(folder / "more.parquet"),
+    ]
     assert main(words) == 0
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("told MLflow of ")]
     assert told == [f"told MLflow of {noun}/shop/2" for noun in ("catalog", "embeddings", "graph", "fused", "codes")]

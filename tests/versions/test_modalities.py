@@ -82,8 +82,14 @@ def test_a_change_of_one_modality_makes_no_other_anew(made, tmp_path):
     folder, store, recipe, _ = made
     other = several(recipe, images(folder, 30, "fewer.parquet"), name="fewer")
     states = {entry.noun: entry.state for entry in plan(other, store, "fused")}
-    assert states == {"catalog": "shared", "embeddings": "shared", "embeddings.brief": "shared", "graph": "shared",
-                      "embeddings.image": "to make", "fused": "to make"}  # fmt: skip
+    assert states == {
+        "catalog": "shared",
+        "embeddings": "shared",
+        "embeddings.brief": "shared",
+        "graph": "shared",
+        "embeddings.image": "to make",
+        "fused": "to make",
+    }
     assert "from catalog, embeddings, embeddings.brief, embeddings.image, graph" in plan_tree(plan(recipe, store))
 
 

@@ -131,9 +131,11 @@ class Catalog:
     def _interactions(self, column: str, dtype: Any, size: int | None = None) -> NDArray[Any]:
         found = read_integers(self.place, "interactions", column, dtype)
         if size is not None and len(found) and (found.min() < 0 or found.max() >= size):
-            raise damaged(self.place, table_names(self.place, "interactions")[0],
-                          f"column '{column}' reaches from {found.min()} to {found.max()}, must lie in 0 to {size - 1}"
-                          )  # fmt: skip
+            raise damaged(
+                self.place,
+                table_names(self.place, "interactions")[0],
+                f"column '{column}' reaches from {found.min()} to {found.max()}, must lie in 0 to {size - 1}",
+            )
         return found
 
 

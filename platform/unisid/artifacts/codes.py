@@ -90,9 +90,11 @@ class Codes:
         """[N, L]."""
         found = read_vectors(self.place, "items", "codes", self.num_levels)
         if len(found) and (found.min() < 0 or (found.max(axis=0) >= np.array(self.sizes)).any()):
-            raise damaged(self.place, table_names(self.place, "items")[0],
-                          f"codes reach {found.max(axis=0).tolist()}, the level sizes are {list(self.sizes)}"
-                          )  # fmt: skip
+            raise damaged(
+                self.place,
+                table_names(self.place, "items")[0],
+                f"codes reach {found.max(axis=0).tolist()}, the level sizes are {list(self.sizes)}",
+            )
         return found
 
     @property

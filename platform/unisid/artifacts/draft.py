@@ -90,5 +90,7 @@ def _written(place: Place) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ArtifactError(f"{place}: cannot be written ({error}); free space or rights are needed, "
-                            "or another place for the store (--store)") from error  # fmt: skip
+        raise ArtifactError(
+            f"{place}: cannot be written ({error}); free space or rights are needed, "
+            "or another place for the store (--store)"
+        ) from error

@@ -16,8 +16,9 @@ EXAMPLES = 3
 FIND = "unisid items --title WORD finds items by title"
 
 
-def item_numbers(catalog: Catalog, item_ids: Sequence[str], number: Mapping[str, int] | None = None,
-                 hint: str = FIND) -> list[int]:  # fmt: skip
+def item_numbers(
+    catalog: Catalog, item_ids: Sequence[str], number: Mapping[str, int] | None = None, hint: str = FIND
+) -> list[int]:
     """The items of the shop's ids, in order.
 
     Args:
@@ -54,8 +55,10 @@ def unknown(what: str, given: str, ids: pa.Array, catalog: Catalog, hint: str) -
     near = next((known for known in ids.to_pylist() if _bare(known) == _bare(given)), None)
     guess = f"; did you mean '{near}'?" if near is not None else ""
     some = ", ".join(f"'{known}'" for known in ids[:EXAMPLES].to_pylist())
-    return DataError(f"{what} '{given}': not in {catalog.record.address}, which has {len(ids):,} {what}s, such as "
-                     f"{some}{guess}; {hint}")  # fmt: skip
+    return DataError(
+        f"{what} '{given}': not in {catalog.record.address}, which has {len(ids):,} {what}s, such as "
+        f"{some}{guess}; {hint}"
+    )
 
 
 def _bare(name: str) -> str:

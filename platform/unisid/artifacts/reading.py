@@ -59,8 +59,9 @@ def check(place: Place, name: str, source: Any) -> None:
     found = checksum(source)
     source.seek(at)
     if found != wanted:
-        raise damaged(place, name, f"its bytes have changed since they were written (checksum {found}, its record says "
-                                   f"{wanted})")  # fmt: skip
+        raise damaged(
+            place, name, f"its bytes have changed since they were written (checksum {found}, its record says {wanted})"
+        )
     if stamp is not None and _settled(place, stamp):
         _seen[place.uri, name] = stamp
 
@@ -70,8 +71,17 @@ def whole(place: Place, name: str, what: str) -> Iterator[None]:
     """Inside, every error of a format's reader becomes an ArtifactError that names the file."""
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError,
-            RecursionError, RuntimeError) as error:  # fmt: skip
+    except (
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        RuntimeError,
+    ) as error:
         why = " ".join(str(error).split())
         if isinstance(error, OSError) and (error.errno or not place.is_local):
             raise UnreadableError(
@@ -84,8 +94,9 @@ def damaged(place: Place, name: str, why: str) -> ArtifactError:
     """The error for a file that is not what it should be, with what helps."""
     if place.exists(RECORD):
         return ArtifactError(f"{place}/{name}: {why}; {remedy(place)}")
-    return ArtifactError(f"{place}/{name}: {why}; delete this file and run the stage again, which makes only what is "
-                         "missing")  # fmt: skip
+    return ArtifactError(
+        f"{place}/{name}: {why}; delete this file and run the stage again, which makes only what is missing"
+    )
 
 
 @contextlib.contextmanager

@@ -92,8 +92,10 @@ class Record:
         return value
 
     def _wrong(self, value: Any, right: str, path: tuple[str, ...]) -> ArtifactError:
-        return ArtifactError(f"{self.address}/{RECORD}: counts.{'.'.join(path)} is {value!r:.60}, must be {right}; "
-                             f"{remedy(self.address)}")  # fmt: skip
+        return ArtifactError(
+            f"{self.address}/{RECORD}: counts.{'.'.join(path)} is {value!r:.60}, must be {right}; "
+            f"{remedy(self.address)}"
+        )
 
     def setting(self, name: str) -> int:
         """A whole number of `config`; raises ArtifactError where it is none."""
@@ -102,8 +104,9 @@ class Record:
     def _whole_number(self, part: str, of: Json, name: str) -> int:
         value = of.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise ArtifactError(f"{self.address}/{RECORD}: {part}.{name} is {value!r}, must be a whole number; "
-                                f"{remedy(self.address)}")  # fmt: skip
+            raise ArtifactError(
+                f"{self.address}/{RECORD}: {part}.{name} is {value!r}, must be a whole number; {remedy(self.address)}"
+            )
         return value
 
 
@@ -146,11 +149,15 @@ def read_record(place: Place) -> Record | None:
     except ValueError as error:
         raise ArtifactError(f"{where}: is not a record ({error}); {remedy(place)}") from None
     if stated != contents:
-        raise ArtifactError(f"{where}: its fingerprint {stated[:12]} does not match its contents ({contents[:12]}): "
-                            f"the record was edited or damaged; {remedy(place)}")  # fmt: skip
+        raise ArtifactError(
+            f"{where}: its fingerprint {stated[:12]} does not match its contents ({contents[:12]}): "
+            f"the record was edited or damaged; {remedy(place)}"
+        )
     if sealed is not None and sealed != record_json.seal(body):
-        raise ArtifactError(f"{where}: its seal {sealed} does not match its contents ({record_json.seal(body)}): "
-                            f"the record was edited or damaged; {remedy(place)}")  # fmt: skip
+        raise ArtifactError(
+            f"{where}: its seal {sealed} does not match its contents ({record_json.seal(body)}): "
+            f"the record was edited or damaged; {remedy(place)}"
+        )
     return record
 
 
@@ -190,8 +197,9 @@ def check_files(place: Place, record: Record) -> None:
             )
     for name in found.keys() - record.files.keys():
         if record.files and name.endswith(DATA):
-            raise ArtifactError(f"{place}/{name}: is none of the files that {RECORD} names, and would be read with "
-                                "them; remove it")  # fmt: skip
+            raise ArtifactError(
+                f"{place}/{name}: is none of the files that {RECORD} names, and would be read with them; remove it"
+            )
 
 
 def require_input(store: Store, record: Record, role: str) -> Place:

@@ -28,10 +28,21 @@ LARGEST = 2**64
 DEEPEST = 100
 """Levels of nesting; no setting comes near."""
 TYPES: Mapping[str, tuple[type, ...]] = {
-    "address": (str,), "fingerprint": (str,), "config": (dict,), "inputs": (dict,), "counts": (dict,),
-    "files": (dict,), "sums": (dict,), "order": (int,), "code_version": (str,), "seconds": (int, float),
-    "created": (str,), "runtime": (dict,), "format": (int,), "seal": (str,),
-}  # fmt: skip
+    "address": (str,),
+    "fingerprint": (str,),
+    "config": (dict,),
+    "inputs": (dict,),
+    "counts": (dict,),
+    "files": (dict,),
+    "sums": (dict,),
+    "order": (int,),
+    "code_version": (str,),
+    "seconds": (int, float),
+    "created": (str,),
+    "runtime": (dict,),
+    "format": (int,),
+    "seal": (str,),
+}
 NEEDED = ("address", "config", "inputs", "fingerprint")
 
 
@@ -130,6 +141,13 @@ def _check_values(body: Json) -> None:
 
 
 def _named(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a whole number",
-             float: "a number", type(None): "null"}  # fmt: skip
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "text",
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        type(None): "null",
+    }
     return names[type(value)]

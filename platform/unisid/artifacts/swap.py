@@ -41,8 +41,10 @@ def exclusive(folder: Path, name: str = LOCK) -> Iterator[None]:
         lock = FileLock(str(folder / name))
         lock.acquire(poll_interval=0.01)
     except OSError as error:
-        raise ArtifactError(f"{folder / name}: cannot be written ({error}); free space or rights are needed, "
-                            "or another place for the store (--store)") from error  # fmt: skip
+        raise ArtifactError(
+            f"{folder / name}: cannot be written ({error}); free space or rights are needed, "
+            "or another place for the store (--store)"
+        ) from error
     try:
         yield
     finally:
@@ -114,8 +116,10 @@ class Swap:
             time.sleep(SETTLE_SECONDS)
         except OSError as error:
             if self.read() != body:
-                raise ArtifactError(f"{self.folder / self.name}: cannot be written ({error}); free space or rights "
-                                    "are needed, or another place for the store (--store)") from error  # fmt: skip
+                raise ArtifactError(
+                    f"{self.folder / self.name}: cannot be written ({error}); free space or rights "
+                    "are needed, or another place for the store (--store)"
+                ) from error
         return self.read() == body
 
     def _on_s3(self, client: Any, bucket: str, prefix: str, before: bytes | None, after: bytes | None) -> bool:
@@ -141,8 +145,10 @@ class Swap:
                 return changed and self.read() == after
             held = self.read()
             if held != after and code not in (*REFUSED, "NoSuchKey"):
-                raise ArtifactError(f"{self.folder / self.name}: cannot be written ({error}); rights are needed, or "
-                                    "another place for the store (--store)") from error  # fmt: skip
+                raise ArtifactError(
+                    f"{self.folder / self.name}: cannot be written ({error}); rights are needed, or "
+                    "another place for the store (--store)"
+                ) from error
             return held == after
         return True
 

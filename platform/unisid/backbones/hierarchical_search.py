@@ -59,7 +59,7 @@ def parts_of_all(model: "Hierarchical", states: "States", index: Index) -> Itera
 
 def best_of_all(
     model: "Hierarchical", states: "States", index: Index, k: int, limits: Limits, renormalised: bool
-) -> Ranked:  # fmt: skip
+) -> Ranked:
     """The best k of all items."""
     check(k, k, len(index.codes))
     weighted = zip(model.part_weights.tolist(), parts_of_all(model, states, index), strict=True)
@@ -175,8 +175,10 @@ def _beams(
 def _require_sound(sound: Bool[Tensor, ""]) -> None:
     """Raise ArtifactError where some score is no finite number: its item would be lost, or come first, unsaid."""
     if not sound:
-        raise ArtifactError("search: the model gives items scores that are NaN or infinite: its weights are damaged, "
-                            "or it diverged in training; train it anew, with a lower learning rate")  # fmt: skip
+        raise ArtifactError(
+            "search: the model gives items scores that are NaN or infinite: its weights are damaged, "
+            "or it diverged in training; train it anew, with a lower learning rate"
+        )
 
 
 def _path_scores(
@@ -206,9 +208,7 @@ def _dense_logits(model: "Hierarchical", states: "States", items: Int[Tensor, "B
     return logits - whole
 
 
-def _chosen(
-    scores: Float[Tensor, "B C"], leaves: Int[Tensor, "B C"], index: Index, k: int, limits: Limits
-) -> Ranked:  # fmt: skip
+def _chosen(scores: Float[Tensor, "B C"], leaves: Int[Tensor, "B C"], index: Index, k: int, limits: Limits) -> Ranked:
     """The k best that may be answered; among equals the lower semantic id."""
     scores = scores.masked_fill(~_may(index.trie.items[leaves].long(), index, limits), -torch.inf)
     chosen = best(scores, leaves, min(k, scores.shape[1]))

@@ -109,8 +109,10 @@ def rank_targets(
         some = rows[start : start + size]
         scores = baseline.scores(Histories.of(catalog.history(some), catalog.user[some]))
         if not scores.isfinite().all():
-            raise ArtifactError(f"{type(baseline).__name__}: gives items scores that are NaN or infinite: it diverged "
-                                "in training; train it anew, with a lower learning rate")  # fmt: skip
+            raise ArtifactError(
+                f"{type(baseline).__name__}: gives items scores that are NaN or infinite: it diverged "
+                "in training; train it anew, with a lower learning rate"
+            )
         without = mask_past(scores, Histories.of(catalog.past(some)))
         targets = torch.from_numpy(catalog.item[some].astype(np.int64)).to(scores.device)
         yield rank_of_target(without, targets).cpu().numpy(), rank_of_target(scores, targets).cpu().numpy()

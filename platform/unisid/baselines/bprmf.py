@@ -45,8 +45,9 @@ class Config(BaselineConfig):
 
     def build(self, catalog: Catalog) -> Baseline:
         if importlib.util.find_spec("implicit") is None:
-            raise ConfigError("bprmf: needs the package implicit, which is not installed: pip install "
-                              "'unisid[baselines]'")  # fmt: skip
+            raise ConfigError(
+                "bprmf: needs the package implicit, which is not installed: pip install 'unisid[baselines]'"
+            )
         users, items = catalog.training_edges()
         shape = (catalog.num_users, catalog.num_items)
         taken = sp.csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=shape)

@@ -39,8 +39,9 @@ class Config(BaselineConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (self.shrinkages and self.decays):
-            raise ConfigError(f"itemknn: shrinkages {self.shrinkages}, decays {self.decays}: "
-                              "must each name at least one value")  # fmt: skip
+            raise ConfigError(
+                f"itemknn: shrinkages {self.shrinkages}, decays {self.decays}: must each name at least one value"
+            )
 
     def build(self, catalog: Catalog) -> Baseline:
         users, items = catalog.training_edges()

@@ -32,7 +32,9 @@ class Config(BaselineConfig):
         catalog, graph = Catalog.read(inputs["catalog"]), Graph.read(inputs["graph"])
         sizes = len(graph.users), len(graph.items)
         if sizes != (catalog.num_users, catalog.num_items):
-            raise ArtifactError(f"{graph.place}: has {sizes[0]} users and {sizes[1]} items, the catalog "
-                                f"{catalog.place} {catalog.num_users} and {catalog.num_items}; both must come from one "
-                                "recipe")  # fmt: skip
+            raise ArtifactError(
+                f"{graph.place}: has {sizes[0]} users and {sizes[1]} items, the catalog "
+                f"{catalog.place} {catalog.num_users} and {catalog.num_items}; both must come from one "
+                "recipe"
+            )
         return Factors(torch.tensor(graph.users.read("vector")), torch.tensor(graph.layers().mean(1)))

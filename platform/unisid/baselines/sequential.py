@@ -25,6 +25,8 @@ class SequentialConfig(LearnedConfig):
     def build(self, catalog: Catalog) -> LearnedBaseline:
         """Raises ConfigError where a window may hold every item, so that none is left to be the negative of `bce`."""
         if self.loss == "bce" and catalog.num_items <= catalog.history_length + 1:
-            raise ConfigError(f"{self.kind}.loss: bce needs an item that a window of {catalog.history_length + 1} does "
-                              f"not hold, of {catalog.num_items}; choose ce")  # fmt: skip
+            raise ConfigError(
+                f"{self.kind}.loss: bce needs an item that a window of {catalog.history_length + 1} does "
+                f"not hold, of {catalog.num_items}; choose ce"
+            )
         return super().build(catalog)

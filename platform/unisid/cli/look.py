@@ -62,8 +62,11 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     sub.add_argument("--codes", help="the index (default: the one in use)")
     sub.add_argument("--limit", type=int, default=50, help="how many, at most (default: 50)")
     sub.add_argument("--json", action="store_true", help=JSON)
-    sub = look("recommend", functools.partial(_recommend, machines),
-               "Print the best next items for a user or a history, or write those for everybody.")  # fmt: skip
+    sub = look(
+        "recommend",
+        functools.partial(_recommend, machines),
+        "Print the best next items for a user or a history, or write those for everybody.",
+    )
     who = sub.add_mutually_exclusive_group(required=True)
     who.add_argument("--user", help="a user id of the catalog")
     who.add_argument("--history", nargs="+", metavar="ITEM", help="item ids, oldest first")
@@ -130,8 +133,9 @@ def _complain(store: Store, damaged: Sequence[Address], unread: Sequence[Address
     parts = []
     if damaged:
         drop = "; ".join(f"unisid drop {address}" for address in damaged)
-        parts.append(f"{len(damaged)} damaged, as listed; put back copies, or make them anew: {drop}; then run their "
-                     "recipes")  # fmt: skip
+        parts.append(
+            f"{len(damaged)} damaged, as listed; put back copies, or make them anew: {drop}; then run their recipes"
+        )
     if unread:
         parts.append(f"{len(unread)} cannot be read, as listed; nothing says that they are damaged")
     if parts:
@@ -140,8 +144,10 @@ def _complain(store: Store, damaged: Sequence[Address], unread: Sequence[Address
 
 def _say_nothing_is_there(store: Store) -> None:
     if not store.root.exists():
-        raise ArtifactError(f"store '{store.root}': is not there; a run makes it (unisid run RECIPE --store ...), or "
-                            "--store or UNISID_STORE names another")  # fmt: skip
+        raise ArtifactError(
+            f"store '{store.root}': is not there; a run makes it (unisid run RECIPE --store ...), or "
+            "--store or UNISID_STORE names another"
+        )
     print(f"store '{store.root}': holds no artifacts; unisid run RECIPE makes them", file=sys.stderr)
 
 
@@ -212,9 +218,10 @@ def _recommend(machines: Machines, known: argparse.Namespace, store: Store) -> N
         if item >= 0
     ]
     if not rows:
-        raise DataError(f"recommend: none of the {catalog.num_items:,} items of {catalog.record.address} is left: each "
-                        "is in the history, not allowed, or excluded; --allow-history lets the history's be recommended"
-                        )  # fmt: skip
+        raise DataError(
+            f"recommend: none of the {catalog.num_items:,} items of {catalog.record.address} is left: each "
+            "is in the history, not allowed, or excluded; --allow-history lets the history's be recommended"
+        )
     names = ("rank", "score", "item", "title")
     if known.json:
         body = {"model": str(pair.model.address), "codes": str(pair.codes.address), "why": pair.why}
@@ -222,8 +229,10 @@ def _recommend(machines: Machines, known: argparse.Namespace, store: Store) -> N
     else:
         print(align([names, *((str(rank), f"{score:.3f}", item, str(title)) for rank, score, item, title in rows)]))
     if len(rows) < known.k:
-        print(f"only {len(rows)} items may be recommended: the rest is in the history, not allowed, or excluded",
-              file=sys.stderr)  # fmt: skip
+        print(
+            f"only {len(rows)} items may be recommended: the rest is in the history, not allowed, or excluded",
+            file=sys.stderr,
+        )
 
 
 def _subset(catalog: Catalog, allowed: str | None, excluded: str | None) -> NDArray[np.bool_] | None:
@@ -234,9 +243,10 @@ def _subset(catalog: Catalog, allowed: str | None, excluded: str | None) -> NDAr
     if allowed is not None:
         mask[_listed(catalog, allowed, "--allowed")] = True
         if not mask.any():
-            raise DataError(f"--allowed {allowed}: names none of the {catalog.num_items:,} items of "
-                            f"{catalog.record.address}; must have an item id a line, such as '{catalog.item_ids[0]}'"
-                            )  # fmt: skip
+            raise DataError(
+                f"--allowed {allowed}: names none of the {catalog.num_items:,} items of "
+                f"{catalog.record.address}; must have an item id a line, such as '{catalog.item_ids[0]}'"
+            )
     if excluded is not None:
         mask[_listed(catalog, excluded, "--excluded")] = False
     return mask
@@ -247,13 +257,17 @@ def _listed(catalog: Catalog, path: str, option: str) -> list[int]:
     try:
         item_ids = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{option} {path}: cannot be read ({error}); must be a UTF-8 text file with an item id a line"
-                        ) from error  # fmt: skip
+        raise DataError(
+            f"{option} {path}: cannot be read ({error}); must be a UTF-8 text file with an item id a line"
+        ) from error
     number = number_of(catalog)
     unknown = [item_id for item_id in item_ids if item_id not in number]
     if unknown:
-        print(f"{option} {path}: {len(unknown):,} of {len(item_ids):,} item ids are not in {catalog.record.address}, "
-              f"such as '{unknown[0]}'", file=sys.stderr)  # fmt: skip
+        print(
+            f"{option} {path}: {len(unknown):,} of {len(item_ids):,} item ids are not in {catalog.record.address}, "
+            f"such as '{unknown[0]}'",
+            file=sys.stderr,
+        )
     return [number[item_id] for item_id in item_ids if item_id in number]
 
 

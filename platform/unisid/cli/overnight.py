@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 def add_options(sub: argparse.ArgumentParser, who: argparse._MutuallyExclusiveGroup) -> None:
     """The words of `recommend` for everybody."""
     who.add_argument("--all", action="store_true", dest="everybody", help="every user of the catalog, into --out")
-    who.add_argument("--histories", metavar="FILE", help="the rows of a Parquet file with user_id and history, a "
-                     "list of item ids, into --out")  # fmt: skip
+    who.add_argument(
+        "--histories",
+        metavar="FILE",
+        help="the rows of a Parquet file with user_id and history, a list of item ids, into --out",
+    )
     group = sub.add_argument_group("for everybody")
-    group.add_argument("--out", metavar="FOLDER", help="where the Parquet files go: a folder or a URI; the same "
-                       "command goes on with what lies there")  # fmt: skip
+    group.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="where the Parquet files go: a folder or a URI; the same command goes on with what lies there",
+    )
     group.add_argument("--rule", default="", help="only items that obey it, such as 'in_stock and price < 20'")
     group.add_argument("--columns", default="", metavar="FILE", help="facts about the items, by item_id, for the rule")
     group.add_argument("--shard", type=int, default=4096, help="users a file (default: 4096)")
@@ -38,8 +44,10 @@ def is_for_all(known: argparse.Namespace) -> bool:
     if not everybody and (known.out or known.rule or known.columns):
         raise ConfigError("unisid recommend: --out, --rule and --columns are for --all and --histories")
     if everybody and (known.allowed or known.excluded):
-        raise ConfigError("unisid recommend: --allowed and --excluded are for one user; for everybody give a rule on a "
-                          "table of --columns")  # fmt: skip
+        raise ConfigError(
+            "unisid recommend: --allowed and --excluded are for one user; for everybody give a rule on a "
+            "table of --columns"
+        )
     return everybody
 
 
@@ -53,14 +61,19 @@ def recommend_all(known: argparse.Namespace, store: Store, machines: Machines) -
     model, codes = (Address.parse(text) if text else None for text in (known.model, known.codes))
     pair = named_pair(store, model, codes, None, lambda line: print(line, file=sys.stderr))
     settings = Overnight(
-        k=known.k, exclude_history=not known.allow_history, rule=known.rule, columns=known.columns,
-        histories=known.histories or "", shard=known.shard,
+        k=known.k,
+        exclude_history=not known.allow_history,
+        rule=known.rule,
+        columns=known.columns,
+        histories=known.histories or "",
+        shard=known.shard,
         pool=Pool(workers=known.workers, cpus=known.cpus, gpus=known.gpus),
-    )  # fmt: skip
+    )
     out = Place.of(known.out)
     with machines(known.compute) as compute:
         sources = Sources(pair.model, pair.codes, pair.catalog, pair.vectors)
         counts = recommend(sources, settings, out, compute, lambda line: print(line, flush=True))
-    print(f"{out}: {counts['rows']:,} rows for {counts['users']:,} users in {counts['shards']:,} files; "
-          f"{counts['popularity']:,} users got popular items, {counts['problems']:,} have no history that can be read"
-          )  # fmt: skip
+    print(
+        f"{out}: {counts['rows']:,} rows for {counts['users']:,} users in {counts['shards']:,} files; "
+        f"{counts['popularity']:,} users got popular items, {counts['problems']:,} have no history that can be read"
+    )

@@ -65,8 +65,9 @@ class DatasetConfig(PlugIn):
     def build(self) -> Dataset: ...
 
 
-def part(table: Literal["items", "interactions"], path: str = "", start: int = 0, stop: int = -1,
-         partition: str = "") -> Part:  # fmt: skip
+def part(
+    table: Literal["items", "interactions"], path: str = "", start: int = 0, stop: int = -1, partition: str = ""
+) -> Part:
     """A part of a table: a file, or the range start to stop of it (or of what the dataset counts).
 
     Args:

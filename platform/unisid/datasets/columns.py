@@ -32,8 +32,9 @@ def require(table: pa.Table, wanted: Sequence[str], where: str, hints: Mapping[s
     for name in wanted:
         count = table.column_names.count(name)
         if not count:
-            raise DataError(f"{where}: no column '{name}'{did_you_mean(name, known)}; it has: {listed(known)}"
-                            f"{hints.get(name, '')}")  # fmt: skip
+            raise DataError(
+                f"{where}: no column '{name}'{did_you_mean(name, known)}; it has: {listed(known)}{hints.get(name, '')}"
+            )
         if count > 1:
             raise DataError(f"{where}: {count} columns are called '{name}'; give each a name of its own")
 
@@ -55,8 +56,10 @@ def clock_of(values: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     moment = pa.types.is_date(kind) or pa.types.is_timestamp(kind)
     word = is_binary(kind) or (is_text(kind) and not is_list(kind))
     if not (number or moment or word or pa.types.is_float32(kind) or pa.types.is_null(kind)):
-        raise DataError(f"{where}: holds {values.type}; times must be numbers, dates, timestamps or text of these, one "
-                        "in a row; positions whole numbers")  # fmt: skip
+        raise DataError(
+            f"{where}: holds {values.type}; times must be numbers, dates, timestamps or text of these, one "
+            "in a row; positions whole numbers"
+        )
     return flat(values, where)
 
 

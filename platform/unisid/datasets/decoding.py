@@ -18,8 +18,10 @@ def check_encoding(encoding: str) -> None:
     try:
         "a".encode(encoding or "utf8")
     except (LookupError, ValueError):
-        raise ConfigError(f"catalog.dataset.encoding: there is no encoding of text '{shown(encoding)}'; known are "
-                          "utf-8, utf-16, latin-1, cp1252 and the others of Python") from None  # fmt: skip
+        raise ConfigError(
+            f"catalog.dataset.encoding: there is no encoding of text '{shown(encoding)}'; known are "
+            "utf-8, utf-16, latin-1, cp1252 and the others of Python"
+        ) from None
 
 
 def decoded(data: bytes, path: str, encoding: str = "", first: int = 1) -> bytes:
@@ -39,10 +41,11 @@ def decoded(data: bytes, path: str, encoding: str = "", first: int = 1) -> bytes
         elif not _is_utf8(data):
             data.decode("utf8")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}, line {_line(data, codec, error.start) + first}: is not {_name(codec)} (byte "
-                        f"0x{data[error.start]:02x} after '{_before(data, codec, error.start)}'); set "
-                        "catalog.dataset.encoding to the encoding it was written in, such as cp1252 or latin-1"
-                        ) from None  # fmt: skip
+        raise DataError(
+            f"{path}, line {_line(data, codec, error.start) + first}: is not {_name(codec)} (byte "
+            f"0x{data[error.start]:02x} after '{_before(data, codec, error.start)}'); set "
+            "catalog.dataset.encoding to the encoding it was written in, such as cp1252 or latin-1"
+        ) from None
     if (place := data.find(0)) >= 0:
         raise DataError(
             f"{path}, line {data.count(10, 0, place) + first}: holds the byte 0 and is no text{_wide(data)}"

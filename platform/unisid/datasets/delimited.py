@@ -52,8 +52,10 @@ class Format:
 
     def __post_init__(self) -> None:
         if len(self.separator) > 1 or self.separator in ('"', "\r", "\n"):
-            raise ConfigError(f"catalog.dataset.delimiter: '{shown(self.delimiter)}' is no separator; it must be one "
-                              "character, such as ; or | or tab, and no quotation mark")  # fmt: skip
+            raise ConfigError(
+                f"catalog.dataset.delimiter: '{shown(self.delimiter)}' is no separator; it must be one "
+                "character, such as ; or | or tab, and no quotation mark"
+            )
         check_encoding(self.encoding)
 
     @property
@@ -98,8 +100,10 @@ class Text:
             return ""
         others = [sign for sign in SEPARATORS if sign != self.delimiter and sign in "".join(self.names)]
         if len(self.names) == 1 and others:
-            return (f"; its columns look separated by {SEPARATORS[others[0]]}, and catalog.dataset.delimiter is "
-                    f"{_called(self.delimiter)}: set it to what stands between them, or leave it empty")  # fmt: skip
+            return (
+                f"; its columns look separated by {SEPARATORS[others[0]]}, and catalog.dataset.delimiter is "
+                f"{_called(self.delimiter)}: set it to what stands between them, or leave it empty"
+            )
         if len(self.names) == 1:
             return "; if that is several columns, set catalog.dataset.delimiter to the one character between them"
         if not set(wanted) & set(self.names):
@@ -134,9 +138,10 @@ def text_of(data: bytes, path: str, form: Format, wanted: Sequence[str] = (), de
         raise DataError(f"{path}: is empty; {what}")
     if form.names and tuple(cells) != form.names:
         if len(cells) != len(form.names):
-            raise DataError(f"{path}, line {before + lines}: has {len(cells)} cells with {_called(choices[best])} "
-                            f"between them, {form.setting} names {len(form.names)} columns: {listed(form.names)}"
-                            )  # fmt: skip
+            raise DataError(
+                f"{path}, line {before + lines}: has {len(cells)} cells with {_called(choices[best])} "
+                f"between them, {form.setting} names {len(form.names)} columns: {listed(form.names)}"
+            )
         return Text(path, data, form, choices[best], form.names, start, before)
     return Text(path, data, form, choices[best], tuple(cells), end, before + lines)
 
@@ -180,8 +185,10 @@ def _parsed(text: Text, names: list[str]) -> pa.Table:
         if ragged:
             raise _ragged(text, ragged[0]) from None
         cause = f"a row is longer than {BLOCK >> 20} MiB" if "straddling" in str(error) else str(error)
-        raise DataError(f"{text.path}: cannot be read as a table with {_called(text.delimiter)} between columns "
-                        f"({shown(cause)}); look for a quotation mark that is never closed") from None  # fmt: skip
+        raise DataError(
+            f"{text.path}: cannot be read as a table with {_called(text.delimiter)} between columns "
+            f"({shown(cause)}); look for a quotation mark that is never closed"
+        ) from None
     _check_end(text, table)
     return table
 
@@ -195,17 +202,23 @@ def _read(text: Text, names: list[str], ragged: list[pacsv.InvalidRow] | None) -
         return "error"
 
     reading = pacsv.ReadOptions(column_names=names, use_threads=ragged is None, block_size=BLOCK)
-    parsing = pacsv.ParseOptions(delimiter=text.delimiter, quote_char='"' if text.form.quoted else False,
-                                 newlines_in_values=text.form.quoted, invalid_row_handler=refuse)  # fmt: skip
+    parsing = pacsv.ParseOptions(
+        delimiter=text.delimiter,
+        quote_char='"' if text.form.quoted else False,
+        newlines_in_values=text.form.quoted,
+        invalid_row_handler=refuse,
+    )
     converting = pacsv.ConvertOptions(column_types={name: pa.string() for name in names})
     return pacsv.read_csv(pa.BufferReader(pa.py_buffer(text.data).slice(text.start)), reading, parsing, converting)
 
 
 def _ragged(text: Text, row: pacsv.InvalidRow) -> DataError:
     at = text.at(row.number - 1) if row.number else "a row"
-    return DataError(f"{text.path}, {at}: has {row.actual_columns} cells with {_called(text.delimiter)} between them, "
-                     f"its columns are {row.expected_columns}: '{shown(row.text)}'; give every row as many, and put "
-                     "cells in double quotes that hold the separator")  # fmt: skip
+    return DataError(
+        f"{text.path}, {at}: has {row.actual_columns} cells with {_called(text.delimiter)} between them, "
+        f"its columns are {row.expected_columns}: '{shown(row.text)}'; give every row as many, and put "
+        "cells in double quotes that hold the separator"
+    )
 
 
 def _check_end(text: Text, table: pa.Table) -> None:
@@ -216,8 +229,10 @@ def _check_end(text: Text, table: pa.Table) -> None:
     for line, cells in text.lines([END]):  # noqa: B007
         pass
     if cells != [END]:
-        raise DataError(f"{text.path}, line {line}: a quotation mark is never closed, and what follows it is one "
-                        f"cell: '{shown(last)}'; close it, or double it where it belongs to the text")  # fmt: skip
+        raise DataError(
+            f"{text.path}, line {line}: a quotation mark is never closed, and what follows it is one "
+            f"cell: '{shown(last)}'; close it, or double it where it belongs to the text"
+        )
 
 
 def _called(delimiter: str) -> str:

@@ -38,8 +38,10 @@ def _left_behind(path: str) -> str:
     """Why a relative path that was right where a job was submitted from leads nowhere inside the job; else nothing."""
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ or "://" in path or path.startswith(("/", "~")):
         return ""
-    return ("; a job sees its own copy of the working folder, without what cluster/runtime_env.yaml excludes (data/, "
-            "...): give a URI, or an absolute path that all nodes share")  # fmt: skip
+    return (
+        "; a job sees its own copy of the working folder, without what cluster/runtime_env.yaml excludes (data/, "
+        "...): give a URI, or an absolute path that all nodes share"
+    )
 
 
 def kind_at(place: Place) -> Any:
@@ -118,8 +120,10 @@ def read_whole(path: str) -> bytes:
 
 def unreadable(where: str, error: Exception) -> DataError:
     """The error of a file that is there and cannot be read."""
-    return DataError(f"{where}: cannot be read ({error}); check rights and credentials, or fetch the file again: "
-                     "it may be damaged or cut off")  # fmt: skip
+    return DataError(
+        f"{where}: cannot be read ({error}); check rights and credentials, or fetch the file again: "
+        "it may be damaged or cut off"
+    )
 
 
 def blocks(path: str, size: int = 64 << 20) -> Iterator[tuple[int, bytes]]:

@@ -44,19 +44,25 @@ def find_tables(where: str, path: str) -> list[Found]:
     if not path or kind_at(place) != pafs.FileType.Directory:
         return [Found(find(where, path))]
     if "_delta_log" in place.folders():
-        raise DataError(f"{where}: '{path}' is a Delta Lake table, whose folder also holds files that are no longer "
-                        "part of it; export its rows as Parquet")  # fmt: skip
+        raise DataError(
+            f"{where}: '{path}' is a Delta Lake table, whose folder also holds files that are no longer "
+            "part of it; export its rows as Parquet"
+        )
     found = list(_walked(place, ""))
     names = [file.path.rpartition("/")[2] for file in found]
     for endings in _preferred(names):
         chosen = [file for file, name in zip(found, names, strict=True) if name.lower().endswith(endings)]
         if len({file.partition.count("=") for file in chosen}) > 1:
-            raise DataError(f"{where}: the folder '{path}' holds files at different depths of key=value folders, such "
-                            f"as {chosen[0].path} and {chosen[-1].path}; give all rows the same columns")  # fmt: skip
+            raise DataError(
+                f"{where}: the folder '{path}' holds files at different depths of key=value folders, such "
+                f"as {chosen[0].path} and {chosen[-1].path}; give all rows the same columns"
+            )
         return chosen
-    raise DataError(f"{where}: the folder '{path}' holds no file that ends in "
-                    f"{', '.join(end for endings in ENDINGS for end in endings)}; folders in it are read where they "
-                    "are called key=value")  # fmt: skip
+    raise DataError(
+        f"{where}: the folder '{path}' holds no file that ends in "
+        f"{', '.join(end for endings in ENDINGS for end in endings)}; folders in it are read where they "
+        "are called key=value"
+    )
 
 
 def _preferred(names: list[str]) -> list[tuple[str, ...]]:

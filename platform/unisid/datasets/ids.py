@@ -21,8 +21,7 @@ def ids(values: pa.ChunkedArray, where: str, rows: Rows = NUMBERED) -> pa.Chunke
     if pc.any(absent).as_py():
         row = pc.index(pc.fill_null(absent, True), True).as_py()
         count = pc.sum(pc.fill_null(absent, True)).as_py()
-        raise DataError(f"{where}, {rows.at(row)}: the id is missing ({count} such rows); "
-                        "every row needs one")  # fmt: skip
+        raise DataError(f"{where}, {rows.at(row)}: the id is missing ({count} such rows); every row needs one")
     return text
 
 
@@ -47,9 +46,11 @@ def _exact(values: pa.ChunkedArray, where: str, rows: Rows) -> pa.ChunkedArray:
     beyond = pc.fill_null(pc.greater_equal(pc.abs(values), float(2**bits)), False)
     if pc.any(beyond).as_py():
         row = pc.index(beyond, True).as_py()
-        raise DataError(f"{where}, {rows.at(row)}: {values[row].as_py()!r} is beyond 2^{bits}, where {values.type} "
-                        f"holds several ids as one number ({pc.sum(beyond).as_py()} such rows); write ids as strings "
-                        "or integers before they become fractions")  # fmt: skip
+        raise DataError(
+            f"{where}, {rows.at(row)}: {values[row].as_py()!r} is beyond 2^{bits}, where {values.type} "
+            f"holds several ids as one number ({pc.sum(beyond).as_py()} such rows); write ids as strings "
+            "or integers before they become fractions"
+        )
     return values
 
 

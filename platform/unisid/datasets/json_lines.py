@@ -39,11 +39,15 @@ def objects(
             try:
                 value = parse(line)
             except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-                raise DataError(f"{path}, line {index}: is not a whole object ({shown(error)}): '{shown(line)}'; one "
-                                f"object must stand on each line: {_remedy(line)}") from None  # fmt: skip
+                raise DataError(
+                    f"{path}, line {index}: is not a whole object ({shown(error)}): '{shown(line)}'; one "
+                    f"object must stand on each line: {_remedy(line)}"
+                ) from None
             if not isinstance(value, dict):
-                raise DataError(f"{path}, line {index}: must be an object of fields, is '{shown(line)}'; write one "
-                                "object a line, such as `jq -c '.[]'` makes of an array")  # fmt: skip
+                raise DataError(
+                    f"{path}, line {index}: must be an object of fields, is '{shown(line)}'; write one "
+                    "object a line, such as `jq -c '.[]'` makes of an array"
+                )
             found.append(value)
             lines.append(index)
     return found, lines
@@ -74,8 +78,9 @@ class _Read:
     """Of each field, what its values are."""
 
 
-def read_lines(path: str, typed: Sequence[str], texts: Sequence[str] = (), every: bool = False,
-               encoding: str = "") -> tuple[pa.Table, Lines]:  # fmt: skip
+def read_lines(
+    path: str, typed: Sequence[str], texts: Sequence[str] = (), every: bool = False, encoding: str = ""
+) -> tuple[pa.Table, Lines]:
     """A file's rows, and the line of each. A field that a line lacks is absent there.
 
     Args:
@@ -157,8 +162,9 @@ def values_of(path: str, name: str, values: list[Any], lines: Sequence[int]) -> 
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # of several types, or beyond the integers of Arrow
         for line, value in zip(lines, values, strict=True):
             if isinstance(value, (list, dict)):
-                raise DataError(f"{path}, line {line}: the field '{name}' is '{shown(value)}'; it must be one "
-                                "number or text") from None  # fmt: skip
+                raise DataError(
+                    f"{path}, line {line}: the field '{name}' is '{shown(value)}'; it must be one number or text"
+                ) from None
         return pa.array([_written(value) for value in values], pa.string())
 
 
@@ -169,8 +175,10 @@ def _whole(path: str, name: str, pieces: list[pa.Array]) -> pa.ChunkedArray:
         kind = kinds.pop() if len(kinds) == 1 else pa.string()
         return pa.chunked_array([chunk.cast(kind) for piece in pieces for chunk in _chunks(piece)], kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise DataError(f"{path}: the field '{name}' holds {' and '.join(sorted(map(str, kinds)))} in different lines; "
-                        "give it one type") from None  # fmt: skip
+        raise DataError(
+            f"{path}: the field '{name}' holds {' and '.join(sorted(map(str, kinds)))} in different lines; "
+            "give it one type"
+        ) from None
 
 
 def _chunks(piece: pa.Array | pa.ChunkedArray) -> list[pa.Array]:

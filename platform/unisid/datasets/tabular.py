@@ -63,8 +63,9 @@ class Wanted:
         return self.every and held
 
 
-def read_rows(part: Part, columns: tuple[str, ...], form: Format = PLAIN,
-              hints: Mapping[str, str] = NO_HINTS) -> tuple[pa.Table, Rows]:  # fmt: skip
+def read_rows(
+    part: Part, columns: tuple[str, ...], form: Format = PLAIN, hints: Mapping[str, str] = NO_HINTS
+) -> tuple[pa.Table, Rows]:
     """These columns of a part's rows, and what errors call the rows; the table remembers what was not read.
 
     Args:
@@ -75,8 +76,9 @@ def read_rows(part: Part, columns: tuple[str, ...], form: Format = PLAIN,
     return _read(part, Wanted(typed=columns), form, hints)
 
 
-def read_items(part: Part, item_id: str, title: str, further: tuple[str, ...], text: tuple[str, ...],
-               form: Format = PLAIN) -> pa.Table:  # fmt: skip
+def read_items(
+    part: Part, item_id: str, title: str, further: tuple[str, ...], text: tuple[str, ...], form: Format = PLAIN
+) -> pa.Table:
     """The items of a part; the table remembers what was not read.
 
     Args:
@@ -165,5 +167,6 @@ def _whole(path: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is not a whole Parquet file ({' '.join(str(error).split())}); write or fetch it "
-                        "again") from None  # fmt: skip
+        raise DataError(
+            f"{path}: is not a whole Parquet file ({' '.join(str(error).split())}); write or fetch it again"
+        ) from None

@@ -134,12 +134,16 @@ def _check_unit(found: NDArray[Any], unit: Unit, clock: Clock, where: str, kind:
         raise DataError(f"{lie}{read}{_named(np.sort(found)[len(found) // 2 :], unit, clock.unit, better)}; {remedy}")
     given = found // (PER_SECOND[unit] // PER_SECOND[clock.unit])
     if kind == "number" and _are_digits_of_days(given):
-        raise DataError(f"{lie}{read}; numbers like {given[0]} look like days written in digits: write them as dates, "
-                        "like 2018-11-30")  # fmt: skip
+        raise DataError(
+            f"{lie}{read}; numbers like {given[0]} look like days written in digits: write them as dates, "
+            "like 2018-11-30"
+        )
     if np.mean(found >= LATEST * scale) > 0.5 or (np.mean(found < 0) > 0.5 and kind == "number"):
-        raise DataError(f"{lie}{read}, and in no unit of {', '.join(UNITS)} between 1980 and 2080; give times, or name "
-                        "the column as catalog.dataset.position where it is only an order, or set "
-                        "catalog.dataset.times.outlying to keep")  # fmt: skip
+        raise DataError(
+            f"{lie}{read}, and in no unit of {', '.join(UNITS)} between 1980 and 2080; give times, or name "
+            "the column as catalog.dataset.position where it is only an order, or set "
+            "catalog.dataset.times.outlying to keep"
+        )
 
 
 def _usual(values: NDArray[Any], scale: int) -> bool:

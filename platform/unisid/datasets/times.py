@@ -51,9 +51,12 @@ def times(values: pa.ChunkedArray, where: str, clock: Clock, rows: Rows = NUMBER
     found = _found(values, clock.unit, where, rows)
     if found.values.null_count and clock.policy.missing == "refuse":
         raise _no_time(
-            pc.is_null(found.values), values, where, rows,
+            pc.is_null(found.values),
+            values,
+            where,
+            rows,
             ", or set catalog.dataset.times.missing to drop: rows without a time are then dropped and counted",
-        )  # fmt: skip
+        )
     given = clock.unit if found.kind == "number" else found.unit
     check(found.values, found.unit, Clock(given, clock.policy, clock.remedy), where, rows, found.kind)
     return found.values.cast(pa.timestamp(found.unit))
@@ -69,8 +72,9 @@ def positions(values: pa.ChunkedArray, where: str, rows: Rows = NUMBERED) -> pa.
         broken = pc.fill_null(pc.and_(pc.is_finite(numbers), pc.not_equal(numbers, pc.floor(numbers))), False)
         if pc.any(broken).as_py():
             row = pc.index(broken, True).as_py()
-            raise DataError(f"{where}, {rows.at(row)}: '{shown(values[row])}' is no position; positions are whole "
-                            "numbers")  # fmt: skip
+            raise DataError(
+                f"{where}, {rows.at(row)}: '{shown(values[row])}' is no position; positions are whole numbers"
+            )
     found = _found(values, "s", where, rows)
     if found.values.null_count:
         raise _no_time(pc.is_null(found.values), values, where, rows)
@@ -190,5 +194,7 @@ def _all(text: pa.ChunkedArray, pattern: str) -> bool:
 
 def _no_time(wrong: pa.ChunkedArray, raw: pa.ChunkedArray, where: str, rows: Rows, way: str = "") -> DataError:
     row = pc.index(wrong, True).as_py()
-    return DataError(f"{where}, {rows.at(row)}: '{shown(raw[row].as_py())}' is no time ({pc.sum(wrong).as_py()} such "
-                     f"rows); every interaction needs a number, or a date like 2018-11-30{way}")  # fmt: skip
+    return DataError(
+        f"{where}, {rows.at(row)}: '{shown(raw[row].as_py())}' is no time ({pc.sum(wrong).as_py()} such "
+        f"rows); every interaction needs a number, or a date like 2018-11-30{way}"
+    )

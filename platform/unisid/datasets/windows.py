@@ -65,8 +65,12 @@ class Config(DatasetConfig):
     @property
     def form(self) -> Format:
         """How the items' delimited text is written."""
-        return Format(delimiter=self.delimiter, encoding=self.encoding, names=self.items_header,
-                      setting="catalog.dataset.items_header")  # fmt: skip
+        return Format(
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+            names=self.items_header,
+            setting="catalog.dataset.items_header",
+        )
 
     def build(self) -> "Windows":
         return Windows(self)

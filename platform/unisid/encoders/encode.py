@@ -31,8 +31,16 @@ class Encoded:
 
 
 @torch.inference_mode()
-def encode(encoder: Encoder, tokens: Tokens, device: torch.device, *, pooling: Pooling, normalise: bool,
-           keep_states: bool, batch_tokens: int) -> Encoded:  # fmt: skip
+def encode(
+    encoder: Encoder,
+    tokens: Tokens,
+    device: torch.device,
+    *,
+    pooling: Pooling,
+    normalise: bool,
+    keep_states: bool,
+    batch_tokens: int,
+) -> Encoded:
     """Encode texts of at least one token each.
 
     Results stay on the device, in the texts' order, until the last batch is under way: nothing in the loop waits for

@@ -39,11 +39,15 @@ class Config(EncoderConfig):
             raise ConfigError(f"max_tokens: is {max_tokens}, but the encoder '{self.model}' reads at most {limit}")
         tokenizer = self._pretrained().load(AutoTokenizer.from_pretrained)
         if not tokenizer.is_fast:
-            raise ConfigError(f"encoder model '{self.model}': has no tokenizer.json and none can be made of what it "
-                              "has; give a model that has")  # fmt: skip
+            raise ConfigError(
+                f"encoder model '{self.model}': has no tokenizer.json and none can be made of what it "
+                "has; give a model that has"
+            )
         if max_tokens <= (special := tokenizer.num_special_tokens_to_add()):
-            raise ConfigError(f"max_tokens: is {max_tokens}, of which the encoder '{self.model}' needs {special} for "
-                              f"special tokens; must be at least {special + 1}")  # fmt: skip
+            raise ConfigError(
+                f"max_tokens: is {max_tokens}, of which the encoder '{self.model}' needs {special} for "
+                f"special tokens; must be at least {special + 1}"
+            )
         return Subwords(tokenizer, max_tokens)
 
     def build(self, device: torch.device) -> Encoder:

@@ -66,16 +66,19 @@ class Config(EncoderConfig):
             held = pq.read_schema(file).names
             for name in (self.item_id, self.vector):
                 if name not in held:
-                    raise DataError(f"{file}: has no column '{name}'{did_you_mean(name, held)}; it has "
-                                    f"{', '.join(held)}")  # fmt: skip
+                    raise DataError(
+                        f"{file}: has no column '{name}'{did_you_mean(name, held)}; it has {', '.join(held)}"
+                    )
             table = pq.read_table(file, columns=[self.item_id, self.vector])
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{file}: cannot be read as Parquet ({error}); write it anew") from None
         ids = table.column(self.item_id).cast(pa.string())
         repeated = len(ids) - ids.null_count - pc.count_distinct(ids).as_py()
         if ids.null_count or repeated:
-            raise DataError(f"{file}, column '{self.item_id}': has {ids.null_count} empty ids, and {repeated} that "
-                            "repeat; give one row an item")  # fmt: skip
+            raise DataError(
+                f"{file}, column '{self.item_id}': has {ids.null_count} empty ids, and {repeated} that "
+                "repeat; give one row an item"
+            )
         return pa.table({"item_id": ids, "vector": table.column(self.vector)})
 
 
@@ -94,8 +97,10 @@ def matrix(table: pa.Table, where: str) -> NDArray[np.float32]:
     except pa.ArrowException as error:
         raise DataError(f"{where}: vectors are no lists of numbers ({error}); must be") from None
     if not np.isfinite(values).all():
-        raise DataError(f"{where}: the vectors of {int((~np.isfinite(values)).any(1).sum())} items hold NaN, infinity "
-                        "or nothing; every value must be a finite number")  # fmt: skip
+        raise DataError(
+            f"{where}: the vectors of {int((~np.isfinite(values)).any(1).sum())} items hold NaN, infinity "
+            "or nothing; every value must be a finite number"
+        )
     return np.ascontiguousarray(values, np.float32)
 
 

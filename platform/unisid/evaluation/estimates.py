@@ -62,10 +62,12 @@ def configurations(trials: Sequence[Outcome], names: Sequence[str]) -> list[Conf
     for trial in trials:
         groups.setdefault(json.dumps(dict(trial.settings), sort_keys=True), []).append(trial)
     single = {
-        name: {key: [t.values[name] for t in group if t.state == "complete" and name in t.values]
-               for key, group in groups.items()}
+        name: {
+            key: [t.values[name] for t in group if t.state == "complete" and name in t.values]
+            for key, group in groups.items()
+        }
         for name in names
-    }  # fmt: skip
+    }
     spread = {name: _spread(list(values.values())) for name, values in single.items()}
     return [
         Configuration(

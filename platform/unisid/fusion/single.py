@@ -22,8 +22,10 @@ class Config(FusionConfig):
 
     def build(self, widths: Mapping[str, int]) -> "Single":
         if self.modality not in widths:
-            raise ConfigError(f"fusion.modality: is '{self.modality}'{did_you_mean(self.modality, widths)}; must be "
-                              f"one of {', '.join(in_order(widths))}")  # fmt: skip
+            raise ConfigError(
+                f"fusion.modality: is '{self.modality}'{did_you_mean(self.modality, widths)}; must be "
+                f"one of {', '.join(in_order(widths))}"
+            )
         return Single(self.modality, widths[self.modality])
 
 

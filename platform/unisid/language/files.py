@@ -68,8 +68,9 @@ def _parsed(name: str, data: bytes) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"model: what lies beside its weights is not whole ({name}: {error}); make it anew"
-                            ) from None  # fmt: skip
+        raise ArtifactError(
+            f"model: what lies beside its weights is not whole ({name}: {error}); make it anew"
+        ) from None
 
 
 def _maps_code(value: Any) -> bool:

@@ -40,8 +40,9 @@ def inject(model: Any, lora: Lora) -> None:
     """Give the model's layers their pairs; nothing else of it learns from here on."""
     layers = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     if unknown := sorted(set(lora.targets) - layers):
-        raise ConfigError(f"lora.targets: the model has no linear layer '{unknown[0]}'; must be among "
-                          f"{', '.join(sorted(layers))}")  # fmt: skip
+        raise ConfigError(
+            f"lora.targets: the model has no linear layer '{unknown[0]}'; must be among {', '.join(sorted(layers))}"
+        )
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError:

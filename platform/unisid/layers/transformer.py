@@ -77,8 +77,16 @@ class CausalTransformer(nn.Module):
     What is filled up must stand after every real place: then it needs no mask.
     """
 
-    def __init__(self, width: int, num_layers: int, num_heads: int, feedforward_width: int, rate: float, length: int,
-                 norm_first: bool = True) -> None:  # fmt: skip
+    def __init__(
+        self,
+        width: int,
+        num_layers: int,
+        num_heads: int,
+        feedforward_width: int,
+        rate: float,
+        length: int,
+        norm_first: bool = True,
+    ) -> None:
         super().__init__()
         self.rate = rate
         self.positions = nn.Embedding(length, width)

@@ -49,9 +49,14 @@ def fit_weights(
 
 
 def _moments(
-    parts: Float[Tensor, "n C F"], real: Bool[Tensor, "n C"], chosen: Int[Tensor, " n"], weights: Float[Tensor, " F"],
-    start: Float[Tensor, " F"], total: Callable[[Tensor], Tensor], ridge: float,
-) -> tuple[Float[Tensor, ""], Float[Tensor, " F"], Float[Tensor, "F F"]]:  # fmt: skip
+    parts: Float[Tensor, "n C F"],
+    real: Bool[Tensor, "n C"],
+    chosen: Int[Tensor, " n"],
+    weights: Float[Tensor, " F"],
+    start: Float[Tensor, " F"],
+    total: Callable[[Tensor], Tensor],
+    ridge: float,
+) -> tuple[Float[Tensor, ""], Float[Tensor, " F"], Float[Tensor, "F F"]]:
     """What is maximised, its gradient, and minus its second derivatives, over all workers."""
     count = len(weights)
     sums = torch.zeros(1 + count + count * count, dtype=torch.float64, device=weights.device)

@@ -15,8 +15,15 @@ from unisid.ops.assignment import place_within_room
 from unisid.ops.residual import nearest, squared_distances
 
 
-def kmeans(rows: Float[Tensor, "n d"], size: int, *, seed: int, iterations: int = 25, restarts: int = 1,
-           points_per_code: int = 256) -> Float[Tensor, "K d"]:  # fmt: skip
+def kmeans(
+    rows: Float[Tensor, "n d"],
+    size: int,
+    *,
+    seed: int,
+    iterations: int = 25,
+    restarts: int = 1,
+    points_per_code: int = 256,
+) -> Float[Tensor, "K d"]:
     """`size` centroids of the rows: the same for the same rows and seed. Fewer rows than codes: rows repeat.
 
     Args:
@@ -29,17 +36,34 @@ def kmeans(rows: Float[Tensor, "n d"], size: int, *, seed: int, iterations: int 
 
     faiss.omp_set_num_threads(torch.get_num_threads())  # a worker's share of the machine, which FAISS does not see
     gpu = rows.is_cuda and hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
-    clustering = faiss.Kmeans(rows.shape[1], size, niter=iterations, nredo=restarts, seed=seed, gpu=gpu,
-                              min_points_per_centroid=1, max_points_per_centroid=points_per_code)  # fmt: skip
+    clustering = faiss.Kmeans(
+        rows.shape[1],
+        size,
+        niter=iterations,
+        nredo=restarts,
+        seed=seed,
+        gpu=gpu,
+        min_points_per_centroid=1,
+        max_points_per_centroid=points_per_code,
+    )
     clustering.train(rows.detach().float().cpu().numpy())
     return torch.tensor(clustering.centroids).to(rows)
 
 
-def residual_kmeans(rows: Float[Tensor, "n d"], levels: int, size: int, *, seed: int, iterations: int = 25,
-                    restarts: int = 1, points_per_code: int = 256) -> Float[Tensor, "L K d"]:  # fmt: skip
+def residual_kmeans(
+    rows: Float[Tensor, "n d"],
+    levels: int,
+    size: int,
+    *,
+    seed: int,
+    iterations: int = 25,
+    restarts: int = 1,
+    points_per_code: int = 256,
+) -> Float[Tensor, "L K d"]:
     """Codebooks by k-means of what the levels above leave over."""
-    fit = functools.partial(kmeans, size=size, iterations=iterations, restarts=restarts,
-                            points_per_code=points_per_code)  # fmt: skip
+    fit = functools.partial(
+        kmeans, size=size, iterations=iterations, restarts=restarts, points_per_code=points_per_code
+    )
     return residual_codebooks(rows, levels, lambda left, level: fit(left, seed=seed + level))
 
 
@@ -90,15 +114,24 @@ def balanced_residual_kmeans(
     return residual_codebooks(rows, levels, lambda left, level: fit(left, seed=seed + level)[0])
 
 
-def hierarchical_kmeans(rows: Float[Tensor, "n d"], levels: int, size: int, *, seed: int, iterations: int = 25,
-                        restarts: int = 1, points_per_code: int = 256) -> Float[Tensor, "W d"]:  # fmt: skip
+def hierarchical_kmeans(
+    rows: Float[Tensor, "n d"],
+    levels: int,
+    size: int,
+    *,
+    seed: int,
+    iterations: int = 25,
+    restarts: int = 1,
+    points_per_code: int = 256,
+) -> Float[Tensor, "W d"]:
     """The centroids of a tree, level after level: every cluster is clustered again by itself.
 
     The children of a level's node v are nodes v * K to v * K + K - 1 of the next. An empty cluster passes its
     own centroid down.
     """
-    fit = functools.partial(kmeans, size=size, iterations=iterations, restarts=restarts,
-                            points_per_code=points_per_code)  # fmt: skip
+    fit = functools.partial(
+        kmeans, size=size, iterations=iterations, restarts=restarts, points_per_code=points_per_code
+    )
     node = torch.zeros(len(rows), dtype=torch.long, device=rows.device)
     above, tree = rows.mean(0, keepdim=True), []
     for level in range(levels):

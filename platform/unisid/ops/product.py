@@ -33,13 +33,30 @@ def learn_rotation(
     return torch.from_numpy(faiss.vector_to_array(transform.A).reshape(width, width).T.copy()).to(rows)
 
 
-def product_kmeans(rows: Float[Tensor, "n P"], levels: int, size: int, *, seed: int, iterations: int = 25,
-                   restarts: int = 1, points_per_code: int = 256) -> Float[Tensor, "L K s"]:  # fmt: skip
+def product_kmeans(
+    rows: Float[Tensor, "n P"],
+    levels: int,
+    size: int,
+    *,
+    seed: int,
+    iterations: int = 25,
+    restarts: int = 1,
+    points_per_code: int = 256,
+) -> Float[Tensor, "L K s"]:
     """Codebooks by k-means of every piece for itself."""
     return torch.stack(
-        [kmeans(piece.contiguous(), size, seed=seed + level, iterations=iterations, restarts=restarts,
-                points_per_code=points_per_code) for level, piece in enumerate(rows.chunk(levels, 1))]
-    )  # fmt: skip
+        [
+            kmeans(
+                piece.contiguous(),
+                size,
+                seed=seed + level,
+                iterations=iterations,
+                restarts=restarts,
+                points_per_code=points_per_code,
+            )
+            for level, piece in enumerate(rows.chunk(levels, 1))
+        ]
+    )
 
 
 def product_quantize(rows: Float[Tensor, "n P"], codebooks: Float[Tensor, "L K s"]) -> Int[Tensor, "n L"]:

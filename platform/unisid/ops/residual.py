@@ -45,8 +45,9 @@ def straight_through(rows: Float[Tensor, "n d"], quantized: Float[Tensor, "n d"]
     return rows + (quantized - rows).detach()
 
 
-def quantization_loss(rows: Float[Tensor, "n d"], codebooks: Float[Tensor, "L K d"], codes: Int[Tensor, "n L"],
-                      beta: float) -> Float[Tensor, ""]:  # fmt: skip
+def quantization_loss(
+    rows: Float[Tensor, "n d"], codebooks: Float[Tensor, "L K d"], codes: Int[Tensor, "n L"], beta: float
+) -> Float[Tensor, ""]:
     """sum_m |sg r(m) - e(m)|^2 + beta |r(m) - sg e(m)|^2, a mean over rows and width (UQF thesis, eq. of 3.3).
 
     A level's codewords learn from their own level only: what the levels above subtract is a constant below them.

@@ -22,16 +22,35 @@ INK = "#1b2431"
 PALETTE = ("#1f9e89", "#e3913a", "#6b7fd7", "#c9506b", "#8aa345", "#a066c2", "#3fa7d6", "#b08b57", "#d977a8", "#5d8a66")
 REST = "#98a2b3"
 STYLE = {
-    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.titlesize": 10,
-    "axes.titlelocation": "left", "axes.prop_cycle": cycler(color=PALETTE), "axes.axisbelow": True,
-    "axes.grid": True, "axes.grid.axis": "y", "grid.color": REST, "grid.alpha": 0.25, "grid.linewidth": 0.6,
-    "font.size": 9, "legend.frameon": False, "svg.fonttype": "none", "figure.dpi": 120,
-}  # fmt: skip
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": REST,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "font.size": 9,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "figure.dpi": 120,
+}
 
 
-CURVES = {("model", "valid_score"): "NDCG@10", ("baseline", "valid_score"): "NDCG@10",
-          ("codes", "valid_score"): "collisions, then error"}  # fmt: skip
+CURVES = {
+    ("model", "valid_score"): "NDCG@10",
+    ("baseline", "valid_score"): "NDCG@10",
+    ("codes", "valid_score"): "collisions, then error",
+}
 """What lies on the curves' upright axis, where it is no loss."""
 
 
@@ -116,9 +135,15 @@ def metric_bars(means: Mapping[str, Any], methods: Sequence[str], cutoffs: Seque
                 heights = np.array([c["mean"] for c in cells])
                 ends = np.array([[c["mean"] - c["low"] for c in cells], [c["high"] - c["mean"] for c in cells]])
                 style = {"ecolor": INK, "elinewidth": 0.8, "capsize": 2}
-                axis.bar(places + (number - (len(methods) - 1) / 2) * width, heights, 0.92 * width,
-                         label=printable(method), color=PALETTE[number % len(PALETTE)], yerr=ends.clip(min=0),
-                         error_kw=style)  # fmt: skip
+                axis.bar(
+                    places + (number - (len(methods) - 1) / 2) * width,
+                    heights,
+                    0.92 * width,
+                    label=printable(method),
+                    color=PALETTE[number % len(PALETTE)],
+                    yerr=ends.clip(min=0),
+                    error_kw=style,
+                )
             axis.set_xticks(places, [f"@{k}" for k in cutoffs])
             axis.set_title(f"{metric}, history {rule}")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(methods))

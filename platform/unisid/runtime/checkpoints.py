@@ -51,8 +51,10 @@ class Checkpoints:
                 if old != number:
                     (self.place / _folder(old)).clear()
         except OSError as error:
-            raise ArtifactError(f"{self.place}: checkpoint {number} cannot be written ({error}); free space or rights "
-                                "are needed, or another place for the store (--store)") from error  # fmt: skip
+            raise ArtifactError(
+                f"{self.place}: checkpoint {number} cannot be written ({error}); free space or rights "
+                "are needed, or another place for the store (--store)"
+            ) from error
 
     def fetch(self, number: int, scratch: Path) -> Path:
         """A local directory with a checkpoint's files: the checkpoint itself where the place is local, or `scratch`."""

@@ -185,14 +185,18 @@ def _package(device: torch.device) -> Any:
         import deepspeed
         import deepspeed.ops
     except ImportError as error:
-        raise ConfigError(f"training.zero: needs the package deepspeed ({error}); install unisid[llm], or set it to 0 "
-                          "for models that fit one device") from None  # fmt: skip
+        raise ConfigError(
+            f"training.zero: needs the package deepspeed ({error}); install unisid[llm], or set it to 0 "
+            "for models that fit one device"
+        ) from None
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", r"`torch\.distributed\.", FutureWarning)  # of names that DeepSpeed still uses
     accelerator = deepspeed.get_accelerator().device_name()
     if accelerator != device.type:
-        raise ConfigError(f"training.zero: DeepSpeed works on '{accelerator}' in this process, the fit on "
-                          f"'{device.type}'; run one of them in a process of its own")  # fmt: skip
+        raise ConfigError(
+            f"training.zero: DeepSpeed works on '{accelerator}' in this process, the fit on "
+            f"'{device.type}'; run one of them in a process of its own"
+        )
     if device.type == "cpu":
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False  # it would be compiled; gloo does without
     return deepspeed

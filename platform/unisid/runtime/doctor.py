@@ -118,8 +118,12 @@ def _ray(store: Store) -> Iterator[Check]:
         return
     host, port = _endpoint(address)
     if host and not _answers(host, port):
-        yield Check("Ray", "fault", f"{version('ray')}, nothing answers at {masked(address)}",
-                    "start the cluster, or unset RAY_ADDRESS for a Ray of this machine's own")  # fmt: skip
+        yield Check(
+            "Ray",
+            "fault",
+            f"{version('ray')}, nothing answers at {masked(address)}",
+            "start the cluster, or unset RAY_ADDRESS for a Ray of this machine's own",
+        )
         return
     from unisid.runtime.ray_session import session, total
 
@@ -136,15 +140,24 @@ def _mlflow(store: Store) -> Iterator[Check]:
         there = next((p for p in (database, *database.parents) if p.exists()), Path("/"))
         may = os.access(there, os.W_OK)
         state = "is there" if database.exists() else "is made by the first run"
-        yield Check("MLflow", "ok" if may else "fault", f"{shown} ({state})",
-                    "" if may else f"{there} must be writable, or set MLFLOW_TRACKING_URI")  # fmt: skip
+        yield Check(
+            "MLflow",
+            "ok" if may else "fault",
+            f"{shown} ({state})",
+            "" if may else f"{there} must be writable, or set MLFLOW_TRACKING_URI",
+        )
         return
     host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     if not host or not port or _answers(host, port):
         yield Check("MLflow", "ok", shown)
     else:
-        yield Check("MLflow", "fault", f"{shown}: nothing answers", "runs go on without it (then `unisid sync`); start "
-                    "it, or unset MLFLOW_TRACKING_URI for a database in the store")  # fmt: skip
+        yield Check(
+            "MLflow",
+            "fault",
+            f"{shown}: nothing answers",
+            "runs go on without it (then `unisid sync`); start "
+            "it, or unset MLFLOW_TRACKING_URI for a database in the store",
+        )
 
 
 def _store(store: Store) -> Iterator[Check]:
@@ -158,8 +171,12 @@ def _store(store: Store) -> Iterator[Check]:
         else:
             fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
     except (OSError, pa.ArrowException, UnisidError) as error:
-        yield Check("store", "fault", f"{store.root}: {_short(error)}",
-                    "rights to write are needed, or another place (--store or UNISID_STORE)")  # fmt: skip
+        yield Check(
+            "store",
+            "fault",
+            f"{store.root}: {_short(error)}",
+            "rights to write are needed, or another place (--store or UNISID_STORE)",
+        )
         return
     there = "is there" if store.root.exists() else "is made by the first run"
     yield Check("store", "ok", f"{store.root} ({there}{'' if store.root.is_local else '; reading was tried alone'})")

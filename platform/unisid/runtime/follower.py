@@ -38,8 +38,9 @@ class Source:
 
     def __post_init__(self) -> None:
         if bool(self.name) == bool(self.model):
-            raise ConfigError("serve: must have either a registered name (--name shop) or a recommender (--model "
-                              "model/shop/1)")  # fmt: skip
+            raise ConfigError(
+                "serve: must have either a registered name (--name shop) or a recommender (--model model/shop/1)"
+            )
         if self.codes and not self.model:
             raise ConfigError(f"serve: --codes {self.codes} stands beside --model; what is promoted has its own index")
 
@@ -126,9 +127,10 @@ class Follower:
         address = self.source.codes
         codes = self._store.place(Address.parse(address)) if address else require_input(self._store, record, "codes")
         vectors = {
-            noun: require_input(self._store, require(codes, "codes"), noun) for noun in vectors_of(model)
+            noun: require_input(self._store, require(codes, "codes"), noun)
+            for noun in vectors_of(model)
             if noun in require(codes, "codes").inputs
-        }  # fmt: skip
+        }
         catalog = require_input(self._store, require(codes, "codes"), "catalog")
         return functools.partial(self._load, model, codes, catalog, vectors if address else {})
 
@@ -137,22 +139,31 @@ class Follower:
         registered, name = self._registered, self.source.name
         now = registered.pair(CHAMPION)
         if now.index is None or now.recommender is None:
-            raise ArtifactError(f"serve: '{name}' has {now} in use; must have both: unisid promote codes/... model/... "
-                                f"--name {name}")  # fmt: skip
+            raise ArtifactError(
+                f"serve: '{name}' has {now} in use; must have both: unisid promote codes/... model/... --name {name}"
+            )
         used = self.pair and (self.pair.versions.index_version, self.pair.versions.model_version)
         if used == (now.index, now.recommender):
             return None
         if not registered.fits(now):
-            raise ArtifactError(f"serve: '{name}' has {now}, and this recommender does not speak this index; promote "
-                                "both, or finish the promotion that was cut short")  # fmt: skip
+            raise ArtifactError(
+                f"serve: '{name}' has {now}, and this recommender does not speak this index; promote "
+                "both, or finish the promotion that was cut short"
+            )
         tags = registered.tags(recommender_of(name), now.recommender)
         model, codes, catalog = (held_in(self._store, tags, noun, "serve") for noun in registry.RECOMMENDER)
         nouns = [noun for noun in vectors_of(model) if f"lineage.{noun}" in tags]
         vectors = {noun: held_in(self._store, tags, noun, "serve") for noun in nouns}
         return functools.partial(self._load, model, codes, catalog, vectors, (now.index, now.recommender))
 
-    def _load(self, model: Place, codes: Place, catalog: Place, vectors: dict[str, Place],
-              registered: tuple[str, str] = ("", "")) -> Pair:  # fmt: skip
+    def _load(
+        self,
+        model: Place,
+        codes: Place,
+        catalog: Place,
+        vectors: dict[str, Place],
+        registered: tuple[str, str] = ("", ""),
+    ) -> Pair:
         columns = self._columns(Catalog.read(catalog))
         return Pair.load(model, codes, catalog, columns, self.settings.named_rules(), vectors, registered)
 

@@ -38,6 +38,7 @@ def _addresses(tags: dict[str, str]) -> Held:
             try:
                 found[noun] = Address.parse(address), fingerprint
             except UnisidError as error:
-                raise ArtifactError(f"MLflow: a registered version says lineage.{noun} = {address!r} ({error})"
-                                    ) from None  # fmt: skip
+                raise ArtifactError(
+                    f"MLflow: a registered version says lineage.{noun} = {address!r} ({error})"
+                ) from None
     return found

@@ -54,8 +54,13 @@ def watched() -> Iterator[Callable[[str], None]]:
     if not sys.platform.startswith("linux"):
         yield lambda folder: None
         return
-    watch = subprocess.Popen([sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+    watch = subprocess.Popen(
+        [sys.executable, "-I", "-S", __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     words = watch.stdin
     assert words is not None
 

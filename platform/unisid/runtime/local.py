@@ -40,8 +40,9 @@ class Member(Collectives):
         tell: called on rank 0 with the report's number (a resumed fit goes on where its checkpoint stands).
     """
 
-    def __init__(self, pool: Pool, streams: Mapping[str, Stream], checkpoints: Checkpoints, last: int | None,
-                 tell: Tell) -> None:  # fmt: skip
+    def __init__(
+        self, pool: Pool, streams: Mapping[str, Stream], checkpoints: Checkpoints, last: int | None, tell: Tell
+    ) -> None:
         super().__init__(pool, streams)
         self.checkpoints, self.last, self.tell = checkpoints, last, tell
         self.reports = 0
@@ -69,8 +70,17 @@ class Member(Collectives):
 class LocalCompute:
     """`fit` and `map` without a cluster."""
 
-    def fit(self, train: Callable[[Worker, Any], T], task: Any, *, name: str, pool: Pool, work: Place,
-            streams: Mapping[str, Stream] | None = None, report: Report | None = None) -> T:  # fmt: skip
+    def fit(
+        self,
+        train: Callable[[Worker, Any], T],
+        task: Any,
+        *,
+        name: str,
+        pool: Pool,
+        work: Place,
+        streams: Mapping[str, Stream] | None = None,
+        report: Report | None = None,
+    ) -> T:
         checkpoints = Checkpoints(work, name)
         if pool.workers <= 1:
             return fit_here(train, task, pool, streams or {}, checkpoints, report)
@@ -85,8 +95,14 @@ class LocalCompute:
             yield table
 
 
-def fit_here(train: Callable[[Worker, Any], T], task: Any, pool: Pool, streams: Mapping[str, Stream],
-             checkpoints: Checkpoints, report: Report | None) -> T:  # fmt: skip
+def fit_here(
+    train: Callable[[Worker, Any], T],
+    task: Any,
+    pool: Pool,
+    streams: Mapping[str, Stream],
+    checkpoints: Checkpoints,
+    report: Report | None,
+) -> T:
     """Run a fit of one worker inside this process, whose threads and random state stay as they were."""
     threads = torch.get_num_threads()
     device = pool.device()
@@ -103,8 +119,14 @@ def _tell(report: Report | None, number: int, metrics: Metrics) -> None:
         report(metrics)
 
 
-def _spawn(train: Callable[[Worker, Any], T], task: Any, pool: Pool, streams: Mapping[str, Stream],
-           checkpoints: Checkpoints, report: Report | None) -> T:  # fmt: skip
+def _spawn(
+    train: Callable[[Worker, Any], T],
+    task: Any,
+    pool: Pool,
+    streams: Mapping[str, Stream],
+    checkpoints: Checkpoints,
+    report: Report | None,
+) -> T:
     context = torch.multiprocessing.get_context("spawn")
     results, taken = context.SimpleQueue(), context.Event()
     with contextlib.closing(socket.socket()) as probe:
@@ -142,12 +164,24 @@ def _lost(name: str, codes: Sequence[int | None]) -> MachineError | None:
     if not numbers:
         return None
     ended = ", ".join(sorted({signal.Signals(number).name for number in numbers}))
-    return MachineError(f"fit '{name}': a worker was ended by {ended}, perhaps for memory; more memory or smaller "
-                        "batches are needed; the same command goes on from there")  # fmt: skip
+    return MachineError(
+        f"fit '{name}': a worker was ended by {ended}, perhaps for memory; more memory or smaller "
+        "batches are needed; the same command goes on from there"
+    )
 
 
-def _process(rank: int, train: Callable[[Worker, Any], T], task: Any, pool: Pool, streams: Mapping[str, Stream],
-             checkpoints: Checkpoints, last: int | None, port: int, results: Any, taken: Any) -> None:  # fmt: skip
+def _process(
+    rank: int,
+    train: Callable[[Worker, Any], T],
+    task: Any,
+    pool: Pool,
+    streams: Mapping[str, Stream],
+    checkpoints: Checkpoints,
+    last: int | None,
+    port: int,
+    results: Any,
+    taken: Any,
+) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     gpus = torch.cuda.device_count() if pool.gpus > 0 else 0
     if gpus:

@@ -119,8 +119,10 @@ class Promotion:
     def _champion(self, now: Pair) -> Codes:
         """The champion index, as it lies in the store."""
         if now.index is None:
-            raise DataError(f"promote: {index_of(self.name)} has no champion; promote an index first, or the "
-                            "recommender together with its index: unisid promote codes/... model/...")  # fmt: skip
+            raise DataError(
+                f"promote: {index_of(self.name)} has no champion; promote an index first, or the "
+                "recommender together with its index: unisid promote codes/... model/..."
+            )
         return Codes.read(held_in(self.store, self.registered.tags(index_of(self.name), now.index), "codes"))
 
     def _passed(self, codes: Address, gate: Mapping[str, float]) -> Codes:
@@ -168,18 +170,22 @@ class Promotion:
 def held_in(store: Store, tags: Mapping[str, str], noun: str, where: str = "promote") -> Place:
     """Where an artifact that a version holds lies; raises ArtifactError where this store has another or none."""
     if f"lineage.{noun}" not in tags:
-        raise ArtifactError(f"{where}: the version in use does not say which {noun} it holds; must be one that unisid "
-                            "registered")  # fmt: skip
+        raise ArtifactError(
+            f"{where}: the version in use does not say which {noun} it holds; must be one that unisid registered"
+        )
     address, _, fingerprint = tags[f"lineage.{noun}"].partition(" ")
     place = store.place(Address.parse(address))
     if not place.exists() or require(place, noun).fingerprint != fingerprint:
-        raise ArtifactError(f"{where}: {address} ({fingerprint[:12]}), which is in use, is not in "
-                            f"{store.root}; give the store that holds it (--store)")  # fmt: skip
+        raise ArtifactError(
+            f"{where}: {address} ({fingerprint[:12]}), which is in use, is not in "
+            f"{store.root}; give the store that holds it (--store)"
+        )
     return place
 
 
-def promote(tracker: Tracker, store: Store, codes: Address | None, model: Address | None, name: str,
-            gate: Mapping[str, float]) -> Pair:  # fmt: skip
+def promote(
+    tracker: Tracker, store: Store, codes: Address | None, model: Address | None, name: str, gate: Mapping[str, float]
+) -> Pair:
     """Make an index, a recommender or both the champions of a name; returns the pair that is in use then.
 
     Args:
@@ -245,8 +251,10 @@ def _told(tracker: Tracker, what: str, asked: Mapping[str, str], act: Any) -> Pa
     with tracker.pipeline(what, asked, {}):
         run = tracker.parent
         if run is None:
-            raise ArtifactError(f"promote: nothing was promoted: {tracker.trouble}; try again when that is put right, "
-                                "or set MLFLOW_TRACKING_URI")  # fmt: skip
+            raise ArtifactError(
+                f"promote: nothing was promoted: {tracker.trouble}; try again when that is put right, "
+                "or set MLFLOW_TRACKING_URI"
+            )
         pair: Pair = _reached(tracker, lambda: act(run))
         return pair
 

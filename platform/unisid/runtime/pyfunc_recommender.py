@@ -121,8 +121,10 @@ class Recommending(mlflow.pyfunc.PythonModel):
         codes = parse(sid)
         found = self.codes.find(codes) if len(codes) == self.codes.num_levels else ()
         if len(found) != 1:
-            raise DataError(f"sid: no item has the semantic id {ids.some([sid])}; must be one of its index, of "
-                            f"{self.codes.num_levels} codes")  # fmt: skip
+            raise DataError(
+                f"sid: no item has the semantic id {ids.some([sid])}; must be one of its index, of "
+                f"{self.codes.num_levels} codes"
+            )
         return int(found[0]), ""
 
 

@@ -38,8 +38,9 @@ class RayCompute:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, address: str | None = None, cpus: int | None = None, dashboard: bool = False,
-             max_failures: int = 3) -> Iterator["RayCompute"]:  # fmt: skip
+    def open(
+        cls, address: str | None = None, cpus: int | None = None, dashboard: bool = False, max_failures: int = 3
+    ) -> Iterator["RayCompute"]:
         """A compute with its Ray session, as `ray_session.session` finds or starts it."""
         with ray_session.session(address, cpus, dashboard) as own:
             compute = cls(own, max_failures)
@@ -48,8 +49,17 @@ class RayCompute:
             finally:
                 compute.close()
 
-    def fit(self, train: Callable[[Worker, Any], T], task: Any, *, name: str, pool: Pool, work: Place,
-            streams: Mapping[str, Stream] | None = None, report: Report | None = None) -> T:  # fmt: skip
+    def fit(
+        self,
+        train: Callable[[Worker, Any], T],
+        task: Any,
+        *,
+        name: str,
+        pool: Pool,
+        work: Place,
+        streams: Mapping[str, Stream] | None = None,
+        report: Report | None = None,
+    ) -> T:
         job = Assignment(train, task, pool, streams or {}, Checkpoints(work, name))
         if pool.workers == 0:
             return fit_here(train, task, pool, job.streams, job.checkpoints, report)
@@ -88,8 +98,10 @@ class RayCompute:
         for what, each in (("CPU", pool.cpus), ("GPU", pool.gpus)):
             have = ray_session.total(what)
             if self.own and each * pool.workers > have:
-                raise ConfigError(f"pool: {pool.workers} workers of {each:g} {what}s each, this machine's Ray hands "
-                                  f"out {have:g}; ask for fewer or attach to a cluster (RAY_ADDRESS)")  # fmt: skip
+                raise ConfigError(
+                    f"pool: {pool.workers} workers of {each:g} {what}s each, this machine's Ray hands "
+                    f"out {have:g}; ask for fewer or attach to a cluster (RAY_ADDRESS)"
+                )
         self.group = Group(pool, self.max_failures, self.own)
         return self.group
 

@@ -103,8 +103,10 @@ def fit_into(pools: Sequence[Pool], parts: int, cpus: float, gpus: float, lastin
         largest = held.index(max(held))
         grants[largest] = dataclasses.replace(grants[largest], workers=grants[largest].workers - 1)
     if (need := _need(grants, "gpus")) > gpus:
-        raise ConfigError(f"pool: one worker of each of {len(pools)} chained steps needs {need:g} GPUs, there are "
-                          f"{gpus:g}; set the pools' gpus so that their sum fits, or 0")  # fmt: skip
+        raise ConfigError(
+            f"pool: one worker of each of {len(pools)} chained steps needs {need:g} GPUs, there are "
+            f"{gpus:g}; set the pools' gpus so that their sum fits, or 0"
+        )
     share = min(1.0, (cpus if lasting is None else lasting) / _need(grants, "cpus"))
     return [dataclasses.replace(g, cpus=max(0.001, _floor(g.cpus * share))) for g in grants]
 

@@ -94,12 +94,20 @@ class _ByFile(_TorchBackend):
         worker_group.execute(_set_torch_distributed_env_vars)
         worker_group.execute(_name_master)
         size, url = len(worker_group), f"file://{backend_config.folder}/{uuid.uuid4().hex}"
-        ray.get([
-            worker_group.execute_single_async(
-                rank, _setup_torch_process_group, backend=backend_config.backend, world_rank=rank, world_size=size,
-                init_method=url, timeout_s=backend_config.timeout_s)
-            for rank in range(size)
-        ])  # fmt: skip
+        ray.get(
+            [
+                worker_group.execute_single_async(
+                    rank,
+                    _setup_torch_process_group,
+                    backend=backend_config.backend,
+                    world_rank=rank,
+                    world_size=size,
+                    init_method=url,
+                    timeout_s=backend_config.timeout_s,
+                )
+                for rank in range(size)
+            ]
+        )
 
 
 def _name_master() -> None:

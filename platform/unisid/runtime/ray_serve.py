@@ -110,8 +110,12 @@ def run(source: Source, settings: Serving, say: Callable[[str], None], until: th
         options = {"host": settings.host, "port": settings.port, "request_timeout_s": 3 * settings.timeout}
         serve.start(http_options=options, logging_config={"log_level": "WARNING"})
         try:
-            serve.run(build({"source": to_record(source), "serving": to_record(settings)}), name=NAME, route_prefix="/",
-                      logging_config={"log_level": "WARNING"})  # fmt: skip
+            serve.run(
+                build({"source": to_record(source), "serving": to_record(settings)}),
+                name=NAME,
+                route_prefix="/",
+                logging_config={"log_level": "WARNING"},
+            )
             say(f"serving at http://{settings.host}:{settings.port}; /docs describes it, Ctrl-C ends it")
             until.wait()
         finally:

@@ -44,8 +44,13 @@ class RayTune:
         release: called before trials start, to free what the session's idle workers hold.
     """
 
-    def __init__(self, own: bool = True, concurrent: int | None = None, max_failures: int = 3,
-                 release: Callable[[], None] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        own: bool = True,
+        concurrent: int | None = None,
+        max_failures: int = 3,
+        release: Callable[[], None] | None = None,
+    ) -> None:
         if concurrent is not None and concurrent < 1:
             raise ConfigError(f"search: {concurrent} trials at once; must be at least 1")
         self.own, self.concurrent, self.max_failures, self.release = own, concurrent, max_failures, release

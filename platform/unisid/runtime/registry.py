@@ -108,8 +108,9 @@ def log_recommender(client: MlflowClient, run: str, name: str, places: Mapping[s
     return _log(client, run, name, "pyfunc_recommender.py", parts, signature)
 
 
-def _log(client: MlflowClient, run: str, name: str, code: str, parts: Mapping[str, Place],
-         signature: ModelSignature) -> str:  # fmt: skip
+def _log(
+    client: MlflowClient, run: str, name: str, code: str, parts: Mapping[str, Place], signature: ModelSignature
+) -> str:
     records = {noun: require(place, noun) for noun, place in parts.items()}
     first = next(iter(records.values()))
     if (known := version_of(client, name, records)) is not None:

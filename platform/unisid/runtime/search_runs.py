@@ -27,9 +27,13 @@ class SearchRuns:
             yield
 
     def trial(
-        self, name: str, params: Mapping[str, Any], values: Mapping[str, float], tags: Mapping[str, str],
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        values: Mapping[str, float],
+        tags: Mapping[str, str],
         curve: Sequence[Point],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """One trial that is over: what it tried, every measure, and what its last stage reported step by step."""
         parent = {"mlflow.parentRunId": self.tracker.parent} if self.tracker.parent else {}
         own = dataclasses.replace(self.tracker, parent=None)
@@ -50,5 +54,7 @@ class SearchRuns:
         """
         self.tracker.publish(name, places, report)
         if places and self.tracker.trouble:
-            raise ArtifactError(f"registry: {name} is not registered, for {self.tracker.trouble}; --resume --register "
-                                "does it when that is put right")  # fmt: skip
+            raise ArtifactError(
+                f"registry: {name} is not registered, for {self.tracker.trouble}; --resume --register "
+                "does it when that is put right"
+            )

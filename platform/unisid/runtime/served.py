@@ -32,15 +32,18 @@ def asked(table: pd.DataFrame, columns: Sequence[str], where: str) -> str:
     present = [name for name in columns if name in table]
     filled = [name for name in present if table[name].notna().any()] or present
     if len(filled) != 1:
-        raise DataError(f"{where}: the input has {filled or 'none'} of the columns {', '.join(columns)}; must be "
-                        "exactly one")  # fmt: skip
+        raise DataError(
+            f"{where}: the input has {filled or 'none'} of the columns {', '.join(columns)}; must be exactly one"
+        )
     return filled[0]
 
 
 def answered(
-    values: Sequence[Any], read: Callable[[Any], tuple[Any, str]],
-    answer: Callable[[list[Any], list[int]], Sequence[Mapping[str, Any]]], empty: Mapping[str, Any],
-) -> pd.DataFrame:  # fmt: skip
+    values: Sequence[Any],
+    read: Callable[[Any], tuple[Any, str]],
+    answer: Callable[[list[Any], list[int]], Sequence[Mapping[str, Any]]],
+    empty: Mapping[str, Any],
+) -> pd.DataFrame:
     """One row a value: the answer, or an empty one, and the problem.
 
     Args:

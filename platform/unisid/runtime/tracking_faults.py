@@ -15,8 +15,14 @@ from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
 from unisid.errors import ConfigError
 from unisid.masked import masked
 
-TROUBLES = (MlflowException, sqlalchemy.exc.SQLAlchemyError, CommandError, requests.RequestException, OSError,
-            ImportError)  # fmt: skip
+TROUBLES = (
+    MlflowException,
+    sqlalchemy.exc.SQLAlchemyError,
+    CommandError,
+    requests.RequestException,
+    OSError,
+    ImportError,
+)
 """What MLflow raises where it cannot do what it should."""
 CLOUDS = ("boto3", "botocore", "s3transfer", "google", "azure", "urllib3")
 """Packages whose errors come through MLflow as they are, where its files lie in an object store."""
@@ -64,11 +70,15 @@ def useless(error: BaseException, uri: str) -> ConfigError | None:
     if isinstance(error, ImportError):
         return ConfigError(f"MLFLOW_TRACKING_URI: is '{shown}', {_missing(error)}")
     if isinstance(error, (UnsupportedModelRegistryStoreURIException, sqlalchemy.exc.NoSuchModuleError)):
-        return ConfigError(f"MLFLOW_TRACKING_URI: is '{shown}', which MLflow has nothing for; must begin with http://, "
-                           "https://, sqlite:///, postgresql://, mysql:// or mssql://")  # fmt: skip
+        return ConfigError(
+            f"MLFLOW_TRACKING_URI: is '{shown}', which MLflow has nothing for; must begin with http://, "
+            "https://, sqlite:///, postgresql://, mysql:// or mssql://"
+        )
     if isinstance(error, sqlalchemy.exc.ArgumentError):
-        return ConfigError(f"MLFLOW_TRACKING_URI: '{shown}' is not the URI of a database ({_first(error)}); must look "
-                           "like postgresql://user:password@host:5432/name")  # fmt: skip
+        return ConfigError(
+            f"MLFLOW_TRACKING_URI: '{shown}' is not the URI of a database ({_first(error)}); must look "
+            "like postgresql://user:password@host:5432/name"
+        )
     return None
 
 
@@ -82,23 +92,32 @@ def fault(error: BaseException) -> Fault:
     text = " ".join(map(str, causes))
     if found := re.search(r"out-of-date database schema \((.*?)\)|Can't locate revision", text):
         versions = f" ({found[1]})" if found[1] else ""
-        return Fault(f"its database has another version of MLflow's tables{versions}",
-                     "back it up and give `mlflow db upgrade URI` where it is older than this MLflow, or install the "
-                     "MLflow that wrote it")  # fmt: skip
+        return Fault(
+            f"its database has another version of MLflow's tables{versions}",
+            "back it up and give `mlflow db upgrade URI` where it is older than this MLflow, or install the "
+            "MLflow that wrote it",
+        )
     status = _status(error, text)
     if status in (401, 403):
-        return Fault(f"it refuses this user, with HTTP status {status} ({_first(error)})",
-                     "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN")  # fmt: skip
+        return Fault(
+            f"it refuses this user, with HTTP status {status} ({_first(error)})",
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
+        )
     if getattr(error, "error_code", "") == "ENDPOINT_NOT_FOUND" or "not in a valid JSON format" in text:
         return Fault(f"what answers there is no MLflow server ({_first(error)})", "give the URI of one")
     if _is_away(causes, status):
         return Fault(f"cannot be reached ({_first(error)})", when=BACK)
     if any(isinstance(cause, sqlalchemy.exc.SQLAlchemyError) for cause in causes):
-        return Fault(f"its database cannot be used ({_first(error)})", "free space, rights to write and an undamaged "
-                     "file are needed; of a server, its name and password")  # fmt: skip
+        return Fault(
+            f"its database cannot be used ({_first(error)})",
+            "free space, rights to write and an undamaged file are needed; of a server, its name and password",
+        )
     if isinstance(error, OSError) or not isinstance(error, MlflowException):
-        return Fault(f"its files cannot be written ({_first(error)})", "free space and rights to write are needed; a "
-                     "server that keeps files for others is started with --artifacts-destination")  # fmt: skip
+        return Fault(
+            f"its files cannot be written ({_first(error)})",
+            "free space and rights to write are needed; a "
+            "server that keeps files for others is started with --artifacts-destination",
+        )
     return Fault(f"it refuses what it is sent ({_first(error)})")
 
 

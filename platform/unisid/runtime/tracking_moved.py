@@ -55,9 +55,10 @@ def _former(session: Session, here: Path) -> Iterator[tuple[str, Path]]:
 def _move(session: Session, location: str, folder: Path, here: Path) -> None:
     """Replace the beginning of every location under a former folder."""
     session.execute(
-        sql.update(SqlExperiment).where(SqlExperiment.artifact_location == location)
+        sql.update(SqlExperiment)
+        .where(SqlExperiment.artifact_location == location)
         .values(artifact_location=here.as_uri())
-    )  # fmt: skip
+    )
     for column in LOCATIONS[1:]:
         named = session.scalars(sql.select(column).where(column.startswith(f"{location}/", autoescape=True)).distinct())
         for old in named.all():

@@ -19,8 +19,10 @@ class Space:
 
     def __post_init__(self) -> None:
         if not self.dimensions:
-            raise ConfigError("space: is empty; name a setting and its values (--space fused.loss.temperature=.05,.1) "
-                              f"or a ready space: {', '.join(sorted(ready()))}")  # fmt: skip
+            raise ConfigError(
+                "space: is empty; name a setting and its values (--space fused.loss.temperature=.05,.1) "
+                f"or a ready space: {', '.join(sorted(ready()))}"
+            )
         for key, values in self.dimensions.items():
             if not values:
                 raise ConfigError(f"space: '{key}' has no values; give them after '=', with commas between")
@@ -55,8 +57,10 @@ def _dimensions(word: str) -> Mapping[str, tuple[Any, ...]]:
         return {key.strip().replace("-", "_"): _values(key, text.strip())}
     known = ready()
     if word not in known:
-        raise ConfigError(f"space '{word}': is no ready space{did_you_mean(word, known)}; known: "
-                          f"{', '.join(sorted(known))}; or name a setting and its values: KEY=VALUE,VALUE")  # fmt: skip
+        raise ConfigError(
+            f"space '{word}': is no ready space{did_you_mean(word, known)}; known: "
+            f"{', '.join(sorted(known))}; or name a setting and its values: KEY=VALUE,VALUE"
+        )
     return known[word]().dimensions
 
 
@@ -66,5 +70,6 @@ def _values(key: str, text: str) -> tuple[Any, ...]:
     try:
         return tuple(json.loads(text))
     except ValueError as error:
-        raise ConfigError(f"space: the values of '{key}' are not JSON ({error}); write such as [[256, 32], [64, 32]]"
-                          ) from None  # fmt: skip
+        raise ConfigError(
+            f"space: the values of '{key}' are not JSON ({error}); write such as [[256, 32], [64, 32]]"
+        ) from None

@@ -77,8 +77,9 @@ def read_table(path: str) -> pa.Table:
                 return pyarrow.csv.read_csv(pa.CompressedInputStream(source, "gzip") if name.endswith("gz") else source)
             return pq.read_table(source)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{path}: cannot be read as a table of items ({error}); must be a Parquet or CSV file with a "
-                        f"column '{KEY}'") from error  # fmt: skip
+        raise DataError(
+            f"{path}: cannot be read as a table of items ({error}); must be a Parquet or CSV file with a column '{KEY}'"
+        ) from error
 
 
 def _repeated(keys: pa.Array) -> list[str]:

@@ -80,8 +80,10 @@ class Filters:
             DataError: for an unknown column, or one of lists.
         """
         if column not in self.columns.values:
-            raise DataError(f"quota: no column '{column}'{did_you_mean(column, self.columns.values)}; there are "
-                            f"{', '.join(self.columns.values)}")  # fmt: skip
+            raise DataError(
+                f"quota: no column '{column}'{did_you_mean(column, self.columns.values)}; there are "
+                f"{', '.join(self.columns.values)}"
+            )
         values = self.columns.values[column]
         if pa.types.is_list(values.type):
             raise DataError(f"quota: '{column}' is a column of lists; must be one of single values")

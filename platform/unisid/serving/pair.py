@@ -54,9 +54,17 @@ class Pair:
     item_of: Mapping[str, int] = field(repr=False)
 
     @classmethod
-    def load(cls, model: Place, codes: Place, catalog: Place, columns: Columns | None = None,
-             partitions: Mapping[str, str] | None = None, vectors: Mapping[str, Place] | None = None,
-             registered: tuple[str, str] = ("", ""), device: torch.device | None = None) -> "Pair":  # fmt: skip
+    def load(
+        cls,
+        model: Place,
+        codes: Place,
+        catalog: Place,
+        columns: Columns | None = None,
+        partitions: Mapping[str, str] | None = None,
+        vectors: Mapping[str, Place] | None = None,
+        registered: tuple[str, str] = ("", ""),
+        device: torch.device | None = None,
+    ) -> "Pair":
         """The pair of stored artifacts.
 
         Args:
@@ -69,11 +77,19 @@ class Pair:
         recommender = Recommender.load(model, codes, catalog, device, vectors)
         read, shop, trained = Codes.read(codes), Catalog.read(catalog), require(model, "model")
         item_ids = shop.item_ids.to_pylist()
-        versions = Versions(read.record.address, read.record.fingerprint, trained.address, trained.fingerprint,
-                            *registered)  # fmt: skip
-        return cls(recommender, read, shop, Filters(columns or Columns.of(shop), partitions or {}), versions, item_ids,
-                   [title or "" for title in shop.titles.to_pylist()],
-                   {item_id: item for item, item_id in enumerate(item_ids)})  # fmt: skip
+        versions = Versions(
+            read.record.address, read.record.fingerprint, trained.address, trained.fingerprint, *registered
+        )
+        return cls(
+            recommender,
+            read,
+            shop,
+            Filters(columns or Columns.of(shop), partitions or {}),
+            versions,
+            item_ids,
+            [title or "" for title in shop.titles.to_pylist()],
+            {item_id: item for item, item_id in enumerate(item_ids)},
+        )
 
     @property
     def num_items(self) -> int:

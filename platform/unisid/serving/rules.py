@@ -31,8 +31,13 @@ COMPARED: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: pc.greater_equal,
 }
 TURNED: Mapping[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Eq: ast.Eq, ast.NotEq: ast.NotEq, ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE,
-}  # fmt: skip
+    ast.Eq: ast.Eq,
+    ast.NotEq: ast.NotEq,
+    ast.Lt: ast.Gt,
+    ast.LtE: ast.GtE,
+    ast.Gt: ast.Lt,
+    ast.GtE: ast.LtE,
+}
 Value = bool | int | float | str
 
 
@@ -86,8 +91,9 @@ class _Compiler:
             if not pa.types.is_boolean(column.type):
                 raise self._wrong(f"'{part.id}' is a column of {column.type}; alone must be one of true and false")
             return column
-        raise self._wrong(f"'{_shown(part)}' is no condition; must be a comparison, such as price < 20, or a column of "
-                          "true and false")  # fmt: skip
+        raise self._wrong(
+            f"'{_shown(part)}' is no condition; must be a comparison, such as price < 20, or a column of true and false"
+        )
 
     def _compared(self, part: ast.Compare) -> pa.Array:
         """A chain `5 < price <= 20` is the conjunction of its links."""
@@ -119,11 +125,13 @@ class _Compiler:
         if isinstance(right, ast.Name) and not isinstance(left, ast.Name):
             column = self._column(right)
             if not _is_list(column.type):
-                raise self._wrong(f"'{right.id}' is a column of {column.type}; after a value and 'in' must be a column "
-                                  "of lists")  # fmt: skip
+                raise self._wrong(
+                    f"'{right.id}' is a column of {column.type}; after a value and 'in' must be a column of lists"
+                )
             return self._in_lists(right.id, column, self._value(left))
-        raise self._wrong("'in' takes a column and a list of values, or a value and a column of lists: "
-                          "retailer in [3, 7]")  # fmt: skip
+        raise self._wrong(
+            "'in' takes a column and a list of values, or a value and a column of lists: retailer in [3, 7]"
+        )
 
     def _in_lists(self, name: str, column: pa.Array, value: Value) -> pa.Array:
         """Whether each list has a value; null where there is no list."""
@@ -140,8 +148,10 @@ class _Compiler:
         kind = column.type
         fits = {bool: _is_truth, str: pa.types.is_string}.get(type(value), _is_number)
         if not fits(kind):
-            raise self._wrong(f"'{name}' is a column of {kind}, {value!r:.40} is {_called(value)}; must be a value of "
-                              "the column's type")  # fmt: skip
+            raise self._wrong(
+                f"'{name}' is a column of {kind}, {value!r:.40} is {_called(value)}; must be a value of "
+                "the column's type"
+            )
         if pa.types.is_integer(kind):
             return _with_integers(column, operator, value)
         if pa.types.is_floating(kind) and isinstance(value, int):
@@ -186,9 +196,11 @@ def _with_integers(column: pa.Array, operator: type[ast.cmpop], value: Any) -> p
 
 def _everywhere(column: pa.Array, truth: bool) -> pa.Array:
     """The same for every item; null where the column is."""
-    return pc.or_kleene(pc.is_valid(column), pa.scalar(None, pa.bool_())) if truth else pc.and_kleene(
-        pc.is_null(column), pa.scalar(None, pa.bool_())
-    )  # fmt: skip
+    return (
+        pc.or_kleene(pc.is_valid(column), pa.scalar(None, pa.bool_()))
+        if truth
+        else pc.and_kleene(pc.is_null(column), pa.scalar(None, pa.bool_()))
+    )
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -55,8 +55,9 @@ class Serving(Settings):
         super().__post_init__()
         self.named_rules()
         if self.batch_size > self.most_waiting:
-            raise ConfigError(f"serving.batch_size: is {self.batch_size}; must be at most serving.most_waiting, "
-                              f"{self.most_waiting}")  # fmt: skip
+            raise ConfigError(
+                f"serving.batch_size: is {self.batch_size}; must be at most serving.most_waiting, {self.most_waiting}"
+            )
 
     def named_rules(self) -> dict[str, str]:
         """The partitions by name; raises ConfigError for one that is not NAME=RULE."""

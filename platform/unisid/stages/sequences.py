@@ -56,8 +56,10 @@ def make(job: Job[Config]) -> Json:
     sizes = {name: len(_rows(catalog, name, job.config)) for name in (*SPLITS, USERS)}
     for split in (TRAIN, VALID):
         if not sizes[SPLITS[split]]:
-            raise DataError(f"{catalog.place}: no {SPLITS[split]} sample; a user with two interactions of that split "
-                            "or earlier is needed")  # fmt: skip
+            raise DataError(
+                f"{catalog.place}: no {SPLITS[split]} sample; a user with two interactions of that split "
+                "or earlier is needed"
+            )
     parts: list[Part] = [
         {"table": name, "file": file, "start": start, "stop": min(start + ROWS_PER_FILE, size)}
         for name, size in sizes.items()

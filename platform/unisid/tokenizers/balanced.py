@@ -49,6 +49,11 @@ class Balanced(Tokenizer):
 
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
         self.codebooks.copy_(
-            balanced_residual_kmeans(self.standardise(vectors), self.config.num_levels, self.config.codebook_size,
-                                     seed=seed, iterations=self.config.iterations)
-        )  # fmt: skip
+            balanced_residual_kmeans(
+                self.standardise(vectors),
+                self.config.num_levels,
+                self.config.codebook_size,
+                seed=seed,
+                iterations=self.config.iterations,
+            )
+        )

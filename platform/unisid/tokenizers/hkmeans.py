@@ -72,10 +72,16 @@ class HKMeans(Tokenizer):
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
         points = -(-self.config.sample // self.config.codebook_size)
         self.centroids.copy_(
-            hierarchical_kmeans(self.standardise(vectors), self.config.num_levels, self.config.codebook_size, seed=seed,
-                                points_per_code=points, iterations=self.config.iterations,
-                                restarts=self.config.restarts)
-        )  # fmt: skip
+            hierarchical_kmeans(
+                self.standardise(vectors),
+                self.config.num_levels,
+                self.config.codebook_size,
+                seed=seed,
+                points_per_code=points,
+                iterations=self.config.iterations,
+                restarts=self.config.restarts,
+            )
+        )
 
     def lookup(self, codes: Int[Tensor, "n l"]) -> Float[Tensor, "n d"]:
         """The centroid of the last cluster that the codes name; it says all that the ones before said."""

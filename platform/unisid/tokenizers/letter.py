@@ -109,8 +109,10 @@ class LETTER(LearnedTokenizer):
         self, quantized: Float[Tensor, "n d"], collaborative: Float[Tensor, "n d"] | None, peers: Peers
     ) -> Float[Tensor, ""]:
         if collaborative is None:
-            raise ConfigError(f"letter: alignment_weight {self.config.alignment_weight} needs collaborative vectors of "
-                              "the batch's items, none were given; give them or set alignment_weight=0")  # fmt: skip
+            raise ConfigError(
+                f"letter: alignment_weight {self.config.alignment_weight} needs collaborative vectors of "
+                "the batch's items, none were given; give them or set alignment_weight=0"
+            )
         everyones = peers.all_gather(collaborative)
         own = peers.rank * len(quantized) + torch.arange(len(quantized), device=quantized.device)
         return alignment_loss(quantized, everyones, own, everyones.any(1))

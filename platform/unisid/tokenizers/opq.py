@@ -62,9 +62,16 @@ class OPQ(Tokenizer):
         padded = F.pad(standard, (0, len(self.rotation) - standard.shape[1]))
         self.rotation.copy_(learn_rotation(padded, levels, size, seed=seed, iterations=config.rotations))
         self.codebooks.copy_(
-            product_kmeans(self.latent(standard), levels, size, seed=seed, points_per_code=-(-config.sample // size),
-                           iterations=config.iterations, restarts=config.restarts)
-        )  # fmt: skip
+            product_kmeans(
+                self.latent(standard),
+                levels,
+                size,
+                seed=seed,
+                points_per_code=-(-config.sample // size),
+                iterations=config.iterations,
+                restarts=config.restarts,
+            )
+        )
 
     def lookup(self, codes: Int[Tensor, "n l"]) -> Float[Tensor, "n P"]:
         return product_lookup(codes, self.codebooks)

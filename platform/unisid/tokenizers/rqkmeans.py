@@ -58,6 +58,13 @@ class RQKMeans(Tokenizer):
         rows = self.latent(self.standardise(vectors))
         points = math.ceil(self.config.sample / self.config.codebook_size)
         self.codebooks.copy_(
-            residual_kmeans(rows, self.config.num_levels, self.config.codebook_size, seed=seed, points_per_code=points,
-                            iterations=self.config.iterations, restarts=self.config.restarts)
-        )  # fmt: skip
+            residual_kmeans(
+                rows,
+                self.config.num_levels,
+                self.config.codebook_size,
+                seed=seed,
+                points_per_code=points,
+                iterations=self.config.iterations,
+                restarts=self.config.restarts,
+            )
+        )

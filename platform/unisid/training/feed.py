@@ -29,8 +29,9 @@ KEPT_ROWS = 1 << 18
 class Feed:
     """The endless order of a worker's batches."""
 
-    def __init__(self, tables: Callable[[], Iterator[pa.Table]], batch_size: int, seed: tuple[int, ...],
-                 window: int = 0) -> None:  # fmt: skip
+    def __init__(
+        self, tables: Callable[[], Iterator[pa.Table]], batch_size: int, seed: tuple[int, ...], window: int = 0
+    ) -> None:
         """`tables` starts one pass over the share: columns history and target, or history alone, which is then cut
         into windows of at most `window` targets."""
         self.tables, self.batch_size, self.seed, self.window = tables, batch_size, seed, window

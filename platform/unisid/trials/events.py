@@ -53,5 +53,6 @@ def refuse_failures(what: str, failed: Mapping[str, str], total: str, again: str
     """
     if failed:
         lines = "\n".join(f"  {name}: {last_line(note)}" for name, note in failed.items())
-        raise DataError(f"{what}: {len(failed)} of {total} failed; the table holds the others, {again} tries these "
-                        f"again\n{lines}")  # fmt: skip
+        raise DataError(
+            f"{what}: {len(failed)} of {total} failed; the table holds the others, {again} tries these again\n{lines}"
+        )

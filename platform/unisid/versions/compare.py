@@ -56,19 +56,24 @@ def table(found: Json) -> str:
     left, right = found["indexes"]
     items = found["items"]
     rows: list[list[str]] = [["", left["address"], right["address"], "change"]]
-    rows += [_row(name, left[key], right[key], form) for name, key, form in (
-        ("items", "items", "{:,.0f}"),
-        ("share of the code space in use", "filled", "{:.3%}"),
-        ("items in the fullest last-but-one prefix", "fullest_prefix", "{:,.0f}"),
-        ("items whose nearest id was taken", "moved_share", "{:.2%}"),
-        ("distinct before resolution", "distinct_share", "{:.2%}"),
-    )]  # fmt: skip
+    rows += [
+        _row(name, left[key], right[key], form)
+        for name, key, form in (
+            ("items", "items", "{:,.0f}"),
+            ("share of the code space in use", "filled", "{:.3%}"),
+            ("items in the fullest last-but-one prefix", "fullest_prefix", "{:,.0f}"),
+            ("items whose nearest id was taken", "moved_share", "{:.2%}"),
+            ("distinct before resolution", "distinct_share", "{:.2%}"),
+        )
+    ]
     for key in ("usage", "entropy"):
         for level, (one, two) in enumerate(zip(left[key], right[key], strict=False), 1):
             rows.append(_row(f"{key} of level {level}", one, two, "{:.2%}"))
     lines = [align(rows, right=True), ""]
-    lines.append(f"{items['both']:,} items in both, {items['only_left']:,} only in {left['address']}, "
-                 f"{items['only_right']:,} only in {right['address']}")  # fmt: skip
+    lines.append(
+        f"{items['both']:,} items in both, {items['only_left']:,} only in {left['address']}, "
+        f"{items['only_right']:,} only in {right['address']}"
+    )
     if found["changed"] is not None:
         prefixes = ", ".join(f"{share:.2%} by level {m}" for m, share in enumerate(found["changed_prefix"], 1))
         lines.append(f"semantic id changed: {found['changed']:.2%} of these; prefix changed: {prefixes}")

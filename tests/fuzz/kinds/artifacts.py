@@ -14,16 +14,41 @@ from unisid.artifacts.store import Place, Store
 IN_CI = 80
 SHARE = 20
 ODD: tuple[Any, ...] = (
-    None, 0, -1, 1, 3, 10**12, 1.5, True, "", "x", "codes/small/1", "../../x", [], {}, [0], [-1, 2], {"a": 1},
-    float("nan"), "\x1b[31m", "é", "0" * 64, [[]],
-)  # fmt: skip
+    None,
+    0,
+    -1,
+    1,
+    3,
+    10**12,
+    1.5,
+    True,
+    "",
+    "x",
+    "codes/small/1",
+    "../../x",
+    [],
+    {},
+    [0],
+    [-1, 2],
+    {"a": 1},
+    float("nan"),
+    "\x1b[31m",
+    "é",
+    "0" * 64,
+    [[]],
+)
 COMMANDS = (
-    ["sid", "item 1", "--codes", "codes/ring/1"], ["items", "--limit", "3", "--codes", "codes/ring/1"],
+    ["sid", "item 1", "--codes", "codes/ring/1"],
+    ["items", "--limit", "3", "--codes", "codes/ring/1"],
     ["recommend", "--user", "3", "--k", "3", "--model", "model/ring/1"],
     ["recommend", "--history", "item 1", "item 2", "--k", "3", "--model", "model/ring/1"],
-    ["show", "codes/ring/1"], ["show", "model/t/1"], ["show", "metrics/t/1", "--json"], ["list"], ["verify"],
+    ["show", "codes/ring/1"],
+    ["show", "model/t/1"],
+    ["show", "metrics/t/1", "--json"],
+    ["list"],
+    ["verify"],
     ["verify", "codes/t/1"],
-)  # fmt: skip
+)
 STATES = ("list", "show", "verify")
 """Commands that say what state an artifact is in; the others answer from what is in it."""
 
@@ -147,10 +172,19 @@ def _swapped(folder: Path, chance: random.Random) -> str:
 def _extra(folder: Path, chance: random.Random) -> str:
     one = _file(folder, chance)
     family, _, suffix = one.name.rpartition(".")
-    name = chance.choice(["notes.txt", f"{family[:-1]}7.{suffix}", f"{family}x.{suffix}", ".hidden",
-                          f"{family[:-1]}a.{suffix}",
-                          "states-00001.arrow", "items-00001.parquet", "items-00009.parquet",
-                          "curve.parquet"])  # fmt: skip
+    name = chance.choice(
+        [
+            "notes.txt",
+            f"{family[:-1]}7.{suffix}",
+            f"{family}x.{suffix}",
+            ".hidden",
+            f"{family[:-1]}a.{suffix}",
+            "states-00001.arrow",
+            "items-00001.parquet",
+            "items-00009.parquet",
+            "curve.parquet",
+        ]
+    )
     if (folder / name).exists():
         return "nothing"
     (folder / name).write_bytes(one.read_bytes())
@@ -182,12 +216,41 @@ def _edited(folder: Path, chance: random.Random) -> str:
 
 def _retyped(folder: Path, chance: random.Random) -> str:
     path = chance.choice([folder / "record.json", _file(folder, chance)])
-    text = chance.choice(["", "null", "[]", "{}", "5", '"x"', "NaN", "[" * 5000, '{"a": 1, "a": 2}', "\ufeff{}",
-                          "{'a': 1}",
-                          '{"address": "\\ud800"}'])  # fmt: skip
+    text = chance.choice(
+        [
+            "",
+            "null",
+            "[]",
+            "{}",
+            "5",
+            '"x"',
+            "NaN",
+            "[" * 5000,
+            '{"a": 1, "a": 2}',
+            "\ufeff{}",
+            "{'a': 1}",
+            '{"address": "\\ud800"}',
+        ]
+    )
     path.write_text(text)
     return f"{path.name} is {text[:20]!r}"
 
 
-ACTS = (_flipped, _flipped, _flipped, _cut, _zeroed, _longer, _noise, _gone, _folder_instead, _swapped, _extra, _lost,
-        _edited, _edited, _edited, _retyped)  # fmt: skip
+ACTS = (
+    _flipped,
+    _flipped,
+    _flipped,
+    _cut,
+    _zeroed,
+    _longer,
+    _noise,
+    _gone,
+    _folder_instead,
+    _swapped,
+    _extra,
+    _lost,
+    _edited,
+    _edited,
+    _edited,
+    _retyped,
+)

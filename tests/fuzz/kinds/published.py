@@ -17,8 +17,31 @@ from unisid.stages import catalog
 
 IN_CI = 60
 SHARE = 10
-SIGNS = (b"\t", b"|", b"::", b",", b"\"", b"{", b"[", b"'", b"\xff", b"\xc3", b"\x00", b"\x1b[31m", b"\r", b"\n\n",
-         b"NaN", b"null", b"1e400", b"-1", b"9" * 20, b"[]", b"{}", b"__import__(1)", "\u202e".encode())  # fmt: skip
+SIGNS = (
+    b"\t",
+    b"|",
+    b"::",
+    b",",
+    b'"',
+    b"{",
+    b"[",
+    b"'",
+    b"\xff",
+    b"\xc3",
+    b"\x00",
+    b"\x1b[31m",
+    b"\r",
+    b"\n\n",
+    b"NaN",
+    b"null",
+    b"1e400",
+    b"-1",
+    b"9" * 20,
+    b"[]",
+    b"{}",
+    b"__import__(1)",
+    "\u202e".encode(),
+)
 
 
 class Ground:

@@ -22,39 +22,88 @@ def mine() -> Recipe:
     return tiny("mine")
 '''
 BODIES = (
-    "return None", "return 5", 'return "tiny"', "return Recipe", "return [tiny()]", "return {'name': 'x'}", "pass",
+    "return None",
+    "return 5",
+    'return "tiny"',
+    "return Recipe",
+    "return [tiny()]",
+    "return {'name': 'x'}",
+    "pass",
     "yield tiny()",
-    "raise ValueError('bad day')", "raise ValueError", "raise KeyError('name')", "raise SystemExit(3)",
+    "raise ValueError('bad day')",
+    "raise ValueError",
+    "raise KeyError('name')",
+    "raise SystemExit(3)",
     "raise SystemExit",
-    "import sys; sys.exit('over')", "return mine()", "return 1 / 0", "return undefined", "import nothing_of_this_name",
-    "assert False", "return replace(tiny('x'), nme='y')",
+    "import sys; sys.exit('over')",
+    "return mine()",
+    "return 1 / 0",
+    "return undefined",
+    "import nothing_of_this_name",
+    "assert False",
+    "return replace(tiny('x'), nme='y')",
     "return replace(tiny('x'), name=5)",
-    "return replace(tiny('x'), name='a b')", "return replace(tiny('x'), name='')",
+    "return replace(tiny('x'), name='a b')",
+    "return replace(tiny('x'), name='')",
     "return replace(tiny('x'), name='../x')",
-    "return replace(tiny('x'), version=1)", "return replace(tiny('x'), catalog=None)",
+    "return replace(tiny('x'), version=1)",
+    "return replace(tiny('x'), catalog=None)",
     "return replace(tiny('x'), catalog=5)",
-    "return replace(tiny('x'), catalog=catalog)", "return replace(tiny('x'), catalog=catalog.Config)",
-    "return replace(tiny('x'), catalog=tiny('x').graph)", "return Recipe(catalog=catalog.Config(k_cor=5))",
-    "return Recipe(catalog=catalog.Config(k_core='5'))", "return Recipe(catalog=catalog.Config(k_core=5.5))",
-    "return Recipe(catalog=catalog.Config(k_core=float('nan')))", "return Recipe(catalog=catalog.Config(text='title'))",
-    "return Recipe(catalog=catalog.Config(dataset='tables'))", "return Recipe('x')", "return Recipe(note=b'x')",
-    "raise Exception('\\x1b[31mred\\nlines')", "raise RecursionError",
+    "return replace(tiny('x'), catalog=catalog)",
+    "return replace(tiny('x'), catalog=catalog.Config)",
+    "return replace(tiny('x'), catalog=tiny('x').graph)",
+    "return Recipe(catalog=catalog.Config(k_cor=5))",
+    "return Recipe(catalog=catalog.Config(k_core='5'))",
+    "return Recipe(catalog=catalog.Config(k_core=5.5))",
+    "return Recipe(catalog=catalog.Config(k_core=float('nan')))",
+    "return Recipe(catalog=catalog.Config(text='title'))",
+    "return Recipe(catalog=catalog.Config(dataset='tables'))",
+    "return Recipe('x')",
+    "return Recipe(note=b'x')",
+    "raise Exception('\\x1b[31mred\\nlines')",
+    "raise RecursionError",
     "raise MemoryError",
-    "raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})()", "open('none.txt')",
-)  # fmt: skip
-HEADS = ("import nothing_of_this_name", "from unisid import nothing", "from unisid.pipeline import Recipes", "1 / 0",
-         "raise SystemExit(0)", "x = (", "\tx = 1", "x = 1\n  y = 2", "print 'x'",
-         "'\\ud800'", "import sys; sys.exit(2)",
-         "from __future__ import annotations", "from .sibling import x", "def mine(: pass", "é = 1",
-         "assert False, 'no'",
-         "import os; os.chdir('/nowhere')", "\x00", "# coding: nothing-like-this",
-         "raise ValueError('\\x1b[31m')")  # fmt: skip
-SIGNATURES = ("def mine(x) -> Recipe:", "def mine():", "def mine() -> 'Recipe':", "def mine() -> None:",
-"def mine(*, name) -> Recipe:",
-              "async def mine() -> Recipe:", "def mine(x=1) -> Recipe:", "def other() -> Recipe:",
-              "def _mine() -> Recipe:",
-              "class mine(Recipe):", "mine: Recipe = tiny('x')\ndef other() -> int:", "def mine() -> Recipe | None:",
-              "@staticmethod\ndef mine() -> Recipe:", "mine = lambda: tiny('x')\ndef other():")  # fmt: skip
+    "raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})()",
+    "open('none.txt')",
+)
+HEADS = (
+    "import nothing_of_this_name",
+    "from unisid import nothing",
+    "from unisid.pipeline import Recipes",
+    "1 / 0",
+    "raise SystemExit(0)",
+    "x = (",
+    "\tx = 1",
+    "x = 1\n  y = 2",
+    "print 'x'",
+    "'\\ud800'",
+    "import sys; sys.exit(2)",
+    "from __future__ import annotations",
+    "from .sibling import x",
+    "def mine(: pass",
+    "é = 1",
+    "assert False, 'no'",
+    "import os; os.chdir('/nowhere')",
+    "\x00",
+    "# coding: nothing-like-this",
+    "raise ValueError('\\x1b[31m')",
+)
+SIGNATURES = (
+    "def mine(x) -> Recipe:",
+    "def mine():",
+    "def mine() -> 'Recipe':",
+    "def mine() -> None:",
+    "def mine(*, name) -> Recipe:",
+    "async def mine() -> Recipe:",
+    "def mine(x=1) -> Recipe:",
+    "def other() -> Recipe:",
+    "def _mine() -> Recipe:",
+    "class mine(Recipe):",
+    "mine: Recipe = tiny('x')\ndef other() -> int:",
+    "def mine() -> Recipe | None:",
+    "@staticmethod\ndef mine() -> Recipe:",
+    "mine = lambda: tiny('x')\ndef other():",
+)
 NAMES = (
     "recipe.py",
     "my recipe.py",
@@ -86,20 +135,39 @@ class Ground:
         text, target = self._text(chance), "mine" if chance.random() < 0.8 else chance.choice(TARGETS)
         data = text.encode("utf8", "surrogatepass")
         if chance.random() < 0.08:
-            data = chance.choice([b"", b"\xff\xfe" + text.encode("utf-16-le"), data[: chance.randrange(len(data))],
-                                  chance.randbytes(200), data.replace(b"A recipe", b"A r\xe9cipe"),
-                                  b"\xef\xbb\xbf" + data])  # fmt: skip
+            data = chance.choice(
+                [
+                    b"",
+                    b"\xff\xfe" + text.encode("utf-16-le"),
+                    data[: chance.randrange(len(data))],
+                    chance.randbytes(200),
+                    data.replace(b"A recipe", b"A r\xe9cipe"),
+                    b"\xef\xbb\xbf" + data,
+                ]
+            )
         path.write_bytes(data)
         words = [f"{path}:{target}"]
         if chance.random() < 0.06:
-            words = [chance.choice([f"{path}", f"{path}x:mine", f"{self.folder}/is_a_folder.py:mine", ":mine",
-                                    ".py:mine",
-                                    f"{path}:", "/dev/null.py:mine", f"{self.folder}/none.py:mine"])]  # fmt: skip
+            words = [
+                chance.choice(
+                    [
+                        f"{path}",
+                        f"{path}x:mine",
+                        f"{self.folder}/is_a_folder.py:mine",
+                        ":mine",
+                        ".py:mine",
+                        f"{path}:",
+                        "/dev/null.py:mine",
+                        f"{self.folder}/none.py:mine",
+                    ]
+                )
+            ]
         note.append(f"{words[0].rpartition('/')[2]}: {data[:60]!r} ... {data[-250:]!r}")
         try:
             with without_machines():
-                said = command(["plan", *words, "--until", "catalog", "--store", str(self.folder / "store")],
-                               quoting=True)  # fmt: skip
+                said = command(
+                    ["plan", *words, "--until", "catalog", "--store", str(self.folder / "store")], quoting=True
+                )
         finally:
             path.unlink()
         named = path.name in said.err or "mine" in said.err or SETTING.match(said.err)

@@ -20,12 +20,43 @@ SHARE = 20
 CLOSE = 1e-4
 """How far scores of the two ways of computing may lie apart."""
 NUMBERS: tuple[Any, ...] = (
-    1, 2, 3, 5, N - 1, N, N + 1, 50, 10**6, 0, -1, 2**63, True, False, None, 2.0, 2.5, math.nan, math.inf, -0.0,
-    "3", "",
-    "many", np.int64(4), np.int32(2), np.uint8(3), np.float32(2), np.float64(2.5), np.array(3), np.array([3]), [3],
+    1,
+    2,
+    3,
+    5,
+    N - 1,
+    N,
+    N + 1,
+    50,
+    10**6,
+    0,
+    -1,
+    2**63,
+    True,
+    False,
+    None,
+    2.0,
+    2.5,
+    math.nan,
+    math.inf,
+    -0.0,
+    "3",
+    "",
+    "many",
+    np.int64(4),
+    np.int32(2),
+    np.uint8(3),
+    np.float32(2),
+    np.float64(2.5),
+    np.array(3),
+    np.array([3]),
+    [3],
     (3,),
-    torch.tensor(3), b"3", {}, 1j,
-)  # fmt: skip
+    torch.tensor(3),
+    b"3",
+    {},
+    1j,
+)
 BAD_ENTRIES: tuple[Any, ...] = (
     N,
     -1,
@@ -91,8 +122,9 @@ class Ground:
             may -= set(history) if wanted.exclude else set()
             self._judge_row(wanted, history, may, items[row].tolist(), scores[row].tolist())
 
-    def _judge_row(self, wanted: "Meant", history: list[int], may: set[int], items: list[int],
-                   scores: list[float]) -> None:  # fmt: skip
+    def _judge_row(
+        self, wanted: "Meant", history: list[int], may: set[int], items: list[int], scores: list[float]
+    ) -> None:
         truth = self._truth(history, wanted.renormalised)
         answered = [item for item in items if item >= 0]
         if len(set(answered)) != len(answered) or not set(answered) <= may:
@@ -195,18 +227,45 @@ def _allowed(users: int, chance: random.Random) -> Any:
 def _odd_history(given: dict[str, Any], chance: random.Random) -> None:
     rows = [list(row) for row in given["histories"]]
     row = chance.randrange(len(rows))
-    act = chance.choice(["entry", "empty", "floats", "strings", "nested", "scalar", "none", "none of all", "one array",
-                         "object", "bools", "uint", "text", "tensor", "no users", "long", "matrix",
-                         "generator"])  # fmt: skip
+    act = chance.choice(
+        [
+            "entry",
+            "empty",
+            "floats",
+            "strings",
+            "nested",
+            "scalar",
+            "none",
+            "none of all",
+            "one array",
+            "object",
+            "bools",
+            "uint",
+            "text",
+            "tensor",
+            "no users",
+            "long",
+            "matrix",
+            "generator",
+        ]
+    )
     if act == "entry":
         rows[row].insert(chance.randrange(len(rows[row]) + 1), chance.choice(BAD_ENTRIES))
     changed = {
-        "empty": [], "floats": np.array(rows[row], np.float64) if act != "entry" else [],
-        "strings": [str(item) for item in rows[row]], "nested": [rows[row]], "scalar": 3, "none": None,
-        "object": np.array(rows[row], object), "bools": np.array([True, False]), "long": list(range(N)) * 500,
-        "uint": np.array([1, 2], np.uint64), "text": "12", "tensor": torch.tensor([1, 2]),
+        "empty": [],
+        "floats": np.array(rows[row], np.float64) if act != "entry" else [],
+        "strings": [str(item) for item in rows[row]],
+        "nested": [rows[row]],
+        "scalar": 3,
+        "none": None,
+        "object": np.array(rows[row], object),
+        "bools": np.array([True, False]),
+        "long": list(range(N)) * 500,
+        "uint": np.array([1, 2], np.uint64),
+        "text": "12",
+        "tensor": torch.tensor([1, 2]),
         "matrix": np.array([[1, 2], [3, 4]]),
-    }  # fmt: skip
+    }
     if act in changed:
         rows[row] = changed[act]  # type: ignore[call-overload]
     whole = {"none of all": None, "one array": np.array([1, 2, 3]), "no users": []}
@@ -230,13 +289,32 @@ def _odd_flag(given: dict[str, Any], chance: random.Random) -> None:
 def _odd_allowed(given: dict[str, Any], chance: random.Random) -> None:
     users = len(given["histories"]) if given["histories"] is not None else 1
     plain = _allowed(users, chance)
-    given["allowed"] = chance.choice([
-        lambda: plain.tolist(), lambda: plain.astype(np.int8), lambda: plain.astype(np.float32),
-        lambda: plain.astype(object),
-        lambda: torch.from_numpy(plain), lambda: plain.T, lambda: plain[..., :-1], lambda: plain[None],
-        lambda: plain * 2,
-        lambda: plain * 0.5, lambda: np.ones((users + 1, N), bool), lambda: np.zeros(N, bool), lambda: [0, 3, 5],
-        lambda: {1, 2}, lambda: "all", lambda: True, lambda: np.array(["True"] * N), lambda: [[True] * N, [False]],
-        lambda: np.full(N, np.nan), lambda: np.asfortranarray(plain), lambda: plain[..., ::-1], list,
-        lambda: np.ones((1, N), bool), lambda: [None] * N, lambda: np.ones((users, N, 1), bool),
-    ])()  # fmt: skip
+    given["allowed"] = chance.choice(
+        [
+            lambda: plain.tolist(),
+            lambda: plain.astype(np.int8),
+            lambda: plain.astype(np.float32),
+            lambda: plain.astype(object),
+            lambda: torch.from_numpy(plain),
+            lambda: plain.T,
+            lambda: plain[..., :-1],
+            lambda: plain[None],
+            lambda: plain * 2,
+            lambda: plain * 0.5,
+            lambda: np.ones((users + 1, N), bool),
+            lambda: np.zeros(N, bool),
+            lambda: [0, 3, 5],
+            lambda: {1, 2},
+            lambda: "all",
+            lambda: True,
+            lambda: np.array(["True"] * N),
+            lambda: [[True] * N, [False]],
+            lambda: np.full(N, np.nan),
+            lambda: np.asfortranarray(plain),
+            lambda: plain[..., ::-1],
+            list,
+            lambda: np.ones((1, N), bool),
+            lambda: [None] * N,
+            lambda: np.ones((users, N, 1), bool),
+        ]
+    )()

@@ -22,10 +22,40 @@ IN_CI = 40
 SHARE = 8
 IDS = [f"id-{item}" for item in range(N)]
 ODD: tuple[Any, ...] = (
-    None, math.nan, "", "id-3", [], [None], [""], ["unknown"], ["id-1", "unknown"], ["id-1", None], [["id-1"]], [1, 2],
-    [1.5], 3, -1, True, {}, {"id-1": 1}, b"id-1", [b"id-1"], "id-1,id-2", ["id-1"] * 500, pd.NaT, pd.NA, np.array([]),
-    np.array(["id-1"]), np.array([["id-1"]]), ("id-1", "id-2"), "\x1b[31m", ["\x00"], ["\u202e"], 10**30, 1j,
-)  # fmt: skip
+    None,
+    math.nan,
+    "",
+    "id-3",
+    [],
+    [None],
+    [""],
+    ["unknown"],
+    ["id-1", "unknown"],
+    ["id-1", None],
+    [["id-1"]],
+    [1, 2],
+    [1.5],
+    3,
+    -1,
+    True,
+    {},
+    {"id-1": 1},
+    b"id-1",
+    [b"id-1"],
+    "id-1,id-2",
+    ["id-1"] * 500,
+    pd.NaT,
+    pd.NA,
+    np.array([]),
+    np.array(["id-1"]),
+    np.array([["id-1"]]),
+    ("id-1", "id-2"),
+    "\x1b[31m",
+    ["\x00"],
+    ["\u202e"],
+    10**30,
+    1j,
+)
 """Cells; those that `is_plain` are good, too."""
 KS = (1, 3, 10, N, N + 1, 0, -1, 2**31, 2**63 - 1)
 

@@ -46,9 +46,23 @@ def header(sheet: Sheet, chance: random.Random) -> None:
     """A header that is not as the settings say."""
     table = chance.choice([sheet.items, sheet.rows])
     name = chance.choice(list(table))
-    new = chance.choice([name.upper(), f" {name} ", name[:-1], "", name.replace("_", " "), "title", "item_id",
-                         "user_id", "\x00",
-                         "\x1b[31m" + name, "é" * 300, f'"{name}"', "timestamp"])  # fmt: skip
+    new = chance.choice(
+        [
+            name.upper(),
+            f" {name} ",
+            name[:-1],
+            "",
+            name.replace("_", " "),
+            "title",
+            "item_id",
+            "user_id",
+            "\x00",
+            "\x1b[31m" + name,
+            "é" * 300,
+            f'"{name}"',
+            "timestamp",
+        ]
+    )
     if new in table:
         table[f"{new}\u200b"] = table.pop(name)
         new = f"{new}\u200b"
@@ -118,11 +132,24 @@ def bytes_changed(sheet: Sheet, chance: random.Random) -> None:
 def named_oddly(sheet: Sheet, chance: random.Random) -> None:
     """The file's name says something else than its bytes."""
     table = chance.choice(["items", "interactions"])
-    name = chance.choice([f"{table}.{sheet.form}.gz", f"{table}.txt", table, f"{table}.parquet", f"{table}.csv",
-                          f"{table}.tsv",
-                          f"{table}.zip", f"{table}.bz2", f"{table}.xlsx", f"{table}.json",
-                          f"my {table}#1?.{sheet.form}", f"é%20{table}.{sheet.form}",
-                          f"{table}.{sheet.form.upper()}", f"{table}.csv.zst"])  # fmt: skip
+    name = chance.choice(
+        [
+            f"{table}.{sheet.form}.gz",
+            f"{table}.txt",
+            table,
+            f"{table}.parquet",
+            f"{table}.csv",
+            f"{table}.tsv",
+            f"{table}.zip",
+            f"{table}.bz2",
+            f"{table}.xlsx",
+            f"{table}.json",
+            f"my {table}#1?.{sheet.form}",
+            f"é%20{table}.{sheet.form}",
+            f"{table}.{sheet.form.upper()}",
+            f"{table}.csv.zst",
+        ]
+    )
     sheet.names[table] = name
     sheet.odd(f"{sheet.form} under the name {name}", good=name == f"{table}.{sheet.form}")
     if chance.random() < 0.2 and name.endswith(".gz"):
@@ -178,6 +205,19 @@ CHANGES: dict[str, Callable[[bytes], bytes]] = {
     "a JSON array": lambda data: b'[{"item_id": "i0", "title": "x"}]',
 }
 ODDITIES: tuple[Oddity, ...] = (
-    separator, encoding, newline, quotes, lines_in_cells, header, column_twice, columns_more, column_missing, ragged,
-    bytes_changed, bytes_changed, bytes_changed, named_oddly, in_a_folder,
-)  # fmt: skip
+    separator,
+    encoding,
+    newline,
+    quotes,
+    lines_in_cells,
+    header,
+    column_twice,
+    columns_more,
+    column_missing,
+    ragged,
+    bytes_changed,
+    bytes_changed,
+    bytes_changed,
+    named_oddly,
+    in_a_folder,
+)

@@ -12,18 +12,26 @@ from tests.fuzz.shops.world import EPOCH, RAW
 from unisid.datasets.time_ranges import Times
 
 STYLES: dict[str, Callable[[int], Any]] = {
-    "whole numbers": lambda n: n, "leading zeros": lambda n: f"{n:07d}", "huge numbers": lambda n: 2**62 + n,
-    "negative numbers": lambda n: -n - 1, "unicode": lambda n: f"ид-{n}", "white space around": lambda n: f"  i {n} ",
-    "spaces without break": lambda n: f"\u00a0{n}\u3000", "combined letters": lambda n: f"e\u0301{n}",
+    "whole numbers": lambda n: n,
+    "leading zeros": lambda n: f"{n:07d}",
+    "huge numbers": lambda n: 2**62 + n,
+    "negative numbers": lambda n: -n - 1,
+    "unicode": lambda n: f"ид-{n}",
+    "white space around": lambda n: f"  i {n} ",
+    "spaces without break": lambda n: f"\u00a0{n}\u3000",
+    "combined letters": lambda n: f"e\u0301{n}",
     "as floats": lambda n: f"{n}.0",
-    "exponents": lambda n: f"{n}e5", "commas": lambda n: f"a,{n}", "quotes": lambda n: f'"{n}"',
+    "exponents": lambda n: f"{n}e5",
+    "commas": lambda n: f"a,{n}",
+    "quotes": lambda n: f'"{n}"',
     "slashes": lambda n: f"a/{n}?x=1#y",
     "null words": lambda n: ("NA", "null", "None", "nan", "", "N/A", "-", "NULL", "#N/A", "true")[n % 10],
-    "control signs": lambda n: f"\x1b[3{n}m", "zero width": lambda n: "x" + "\u200b" * n,
+    "control signs": lambda n: f"\x1b[3{n}m",
+    "zero width": lambda n: "x" + "\u200b" * n,
     "right to left": lambda n: f"\u202e{n}",
     "case only": lambda n: ("aa", "aA", "Aa", "AA", "ab", "aB", "Ab", "AB", "ac", "aC")[n % 10],
     "very long": lambda n: f"{n}" * 4000,
-}  # fmt: skip
+}
 
 
 def ids(sheet: Sheet, chance: random.Random) -> None:
@@ -134,9 +142,30 @@ def fine_clock(sheet: Sheet, chance: random.Random) -> None:
 
 def a_time_missing(sheet: Sheet, chance: random.Random) -> None:
     if sheet.rows.get("timestamp"):
-        odd = chance.choice([None, "", "soon", "NaN", "inf", "-", math.nan, math.inf, 1e300, "2018-02-30", "10:30",
-                             "01/02/2018", -1, 0,
-                             "1e999", 10**25, "2018-01-01T25:00:00", "١٢٣", "0x10", True])  # fmt: skip
+        odd = chance.choice(
+            [
+                None,
+                "",
+                "soon",
+                "NaN",
+                "inf",
+                "-",
+                math.nan,
+                math.inf,
+                1e300,
+                "2018-02-30",
+                "10:30",
+                "01/02/2018",
+                -1,
+                0,
+                "1e999",
+                10**25,
+                "2018-01-01T25:00:00",
+                "١٢٣",
+                "0x10",
+                True,
+            ]
+        )
         row = chance.randrange(len(sheet.rows["timestamp"]))
         sheet.rows["timestamp"][row] = odd
         if chance.random() < 0.5:
@@ -171,25 +200,31 @@ def _formatted(pattern: str) -> Callable[[Fraction], str]:
 
 
 CLOCKS: tuple[tuple[str, bool, Callable[[Fraction], Any]], ...] = (
-    ("numbers as text", True, lambda t: str(int(t))), ("milliseconds under seconds", False, lambda t: int(t * 1000)),
+    ("numbers as text", True, lambda t: str(int(t))),
+    ("milliseconds under seconds", False, lambda t: int(t * 1000)),
     ("microseconds under seconds", False, lambda t: int(t * 10**6)),
     ("nanoseconds under seconds", False, lambda t: int(t * 10**9)),
-    ("whole floats", True, float), ("exponents", False, lambda t: f"{float(t):.9e}"),
+    ("whole floats", True, float),
+    ("exponents", False, lambda t: f"{float(t):.9e}"),
     ("before 1970", False, lambda t: int(t) - 2 * EPOCH),
     ("zone +02:00", True, lambda t: _in_zone(t, 2)),
     ("zone -0330", False, lambda t: _in_zone(t, -3.5).replace(":30", "30")),
-    ("mixed zones", False, _mixed), ("Z", True, _formatted("%Y-%m-%dT%H:%M:%SZ")),
+    ("mixed zones", False, _mixed),
+    ("Z", True, _formatted("%Y-%m-%dT%H:%M:%SZ")),
     ("with a blank", True, _formatted("%Y-%m-%d %H:%M:%S")),
-    ("American", False, _formatted("%m/%d/%Y %H:%M:%S")), ("German", False, _formatted("%d.%m.%Y %H:%M:%S")),
-    ("in words", False, _formatted("%a %b %d %H:%M:%S %Y")), ("without signs", False, _formatted("%Y%m%d%H%M%S")),
+    ("American", False, _formatted("%m/%d/%Y %H:%M:%S")),
+    ("German", False, _formatted("%d.%m.%Y %H:%M:%S")),
+    ("in words", False, _formatted("%a %b %d %H:%M:%S %Y")),
+    ("without signs", False, _formatted("%Y%m%d%H%M%S")),
     ("with a zone's name", False, lambda t: _formatted("%Y-%m-%d %H:%M:%S")(t) + " UTC"),
     ("white space", True, lambda t: f" {int(t)} "),
     ("a mixture", False, lambda t: int(t) if int(t) % 2 else _in_zone(t, 0)),
     ("year 9999", False, lambda t: f"9999-12-31T{int(t)}"),
-    ("thousands separated", False, lambda t: f"{int(t):,}"), ("far future", False, lambda t: int(t) + 10**11),
+    ("thousands separated", False, lambda t: f"{int(t):,}"),
+    ("far future", False, lambda t: int(t) + 10**11),
     ("year 0", False, lambda t: "0000-01-01"),
     ("too large", False, lambda t: int(t) * 10**12),
-)  # fmt: skip
+)
 
 
 def parts(sheet: Sheet, chance: random.Random) -> None:
@@ -202,14 +237,28 @@ def parts(sheet: Sheet, chance: random.Random) -> None:
 
 
 MOVED: dict[str, Callable[[Fraction], Fraction]] = {
-    "before 1970": lambda t: t - 2 * EPOCH, "far future": lambda t: t + 10**11,
+    "before 1970": lambda t: t - 2 * EPOCH,
+    "far future": lambda t: t + 10**11,
     "year 0": lambda t: Fraction(-62_167_219_200),
-}  # fmt: skip
+}
 """Ways of writing that move the times themselves."""
 ODDITIES: tuple[Callable[[Sheet, random.Random], None], ...] = (
-    ids, ids, an_id_missing, an_item_unknown, an_item_twice, rows_twice, no_rows, raw_texts, texts_missing, clocks,
+    ids,
+    ids,
+    an_id_missing,
+    an_item_unknown,
+    an_item_twice,
+    rows_twice,
+    no_rows,
+    raw_texts,
+    texts_missing,
     clocks,
-    fine_clock, a_time_missing, times_equal, parts, parts,
-)  # fmt: skip
+    clocks,
+    fine_clock,
+    a_time_missing,
+    times_equal,
+    parts,
+    parts,
+)
 LAST = (an_id_missing, an_item_unknown, a_time_missing, no_rows)
 """What changes single cells, after all that writes whole columns."""

@@ -50,8 +50,9 @@ def of_amazon(world: World, chance: random.Random) -> Release:
     return Release(
         files,
         lambda at: amazon.Config(release=year, reviews=(f"{at}/reviews",), metadata=(f"{at}/meta",)),  # type: ignore[arg-type]
-        "B{}", "A{}",
-    )  # fmt: skip
+        "B{}",
+        "A{}",
+    )
 
 
 def of_movielens(world: World, chance: random.Random) -> Release:
@@ -93,8 +94,10 @@ def of_windows(world: World, chance: random.Random) -> Release:
     return Release(
         files,
         lambda at: windows.Config(items=f"{at}/items.jsonl", samples=(f"{at}/samples.parquet",)),
-        "i{}", "u{}", shortest=2,
-    )  # fmt: skip
+        "i{}",
+        "u{}",
+        shortest=2,
+    )
 
 
 RELEASES = (of_amazon, of_amazon, of_movielens, of_movielens, of_recbole, of_windows)

@@ -66,12 +66,22 @@ class Sheet:
 def plain(world: World, form: str, chance: random.Random) -> Sheet:
     """The world as a shop would write it."""
     clock = chance.choice([_seconds, _iso])
-    items = {"item_id": [f"i{n}" for n in range(len(world.titles))], "title": list(world.titles),
-             "description": list(world.descriptions)}  # fmt: skip
-    rows = {"user_id": [f"u{user}" for user, _, _ in world.rows], "item_id": [f"i{item}" for _, item, _ in world.rows],
-            "timestamp": [clock(time) for _, _, time in world.rows]}  # fmt: skip
-    catalog = {"ties": chance.choice(["seed", "row"]), "seed": chance.randrange(100),
-               "keep_cold_items": chance.random() < 0.3, "history_length": chance.randint(1, 5)}  # fmt: skip
+    items = {
+        "item_id": [f"i{n}" for n in range(len(world.titles))],
+        "title": list(world.titles),
+        "description": list(world.descriptions),
+    }
+    rows = {
+        "user_id": [f"u{user}" for user, _, _ in world.rows],
+        "item_id": [f"i{item}" for _, item, _ in world.rows],
+        "timestamp": [clock(time) for _, _, time in world.rows],
+    }
+    catalog = {
+        "ties": chance.choice(["seed", "row"]),
+        "seed": chance.randrange(100),
+        "keep_cold_items": chance.random() < 0.3,
+        "history_length": chance.randint(1, 5),
+    }
     names = [f"i{n}" for n in range(len(world.titles))], [f"u{n}" for n in range(world.num_users)]
     return Sheet(world, items, rows, form, *names, catalog=catalog, separator="\t" if form == "tsv" else ",")
 

@@ -19,8 +19,14 @@ WORDS = (
     "pen & ink",
     "it's new",
 )
-RAW = {"<b>Red</b> desk": "Red desk", "pen &amp; pad": "pen & pad", "  wide \t cup ": "wide cup", "a&lt;br&gt;b": "a b",
-       "line<br/>break": "line break", "x &gt; y": "x > y"}  # fmt: skip
+RAW = {
+    "<b>Red</b> desk": "Red desk",
+    "pen &amp; pad": "pen & pad",
+    "  wide \t cup ": "wide cup",
+    "a&lt;br&gt;b": "a b",
+    "line<br/>break": "line break",
+    "x &gt; y": "x > y",
+}
 """Texts as shops write them, and as they read."""
 
 
@@ -59,9 +65,12 @@ class World:
 
     def times(self) -> dict[int, list[Fraction]]:
         """Each user's times, in seconds since 1970, oldest first."""
-        return {user: sorted(time for number, (whose, _, time) in enumerate(self.rows)
-                             if whose == user and number not in self.unused)
-                for user in self.sequences()}  # fmt: skip
+        return {
+            user: sorted(
+                time for number, (whose, _, time) in enumerate(self.rows) if whose == user and number not in self.unused
+            )
+            for user in self.sequences()
+        }
 
 
 def made(chance: random.Random) -> World:

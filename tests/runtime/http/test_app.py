@@ -16,8 +16,9 @@ from unisid.runtime.http.app import Server, application
 from unisid.serving.answers import answers
 from unisid.serving.settings import TOKEN, Serving
 
-LIMITS = Serving(most_rows=6, most_k=12, most_history=10, most_ids=8, most_body=4000, most_waiting=6, batch_size=4,
-                 most_explained=5)  # fmt: skip
+LIMITS = Serving(
+    most_rows=6, most_k=12, most_history=10, most_ids=8, most_body=4000, most_waiting=6, batch_size=4, most_explained=5
+)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,13 @@ def test_a_bad_row_has_its_own_error(client):
     histories = [ids(1, 2), None, [], ["gone"], [3], ids(*range(11)), ids(4)]
     found = asked(client, histories=histories[:6], k=2)["answers"]
     assert [row.get("source", "error") for row in found] == [
-        "model", "error", "popularity", "popularity", "error", "error"]  # fmt: skip
+        "model",
+        "error",
+        "popularity",
+        "popularity",
+        "error",
+        "error",
+    ]
     assert [row["error"]["message"] for row in found if "error" in row] == [
         "history: is missing; must be a list of item ids",
         "history: has 3; must be a list of item ids, as text",
@@ -90,26 +97,29 @@ def test_a_bad_row_has_its_own_error(client):
     assert [row.get("source", "error") for row in users] == ["model", "error", "error", "popularity"]
 
 
-@pytest.mark.parametrize(("body", "code"), [
-    ({}, "rows"),
-    ({"histories": [], "users": []}, "rows"),
-    ({"histories": [["id-1"]] * 7}, "rows"),
-    ({"histories": [["id-1"]], "k": 13}, "k"),
-    ({"histories": [["id-1"]], "k": 10**400}, "k"),
-    ({"histories": [["id-1"]], "k": 0}, "body"),
-    ({"histories": [["id-1"]], "k": "3"}, "body"),
-    ({"histories": [["id-1"]], "kk": 3}, "body"),
-    ({"histories": "id-1"}, "body"),
-    ({"histories": [["id-1"]], "exclude": ["x"] * 9}, "exclude"),
-    ({"histories": [["id-1"]], "allowed": ["x"] * 9}, "allowed"),
-    ({"histories": [["id-1"]], "rule": "prize < 3"}, "rule"),
-    ({"histories": [["id-1"]], "rule": "stock and"}, "rule"),
-    ({"histories": [["id-1"]], "partition": "dear"}, "partition"),
-    ({"histories": [["id-1"]], "quota": {"column": "color", "most": 1}}, "quota"),
-    ({"histories": [["id-1"]], "quota": {"column": "colour", "most": -1}}, "quota"),
-    ({"histories": [["id-1"]], "quota": {"column": "colour", "most": {"pink": 1}}}, "quota"),
-    ([1], "body"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "rows"),
+        ({"histories": [], "users": []}, "rows"),
+        ({"histories": [["id-1"]] * 7}, "rows"),
+        ({"histories": [["id-1"]], "k": 13}, "k"),
+        ({"histories": [["id-1"]], "k": 10**400}, "k"),
+        ({"histories": [["id-1"]], "k": 0}, "body"),
+        ({"histories": [["id-1"]], "k": "3"}, "body"),
+        ({"histories": [["id-1"]], "kk": 3}, "body"),
+        ({"histories": "id-1"}, "body"),
+        ({"histories": [["id-1"]], "exclude": ["x"] * 9}, "exclude"),
+        ({"histories": [["id-1"]], "allowed": ["x"] * 9}, "allowed"),
+        ({"histories": [["id-1"]], "rule": "prize < 3"}, "rule"),
+        ({"histories": [["id-1"]], "rule": "stock and"}, "rule"),
+        ({"histories": [["id-1"]], "partition": "dear"}, "partition"),
+        ({"histories": [["id-1"]], "quota": {"column": "color", "most": 1}}, "quota"),
+        ({"histories": [["id-1"]], "quota": {"column": "colour", "most": -1}}, "quota"),
+        ({"histories": [["id-1"]], "quota": {"column": "colour", "most": {"pink": 1}}}, "quota"),
+        ([1], "body"),
+    ],
+)
 def test_what_is_wrong_with_a_whole_request_is_refused(client, body, code):
     refused(client.post("/recommend", json=json.loads(json.dumps(body))), 422, code)
 
@@ -129,8 +139,11 @@ def test_bodies_that_are_none(client):
 def test_text_that_no_encoding_holds_is_answered(client):
     (row,) = asked(client, histories=[["\u202eid", "id-1", "\x1b[31m"]], k=1)["answers"]
     assert row["skipped"] == ["\\u202eid", "\\x1b[31m"]
-    answer = client.post("/recommend", content=b'{"histories": [["\\ud800", "id-1"]], "k": 1}',
-                         headers={"Content-Type": "application/json"})  # fmt: skip
+    answer = client.post(
+        "/recommend",
+        content=b'{"histories": [["\\ud800", "id-1"]], "k": 1}',
+        headers={"Content-Type": "application/json"},
+    )
     assert answer.status_code in (200, 400, 422)
     assert client.get("/items/%ED%A0%80").status_code == 404
 

@@ -25,11 +25,16 @@ def test_every_path_is_described(operations):
     assert set(operations) == set(PATHS)
 
 
-@pytest.mark.parametrize(("path", "mode"), [  # any text is a good id, so there are no bad ones
-    ("POST /recommend", GenerationMode.POSITIVE), ("POST /recommend", GenerationMode.NEGATIVE),
-    ("GET /items", GenerationMode.POSITIVE), ("GET /items", GenerationMode.NEGATIVE),
-    ("GET /items/{item_id}", GenerationMode.POSITIVE),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [  # any text is a good id, so there are no bad ones
+        ("POST /recommend", GenerationMode.POSITIVE),
+        ("POST /recommend", GenerationMode.NEGATIVE),
+        ("GET /items", GenerationMode.POSITIVE),
+        ("GET /items", GenerationMode.NEGATIVE),
+        ("GET /items/{item_id}", GenerationMode.POSITIVE),
+    ],
+)
 def test_no_generated_request_is_a_fault(operations, path, mode):
     statuses = set()
 

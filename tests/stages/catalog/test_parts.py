@@ -31,8 +31,17 @@ def made(tmp_path):
         dataset = tables.Config(items=str(tmp_path / "items"), interactions=str(tmp_path / "rows.parquet"))
         config = catalog.Config(dataset=dataset, protocol="leave-one-out", k_core=0, keep_cold_items=True, **settings)
         said, out = [], Place.of(tmp_path / "out")
-        counts = catalog.make(Job(config=config, inputs={}, out=out, name="t", compute=LocalCompute(),
-                                  report=lambda _: None, say=said.append))  # fmt: skip
+        counts = catalog.make(
+            Job(
+                config=config,
+                inputs={},
+                out=out,
+                name="t",
+                compute=LocalCompute(),
+                report=lambda _: None,
+                say=said.append,
+            )
+        )
         items = {row["item_id"]: row for row in read_table(out, "items").to_pylist()}
         return items, counts, said
 
@@ -47,8 +56,12 @@ def test_columns_in_another_order_or_without_values_are_one_table(made):
         {"item_id": ["5"], "title": pa.nulls(1), "brand": pa.array(["Q"], pa.string_view())},
     )
     assert {key: (row["title"], row["brand"]) for key, row in items.items()} == {
-        "1": ("Pen", "P"), "2": ("Ink", ""), "3": ("Cup", ""), "4": ("Mug", ""), "5": ("", "Q")
-    }  # fmt: skip
+        "1": ("Pen", "P"),
+        "2": ("Ink", ""),
+        "3": ("Cup", ""),
+        "4": ("Mug", ""),
+        "5": ("", "Q"),
+    }
     assert counts["unread"] == {"interactions": "event (string)"}
 
 
@@ -71,13 +84,17 @@ def test_what_is_not_read_is_named_once(made):
     unread = "price (double), vector (list<element: double>), box (struct<a: int64>), photo (binary)"
     assert counts["unread"] == {"items": unread, "interactions": "event (string)"}
     assert sum("price" in line for line in said) == 1
-    assert any(line.endswith(f"not read of the items: {unread}; not read of the interactions: event (string)")
-               for line in said)  # fmt: skip
+    assert any(
+        line.endswith(f"not read of the items: {unread}; not read of the interactions: event (string)") for line in said
+    )
 
 
 def test_a_column_that_a_part_lacks_is_named_with_the_files(made):
-    with pytest.raises(DataError, match=r"items/1.parquet: has no column 'brand', which is text in .*items/0.parquet; "
-                                        r"give all files of the items the same columns"):  # fmt: skip
+    with pytest.raises(
+        DataError,
+        match=r"items/1.parquet: has no column 'brand', which is text in .*items/0.parquet; "
+        r"give all files of the items the same columns",
+    ):
         made(FIRST, {"item_id": ["3"], "title": ["Cup"]})
 
 

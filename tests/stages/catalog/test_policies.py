@@ -27,8 +27,11 @@ ONE_OUT = {"protocol": "leave-one-out"}
 def said(config, out):
     """The counts of a catalog, and what is said while it is made."""
     words = []
-    counts = catalog.make(Job(config=config, inputs={}, out=out, name="t", compute=LocalCompute(),
-                              report=lambda _: None, say=words.append))  # fmt: skip
+    counts = catalog.make(
+        Job(
+            config=config, inputs={}, out=out, name="t", compute=LocalCompute(), report=lambda _: None, say=words.append
+        )
+    )
     return counts, words
 
 

@@ -33,8 +33,15 @@ def job(place: Place, tokenizer, num_graph_items: int = 200, lonely: int = 10) -
     found = inputs(place, clusters())
     write_graph(place / "graph", num_graph_items, lonely=lonely)
     config = stage.Config(tokenizer=tokenizer, batch_size=80, training=QUICK)
-    return Job(config=config, inputs=found | {"graph": place / "graph"}, out=place / "codes", name="codes-test",
-               compute=LocalCompute(), report=lambda metrics: None, say=lambda line: None)  # fmt: skip
+    return Job(
+        config=config,
+        inputs=found | {"graph": place / "graph"},
+        out=place / "codes",
+        name="codes-test",
+        compute=LocalCompute(),
+        report=lambda metrics: None,
+        say=lambda line: None,
+    )
 
 
 def test_the_graph_is_read_only_where_the_tokenizer_asks():

@@ -31,14 +31,19 @@ def test_it_learns_from_sequences_and_is_served(tmp_path, trained):
     ring.record(place / "sequences", "sequences", {}, counts)
     inputs["sequences"] = place / "sequences"
     backbone = lcrec.Config(
-        model=str(language_model(tmp_path / "language")), rows="item_text", trained=trained, max_tokens=200,
+        model=str(language_model(tmp_path / "language")),
+        rows="item_text",
+        trained=trained,
+        max_tokens=200,
         lora=Lora(rank=4, dropout=0.0),
-    )  # fmt: skip
+    )
     config = model.Config(
         backbone=backbone,
         training=Training(epochs=3, learning_rate=3e-3, checkpoint_seconds=0.0),
-        batch_size=16, valid_samples=20, beam=N,
-    )  # fmt: skip
+        batch_size=16,
+        valid_samples=20,
+        beam=N,
+    )
     assert model.sources(config)["language"]["address"] == backbone.model
     said: list = []
     out = place / "model"

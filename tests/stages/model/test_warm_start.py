@@ -173,13 +173,20 @@ def test_another_start_under_the_same_name_is_drift(store):
         shop.make(replace(recipe, version="2", model=replace(recipe.model, beam=22)), store, "model")
 
 
-@pytest.mark.parametrize(("words", "error", "message"), [
-    (["--version", "1"], ConfigError, "model/shop/1 is the model that this recipe makes; give the run another name"),
-    (["--model.starts-from", "model/shop/9"], ArtifactError, "model/shop/9: no complete model here"),
-    (["--model.starts-from", "codes/shop/1"], ArtifactError, "is codes, not model"),
-    (["--model.starts-from", "shop"], ConfigError, "address 'shop': must be noun/name/version"),
-    (["--model.starts-from", ""], ConfigError, "address '': must be noun/name/version"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "error", "message"),
+    [
+        (
+            ["--version", "1"],
+            ConfigError,
+            "model/shop/1 is the model that this recipe makes; give the run another name",
+        ),
+        (["--model.starts-from", "model/shop/9"], ArtifactError, "model/shop/9: no complete model here"),
+        (["--model.starts-from", "codes/shop/1"], ArtifactError, "is codes, not model"),
+        (["--model.starts-from", "shop"], ConfigError, "address 'shop': must be noun/name/version"),
+        (["--model.starts-from", ""], ConfigError, "address '': must be noun/name/version"),
+    ],
+)
 def test_what_is_no_other_model_is_refused_when_it_is_planned(store, words, error, message):
     store, recipe = store
     with pytest.raises(error, match=message):

@@ -33,11 +33,15 @@ Rank = Callable[[Pair, Sequence[Query]], Awaitable[list[Answer | Problem]]]
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": bodies.RefusedBody, "description": text}
     for status, text in (
-        (400, "the body is no JSON"), (401, "the token is missing or wrong"), (408, "the body came too slowly"),
-        (413, "the body is too large"), (422, "a value is wrong or beyond a limit"),
-        (503, "too many rows wait (Retry-After), or no pair is in use"), (504, "not answered in time"),
+        (400, "the body is no JSON"),
+        (401, "the token is missing or wrong"),
+        (408, "the body came too slowly"),
+        (413, "the body is too large"),
+        (422, "a value is wrong or beyond a limit"),
+        (503, "too many rows wait (Retry-After), or no pair is in use"),
+        (504, "not answered in time"),
     )
-}  # fmt: skip
+}
 
 
 @dataclass
@@ -120,8 +124,9 @@ def routes(server: Server, rank: Rank) -> FastAPI:
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
         """A page for people: titles, what lies beside them, and what comes next."""
-        return Response(PAGE.read_bytes(), media_type="text/html; charset=utf-8",
-                        headers={"Content-Security-Policy": POLICY})  # fmt: skip
+        return Response(
+            PAGE.read_bytes(), media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY}
+        )
 
     @app.get("/healthz", responses={503: {"model": bodies.RefusedBody}})
     async def healthz() -> Response:
@@ -143,14 +148,16 @@ def routes(server: Server, rank: Rank) -> FastAPI:
     return app
 
 
-async def _ranked(
-    server: Server, rank: Rank, pair: Pair, rows: Sequence[Query | Problem]
-) -> list[Answer | Problem]:  # fmt: skip
+async def _ranked(server: Server, rank: Rank, pair: Pair, rows: Sequence[Query | Problem]) -> list[Answer | Problem]:
     """An answer a row; raises RefusedError where too many rows wait, or the model cannot answer."""
     wanted = [row for row in rows if isinstance(row, Query)]
     if server.waiting + len(wanted) > server.settings.most_waiting:
-        raise RefusedError(503, "full", f"{server.waiting} rows wait; there is room for {server.settings.most_waiting}",
-                      {"Retry-After": "1"})  # fmt: skip
+        raise RefusedError(
+            503,
+            "full",
+            f"{server.waiting} rows wait; there is room for {server.settings.most_waiting}",
+            {"Retry-After": "1"},
+        )
     server.waiting += len(wanted)
     server.measures.waiting.set(server.waiting)
     work = asyncio.ensure_future(rank(pair, wanted))

@@ -136,10 +136,15 @@ def queries(body: RecommendBody, limits: Serving) -> list[Query | Problem]:
     for name, listed in (("exclude", body.exclude), ("allowed", body.allowed or [])):
         _within(len(listed), limits.most_ids, name, f"'{name}'", "ids")
     common: dict[str, Any] = {
-        "k": body.k, "exclude_history": body.exclude_history, "exclude": tuple(body.exclude),
-        "allowed": None if body.allowed is None else tuple(body.allowed), "rule": body.rule,
-        "partition": body.partition, "quota": body.quota and _quota(body.quota), "explain": body.explain,
-    }  # fmt: skip
+        "k": body.k,
+        "exclude_history": body.exclude_history,
+        "exclude": tuple(body.exclude),
+        "allowed": None if body.allowed is None else tuple(body.allowed),
+        "rule": body.rule,
+        "partition": body.partition,
+        "quota": body.quota and _quota(body.quota),
+        "explain": body.explain,
+    }
     if body.users is not None:
         return [_of_user(user, common) for user in body.users]
     return [_query(history, limits, common) for history in rows]

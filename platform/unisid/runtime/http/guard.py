@@ -56,8 +56,12 @@ class Guard:
             scheme, _, given = headers.get("authorization", "").partition(" ")
             same = hmac.compare_digest(given.strip().encode("latin-1"), self.token.encode())
             if scheme.lower() != "bearer" or not same:
-                raise RefusedError(401, "token", f"must carry the token of {TOKEN}: Authorization: Bearer ...",
-                              {"WWW-Authenticate": "Bearer"})  # fmt: skip
+                raise RefusedError(
+                    401,
+                    "token",
+                    f"must carry the token of {TOKEN}: Authorization: Bearer ...",
+                    {"WWW-Authenticate": "Bearer"},
+                )
         try:
             async with asyncio.timeout(self.settings.timeout):
                 body = await self._body(headers, receive)
@@ -87,8 +91,12 @@ class Guard:
         return bytes(body)
 
     def _too_large(self) -> RefusedError:
-        return RefusedError(413, "body", f"body: is too large; must have at most {self.settings.most_body:,} bytes",
-                       {"Connection": "close"})  # fmt: skip
+        return RefusedError(
+            413,
+            "body",
+            f"body: is too large; must have at most {self.settings.most_body:,} bytes",
+            {"Connection": "close"},
+        )
 
 
 class _Replay:

@@ -69,8 +69,10 @@ def renumbered(base: Catalog, found: pa.Array) -> NDArray[np.int64]:
     known = pc.index_in(found, value_set=base.item_ids)
     new = known.is_null().to_numpy(zero_copy_only=False)
     if not new.any():
-        raise DataError(f"catalog: all {len(found)} items have their semantic ids in {base.record.address} already; "
-                        "an extension needs an item that is new")  # fmt: skip
+        raise DataError(
+            f"catalog: all {len(found)} items have their semantic ids in {base.record.address} already; "
+            "an extension needs an item that is new"
+        )
     after = base.num_items + np.cumsum(new) - 1
     return np.where(new, after, pc.fill_null(known, 0).to_numpy().astype(np.int64))
 
@@ -82,8 +84,10 @@ def _changed_texts(job: Job[stage.Config], base: Catalog, found: pa.Table, numbe
     after = found["text"].take(published).cast(pa.string())
     changed = published[pc.not_equal(before, after).to_numpy()]
     if len(changed):
-        job.say(f"{len(changed)} published items have another text now: {_named(found['item_id'].take(changed))}; "
-                "their semantic ids, and the text that these were made from, stay as published")  # fmt: skip
+        job.say(
+            f"{len(changed)} published items have another text now: {_named(found['item_id'].take(changed))}; "
+            "their semantic ids, and the text that these were made from, stay as published"
+        )
     return len(changed)
 
 
@@ -93,8 +97,10 @@ def _write_items(out: Place, base: Catalog, added: pa.Table) -> None:
     schema = read_table(base.place, "items").schema
     missing = [name for name in schema.names if name not in added.column_names]
     if missing:
-        raise DataError(f"catalog: the new items lack the columns {', '.join(missing)} that {base.record.address} has; "
-                        "give them, empty where nothing is known")  # fmt: skip
+        raise DataError(
+            f"catalog: the new items lack the columns {', '.join(missing)} that {base.record.address} has; "
+            "give them, empty where nothing is known"
+        )
     take_over(base.place, out, names)
     same = added.select(schema.names).cast(schema)
     for index, start in enumerate(range(0, same.num_rows, stage.ITEMS_PER_FILE), len(names)):

@@ -49,8 +49,10 @@ def joined(table: str, pieces: Sequence[pa.Table], paths: Mapping[int, str]) -> 
         columns = {name: _column(piece, name) for name in names}
         for name in [name for name in names if name not in piece.column_names and (complete or name in left)]:
             what = f"holds {left[name]} in column '{name}'" if name in left else f"has no column '{name}'"
-            raise DataError(f"{_path(piece, paths)}: {what}, which is text in {holders[name]}; give all files of the "
-                            f"{table} the same columns, or name those to keep in catalog.dataset.columns")  # fmt: skip
+            raise DataError(
+                f"{_path(piece, paths)}: {what}, which is text in {holders[name]}; give all files of the "
+                f"{table} the same columns, or name those to keep in catalog.dataset.columns"
+            )
         unread |= {name: kind for name, kind in left.items() if name not in unread}
         aligned.append(pa.table(columns))
     aligned = in_one_unit(aligned) if table == "interactions" else aligned  # an item's column of that name is text

@@ -50,8 +50,10 @@ def wanted_events(table: pa.Table, wanted: tuple[str, ...]) -> tuple[Mask, dict[
     """The interactions [E] of the wanted kinds (none: of all), and how many there are of each kind."""
     if "event" not in table.column_names:
         if wanted:
-            raise DataError(f"catalog.events: {', '.join(wanted)} are to be kept, but no column says of which kind an "
-                            "interaction is; name it as catalog.dataset.event")  # fmt: skip
+            raise DataError(
+                f"catalog.events: {', '.join(wanted)} are to be kept, but no column says of which kind an "
+                "interaction is; name it as catalog.dataset.event"
+            )
         return np.ones(table.num_rows, bool), {}
     kinds = table["event"].combine_chunks()
     names = kinds.dictionary.to_pylist()
@@ -60,8 +62,9 @@ def wanted_events(table: pa.Table, wanted: tuple[str, ...]) -> tuple[Mask, dict[
     for kind in wanted:
         if kind not in counts:
             known = ", ".join(f"'{name}' ({count})" for name, count in counts.items())
-            raise DataError(f"catalog.events: no interaction is a '{kind}'{did_you_mean(kind, names)}; "
-                            f"there are: {known}")  # fmt: skip
+            raise DataError(
+                f"catalog.events: no interaction is a '{kind}'{did_you_mean(kind, names)}; there are: {known}"
+            )
     chosen = np.array([not wanted or name in wanted for name in names], bool)
     return chosen[number], counts
 

@@ -61,8 +61,9 @@ def read_interactions(job: Job[Any], dataset: Dataset, pool: Pool) -> pa.Table:
     return _read(job, dataset, "interactions", functools.partial(_interaction_reader, dataset), pool)
 
 
-def _read(job: Job[Any], dataset: Dataset, table: str, make: Callable[[], Callable[[pa.Table], pa.Table]],
-          pool: Pool) -> pa.Table:  # fmt: skip
+def _read(
+    job: Job[Any], dataset: Dataset, table: str, make: Callable[[], Callable[[pa.Table], pa.Table]], pool: Pool
+) -> pa.Table:
     parts = [part | {"number": n} for n, part in enumerate(dataset.parts()) if part["table"] == table]
     paths = {part["number"]: part["path"] for part in parts}
     return joined(table, list(mapped(job, parts, Step(make, pool), "files", of=table)), paths)
@@ -74,13 +75,17 @@ def _item_reader(dataset: Dataset, asked: tuple[str, ...]) -> Callable[[pa.Table
         raw = dataset.read(part)
         titles = raw["title"].to_pylist()
         columns = {name: _cleaned(raw[name]) for name in raw.column_names if name != "item_id"}
-        return numbered(part, raw, {
-            "item_id": raw["item_id"],
-            "title": columns["title"],
-            "text": _text(dataset, asked, columns, part["path"]),
-            **columns,
-            "markup": pa.array([has_markup(title) for title in titles], pa.bool_()),
-        })  # fmt: skip
+        return numbered(
+            part,
+            raw,
+            {
+                "item_id": raw["item_id"],
+                "title": columns["title"],
+                "text": _text(dataset, asked, columns, part["path"]),
+                **columns,
+                "markup": pa.array([has_markup(title) for title in titles], pa.bool_()),
+            },
+        )
 
     return read
 
@@ -113,13 +118,17 @@ def _text(dataset: Dataset, asked: tuple[str, ...], columns: dict[str, pa.Array]
     for name in asked:
         if name not in columns:
             like = _alike(name, columns) or did_you_mean(name, columns)
-            raise DataError(f"catalog.text: {where}the text column '{name}' is not there{like}; the items have: "
-                            f"{listed(sorted(columns))}")  # fmt: skip
+            raise DataError(
+                f"catalog.text: {where}the text column '{name}' is not there{like}; the items have: "
+                f"{listed(sorted(columns))}"
+            )
     names = asked or dataset.text or tuple(columns)
     for name in names:
         if name not in columns and (other := _alike(name, columns)):
-            raise DataError(f"{path or 'catalog'}: the text column '{name}' is not there{other}; rename it, or set "
-                            "catalog.text to the columns that make up the text")  # fmt: skip
+            raise DataError(
+                f"{path or 'catalog'}: the text column '{name}' is not there{other}; rename it, or set "
+                "catalog.text to the columns that make up the text"
+            )
     chosen = [columns[name].to_pylist() for name in names if name in columns]
     joined_texts = [" ".join(filter(None, texts)) or PLACEHOLDER for texts in zip(*chosen, strict=True)]
     return pa.array(joined_texts, pa.large_string())
@@ -143,8 +152,10 @@ def distinct(items: pa.Table, refuse: bool) -> tuple[pa.Table, int]:
     if surplus and refuse:
         again = np.setdiff1d(np.arange(items.num_rows), first)
         shown = ", ".join(f"'{name}'" for name in items["item_id"].take(again[:SHOWN]).to_pylist())
-        raise DataError(f"catalog: {surplus} rows of the items repeat an item id that came before: {shown}; make the "
-                        "ids unique, or set catalog.duplicate_items to count: the first row then wins")  # fmt: skip
+        raise DataError(
+            f"catalog: {surplus} rows of the items repeat an item id that came before: {shown}; make the "
+            "ids unique, or set catalog.duplicate_items to count: the first row then wins"
+        )
     return (items.take(first) if surplus else items), surplus
 
 
@@ -168,9 +179,11 @@ def rows_of(table: pa.Table, items: pa.Table, kept: Ints, dataset: Dataset, refu
     if len(unknown) and refuse:
         names = item.take(unknown[: 1000 * SHOWN]).cast(pa.string()).unique()
         shown = ", ".join(f"'{name}'" for name in names[:SHOWN].to_pylist())
-        raise DataError(f"catalog: {len(unknown)} of {len(rows)} interactions name an item that the items lack: "
-                        f"{shown} (first in {named(dataset, table, int(unknown[0]))}); complete the items, or set "
-                        "catalog.unknown_items to count: such interactions are then dropped")  # fmt: skip
+        raise DataError(
+            f"catalog: {len(unknown)} of {len(rows)} interactions name an item that the items lack: "
+            f"{shown} (first in {named(dataset, table, int(unknown[0]))}); complete the items, or set "
+            "catalog.unknown_items to count: such interactions are then dropped"
+        )
     return user.dictionary, rows
 
 

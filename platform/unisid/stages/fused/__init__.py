@@ -78,8 +78,10 @@ class Config(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.batch_size % max(1, self.pool.workers):
-            raise ConfigError(f"fused.batch_size: {self.batch_size} does not divide into equal shares for "
-                              f"{self.pool.workers} workers; make it a multiple of fused.pool.workers")  # fmt: skip
+            raise ConfigError(
+                f"fused.batch_size: {self.batch_size} does not divide into equal shares for "
+                f"{self.pool.workers} workers; make it a multiple of fused.pool.workers"
+            )
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,10 @@ def make(job: Job[Config]) -> Json:
     counts: Json = {"items": num_items, "width": fusion.width}
     if fusion.reads_states and not Embeddings.read(job.inputs["embeddings"]).has_states:
         counts["degenerate"] = True
-        job.say("warning: the embeddings hold pooled vectors only; attention over a single token is a fixed linear "
-                "map, so the fusion can learn little: set embeddings.keep_states for token states")  # fmt: skip
+        job.say(
+            "warning: the embeddings hold pooled vectors only; attention over a single token is a fixed linear "
+            "map, so the fusion can learn little: set embeddings.keep_states for token states"
+        )
     if isinstance(fusion, LearnedFusion):
         counts |= _tables(job, config, reader, num_items)
     task = Task(config, reader, job.out, num_items, reader.widths)
@@ -154,8 +158,9 @@ def learn(worker: Worker, task: Task) -> Json:
     model = config.fusion.build(task.widths)
     assert isinstance(model, LearnedFusion)
     tables = Shards(task.out, STRUCTURE), Shards(task.out, SEMANTIC)
-    objective = Contrast(model, worker, task.reader, config.loss, tables, task.num_items, config.batch_size,
-                         config.training.seed)  # fmt: skip
+    objective = Contrast(
+        model, worker, task.reader, config.loss, tables, task.num_items, config.batch_size, config.training.seed
+    )
     outcome = loop.run(worker, objective, config.training)
     learned: Json = {
         "best_valid_loss": outcome.best_score,
@@ -203,8 +208,11 @@ def vector_writer(
 
 def _agreed_items(inputs: Mapping[str, Place]) -> int:
     catalog = Catalog.read(inputs["catalog"])
-    held = {role: len(Embeddings.read(place).shards) for role, place in sorted(inputs.items())
-            if noun_of(role) == "embeddings"}  # fmt: skip
+    held = {
+        role: len(Embeddings.read(place).shards)
+        for role, place in sorted(inputs.items())
+        if noun_of(role) == "embeddings"
+    }
     held["graph"] = len(Graph.read(inputs["graph"]).items)
     if {catalog.num_items} != set(held.values()):
         told = ", ".join(f"the {role} {count}" for role, count in held.items())
@@ -215,16 +223,16 @@ def _agreed_items(inputs: Mapping[str, Place]) -> int:
 
 
 def _tables(job: Job[Config], config: Config, reader: Reader, num_items: int) -> Json:
-    return make_tables(job, reader, num_items, config.num_neighbours, config.exact_limit, config.shared_users,
-                       config.writers)  # fmt: skip
+    return make_tables(
+        job, reader, num_items, config.num_neighbours, config.exact_limit, config.shared_users, config.writers
+    )
 
 
 def _learn(job: Job[Config], task: Task, *, learns: bool) -> Json:
     if job.out.exists(DESCRIPTION):
         job.say("the fusion is there already")
     elif learns:
-        job.compute.fit(learn, task, name=f"{job.name}-fusion", pool=task.config.pool, work=job.work,
-                        report=job.report)  # fmt: skip
+        job.compute.fit(learn, task, name=f"{job.name}-fusion", pool=task.config.pool, work=job.work, report=job.report)
     else:
         write_fusion(task, task.config.fusion.build(task.widths), {})
     learned: Json = read_json(job.out, DESCRIPTION)["learned"]
@@ -233,8 +241,11 @@ def _learn(job: Job[Config], task: Task, *, learns: bool) -> Json:
 
 def _spoken(valid: Metrics) -> str:
     kinds = ((STRUCTURE, "shared users"), (SEMANTIC, "alike texts"))
-    parts = [f"{valid[name]:.3f} for {what} (by chance {valid[f'{name}_chance']:.3f})" for name, what in kinds
-             if f"{name}_chance" in valid]  # fmt: skip
+    parts = [
+        f"{valid[name]:.3f} for {what} (by chance {valid[f'{name}_chance']:.3f})"
+        for name, what in kinds
+        if f"{name}_chance" in valid
+    ]
     return f"loss of held-out items: {', '.join(parts)}" if parts else ""
 
 

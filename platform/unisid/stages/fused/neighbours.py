@@ -28,8 +28,9 @@ ROWS = 1 << 13
 """Items a shard: the grain of parallel work and of resuming."""
 
 
-def make_tables(job: Job[Any], reader: Reader, num_items: int, num_neighbours: int, exact_limit: int, measure: Measure,
-                pool: Pool) -> Json:  # fmt: skip
+def make_tables(
+    job: Job[Any], reader: Reader, num_items: int, num_neighbours: int, exact_limit: int, measure: Measure, pool: Pool
+) -> Json:
     """Write what is missing of both tables; returns what they hold, in numbers."""
     semantic = functools.partial(semantic_writer, reader, job.out, num_neighbours, exact_limit)
     structure = functools.partial(structure_writer, reader.inputs["catalog"], job.out, num_neighbours, measure)

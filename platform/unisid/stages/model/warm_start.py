@@ -33,8 +33,10 @@ def check(start: Base | None, settings: BackboneConfig, codes: Place) -> None:
     before, after = to_record(trained, identity=True) | others, to_record(settings, identity=True) | own
     if changes := differences(before, after):
         lines = "\n    ".join(changes)
-        raise ConfigError(f"model.starts_from: {start.address} has another backbone:\n    {lines}\n"
-                          "  Give these settings, or leave model.starts_from out")  # fmt: skip
+        raise ConfigError(
+            f"model.starts_from: {start.address} has another backbone:\n    {lines}\n"
+            "  Give these settings, or leave model.starts_from out"
+        )
 
 
 def load(start: Base, backbone: Backbone, catalog: Catalog, index: Index) -> None:
