@@ -55,7 +55,7 @@ def demo() -> Recipe:
             pool=LAPTOP,
         ),
         sequences=sequences.Config(),
-        model=over_items(hierarchical.Config(dropout=0.2), LAPTOP, batch_size=64, valid_samples=0),
+        model=over_items(hierarchical.Config(dropout=0.2), LAPTOP, batch_size=64, valid_samples=0, epochs=16),
         metrics=metrics.Config(method="uqf-hierarchical", pool=LAPTOP),
     )
 

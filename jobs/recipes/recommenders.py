@@ -7,14 +7,14 @@ from unisid.training.loop import Training
 
 
 def over_items(
-    backbone: hierarchical.Config, pool: Pool, batch_size: int = 128, valid_samples: int = 4000
+    backbone: hierarchical.Config, pool: Pool, batch_size: int = 128, valid_samples: int = 4000, epochs: int = 60
 ) -> model.Config:
     """Trained until validation stops it, at a constant rate: it has to find out by itself how many passes it takes."""
     return model.Config(
         backbone=backbone,
         batch_size=batch_size,
         valid_samples=valid_samples,
-        training=Training(epochs=60, patience=4, validate_every=2, learning_rate=1e-3, schedule="constant"),
+        training=Training(epochs=epochs, patience=4, validate_every=2, learning_rate=1e-3, schedule="constant"),
         pool=pool,
     )
 
