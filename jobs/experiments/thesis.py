@@ -1,4 +1,4 @@
-"""The UQF thesis's questions, asked of any dataset's recipe: tables 6.1 to 6.4 and figures 6.1 to 6.6 in our form."""
+"""The UQF thesis's questions, of any dataset's recipe: tables 6.1 to 6.4, figures 6.1 to 6.3, 6.5, 6.6 in our form."""
 
 import itertools
 from dataclasses import replace
@@ -212,7 +212,8 @@ def _most(levels: int) -> int:
 
 
 def _backbone(base: Recipe) -> str:
-    """As tables call it: the thesis's TIGER-LLM is a language model that is taught the first task alone."""
+    """As tables call it: `tiger-llm` is a language model that is taught the first task alone, our reading of the
+    thesis's TIGER-style runs."""
     kind = base.model.backbone.kind
     alone = base.instructions is None or tuple(base.instructions.tasks) == ("next",)
     return "tiger-llm" if kind == "lcrec" and alone else kind

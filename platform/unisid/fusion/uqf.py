@@ -9,8 +9,8 @@ B items, M queries, H heads, D hidden width (d_h = d_q), K graph layers, P padde
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, cast
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unisid.bounds import Layers, Range, ShareBelowOne, Width
+from unisid.config import identity_where
 from unisid.errors import ConfigError
 from unisid.fusion import GRAPH, TEXT, FusionConfig, Items, LearnedFusion, in_order
 from unisid.ops.dropout import dropout
@@ -26,7 +27,7 @@ from unisid.ops.ragged import Ragged
 
 @dataclass(frozen=True, kw_only=True)
 class Config(FusionConfig):
-    """The shape of a Unified Q-Former; the defaults are the thesis's."""
+    """The shape of a Unified Q-Former, by default that of the thesis's table 5.3; docs/fidelity.md lists the rest."""
 
     num_queries: Width = 16
     """M, the learnable queries of an item."""
@@ -40,6 +41,34 @@ class Config(FusionConfig):
     """H, heads of every attention; must divide the width."""
     dropout: ShareBelowOne = 0.1
     """After self-attention, after the gate, and after both linear maps of the feed-forward net."""
+    attention_dropout: ShareBelowOne = field(
+        default=0.0, metadata=identity_where(lambda config: config.attention_dropout > 0)
+    )
+    """Of the weights of every attention; the thesis's listings have 0.1, its equations none."""
+    bias: bool = field(default=False, metadata=identity_where(lambda config: config.bias))
+    """Biases in the input projections and in queries, keys and values, as in the thesis's listings; not in its
+    equations."""
+    feed_forward_order: Literal["activate_first", "drop_first"] = field(
+        default="activate_first", metadata=identity_where(lambda config: config.feed_forward_order != "activate_first")
+    )
+    """Inside the feed-forward net: GELU, then dropout (listing B.4), or dropout, then GELU (equation 4.26)."""
+    gate: Literal["learned", "half", "none"] = field(
+        default="learned", metadata=identity_where(lambda config: config.gate != "learned")
+    )
+    """How text T and graph R are mixed: a T + (1 - a) R with a learned a, with a = 1/2, or T + R."""
+    order: Literal["parallel", "text_first", "graph_first"] = field(
+        default="parallel", metadata=identity_where(lambda config: config.order != "parallel")
+    )
+    """Whether text and graph are read by the same queries, or the second by queries that the first has changed:
+    LN(Q + Drop(T)) where the text is first."""
+    graph: Literal["layers", "mean", "last"] = field(
+        default="layers", metadata=identity_where(lambda config: config.graph != "layers")
+    )
+    """What is read of the graph: every propagation layer, their mean, or the last one."""
+    text: Literal["tokens", "mean"] = field(
+        default="tokens", metadata=identity_where(lambda config: config.text != "tokens")
+    )
+    """What is read of the text: every token's state, or their mean."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,12 +91,12 @@ class UQF(LearnedFusion):
 
     def __init__(self, config: Config, widths: Mapping[str, int]) -> None:
         super().__init__()
-        inner, self.width = config.width, config.output_width
+        self.config, inner, self.width = config, config.width, config.output_width
         text_width, graph_width = widths[TEXT], widths[GRAPH]
         self.queries = nn.Parameter(torch.randn(config.num_queries, inner) * 0.02)
-        self.text_in = nn.Sequential(nn.Linear(text_width, inner, bias=False), nn.LayerNorm(inner))
-        self.graph_in = nn.Sequential(nn.Linear(graph_width, inner, bias=False), nn.LayerNorm(inner))
-        self.layers = nn.ModuleList(Layer(inner, config.num_heads, config.dropout) for _ in range(config.num_layers))
+        self.text_in = nn.Sequential(nn.Linear(text_width, inner, bias=config.bias), nn.LayerNorm(inner))
+        self.graph_in = nn.Sequential(nn.Linear(graph_width, inner, bias=config.bias), nn.LayerNorm(inner))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
         self.out = nn.Sequential(nn.Linear(inner, self.width), nn.LayerNorm(self.width))
         self.text_decoder = _decoder(self.width, 2 * self.width, text_width)
         self.graph_decoder = _decoder(self.width, self.width // 2, graph_width)
@@ -76,6 +105,7 @@ class UQF(LearnedFusion):
         self.further = nn.ModuleList(Further(config, widths[name]) for name in self.names)
 
     def forward(self, items: Items) -> Float[Tensor, "B W"]:
+        items = self._read_of(items)
         own = self.queries.dtype
         text = self.text_in(items[TEXT].values.to(own))
         graph = self.graph_in(items[GRAPH].values.to(own))
@@ -86,6 +116,16 @@ class UQF(LearnedFusion):
             queries = layer(queries, items, text, graph, reads)
         vectors: Tensor = self.out(queries.mean(dim=1))
         return vectors.float()
+
+    def _read_of(self, items: Items) -> Items:
+        """The items with what is read of text and graph alone."""
+        shown = dict(items.modalities)
+        if self.config.text == "mean":
+            shown[TEXT] = Ragged.rectangle(items[TEXT].mean()[:, None])
+        if self.config.graph != "layers":
+            graph = items[GRAPH]
+            shown[GRAPH] = Ragged.rectangle((graph.mean() if self.config.graph == "mean" else graph.last())[:, None])
+        return Items(shown)
 
     def reconstruct(self, vectors: Float[Tensor, "B W"]) -> dict[str, Float[Tensor, "B _"]]:
         decoders = {TEXT: self.text_decoder, GRAPH: self.graph_decoder}
@@ -102,19 +142,19 @@ class Further(nn.Module):
 
     def __init__(self, config: Config, width: int) -> None:
         super().__init__()
-        self.enter = nn.Sequential(nn.Linear(width, config.width, bias=False), nn.LayerNorm(config.width))
-        self.reads = nn.ModuleList(Read(config.width, config.num_heads) for _ in range(config.num_layers))
+        self.enter = nn.Sequential(nn.Linear(width, config.width, bias=config.bias), nn.LayerNorm(config.width))
+        self.reads = nn.ModuleList(Read(config) for _ in range(config.num_layers))
         self.decoder = _decoder(config.output_width, config.output_width, width)
 
 
 class Read(nn.Module):
     """W_o MHA(Q, H) of one modality in one layer, with W_o zero at first."""
 
-    def __init__(self, width: int, num_heads: int) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__()
-        self.num_heads = num_heads
-        self.ask = nn.Linear(width, width, bias=False)
-        self.rows = nn.Linear(width, 2 * width, bias=False)  # keys and values
+        self.num_heads, self.rate, width = config.num_heads, config.attention_dropout, config.width
+        self.ask = nn.Linear(width, width, bias=config.bias)
+        self.rows = nn.Linear(width, 2 * width, bias=config.bias)  # keys and values
         self.out = nn.Linear(width, width)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
@@ -123,7 +163,9 @@ class Read(nn.Module):
         self, queries: Float[Tensor, "B M D"], ragged: Ragged, rows: Float[Tensor, "P D"]
     ) -> Float[Tensor, "B M D"]:
         (ask,) = _heads(self.ask(queries), 1, self.num_heads)
-        read: Tensor = self.out(_read(ask, ragged, self.rows(rows), self.num_heads))
+        read: Tensor = self.out(
+            _read(ask, ragged, self.rows(rows), self.num_heads, self.rate if self.training else 0.0)
+        )
         return read
 
 
@@ -142,54 +184,89 @@ class Layer(nn.Module):
     item, with one dropout mask a step.
     """
 
-    def __init__(self, width: int, num_heads: int, rate: float) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__()
-        self.num_heads, self.rate = num_heads, rate
-        # No biases in: a key's changes no attention, a value's is the output map's, a query's the norm's before it.
-        self.self_in = nn.Linear(width, 3 * width, bias=False)
+        self.config, self.num_heads, width, bias = config, config.num_heads, config.width, config.bias
+        self.self_in = nn.Linear(width, 3 * width, bias=bias)
         self.self_out = nn.Linear(width, width)
         self.self_norm = nn.LayerNorm(width)
-        self.cross_in = nn.Linear(width, 2 * width, bias=False)  # what the queries ask of the text, and of the graph
-        self.text_in = nn.Linear(width, 2 * width, bias=False)  # keys and values
-        self.graph_in = nn.Linear(width, 2 * width, bias=False)
+        self.cross_in = nn.Linear(width, 2 * width, bias=bias)  # what the queries ask of the text, and of the graph
+        self.text_in = nn.Linear(width, 2 * width, bias=bias)  # keys and values
+        self.graph_in = nn.Linear(width, 2 * width, bias=bias)
         self.text_out = nn.Linear(width, width)
         self.graph_out = nn.Linear(width, width)
-        self.gate = nn.Linear(2 * width, width)
+        self.gate = nn.Linear(2 * width, width) if config.gate == "learned" else None
         self.cross_norm = nn.LayerNorm(width)
         self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
         self.feed_forward_norm = nn.LayerNorm(width)
+        self.between_norm = nn.LayerNorm(width) if config.order != "parallel" else None
 
     def forward(
         self, queries: Float[Tensor, "_ M D"], items: Items, text: Float[Tensor, "P D"], graph: Float[Tensor, "Q D"],
         further: Reads = (),
     ) -> Float[Tensor, "B M D"]:  # fmt: skip
         ask, keys, values = _heads(self.self_in(queries), 3, self.num_heads)
-        attended = self.self_out(_attend(ask, keys, values))
+        attended = self.self_out(_attend(ask, keys, values, rate=self._attention_rate))
         queries = self.self_norm(queries + self._drop(attended))
 
-        ask_text, ask_graph = _heads(self.cross_in(queries).expand(len(items), -1, -1), 2, self.num_heads)
-        from_text = self.text_out(_read(ask_text, items[TEXT], self.text_in(text), self.num_heads))
-        from_graph = self.graph_out(_read(ask_graph, items[GRAPH], self.graph_in(graph), self.num_heads))
-        for_text, for_graph = self.gate.weight.chunk(2, dim=1)  # W_a [T; R] without copying T and R together
-        gate = torch.sigmoid(F.linear(from_text, for_text, self.gate.bias) + F.linear(from_graph, for_graph))
-        mixed = torch.lerp(from_graph, from_text, gate)
+        mixed = self._mixed(*self._texts_and_graphs(queries, items, text, graph))
         for read, ragged, rows in further:
             mixed = mixed + read(queries.expand(len(items), -1, -1), ragged, rows)
         queries = self.cross_norm(queries + self._drop(mixed))
 
-        inner = self.narrow(self._drop(F.gelu(self.widen(queries))))
+        if self.config.feed_forward_order == "drop_first":
+            inner = self.narrow(F.gelu(self._drop(self.widen(queries))))
+        else:
+            inner = self.narrow(self._drop(F.gelu(self.widen(queries))))
         return self.feed_forward_norm(queries + self._drop(inner))
 
+    def _texts_and_graphs(self, queries: Tensor, items: Items, text: Tensor, graph: Tensor) -> tuple[Tensor, Tensor]:
+        """T and R [B, M, D], read by the same queries or one after the other."""
+
+        def asking(queries: Tensor) -> Sequence[Tensor]:
+            return _heads(self.cross_in(queries).expand(len(items), -1, -1), 2, self.num_heads)
+
+        def of_text(ask: Tensor) -> Tensor:
+            rows = self.text_in(text)
+            return cast(Tensor, self.text_out(_read(ask, items[TEXT], rows, self.num_heads, self._attention_rate)))
+
+        def of_graph(ask: Tensor) -> Tensor:
+            rows = self.graph_in(graph)
+            return cast(Tensor, self.graph_out(_read(ask, items[GRAPH], rows, self.num_heads, self._attention_rate)))
+
+        ask_text, ask_graph = asking(queries)
+        if self.between_norm is None:
+            return of_text(ask_text), of_graph(ask_graph)
+        if self.config.order == "text_first":
+            from_text = of_text(ask_text)
+            return from_text, of_graph(asking(self.between_norm(queries + self._drop(from_text)))[1])
+        from_graph = of_graph(ask_graph)
+        return of_text(asking(self.between_norm(queries + self._drop(from_graph)))[0]), from_graph
+
+    def _mixed(self, from_text: Tensor, from_graph: Tensor) -> Tensor:
+        """a T + (1 - a) R by the gate, or T + R."""
+        if self.gate is None:
+            return from_text + from_graph if self.config.gate == "none" else (from_text + from_graph) / 2
+        for_text, for_graph = self.gate.weight.chunk(2, dim=1)  # W_a [T; R] without copying T and R together
+        gate = torch.sigmoid(F.linear(from_text, for_text, self.gate.bias) + F.linear(from_graph, for_graph))
+        return torch.lerp(from_graph, from_text, gate)
+
+    @property
+    def _attention_rate(self) -> float:
+        return self.config.attention_dropout if self.training else 0.0
+
     def _drop(self, values: Tensor) -> Tensor:
-        return dropout(values, self.rate if self.training else 0.0)
+        return dropout(values, self.config.dropout if self.training else 0.0)
 
 
-def _read(ask: Float[Tensor, "B H M _"], ragged: Ragged, rows: Float[Tensor, "P _"], num_heads: int) -> Tensor:
+def _read(
+    ask: Float[Tensor, "B H M _"], ragged: Ragged, rows: Float[Tensor, "P _"], num_heads: int, rate: float = 0.0
+) -> Tensor:
     """Attention to every item's own rows, bucket by bucket."""
     read = []
     for own, shown, mask in zip(ragged.asked(ask), ragged.split(rows), ragged.masks, strict=True):
         keys, values = _heads(shown, 2, num_heads)
-        read.append(_attend(own, keys, values, mask))
+        read.append(_attend(own, keys, values, mask, rate))
     return ragged.of_items(torch.cat(read))
 
 
@@ -198,10 +275,14 @@ def _heads(joined: Float[Tensor, "B T _"], parts: int, num_heads: int) -> Sequen
     return [part.unflatten(-1, (num_heads, -1)).transpose(1, 2) for part in joined.chunk(parts, dim=-1)]
 
 
-def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None, rate: float = 0.0) -> Tensor:
     """The fused kernel; heads joined again: [B, M, D]."""
     shown = None if mask is None else mask[:, None, None, :]
-    return F.scaled_dot_product_attention(queries, keys, values, attn_mask=shown).transpose(1, 2).flatten(2)
+    return (
+        F.scaled_dot_product_attention(queries, keys, values, attn_mask=shown, dropout_p=rate)
+        .transpose(1, 2)
+        .flatten(2)
+    )
 
 
 def _decoder(width: int, hidden: int, target: int) -> nn.Sequential:

@@ -55,6 +55,18 @@ class Ragged:
         sums = torch.cat([bucket.float().sum(dim=1) for bucket in self.split(self.values)])
         return self.of_items(sums / self.lengths[:, None])
 
+    def last(self) -> Float[Tensor, "N D"]:
+        """Every item's last real row, in the items' order."""
+        rows = torch.cat([
+            bucket[torch.arange(len(own), device=own.device), own - 1]
+            for bucket, own in zip(self.split(self.values), self._own_lengths(), strict=True)
+        ])  # fmt: skip
+        return self.of_items(rows)
+
+    def _own_lengths(self) -> list[Int[Tensor, "_"]]:
+        """How many rows of each matrix are real, bucket by bucket."""
+        return list(self.lengths.split([items for items, _ in self.shapes]))
+
     def asked(self, values: Shaped[Tensor, "N *shape"]) -> list[Tensor]:
         """Values in the items' order -> in buckets, as `split` cuts the rows."""
         laid = values if self.order is None else values[self.order]

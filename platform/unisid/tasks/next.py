@@ -10,7 +10,7 @@ from unisid.tasks import TaskConfig, Words
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TaskConfig):
-    """The first task of LC-Rec; alone it is the thesis's TIGER-LLM."""
+    """The first task of LC-Rec; alone it is our reading of the UQF thesis's TIGER-style runs."""
 
     source = "samples"
     prompt = NEXT

@@ -45,7 +45,7 @@ WIDTH = "_width"
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Settings):
-    """Which fusion, and how it learns; the defaults are the thesis's."""
+    """Which fusion, and how it learns. The defaults are the thesis's but for what docs/fidelity.md lists."""
 
     fusion: FusionConfig = field(default_factory=uqf.Config)
     """What makes one vector of an item's modalities: its text, its graph layers, further embeddings by name."""
