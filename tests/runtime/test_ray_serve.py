@@ -1,9 +1,12 @@
 """Batches over requests in Serve's local testing mode; the whole over HTTP on a real Ray Serve."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 from ray import serve
+from starlette.testclient import TestClient
 
 from tests.recommenders import N
 from tests.serving import shop
@@ -28,18 +31,41 @@ def arguments(store, **serving):
     return {"source": {"store": store.root.uri, "model": "model/ring/1"}, "serving": serving}
 
 
-def test_rows_of_several_requests_share_a_batch(store, monkeypatch):
-    sizes = []
+@pytest.fixture
+def sizes(monkeypatch):
+    """Sizes of the batches that are ranked; and what Serve's batches read of a replica, which is none here."""
+    found = []
 
     def counted(rows, by_pair=ray_serve.by_pair):
-        sizes.append(len(rows))
+        found.append(len(rows))
         return by_pair(rows)
 
     monkeypatch.setattr(ray_serve, "by_pair", counted)
-    # Serve's batches read the replica's settings, which its local testing mode leaves out
     settings = SimpleNamespace(max_ongoing_requests=100)
     context = SimpleNamespace(_deployment_config=settings, app_name="a", deployment="d", replica_tag="r")
     monkeypatch.setattr(serve.context, "_INTERNAL_REPLICA_CONTEXT", context)
+    return found
+
+
+def test_rows_of_several_http_requests_share_a_batch(store, sizes):
+    """The replica's own application, as Serve builds it, without a cluster around it."""
+    bound = ray_serve.build(arguments(store, batch_size=6, batch_wait=10.0))._bound_deployment
+    replica = object.__new__(bound.func_or_class)
+    asyncio.run(replica.__init__(*bound.init_args))
+    histories = [[item, item + 1] for item in range(6)]
+    items, _ = of_version(store, "1").recommender.rank(histories, 4)
+    with TestClient(replica.__serve_build_asgi_app__()) as client, ThreadPoolExecutor(3) as callers:
+        bodies = [{"histories": [shop.ids(*row) for row in histories[at : at + 2]], "k": 4} for at in (0, 2, 4)]
+        found = list(callers.map(lambda body: client.post("/recommend", json=body), bodies))
+        figures = client.get("/metrics").text
+    rows = [row for answer in found for row in answer.json()["answers"]]
+    assert [[item["item_id"] for item in row["items"]] for row in rows] == [shop.ids(*numbers) for numbers in items]
+    assert sizes == [6]
+    assert "unisid_batch_rows_sum 6.0" in figures
+    replica.follower.stop()
+
+
+def test_rows_of_several_requests_share_a_batch(store, sizes):
     queries = [Query(history=shop.ids(item, item + 1), k=4) for item in range(7)] + [Query(history=None)]
     handle = serve.run(ray_serve.build(arguments(store, batch_size=8, batch_wait=10.0)), _local_testing_mode=True)
     found = [handle.answer.remote([query]) for query in queries]

@@ -4,6 +4,7 @@ from __future__ import annotations  # what is heavy is named here and imported w
 
 import argparse
 import os
+import socket
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -76,5 +77,8 @@ def _serve_here(source: Source, settings: Serving, say: Say) -> None:
     if server.pair is None:
         raise ArtifactError(server.refused)
     follower.follow()
-    say(f"serving {server.pair.versions.model} at http://{settings.host}:{settings.port}; /docs describes it")
-    uvicorn.run(application(server), host=settings.host, port=settings.port, log_level="warning")
+    with socket.create_server((settings.host, settings.port)) as listening:  # port 0 is a free one
+        port = listening.getsockname()[1]
+        say(f"serving {server.pair.versions.model} at http://{settings.host}:{port}; /docs describes it")
+        running = uvicorn.Server(uvicorn.Config(application(server), log_level="warning"))
+        running.run(sockets=[listening])
