@@ -16,6 +16,7 @@ ROOMS = (
     "evaluation.figures",
     "experiments.results",
     "experiments.indexes",
+    "training.feed",
 )
 install_import_hook([f"unisid.{room}" for room in ROOMS], "beartype.beartype")
 
