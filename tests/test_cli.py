@@ -131,8 +131,16 @@ def test_sync_tells_what_is_there_and_refuses_what_is_not(shop):
 
 
 def test_a_code_space_that_is_too_small_stops_at_the_codes(shop):
-    code, _, complaint = shop.run("--until", "codes", "--fused.fusion", "concat", "--codes.tokenizer.num_levels", "1",
-                                  "--codes.tokenizer.codebook-size", "4")  # fmt: skip
+    code, _, complaint = shop.run(
+        "--until",
+        "codes",
+        "--fused.fusion",
+        "concat",
+        "--codes.tokenizer.num_levels",
+        "1",
+        "--codes.tokenizer.codebook-size",
+        "4",
+    )
     assert code == 1
     assert "1 levels of 4 codes name 4 items" in complaint
     assert complete(shop.folder / "store")[-1] == "fused/shop/1"
@@ -167,8 +175,10 @@ def test_a_read_only_store_answers_and_refuses_changes(shop):
         assert shop("show", "catalog/shop/1", store=store)[0] == 0
         assert shop("list", store=store)[0] == 0
         assert shop.run("--until", "catalog", store=store)[0] == 0
-        for code, _, complaint in (shop.run("--until", "embeddings", store=store),
-                                   shop("drop", "catalog/shop/1", store=store)):  # fmt: skip
+        for code, _, complaint in (
+            shop.run("--until", "embeddings", store=store),
+            shop("drop", "catalog/shop/1", store=store),
+        ):
             assert code == 1
             assert "Read-only file system" in complaint
     assert complete(store) == ["catalog/shop/1"]
@@ -337,7 +347,10 @@ def test_facts_are_printed_as_json_too(ring_store, capsys):
         return json.loads(capsys.readouterr().out)
 
     assert [(row["address"], row["state"]) for row in body("list")] == [
-        ("catalog/ring/1", "complete"), ("codes/ring/1", "complete"), ("model/ring/1", "complete")]  # fmt: skip
+        ("catalog/ring/1", "complete"),
+        ("codes/ring/1", "complete"),
+        ("model/ring/1", "complete"),
+    ]
     assert all(row["fingerprint"] and row["created"] is not None for row in body("list"))
     assert {row["artifact"] for row in body("verify")} == {"catalog/ring/1", "codes/ring/1", "model/ring/1"}
     [one] = body("sid", "item 3")
@@ -539,9 +552,13 @@ def test_the_architecture_names_every_command():
 
 
 @pytest.mark.parametrize(
-    "words", [("codes/shop/2", "--rollback", "shop"), ("--status", "shop", "--distinct", "0.5"),
-              ("--status", "shop", "--rollback", "shop")],
-)  # fmt: skip
+    "words",
+    [
+        ("codes/shop/2", "--rollback", "shop"),
+        ("--status", "shop", "--distinct", "0.5"),
+        ("--status", "shop", "--rollback", "shop"),
+    ],
+)
 def test_promote_leaves_nothing_undone_without_a_word(shop, words):
     code, _, complaint = shop("promote", *words)
     assert code == 1

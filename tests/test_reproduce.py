@@ -49,11 +49,14 @@ def test_a_whole_run_made_again_is_equal_byte_for_byte(whole, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "weights"), [
-    (gru4rec.Config(width=8, hidden_width=8), {"baseline.safetensors"}),
-    (bprmf.Config(width=8, epochs=5), {"baseline.safetensors"}),
-    (itemknn.Config(), set()),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "weights"),
+    [
+        (gru4rec.Config(width=8, hidden_width=8), {"baseline.safetensors"}),
+        (bprmf.Config(width=8, epochs=5), {"baseline.safetensors"}),
+        (itemknn.Config(), set()),
+    ],
+)
 def test_a_rival_made_here_is_made_again_by_ray_train_byte_for_byte(ray_compute, tmp_path, kind, weights):
     how = Training(epochs=2, learning_rate=1e-2, schedule="constant")
     rival = baseline.Config(baseline=kind, training=how, resamples=20)

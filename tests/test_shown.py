@@ -66,15 +66,26 @@ def test_every_output_of_the_terminal(shop, unisid):
     assert out.count("\n") == 9
     assert f"pen{printable(EVIL)} error: forged" in out
     assert f"thing 3 {HONEST}" in out
-    for words in (("sid", ID), ("list",), ("show", "catalog/shop/1"), ("show", "codes/shop/1"), ("plan", recipe),
-                  ("show", "codes/shop/1", "--json"), ("index", "compare", "codes/shop/1", "codes/shop/1"),
-                  ):  # fmt: skip
+    for words in (
+        ("sid", ID),
+        ("list",),
+        ("show", "catalog/shop/1"),
+        ("show", "codes/shop/1"),
+        ("plan", recipe),
+        ("show", "codes/shop/1", "--json"),
+        ("index", "compare", "codes/shop/1", "codes/shop/1"),
+    ):
         code, out, _ = unisid(*words)
         assert code == 0
         assert out
-    for words in (("sid", f"none{EVIL}{BREAK}"), ("items", "--title", f"no{EVIL}"), ("show", f"codes/{EVIL}{BREAK}/1"),
-                  ("run", f"absent{EVIL}{BREAK}"), ("run", f"{shop}/{EVIL}{BREAK}.py:f"),
-                  ("plan", recipe, f"--catalog.{EVIL}{BREAK}", "1")):  # fmt: skip
+    for words in (
+        ("sid", f"none{EVIL}{BREAK}"),
+        ("items", "--title", f"no{EVIL}"),
+        ("show", f"codes/{EVIL}{BREAK}/1"),
+        ("run", f"absent{EVIL}{BREAK}"),
+        ("run", f"{shop}/{EVIL}{BREAK}.py:f"),
+        ("plan", recipe, f"--catalog.{EVIL}{BREAK}", "1"),
+    ):
         code, _, complaint = unisid(*words)
         assert code == 1
         assert "\\u202e" in complaint
@@ -96,18 +107,35 @@ def report_is_harmless(shop):
 
 
 def test_an_index_compared_with_another_shows_ids_in_one_line():
-    side = {"address": "codes/a/1", "items": 1, "filled": 1.0, "fullest_prefix": 1, "moved_share": 0.0,
-            "distinct_share": 1.0, "usage": [1.0], "entropy": [1.0]}  # fmt: skip
+    side = {
+        "address": "codes/a/1",
+        "items": 1,
+        "filled": 1.0,
+        "fullest_prefix": 1,
+        "moved_share": 0.0,
+        "distinct_share": 1.0,
+        "usage": [1.0],
+        "entropy": [1.0],
+    }
     example = {"item_id": ID + BREAK, "left": "<a_1>", "right": "<a_2>"}
-    found = {"indexes": [side, side], "items": {"both": 1, "only_left": 0, "only_right": 0}, "changed": 1.0,
-             "changed_prefix": [1.0], "examples": [example]}  # fmt: skip
+    found = {
+        "indexes": [side, side],
+        "items": {"both": 1, "only_left": 0, "only_right": 0},
+        "changed": 1.0,
+        "changed_prefix": [1.0],
+        "examples": [example],
+    }
     assert_harmless(table(found))
 
 
 def test_markdown_and_plots():
     assert_harmless(_rows([["method", "HR"], [EVIL + BREAK, "1"]]))
     assert_harmless(search._label(EVIL))
-    means = {EVIL: {rule: {f"{m}@5": {"mean": 0.5, "low": 0.4, "high": 0.6} for m in ("HR", "NDCG")}
-                    for rule in ("excluded", "allowed")}}  # fmt: skip
+    means = {
+        EVIL: {
+            rule: {f"{m}@5": {"mean": 0.5, "low": 0.4, "high": 0.6} for m in ("HR", "NDCG")}
+            for rule in ("excluded", "allowed")
+        }
+    }
     for text in plots.metric_bars(means, [EVIL], [5]).findobj(matplotlib.text.Text):
         assert_harmless(text.get_text())

@@ -169,8 +169,14 @@ def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute, tmp_path):
     patience = ("--model.training.epochs", str(EPOCHS[compute]), "--model.training.patience", "50")
     program = [sys.executable, "-m", "unisid.cli", *words, *patience]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "RAY_ADDRESS"))}
-    process = subprocess.Popen([*program, "--compute", compute, "--model.training.checkpoint_seconds", "0"], cwd=ROOT,
-                               env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    process = subprocess.Popen(
+        [*program, "--compute", compute, "--model.training.checkpoint_seconds", "0"],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     model = Store(Place.of(ready)).place(Address("model", compute, "1"))
     work = Path(model.uri).parent
     while not list(work.rglob("checkpoint-*/complete")):
@@ -184,8 +190,15 @@ def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute, tmp_path):
     assert read_record(model) is None
     held.open()
     done = max(int(folder.name.rpartition("-")[2]) for folder in work.rglob("checkpoint-*"))
-    again = subprocess.run([*program, "--compute", "local"], cwd=ROOT, env=environment, capture_output=True, text=True,
-                           check=False, timeout=600)  # fmt: skip
+    again = subprocess.run(
+        [*program, "--compute", "local"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
     assert again.returncode == 0, again.stderr
     assert f"[1/1] model/{compute}/1" in again.stdout
     first = waiting.first_epoch(again.stdout)

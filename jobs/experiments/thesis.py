@@ -13,8 +13,11 @@ from unisid.pipeline import Recipe
 from unisid.tokenizers import TokenizerConfig, balanced, hkmeans, letter, opq, rqkmeans, rqvae
 
 STRUCTURE_WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-LANGUAGE_MODELS = {0.5: "Qwen/Qwen2.5-0.5B-Instruct", 1.5: "Qwen/Qwen2.5-1.5B-Instruct",
-                   3.0: "Qwen/Qwen2.5-3B-Instruct"}  # fmt: skip
+LANGUAGE_MODELS = {
+    0.5: "Qwen/Qwen2.5-0.5B-Instruct",
+    1.5: "Qwen/Qwen2.5-1.5B-Instruct",
+    3.0: "Qwen/Qwen2.5-3B-Instruct",
+}
 WIDTHS = (48, 96, 192)
 
 
@@ -23,10 +26,15 @@ def main(base: Recipe) -> Experiment:
     return Experiment(
         name="main",
         question="How good are unified semantic ids beside rivals without them, and beside ids of text and of LETTER?",
-        methods=(*_rivals(base), _tokenized(base, "text"), _tokenized(base, "letter"), _tokenized(base, "uqf"),
-                 *_recommenders(base)),
+        methods=(
+            *_rivals(base),
+            _tokenized(base, "text"),
+            _tokenized(base, "letter"),
+            _tokenized(base, "uqf"),
+            *_recommenders(base),
+        ),
         ours=_named(base, "uqf"),
-    )  # fmt: skip
+    )
 
 
 def recommenders(base: Recipe) -> Experiment:
@@ -44,9 +52,11 @@ def recommenders(base: Recipe) -> Experiment:
 def rivals(base: Recipe) -> Experiment:
     """The rivals of table 6.1 alone, SASRec beside each."""
     return Experiment(
-        name="rivals", question="How strong are recommenders without semantic ids?", methods=_rivals(base),
+        name="rivals",
+        question="How strong are recommenders without semantic ids?",
+        methods=_rivals(base),
         ours="sasrec",
-    )  # fmt: skip
+    )
 
 
 def ablation(base: Recipe) -> Experiment:
@@ -84,9 +94,11 @@ def tokenizers(base: Recipe) -> Experiment:
     ours = _tokenized(base, "uqf").recipe
     methods = (Method(f"{kind}-{_backbone(base)}", _quantized(ours, kind, config)) for kind, config in kinds.items())
     return Experiment(
-        name="tokenizers", question="How much does the way of quantizing matter?", methods=tuple(methods),
+        name="tokenizers",
+        question="How much does the way of quantizing matter?",
+        methods=tuple(methods),
         ours=f"rqvae-{_backbone(base)}",
-    )  # fmt: skip
+    )
 
 
 def sensitivity(base: Recipe) -> Experiment:
@@ -98,9 +110,12 @@ def sensitivity(base: Recipe) -> Experiment:
         recipe = replace(ours, fused=replace(ours.fused, loss=loss))
         methods.append(Method(f"w_s-{weight:g}", recipe, at=weight))
     return Experiment(
-        name="sensitivity", question="How much should structure count in the fusion?", methods=tuple(methods),
-        ours="w_s-0.4", axis="w_s",
-    )  # fmt: skip
+        name="sensitivity",
+        question="How much should structure count in the fusion?",
+        methods=tuple(methods),
+        ours="w_s-0.4",
+        axis="w_s",
+    )
 
 
 def scaling(base: Recipe) -> Experiment:
@@ -109,20 +124,26 @@ def scaling(base: Recipe) -> Experiment:
     backbone = ours.model.backbone
     if isinstance(backbone, lcrec.Config):
         sized = {size: replace(backbone, model=name) for size, name in LANGUAGE_MODELS.items()}
-        methods = [Method(f"{_named(base, 'uqf')}-{size:g}b", _speaking(ours, config), at=size)
-                   for size, config in sized.items()]  # fmt: skip
+        methods = [
+            Method(f"{_named(base, 'uqf')}-{size:g}b", _speaking(ours, config), at=size)
+            for size, config in sized.items()
+        ]
         axis = "billion weights"
     elif isinstance(backbone, tiger.Config | hierarchical.Config):
         sized = {float(width): replace(backbone, width=width) for width in WIDTHS}
-        methods = [Method(f"{_named(base, 'uqf')}-{size:g}", _speaking(ours, config), at=size)
-                   for size, config in sized.items()]  # fmt: skip
+        methods = [
+            Method(f"{_named(base, 'uqf')}-{size:g}", _speaking(ours, config), at=size)
+            for size, config in sized.items()
+        ]
         axis = "width"
     else:
         raise ConfigError(f"experiment scaling: does not know what makes the backbone '{backbone.kind}' larger")
     return Experiment(
-        name="scaling", question="Does a larger recommender make more of the same semantic ids?",
-        methods=tuple(methods), axis=axis,
-    )  # fmt: skip
+        name="scaling",
+        question="Does a larger recommender make more of the same semantic ids?",
+        methods=tuple(methods),
+        axis=axis,
+    )
 
 
 def interpretability(base: Recipe) -> Experiment:
@@ -130,18 +151,27 @@ def interpretability(base: Recipe) -> Experiment:
     names = ("text", "graph", "concat", "letter", "uqf")
     methods = (replace(_tokenized(base, name), index_alone=True) for name in names)
     return Experiment(
-        name="interpretability", question="What do the prefixes of semantic ids say of items?",
-        methods=tuple(methods), ours=_named(base, "uqf"),
-    )  # fmt: skip
+        name="interpretability",
+        question="What do the prefixes of semantic ids say of items?",
+        methods=tuple(methods),
+        ours=_named(base, "uqf"),
+    )
 
 
 def _rivals(base: Recipe) -> tuple[Method, ...]:
     kinds = {
-        "popularity": popularity.Config(), "itemknn": itemknn.Config(), "bprmf": bprmf.Config(),
-        "lightgcn": lightgcn.Config(), "gru4rec": gru4rec.Config(), "caser": caser.Config(),
-        "sasrec": sasrec.Config(), "sasrec-bce": sasrec.Config(loss="bce"), "bert4rec": bert4rec.Config(),
-        "hstu": hstu.Config(), "related": related.Config(),
-    }  # fmt: skip
+        "popularity": popularity.Config(),
+        "itemknn": itemknn.Config(),
+        "bprmf": bprmf.Config(),
+        "lightgcn": lightgcn.Config(),
+        "gru4rec": gru4rec.Config(),
+        "caser": caser.Config(),
+        "sasrec": sasrec.Config(),
+        "sasrec-bce": sasrec.Config(loss="bce"),
+        "bert4rec": bert4rec.Config(),
+        "hstu": hstu.Config(),
+        "related": related.Config(),
+    }
     return tuple(Method(name, rival(base, kind)) for name, kind in kinds.items())
 
 
@@ -149,9 +179,12 @@ def _tokenized(base: Recipe, source: str) -> Method:
     """The base with semantic ids of one source and its own backbone; without rivals in its metrics."""
     name = _named(base, source)
     fusions: dict[str, FusionConfig] = {
-        "text": single.Config(modality="text"), "graph": single.Config(modality="graph"), "concat": concat.Config(),
-        "letter": single.Config(modality="text"), "uqf": base.fused.fusion,
-    }  # fmt: skip
+        "text": single.Config(modality="text"),
+        "graph": single.Config(modality="graph"),
+        "concat": concat.Config(),
+        "letter": single.Config(modality="text"),
+        "uqf": base.fused.fusion,
+    }
     recipe = replace(
         base,
         baseline=None,
@@ -194,8 +227,9 @@ def _letter(base: Recipe) -> letter.Config:
 
 def _quantized(recipe: Recipe, name: str, tokenizer: TokenizerConfig) -> Recipe:
     method = f"{name}-{_backbone(recipe)}"
-    return replace(recipe, codes=replace(recipe.codes, tokenizer=tokenizer),
-                   metrics=replace(recipe.metrics, method=method))  # fmt: skip
+    return replace(
+        recipe, codes=replace(recipe.codes, tokenizer=tokenizer), metrics=replace(recipe.metrics, method=method)
+    )
 
 
 def _speaking(recipe: Recipe, backbone: BackboneConfig) -> Recipe:

@@ -70,8 +70,12 @@ Share = Annotated[float, Range(0, 1)]
 """A share of a whole."""
 ShareBelowOne = Annotated[float, Range(0, 1, below=True)]
 """A share that leaves something: dropout."""
-Name = Annotated[str, Spelling(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
-                               "1 to 100 letters, digits, '.', '_' or '-', the first a letter or a digit")]  # fmt: skip
+Name = Annotated[
+    str,
+    Spelling(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "1 to 100 letters, digits, '.', '_' or '-', the first a letter or a digit"
+    ),
+]
 """A part of file names and addresses."""
 
 NAME = Spelling(r"[a-z][a-z0-9_]{0,49}", "1 to 50 small letters, digits or '_', the first a letter")

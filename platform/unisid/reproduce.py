@@ -79,8 +79,10 @@ def reproduce(
     found = []
     for made, (recipe, last) in zip(versions, recipes, strict=True):
         places = pipeline.run(recipe, into, compute, pipeline.Silent(), say, last)
-        found += [compare(Address.parse(record.address), place, places[noun], record)
-                  for noun, (place, record) in made.items()]  # fmt: skip
+        found += [
+            compare(Address.parse(record.address), place, places[noun], record)
+            for noun, (place, record) in made.items()
+        ]
     return found
 
 
@@ -95,9 +97,11 @@ def history(address: Address, store: Store) -> list[dict[str, tuple[Place, Recor
             further = history(Address.parse(source["address"]), store)
             found = further[-1][noun][1].fingerprint
             if found != source["fingerprint"]:
-                raise ArtifactError(f"{source['address']}: has the fingerprint {found[:12]}, {record.address} goes on "
-                                    f"from {source['fingerprint'][:12]}; what stood there is gone, so {address} cannot "
-                                    "be made again")  # fmt: skip
+                raise ArtifactError(
+                    f"{source['address']}: has the fingerprint {found[:12]}, {record.address} goes on "
+                    f"from {source['fingerprint'][:12]}; what stood there is gone, so {address} cannot "
+                    "be made again"
+                )
             older += further
     return [*older, made]
 
@@ -110,13 +114,17 @@ def lineage(address: Address, store: Store) -> dict[str, tuple[Place, Record]]:
         noun, place = todo.pop()
         record = require(place, noun_of(noun))
         found[noun] = (place, record)
-        todo += [(role, require_input(store, record, role)) for role in record.inputs
-                 if noun_of(role) in NOUNS and role not in found]  # fmt: skip
+        todo += [
+            (role, require_input(store, record, role))
+            for role in record.inputs
+            if noun_of(role) in NOUNS and role not in found
+        ]
     return {noun: found[noun] for noun in in_flow(found)}
 
 
-def recipe_of(made: Mapping[str, tuple[Place, Record]], version: str = "1",
-              there: Mapping[str, Base] = MappingProxyType({})) -> Recipe:  # fmt: skip
+def recipe_of(
+    made: Mapping[str, tuple[Place, Record]], version: str = "1", there: Mapping[str, Base] = MappingProxyType({})
+) -> Recipe:
     """The recipe that the records tell of; what they say nothing of stays as it is by default, and is not run.
 
     Args:
@@ -182,5 +190,7 @@ def _refuse_other(record: Record, planned: Planned) -> None:
         before = record.config | {"inputs": {r: e["fingerprint"][:12] for r, e in record.inputs.items()}}
         after = planned.config | {"inputs": {r: e["fingerprint"][:12] for r, e in planned.inputs.items()}}
         lines = "\n    ".join(differences(before, after))
-        raise ConfigError(f"reproduce: {record.address} cannot be made again from here; what differs:\n    {lines}\n"
-                          "  raw data and pretrained weights must be where they were, and what they were")  # fmt: skip
+        raise ConfigError(
+            f"reproduce: {record.address} cannot be made again from here; what differs:\n    {lines}\n"
+            "  raw data and pretrained weights must be where they were, and what they were"
+        )

@@ -56,8 +56,9 @@ def histories_and_targets(rows=4, seed=0):
 def asked(lcrec, codes):
     """The prompt as text, tokenised at one go by the library."""
     text = f"{NEXT.head}{SEPARATOR.join(spell(item) for item in codes)}{NEXT.tail}"
-    chat = lcrec.tokenizer.apply_chat_template([{"role": "user", "content": text}], add_generation_prompt=True,
-                                               tokenize=False)  # fmt: skip
+    chat = lcrec.tokenizer.apply_chat_template(
+        [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
+    )
     return lcrec.tokenizer(chat, add_special_tokens=False).input_ids
 
 
@@ -79,10 +80,13 @@ def test_a_history_longer_than_the_context_loses_its_oldest_items(config):
     assert small.token_loss(histories, targets).isfinite()
 
 
-@pytest.mark.parametrize(("max_tokens", "message"), [
-    (4096, "max_tokens 4096, but the language model reads at most 2048"),
-    (40, "max_tokens 40 leaves no room for an item; must be at least"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("max_tokens", "message"),
+    [
+        (4096, "max_tokens 4096, but the language model reads at most 2048"),
+        (40, "max_tokens 40 leaves no room for an item; must be at least"),
+    ],
+)
 def test_a_context_that_does_not_fit_is_refused(config, max_tokens, message):
     with pytest.raises(ConfigError, match=message):
         build(config, max_tokens=max_tokens)
@@ -271,11 +275,14 @@ def test_lora_decodes_as_it_learns(config):
         assert torch.allclose(foretold, lcrec.token_loss(histories, targets), atol=1e-4)
 
 
-@pytest.mark.parametrize(("lora", "message"), [
-    ({"rank": 0}, "lora.rank: is 0; must be at least 1"),
-    ({"targets": ()}, "lora.targets: names no layer"),
-    ({"dropout": 1.0}, "lora.dropout: is 1.0; must be at least 0 and below 1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("lora", "message"),
+    [
+        ({"rank": 0}, "lora.rank: is 0; must be at least 1"),
+        ({"targets": ()}, "lora.targets: names no layer"),
+        ({"dropout": 1.0}, "lora.dropout: is 1.0; must be at least 0 and below 1"),
+    ],
+)
 def test_impossible_lora_is_refused(lora, message):
     with pytest.raises(ConfigError, match=message):
         Lora(**lora)
@@ -325,12 +332,14 @@ def test_what_is_asked_is_what_training_packs(config):
     """Token for token, with histories that fit and with some that do not."""
     small = build(config, max_tokens=68)
     codes, targets, histories, _ = histories_and_targets(rows=6)
-    table = pa.table({
-        "head": [NEXT.head] * 6,
-        "pieces": [[spell(item) for item in own] for own in codes],
-        "tail": [NEXT.tail] * 6,
-        "response": [spell(target) for target in targets],
-    })  # fmt: skip
+    table = pa.table(
+        {
+            "head": [NEXT.head] * 6,
+            "pieces": [[spell(item) for item in own] for own in codes],
+            "tail": [NEXT.tail] * 6,
+            "response": [spell(target) for target in targets],
+        }
+    )
     for row, sample in zip(histories, Packer(small).samples(table), strict=True):
         ids, real = small.prompts(row[None])
         assert sample.ids[: -sample.num_learned] == ids[real].tolist()

@@ -54,8 +54,18 @@ def test_every_artifact_is_complete_and_the_results_are_printed(ran):
     store, out = ran
     for noun in NOUNS:
         require(place_of(store, noun), noun)
-    for word in ("HR@5", "NDCG@20", "uqf-tiger", "popularity", "itemknn", "history excluded", "history allowed",
-                 "entropy", "report", "MLflow"):  # fmt: skip
+    for word in (
+        "HR@5",
+        "NDCG@20",
+        "uqf-tiger",
+        "popularity",
+        "itemknn",
+        "history excluded",
+        "history allowed",
+        "entropy",
+        "report",
+        "MLflow",
+    ):
         assert word in out, word
     assert (store / "reports" / "tiny" / "1" / "report.html").exists()
 

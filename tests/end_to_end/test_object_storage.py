@@ -34,8 +34,13 @@ from unisid.runtime.local import LocalCompute
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 RECIPE = "tests/end_to_end/recipes.py:tiny"
-KEYS = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}  # fmt: skip
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "reader",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
 DIES_BEFORE_THE_RECORD = """
 import os, signal, sys
 from unisid import cli, making
@@ -92,15 +97,23 @@ def command(*words, store, program=("-m", "unisid.cli")):
 
 
 def unisid(*words, store, s3, folder, program=("-m", "unisid.cli")):
-    return subprocess.run(command(*words, store=store, program=program), cwd=ROOT, env=environment(s3, folder),
-                          capture_output=True, text=True, check=False, timeout=600)  # fmt: skip
+    return subprocess.run(
+        command(*words, store=store, program=program),
+        cwd=ROOT,
+        env=environment(s3, folder),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
 
 
 def run_here(uri, *words, **more):
     """The tiny recipe in this process, up to a noun; returns what it said."""
     said = []
-    pipeline.run(tiny(), Store(Place.of(uri)), more.get("compute", LocalCompute()), pipeline.Silent(), said.append,
-                 more["until"])  # fmt: skip
+    pipeline.run(
+        tiny(), Store(Place.of(uri)), more.get("compute", LocalCompute()), pipeline.Silent(), said.append, more["until"]
+    )
     return said
 
 
@@ -150,8 +163,12 @@ def test_a_training_that_is_killed_goes_on_from_its_checkpoint(whole, at, s3, tm
     words = ("run", f"{held.file}:tiny", "--name", "killed", "--until", "model", "--compute", "local")
     patience = ("--model.training.epochs", "14", "--model.training.patience", "50")
     often = ("--model.training.checkpoint_seconds", "0")
-    process = subprocess.Popen(command(*words, *patience, *often, store="s3://shop/whole"), cwd=ROOT,
-                               env=environment(s3, tmp_path), stdout=subprocess.DEVNULL)  # fmt: skip
+    process = subprocess.Popen(
+        command(*words, *patience, *often, store="s3://shop/whole"),
+        cwd=ROOT,
+        env=environment(s3, tmp_path),
+        stdout=subprocess.DEVNULL,
+    )
     store = Store(Place.of(at("shop/whole")))
     model = store.place(Address("model", "killed", "1"))
     while not (drafts := store.drafts(Address("model", "killed", "1"))) or not committed(drafts[0] / ".work"):
@@ -185,8 +202,18 @@ class Watched(LocalCompute):
 
 def test_a_crash_between_shard_and_record_costs_no_shard(at, s3, tmp_path):
     uri = at("shop/crash")
-    result = unisid("run", RECIPE, "--until", "embeddings", "--compute", "local", store=uri, s3=s3, folder=tmp_path,
-                    program=("-c", DIES_BEFORE_THE_RECORD))  # fmt: skip
+    result = unisid(
+        "run",
+        RECIPE,
+        "--until",
+        "embeddings",
+        "--compute",
+        "local",
+        store=uri,
+        s3=s3,
+        folder=tmp_path,
+        program=("-c", DIES_BEFORE_THE_RECORD),
+    )
     assert result.returncode == -signal.SIGKILL
     place = Store(Place.of(uri)).place(Address("embeddings", "tiny", "1"))
     assert read_record(place) is None

@@ -39,8 +39,24 @@ def test_without_a_name_the_ready_ones_are_listed(capsys):
 def test_ones_own_runs_from_a_file_and_a_setting_reaches_every_method(tmp_path, capsys):
     path = tmp_path / "my_experiments.py"
     path.write_text(MINE)
-    words = ["experiment", f"{path}:mine", "--dataset", RECIPE, "--seeds", "5", "--methods", "a", "--compute", "local",
-             "--store", str(tmp_path / "runs"), "--name", "other", "--catalog.k-core", "2"]  # fmt: skip
+    words = [
+        "experiment",
+        f"{path}:mine",
+        "--dataset",
+        RECIPE,
+        "--seeds",
+        "5",
+        "--methods",
+        "a",
+        "--compute",
+        "local",
+        "--store",
+        str(tmp_path / "runs"),
+        "--name",
+        "other",
+        "--catalog.k-core",
+        "2",
+    ]
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "[1/1] method a, seed 5: HR@10 excluded" in shown

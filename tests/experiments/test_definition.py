@@ -39,10 +39,20 @@ def test_cells_are_methods_under_seeds_with_names_of_their_own():
 def test_a_seed_is_that_of_all_that_is_learned_and_of_nothing_else():
     before, after = (dict(settings.leaves(recipe)) for recipe in (rival(), sown(rival(), 7)))
     changed = {key for key in before if before[key] != after[key]}
-    assert changed == {key for key in before if key.endswith(".seed") and not key.startswith(
-        ("catalog.", "embeddings.", "metrics.")) and key != "baseline.seed"}  # fmt: skip
-    assert {"graph.seed", "fused.training.seed", "codes.training.seed", "model.training.seed",
-            "baseline.training.seed"} <= changed  # fmt: skip
+    assert changed == {
+        key
+        for key in before
+        if key.endswith(".seed")
+        and not key.startswith(("catalog.", "embeddings.", "metrics."))
+        and key != "baseline.seed"
+    }
+    assert {
+        "graph.seed",
+        "fused.training.seed",
+        "codes.training.seed",
+        "model.training.seed",
+        "baseline.training.seed",
+    } <= changed
     assert all(after[key] == 7 for key in changed)
 
 

@@ -66,8 +66,10 @@ def recall_by_draws(codes, vectors, k, draws=4000) -> float:
         others = np.delete(np.arange(len(codes)), item)
         near = others[np.argsort(-(unit[others] @ unit[item]))[:k]]
         common = np.cumprod(codes[others] == codes[item], axis=1).sum(1)
-        hits = [np.isin(near, others[np.lexsort((random.random(len(others)), -common))[:k]]).mean()
-                for _ in range(draws // len(codes))]  # fmt: skip
+        hits = [
+            np.isin(near, others[np.lexsort((random.random(len(others)), -common))[:k]]).mean()
+            for _ in range(draws // len(codes))
+        ]
         shares.append(np.mean(hits))
     return float(np.mean(shares))
 

@@ -37,10 +37,11 @@ def speaking(folder, tasks: tuple[str, ...]) -> Recipe:
     return replace(
         small(),
         instructions=instructions.Config(tasks=tasks),
-        model=model.Config(backbone=backbone, training=learning, batch_size=16, samples_per_epoch=32,
-                           valid_samples=8, beam=10),
+        model=model.Config(
+            backbone=backbone, training=learning, batch_size=16, samples_per_epoch=32, valid_samples=8, beam=10
+        ),
         metrics=replace(small().metrics, cutoffs=(5, 10), beam=10),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,12 @@ def small() -> Experiment:
     graph = replace(tiger, fused=replace(base.fused, fusion=single.Config(modality="graph")))
     knn = replace(base, baseline=baseline.Config(baseline=itemknn.Config()))
     rival = replace(base, baseline=baseline.Config(baseline=popularity.Config()))
-    methods = (Method("popularity", rival), Method("itemknn", knn), Method("graph", graph, at=0.0),
-               Method("joined", tiger, at=1.0))  # fmt: skip
+    methods = (
+        Method("popularity", rival),
+        Method("itemknn", knn),
+        Method("graph", graph, at=0.0),
+        Method("joined", tiger, at=1.0),
+    )
     return Experiment(name="small", question="Which?", methods=methods, ours="joined", axis="text")
 
 
@@ -69,8 +73,10 @@ def test_a_figure_is_that_of_the_cells_own_metrics(finished):
     root, folder, _ = finished
     found = json.loads(folder.read("results.json"))["history"]["allowed"]["figures"]["joined"]["HR@10"]
     store = Store(root)
-    own = [Metrics.read(store.place(Address("metrics", f"quick-joined-{seed}", "1"))).results()["tiger"]["allowed"]
-           for seed in (1, 2)]  # fmt: skip
+    own = [
+        Metrics.read(store.place(Address("metrics", f"quick-joined-{seed}", "1"))).results()["tiger"]["allowed"]
+        for seed in (1, 2)
+    ]
     assert found["by_seed"] == pytest.approx([each["HR@10"]["mean"] for each in own])
     assert found["mean"] == pytest.approx(np.mean(found["by_seed"]))
 

@@ -25,8 +25,14 @@ def batch() -> Batch:
     """Three anchors, then their structure positives, then their semantic ones."""
     rows = torch.randn(9, 1, 4, generator=torch.Generator().manual_seed(3))
     none = torch.zeros(3, 3, dtype=torch.bool)
-    return Batch(Items({"text": Ragged.rectangle(rows)}), torch.arange(9), {"text": torch.zeros(3, 4)},
-                 torch.arange(3), none, none)  # fmt: skip
+    return Batch(
+        Items({"text": Ragged.rectangle(rows)}),
+        torch.arange(9),
+        {"text": torch.zeros(3, 4)},
+        torch.arange(3),
+        none,
+        none,
+    )
 
 
 def parts(**settings: float) -> dict[str, float]:

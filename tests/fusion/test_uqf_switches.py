@@ -12,9 +12,15 @@ from unisid.fusion.uqf import UQF, Config
 from unisid.ops.ragged import pack
 
 SWITCHES: list[dict[str, Any]] = [
-    {"gate": "half"}, {"gate": "none"}, {"order": "text_first"}, {"order": "graph_first"}, {"graph": "mean"},
-    {"graph": "last"}, {"text": "mean"}, {"bias": True},
-]  # fmt: skip
+    {"gate": "half"},
+    {"gate": "none"},
+    {"order": "text_first"},
+    {"order": "graph_first"},
+    {"graph": "mean"},
+    {"graph": "last"},
+    {"text": "mean"},
+    {"bias": True},
+]
 TRAINING_ONLY: list[dict[str, Any]] = [{"attention_dropout": 0.5}, {"feed_forward_order": "drop_first"}]
 
 

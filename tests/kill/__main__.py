@@ -31,8 +31,11 @@ def main() -> int:
         except Exception as error:  # whatever it is, the next rounds go on
             failed.append(seed)
             print(f"seed {seed}: {type(error).__name__}: {error}", flush=True)
-        print(f"{seed - known.seed + 1} of {known.rounds} rounds, {total} kills or refusals, {len(failed)} failed, "
-              f"{time.monotonic() - begun:.0f} s", flush=True)  # fmt: skip
+        print(
+            f"{seed - known.seed + 1} of {known.rounds} rounds, {total} kills or refusals, {len(failed)} failed, "
+            f"{time.monotonic() - begun:.0f} s",
+            flush=True,
+        )
     if not failed:
         shutil.rmtree(folder)
     print(f"failed seeds: {failed}" if failed else f"all {known.rounds} rounds healed")

@@ -61,9 +61,14 @@ def begin(store: Path, *words: str, compute: str = "local", log: Path | None = N
 def command(*words: str, store: Path, log: Path | None = None) -> subprocess.Popen[bytes]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "UNISID_"))}
     with (log or Path(os.devnull)).open("ab") as out:
-        return subprocess.Popen([sys.executable, "-m", "unisid.cli", *words, "--store", str(store)], cwd=ROOT,
-                                env=kept | {"MLFLOW_DISABLE_TELEMETRY": "true"}, stdout=out, stderr=out,
-                                start_new_session=True)  # fmt: skip
+        return subprocess.Popen(
+            [sys.executable, "-m", "unisid.cli", *words, "--store", str(store)],
+            cwd=ROOT,
+            env=kept | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
 
 
 def finish(process: subprocess.Popen[bytes], log: Path, code: int = 0) -> str:

@@ -90,13 +90,16 @@ def test_tiger_knows_no_words(models, column):
         models["tiger"].predict(pd.DataFrame(column))
 
 
-@pytest.mark.parametrize(("table", "params", "message"), [
-    ({"text": ["pen"], "item_id": ["id-1"]}, {}, "of the columns history, text, item_id, sid; must be exactly one"),
-    ({"title": ["pen"]}, {}, "has none of the columns history, text, item_id, sid; must be exactly one"),
-    ({"history": [["id-1"]]}, {"k": 0}, "k"),
-    ({"history": [["id-1"]]}, {"k": 1000}, "1000"),
-    ({"text": ["pen"]}, {"allowed": ["id-1"]}, "'allowed' is for histories, not for 'text'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("table", "params", "message"),
+    [
+        ({"text": ["pen"], "item_id": ["id-1"]}, {}, "of the columns history, text, item_id, sid; must be exactly one"),
+        ({"title": ["pen"]}, {}, "has none of the columns history, text, item_id, sid; must be exactly one"),
+        ({"history": [["id-1"]]}, {"k": 0}, "k"),
+        ({"history": [["id-1"]]}, {"k": 1000}, "1000"),
+        ({"text": ["pen"]}, {"allowed": ["id-1"]}, "'allowed' is for histories, not for 'text'"),
+    ],
+)
 def test_what_is_wrong_with_the_whole_batch_is_refused(models, table, params, message):
     with pytest.raises(MlflowException) as error:
         models["lcrec"].unwrap_python_model().predict(None, pd.DataFrame(table), params)
@@ -123,8 +126,11 @@ def test_a_bad_row_costs_the_others_nothing(models, kind):
 def test_bad_texts_and_items_are_problems_of_their_rows(models):
     found = models["lcrec"].predict(pd.DataFrame({"text": ["pen", None, " "]}), params={"k": 2})
     assert [len(row) for row in found["item_ids"]] == [2, 0, 0]
-    assert found["problem"].tolist() == ["", "text: is missing; must be text",
-                                         "text: ' ' has no words in it; must have at least one"]  # fmt: skip
+    assert found["problem"].tolist() == [
+        "",
+        "text: is missing; must be text",
+        "text: ' ' has no words in it; must have at least one",
+    ]
     named = models["lcrec"].predict(pd.DataFrame({"item_id": ["id-1", "nothing"]}))
     assert named["problem"].tolist() == ["", "item_id: no item 'nothing' in its catalogue of 20 items"]
     assert named["title"][1] == ""

@@ -32,8 +32,21 @@ def test_the_command_has_help(capsys):
 
 
 def test_a_search_by_command(unisid, tmp_path):
-    words = (RECIPE, "--space", "codes.tokenizer.codebook_size=6,8", "--fused.fusion", "concat", "--seeds", "1", "2",
-             "--objective", "distinct", "entropy", "--called", "books")  # fmt: skip
+    words = (
+        RECIPE,
+        "--space",
+        "codes.tokenizer.codebook_size=6,8",
+        "--fused.fusion",
+        "concat",
+        "--seeds",
+        "1",
+        "2",
+        "--objective",
+        "distinct",
+        "entropy",
+        "--called",
+        "books",
+    )
     code, out, complaint = unisid(*words)
     assert (code, complaint) == (0, "")
     assert "codebook_size  seeds" in out

@@ -217,8 +217,10 @@ def test_a_recommender_decides_and_the_winner_is_registered(started):
     assert any("shared by all trials: sequences" in line for line in said)
     assert [len(o.values) for o in found] == [7, 7]
     assert found[0].values["index"] == found[1].values["index"]
-    ndcg = [read_record(Store(started).place(Address("model", f"quick-trial-{o.id}", "1"))).counts["valid_ndcg_10"]
-            for o in found]  # fmt: skip
+    ndcg = [
+        read_record(Store(started).place(Address("model", f"quick-trial-{o.id}", "1"))).counts["valid_ndcg_10"]
+        for o in found
+    ]
     assert [o.values["ndcg"] for o in found] == ndcg
     assert all(o.values["hr"] >= o.values["ndcg"] for o in found)
     assert [params["seed"] for _, params, *_ in teller.trials] == [3, 3]

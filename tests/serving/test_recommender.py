@@ -109,8 +109,12 @@ def test_an_item_is_called_what_the_library_says(recommender, places):
     for item, title in zip((3, 11), recommender.title_of([3, 11]), strict=True):
         ids = torch.tensor([prompt(tokenizer, SID_TO_TITLE, spell(codes[item].tolist()))])
         first = tokenizer.convert_tokens_to_ids("<a_0>")
-        said = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=64,
-                              suppress_tokens=list(range(first, len(tokenizer))))  # fmt: skip
+        said = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=64,
+            suppress_tokens=list(range(first, len(tokenizer))),
+        )
         assert title == tokenizer.decode(said[0, ids.shape[1] :], skip_special_tokens=True).strip()
 
 
@@ -177,9 +181,11 @@ def test_another_index_is_refused(places, tmp_path):
         Recommender.load(places["model"], other, places["catalog"])
 
 
-EVIL = {"config.json": {"auto_map": {"AutoConfig": "evil.M", "AutoModelForCausalLM": "evil.M"}},
-        "tokenizer_config.json": {"auto_map": {"AutoTokenizer": ["evil.T", None]}, "tokenizer_class": "T"},
-        "generation_config.json": {"deep": [{"auto_map": ["evil.T", None]}]}}  # fmt: skip
+EVIL = {
+    "config.json": {"auto_map": {"AutoConfig": "evil.M", "AutoModelForCausalLM": "evil.M"}},
+    "tokenizer_config.json": {"auto_map": {"AutoTokenizer": ["evil.T", None]}, "tokenizer_class": "T"},
+    "generation_config.json": {"deep": [{"auto_map": ["evil.T", None]}]},
+}
 
 
 @pytest.mark.parametrize("escaped", [False, True])

@@ -54,8 +54,15 @@ def inputs(place: Place, vectors: np.ndarray, num_items: int | None = None) -> d
 
 def make(place: Place, config: stage.Config, vectors: np.ndarray, **more) -> Codes:
     said: list[str] = []
-    job = Job(config=config, inputs=inputs(place, vectors, **more), out=place / "codes", name="codes-test",
-              compute=LocalCompute(), report=lambda metrics: None, say=said.append)  # fmt: skip
+    job = Job(
+        config=config,
+        inputs=inputs(place, vectors, **more),
+        out=place / "codes",
+        name="codes-test",
+        compute=LocalCompute(),
+        report=lambda metrics: None,
+        say=said.append,
+    )
     counts = stage.make(job)
     assert said
     write_record(job.out, Record(address="codes/t/1", config=to_record(config), inputs={}, counts=counts))
@@ -182,8 +189,15 @@ def test_resolving_tells_how_far_it_is(place, monkeypatch):
     monkeypatch.setattr(unique, "PART_ROWS", 7)
     told: list[dict] = []
     vectors = np.repeat(clusters(4, 10), 3, axis=0)
-    job = Job(config=kmeans_config(3, 6), inputs=inputs(place, vectors), out=place / "codes", name="codes-test",
-              compute=LocalCompute(), report=told.append, say=lambda line: None)  # fmt: skip
+    job = Job(
+        config=kmeans_config(3, 6),
+        inputs=inputs(place, vectors),
+        out=place / "codes",
+        name="codes-test",
+        compute=LocalCompute(),
+        report=told.append,
+        say=lambda line: None,
+    )
     counts = stage.make(job)
     assert counts["quality"]["moved_items"] > 0
     assert max(report.get("resolving.parts_done", 0) for report in told) > 1
@@ -228,8 +242,15 @@ def test_two_workers_make_what_one_makes(place):
     for workers in (1, 2):
         config = stage.Config(tokenizer=tokenizer, batch_size=80, training=QUICK, pool=Pool(workers=workers))
         where, curve = place / str(workers), []
-        job = Job(config=config, inputs=inputs(where, clusters()), out=where / "codes", name="codes",
-                  compute=LocalCompute(), report=curve.append, say=lambda line: None)  # fmt: skip
+        job = Job(
+            config=config,
+            inputs=inputs(where, clusters()),
+            out=where / "codes",
+            name="codes",
+            compute=LocalCompute(),
+            report=curve.append,
+            say=lambda line: None,
+        )
         stage.make(job)
         curves[workers] = curve
     one, two = (read_tokenizer(place / name / "codes") for name in "12")
@@ -253,8 +274,15 @@ def test_a_killed_fit_goes_on_where_it_was(place):
 
     training = dataclasses.replace(QUICK, checkpoint_seconds=0.0)
     config = vae_config(training=training)
-    job = Job(config=config, inputs=inputs(place, clusters()), out=place / "codes", name="codes",
-              compute=LocalCompute(), report=kill_at_third, say=lambda line: None)  # fmt: skip
+    job = Job(
+        config=config,
+        inputs=inputs(place, clusters()),
+        out=place / "codes",
+        name="codes",
+        compute=LocalCompute(),
+        report=kill_at_third,
+        say=lambda line: None,
+    )
     with pytest.raises(KilledError):
         stage.make(job)
     stage.make(dataclasses.replace(job, report=lambda metrics: None))
@@ -269,8 +297,15 @@ def test_keep_decides_by_what_a_checkpoint_is_judged(place):
     for keep in ("collisions", "reconstruction"):
         curve = []
         config = vae_config(keep=keep, training=training)
-        job = Job(config=config, inputs=inputs(place / keep, clusters()), out=place / keep / "codes", name="codes",
-                  compute=LocalCompute(), report=curve.append, say=lambda line: None)  # fmt: skip
+        job = Job(
+            config=config,
+            inputs=inputs(place / keep, clusters()),
+            out=place / keep / "codes",
+            name="codes",
+            compute=LocalCompute(),
+            report=curve.append,
+            say=lambda line: None,
+        )
         stage.make(job)
         scores[keep] = [m for m in curve if "valid_score" in m]
     for m in scores["reconstruction"]:

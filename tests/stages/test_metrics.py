@@ -76,8 +76,15 @@ def job(place):
     write_record(inputs["model"], Record(address="model/small/1", config={}, inputs=spoken))
     said = []
     config = metrics.Config(cutoffs=(1, 3, 5), beam=8, resamples=50)
-    return Job(config=config, inputs=inputs, out=place / "metrics", name="small",
-               compute=LocalCompute(), report=lambda values: None, say=said.append)  # fmt: skip
+    return Job(
+        config=config,
+        inputs=inputs,
+        out=place / "metrics",
+        name="small",
+        compute=LocalCompute(),
+        report=lambda values: None,
+        say=said.append,
+    )
 
 
 @pytest.fixture
@@ -272,8 +279,15 @@ def test_the_recipes_own_baseline_stands_beside_the_others(job, scripted):
     assert read_json(job.out, "metrics.json")["popularity"] == fitted_here
     assert read_json(job.inputs["baseline"], "metrics.json") == {"popularity": fitted_here}
     assert read_json(job.out, "comparisons.json")["popularity"] == compared
-    write_record(job.out, Record(address="metrics/small/1", config=to_record(job.config), inputs={},
-                                 counts={"cutoffs": [1, 3, 5], "samples": 30}))  # fmt: skip
+    write_record(
+        job.out,
+        Record(
+            address="metrics/small/1",
+            config=to_record(job.config),
+            inputs={},
+            counts={"cutoffs": [1, 3, 5], "samples": 30},
+        ),
+    )
     assert facts.results({"metrics": job.out}).methods == ["tiger", "itemknn", "popularity"]
 
 

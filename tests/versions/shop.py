@@ -56,26 +56,38 @@ def recipe(item_table: str, row_table: str, unique: str = "assign", **tokenizer:
     return Recipe(
         name="shop",
         catalog=catalog.Config(
-            dataset=tables.Config(items=item_table, interactions=row_table), protocol="leave-one-out", k_core=0,
+            dataset=tables.Config(items=item_table, interactions=row_table),
+            protocol="leave-one-out",
+            k_core=0,
             pool=INSIDE,
         ),
         embeddings=embeddings.Config(
-            encoder=hashing.Config(), max_tokens=8, shard_rows=32, tokenize=INSIDE, pool=INSIDE,
+            encoder=hashing.Config(),
+            max_tokens=8,
+            shard_rows=32,
+            tokenize=INSIDE,
+            pool=INSIDE,
         ),
         graph=graph.Config(graph=lightgcn.Config(num_layers=2, width=8), epochs=2, pool=INSIDE),
         fused=fused.Config(fusion=concat.Config(), pool=INSIDE, writers=INSIDE),
-        codes=codes.Config(tokenizer=rqkmeans.Config(**sizes), unique=unique, pool=INSIDE,
-                           training=Training(epochs=2, validate_every=1)),
+        codes=codes.Config(
+            tokenizer=rqkmeans.Config(**sizes),
+            unique=unique,
+            pool=INSIDE,
+            training=Training(epochs=2, validate_every=1),
+        ),
         model=model.Config(
             backbone=tiger.Config(
                 width=16, num_heads=2, head_width=8, feedforward_width=16, num_encoder_layers=1, num_decoder_layers=1
             ),
-            samples_per_epoch=64, batch_size=32, valid_samples=16, training=Training(epochs=1), pool=INSIDE,
+            samples_per_epoch=64,
+            batch_size=32,
+            valid_samples=16,
+            training=Training(epochs=1),
+            pool=INSIDE,
         ),
-        metrics=metrics.Config(
-            baselines=("popularity",), cutoffs=(1, 5, 10, 20), beam=20, resamples=50, pool=INSIDE
-        ),
-    )  # fmt: skip
+        metrics=metrics.Config(baselines=("popularity",), cutoffs=(1, 5, 10, 20), beam=20, resamples=50, pool=INSIDE),
+    )
 
 
 def make(wanted: Recipe, store: Store, until: str = "codes", said: list[str] | None = None):

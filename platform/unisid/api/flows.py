@@ -89,13 +89,19 @@ class Run:
 
 
 SPREAD = ("mean", "low", "high")
-FIGURES = pa.schema([*((name, pa.string()) for name in ("method", "history", "metric")),
-                     *((name, pa.float64()) for name in SPREAD)])  # fmt: skip
+FIGURES = pa.schema(
+    [*((name, pa.string()) for name in ("method", "history", "metric")), *((name, pa.float64()) for name in SPREAD)]
+)
 
 
-def configured(recipe: str | Recipe | Callable[[], Recipe], settings: Settings | None = None,
-               store: str | Path | Store | None = None, *, items: Any = None, interactions: Any = None
-               ) -> Recipe:  # fmt: skip
+def configured(
+    recipe: str | Recipe | Callable[[], Recipe],
+    settings: Settings | None = None,
+    store: str | Path | Store | None = None,
+    *,
+    items: Any = None,
+    interactions: Any = None,
+) -> Recipe:
     """A recipe with settings applied and, where they are given, tables of one's own in place of its data.
 
     Args:
@@ -125,17 +131,25 @@ def _own(recipe: Recipe, store: Store, items: Any, interactions: Any) -> Recipe:
     """A recipe over tables, with these."""
     dataset = recipe.catalog.dataset
     if not isinstance(dataset, tables.Config):
-        raise ConfigError(f"recipe '{recipe.name}': reads {dataset.kind}, no tables; give one over tables, such as the "
-                          "ready recipe 'shop'")  # fmt: skip
+        raise ConfigError(
+            f"recipe '{recipe.name}': reads {dataset.kind}, no tables; give one over tables, such as the "
+            "ready recipe 'shop'"
+        )
     own = replace(
         dataset, items=path_of(items, store, "items"), interactions=path_of(interactions, store, "interactions")
     )
     return replace(recipe, catalog=replace(recipe.catalog, dataset=own))
 
 
-def plan(recipe: str | Recipe | Callable[[], Recipe], store: str | Path | Store | None = None, *,
-         settings: Settings | None = None, items: Any = None, interactions: Any = None,
-         until: str = NOUNS[-1]) -> list[Planned]:  # fmt: skip
+def plan(
+    recipe: str | Recipe | Callable[[], Recipe],
+    store: str | Path | Store | None = None,
+    *,
+    settings: Settings | None = None,
+    items: Any = None,
+    interactions: Any = None,
+    until: str = NOUNS[-1],
+) -> list[Planned]:
     """What a run would find and make, in order. Arguments as `run`.
 
     Raises:
@@ -145,9 +159,17 @@ def plan(recipe: str | Recipe | Callable[[], Recipe], store: str | Path | Store 
     return pipeline.plan(configured(recipe, settings, place, items=items, interactions=interactions), place, until)
 
 
-def run(recipe: str | Recipe | Callable[[], Recipe], store: str | Path | Store | None = None, *,
-        settings: Settings | None = None, items: Any = None, interactions: Any = None, until: str = NOUNS[-1],
-        compute: str = "ray", say: Callable[[str], None] = print) -> Run:  # fmt: skip
+def run(
+    recipe: str | Recipe | Callable[[], Recipe],
+    store: str | Path | Store | None = None,
+    *,
+    settings: Settings | None = None,
+    items: Any = None,
+    interactions: Any = None,
+    until: str = NOUNS[-1],
+    compute: str = "ray",
+    say: Callable[[str], None] = print,
+) -> Run:
     """Make what a recipe still lacks, and its report; what is complete is not made again.
 
     Args:

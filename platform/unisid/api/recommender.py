@@ -90,8 +90,15 @@ class Recommender:
         self.catalog, self.codes = Catalog.read(pair.catalog), Codes.read(pair.codes)
 
     @classmethod
-    def load(cls, name: str | None = None, store: str | Path | Store | None = None, *, codes: str | None = None,
-             device: str | None = None, say: Callable[[str], None] | None = None) -> "Recommender":  # fmt: skip
+    def load(
+        cls,
+        name: str | None = None,
+        store: str | Path | Store | None = None,
+        *,
+        codes: str | None = None,
+        device: str | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> "Recommender":
         """The recommender in use under a name: the promoted one, else the newest.
 
         Args:
@@ -107,8 +114,10 @@ class Recommender:
         """
         model = Address.parse(name) if name is not None and "/" in name else None
         if model is not None and model.noun != "model":
-            raise ConfigError(f"Recommender.load: '{name}' is {model.noun}; must be a name, or a model's address, "
-                              f"such as model/{model.name}/{model.version}")  # fmt: skip
+            raise ConfigError(
+                f"Recommender.load: '{name}' is {model.noun}; must be a name, or a model's address, "
+                f"such as model/{model.name}/{model.version}"
+            )
         index = None if codes is None else Address.parse(codes)
         tell = say or logging.getLogger("unisid").info
         pair = named_pair(store_of(store), model, index, name if model is None else None, tell)
@@ -181,8 +190,10 @@ class Recommender:
     def _histories(self, histories: Any) -> list[list[int]]:
         rows = rows_of(histories, "histories")
         if rows and isinstance(rows[0], str):
-            raise DataError(f"histories: holds the text {rows[0]!r:.60}; must be a list of histories, each a list of "
-                            "item ids: [['7', '12']]")  # fmt: skip
+            raise DataError(
+                f"histories: holds the text {rows[0]!r:.60}; must be a list of histories, each a list of "
+                "item ids: [['7', '12']]"
+            )
         return [self._numbers(row, f"history {number}") for number, row in enumerate(rows)]
 
     def _numbers(self, row: Any, where: str) -> list[int]:
@@ -214,14 +225,17 @@ class Recommender:
     def _named(self, values: Sequence[Any], where: str) -> NDArray[np.bool_]:
         known = [self._number[name] for value in values if (name := _id(value, where)) in self._number]
         if values and not known:
-            raise DataError(f"{where}: names none of the {self.catalog.num_items:,} items of "
-                            f"{self.catalog.record.address}, only such as '{values[0]}'; {KNOWN}")  # fmt: skip
+            raise DataError(
+                f"{where}: names none of the {self.catalog.num_items:,} items of "
+                f"{self.catalog.record.address}, only such as '{values[0]}'; {KNOWN}"
+            )
         mask = np.zeros(self.catalog.num_items, bool)
         mask[known] = True
         return mask
 
-    def _answer(self, items: NDArray[np.int64], scores: NDArray[np.float32],
-                users: list[str] | None) -> Recommendations:  # fmt: skip
+    def _answer(
+        self, items: NDArray[np.int64], scores: NDArray[np.float32], users: list[str] | None
+    ) -> Recommendations:
         kept = [row[row >= 0].tolist() for row in items]
         ids, titles = self._names
         return Recommendations(
@@ -256,5 +270,6 @@ def _device(name: str | None) -> Any:
         torch.empty(0, device=name)
         return torch.device(name)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device '{name}': cannot be used ({str(error).splitlines()[0]}); must be such as cpu or cuda"
-                          ) from error  # fmt: skip
+        raise ConfigError(
+            f"device '{name}': cannot be used ({str(error).splitlines()[0]}); must be such as cpu or cuda"
+        ) from error

@@ -34,10 +34,14 @@ def arrow_table(data: Any, where: str) -> pa.Table:
         if isinstance(data, Mapping):
             return pa.table(dict(data))
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise DataError(f"{where}: cannot be read as an Arrow table ({' '.join(str(error).split())}); each column must "
-                        "hold values of one type") from error  # fmt: skip
-    raise DataError(f"{where}: is of type {type(data).__name__}; must be a path, or a table of pandas, Polars or "
-                    "Arrow (anything with __arrow_c_stream__)")  # fmt: skip
+        raise DataError(
+            f"{where}: cannot be read as an Arrow table ({' '.join(str(error).split())}); each column must "
+            "hold values of one type"
+        ) from error
+    raise DataError(
+        f"{where}: is of type {type(data).__name__}; must be a path, or a table of pandas, Polars or "
+        "Arrow (anything with __arrow_c_stream__)"
+    )
 
 
 def path_of(data: Any, store: Store, name: str) -> str:
@@ -57,8 +61,9 @@ def path_of(data: Any, store: Store, name: str) -> str:
     try:
         pq.write_table(table, sink, row_group_size=ROWS_PER_GROUP)
     except pa.ArrowException as error:
-        raise DataError(f"{name}: cannot be written as Parquet ({' '.join(str(error).split())}); leave that column out"
-                        ) from error  # fmt: skip
+        raise DataError(
+            f"{name}: cannot be written as Parquet ({' '.join(str(error).split())}); leave that column out"
+        ) from error
     content = sink.getvalue()
     place: Place = store.root / FOLDER
     file = f"{name}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
@@ -106,11 +111,16 @@ def rows_of(data: Any, where: str) -> list[Any]:
         raise DataError(f"{where}: is {data!r:.60}; must be a list")
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
         try:
-            found: list[Any] = pa.chunked_array(data).to_pylist() if hasattr(data, "__arrow_c_stream__") else (
-                pa.array(data).to_pylist())  # fmt: skip
+            found: list[Any] = (
+                pa.chunked_array(data).to_pylist()
+                if hasattr(data, "__arrow_c_stream__")
+                else (pa.array(data).to_pylist())
+            )
         except (pa.ArrowException, TypeError, ValueError) as error:
-            raise DataError(f"{where}: is {type(data).__name__}, which is no column ({' '.join(str(error).split())}); "
-                            "must be a list or one column") from error  # fmt: skip
+            raise DataError(
+                f"{where}: is {type(data).__name__}, which is no column ({' '.join(str(error).split())}); "
+                "must be a list or one column"
+            ) from error
         return found
     if not isinstance(data, Iterable):
         raise DataError(f"{where}: is {data!r:.60}; must be a list")

@@ -44,8 +44,9 @@ class Index:
     """What else is there of every item, by name (fused, graph, ...)."""
 
     @classmethod
-    def of(cls, codes: NDArray[Any], sizes: tuple[int, ...],
-           vectors: Mapping[str, NDArray[Any]] | None = None) -> "Index":  # fmt: skip
+    def of(
+        cls, codes: NDArray[Any], sizes: tuple[int, ...], vectors: Mapping[str, NDArray[Any]] | None = None
+    ) -> "Index":
         """On the CPU, of unique codes [N, L]."""
         held = torch.from_numpy(np.array(codes, np.int32))
         return cls(held, sizes, trie.build(held), {k: torch.from_numpy(v) for k, v in (vectors or {}).items()})
@@ -109,8 +110,16 @@ class Backbone(nn.Module):
         """The mean over targets (and levels, where a backbone learns each as a token) of what training minimises."""
 
     @abstractmethod
-    def search(self, histories: Int[Tensor, "B T"], index: Index, *, k: int, beam: int, limits: Limits = NO_LIMITS,
-               renormalised: bool = False) -> Ranked:  # fmt: skip
+    def search(
+        self,
+        histories: Int[Tensor, "B T"],
+        index: Index,
+        *,
+        k: int,
+        beam: int,
+        limits: Limits = NO_LIMITS,
+        renormalised: bool = False,
+    ) -> Ranked:
         """The best k items after every history.
 
         Args:
@@ -188,11 +197,27 @@ class TokenBackbone(Backbone):
     def loss(self, batch: Batch, index: Index) -> Float[Tensor, ""]:
         return self.token_loss(index.tokens(batch.histories).flatten(1), index.tokens(batch.targets))
 
-    def search(self, histories: Int[Tensor, "B T"], index: Index, *, k: int, beam: int, limits: Limits = NO_LIMITS,
-               renormalised: bool = False) -> Ranked:  # fmt: skip
+    def search(
+        self,
+        histories: Int[Tensor, "B T"],
+        index: Index,
+        *,
+        k: int,
+        beam: int,
+        limits: Limits = NO_LIMITS,
+        renormalised: bool = False,
+    ) -> Ranked:
         prompts = index.tokens(histories).flatten(1)
-        return beam_search(self, prompts, index.trie, k=k, beam=beam, excluded=limits.excluded, allowed=limits.allowed,
-                           renormalised=renormalised)  # fmt: skip
+        return beam_search(
+            self,
+            prompts,
+            index.trie,
+            k=k,
+            beam=beam,
+            excluded=limits.excluded,
+            allowed=limits.allowed,
+            renormalised=renormalised,
+        )
 
 
 @dataclass(frozen=True)

@@ -106,8 +106,10 @@ class Hierarchical(Backbone):
 
     def count(self, catalog: Catalog, index: Index) -> None:
         if catalog.history_length > self.config.max_length:
-            raise ConfigError(f"hierarchical.max_length: is {self.config.max_length}, the catalogue's histories have "
-                              f"{catalog.history_length} items; must be at least that")  # fmt: skip
+            raise ConfigError(
+                f"hierarchical.max_length: is {self.config.max_length}, the catalogue's histories have "
+                f"{catalog.history_length} items; must be at least that"
+            )
         if self.memory is not None:
             self.counts.copy_(self.memory.count(catalog, index.vectors))
         else:
@@ -179,8 +181,9 @@ class Hierarchical(Backbone):
     def _windowed(histories: Int[Tensor, "B T"], real: Bool[Tensor, "B T"]) -> Seen:
         """What stands before every place of a window that has a target."""
         length = histories.shape[1]
-        before = _latest_first(histories.repeat_interleave(length, 0),
-                               torch.arange(length, device=real.device).repeat(len(real)))  # fmt: skip
+        before = _latest_first(
+            histories.repeat_interleave(length, 0), torch.arange(length, device=real.device).repeat(len(real))
+        )
         return Seen(before[real.flatten()])
 
     # What is added to logits
@@ -263,8 +266,16 @@ class Hierarchical(Backbone):
         """Whether an item's own vector was learned: it occurs in the training interactions."""
         return self.counts > 0
 
-    def search(self, histories: Int[Tensor, "B T"], index: Index, *, k: int, beam: int, limits: Limits = NO_LIMITS,
-               renormalised: bool = False) -> Ranked:  # fmt: skip
+    def search(
+        self,
+        histories: Int[Tensor, "B T"],
+        index: Index,
+        *,
+        k: int,
+        beam: int,
+        limits: Limits = NO_LIMITS,
+        renormalised: bool = False,
+    ) -> Ranked:
         """The trie's scores are log p; with a dense head or a memory they are sums, unless `renormalised`."""
         states = self.last_states(histories[:, -self.config.max_length :], index)
         if len(index.codes) <= EXACT:

@@ -187,9 +187,13 @@ class LCRec(Speaker):
         real = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
         new = range(self.level_starts[0], self.level_starts[0] + sum(self.sizes))
         spoken = self.language.generate(
-            input_ids=ids, attention_mask=real, do_sample=False, max_new_tokens=limit, use_cache=True,
+            input_ids=ids,
+            attention_mask=real,
+            do_sample=False,
+            max_new_tokens=limit,
+            use_cache=True,
             suppress_tokens=list(new),
-        )  # fmt: skip
+        )
         texts: list[str] = self.tokenizer.batch_decode(spoken[:, longest:], skip_special_tokens=True)
         return [text.strip() for text in texts]
 
@@ -257,6 +261,7 @@ class LCRec(Speaker):
         item = len(self.sizes) + len(self.separator)
         around = len(self.before) + len(self.after) - len(self.separator) + len(self.sizes) + len(self.ending)
         if (room := (self.max_tokens - around) // item) < 1:
-            raise ConfigError(f"lcrec: max_tokens {self.max_tokens} leaves no room for an item; must be at least "
-                              f"{around + item}")  # fmt: skip
+            raise ConfigError(
+                f"lcrec: max_tokens {self.max_tokens} leaves no room for an item; must be at least {around + item}"
+            )
         return room

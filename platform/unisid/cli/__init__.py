@@ -91,8 +91,11 @@ def _ended(error: BaseException, came: Sequence[int]) -> int:
     if said is not None:
         print(f"error: {said}", file=sys.stderr)
         return 1
-    print(f"error: this is a fault of unisid {__version__}, not of what it was given: please report it with the "
-          "lines above and the command (CONTRIBUTING.md)", file=sys.stderr)  # fmt: skip
+    print(
+        f"error: this is a fault of unisid {__version__}, not of what it was given: please report it with the "
+        "lines above and the command (CONTRIBUTING.md)",
+        file=sys.stderr,
+    )
     return FAULT
 
 
@@ -191,8 +194,11 @@ def _plan(known: argparse.Namespace) -> None:
     from unisid.report.tables import plan_tree
 
     entries = plan(_recipe(known), _store(known), known.until, without_data=known.without_data)
-    print(json.dumps([dataclasses.asdict(e) | {"address": str(e.address)} for e in entries], indent=2) if known.json
-          else plan_tree(entries))  # fmt: skip
+    print(
+        json.dumps([dataclasses.asdict(e) | {"address": str(e.address)} for e in entries], indent=2)
+        if known.json
+        else plan_tree(entries)
+    )
 
 
 def _run(known: argparse.Namespace) -> None:

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 def add_options(sub: argparse.ArgumentParser) -> None:
     """What an experiment may be asked."""
     sub.add_argument("experiment", nargs="?", help="a ready experiment's name, or file.py:function; none lists them")
-    sub.add_argument("--dataset", dest="recipe", metavar="RECIPE",
-                     help="gives data, sizes and budgets: a recipe's name or file.py:function (demo)")  # fmt: skip
+    sub.add_argument(
+        "--dataset",
+        dest="recipe",
+        metavar="RECIPE",
+        help="gives data, sizes and budgets: a recipe's name or file.py:function (demo)",
+    )
     sub.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44], metavar="SEED", help="of everything learned")
     sub.add_argument("--methods", nargs="+", default=[], metavar="METHOD", help="only these of its methods")
     sub.add_argument("--concurrent", type=int, help="at most so many cells at once (default: as many as fit)")
@@ -39,8 +43,10 @@ def configure(base: Recipe, words: list[str], prog: str = "unisid experiment NAM
     if base.baseline is not None:
         return found
     if any(word.startswith("--baseline.baseline") for word in words):
-        raise ConfigError(f"recipe '{base.name}': --baseline.baseline is what one rival differs in from the next, and "
-                          "the experiment says it; set what they share: --baseline.training, .pool, ...")  # fmt: skip
+        raise ConfigError(
+            f"recipe '{base.name}': --baseline.baseline is what one rival differs in from the next, and "
+            "the experiment says it; set what they share: --baseline.training, .pool, ..."
+        )
     found = replace(found, baseline=None)
     if not any(word.startswith("--baseline.") for word in words):
         return found
@@ -79,5 +85,7 @@ def reproduce(known: argparse.Namespace, store: Store, machines: Machines, say: 
     for compared in found:
         say(str(compared))
     if different := [compared for compared in found if compared.differing]:
-        raise DriftError(f"reproduce {known.address}: {len(different)} of {len(found)} artifacts differ, as listed; "
-                         "the same device, versions, workers and threads give the same bytes")  # fmt: skip
+        raise DriftError(
+            f"reproduce {known.address}: {len(different)} of {len(found)} artifacts differ, as listed; "
+            "the same device, versions, workers and threads give the same bytes"
+        )

@@ -76,8 +76,9 @@ def _add_options(name: str, action: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--until", default="codes", choices=later, help="the last artifact to make (default: codes)"
         )
-        action.add_argument("--sync", action="store_true", help="make nothing: tell MLflow of what is complete, for "
-                            "when it was away")  # fmt: skip
+        action.add_argument(
+            "--sync", action="store_true", help="make nothing: tell MLflow of what is complete, for when it was away"
+        )
     else:
         action.add_argument("--json", action="store_true", help="print JSON instead of a table")
     if name == "cold-start":
@@ -102,8 +103,10 @@ def _extend(known: argparse.Namespace, around: Around) -> None:
     places = pipeline.run_on(whole, store, machines, tracker, around.say, known.until)
     codes = Codes.read(places["codes"])
     done = codes.extension
-    around.say(f"{codes.record.address} extends {done['base']}: {done['kept']:,} semantic ids kept, {done['added']:,} "
-               f"added, {done['resolved']:,} of these found their nearest one taken")  # fmt: skip
+    around.say(
+        f"{codes.record.address} extends {done['base']}: {done['kept']:,} semantic ids kept, {done['added']:,} "
+        f"added, {done['resolved']:,} of these found their nearest one taken"
+    )
     around.say(f"who got which: {codes.place}/added-*.parquet; next: unisid promote {codes.record.address}")
 
 
@@ -154,8 +157,9 @@ def _refuse_both(known: argparse.Namespace) -> None:
     acts = [f"--{act} {getattr(known, act)}" for act in ("rollback", "status") if getattr(known, act)]
     given = [*known.address, *(f"--{name}" for name in ("name", *GATE) if getattr(known, name) is not None)]
     if acts and len(acts) + len(given) > 1:
-        raise ConfigError(f"unisid promote: {' '.join([*acts, *given])}; {acts[0]} stands alone: give one command "
-                          "after the other")  # fmt: skip
+        raise ConfigError(
+            f"unisid promote: {' '.join([*acts, *given])}; {acts[0]} stands alone: give one command after the other"
+        )
 
 
 def _read(store: Store, address: str) -> tuple[Codes, Catalog]:
@@ -166,6 +170,8 @@ def _read(store: Store, address: str) -> tuple[Codes, Catalog]:
 def _addresses(texts: list[str]) -> dict[str, Address]:
     found = {address.noun: address for address in map(Address.parse, texts)}
     if not found or len(found) != len(texts) or found.keys() - {"codes", "model"}:
-        raise ConfigError(f"unisid promote: {' '.join(texts) or 'nothing'}; must be an index (codes/NAME/VERSION), a "
-                          "recommender (model/NAME/VERSION), or one of each")  # fmt: skip
+        raise ConfigError(
+            f"unisid promote: {' '.join(texts) or 'nothing'}; must be an index (codes/NAME/VERSION), a "
+            "recommender (model/NAME/VERSION), or one of each"
+        )
     return found

@@ -63,6 +63,9 @@ def _newest(store: Store) -> Place:
 def _names(store: Store) -> dict[str, Place]:
     """Name and version -> where a report lies."""
     folder = store.root / "reports"
-    places = {f"{name}/{version}": folder / name / version
-              for name in folder.folders() for version in (folder / name).folders()}  # fmt: skip
+    places = {
+        f"{name}/{version}": folder / name / version
+        for name in folder.folders()
+        for version in (folder / name).folders()
+    }
     return {name: place for name, place in places.items() if place.exists(FILE)}

@@ -21,11 +21,21 @@ if TYPE_CHECKING:
 
 def add_options(sub: argparse.ArgumentParser) -> None:
     """What a search may be asked."""
-    sub.add_argument("--space", nargs="+", default=[], metavar="KEY=VALUE,VALUE", help="settings and the values that "
-                     "each takes, or ready spaces by name; all combinations are tried")  # fmt: skip
+    sub.add_argument(
+        "--space",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE,VALUE",
+        help="settings and the values that each takes, or ready spaces by name; all combinations are tried",
+    )
     sub.add_argument("--seeds", nargs="+", type=int, default=[], metavar="SEED", help="try every point under each")
-    sub.add_argument("--objective", nargs="+", default=["index"], metavar="MEASURE",
-                     help="by what to judge, the first decides: index, ndcg, hr, distinct, entropy, ...")  # fmt: skip
+    sub.add_argument(
+        "--objective",
+        nargs="+",
+        default=["index"],
+        metavar="MEASURE",
+        help="by what to judge, the first decides: index, ndcg, hr, distinct, entropy, ...",
+    )
     sub.add_argument("--asha", metavar="MEASURE", help="stop trials early that are behind in this measure")
     sub.add_argument("--grace", type=int, default=1, help="epochs before the first may be stopped")
     sub.add_argument("--reduction", type=float, default=3.0, help="one in so many goes on")
@@ -41,8 +51,16 @@ def search(known: argparse.Namespace, recipe: Recipe, store: Store, machines: Ma
 
     asked = _asked(known, recipe)
     with machines(known.compute) as compute:
-        run(asked, store, compute, runner_on(known, compute), teller_of(store, say), say, resume=known.resume,
-            register=known.register)  # fmt: skip
+        run(
+            asked,
+            store,
+            compute,
+            runner_on(known, compute),
+            teller_of(store, say),
+            say,
+            resume=known.resume,
+            register=known.register,
+        )
 
 
 def _asked(known: argparse.Namespace, recipe: Recipe) -> Search:

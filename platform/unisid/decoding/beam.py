@@ -83,12 +83,14 @@ def search(
     Raises:
         ArtifactError: where the decoder gives a code of the trie no finite log-probability.
     """
-    found, sound = explore(decoder, prompts, trie, k=k, beam=beam, excluded=excluded, allowed=allowed,
-                           renormalised=renormalised)  # fmt: skip
+    found, sound = explore(
+        decoder, prompts, trie, k=k, beam=beam, excluded=excluded, allowed=allowed, renormalised=renormalised
+    )
     if not sound:  # read once, at the end: until then no wait for the device
-        raise ArtifactError("beam search: the model gives semantic ids probabilities that are NaN or 0: its weights "
-                            "are damaged, or it diverged in training; train it anew, with a lower learning rate"
-                            )  # fmt: skip
+        raise ArtifactError(
+            "beam search: the model gives semantic ids probabilities that are NaN or 0: its weights "
+            "are damaged, or it diverged in training; train it anew, with a lower learning rate"
+        )
     return found
 
 

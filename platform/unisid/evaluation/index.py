@@ -42,8 +42,10 @@ def check(gate: Gate, report: dict[str, Any]) -> None:
         figures += [(f"{name} of level {m + 1}", value, least) for m, value in enumerate(report[name])]
     low = [f"{name} is {value:.3f}, the gate asks for {least:.3f}" for name, value, least in figures if value < least]
     if low:
-        raise DataError(f"codes: the index is below its quality gate: {'; '.join(low)}. Train longer, change "
-                        "codes.tokenizer, or lower codes.gate")  # fmt: skip
+        raise DataError(
+            f"codes: the index is below its quality gate: {'; '.join(low)}. Train longer, change "
+            "codes.tokenizer, or lower codes.gate"
+        )
 
 
 def recorded(record: Record) -> dict[str, Any]:
@@ -131,8 +133,11 @@ def shared_users(
     ones = np.ones(len(user), np.float32)
     num_users = int(user.max(initial=-1)) + 1
     users_of = sparse.csr_matrix((ones, (item, user)), shape=(len(codes), max(1, num_users)))
-    return {"user_overlap": {name: _mean(jaccard(users_of, first, second))
-                             for name, first, second in prefix_pairs(codes, seed)}}  # fmt: skip
+    return {
+        "user_overlap": {
+            name: _mean(jaccard(users_of, first, second)) for name, first, second in prefix_pairs(codes, seed)
+        }
+    }
 
 
 def jaccard(users_of: sparse.csr_matrix, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:

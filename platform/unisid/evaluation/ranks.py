@@ -38,15 +38,20 @@ def usable_cutoffs(wanted: tuple[int, ...], num_items: int, where: str) -> tuple
         where: the setting that asks, for the error.
     """
     if max(wanted, default=0) > num_items:
-        raise ConfigError(f"{where}: {max(wanted)} is more than the catalogue's {num_items} items; "
-                          f"must be at most {num_items}")  # fmt: skip
+        raise ConfigError(
+            f"{where}: {max(wanted)} is more than the catalogue's {num_items} items; must be at most {num_items}"
+        )
     return tuple(sorted(set(wanted))) or tuple(k for k in CUTOFFS if k <= num_items)
 
 
 def rank_in_parts(
-    compute: Compute, step: Step, progress: Progress, rows_per_part: int, columns: Sequence[str] = HISTORY_RULES,
+    compute: Compute,
+    step: Step,
+    progress: Progress,
+    rows_per_part: int,
+    columns: Sequence[str] = HISTORY_RULES,
     see: Callable[[pa.Table], None] = lambda table: None,
-) -> Ranks:  # fmt: skip
+) -> Ranks:
     """Ranks of all samples, as many as `progress` counts, by the workers of the step's pool.
 
     Args:

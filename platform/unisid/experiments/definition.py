@@ -65,8 +65,10 @@ class Experiment:
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ConfigError(f"experiment {self.name}: {', '.join(twice)} is named twice; rename one")
         if self.ours and self.ours not in names:
-            raise ConfigError(f"experiment {self.name}: '{self.ours}' is none of its methods"
-                              f"{did_you_mean(self.ours, names)}: {', '.join(names)}")  # fmt: skip
+            raise ConfigError(
+                f"experiment {self.name}: '{self.ours}' is none of its methods"
+                f"{did_you_mean(self.ours, names)}: {', '.join(names)}"
+            )
 
     @property
     def reference(self) -> str:
@@ -78,8 +80,10 @@ class Experiment:
         known = [method.name for method in self.methods]
         for name in names:
             if name not in known:
-                raise ConfigError(f"experiment {self.name}: has no method '{name}'{did_you_mean(name, known)}; "
-                                  f"its methods: {', '.join(known)}")  # fmt: skip
+                raise ConfigError(
+                    f"experiment {self.name}: has no method '{name}'{did_you_mean(name, known)}; "
+                    f"its methods: {', '.join(known)}"
+                )
         if not names:
             return self
         kept = tuple(method for method in self.methods if method.name in names)

@@ -108,15 +108,21 @@ def _table(experiment: Experiment, ranked: Sequence[tuple[Trial, Judged]]) -> sh
     cutoffs = _cutoffs(by_method)
     rules = {}
     for rule in HISTORY_RULES if ranked else ():
-        values = {name: figures.values_of([cell.ranks[rule] for cell in own], cutoffs)
-                  for name, own in by_method.items()}  # fmt: skip
+        values = {
+            name: figures.values_of([cell.ranks[rule] for cell in own], cutoffs) for name, own in by_method.items()
+        }
         rules[rule] = _results(values, experiment.reference, cutoffs)
     return shown.Table(
-        title=experiment.name, question=experiment.question,
+        title=experiment.name,
+        question=experiment.question,
         seeds=seeds,
-        num_samples=len(ranked[0][1].samples) if ranked else 0, cutoffs=cutoffs, ours=experiment.reference,
-        rules=rules, axis=experiment.axis, at={m.name: m.at for m in experiment.methods if m.at is not None},
-    )  # fmt: skip
+        num_samples=len(ranked[0][1].samples) if ranked else 0,
+        cutoffs=cutoffs,
+        ours=experiment.reference,
+        rules=rules,
+        axis=experiment.axis,
+        at={m.name: m.at for m in experiment.methods if m.at is not None},
+    )
 
 
 class Looking:
@@ -187,9 +193,10 @@ def _cutoffs(judged: dict[str, list[Judged]]) -> tuple[int, ...]:
     first_name, first = every[0]
     for name, cell in every[1:]:
         if not np.array_equal(cell.samples, first.samples):
-            raise ArtifactError(f"experiment: {name} was judged on {len(cell.samples)} samples that are not the "
-                                f"{len(first.samples)} of {first_name}; all methods must come from one catalog"
-                                )  # fmt: skip
+            raise ArtifactError(
+                f"experiment: {name} was judged on {len(cell.samples)} samples that are not the "
+                f"{len(first.samples)} of {first_name}; all methods must come from one catalog"
+            )
     shared = set(CUTOFFS).intersection(*(cell.cutoffs for _, cell in every))
     return tuple(sorted(shared or set(first.cutoffs)))
 

@@ -99,13 +99,17 @@ class Loss(Settings):
         for setting, given in (("dropout", self.dropout), ("reconstruction", self.reconstruction)):
             for name in given:
                 if name not in names:
-                    raise ConfigError(f"{self.where}.{setting}: no modality '{name}'{did_you_mean(name, names)}; this "
-                                      f"recipe has {', '.join(names)}")  # fmt: skip
+                    raise ConfigError(
+                        f"{self.where}.{setting}: no modality '{name}'{did_you_mean(name, names)}; this "
+                        f"recipe has {', '.join(names)}"
+                    )
         shares = tuple(self.dropout.get(name, self.modality_dropout / len(names)) for name in names)
         if sum(shares) > 1 + 1e-9:
             told = ", ".join(f"{name} {share:.3g}" for name, share in zip(names, shares, strict=True))
-            raise ConfigError(f"{self.where}.dropout: {told} of the anchors are to lose a modality, {sum(shares):.3g} "
-                              "together; no anchor loses two, so must be at most 1")  # fmt: skip
+            raise ConfigError(
+                f"{self.where}.dropout: {told} of the anchors are to lose a modality, {sum(shares):.3g} "
+                "together; no anchor loses two, so must be at most 1"
+            )
         return shares
 
 

@@ -73,13 +73,16 @@ class Config(FusionConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.width % self.num_heads:
-            raise ConfigError(f"fusion: width {self.width} does not divide into {self.num_heads} heads; "
-                              "num_heads must divide width")  # fmt: skip
+            raise ConfigError(
+                f"fusion: width {self.width} does not divide into {self.num_heads} heads; num_heads must divide width"
+            )
 
     def build(self, widths: Mapping[str, int]) -> "UQF":
         if missing := [name for name in (TEXT, GRAPH) if name not in widths]:
-            raise ConfigError(f"fusion: uqf mixes text and graph, and here is no {' and no '.join(missing)}; give it, "
-                              "or use another fusion")  # fmt: skip
+            raise ConfigError(
+                f"fusion: uqf mixes text and graph, and here is no {' and no '.join(missing)}; give it, "
+                "or use another fusion"
+            )
         return UQF(self, widths)
 
 
@@ -202,9 +205,13 @@ class Layer(nn.Module):
         self.between_norm = nn.LayerNorm(width) if config.order != "parallel" else None
 
     def forward(
-        self, queries: Float[Tensor, "_ M D"], items: Items, text: Float[Tensor, "P D"], graph: Float[Tensor, "Q D"],
+        self,
+        queries: Float[Tensor, "_ M D"],
+        items: Items,
+        text: Float[Tensor, "P D"],
+        graph: Float[Tensor, "Q D"],
         further: Reads = (),
-    ) -> Float[Tensor, "B M D"]:  # fmt: skip
+    ) -> Float[Tensor, "B M D"]:
         ask, keys, values = _heads(self.self_in(queries), 3, self.num_heads)
         attended = self.self_out(_attend(ask, keys, values, rate=self._attention_rate))
         queries = self.self_norm(queries + self._drop(attended))

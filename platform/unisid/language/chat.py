@@ -33,9 +33,11 @@ class Frame:
             return cls(begun if begun == [tokenizer.bos_token_id] else [], [], ending)
         try:
             text = tokenizer.apply_chat_template(
-                [{"role": "user", "content": QUESTION}], add_generation_prompt=True, tokenize=False,
+                [{"role": "user", "content": QUESTION}],
+                add_generation_prompt=True,
+                tokenize=False,
                 enable_thinking=False,
-            )  # fmt: skip
+            )
         except TemplateError as error:
             raise ConfigError(f"{whose}: its chat template takes no single question ({error})") from None
         before, found, after = text.partition(QUESTION)

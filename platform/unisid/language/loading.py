@@ -30,8 +30,7 @@ def load(found: Pretrained, dtype: torch.dtype, attention: str) -> Language:
     logging.disable_progress_bar()
     settings = found.load(AutoConfig.from_pretrained)
     if settings.model_type not in causal.FAMILIES:
-        raise ConfigError(f"{found}: its type is '{settings.model_type}'; must be one of "
-                          f"{', '.join(causal.FAMILIES)}")  # fmt: skip
+        raise ConfigError(f"{found}: its type is '{settings.model_type}'; must be one of {', '.join(causal.FAMILIES)}")
     _check_kernel(settings, attention)
     tokenizer = found.load(AutoTokenizer.from_pretrained)
     if not tokenizer.is_fast:

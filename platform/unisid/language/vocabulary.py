@@ -29,17 +29,22 @@ def add(model: Any, tokenizer: Any, words: Sequence[str], whose: str) -> int:
     known = tokenizer.get_vocab()
     for word in words:
         if word in known:
-            raise ConfigError(f"{whose}: its tokenizer already has '{word}' (entry {known[word]}); give a model that "
-                              "has not learned semantic ids, or whose words are others")  # fmt: skip
+            raise ConfigError(
+                f"{whose}: its tokenizer already has '{word}' (entry {known[word]}); give a model that "
+                "has not learned semantic ids, or whose words are others"
+            )
     first, rows = max(known.values()) + 1, model.get_input_embeddings().num_embeddings
     if rows < first:
-        raise ConfigError(f"{whose}: its tokenizer has {first} entries, but the model {rows} rows; they are not of one "
-                          "model")  # fmt: skip
+        raise ConfigError(
+            f"{whose}: its tokenizer has {first} entries, but the model {rows} rows; they are not of one model"
+        )
     tokenizer.add_tokens([AddedToken(word, normalized=False, special=False) for word in words])
     given = tokenizer.convert_tokens_to_ids(list(words))
     if given != list(range(first, first + len(words))):
-        raise ConfigError(f"{whose}: its tokenizer gave new words the entries {given[0]}, ..., not {first} and on; "
-                          "its own are not numbered one by one")  # fmt: skip
+        raise ConfigError(
+            f"{whose}: its tokenizer gave new words the entries {given[0]}, ..., not {first} and on; "
+            "its own are not numbered one by one"
+        )
     model.resize_token_embeddings(first + len(words), mean_resizing=False)
     return first
 

@@ -57,10 +57,12 @@ class Ragged:
 
     def last(self) -> Float[Tensor, "N D"]:
         """Every item's last real row, in the items' order."""
-        rows = torch.cat([
-            bucket[torch.arange(len(own), device=own.device), own - 1]
-            for bucket, own in zip(self.split(self.values), self._own_lengths(), strict=True)
-        ])  # fmt: skip
+        rows = torch.cat(
+            [
+                bucket[torch.arange(len(own), device=own.device), own - 1]
+                for bucket, own in zip(self.split(self.values), self._own_lengths(), strict=True)
+            ]
+        )
         return self.of_items(rows)
 
     def _own_lengths(self) -> list[Int[Tensor, "_"]]:

@@ -76,8 +76,10 @@ def text(table: Table, qualities: Qualities, foretold: Foretold) -> str:
 
 def markdown(table: Table, qualities: Qualities, foretold: Foretold) -> str:
     """The same as tables of Markdown."""
-    parts = [f"{heading[0].upper()}{heading[1:]}.\n\n{_rows(rows)}"
-             for heading, rows in _sections(table, qualities, foretold)]  # fmt: skip
+    parts = [
+        f"{heading[0].upper()}{heading[1:]}.\n\n{_rows(rows)}"
+        for heading, rows in _sections(table, qualities, foretold)
+    ]
     return "\n\n".join([f"# {table.title}\n\n{table.question} {_ground(table)}.", *parts]) + "\n"
 
 
@@ -118,8 +120,14 @@ def plain(table: Table, qualities: Qualities, foretold: Foretold) -> dict[str, A
         }
         for rule, results in table.rules.items()
     }
-    heading = {"title": table.title, "question": table.question, "seeds": table.every_seed, "ours": table.ours,
-               "samples": table.num_samples, "cutoffs": list(table.cutoffs)}  # fmt: skip
+    heading = {
+        "title": table.title,
+        "question": table.question,
+        "seeds": table.every_seed,
+        "ours": table.ours,
+        "samples": table.num_samples,
+        "cutoffs": list(table.cutoffs),
+    }
     told = {name: asdict(each) for name, each in foretold.items()}
     return heading | {"history": rules, "indexes": {k: dict(v) for k, v in qualities.items()}, "foretold": told}
 
@@ -170,8 +178,9 @@ def line(table: Table, results: Results) -> Drawing:
             cells = [results.figures[name][f"{metric}@{k}"] for name in methods]
             where = [table.at[name] for name in methods]
             axis.plot(where, [c.mean for c in cells], "o-", color=PALETTE[number], markersize=4, label=f"@{k}")
-            axis.fill_between(where, [c.low for c in cells], [c.high for c in cells], color=PALETTE[number],
-                              alpha=0.15, linewidth=0)  # fmt: skip
+            axis.fill_between(
+                where, [c.low for c in cells], [c.high for c in cells], color=PALETTE[number], alpha=0.15, linewidth=0
+            )
             for place, cell in zip(where, cells, strict=True):
                 axis.plot([place] * len(cell.by_seed), cell.by_seed, ".", color=REST, markersize=4, zorder=1)
         axis.set_title(f"{metric}, history excluded")
@@ -204,8 +213,18 @@ def _tests(table: Table, results: Results) -> list[list[str]]:
     rows = [["than", "difference", "from", "to", "one-sided p", "Holm", "Cohen's d", "p over cut-offs (thesis)"]]
     for method, by_metric in results.comparisons.items():
         c, thesis = by_metric[table.decisive], results.over_cutoffs[method]["ALL"]
-        rows.append([method, f"{c.test.difference:+.4f}", f"{c.low:+.4f}", f"{c.high:+.4f}", f"{c.test.p:.2g}",
-                     f"{c.holm:.2g}", f"{c.test.cohens_d:+.3f}", f"{thesis.p:.2g}"])  # fmt: skip
+        rows.append(
+            [
+                method,
+                f"{c.test.difference:+.4f}",
+                f"{c.low:+.4f}",
+                f"{c.high:+.4f}",
+                f"{c.test.p:.2g}",
+                f"{c.holm:.2g}",
+                f"{c.test.cohens_d:+.3f}",
+                f"{thesis.p:.2g}",
+            ]
+        )
     return rows
 
 

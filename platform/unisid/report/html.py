@@ -116,8 +116,10 @@ def _results(places: Mapping[str, Place], drawn: Mapping[str, str]) -> str:
     ]
     against = f"{found.methods[0]} against"
     paired = _table([against, "metric", "history", "difference", "95% interval", "p, one-sided", "Cohen's d"], rows)
-    intro = (f"<p>{found.counts['samples']:,} test samples, each target ranked among all items; equal scores count "
-             "half. Small figures are 95% bootstrap intervals; the best mean of a column is bold.</p>")  # fmt: skip
+    intro = (
+        f"<p>{found.counts['samples']:,} test samples, each target ranked among all items; equal scores count "
+        "half. Small figures are 95% bootstrap intervals; the best mean of a column is bold.</p>"
+    )
     verdict = f'<p class="verdict">{escape(_verdict(found, f"NDCG@{top}"))}</p>'
     first = _notes([found.warning]) + intro + verdict
     groups = _groups(places, found)
@@ -129,8 +131,10 @@ def _groups(places: Mapping[str, Place], found: facts.Results) -> str:
     rows = group_rows(places, found)
     if not rows:
         return ""
-    text = ("<p>Popularity is how many users took an item in training: thirds of equally many items; a cold one has "
-            "none. With one target a sample MAP is MRR, which groups.json has beside the hit rate.</p>")  # fmt: skip
+    text = (
+        "<p>Popularity is how many users took an item in training: thirds of equally many items; a cold one has "
+        "none. With one target a sample MAP is MRR, which groups.json has beside the hit rate.</p>"
+    )
     return f"<h3>By popularity and history, history {found.rule}</h3>{text}{_table(rows[0], rows[1:])}"
 
 
@@ -147,9 +151,11 @@ def _recommendations(places: Mapping[str, Place]) -> str:
             for number, title in enumerate(each.recommended, 1)
         )
         came = f"place {each.place}" if each.place else "not among these"
-        parts.append(f'<h3>User {escape(each.user)}</h3><div class="beside"><div><h4>History, the last at the end</h4>'
-                     f"<ol>{history}</ol></div><div><h4>Recommended</h4><ol>{offered}</ol></div></div>"
-                     f"<p>Then came <strong>{escape(each.target)}</strong>: {came}.</p>")  # fmt: skip
+        parts.append(
+            f'<h3>User {escape(each.user)}</h3><div class="beside"><div><h4>History, the last at the end</h4>'
+            f"<ol>{history}</ol></div><div><h4>Recommended</h4><ol>{offered}</ol></div></div>"
+            f"<p>Then came <strong>{escape(each.target)}</strong>: {came}.</p>"
+        )
     return "".join(parts)
 
 

@@ -27,8 +27,11 @@ def table(trials: Sequence[Outcome], objectives: Sequence[str], names: Sequence[
     for configuration in found:
         done = sum(t.state == "complete" for t in configuration.trials)
         cells = [_cell(configuration.estimates.get(name)) for name in names]
-        rest = [f"{t.state}{f' {t.note}' if t.state == 'stopped' else ''}"
-                for t in configuration.trials if t.state != "complete"]  # fmt: skip
+        rest = [
+            f"{t.state}{f' {t.note}' if t.state == 'stopped' else ''}"
+            for t in configuration.trials
+            if t.state != "complete"
+        ]
         mark = ["*"] if any(configuration is b for b in best) else []
         rows.append([*(str(configuration.settings[key]) for key in keys), str(done), *cells, ", ".join(mark + rest)])
     return align(rows)
@@ -139,13 +142,24 @@ def pareto(
     for axis, other in zip(axes[0], objectives[1:], strict=True):
         whole = [c for c in found if first in c.estimates and other in c.estimates]
         best = sorted(front(whole, [first, other]), key=lambda c: c.estimates[first].mean)
-        axis.plot([c.estimates[first].mean for c in best], [c.estimates[other].mean for c in best], "o-",
-                  color=PALETTE[0], linewidth=1.4, zorder=2)  # fmt: skip
+        axis.plot(
+            [c.estimates[first].mean for c in best],
+            [c.estimates[other].mean for c in best],
+            "o-",
+            color=PALETTE[0],
+            linewidth=1.4,
+            zorder=2,
+        )
         for c in whole:
             point = c.estimates[first].mean, c.estimates[other].mean
             axis.plot(*point, "o", color=PALETTE[0] if any(c is b for b in best) else REST, zorder=3)
-            axis.annotate(", ".join(_label(c.settings[key]) for key in keys), point, xytext=(4, 4),
-                          textcoords="offset points", fontsize=7)  # fmt: skip
+            axis.annotate(
+                ", ".join(_label(c.settings[key]) for key in keys),
+                point,
+                xytext=(4, 4),
+                textcoords="offset points",
+                fontsize=7,
+            )
         axis.set(xlabel=texts[first], ylabel=texts[other])
         axis.locator_params(nbins=5)
         axis.set_title(", ".join(key.replace("_", " ") for key in short(keys)))

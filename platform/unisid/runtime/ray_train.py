@@ -90,8 +90,10 @@ class Group:
             elif kind == "error":
                 raise cloudpickle.loads(value)
             else:
-                raise MachineError(f"fit '{job.checkpoints.name}': {value}; nodes that stay, and more memory or "
-                                   "smaller batches, are needed; the same command goes on")  # fmt: skip
+                raise MachineError(
+                    f"fit '{job.checkpoints.name}': {value}; nodes that stay, and more memory or "
+                    "smaller batches, are needed; the same command goes on"
+                )
 
     def close(self, wait: bool = True) -> None:
         """Send the workers home, a running job at its next report; their cores are free when this has waited."""
@@ -105,9 +107,11 @@ class Group:
             pending = self.mailbox.hear.remote(number, seen)
             while not ray.wait([pending], timeout=1.0)[0]:
                 if not self.alive:
-                    raise ConfigError(f"pool: a group of {self.pool.workers} workers with {self.pool.cpus:g} CPUs and "
-                                      f"{self.pool.gpus:g} GPUs each could not be kept running ({self.failure}); "
-                                      f"the cluster has {_resources()}") from self.failure  # fmt: skip
+                    raise ConfigError(
+                        f"pool: a group of {self.pool.workers} workers with {self.pool.cpus:g} CPUs and "
+                        f"{self.pool.gpus:g} GPUs each could not be kept running ({self.failure}); "
+                        f"the cluster has {_resources()}"
+                    ) from self.failure
             events = ray.get(pending)
             seen += len(events)
             yield from events

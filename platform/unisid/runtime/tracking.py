@@ -227,8 +227,10 @@ class Tracker:
                 raise
             found = fault(error)
             self.trouble = f"MLflow at {masked(self.uri)}: {found}"
-            self.say(f"warning: {self.trouble}; nothing is lost: run `unisid sync RECIPE` {found.when} (after `index "
-                     "extend`: the same words and --sync)")  # fmt: skip
+            self.say(
+                f"warning: {self.trouble}; nothing is lost: run `unisid sync RECIPE` {found.when} (after `index "
+                "extend`: the same words and --sync)"
+            )
         return None
 
 

@@ -36,8 +36,10 @@ def expand(recipe: Recipe, space: Space, seeds: Sequence[int], until: str) -> li
     if len(set(seeds)) < len(seeds):
         raise ConfigError(f"search: seeds {', '.join(map(str, seeds))}; each may be given once")
     if seeds and not seeded:
-        raise ConfigError(f"search: seeds {', '.join(map(str, seeds))}; no stage that the space changes up to {until} "
-                          "takes a seed; leave them out")  # fmt: skip
+        raise ConfigError(
+            f"search: seeds {', '.join(map(str, seeds))}; no stage that the space changes up to {until} "
+            "takes a seed; leave them out"
+        )
     trials = []
     for point, varied in zip(points, tried, strict=True):
         shown = {key: _plain(varied, key) for key in point}
@@ -53,8 +55,10 @@ def _refuse_far(recipe: Recipe, key: str, until: str) -> None:
     """A dimension must reach the artifact that is judged."""
     role = role_of(key)
     if noun_of(role) in NOUNS and role not in _upstream(recipe, until):
-        raise ConfigError(f"space '{key}': changes no {until}, which is what the objectives judge; "
-                          "leave it out, or ask for an objective that depends on it")  # fmt: skip
+        raise ConfigError(
+            f"space '{key}': changes no {until}, which is what the objectives judge; "
+            "leave it out, or ask for an objective that depends on it"
+        )
 
 
 def _refuse_idle(key: str, points: Sequence[Mapping[str, Any]], tried: Sequence[Recipe]) -> None:
@@ -88,8 +92,11 @@ def _seeds(recipe: Recipe, space: Space, until: str) -> list[str]:
         if touched & set(inputs_of(recipe, role)):
             touched.add(role)
     wanted = touched & _upstream(recipe, until)
-    return [k for k, _ in settings.leaves(recipe) if k.endswith(".seed") and role_of(k) in wanted
-            and k not in space.dimensions]  # fmt: skip
+    return [
+        k
+        for k, _ in settings.leaves(recipe)
+        if k.endswith(".seed") and role_of(k) in wanted and k not in space.dimensions
+    ]
 
 
 def _upstream(recipe: Recipe, until: str) -> set[str]:

@@ -32,11 +32,15 @@ class Folder:
             before = self._json(DEFINITION)
             changes = differences(before, definition)
             if changes:
-                raise ConfigError(f"{self.place}: a search of this name asked for something else ("
-                                  f"{'; '.join(changes)}); give this one a name of its own (--called)")  # fmt: skip
+                raise ConfigError(
+                    f"{self.place}: a search of this name asked for something else ("
+                    f"{'; '.join(changes)}); give this one a name of its own (--called)"
+                )
             if not resume:
-                raise ConfigError(f"{self.place}: was begun before, {len(self._files())} of its trials are over; "
-                                  "go on with --resume, or give this one a name of its own (--called)")  # fmt: skip
+                raise ConfigError(
+                    f"{self.place}: was begun before, {len(self._files())} of its trials are over; "
+                    "go on with --resume, or give this one a name of its own (--called)"
+                )
         self.place.write(DEFINITION, _text(definition))
 
     def keep(self, outcome: Outcome) -> None:
@@ -60,8 +64,9 @@ class Folder:
         try:
             found: Json = json.loads(self.place.read(name))
         except ValueError as error:
-            raise ArtifactError(f"{self.place}/{name}: is damaged ({error}); remove the file and go on with --resume"
-                                ) from None  # fmt: skip
+            raise ArtifactError(
+                f"{self.place}/{name}: is damaged ({error}); remove the file and go on with --resume"
+            ) from None
         return found
 
 

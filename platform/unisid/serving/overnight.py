@@ -30,10 +30,16 @@ FAMILY, ASKED, DONE = "recommendations", "_asked.json", "_batch.json"
 """The table, what it is made from (written first) and its counts (last); readers of a folder of Parquet files pass over
 names that begin with '_'."""
 COUNTS = b"unisid.counts"
-SCHEMA = pa.schema({
-    "user_id": pa.string(), "rank": pa.int32(), "item_id": pa.string(), "score": pa.float32(),
-    "semantic_id": pa.string(), "source": pa.string(),
-})  # fmt: skip
+SCHEMA = pa.schema(
+    {
+        "user_id": pa.string(),
+        "rank": pa.int32(),
+        "item_id": pa.string(),
+        "score": pa.float32(),
+        "semantic_id": pa.string(),
+        "source": pa.string(),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +89,7 @@ class Told:
 
 def recommend_all(
     sources: Sources, settings: Overnight, out: Place, compute: Compute, say: Callable[[str], None]
-) -> Json:  # fmt: skip
+) -> Json:
     """Recommend to everybody into Parquet files at `out`.
 
     Returns the counts: users, shards, rows, users who got popular items (`popularity`), and users whose history cannot
@@ -131,8 +137,9 @@ def _claim(out: Place, asked: Json) -> None:
         before = json.loads(out.read(ASKED))
         if before != asked:
             changed = "\n    ".join(differences(before, asked))
-            raise DriftError(f"{out}: holds other recommendations:\n    {changed}\n  give another folder (--out), or "
-                             "remove this one")  # fmt: skip
+            raise DriftError(
+                f"{out}: holds other recommendations:\n    {changed}\n  give another folder (--out), or remove this one"
+            )
         return
     if out.exists() and out.sizes():
         raise DriftError(f"{out}: holds {next(iter(out.sizes()))}, and no {ASKED}; give an empty folder (--out)")
@@ -193,8 +200,9 @@ class _Worker:
         catalog = Catalog.read(sources.catalog)
         facts = read_table(settings.columns) if settings.columns else None
         columns = Columns.of(catalog, facts, settings.columns)
-        self.pair = Pair.load(sources.model, sources.codes, sources.catalog, columns, None, sources.vectors,
-                              device=settings.pool.device())  # fmt: skip
+        self.pair = Pair.load(
+            sources.model, sources.codes, sources.catalog, columns, None, sources.vectors, device=settings.pool.device()
+        )
         if settings.rule:
             self.pair.filters.rule(settings.rule)
         self.users = _Users.of(catalog, settings.histories)

@@ -48,8 +48,14 @@ class Recommender:
     batch_size: int = 128
 
     @classmethod
-    def load(cls, model: Place, codes: Place, catalog: Place, device: torch.device | None = None,
-             vectors: Mapping[str, Place] | None = None) -> "Recommender":  # fmt: skip
+    def load(
+        cls,
+        model: Place,
+        codes: Place,
+        catalog: Place,
+        device: torch.device | None = None,
+        vectors: Mapping[str, Place] | None = None,
+    ) -> "Recommender":
         """A recommender of stored artifacts.
 
         Args:

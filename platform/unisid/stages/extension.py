@@ -55,9 +55,10 @@ class Base(Settings):
         place = Place(self.place)
         found = require(place, noun).fingerprint
         if found != self.fingerprint:
-            raise ArtifactError(f"{self.address}: has the fingerprint {found[:12]}, {self.fingerprint[:12]} is to be "
-                                "gone on from; give that its own name again, or go on from what is there now"
-                                )  # fmt: skip
+            raise ArtifactError(
+                f"{self.address}: has the fingerprint {found[:12]}, {self.fingerprint[:12]} is to be "
+                "gone on from; give that its own name again, or go on from what is there now"
+            )
         return place
 
 

@@ -74,16 +74,19 @@ class Config(Settings):
         check_cutoffs(self.cutoffs, "metrics.cutoffs")
         if (largest := max(self.cutoffs or CUTOFFS)) > self.beam:
             least = "the largest cut-off" if self.cutoffs else "the largest of the standard cut-offs,"
-            raise ConfigError(f"metrics.beam: {self.beam} is smaller than {least} {largest}; a list of so few items "
-                              "cannot tell; must be at least that, or name smaller ones in metrics.cutoffs"
-                              )  # fmt: skip
+            raise ConfigError(
+                f"metrics.beam: {self.beam} is smaller than {least} {largest}; a list of so few items "
+                "cannot tell; must be at least that, or name smaller ones in metrics.cutoffs"
+            )
         if len(set(self.baselines)) < len(self.baselines):
             raise ConfigError(f"metrics.baselines: {', '.join(self.baselines)}; must name each once")
         for kind in self.baselines:
             if plug_in("baselines", kind).trained:
-                raise ConfigError(f"metrics.baselines: '{kind}' takes training, which the stage baseline does: give "
-                                  f"the recipe baseline=baseline.Config(baseline={kind}.Config()), and it stands in "
-                                  "this table too")  # fmt: skip
+                raise ConfigError(
+                    f"metrics.baselines: '{kind}' takes training, which the stage baseline does: give "
+                    f"the recipe baseline=baseline.Config(baseline={kind}.Config()), and it stands in "
+                    "this table too"
+                )
             if f"{self.method}-".startswith(f"{kind}-"):
                 raise ConfigError(
                     f"metrics.method: '{self.method}' reads like the baseline '{kind}'; name it otherwise"
@@ -150,8 +153,7 @@ def rank_model(job: Job[Config], num_samples: int, num_items: int, length: int) 
     """The recommender's ranks of all samples and its first items [S, length], decoded by the workers of the pool."""
     config = job.config
     searches = {"": Search(min(config.beam, num_items))}
-    ranker = functools.partial(TargetRanker, dict(job.inputs), searches, config.pool, config.batch_size,
-                               listed=length)  # fmt: skip
+    ranker = functools.partial(TargetRanker, dict(job.inputs), searches, config.pool, config.batch_size, listed=length)
     progress = Progress(job, num_samples, "samples", of=config.method)
     listed = np.full((num_samples, length), -1, np.int64)
 
@@ -175,13 +177,17 @@ def rank_rival(job: Job[Config], catalog: Catalog, rows: NDArray[np.int64]) -> d
     rival = Baseline.read(job.inputs["baseline"])
     for name in (job.config.method, *job.config.baselines):
         if f"{name}-".startswith(f"{rival.method}-"):
-            raise ConfigError(f"metrics: '{name}' and the recipe's baseline '{rival.method}' cannot be told apart; "
-                              "rename metrics.method or leave it out of metrics.baselines")  # fmt: skip
+            raise ConfigError(
+                f"metrics: '{name}' and the recipe's baseline '{rival.method}' cannot be told apart; "
+                "rename metrics.method or leave it out of metrics.baselines"
+            )
     ranked = rival.ranks()
     same_users = np.array_equal(ranked["user"], catalog.user[rows])
     if not (same_users and np.array_equal(ranked["target"], catalog.item[rows])):
-        raise ArtifactError(f"{rival.place}: ranked other samples than the {len(rows)} of the catalog {catalog.place}; "
-                            "both must come from one recipe")  # fmt: skip
+        raise ArtifactError(
+            f"{rival.place}: ranked other samples than the {len(rows)} of the catalog {catalog.place}; "
+            "both must come from one recipe"
+        )
     return {rival.method: {rule: ranked[rule].to_numpy().astype(np.float64) for rule in HISTORY_RULES}}
 
 

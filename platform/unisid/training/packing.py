@@ -53,9 +53,10 @@ class Batching:
     def __post_init__(self) -> None:
         at_once = self.workers * self.micro_batch_size
         if min(self.batch_size, self.micro_batch_size, self.workers) < 1 or self.batch_size % at_once:
-            raise ConfigError(f"batch_size {self.batch_size}: {self.workers} workers that take {self.micro_batch_size} "
-                              "samples at once must share it evenly; lower micro_batch_size or change batch_size"
-                              )  # fmt: skip
+            raise ConfigError(
+                f"batch_size {self.batch_size}: {self.workers} workers that take {self.micro_batch_size} "
+                "samples at once must share it evenly; lower micro_batch_size or change batch_size"
+            )
 
     @property
     def share(self) -> int:
@@ -101,8 +102,9 @@ class Packer:
     def samples(self, table: pa.Table) -> list[Sample]:
         """The rows of a table (columns head, pieces, tail, response) that fit."""
         rows = list(zip(*(table[name].to_pylist() for name in WORDS), strict=True))
-        self._learn({SEPARATOR, *(text for head, pieces, tail, response in rows
-                                  for text in (head, *pieces, tail, response))})  # fmt: skip
+        self._learn(
+            {SEPARATOR, *(text for head, pieces, tail, response in rows for text in (head, *pieces, tail, response))}
+        )
         found = [self._sample(*row) for row in rows]
         self.counts.update(samples=len(found), dropped=found.count(None))
         return [sample for sample in found if sample is not None]

@@ -14,9 +14,13 @@ class Teller(Protocol):
     def search(self, name: str, params: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]: ...
 
     def trial(
-        self, name: str, params: Mapping[str, Any], values: Mapping[str, float], tags: Mapping[str, str],
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        values: Mapping[str, float],
+        tags: Mapping[str, str],
         curve: Sequence[Point],
-    ) -> None: ...  # fmt: skip
+    ) -> None: ...
 
     def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None: ...
 
@@ -34,8 +38,12 @@ class Nobody:
         yield
 
     def trial(
-        self, name: str, params: Mapping[str, Any], values: Mapping[str, float], tags: Mapping[str, str],
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        values: Mapping[str, float],
+        tags: Mapping[str, str],
         curve: Sequence[Point],
-    ) -> None: ...  # fmt: skip
+    ) -> None: ...
 
     def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None: ...

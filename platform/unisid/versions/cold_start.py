@@ -74,8 +74,15 @@ class Unregistered:
         self.tracker.publish(name, {}, report)
 
 
-def cold_start(recipe: Recipe, share: float, seed: int, store: Store, compute: Compute, tracker: Tracker,
-               say: Callable[[str], None]) -> Json:  # fmt: skip
+def cold_start(
+    recipe: Recipe,
+    share: float,
+    seed: int,
+    store: Store,
+    compute: Compute,
+    tracker: Tracker,
+    say: Callable[[str], None],
+) -> Json:
     """Make what is missing of both runs, recommend, write `cold-start.json` beside the report; returns its content."""
     recipes = Recipes.of(recipe, share, seed)
     tracker = Unregistered(tracker)
@@ -89,17 +96,25 @@ def cold_start(recipe: Recipe, share: float, seed: int, store: Store, compute: C
     rows = targeted(catalog, catalog.num_items - num_new)
     say(f"{len(rows)} test samples ask for one of {num_new} new items")
     config = recipe.metrics
-    step = Step(functools.partial(TargetRanker, places, searches_of(config, catalog.num_items, num_new), config.pool,
-                                  config.batch_size, rows), config.pool)  # fmt: skip
+    step = Step(
+        functools.partial(
+            TargetRanker, places, searches_of(config, catalog.num_items, num_new), config.pool, config.batch_size, rows
+        ),
+        config.pool,
+    )
     progress = Progress(Aloud(say), len(rows), "samples", of="cold start")
     columns = [f"{among}/{rule}" for among in AMONG for rule in HISTORY_RULES]
     ranks = rank_in_parts(compute, step, progress, config.rows_per_part, columns)
     found = {
-        "recipe": recipe.name, "share": share, "seed": seed, "samples": len(rows),
-        "items": catalog.num_items, "new_items": num_new,
+        "recipe": recipe.name,
+        "share": share,
+        "seed": seed,
+        "samples": len(rows),
+        "items": catalog.num_items,
+        "new_items": num_new,
         "indexes": {"base": str(address), "extended": require(whole["codes"], "codes").address},
         "recall": {among: described(ranks, catalog, rows, among, num_new, config) for among in AMONG},
-    }  # fmt: skip
+    }
     folder = pipeline.report_place(whole_recipe, store)
     folder.write(FILE, (json.dumps(found, indent=2, sort_keys=True) + "\n").encode())
     say(f"written to {folder / FILE}")
@@ -111,8 +126,10 @@ def targeted(catalog: Catalog, first: int) -> NDArray[np.int64]:
     rows = catalog.samples(TEST)
     chosen = rows[catalog.item[rows] >= first]
     if not len(chosen):
-        raise DataError(f"cold start: none of the {len(rows)} test samples asks for one of the "
-                        f"{catalog.num_items - first} new items; hold out a larger --share")  # fmt: skip
+        raise DataError(
+            f"cold start: none of the {len(rows)} test samples asks for one of the "
+            f"{catalog.num_items - first} new items; hold out a larger --share"
+        )
     return chosen
 
 
@@ -132,8 +149,9 @@ class Aloud:
         """Figures go nowhere."""
 
 
-def described(ranks: Ranks, catalog: Catalog, rows: NDArray[np.int64], among: str,
-              num_new: int, config: Config) -> Json:  # fmt: skip
+def described(
+    ranks: Ranks, catalog: Catalog, rows: NDArray[np.int64], among: str, num_new: int, config: Config
+) -> Json:
     """History rule -> K -> recall with its 95% interval, and what chance gives. One target a sample: recall is HR."""
     size = num_new if among == AMONG[1] else catalog.num_items
     cutoffs = tuple(k for k in config.cutoffs or CUTOFFS if k <= min(size, config.beam))
@@ -145,8 +163,9 @@ def described(ranks: Ranks, catalog: Catalog, rows: NDArray[np.int64], among: st
     return found
 
 
-def chance(catalog: Catalog, rows: NDArray[np.int64], first: int, cutoffs: tuple[int, ...],
-           exclude: bool) -> dict[int, float]:  # fmt: skip
+def chance(
+    catalog: Catalog, rows: NDArray[np.int64], first: int, cutoffs: tuple[int, ...], exclude: bool
+) -> dict[int, float]:
     """K -> the mean probability that K items drawn at random, from `first` on, hold the target.
 
     With `exclude`, items that the user took before are not drawn; a target among them is never found.

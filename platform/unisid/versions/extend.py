@@ -59,8 +59,10 @@ def lineage(store: Store, base: Address) -> dict[str, Place]:
     places = {"codes": store.place(base)}
     owner = owner_of(store, base.name, base.version)
     if owner is not None and not places["codes"].exists(RECORD):
-        raise BusyError(f"index extend: {base} is not complete: {owner} has been at work on it since {owner.since}; "
-                        "extend it when that run is over")  # fmt: skip
+        raise BusyError(
+            f"index extend: {base} is not complete: {owner} has been at work on it since {owner.since}; "
+            "extend it when that run is over"
+        )
     codes = require(places["codes"], "codes")
     places |= {noun: require_input(store, codes, noun) for noun in ("fused", "catalog")}
     fused = require(places["fused"], "fused")
@@ -86,9 +88,11 @@ def refuse_changes(recipe: Recipe, records: dict[str, Record]) -> None:
     changes += [f"catalog.{change}" for change in differences(before, after)]
     if changes:
         lines = "\n    ".join(changes)
-        raise ConfigError(f"index extend: {records['codes'].address} was made with other settings:\n    {lines}\n"
-                          "  An extension keeps those of its base, or new items' codes would mean something else; give "
-                          "these, or build a new index under a name of its own")  # fmt: skip
+        raise ConfigError(
+            f"index extend: {records['codes'].address} was made with other settings:\n    {lines}\n"
+            "  An extension keeps those of its base, or new items' codes would mean something else; give "
+            "these, or build a new index under a name of its own"
+        )
 
 
 def next_version(version: str) -> str:

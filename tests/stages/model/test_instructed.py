@@ -46,8 +46,11 @@ def config(tmp_path_factory):
     return model.Config(
         backbone=lcrec.Config(model=str(folder), max_tokens=220),
         training=Training(epochs=2, learning_rate=3e-3, checkpoint_seconds=0.0),
-        batch_size=16, samples_per_epoch=64, valid_samples=20, beam=N,
-    )  # fmt: skip
+        batch_size=16,
+        samples_per_epoch=64,
+        valid_samples=20,
+        beam=N,
+    )
 
 
 def make(config, inputs, out):
@@ -138,12 +141,18 @@ def test_what_rests_is_shared_out_too(config, inputs, place, trained, zero):
 @pytest.mark.parametrize("zero", [2, 3])
 def test_tiger_too_can_be_shared_out(inputs, place, zero):
     """Its forward pass takes weights past their modules, which ZeRO 3 has to notice."""
-    small = tiger.Config(width=128, num_heads=2, feedforward_width=128, num_encoder_layers=1, num_decoder_layers=1,
-                         dropout=0.0)  # fmt: skip
+    small = tiger.Config(
+        width=128, num_heads=2, feedforward_width=128, num_encoder_layers=1, num_decoder_layers=1, dropout=0.0
+    )
     plain = model.Config(
-        backbone=small, training=Training(epochs=2, learning_rate=3e-3), batch_size=16, valid_samples=20, beam=N,
-        pool=TWO, micro_batch=4,
-    )  # fmt: skip
+        backbone=small,
+        training=Training(epochs=2, learning_rate=3e-3),
+        batch_size=16,
+        valid_samples=20,
+        beam=N,
+        pool=TWO,
+        micro_batch=4,
+    )
     without = {role: at for role, at in inputs.items() if role != "instructions"}
     shared = dataclasses.replace(plain, training=dataclasses.replace(plain.training, zero=zero))
     _, expected = make(plain, without, place / "plain")

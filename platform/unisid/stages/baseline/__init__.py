@@ -75,8 +75,10 @@ class Config(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.batch_size < self.pool.workers:
-            raise ConfigError(f"baseline: batch_size {self.batch_size} for {self.pool.workers} workers; each needs a "
-                              "window of every step")  # fmt: skip
+            raise ConfigError(
+                f"baseline: batch_size {self.batch_size} for {self.pool.workers} workers; each needs a "
+                "window of every step"
+            )
         check_cutoffs(self.cutoffs, "baseline.cutoffs")
 
     def fits(self, num_items: int) -> None:
@@ -115,8 +117,9 @@ def make(job: Job[Config]) -> Json:
         task = Task(config, dict(job.inputs), job.out)
         if left := repeated_in(catalog.record.counts, "valid", "the epoch is chosen by these alone"):
             job.say(f"warning: {left}")
-        counts = job.compute.fit(train, task, name=f"{job.name}-{method}", pool=config.pool, work=job.work,
-                                 report=job.report)  # fmt: skip
+        counts = job.compute.fit(
+            train, task, name=f"{job.name}-{method}", pool=config.pool, work=job.work, report=job.report
+        )
         step = Step(functools.partial(Ranker, task), config.pool)
         ranks = rank_in_parts(job.compute, step, Progress(job, len(rows), "samples", of=method), config.rows_per_part)
     else:
@@ -191,7 +194,9 @@ def _summary(job: Job[Config], ranks: Ranks, cutoffs: tuple[int, ...]) -> Json:
     write_json(job.out, "metrics.json", results)
     names = headline(cutoffs)
     found = means(results, names)
-    figures = ", ".join(f"{name} {found[method]['excluded'][name]:.4f} (history allowed: "
-                        f"{found[method]['allowed'][name]:.4f})" for name in names)  # fmt: skip
+    figures = ", ".join(
+        f"{name} {found[method]['excluded'][name]:.4f} (history allowed: {found[method]['allowed'][name]:.4f})"
+        for name in names
+    )
     job.say(f"{method}: {figures}{spell(chosen)}")
     return {"samples": len(ranks["excluded"]), "cutoffs": list(cutoffs), "chosen": {method: chosen}, "means": found}

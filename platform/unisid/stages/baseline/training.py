@@ -46,8 +46,10 @@ class Sequences:
         lengths = np.bincount(catalog.user[rows], minlength=catalog.num_users)
         users = np.flatnonzero(lengths > 1)
         if not len(users):
-            raise DataError(f"baseline: {catalog.place} has no user with two training interactions among "
-                            f"{catalog.num_users}; a sequence needs them")  # fmt: skip
+            raise DataError(
+                f"baseline: {catalog.place} has no user with two training interactions among "
+                f"{catalog.num_users}; a sequence needs them"
+            )
         starts = np.cumsum(lengths) - lengths
         return cls(catalog.item[rows].astype(np.int64), users, starts[users], lengths[users])
 
@@ -74,16 +76,19 @@ class NextItem:
 
     higher_is_better: bool = True
 
-    def __init__(self, worker: Worker, model: LearnedBaseline, catalog: Catalog, batch_size: int, valid_samples: int,
-                 seed: int) -> None:  # fmt: skip
+    def __init__(
+        self, worker: Worker, model: LearnedBaseline, catalog: Catalog, batch_size: int, valid_samples: int, seed: int
+    ) -> None:
         """Raises DataError where the catalog has no validation samples, or fewer sequences than workers."""
         self.model: nn.Module = model
         self.baseline, self.worker, self.catalog = model, worker, catalog
         self.batch_size, self.seed = batch_size, seed
         self.sequences = Sequences.of(catalog)
         if len(self.sequences.users) < worker.size:
-            raise DataError(f"baseline: {worker.size} workers share {len(self.sequences.users)} users' sequences; "
-                            "baseline.pool.workers must be at most that")  # fmt: skip
+            raise DataError(
+                f"baseline: {worker.size} workers share {len(self.sequences.users)} users' sequences; "
+                "baseline.pool.workers must be at most that"
+            )
         rows = catalog.samples(VALID)
         if not len(rows):
             raise DataError(f"baseline: {catalog.place} has no validation samples, which say when to stop")

@@ -285,24 +285,32 @@ def held_out(config: Config, item_ids: pa.ChunkedArray, rows: Rows) -> tuple[Row
     held = seeded_order(item_ids, alive, config.cold_seed)[: round(config.cold_share * alive.sum())]
     kept = rows.where(~np.isin(rows.item, held))
     if not len(held) or not len(kept):
-        raise DataError(f"catalog.cold_share: {config.cold_share:g} of {alive.sum()} items holds out {len(held)} and "
-                        f"leaves {len(kept)} interactions; at least one of each is needed")  # fmt: skip
+        raise DataError(
+            f"catalog.cold_share: {config.cold_share:g} of {alive.sum()} items holds out {len(held)} and "
+            f"leaves {len(kept)} interactions; at least one of each is needed"
+        )
     return kept, held
 
 
 def _emptied(config: Config, inside: Rows, dropped: dict[str, int]) -> DataError:
     if not len(inside):
         reasons = ", ".join(f"{name} {count}" for name, count in dropped.items() if count)
-        return DataError(f"catalog: no interaction is left (dropped: {reasons}); check that the ids of both tables "
-                         "agree, catalog.window_start and window_end, and catalog.title_rules")  # fmt: skip
+        return DataError(
+            f"catalog: no interaction is left (dropped: {reasons}); check that the ids of both tables "
+            "agree, catalog.window_start and window_end, and catalog.title_rules"
+        )
     best = largest_k(inside.user, inside.item, config.k_core)
     users, items = len(np.unique(inside.user)), len(np.unique(inside.item))
-    return DataError(f"catalog: the {config.k_core}-core of {len(inside)} interactions of {users} users with {items} "
-                     f"items is empty; set catalog.k_core to {best} or less, or give more data")  # fmt: skip
+    return DataError(
+        f"catalog: the {config.k_core}-core of {len(inside)} interactions of {users} users with {items} "
+        f"items is empty; set catalog.k_core to {best} or less, or give more data"
+    )
 
 
 def _require_times(table: pa.Table, config: Config) -> None:
     if "timestamp" not in table.column_names:
         wants = "a window" if config.protocol == "leave-one-out" else "the protocol 'temporal'"
-        raise DataError(f"catalog: {wants} needs times, the {config.dataset.kind} data have positions only; "
-                        "set catalog.protocol to leave-one-out and no window, or name a column of times")  # fmt: skip
+        raise DataError(
+            f"catalog: {wants} needs times, the {config.dataset.kind} data have positions only; "
+            "set catalog.protocol to leave-one-out and no window, or name a column of times"
+        )

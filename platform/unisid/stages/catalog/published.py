@@ -17,8 +17,9 @@ def check_names(published: Mapping[str, int]) -> None:
     """Raises ConfigError for a count that no catalog has."""
     for name in published:
         if name not in NAMES:
-            raise ConfigError(f"catalog.published: no count '{name}'{did_you_mean(name, NAMES)}; must be one of "
-                              f"{', '.join(NAMES)}")  # fmt: skip
+            raise ConfigError(
+                f"catalog.published: no count '{name}'{did_you_mean(name, NAMES)}; must be one of {', '.join(NAMES)}"
+            )
 
 
 def compared(counts: Mapping[str, Any], published: Mapping[str, int]) -> dict[str, dict[str, int]]:

@@ -39,18 +39,30 @@ DECISIONS = (
     ("dropped.outside_window", "dropped: interactions outside the window", "catalog.window_start, catalog.window_end"),
     ("dropped.k_core", "dropped: interactions of a user or an item with too few", "catalog.k_core"),
     ("held_out", "held out: items, with all their interactions", "catalog.cold_share"),
-    ("oddities.duplicate_rows", "kept: interactions that repeat user, item and time, so that the next item is the same",
-     "catalog.duplicate_rows drop keeps one of each"),
-    ("oddities.duplicate_items", "merged: rows of items whose id came before, the first row won",
-     "catalog.duplicate_items"),
-    ("oddities.unmet_items", "dropped: items without any interaction, they get no semantic id",
-     "catalog.keep_cold_items True keeps them"),
+    (
+        "oddities.duplicate_rows",
+        "kept: interactions that repeat user, item and time, so that the next item is the same",
+        "catalog.duplicate_rows drop keeps one of each",
+    ),
+    (
+        "oddities.duplicate_items",
+        "merged: rows of items whose id came before, the first row won",
+        "catalog.duplicate_items",
+    ),
+    (
+        "oddities.unmet_items",
+        "dropped: items without any interaction, they get no semantic id",
+        "catalog.keep_cold_items True keeps them",
+    ),
     ("oddities.ruled_items", "dropped: items of a bad title", "catalog.title_rules"),
-    ("oddities.filtered_items", "dropped: items that lost all their interactions to the rules above",
-     "catalog.keep_cold_items True keeps them"),
+    (
+        "oddities.filtered_items",
+        "dropped: items that lost all their interactions to the rules above",
+        "catalog.keep_cold_items True keeps them",
+    ),
     ("oddities.cold_items", "kept: items without interactions", "catalog.keep_cold_items"),
     ("oddities.empty_texts", "made up: texts of items that have none, 'item without text'", "catalog.text"),
-)  # fmt: skip
+)
 """Count, what it means, the setting that decides."""
 
 
@@ -79,10 +91,15 @@ def lines(counts: Counts) -> list[str]:
 def facts(counts: Counts) -> list[tuple[str, Any]]:
     """The figures that a reader of a report wants first, by name; those that were counted."""
     wanted = {
-        "items": "items", "users": "users", "interactions": "interactions", "first time": "first_time",
-        "last time": "last_time", "unit of times": "time_unit", "steps of equal times": "tied_steps",
+        "items": "items",
+        "users": "users",
+        "interactions": "interactions",
+        "first time": "first_time",
+        "last time": "last_time",
+        "unit of times": "time_unit",
+        "steps of equal times": "tied_steps",
         "steps to a greater item id": "order.to_greater_id",
-    }  # fmt: skip
+    }
     found = [(name, _at(counts, key, None)) for name, key in wanted.items()]
     found += [(f"{split} targets taken before", _share(counts, split)) for split in SPLITS if "taken_before" in counts]
     found += [("published counts", in_words(counts) or None)]
@@ -93,9 +110,11 @@ def repeated_targets(taken: int, samples: int, split: str, remedy: str) -> str:
     """A warning where most targets of a split are items that their user took before; else nothing."""
     if not samples or taken / samples < MOST:
         return ""
-    return (f"{taken:,} of {samples:,} {split} targets are items that the user took before: under the history rule "
-            f"'excluded' these cannot be found, and its figures rest on the other {samples - taken:,}; "
-            f"{remedy}")  # fmt: skip
+    return (
+        f"{taken:,} of {samples:,} {split} targets are items that the user took before: under the history rule "
+        f"'excluded' these cannot be found, and its figures rest on the other {samples - taken:,}; "
+        f"{remedy}"
+    )
 
 
 def repeated_in(counts: Counts, split: str, remedy: str) -> str:
@@ -115,16 +134,20 @@ def _kinds(counts: Counts) -> str:
     names = re.findall(r"[\w-]*(?:event|action|behavio|kind|type)[\w-]*", unread, re.IGNORECASE)
     if not names:
         return ""
-    return (f"the interactions' column '{names[0]}' is not read, and all its kinds count alike: "
-            "catalog.dataset.event names such a column, catalog.events the kinds to keep")  # fmt: skip
+    return (
+        f"the interactions' column '{names[0]}' is not read, and all its kinds count alike: "
+        "catalog.dataset.event names such a column, catalog.events the kinds to keep"
+    )
 
 
 def _sparse(counts: Counts) -> str:
     none = [split for split in SPLITS if counts.get(split) == 0]
     if not none:
         return ""
-    return (f"no sample falls to {' and '.join(none)}: nothing can learn from them or be judged by them; give more "
-            "interactions a user (leave-one-out takes three for a sample of each split)")  # fmt: skip
+    return (
+        f"no sample falls to {' and '.join(none)}: nothing can learn from them or be judged by them; give more "
+        "interactions a user (leave-one-out takes three for a sample of each split)"
+    )
 
 
 def _empty(counts: Counts) -> str:
@@ -132,8 +155,10 @@ def _empty(counts: Counts) -> str:
     if not items or empty / items < MOST:
         return ""
     which = "all" if empty == items else f"{empty:,} of"
-    return (f"{which} {items:,} items have no text: the text 'item without text' stands in, and nothing can be learned "
-            "from it; name the columns of text as catalog.text and catalog.dataset.columns")  # fmt: skip
+    return (
+        f"{which} {items:,} items have no text: the text 'item without text' stands in, and nothing can be learned "
+        "from it; name the columns of text as catalog.text and catalog.dataset.columns"
+    )
 
 
 def _ties(counts: Counts) -> str:
@@ -141,16 +166,20 @@ def _ties(counts: Counts) -> str:
     if share < MOST:
         return ""
     which = "all times of a user are equal" if share == 1 else f"{share:.0%} of a user's steps have equal times"
-    return (f"{which}: the order of these interactions is not known, catalog.ties decides it (seed: by chance; row: as "
-            "in the files); give finer times, or an order as catalog.dataset.position")  # fmt: skip
+    return (
+        f"{which}: the order of these interactions is not known, catalog.ties decides it (seed: by chance; row: as "
+        "in the files); give finer times, or an order as catalog.dataset.position"
+    )
 
 
 def _early(counts: Counts) -> str:
     last = str(counts.get("last_time", ""))
     if not last or last[:4] >= "1980" or "-" not in last or counts.get("time_unit") == "position":
         return ""
-    return (f"the times lie between {counts['first_time']} and {last}: numbers that count, not dates? Their order is "
-            "used as it is")  # fmt: skip
+    return (
+        f"the times lie between {counts['first_time']} and {last}: numbers that count, not dates? Their order is "
+        "used as it is"
+    )
 
 
 def _leaning(counts: Counts) -> str:
@@ -160,9 +189,11 @@ def _leaning(counts: Counts) -> str:
         return ""
     way = "greater" if share > 0.5 else "smaller"
     side = max(share, 1 - share)
-    return (f"{side:.0%} of the users' steps go to a {way} item id, where chance gives 50%: the order of equal times "
-            "seems to follow the files, which a model can learn (catalog.ties seed and true times undo it), or ids "
-            "grow with time")  # fmt: skip
+    return (
+        f"{side:.0%} of the users' steps go to a {way} item id, where chance gives 50%: the order of equal times "
+        "seems to follow the files, which a model can learn (catalog.ties seed and true times undo it), or ids "
+        "grow with time"
+    )
 
 
 def _share(counts: Counts, split: str) -> float | None:

@@ -100,8 +100,10 @@ def make(job: Job[Config]) -> Json:
     config = job.config
     catalog, vectors = Catalog.read(job.inputs["catalog"]), Fused.read(job.inputs["fused"]).shards
     if len(vectors) != catalog.num_items or not len(vectors):
-        raise DataError(f"{job.inputs['fused']}: has {len(vectors)} vectors, the catalog {catalog.num_items} items; "
-                        "both must come from one catalog that is not empty")  # fmt: skip
+        raise DataError(
+            f"{job.inputs['fused']}: has {len(vectors)} vectors, the catalog {catalog.num_items} items; "
+            "both must come from one catalog that is not empty"
+        )
     check_room(config, len(vectors))
 
     mean, std = moments(job, vectors)
@@ -109,8 +111,7 @@ def make(job: Job[Config]) -> Json:
     task = Task(config, vectors, mean, std, job.out, known)
     kind = config.tokenizer.kind
     job.say(f"fitting {kind}, {config.tokenizer.num_levels} levels of {config.tokenizer.codebook_size} codes")
-    fitted = job.compute.fit(learn, task, name=f"{job.name}-{kind}", pool=config.pool, work=job.work,
-                             report=job.report)  # fmt: skip
+    fitted = job.compute.fit(learn, task, name=f"{job.name}-{kind}", pool=config.pool, work=job.work, report=job.report)
     encoder = Encoder(vectors, job.out, config.pool)
     nearest, error = encode(job, encoder)
     codes, sizes = nearest, config.tokenizer.sizes
@@ -158,8 +159,10 @@ def moments(job: Job[Config], vectors: Shards) -> tuple[NDArray[np.float32], NDA
     bad = [item for row in rows for item in row["bad"]]
     if bad:
         shown = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
-        raise DataError(f"{vectors.place}: NaN or infinite values in the vectors of items {shown} "
-                        f"({len(bad):,} of {len(vectors):,}); make the fused vectors anew")  # fmt: skip
+        raise DataError(
+            f"{vectors.place}: NaN or infinite values in the vectors of items {shown} "
+            f"({len(bad):,} of {len(vectors):,}); make the fused vectors anew"
+        )
     counts = np.array([row["count"] for row in rows], np.float64)[:, None]
     means, squares = (np.array([row[key] for row in rows]) for key in ("mean", "squares"))
     mean = (counts * means).sum(0) / counts.sum()
@@ -178,17 +181,31 @@ def _measure(vectors: Shards) -> Any:
             np.isfinite(values), values, 0.0
         )  # an error names the bad ones; until then they shall not warn
         mean = values.mean(0)
-        return pa.Table.from_pylist([{"start": start, "count": stop - start, "mean": mean.tolist(),
-                                      "squares": ((values - mean) ** 2).sum(0).tolist(), "bad": bad.tolist()}],
-                                    schema=_MEASURED)  # fmt: skip
+        return pa.Table.from_pylist(
+            [
+                {
+                    "start": start,
+                    "count": stop - start,
+                    "mean": mean.tolist(),
+                    "squares": ((values - mean) ** 2).sum(0).tolist(),
+                    "bad": bad.tolist(),
+                }
+            ],
+            schema=_MEASURED,
+        )
 
     return measure
 
 
 _MEASURED = pa.schema(
-    {"start": pa.int64(), "count": pa.int64(), "mean": pa.list_(pa.float64()), "squares": pa.list_(pa.float64()),
-     "bad": pa.list_(pa.int64())}
-)  # fmt: skip
+    {
+        "start": pa.int64(),
+        "count": pa.int64(),
+        "mean": pa.list_(pa.float64()),
+        "squares": pa.list_(pa.float64()),
+        "bad": pa.list_(pa.int64()),
+    }
+)
 
 
 def encode(job: Job[Config], encoder: Encoder) -> tuple[NDArray[np.int32], float]:
@@ -253,8 +270,9 @@ class Fitting:
     def validate(self) -> Metrics:
         """The share of items beyond the first of their tuple, and the standardised reconstruction error."""
         worker, tokenizer = self.worker, self.tokenizer
-        mine = np.array_split(np.resize(self.validation, -(-len(self.validation) // worker.size) * worker.size),
-                              worker.size)[worker.rank]  # fmt: skip
+        mine = np.array_split(
+            np.resize(self.validation, -(-len(self.validation) // worker.size) * worker.size), worker.size
+        )[worker.rank]
         codes, error = [], torch.zeros((), dtype=torch.float64, device=worker.device)
         for first in range(0, len(mine), PART_ROWS):
             vectors = self._read(mine[first : first + PART_ROWS])

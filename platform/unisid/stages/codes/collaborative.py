@@ -41,8 +41,9 @@ def collaborative(job: Job[Any], width: int, parts: list[Part]) -> Collaborative
     place = job.inputs["graph"]
     graph, num_items = Graph.read(place), parts[-1]["stop"]
     if len(graph.items) != num_items:
-        raise DataError(f"{place}: has {len(graph.items)} items, the fused vectors {num_items}; "
-                        "both must come from one catalog")  # fmt: skip
+        raise DataError(
+            f"{place}: has {len(graph.items)} items, the fused vectors {num_items}; both must come from one catalog"
+        )
     tables = list(job.compute.map(parts, Step(functools.partial(_products, place), job.config.pool)))
     tables.sort(key=lambda table: table["start"][0].as_py())
     known = sum(table["known"][0].as_py() for table in tables)

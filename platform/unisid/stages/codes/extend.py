@@ -75,8 +75,10 @@ def make(job: Job[stage.Config]) -> Json:
     report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes[:, :levels])
     apart = int((taken.at(new[:, : len(sizes) - 1]) == 0).sum())
     if apart:
-        job.say(f"warning: {apart:,} new items have a prefix that no published item has: no recommender that was "
-                f"trained on {base.record.address} can generate it")  # fmt: skip
+        job.say(
+            f"warning: {apart:,} new items have a prefix that no published item has: no recommender that was "
+            f"trained on {base.record.address} can generate it"
+        )
     _say_growth(job, base, sizes)
     seed = config.training.seed
     report |= quality.consistency(codes, lambda rows: vectors.read("vector", rows), seed)
@@ -167,8 +169,10 @@ def further_ordinals(base: Codes, nearest: NDArray[np.int32]) -> tuple[NDArray[n
 
 def _say_growth(job: Job[stage.Config], base: Codes, sizes: tuple[int, ...]) -> None:
     if sizes != base.sizes:
-        job.say(f"warning: the counting level grew from {base.sizes[-1]} to {sizes[-1]} codes; a recommender that was "
-                f"trained on {base.record.address} has no token for them, and must be trained anew")  # fmt: skip
+        job.say(
+            f"warning: the counting level grew from {base.sizes[-1]} to {sizes[-1]} codes; a recommender that was "
+            f"trained on {base.record.address} has no token for them, and must be trained anew"
+        )
 
 
 def _write_added(
@@ -191,5 +195,10 @@ def _write_added(
     resolved = int((nearest[published:] != codes[published:]).any(1).sum())
     job.say(f"{resolved:,} of {len(codes) - published:,} new items found their nearest semantic id taken")
     spoken = base.extension.get("spoken", {}) | {base.record.fingerprint: list(base.sizes)}
-    return {"base": base.record.address, "kept": published, "added": len(codes) - published, "resolved": resolved,
-            "spoken": spoken}  # fmt: skip
+    return {
+        "base": base.record.address,
+        "kept": published,
+        "added": len(codes) - published,
+        "resolved": resolved,
+        "spoken": spoken,
+    }

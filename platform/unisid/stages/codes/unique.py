@@ -99,9 +99,15 @@ NONE_TAKEN = Taken()
 
 
 def unique_codes(
-    compute: Mapper, pool: Pool, work: Place, encoder: Encoder, codes: NDArray[np.int32], sizes: tuple[int, ...],
-    taken: Taken = NONE_TAKEN, first: int = 0,
-) -> NDArray[np.int32]:  # fmt: skip
+    compute: Mapper,
+    pool: Pool,
+    work: Place,
+    encoder: Encoder,
+    codes: NDArray[np.int32],
+    sizes: tuple[int, ...],
+    taken: Taken = NONE_TAKEN,
+    first: int = 0,
+) -> NDArray[np.int32]:
     """Codes [N, L] of which no two are equal and none is taken, from the nearest ones; prod(sizes) must be enough.
 
     Args:
@@ -145,9 +151,14 @@ def crowded(
 
 
 def revisit(
-    compute: Mapper, pool: Pool, scratch: Place, rows: NDArray[np.int64], starts: NDArray[np.int64],
-    codes: NDArray[np.int32], step: Callable[[Shards], Function],
-) -> Iterator[pa.Table]:  # fmt: skip
+    compute: Mapper,
+    pool: Pool,
+    scratch: Place,
+    rows: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    codes: NDArray[np.int32],
+    step: Callable[[Shards], Function],
+) -> Iterator[pa.Table]:
     """Map over some items in parts that cut no group; the items and their codes lie in a scratch shard meanwhile."""
     if not len(rows):
         return
@@ -224,8 +235,13 @@ def moved_distances(
     for table in sorted(parts, key=lambda part: part["row"][0].as_py()):
         total += [table["before"].to_numpy().sum(), table["after"].to_numpy().sum()]
     mean = total / max(1, len(rows))
-    return {"moved_items": len(rows), "moved_share": len(rows) / len(before), "moved_distance_before": float(mean[0]),
-            "moved_distance_after": float(mean[1]), "extra_distance": float(mean[1] - mean[0])}  # fmt: skip
+    return {
+        "moved_items": len(rows),
+        "moved_share": len(rows) / len(before),
+        "moved_distance_before": float(mean[0]),
+        "moved_distance_after": float(mean[1]),
+        "extra_distance": float(mean[1] - mean[0]),
+    }
 
 
 def _distances(encoder: Encoder, shards: Shards) -> Function:

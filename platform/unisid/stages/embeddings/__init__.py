@@ -102,15 +102,18 @@ def write_parts(job: Job[Config], catalog: Place, missing: list[Part], config: C
     for done, table in enumerate(job.compute.map(missing, *steps), 1):
         total.update(table.to_pylist()[0])
         now = time.monotonic()
-        job.report({
-            "step": done,
-            "shards_done": done,
-            "items_per_second": total["items"] / (now - begun),
-            "forward_share": total["seconds"] / (now - begun) / max(1, config.pool.workers),
-        })  # fmt: skip
+        job.report(
+            {
+                "step": done,
+                "shards_done": done,
+                "items_per_second": total["items"] / (now - begun),
+                "forward_share": total["seconds"] / (now - begun) / max(1, config.pool.workers),
+            }
+        )
         if due() or done == len(missing):
-            job.say(f"{done}/{len(missing)} shards, {total['items']:,} items, "
-                    f"{total['items'] / (now - begun):,.0f} items/s")  # fmt: skip
+            job.say(
+                f"{done}/{len(missing)} shards, {total['items']:,} items, {total['items'] / (now - begun):,.0f} items/s"
+            )
 
 
 class Reader:
@@ -126,13 +129,15 @@ class Reader:
         items = read_rows(self.catalog, "items", start, stop, sorted({"item_id", reads}))
         tokens, empty = self.tokenize(items[reads].cast(pa.string()).to_pylist())
         offsets = np.concatenate([[0], np.cumsum(tokens.lengths)])
-        return pa.table({
-            "item_id": items["item_id"].cast(pa.string()),
-            "tokens": pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(tokens.ids)),
-            "truncated": tokens.truncated,
-            "empty": empty,
-            "shard": np.full(stop - start, shard),
-        })  # fmt: skip
+        return pa.table(
+            {
+                "item_id": items["item_id"].cast(pa.string()),
+                "tokens": pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(tokens.ids)),
+                "truncated": tokens.truncated,
+                "empty": empty,
+                "shard": np.full(stop - start, shard),
+            }
+        )
 
     def tokenize(self, texts: list[str | None]) -> tuple[Tokens, list[bool]]:
         """The tokens, and which texts say nothing to this encoder: the catalog's placeholder is read in their place."""
@@ -145,8 +150,10 @@ class Reader:
             filled = [text if n else PLACEHOLDER for text, n in zip(filled, tokens.lengths.tolist(), strict=True)]
             tokens = self.tokenizer(filled)
         if not tokens.lengths.all():
-            raise ConfigError(f"embeddings.encoder: its tokenizer makes no token of '{PLACEHOLDER}', which stands for "
-                              "empty texts; use an encoder whose vocabulary knows words")  # fmt: skip
+            raise ConfigError(
+                f"embeddings.encoder: its tokenizer makes no token of '{PLACEHOLDER}', which stands for "
+                "empty texts; use an encoder whose vocabulary knows words"
+            )
         return tokens, [text == PLACEHOLDER for text in filled]
 
 
@@ -165,8 +172,15 @@ class Writer:
         tokens = Tokens(lists.flatten().to_numpy(), lengths, items["truncated"].to_numpy())
         normalise = config.pooling == "last" if config.normalise is None else config.normalise
         begun = time.monotonic()
-        encoded = encode(self.encoder, tokens, self.device, pooling=config.pooling, normalise=normalise,
-                         keep_states=config.keep_states, batch_tokens=self.batch_tokens)  # fmt: skip
+        encoded = encode(
+            self.encoder,
+            tokens,
+            self.device,
+            pooling=config.pooling,
+            normalise=normalise,
+            keep_states=config.keep_states,
+            batch_tokens=self.batch_tokens,
+        )
         seconds = time.monotonic() - begun
         refuse_bad(encoded, items["item_id"])
         columns = {"pooled": to_arrow(encoded.pooled)}
@@ -229,6 +243,8 @@ def _counts(out: Place, index: int) -> dict[str, int]:
         with out.open(name) as file:
             found: dict[str, int] = json.loads(ipc.open_file(file).schema.metadata[COUNTS])
     except (pa.ArrowInvalid, TypeError, KeyError) as error:
-        raise ArtifactError(f"{out}/{name}: is not a whole shard of embeddings ({error}); delete this file and run the "
-                            "stage again, which makes only what is missing") from None  # fmt: skip
+        raise ArtifactError(
+            f"{out}/{name}: is not a whole shard of embeddings ({error}); delete this file and run the "
+            "stage again, which makes only what is missing"
+        ) from None
     return found

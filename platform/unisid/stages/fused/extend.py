@@ -35,7 +35,9 @@ def make(job: Job[stage.Config]) -> Json:
     made = Fused(job.out, base.record)
     added = made.vectors(np.arange(len(base.shards), catalog.num_items))
     if not added.any():
-        raise DataError(f"fused: the fusion '{config.fusion.kind}' of {base.record.address} gives items without "
-                        "interactions the zero vector, so they cannot be told apart; extend an index whose fusion "
-                        "reads text (fused.fusion uqf, concat, or single with the text)")  # fmt: skip
+        raise DataError(
+            f"fused: the fusion '{config.fusion.kind}' of {base.record.address} gives items without "
+            "interactions the zero vector, so they cannot be told apart; extend an index whose fusion "
+            "reads text (fused.fusion uqf, concat, or single with the text)"
+        )
     return base.record.counts | {"items": catalog.num_items, "text_only": int(made.text_only().sum())}

@@ -72,8 +72,10 @@ class Config(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.graph.width < self.pool.workers:
-            raise ConfigError(f"graph: {self.pool.workers} workers share {self.graph.width} columns; "
-                              f"graph.pool.workers must be at most graph.graph.width")  # fmt: skip
+            raise ConfigError(
+                f"graph: {self.pool.workers} workers share {self.graph.width} columns; "
+                f"graph.pool.workers must be at most graph.graph.width"
+            )
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,11 @@ def make(job: Job[Config]) -> Json:
     counts = job.compute.fit(
         train, task, name=f"{job.name}-{config.graph.kind}", pool=config.pool, work=job.work, report=job.report
     )
-    job.say(f"graph: recall@{CUTOFF} {counts['best_recall']:.4f} of {counts['validation_targets']:,} validation "
-            f"targets after {counts['best_epoch']} of {counts['epochs']} epochs; "
-            f"{counts['isolated_items']:,} items have no interactions and zero vectors")  # fmt: skip
+    job.say(
+        f"graph: recall@{CUTOFF} {counts['best_recall']:.4f} of {counts['validation_targets']:,} validation "
+        f"targets after {counts['best_epoch']} of {counts['epochs']} epochs; "
+        f"{counts['isolated_items']:,} items have no interactions and zero vectors"
+    )
     return counts
 
 
@@ -160,14 +164,18 @@ class Edges:
         shape = (catalog.num_users, catalog.num_items)
         user, item = catalog.edges(slice(None)) if task.config.use_all_interactions else catalog.training_edges()
         if not len(user):
-            raise DataError(f"graph: {catalog.place} has no training interactions among {catalog.num_users} users and "
-                            f"{catalog.num_items} items; a graph needs at least one")  # fmt: skip
+            raise DataError(
+                f"graph: {catalog.place} has no training interactions among {catalog.num_users} users and "
+                f"{catalog.num_items} items; a graph needs at least one"
+            )
         users, items = torch.from_numpy(user).to(device), torch.from_numpy(item).to(device)
         unknown = Unknown.of(users, items, *shape)
         learnable = (unknown.count()[users] > 0).nonzero()[:, 0]
         if not len(learnable):
-            raise DataError(f"graph: every user with training interactions has all {catalog.num_items} items, so none "
-                            "is left to be ranked lower; more items are needed")  # fmt: skip
+            raise DataError(
+                f"graph: every user with training interactions has all {catalog.num_items} items, so none "
+                "is left to be ranked lower; more items are needed"
+            )
         valid_user, valid_item = _validation(catalog, task.config, user, item)
         return cls(
             graph=adjacency(user, item, *shape).to(device),
@@ -207,8 +215,11 @@ class Edges:
 def learn(worker: Worker, config: Config, model: GraphModel, edges: Edges) -> Json:
     """Train until the epochs are done or recall no longer improves; leaves the best vectors in the model."""
     optimizer = torch.optim.Adam([model.vectors], lr=config.learning_rate, fused=True)
-    slots = {"step": torch.zeros((), device=worker.device),
-             "exp_avg": torch.zeros_like(model.vectors), "exp_avg_sq": torch.zeros_like(model.vectors)}  # fmt: skip
+    slots = {
+        "step": torch.zeros((), device=worker.device),
+        "exp_avg": torch.zeros_like(model.vectors),
+        "exp_avg_sq": torch.zeros_like(model.vectors),
+    }
     optimizer.state[model.vectors].update(slots)
     best = model.vectors.detach().to("cpu", copy=True)
     state: Json = {"epoch": 0, "step": 0, "best_recall": -1.0, "best_epoch": 0}
@@ -247,8 +258,15 @@ class Interim:
             self.worker.progress({"running_loss": float(total) / steps, "step": state["step"] + steps})
 
 
-def train_epoch(worker: Worker, config: Config, model: GraphModel, edges: Edges, optimizer: torch.optim.Optimizer,
-                state: Json, interim: Interim | None = None) -> float:  # fmt: skip
+def train_epoch(
+    worker: Worker,
+    config: Config,
+    model: GraphModel,
+    edges: Edges,
+    optimizer: torch.optim.Optimizer,
+    state: Json,
+    interim: Interim | None = None,
+) -> float:
     """One pass over the edges; counts it and its steps in `state`, returns the mean loss."""
     total, steps = torch.zeros((), device=worker.device), 0
     for users, known, unknown in edges.batches(config, state["epoch"]):
@@ -268,8 +286,9 @@ def train_epoch(worker: Worker, config: Config, model: GraphModel, edges: Edges,
     state |= {"epoch": state["epoch"] + 1, "step": state["step"] + steps}
     mean = float(total) / steps
     if not np.isfinite(mean):
-        raise DataError(f"graph, epoch {state['epoch']}: the loss is {mean}; lower graph.learning_rate "
-                        f"({config.learning_rate})")  # fmt: skip
+        raise DataError(
+            f"graph, epoch {state['epoch']}: the loss is {mean}; lower graph.learning_rate ({config.learning_rate})"
+        )
     return mean
 
 
@@ -312,8 +331,9 @@ def _validation(
     return keys // width, keys % width
 
 
-def _write(worker: Worker, out: Place, family: str, column: str, layers: list[Tensor], degree: NDArray[np.int32],
-           width: int) -> None:  # fmt: skip
+def _write(
+    worker: Worker, out: Place, family: str, column: str, layers: list[Tensor], degree: NDArray[np.int32], width: int
+) -> None:
     """Write the layers [n, w] of n nodes, zero where there is no edge.
 
     Whole columns meet a shard at a time; workers take turns at writing.

@@ -57,8 +57,9 @@ class Config(Settings):
         for kind in self.tasks:
             plug_in("tasks", kind)
         if self.weights and len(self.weights) != len(self.tasks):
-            raise ConfigError(f"instructions.weights: {self.weights} for the tasks {self.tasks}; "
-                              "must be a positive number for each")  # fmt: skip
+            raise ConfigError(
+                f"instructions.weights: {self.weights} for the tasks {self.tasks}; must be a positive number for each"
+            )
 
     @property
     def mix(self) -> dict[str, float]:
@@ -81,8 +82,10 @@ def make(job: Job[Config]) -> Json:
     config = job.config
     catalog, codes, samples = _inputs(job)
     if len(codes.codes) != catalog.num_items:
-        raise ArtifactError(f"{codes.place}: has codes for {len(codes.codes)} items, the catalog {catalog.place} has "
-                            f"{catalog.num_items}; both must come from one recipe")  # fmt: skip
+        raise ArtifactError(
+            f"{codes.place}: has codes for {len(codes.codes)} items, the catalog {catalog.place} has "
+            f"{catalog.num_items}; both must come from one recipe"
+        )
     parts: list[Part] = []
     for split in SPLITS:
         sizes: dict[Source, int] = {"samples": samples.num_samples(split), "items": catalog.num_items}
@@ -108,8 +111,10 @@ def _checked(config: Config, counts: Counter[str], catalog: Catalog) -> Json:
     tasks = {kind: {name: counts[f"{kind}.{name}"] for name in (*SPLITS, "skipped")} for kind in config.tasks}
     for kind, counted in tasks.items():
         if not counted["train"]:
-            raise DataError(f"{catalog.place}: task '{kind}' has no row, because {counts['untitled']} of "
-                            f"{catalog.num_items} items have no title; leave it out of instructions.tasks")  # fmt: skip
+            raise DataError(
+                f"{catalog.place}: task '{kind}' has no row, because {counts['untitled']} of "
+                f"{catalog.num_items} items have no title; leave it out of instructions.tasks"
+            )
     return {
         **{split: sum(counted[split] for counted in tasks.values()) for split in SPLITS},
         "tasks": tasks,

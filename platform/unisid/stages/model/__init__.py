@@ -82,9 +82,11 @@ class Config(Settings):
             )
         share = self.batch_size // max(1, self.pool.workers)
         if share % self.micro_batch_size(self.pool.workers):
-            raise ConfigError(f"model: micro_batch {self.micro_batch} does not divide the {share} samples that each "
-                              f"worker has of batch_size {self.batch_size}; {math.gcd(share, self.micro_batch)} "
-                              "would")  # fmt: skip
+            raise ConfigError(
+                f"model: micro_batch {self.micro_batch} does not divide the {share} samples that each "
+                f"worker has of batch_size {self.batch_size}; {math.gcd(share, self.micro_batch)} "
+                "would"
+            )
 
     def micro_batch_size(self, workers: int) -> int:
         """Samples that each of so many workers takes through the model at once."""
@@ -126,8 +128,9 @@ def make(job: Job[Config]) -> Json:
         stream = Stream(job.inputs["sequences"], "train-", ("history", "target"))
     else:
         stream = Stream(instructions, "train-", WORDS)
-    return job.compute.fit(train, task, name=job.name, pool=task.config.pool, work=job.work,
-                           streams={"train": stream}, report=job.report)  # fmt: skip
+    return job.compute.fit(
+        train, task, name=job.name, pool=task.config.pool, work=job.work, streams={"train": stream}, report=job.report
+    )
 
 
 def train(worker: Worker, task: Task) -> Json:
@@ -142,8 +145,7 @@ def train(worker: Worker, task: Task) -> Json:
     else:
         warm_start.load(start, backbone, catalog, index)
     objective = _objective(worker, task, catalog, index.to(worker.device), backbone)
-    outcome = loop.run(worker, objective, config.training, objective.accumulation,
-                       validate_first=start is not None)  # fmt: skip
+    outcome = loop.run(worker, objective, config.training, objective.accumulation, validate_first=start is not None)
     if worker.rank == 0:
         write_model(task.out, to_record(config.backbone), backbone.weights(), backbone.files())
     samples = outcome.epochs * objective.steps_per_epoch() * config.batch_size
@@ -161,8 +163,10 @@ def _index(task: Task, catalog: Catalog) -> Index:
     """Raises ArtifactError where the codes are another catalog's."""
     codes = Codes.read(task.inputs["codes"])
     if len(codes.codes) != catalog.num_items:
-        raise ArtifactError(f"{codes.place}: has codes for {len(codes.codes)} items, the catalog {catalog.place} has "
-                            f"{catalog.num_items}; both must come from one recipe")  # fmt: skip
+        raise ArtifactError(
+            f"{codes.place}: has codes for {len(codes.codes)} items, the catalog {catalog.place} has "
+            f"{catalog.num_items}; both must come from one recipe"
+        )
     return Index.of(codes.codes, codes.sizes, item_vectors(task.inputs, task.config.backbone.vectors()))
 
 
@@ -185,8 +189,10 @@ def _objective(
     if "instructions" not in task.inputs:
         return NextItem(worker, task, index, backbone, judge)
     if not isinstance(backbone, Speaker):
-        raise ConfigError(f"model.backbone: '{config.backbone.kind}' speaks no words and cannot learn from the "
-                          "recipe's instructions; choose one that does (lcrec), or leave them out")  # fmt: skip
+        raise ConfigError(
+            f"model.backbone: '{config.backbone.kind}' speaks no words and cannot learn from the "
+            "recipe's instructions; choose one that does (lcrec), or leave them out"
+        )
     batching = Batching(
         batch_size=config.batch_size,
         micro_batch_size=config.micro_batch_size(worker.size),

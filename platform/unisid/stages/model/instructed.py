@@ -27,8 +27,16 @@ class Instructed:
 
     higher_is_better: bool = True
 
-    def __init__(self, worker: Worker, place: Place, speaker: Speaker, judge: Judge, batching: Batching,
-                 samples_per_epoch: int, seed: int) -> None:  # fmt: skip
+    def __init__(
+        self,
+        worker: Worker,
+        place: Place,
+        speaker: Speaker,
+        judge: Judge,
+        batching: Batching,
+        samples_per_epoch: int,
+        seed: int,
+    ) -> None:
         self.worker, self.speaker, self.judge, self.batching = worker, speaker, judge, batching
         self.model: nn.Module = speaker
         self.packer = Packer(speaker, batching.packed)
@@ -50,8 +58,10 @@ class Instructed:
     def batches(self, epoch: int) -> Iterator[Packed]:
         for step in self.order.steps(epoch * self.steps, self.steps):
             if self.packer.counts["dropped"] == self.packer.counts["samples"]:
-                raise DataError(f"instructions: none of the {self.packer.counts['samples']} rows read so far fits "
-                                f"{self.speaker.max_tokens} tokens; raise model.backbone.max_tokens")  # fmt: skip
+                raise DataError(
+                    f"instructions: none of the {self.packer.counts['samples']} rows read so far fits "
+                    f"{self.speaker.max_tokens} tokens; raise model.backbone.max_tokens"
+                )
             yield from step
 
     def loss(self, batch: Packed) -> tuple[Tensor, Metrics]:
