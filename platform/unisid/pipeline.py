@@ -69,12 +69,17 @@ class Recipe(Settings):
                                   f"{name}; give it another")  # fmt: skip
 
 
-def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1], *, without_data: bool = False) -> list[Planned]:
+def plan(
+    recipe: Recipe, store: Store, until: str = NOUNS[-1], there: dict[str, Address] | None = None, *,
+    without_data: bool = False,
+) -> list[Planned]:  # fmt: skip
     """What a run of the recipe would find and make, in order, up to and including the noun `until`.
 
     Args:
+        there: fingerprint -> address of artifacts that are known to be complete; those that are found are added.
         without_data: leave the raw data unread: a catalog that is there counts as made from them.
     """
+    there = {} if there is None else there
     if until not in (known := in_flow({*NOUNS, *roles_of(recipe)})):
         raise ConfigError(f"no stage '{until}'{settings.did_you_mean(until, known)}; known: {', '.join(known)}")
     if until not in roles_of(recipe):
@@ -90,13 +95,26 @@ def plan(recipe: Recipe, store: Store, until: str = NOUNS[-1], *, without_data: 
         }
         unread = without_data and noun == "catalog"
         inputs |= _made_from(store, recipe) if unread else stage.sources(config)
-        entry = _resolve(noun, address_of(recipe, noun), config, inputs, store)
+        identity = settings.to_record(config, identity=True)
+        entry = _resolve(noun, address_of(recipe, noun), identity, inputs, store, there)
         if entry.state in ("half made", "to make") and str(entry.address) in makes:
             entry = replace(entry, at_work=f"at work ({owner})")
         planned[noun] = entry
     if "catalog" in planned and planned["catalog"].state in ("complete", "shared"):
         check_fits(store.place(planned["catalog"].address), (config_of(recipe, noun) for noun in planned))
     return list(planned.values())
+
+
+def look_again(planned: list[Planned], store: Store) -> list[Planned]:
+    """A plan as things stand now: what was not there is looked for; settings and fingerprints are what they were."""
+    found: dict[str, Planned] = {}
+    for entry in planned:
+        if entry.state not in ("complete", "shared"):
+            inputs = {role: given | ({"address": str(found[role].address)} if role in found else {})
+                      for role, given in entry.inputs.items()}  # fmt: skip
+            entry = _resolve(entry.noun, entry.address, entry.config, inputs, store, {})
+        found[entry.noun] = entry
+    return list(found.values())
 
 
 def run(
@@ -351,9 +369,12 @@ def _made_from(store: Store, recipe: Recipe) -> dict[str, Json]:
     return dict(record.inputs) if record is not None else {"raw data": {"address": "not read", "fingerprint": ""}}
 
 
-def _resolve(noun: str, address: Address, config: Any, inputs: dict[str, Json], store: Store) -> Planned:
-    identity = settings.to_record(config, identity=True)
+def _resolve(
+    noun: str, address: Address, identity: Json, inputs: dict[str, Json], store: Store, there: dict[str, Address]
+) -> Planned:
     wanted = fingerprint_of(noun_of(noun), identity, inputs)
+    if (known := there.get(wanted)) is not None:
+        return Planned(noun, known, "complete" if known == address else "shared", wanted, identity, inputs)
     place = store.place(address)
     record = read_record(place)
     state: State
@@ -370,4 +391,6 @@ def _resolve(noun: str, address: Address, config: Any, inputs: dict[str, Json], 
         difference = tuple(settings.differences(before, after))
     else:
         state = "half made" if store.draft(address, wanted).exists() else "to make"
+    if state in ("complete", "shared"):
+        there[wanted] = address
     return Planned(noun, address, state, wanted, identity, inputs, difference)

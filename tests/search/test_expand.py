@@ -15,7 +15,7 @@ from unisid.pipeline import Recipe
 from unisid.search.definition import Stopping
 from unisid.search.expand import expand
 from unisid.search.space import Space, parse, ready
-from unisid.trials.trial import plans
+from unisid.trials.plans import Plans
 
 
 def test_values_come_as_words_or_as_json():
@@ -161,7 +161,7 @@ def test_pretrained_weights_are_a_dimension(weights, place, key):
     found = expand(pretrained(weights), parse([f"{key}={weights}/one,{weights}/two"]), [1], "model")
     assert [at(trial.recipe, key) for trial in found] == [f"{weights}/one", f"{weights}/two"]
     noun = key.partition(".")[0]
-    made_of = [{e.noun: e.fingerprint for e in planned} for planned in plans(found, Store(place))]
+    made_of = [{e.noun: e.fingerprint for e in planned} for planned in Plans(found, Store(place))]
     assert made_of[0][noun] != made_of[1][noun]
     assert len(expand(pretrained(weights), parse([f"{key}={weights}/two"]), [], "model")) == 1
 
@@ -191,7 +191,7 @@ def test_seeds_that_say_nothing_are_refused():
 def test_trials_that_end_in_one_artifact_are_refused(place):
     found = expand(tiny(), Space({"fused.loss.structure_weight": (0.5, "0.5000")}), [], "codes")
     with pytest.raises(ConfigError, match="make the same codes; leave one of the values out"):
-        plans(found, Store(place))
+        Plans(found, Store(place))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from unisid.search.definition import Search
 from unisid.search.expand import expand
 from unisid.search.space import parse
 from unisid.trials import sharing
-from unisid.trials.trial import plans
+from unisid.trials.plans import Plans
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from unisid.trials.trial import plans
     ],
 )
 def test_no_two_trials_of_a_phase_make_the_same_artifact(place, words, until):
-    planned = plans(expand(tiny(), parse(words), [1, 2], until), Store(place))
+    planned = Plans(expand(tiny(), parse(words), [1, 2], until), Store(place))
     there = {entry.fingerprint for entry in planned[0] if entry.noun in sharing.shared_by_all(planned)}
     last = sharing.Phase(until, tuple(range(len(planned))))
     for phase in (*sharing.phases(planned), last):
@@ -43,7 +43,7 @@ def test_no_two_trials_of_a_phase_make_the_same_artifact(place, words, until):
 
 def test_phases_that_group_alike_are_one(place):
     words = ["fused.fusion=concat,single", "model.batch_size=8,16"]
-    planned = plans(expand(tiny(), parse(words), [], "model"), Store(place))
+    planned = Plans(expand(tiny(), parse(words), [], "model"), Store(place))
     assert sharing.shared_by_all(planned) == ["catalog", "embeddings", "graph", "sequences"]
     assert [(phase.noun, len(phase.makers)) for phase in sharing.phases(planned)] == [("codes", 2)]
 

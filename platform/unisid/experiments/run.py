@@ -9,12 +9,13 @@ from unisid.compute import Compute
 from unisid.evaluation.estimates import State
 from unisid.experiments import results
 from unisid.experiments.definition import Experiment, cells
-from unisid.pipeline import Recipe, missing, plan
+from unisid.pipeline import Recipe, missing
 from unisid.runtime.trials import Runner
 from unisid.trials.events import TrialEvents, refuse_failures
 from unisid.trials.making import Making, Say, last_line
+from unisid.trials.plans import Plans
 from unisid.trials.telling import Teller, validation_curve
-from unisid.trials.trial import Trial, plans
+from unisid.trials.trial import Trial
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Cells:
     experiment: Experiment
     store: Store
     trials: list[Trial]
+    plans: Plans
     say: Say
     failed: dict[int, str] = field(default_factory=dict)
     """Why, by the cell's number."""
@@ -31,8 +33,7 @@ class Cells:
 
     def waiting(self) -> list[int]:
         """The cells that are not complete."""
-        plans = (plan(trial.recipe, self.store, trial.until) for trial in self.trials)
-        return [number for number, planned in enumerate(plans) if missing(planned)]
+        return [number for number in range(len(self.trials)) if missing(self.plans.now(number))]
 
     def means(self, number: int) -> dict[str, float]:
         """The headline figures of a complete cell."""
@@ -64,9 +65,9 @@ def run(
         DataError: after the table of the others was written, where some cells failed.
     """
     asked = cells(experiment, base, seeds)
-    making = Making(asked, plans(asked, store), base, store, say)
+    making = Making(asked, Plans(asked, store), base, store, say)
     runner.check(making.share(range(len(asked)), making.plans), None)
-    table = Cells(experiment, store, asked, say)
+    table = Cells(experiment, store, asked, making.plans, say)
     waiting = table.waiting()
     say(f"experiment {experiment.name} on {base.name}: {len(experiment.methods)} methods under {len(seeds)} seeds, "
         f"{len(asked) - len(waiting)} of {len(asked)} cells are there")  # fmt: skip

@@ -16,9 +16,9 @@ from unisid.search.expand import expand
 from unisid.search.running import Running
 from unisid.trials.events import TrialEvents
 from unisid.trials.making import Making, Say
+from unisid.trials.plans import Plans
 from unisid.trials.sharing import shared_by_all
 from unisid.trials.telling import Teller
-from unisid.trials.trial import plans
 
 
 def run(
@@ -32,7 +32,7 @@ def run(
         DataError: after the table and the plots, where some trials failed.
     """
     asked = expand(search.recipe, search.space, search.seeds, search.until)
-    running = Running(search, store, teller, say, asked, plans(asked, store))
+    running = Running(search, store, teller, say, asked, Plans(asked, store))
     asha = _asha(running)
     making = Making(asked, running.plans, search.recipe, store, say)
     runner.check(making.share(range(len(asked)), running.plans), asha)

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from unisid import pipeline
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.evaluation import measures
 from unisid.evaluation.estimates import Outcome, State
-from unisid.planned import Planned
 from unisid.search.definition import Search
 from unisid.search.outcomes import Folder
 from unisid.trials.making import Say
+from unisid.trials.plans import Plans
 from unisid.trials.telling import Teller, validation_curve
 from unisid.trials.trial import Trial
 
@@ -24,7 +23,7 @@ class Running:
     teller: Teller
     say: Say
     trials: list[Trial]
-    plans: list[list[Planned]]
+    plans: Plans
     over: dict[str, Outcome] = field(default_factory=dict)
 
     @property
@@ -32,9 +31,8 @@ class Running:
         return Folder(self.store.root / "searches" / self.search.name)
 
     def places(self, number: int) -> dict[str, Place]:
-        """Where the artifacts of a trial lie or will lie; replanned, for others may have come to be shared."""
-        trial = self.trials[number]
-        return {e.noun: self.store.place(e.address) for e in pipeline.plan(trial.recipe, self.store, trial.until)}
+        """Where the artifacts of a trial lie or will lie now; others may have come to be shared."""
+        return {entry.noun: self.store.place(entry.address) for entry in self.plans.now(number)}
 
     def end(self, number: int, state: State, note: str = "") -> None:
         """A trial is over: judge what it completed, keep it, tell of it."""

@@ -13,6 +13,7 @@ from unisid.planned import Planned
 from unisid.runtime.trials import Asha, Hear, Kind, Runner, Share
 from unisid.stages.codes import check_room
 from unisid.trials.perform import Order, perform
+from unisid.trials.plans import Plans
 from unisid.trials.sharing import phases, shared_by_all
 from unisid.trials.trial import Trial, share
 
@@ -24,7 +25,7 @@ class Making:
     """Trials, and what each would make as things stood at the beginning."""
 
     trials: Sequence[Trial]
-    plans: Sequence[Sequence[Planned]]
+    plans: Plans
     recipe: Recipe
     """What the trials are variants of: what they all share is made under its name."""
     store: Store
@@ -32,8 +33,7 @@ class Making:
 
     def plans_now(self, numbers: Sequence[int]) -> list[list[Planned]]:
         """What these trials would find and make now."""
-        asked = (self.trials[number] for number in numbers)
-        return [pipeline.plan(trial.recipe, self.store, trial.until) for trial in asked]
+        return [self.plans.now(number) for number in numbers]
 
     def share(self, numbers: Sequence[int], plans: Sequence[Sequence[Planned]]) -> Share:
         """What a trial must hold for what is its own; what all share is the driver's."""
@@ -63,7 +63,7 @@ class Making:
         return pipeline.plan(recipe, self.store, entry.noun)[-1].fingerprint == entry.fingerprint
 
     def _refuse_full(self, number: int) -> None:
-        planned = pipeline.plan(self.trials[number].recipe, self.store, "catalog")[-1]
+        planned = next(entry for entry in self.plans.now(number) if entry.noun == "catalog")
         catalog = Catalog.read(self.store.place(planned.address))
         for trial, planned_of in zip(self.trials, self.plans, strict=True):
             if any(entry.noun == "codes" for entry in planned_of):

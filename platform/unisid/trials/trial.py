@@ -6,11 +6,10 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from unisid import config as settings
-from unisid.artifacts.store import Store
 from unisid.compute import Pool
 from unisid.config import PlugIn, at, did_you_mean
 from unisid.errors import ConfigError
-from unisid.pipeline import Recipe, config_of, missing, plan, refuse_drift
+from unisid.pipeline import Recipe, config_of, missing
 from unisid.planned import Planned
 from unisid.runtime.trials import Share
 
@@ -57,25 +56,6 @@ def override(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
             raise
         point = ", ".join(f"{k}={v}" for k, v in values.items())
         raise ConfigError(f"space, {point}: {error}") from None
-
-
-def plans(trials: Sequence[Trial], store: Store) -> list[list[Planned]]:
-    """What each trial would find and make.
-
-    Raises:
-        DriftError: where another artifact has a trial's name.
-        ConfigError: two trials would make the same artifact in the end.
-    """
-    found, known = [], dict[str, Trial]()
-    for trial in trials:
-        planned = plan(trial.recipe, store, trial.until)
-        refuse_drift(planned)
-        twin = known.setdefault(planned[-1].fingerprint, trial)
-        if twin is not trial:
-            raise ConfigError(f"space: '{twin.name}' and '{trial.name}' make the same {trial.until}; "
-                              "leave one of the values out, or a setting that the other makes idle")  # fmt: skip
-        found.append(planned)
-    return found
 
 
 def share(trials: Sequence[Trial], planned: Sequence[Sequence[Planned]]) -> Share:
