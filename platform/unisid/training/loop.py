@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -92,6 +92,16 @@ class Objective(Protocol[B]):
 
     def validate(self) -> Metrics:
         """Must hold "score", equal on every worker; the model is in eval mode, without gradients."""
+        ...
+
+
+@runtime_checkable
+class Exploring(Protocol[B]):
+    """An objective that learns from what its own model answers, as reinforcement learning does."""
+
+    def rollout(self, batch: B) -> B:
+        """A micro-batch with the model's answers: made before the step that learns from it, without a gradient, in eval
+        mode, and with all weights at hand however they are shared out; so `Backbone.search` may be used."""
         ...
 
 
@@ -259,6 +269,7 @@ def _train_epoch(fit: Fit[B]) -> dict[str, float]:
 
 def _step(fit: Fit[B], micro_batches: list[B]) -> Iterator[tuple[str, Any]]:
     """Take one step; yields what to show of it, the parts of each micro-batch."""
+    micro_batches = _explored(fit, micro_batches)
     rate, scale = fit.rate(fit.progress.counters["step"]), fit.scale(micro_batches)
     for batch in micro_batches:
         loss, shown = fit.engine.loss(fit.objective.loss, batch)
@@ -268,6 +279,21 @@ def _step(fit: Fit[B], micro_batches: list[B]) -> Iterator[tuple[str, Any]]:
         for name, value in shown.items():
             yield name, value / len(micro_batches)
     fit.engine.step(rate)
+
+
+@torch.no_grad()
+def _explored(fit: Fit[B], micro_batches: list[B]) -> list[B]:
+    """The micro-batches of a step with what the model answers, where the objective wants that: all before the step's
+    first gradient, so that sharded weights are gathered once."""
+    objective = fit.objective
+    if not isinstance(objective, Exploring):
+        return micro_batches
+    learning = objective.model.training
+    objective.model.eval()
+    with fit.engine.whole():
+        found = [objective.rollout(batch) for batch in micro_batches]
+    objective.model.train(learning)
+    return found
 
 
 def _gathered(worker: Worker, sums: dict[str, Any], steps: int, tokens: int) -> tuple[dict[str, float], float]:
