@@ -43,11 +43,11 @@ def test_means_and_intervals_by_hand():
 
 
 def test_cutoffs_fit_the_catalogue():
-    assert usable_cutoffs((), 7, 50, "m") == (1, 3, 5)
-    assert usable_cutoffs((), 100, 10, "m") == (1, 3, 5, 10)
-    assert usable_cutoffs((7, 2), 7, 1, "m") == (2, 7)
+    assert usable_cutoffs((), 7, "m") == (1, 3, 5)
+    assert usable_cutoffs((), 100, "m") == (1, 3, 5, 10, 20, 50)
+    assert usable_cutoffs((7, 2), 7, "m") == (2, 7)
     with pytest.raises(ConfigError, match="m: 8 is more than the catalogue's 7 items; must be at most 7"):
-        usable_cutoffs((8,), 7, 50, "m")
+        usable_cutoffs((8,), 7, "m")
     with pytest.raises(ConfigError, match="m: 5, 5; must be different"):
         check_cutoffs((5, 5), "m")
     assert headline((1, 10, 20)) == ["HR@10", "NDCG@10"]

@@ -17,7 +17,7 @@ def add_commands(command: Command, parser: argparse.ArgumentParser) -> None:
     sub.add_argument("--json", action="store_true", help="print JSON instead of a table")
     text = "Print what completes words in a shell: source <(unisid completion bash)."
     sub = command("completion", lambda known: _completion(known, parser), text)
-    sub.add_argument("shell", choices=SHELLS)
+    sub.add_argument("shell", choices=SHELLS, help="the shell that reads it")
 
 
 def _doctor(known: argparse.Namespace) -> None:
