@@ -143,3 +143,10 @@ def test_modules_stay_short():
     jobs = {path.name: len(path.read_text().splitlines()) for path in sorted((ROOT / "jobs").rglob("*.py"))}
     assert {name: length for name, length in jobs.items() if length > 350} == {}
     assert [path for path in LONG if lengths[path] <= 350] == [], "is short now: take it off the list"
+
+
+def test_the_formatter_is_rarely_overruled():
+    skipped = "# fmt: " + "skip"
+    folders = ("platform", "jobs", "benchmarks", "tests")
+    found = [path for folder in folders for path in (ROOT / folder).rglob("*.py") if skipped in path.read_text()]
+    assert sum(path.read_text().count(skipped) for path in found) <= 20

@@ -152,8 +152,11 @@ def weights(tmp_path):
 def pretrained(folder) -> Recipe:
     """A recipe that begins with weights from outside twice."""
     base = tiny()
-    return replace(base, embeddings=replace(base.embeddings, encoder=transformer.Config(model=f"{folder}/one")),
-                   model=replace(base.model, backbone=lcrec.Config(model=f"{folder}/one")))  # fmt: skip
+    return replace(
+        base,
+        embeddings=replace(base.embeddings, encoder=transformer.Config(model=f"{folder}/one")),
+        model=replace(base.model, backbone=lcrec.Config(model=f"{folder}/one")),
+    )
 
 
 @pytest.mark.parametrize("key", ["embeddings.encoder.model", "model.backbone.model"])

@@ -14,9 +14,14 @@ from unisid.training.loop import Training, run
 
 ITEMS, HISTORY, ROWS, STEPS, ANSWERS = 24, 3, 8, 3, 6
 SMALL = tiger.Config(
-    width=128, num_heads=2, head_width=16, feedforward_width=128, num_encoder_layers=1, num_decoder_layers=1,
+    width=128,
+    num_heads=2,
+    head_width=16,
+    feedforward_width=128,
+    num_encoder_layers=1,
+    num_decoder_layers=1,
     dropout=0.0,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

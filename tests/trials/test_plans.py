@@ -53,8 +53,12 @@ def test_what_trials_share_is_looked_for_once(store, reads):
     assert len(reads) < 5 * first
     assert [entry.state for entry in several[0]] == [entry.state for entry in one[0]]
     assert {entry.noun: entry.state for entry in several[4]} == {
-        "catalog": "shared", "embeddings": "shared", "graph": "shared", "fused": "shared", "codes": "to make",
-    }  # fmt: skip
+        "catalog": "shared",
+        "embeddings": "shared",
+        "graph": "shared",
+        "fused": "shared",
+        "codes": "to make",
+    }
 
 
 def test_a_plan_is_looked_at_again_only_for_what_was_missing(store, reads):

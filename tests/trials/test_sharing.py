@@ -50,8 +50,11 @@ def test_phases_that_group_alike_are_one(place):
 
 def test_a_trial_holds_what_its_largest_own_pool_asks_for(place):
     base = tiny()
-    base = replace(base, embeddings=replace(base.embeddings, pool=replace(base.embeddings.pool, workers=8, gpus=1)),
-                   codes=replace(base.codes, pool=replace(base.codes.pool, workers=2, cpus=3)))  # fmt: skip
+    base = replace(
+        base,
+        embeddings=replace(base.embeddings, pool=replace(base.embeddings.pool, workers=8, gpus=1)),
+        codes=replace(base.codes, pool=replace(base.codes.pool, workers=2, cpus=3)),
+    )
     shares = []
 
     class Asking(InTurn):

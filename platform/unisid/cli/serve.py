@@ -22,13 +22,18 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store], say: Say) -> None:
     """Add `serve` to the parser; its settings follow as `--key value`."""
-    sub = command("serve", lambda known: _serve(known, store_of(known), say), "Answer requests over HTTP.",
-                  add_help=False)  # fmt: skip
+    sub = command(
+        "serve", lambda known: _serve(known, store_of(known), say), "Answer requests over HTTP.", add_help=False
+    )
     sub.add_argument("--name", default="", help="the registered name whose promoted pair answers, and is followed")
     sub.add_argument("--model", default="", help="a recommender that answers instead, such as model/demo/1")
     sub.add_argument("--codes", default="", help="an index that extends that recommender's (default: its own)")
-    sub.add_argument("--compute", choices=("ray", "local"), default="ray",
-                     help="Ray Serve, or this process alone (no batches over requests)")  # fmt: skip
+    sub.add_argument(
+        "--compute",
+        choices=("ray", "local"),
+        default="ray",
+        help="Ray Serve, or this process alone (no batches over requests)",
+    )
     sub.add_argument("-h", "--help", action="store_true", help="this text, and the settings")
     sub.set_defaults(usage=sub.format_help)
 

@@ -55,9 +55,15 @@ class Cells:
 
 
 def run(
-    experiment: Experiment, base: Recipe, seeds: Sequence[int], store: Store, compute: Compute, runner: Runner,
-    teller: Teller, say: Say,
-) -> Place:  # fmt: skip
+    experiment: Experiment,
+    base: Recipe,
+    seeds: Sequence[int],
+    store: Store,
+    compute: Compute,
+    runner: Runner,
+    teller: Teller,
+    say: Say,
+) -> Place:
     """Make every cell that the store lacks, and the table of all; returns the folder with the table and the plots.
 
     Raises:
@@ -69,8 +75,10 @@ def run(
     runner.check(making.share(range(len(asked)), making.plans), None)
     table = Cells(experiment, store, asked, making.plans, say)
     waiting = table.waiting()
-    say(f"experiment {experiment.name} on {base.name}: {len(experiment.methods)} methods under {len(seeds)} seeds, "
-        f"{len(asked) - len(waiting)} of {len(asked)} cells are there")  # fmt: skip
+    say(
+        f"experiment {experiment.name} on {base.name}: {len(experiment.methods)} methods under {len(seeds)} seeds, "
+        f"{len(asked) - len(waiting)} of {len(asked)} cells are there"
+    )
     folder = store.root / "experiments" / f"{base.name}-{experiment.name}"
     params = {"experiment": experiment.name, "seeds": " ".join(map(str, seeds))}
     with teller.search(folder.name, params | settings.flatten(settings.to_record(base))):

@@ -22,9 +22,16 @@ from unisid.trials.telling import Teller
 
 
 def run(
-    search: Search, store: Store, compute: Compute, runner: Runner, teller: Teller, say: Say, *,
-    resume: bool = False, register: bool = False,
-) -> list[Outcome]:  # fmt: skip
+    search: Search,
+    store: Store,
+    compute: Compute,
+    runner: Runner,
+    teller: Teller,
+    say: Say,
+    *,
+    resume: bool = False,
+    register: bool = False,
+) -> list[Outcome]:
     """Try every point; returns what became of each trial, in the order of the space.
 
     Raises:
@@ -67,13 +74,16 @@ def _asha(running: Running) -> Asha | None:
         return None
     watched = measures.MEASURES[stopping.measure]
     if watched.noun not in {entry.noun for entry in running.plans[0]}:
-        raise ConfigError(f"asha: '{stopping.measure}' judges the {watched.noun}, the trials end with the {until}; "
-                          "watch an objective")  # fmt: skip
+        raise ConfigError(
+            f"asha: '{stopping.measure}' judges the {watched.noun}, the trials end with the {until}; watch an objective"
+        )
     if watched.noun in shared_by_all(running.plans):
         raise ConfigError(f"asha: all trials share one {watched.noun}, so '{stopping.measure}' tells none from another")
     if watched.curve is None and watched.noun == until:
-        raise ConfigError(f"asha: '{stopping.measure}' is known when a trial is over, too late to stop it; add an "
-                          "objective that takes longer (ndcg), or watch a measure with a curve (distinct)")  # fmt: skip
+        raise ConfigError(
+            f"asha: '{stopping.measure}' is known when a trial is over, too late to stop it; add an "
+            "objective that takes longer (ndcg), or watch a measure with a curve (distinct)"
+        )
     epochs = (getattr(trial.recipe, watched.noun).training.epochs for trial in running.trials)
     longest = max(epochs) if watched.curve else 1
     return Asha(longest=longest, grace=stopping.grace, reduction=stopping.reduction)

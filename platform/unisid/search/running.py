@@ -44,8 +44,16 @@ class Running:
             if record is not None:
                 values |= measures.of(self.store, noun, place)
                 seconds += record.seconds * (Address.parse(record.address).name == trial.recipe.name)
-        outcome = Outcome(id=trial.id, settings=trial.settings, seed=trial.seed, state=state, values=values, note=note,
-                          seconds=round(seconds, 3), fingerprint=self.plans[number][-1].fingerprint)  # fmt: skip
+        outcome = Outcome(
+            id=trial.id,
+            settings=trial.settings,
+            seed=trial.seed,
+            state=state,
+            values=values,
+            note=note,
+            seconds=round(seconds, 3),
+            fingerprint=self.plans[number][-1].fingerprint,
+        )
         self.folder.keep(outcome)
         self.over[trial.id] = outcome
         self.tell(number)

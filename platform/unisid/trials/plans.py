@@ -29,8 +29,10 @@ class Plans(Sequence[list[Planned]]):
             refuse_drift(planned)
             twin = last.setdefault(planned[-1].fingerprint, trial)
             if twin is not trial:
-                raise ConfigError(f"space: '{twin.name}' and '{trial.name}' make the same {trial.until}; "
-                                  "leave one of the values out, or a setting that the other makes idle")  # fmt: skip
+                raise ConfigError(
+                    f"space: '{twin.name}' and '{trial.name}' make the same {trial.until}; "
+                    "leave one of the values out, or a setting that the other makes idle"
+                )
             self._first.append(planned)
         self._now = list(self._first)
 
