@@ -141,13 +141,8 @@ class Progress:
     """The best weights so far; on rank 0 alone."""
 
 
-def run(
-    worker: Worker,
-    objective: Objective[B],
-    config: Training,
-    accumulation: Accumulation[B] | None = None,
-    validate_first: bool = False,
-) -> Outcome:
+def run(worker: Worker, objective: Objective[B], config: Training,
+        accumulation: Accumulation[B] | None = None, validate_first: bool = False) -> Outcome:  # fmt: skip
     """Train until the epochs are done or validation no longer improves; leaves the best weights in the model.
 
     Args:
@@ -163,9 +158,8 @@ def run(
         return _run(worker, objective, config, adding, validate_first)
 
 
-def _run(
-    worker: Worker, objective: Objective[B], config: Training, accumulation: Accumulation[B], validate_first: bool
-) -> Outcome:
+def _run(worker: Worker, objective: Objective[B], config: Training, accumulation: Accumulation[B],
+         validate_first: bool) -> Outcome:  # fmt: skip
     model = objective.model.to(worker.device)
     operations = operations_of(model)
     progress, written = Progress(), None
