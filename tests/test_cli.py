@@ -35,7 +35,7 @@ ROWS = "user_id,item_id,timestamp\n" + "".join(f"u{u},i{(u + n) % 8},{n}\n" for 
 
 @pytest.fixture(autouse=True)
 def untold(monkeypatch):
-    monkeypatch.setattr(cli, "_tracker", lambda store: pipeline.Silent())
+    monkeypatch.setattr(cli, "_tracker", lambda store: pipeline.NullTracker())
 
 
 @pytest.fixture

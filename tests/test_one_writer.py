@@ -68,7 +68,7 @@ def test_the_same_recipe_at_once_is_made_once(store, slow):
     first, said, done = slow(store, Recipe()), [], []
     second = threading.Thread(
         target=lambda: done.append(
-            pipeline.run(Recipe(), store, LocalCompute(), pipeline.Silent(), said.append, "codes")
+            pipeline.run(Recipe(), store, LocalCompute(), pipeline.NullTracker(), said.append, "codes")
         )
     )
     second.start()
@@ -248,11 +248,11 @@ def test_an_artifact_whose_record_is_written_is_only_given_its_place(tmp_path, m
     (half / ".sums").write("left", b"")  # killed before these were removed
     told = []
 
-    class Listening(pipeline.Silent):
+    class RecordingTracker(pipeline.NullTracker):
         def metrics(self, values):
             told.append(dict(values))
 
-    pipeline.run(Recipe(), store, LocalCompute(), Listening(), lambda line: None, "catalog")
+    pipeline.run(Recipe(), store, LocalCompute(), RecordingTracker(), lambda line: None, "catalog")
     assert MADE == ["catalog"]
     assert {"loss": 0.5, "step": 3} in told
     assert require(store.place(Address.parse("catalog/r/1")), "catalog").files["data"] == 1
@@ -280,7 +280,7 @@ def test_the_store_lists_what_is_half_made(store):
     assert store.addresses() == []
 
 
-class Server(pipeline.Silent):
+class Server(pipeline.NullTracker):
     """A tracker that may be away."""
 
     uri = "http://server"
@@ -364,7 +364,7 @@ def test_another_tracker_gets_it_too(store):
     other.uri = "http://other"
     told(store, other)
     assert other.got == [ALL_SORTED]
-    told(store, pipeline.Silent())
+    told(store, pipeline.NullTracker())
     first = Server()
     told(store, first)
     assert first.got == []

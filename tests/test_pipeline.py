@@ -162,14 +162,17 @@ def test_sync_tells_everything_complete(place):
     run(store, Recipe(), until="embeddings")
     told: list[tuple[str, dict[str, float]]] = []
 
-    class Listening(pipeline.Silent):
+    class RecordingTracker(pipeline.NullTracker):
         def metrics(self, values):
             told.append(("metric", dict(values)))
 
         def finish(self, record, place):
             told.append((record.address, {}))
 
-    assert [str(a) for a in pipeline.sync(Recipe(), store, Listening(), "codes")] == ["catalog/r/1", "embeddings/r/1"]
+    assert [str(a) for a in pipeline.sync(Recipe(), store, RecordingTracker(), "codes")] == [
+        "catalog/r/1",
+        "embeddings/r/1",
+    ]
     assert ("metric", {"loss": 0.5, "step": 3}) in told
     assert ("embeddings/r/1", {}) in told
 

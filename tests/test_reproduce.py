@@ -29,7 +29,7 @@ CODES = Address("codes", "quick", "1")
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     store = Store(Place.of(tmp_path_factory.mktemp("run")))
-    pipeline.run(quick(), store, LocalCompute(), pipeline.Silent(), lambda line: None, "metrics")
+    pipeline.run(quick(), store, LocalCompute(), pipeline.NullTracker(), lambda line: None, "metrics")
     return store
 
 
@@ -59,10 +59,10 @@ def test_a_whole_run_made_again_is_equal_byte_for_byte(whole, tmp_path):
 )
 def test_a_rival_made_here_is_made_again_by_ray_train_byte_for_byte(ray_compute, tmp_path, kind, weights):
     how = Training(epochs=2, learning_rate=1e-2, schedule="constant")
-    rival = baseline.Config(baseline=kind, training=how, resamples=20)
+    fitted = baseline.Config(baseline=kind, training=how, resamples=20)
     store, address = Store(Place.of(tmp_path / "run")), Address("baseline", "quick", "1")
-    recipe = replace(quick(), baseline=rival)
-    pipeline.run(recipe, store, LocalCompute(), pipeline.Silent(), lambda line: None, "baseline")
+    recipe = replace(quick(), baseline=fitted)
+    pipeline.run(recipe, store, LocalCompute(), pipeline.NullTracker(), lambda line: None, "baseline")
     found = reproduce(address, store, Store(Place.of(tmp_path / "again")), ray_compute, lambda line: None)
     assert [(str(each.address), each.differing) for each in found] == [("catalog/quick/1", ()), (str(address), ())]
     assert {"metrics.json"} | weights <= set(store.place(address).sizes())
@@ -122,7 +122,7 @@ def test_other_raw_data_are_named(tmp_path):
     dataset = tables.Config(items=str(tmp_path / "items.csv"), interactions=str(tmp_path / "interactions.csv"))
     recipe = replace(quick(), catalog=replace(quick().catalog, dataset=dataset, k_core=0))
     store = Store(Place.of(tmp_path / "run"))
-    pipeline.run(recipe, store, LocalCompute(), pipeline.Silent(), lambda line: None, "catalog")
+    pipeline.run(recipe, store, LocalCompute(), pipeline.NullTracker(), lambda line: None, "catalog")
     Path(tmp_path, "items.csv").write_text(Path(tmp_path, "items.csv").read_text().replace("title 3", "another title"))
     with pytest.raises(ConfigError) as error:
         again(Address("catalog", "quick", "1"), store, tmp_path / "again")

@@ -38,7 +38,7 @@ def shop(tmp_path_factory):
 @pytest.fixture
 def unisid(shop, monkeypatch, capsys):
     """Runs a command; returns the exit code and both outputs, once they are seen to be harmless."""
-    monkeypatch.setattr(cli, "_tracker", lambda store: pipeline.Silent())
+    monkeypatch.setattr(cli, "_tracker", lambda store: pipeline.NullTracker())
 
     def unisid(*words):
         code = cli.main([*words, "--store", str(shop / "store")])

@@ -15,7 +15,7 @@ from unisid import cli, pipeline
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.runtime.local import LocalCompute
-from unisid.signals import ENDING, Told, deferred, kept, stoppable
+from unisid.signals import ENDING, Terminated, deferred, kept, stoppable
 
 ROOT = Path(__file__).parents[1]
 EPOCHS = {"local": 14, "ray": 15}
@@ -57,22 +57,22 @@ def interruptible():
 def test_a_second_signal_does_not_disturb_the_ending():
     before = signal.getsignal(signal.SIGTERM)
     ended = []
-    with pytest.raises(Told), stoppable():
+    with pytest.raises(Terminated), stoppable():
         told_twice(ended)
     assert ended
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_who_listens_goes_on_listening():
-    with pytest.raises(Told), stoppable():
+    with pytest.raises(Terminated), stoppable():
         told_after_another_listened()
-    with pytest.raises(Told), kept():
+    with pytest.raises(Terminated), kept():
         told_while_another_listens()
     with pytest.raises(SystemExit), kept():
         sys.exit(3)
 
 
-@pytest.mark.parametrize(("stop", "code"), [(Told, 143), (KeyboardInterrupt, 130)])
+@pytest.mark.parametrize(("stop", "code"), [(Terminated, 143), (KeyboardInterrupt, 130)])
 def test_the_exit_code_tells_who_stopped_it(monkeypatch, capsys, stop, code):
     def act(known):
         raise stop
@@ -156,7 +156,7 @@ def test_a_job_does_not_write_where_it_would_be_lost(monkeypatch, capsys):
 def ready(tmp_path_factory):
     """A store with all that a model of the tiny recipe needs."""
     store = tmp_path_factory.mktemp("store")
-    pipeline.run(tiny(), Store(Place.of(store)), LocalCompute(), pipeline.Silent(), lambda line: None, "sequences")
+    pipeline.run(tiny(), Store(Place.of(store)), LocalCompute(), pipeline.NullTracker(), lambda line: None, "sequences")
     return store
 
 

@@ -58,7 +58,7 @@ def use_small_stages(monkeypatch):
 
 def run(store, recipe, until="codes"):
     said: list[str] = []
-    places = pipeline.run(recipe, store, LocalCompute(), pipeline.Silent(), said.append, until)
+    places = pipeline.run(recipe, store, LocalCompute(), pipeline.NullTracker(), said.append, until)
     return places, said
 
 

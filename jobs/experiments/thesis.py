@@ -7,7 +7,7 @@ from jobs.recipes.recommenders import over_items, token_by_token
 from unisid.backbones import BackboneConfig, hierarchical, lcrec, tiger
 from unisid.baselines import bert4rec, bprmf, caser, gru4rec, hstu, itemknn, lightgcn, popularity, related, sasrec
 from unisid.errors import ConfigError
-from unisid.experiments.definition import Experiment, Method, rival
+from unisid.experiments.definition import Experiment, Method, with_baseline
 from unisid.fusion import FusionConfig, concat, single
 from unisid.pipeline import Recipe
 from unisid.tokenizers import TokenizerConfig, balanced, hkmeans, letter, opq, rqkmeans, rqvae
@@ -22,12 +22,12 @@ WIDTHS = (48, 96, 192)
 
 
 def main(base: Recipe) -> Experiment:
-    """Table 6.1: every rival beside semantic ids of text, of LETTER and of the fusion."""
+    """Table 6.1: every baseline beside semantic ids of text, of LETTER and of the fusion."""
     return Experiment(
         name="main",
-        question="How good are unified semantic ids beside rivals without them, and beside ids of text and of LETTER?",
+        question="How good are unified semantic ids beside baselines without ids, and ids of text and of LETTER?",
         methods=(
-            *_rivals(base),
+            *_baselines(base),
             _tokenized(base, "text"),
             _tokenized(base, "letter"),
             _tokenized(base, "uqf"),
@@ -40,7 +40,7 @@ def main(base: Recipe) -> Experiment:
 def recommenders(base: Recipe) -> Experiment:
     """One index, the recommender over items in three kinds, TIGER and the base's own over it, and four baselines."""
     kinds = ("itemknn", "sasrec", "hstu", "related")
-    baselines = tuple(method for method in _rivals(base) if method.name in kinds)
+    baselines = tuple(method for method in _baselines(base) if method.name in kinds)
     return Experiment(
         name="recommenders",
         question="Which recommender makes most of the same semantic ids?",
@@ -50,11 +50,11 @@ def recommenders(base: Recipe) -> Experiment:
 
 
 def rivals(base: Recipe) -> Experiment:
-    """The rivals of table 6.1 alone, SASRec beside each."""
+    """The baselines of table 6.1 alone, SASRec beside each."""
     return Experiment(
         name="rivals",
         question="How strong are recommenders without semantic ids?",
-        methods=_rivals(base),
+        methods=_baselines(base),
         ours="sasrec",
     )
 
@@ -158,7 +158,7 @@ def interpretability(base: Recipe) -> Experiment:
     )
 
 
-def _rivals(base: Recipe) -> tuple[Method, ...]:
+def _baselines(base: Recipe) -> tuple[Method, ...]:
     kinds = {
         "popularity": popularity.Config(),
         "itemknn": itemknn.Config(),
@@ -172,11 +172,11 @@ def _rivals(base: Recipe) -> tuple[Method, ...]:
         "hstu": hstu.Config(),
         "related": related.Config(),
     }
-    return tuple(Method(name, rival(base, kind)) for name, kind in kinds.items())
+    return tuple(Method(name, with_baseline(base, kind)) for name, kind in kinds.items())
 
 
 def _tokenized(base: Recipe, source: str) -> Method:
-    """The base with semantic ids of one source and its own backbone; without rivals in its metrics."""
+    """The base with semantic ids of one source and its own backbone; without baselines in its metrics."""
     name = _named(base, source)
     fusions: dict[str, FusionConfig] = {
         "text": single.Config(modality="text"),

@@ -83,5 +83,5 @@ def beauty_hstu() -> Recipe:
 
 def _beside(base: Recipe, settings: BaselineConfig) -> Recipe:
     """The base with a baseline, under a name of its own."""
-    rival = baseline.Config(baseline=settings, pool=base.model.pool)
-    return replace(base, name=f"{base.name}-{settings.kind}", baseline=rival)
+    fitted = baseline.Config(baseline=settings, pool=base.model.pool)
+    return replace(base, name=f"{base.name}-{settings.kind}", baseline=fitted)

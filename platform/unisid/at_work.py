@@ -31,7 +31,7 @@ def writing(
     }
     needed = {str(entry.address) for entry in planned}
     needed |= {each["address"] for entry in planned for each in entry.inputs.values()}
-    # Whoever drops one of a name holds the lease of another name: it must find this one among the readers.
+    # A process that drops one of a name holds the lease of another name: it must find this one among the readers.
     owner = lease.Owner(makes=own | named, reads=sorted(needed - own.keys()))
     with lease.holding(store, name, version, owner, _waiting(name, version, planned, say)) as held:
         yield held

@@ -99,7 +99,7 @@ class Settings:
             _check(hint, getattr(self, name), f"{cls.where or _called(cls)}.{name}")
 
     def fits(self, num_items: int) -> None:
-        """Raise ConfigError where these settings ask for more than a catalogue of so many items has."""
+        """Raise ConfigError where these settings need more than a catalogue of so many items has."""
 
 
 @functools.cache

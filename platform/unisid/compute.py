@@ -1,7 +1,7 @@
-"""All that a stage may ask of the machines: two verbs, `fit` and `map`, and what a worker offers inside `fit`.
+"""All operations that a stage has on the machines: two verbs, `fit` and `map`, and what a worker offers inside `fit`.
 
 Implementations live in `runtime`: `local` (this process, or plain processes over gloo) and `ray_*`. A stage
-never knows which it runs on.
+does not depend on which it runs on.
 """
 
 from __future__ import annotations  # torch is named here, not imported: many a step's process needs none
@@ -48,7 +48,7 @@ class Pool(Settings):
             raise ConfigError(f"pool.gpus: is {self.gpus}; must be a whole number, or at most 1 for a share of one GPU")
 
     def device(self) -> torch.device:
-        """What one of its workers computes on; to be asked in the worker, since the driver may have another."""
+        """The device of one of its workers; call it in the worker, since the driver may have another."""
         import torch
 
         gpu = self.gpus > 0 and torch.cuda.is_available()
@@ -66,7 +66,7 @@ class Stream:
 
 @dataclass(frozen=True, kw_only=True)
 class Descent:
-    """How gradients become steps, whoever takes them."""
+    """How gradients become steps, for every engine."""
 
     zero: Literal[0, 1, 2, 3] = 0
     """What workers share out among themselves: 1 the optimizer's state, 2 gradients too, 3 weights too; 0 nothing."""
@@ -84,7 +84,7 @@ class Engine(Protocol):
     """Who holds a model while it learns. Every method must be called by all workers, as collectives are."""
 
     def loss(self, measure: Callable[[B], tuple[Tensor, Metrics]], batch: B) -> tuple[Tensor, Metrics]:
-        """`measure(batch)`, with the model's weights at hand and in the precision that was asked for."""
+        """`measure(batch)`, with the model's weights at hand and in the precision that was set."""
         ...
 
     def backward(self, loss: Tensor) -> None:
@@ -96,7 +96,7 @@ class Engine(Protocol):
         ...
 
     def whole(self) -> AbstractContextManager[object]:
-        """Inside, the model has all its weights on every worker, and computes in the precision that was asked for: to
+        """Inside, the model has all its weights on every worker, and computes in the precision that was set: to
         validate or to copy, not to change them."""
         ...
 
@@ -104,7 +104,7 @@ class Engine(Protocol):
         """All that learning changes, one whole tensor after another, on every worker; `Worker.engine` takes it back.
 
         Weights are named `model.<name>`, the optimizer's `<slot>.<name>`. Weights that learn nothing are not in it:
-        whoever builds the model gives them back.
+        building the model restores them.
         """
         ...
 
@@ -152,7 +152,7 @@ class Worker(Protocol):
         ...
 
     def progress(self, metrics: Metrics) -> None:
-        """Say how far the fit is, for whoever waits: rank 0's alone; after a crash some may be said twice."""
+        """Report progress within the fit: rank 0's alone; after a crash some may be repeated."""
         ...
 
     def resume(self) -> Path | None:

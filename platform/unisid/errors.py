@@ -27,7 +27,7 @@ class DataError(UnisidError):
 
 
 class ArtifactError(UnisidError):
-    """An artifact is missing, incomplete, damaged, or of another kind than asked for."""
+    """An artifact is missing, incomplete, damaged, or of another kind than required."""
 
 
 class UnreadableError(ArtifactError):

@@ -48,7 +48,7 @@ def pair_in_use(store: Store, name: str | None, say: Say) -> Pair:
     """The promoted recommender of a name with its index, else the newest; None for the name of the newest.
 
     Args:
-        say: told which it is where there are several.
+        say: receives the chosen address where there are several.
     Raises:
         ArtifactError: there is none, or what the newest was made from is gone.
     """

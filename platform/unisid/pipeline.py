@@ -31,7 +31,7 @@ from unisid.planned import Planned, State
 from unisid.stages.catalog.fits import check_fits
 from unisid.stages.extension import Base
 from unisid.stages.flow import STAGES, Maker, extension
-from unisid.tracker import Silent as Silent
+from unisid.tracker import NullTracker as NullTracker
 from unisid.tracker import Tracker as Tracker
 
 
@@ -44,7 +44,7 @@ class Recipe(Settings):
     version: str = runtime("1")
     """The artifacts' version."""
     note: str = runtime("")
-    """What a reader of the report should know before believing the figures."""
+    """Warnings that a report shows before its figures."""
     catalog: stages.catalog.Config = field(default_factory=stages.catalog.Config)
     embeddings: stages.embeddings.Config = field(default_factory=stages.embeddings.Config)
     modalities: Mapping[str, stages.embeddings.Config] = field(default_factory=dict)

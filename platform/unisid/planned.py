@@ -1,4 +1,4 @@
-"""What a plan says of one artifact."""
+"""One artifact's entry in a plan."""
 
 from dataclasses import dataclass
 from typing import Literal

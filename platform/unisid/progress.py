@@ -1,4 +1,4 @@
-"""How far a stage is with what it maps: to the person who waits and to the tracker, by one clock."""
+"""Throttled progress reports (console and tracker) for mapped work."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from unisid.compute import Job, Part, Report, Step
+from unisid.compute import Job, Metrics, Part, Report, Step
 
 SECONDS = 5.0
-"""Between one word and the next."""
+"""Between one report and the next."""
 
 
 class Throttle:
@@ -27,8 +27,8 @@ class Throttle:
         return due
 
 
-class Listening(Protocol):
-    """Who is told: a job, or somebody who waits for what is no stage."""
+class ProgressSink(Protocol):
+    """Sink for progress messages: a `Job`, or any object with `report` and `say`."""
 
     @property
     def report(self) -> Report: ...
@@ -36,11 +36,21 @@ class Listening(Protocol):
     def say(self) -> Callable[[str], None]: ...
 
 
+@dataclass(frozen=True)
+class LineSink:
+    """Passes progress lines to `say`; discards figures, for work outside a tracked stage."""
+
+    say: Callable[[str], None]
+
+    def report(self, metrics: Metrics) -> None:
+        """Discards the figures."""
+
+
 @dataclass
 class Progress:
-    """Counts towards a known total; tells at most every few seconds, and at the end."""
+    """Counts towards a known total; reports at most every few seconds, and at the end."""
 
-    job: Listening
+    job: ProgressSink
     total: int
     what: str
     """What is counted, such as files; the tracker's metrics are files_done and files_per_second."""
@@ -63,14 +73,14 @@ class Progress:
 
 
 class Mapper(Protocol):
-    """Whoever maps: a `Compute`, or one that tells of it."""
+    """Anything that maps parts: a `Compute`, or a wrapper that reports progress."""
 
     def map(self, parts: Sequence[Part], *steps: Step) -> Iterator[pa.Table]: ...
 
 
 @dataclass(frozen=True)
-class Telling:
-    """Maps as a job's compute does, and tells how many parts are done; nothing of a lone one."""
+class ReportingMapper:
+    """Maps as a job's compute does, and reports how many parts are done; a single part is not reported."""
 
     job: Job[Any]
     what: str
@@ -86,5 +96,5 @@ class Telling:
 
 
 def mapped(job: Job[Any], parts: Sequence[Part], step: Step, what: str, of: str = "") -> Iterator[pa.Table]:
-    """`job.compute.map`, which tells how many parts are done."""
-    return Telling(job, what, of).map(parts, step)
+    """`job.compute.map` with progress reports of the parts done."""
+    return ReportingMapper(job, what, of).map(parts, step)

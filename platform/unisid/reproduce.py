@@ -41,7 +41,7 @@ class Compared:
 
     address: Address
     files: int
-    """How many were compared: all but the record and the curve, which tell of time."""
+    """How many were compared: all but the record and the curve, which hold times."""
     differing: tuple[str, ...] = ()
     """Files that are not equal byte for byte."""
     note: str = ""
@@ -78,7 +78,7 @@ def reproduce(
         recipes.append((recipe, last))
     found = []
     for made, (recipe, last) in zip(versions, recipes, strict=True):
-        places = pipeline.run(recipe, into, compute, pipeline.Silent(), say, last)
+        places = pipeline.run(recipe, into, compute, pipeline.NullTracker(), say, last)
         found += [
             compare(Address.parse(record.address), place, places[noun], record)
             for noun, (place, record) in made.items()
@@ -125,7 +125,7 @@ def lineage(address: Address, store: Store) -> dict[str, tuple[Place, Record]]:
 def recipe_of(
     made: Mapping[str, tuple[Place, Record]], version: str = "1", there: Mapping[str, Base] = MappingProxyType({})
 ) -> Recipe:
-    """The recipe that the records tell of; what they say nothing of stays as it is by default, and is not run.
+    """The recipe that the records describe; sections without a record keep their defaults, and are not run.
 
     Args:
         there: where the repetitions of older versions lie, by fingerprint.

@@ -11,13 +11,13 @@ from types import FrameType
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Told(KeyboardInterrupt):
-    """This process was told to stop."""
+class Terminated(KeyboardInterrupt):
+    """This process received SIGTERM or SIGHUP."""
 
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[list[int]]:
-    """Inside, SIGTERM and SIGHUP raise `Told` in the main thread, Ctrl-C a KeyboardInterrupt.
+    """Inside, SIGTERM and SIGHUP raise `Terminated` in the main thread, Ctrl-C a KeyboardInterrupt.
 
     Yields the numbers of the signals that came, in order: what a signal raises may arrive as another error, for a
     library turns it into one of its own. Another SIGTERM or SIGHUP, while the process ends, changes nothing. A signal
@@ -31,7 +31,7 @@ def stoppable() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         for each in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, signal.SIG_IGN)
-        raise Told
+        raise Terminated
 
     before = {number: signal.getsignal(number) for number in ENDING} if _listens() else {}
     try:
@@ -41,7 +41,7 @@ def stoppable() -> Iterator[list[int]]:
         yield came
     except SystemExit as left:
         if left.code == signal.SIGTERM:
-            raise Told from None
+            raise Terminated from None
         raise
     finally:
         for number, handler in before.items():
@@ -56,7 +56,7 @@ def kept() -> Iterator[None]:
         yield
     except SystemExit as left:
         if left.code == signal.SIGTERM:
-            raise Told from None
+            raise Terminated from None
         raise
     finally:
         if _listens():

@@ -12,7 +12,7 @@ from unisid.making import StageLog
 
 
 class Tracker(publication.Registrar, Protocol):
-    """Where runs are written down: `runtime.tracking` writes to MLflow, `Silent` nowhere."""
+    """Where runs are written down: `runtime.tracking` writes to MLflow, `NullTracker` nowhere."""
 
     def pipeline(
         self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
@@ -21,7 +21,7 @@ class Tracker(publication.Registrar, Protocol):
     def stage(self, noun: str, params: Mapping[str, Any]) -> contextlib.AbstractContextManager[StageLog]: ...
 
 
-class Silent:
+class NullTracker:
     """A tracker that writes nothing."""
 
     uri = trouble = ""

@@ -405,7 +405,7 @@ def test_what_was_trained_with_another_kernel_is_served_without_it(config, lcrec
 
 def test_files_of_another_index_or_in_pieces_are_refused(config, lcrec):
     files = lcrec.files()
-    with pytest.raises(ArtifactError, match=r"does not speak semantic ids of level sizes \[6, 5, 7\]"):
+    with pytest.raises(ArtifactError, match=r"has no tokens for semantic ids of level sizes \[6, 5, 7\]"):
         config.rebuild(index_of((6, 5, 7)), files)
     with pytest.raises(ArtifactError, match="is not whole"):
         config.rebuild(index_of(SIZES), files | {"config.json": b"{"})

@@ -112,13 +112,18 @@ def run_here(uri, *words, **more):
     """The tiny recipe in this process, up to a noun; returns what it said."""
     said = []
     pipeline.run(
-        tiny(), Store(Place.of(uri)), more.get("compute", LocalCompute()), pipeline.Silent(), said.append, more["until"]
+        tiny(),
+        Store(Place.of(uri)),
+        more.get("compute", LocalCompute()),
+        pipeline.NullTracker(),
+        said.append,
+        more["until"],
     )
     return said
 
 
 def test_the_flow_writes_the_bytes_that_it_writes_on_a_disk(whole, at, tmp_path):
-    disk = pipeline.run(tiny(), Store(Place.of(tmp_path)), LocalCompute(), pipeline.Silent(), lambda line: None)
+    disk = pipeline.run(tiny(), Store(Place.of(tmp_path)), LocalCompute(), pipeline.NullTracker(), lambda line: None)
     bucket = Store(Place.of(at("shop/whole")))
     for noun, ours in disk.items():
         theirs = bucket.place(Address(noun, "tiny", "1"))
@@ -261,7 +266,7 @@ def test_a_place_is_fetched_whole(at, tmp_path):
 @pytest.fixture
 def quiet(monkeypatch, capsys):
     """The command line in this process; returns the exit code and the complaint."""
-    monkeypatch.setattr(cli, "_tracker", lambda store: pipeline.Silent())
+    monkeypatch.setattr(cli, "_tracker", lambda store: pipeline.NullTracker())
 
     def run(store):
         code = cli.main(["run", RECIPE, "--until", "catalog", "--compute", "local", "--store", store])

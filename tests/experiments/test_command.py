@@ -10,7 +10,7 @@ from unisid import recipes
 from unisid.baselines import gru4rec, popularity
 from unisid.cli import main
 from unisid.cli.experiment import configure
-from unisid.experiments.definition import find, rival
+from unisid.experiments.definition import find, with_baseline
 from unisid.stages import baseline
 
 MINE = """
@@ -88,7 +88,7 @@ def test_wrong_words(words, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_words_say_what_all_rivals_share_where_the_recipe_has_no_baseline():
+def test_words_say_what_all_baselines_share_where_the_recipe_has_no_baseline():
     base = configure(quick(), ["--baseline.pool.cpus", "0.5", "--baseline.training.epochs=3", "--model.beam", "17"])
     assert base.model.beam == 17
     methods = find("main", base).methods
@@ -107,16 +107,16 @@ def test_rivals_follow_the_models_machines_where_no_word_says_otherwise():
     assert base.baseline.pool.cpus == 0.5
 
 
-def test_a_recipes_own_baseline_is_what_rivals_share():
+def test_a_recipes_own_baseline_is_what_baselines_share():
     own = replace(quick(), baseline=baseline.Config(baseline=popularity.Config(), batch_size=9))
     assert configure(own, []) == own
     found = configure(own, ["--baseline.valid_samples", "3"])
-    assert rival(found, gru4rec.Config()).baseline == baseline.Config(
+    assert with_baseline(found, gru4rec.Config()).baseline == baseline.Config(
         baseline=gru4rec.Config(), batch_size=9, valid_samples=3
     )
 
 
-def test_help_shows_what_rivals_share(capsys):
+def test_help_shows_what_baselines_share(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["experiment", "main", "--dataset", RECIPE, "--help"])
     assert stop.value.code == 0

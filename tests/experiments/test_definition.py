@@ -9,23 +9,23 @@ from unisid import config as settings
 from unisid import recipes
 from unisid.baselines import popularity
 from unisid.errors import ConfigError
-from unisid.experiments.definition import Experiment, Method, cells, find, ready, sown
+from unisid.experiments.definition import Experiment, Method, cells, find, ready, seeded
 from unisid.pipeline import Recipe
 from unisid.stages import baseline, instructions
 
 
-def rival() -> Recipe:
+def popular() -> Recipe:
     return replace(quick(), baseline=baseline.Config(baseline=popularity.Config()))
 
 
 def asked(**more) -> Experiment:
-    methods = (Method("tiger", quick()), Method("popularity", rival()))
+    methods = (Method("tiger", quick()), Method("popularity", popular()))
     return Experiment(**({"name": "small", "question": "Which?", "methods": methods} | more))
 
 
 def test_a_method_ends_where_it_is_judged():
     assert Method("a", quick()).until == "metrics"
-    assert Method("a", rival()).until == "baseline"
+    assert Method("a", popular()).until == "baseline"
     assert Method("a", quick(), index_alone=True).until == "codes"
 
 
@@ -37,7 +37,7 @@ def test_cells_are_methods_under_seeds_with_names_of_their_own():
 
 
 def test_a_seed_is_that_of_all_that_is_learned_and_of_nothing_else():
-    before, after = (dict(settings.leaves(recipe)) for recipe in (rival(), sown(rival(), 7)))
+    before, after = (dict(settings.leaves(recipe)) for recipe in (popular(), seeded(popular(), 7)))
     changed = {key for key in before if before[key] != after[key]}
     assert changed == {
         key

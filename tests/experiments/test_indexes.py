@@ -95,7 +95,7 @@ def test_items_of_which_nothing_is_known_are_not_asked():
 
 def test_what_foretells_is_told_by_rank():
     rows = [{"good": x, "none": 0.0, "bad": -x} for x in (1.0, 2.0, 4.0, 8.0)]
-    found = indexes.foretell(rows, [0.1, 0.2, 0.3, 0.35])
+    found = indexes.predict(rows, [0.1, 0.2, 0.3, 0.35])
     assert found["good"].correlation == pytest.approx(1.0)
     assert found["bad"].correlation == pytest.approx(-1.0)
     assert np.isnan(found["none"].correlation)
@@ -108,7 +108,7 @@ def test_chance_is_told_by_permutation_which_for_many_indexes_is_the_usual_p():
     rng = np.random.default_rng(0)
     metric = rng.normal(size=30)
     figure = metric + 2 * rng.normal(size=30)
-    found = indexes.foretell([{"figure": value} for value in figure], metric.tolist())["figure"]
+    found = indexes.predict([{"figure": value} for value in figure], metric.tolist())["figure"]
     usual = scipy.stats.spearmanr(figure, metric)
     assert found.correlation == pytest.approx(usual.statistic)
     assert found.p == pytest.approx(usual.pvalue, abs=0.015)

@@ -17,7 +17,7 @@ from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import InTurn
 from unisid.stages import instructions, model
 from unisid.training.loop import Training
-from unisid.trials.telling import Nobody
+from unisid.trials.telling import NullExperimentTracker
 
 pytestmark = pytest.mark.slow
 SOURCES = ("text", "graph", "concat", "letter", "uqf")
@@ -50,7 +50,7 @@ def speaking(folder, tasks: tuple[str, ...]) -> Recipe:
 def test_every_source_of_ids_is_made_and_ranked(tmp_path, recommender, tasks):
     base = small() if tasks is None else speaking(tmp_path / "language", tasks)
     store = Store(Place.of(tmp_path / "store"))
-    folder = run(ablation(base), base, [1], store, LocalCompute(), InTurn(), Nobody(), lambda line: None)
+    folder = run(ablation(base), base, [1], store, LocalCompute(), InTurn(), NullExperimentTracker(), lambda line: None)
     results = json.loads(folder.read("results.json"))
     names = [f"{source}-{recommender}" for source in SOURCES]
     for rule in ("excluded", "allowed"):

@@ -20,7 +20,7 @@ from unisid.runtime.local import LocalCompute
 from unisid.runtime.ray_tune import RayTune
 from unisid.runtime.trials import InTurn, Runner
 from unisid.stages import baseline
-from unisid.trials.telling import Nobody
+from unisid.trials.telling import NullExperimentTracker
 
 pytestmark = pytest.mark.slow
 
@@ -30,9 +30,9 @@ def small() -> Experiment:
     tiger = replace(base, metrics=replace(base.metrics, method="tiger", baselines=()))
     graph = replace(tiger, fused=replace(base.fused, fusion=single.Config(modality="graph")))
     knn = replace(base, baseline=baseline.Config(baseline=itemknn.Config()))
-    rival = replace(base, baseline=baseline.Config(baseline=popularity.Config()))
+    popular = replace(base, baseline=baseline.Config(baseline=popularity.Config()))
     methods = (
-        Method("popularity", rival),
+        Method("popularity", popular),
         Method("itemknn", knn),
         Method("graph", graph, at=0.0),
         Method("joined", tiger, at=1.0),
@@ -42,7 +42,16 @@ def small() -> Experiment:
 
 def launch(experiment: Experiment, place: Place, seeds=(1, 2), runner: Runner | None = None) -> tuple[Place, list[str]]:
     said: list[str] = []
-    folder = run(experiment, quick(), seeds, Store(place), LocalCompute(), runner or InTurn(), Nobody(), said.append)
+    folder = run(
+        experiment,
+        quick(),
+        seeds,
+        Store(place),
+        LocalCompute(),
+        runner or InTurn(),
+        NullExperimentTracker(),
+        said.append,
+    )
     return folder, said
 
 

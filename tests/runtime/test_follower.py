@@ -60,7 +60,7 @@ def test_half_a_promotion_is_refused_until_it_is_whole(world, follower):
     follower.look()
     client.set_registered_model_alias(index_of("shop"), CHAMPION, versions[1][0])
     assert not follower.look()
-    assert "this recommender does not speak this index" in follower.refused[-1]
+    assert "its recommender belongs to another index" in follower.refused[-1]
     assert follower.pair.versions.model == "model/ring/1"
     client.set_registered_model_alias(recommender_of("shop"), CHAMPION, versions[1][1])
     assert follower.look()

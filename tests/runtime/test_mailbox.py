@@ -73,12 +73,12 @@ def test_the_same_error_from_the_same_checkpoint_is_final():
     async def story(box):
         await box.put(b"job")
         await box.take(-1, 0)
-        await box.complain(0, "E: x", 3, b"x")
-        await box.complain(0, "E: x", 3, b"x")  # two ranks of one attempt
+        await box.report_retryable_error(0, "E: x", 3, b"x")
+        await box.report_retryable_error(0, "E: x", 3, b"x")  # two ranks of one attempt
         await box.take(-1, 0)
-        await box.complain(0, "E: x", 4, b"x")  # it got further
+        await box.report_retryable_error(0, "E: x", 4, b"x")  # it got further
         await box.take(-1, 0)
-        await box.complain(0, "E: x", 4, b"y")
+        await box.report_retryable_error(0, "E: x", 4, b"y")
         assert await box.hear(0, 0) == [("error", b"y")]
 
     run(story)

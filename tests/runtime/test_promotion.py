@@ -104,9 +104,9 @@ def test_what_does_not_fit_together_is_refused(told, store):
         put(told, store, "codes/shop/b", "model/shop/1")
     assert champions(told) == Pair(None, None)
     put(told, store, "codes/shop/1", "model/shop/1")
-    with pytest.raises(DataError, match=r"model/shop/b speaks codes/shop/b .* the champion index is codes/shop/1"):
+    with pytest.raises(DataError, match=r"model/shop/b is for codes/shop/b .* the champion index is codes/shop/1"):
         put(told, store, model="model/shop/b")
-    with pytest.raises(DataError, match=r"version 1, speaks codes/shop/1, which codes/shop/b does not extend"):
+    with pytest.raises(DataError, match=r"version 1, was trained on codes/shop/1, which codes/shop/b does not extend"):
         put(told, store, "codes/shop/b")
     with pytest.raises(ArtifactError, match="no complete codes here"):
         put(told, store, "codes/shop/9")
@@ -116,7 +116,7 @@ def test_what_does_not_fit_together_is_refused(told, store):
 
 def test_an_index_below_its_gate_is_refused_with_the_figures(told, store):
     put(told, store, "codes/shop/1", "model/shop/1")
-    with pytest.raises(DataError, match=r"distinct_share is 0\.\d+, the gate asks for 1\.000; entropy of level 1 is"):
+    with pytest.raises(DataError, match=r"distinct_share is 0\.\d+, the gate requires 1\.000; entropy of level 1 is"):
         put(told, store, "codes/shop/2", distinct=1.0, usage=1.0, entropy=1.0)
     assert champions(told) == Pair("1", "1")
 
@@ -169,7 +169,7 @@ def test_on_the_command_line(told, store, monkeypatch, capsys):
     assert main(["promote", "codes/shop/1", "model/shop/1", *where]) == 0
     assert "in use under 'shop': index version 1, recommender version 1" in capsys.readouterr().out
     assert main(["promote", "codes/shop/2", "--distinct", "1", *where]) == 1
-    assert "the gate asks for 1.000" in capsys.readouterr().err
+    assert "the gate requires 1.000" in capsys.readouterr().err
     assert main(["promote", "--status", "shop", *where]) == 0
     assert "champion   index version 1, recommender version 1" in capsys.readouterr().out
     assert main(["promote", "--status", "shop", "--json", *where]) == 0

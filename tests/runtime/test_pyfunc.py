@@ -80,13 +80,13 @@ def test_a_semantic_id_has_the_title_of_its_item(models, registered):
     assert answer["title"].tolist() == ["", "", "", "", expected[1]]
     assert all("semantic id" in problem for problem in answer["problem"][:4])
     assert answer["problem"][4] == ""
-    with pytest.raises(Exception, match="'tiger' knows semantic ids and no words"):
+    with pytest.raises(Exception, match="'tiger' has semantic ids and no words"):
         models["tiger"].predict(pd.DataFrame({"sid": sids}))
 
 
 @pytest.mark.parametrize("column", [{"text": ["pen"]}, {"item_id": ["id-1"]}])
 def test_tiger_knows_no_words(models, column):
-    with pytest.raises(Exception, match="'tiger' knows semantic ids and no words"):
+    with pytest.raises(Exception, match="'tiger' has semantic ids and no words"):
         models["tiger"].predict(pd.DataFrame(column))
 
 
@@ -225,7 +225,7 @@ def test_it_answers_over_http(models, kind):
         assert len(reply.json()["predictions"][0]["item_ids"]) == 3
     else:
         assert reply.status_code == 400
-        assert "knows semantic ids and no words" in reply.text
+        assert "has semantic ids and no words" in reply.text
     records = [{"history": ids(1)}, {"history": ["gone"]}]
     body = {"dataframe_records": records, "params": {"k": 2, "allowed": ids(4, 5), "exclude_history": False}}
     good, bad = server.post("/invocations", json=body).json()["predictions"]

@@ -14,7 +14,7 @@ from unisid.runtime.trials import InTurn, Runner
 from unisid.search.definition import Search
 from unisid.search.run import run
 from unisid.search.space import parse
-from unisid.trials.telling import Nobody, Teller
+from unisid.trials.telling import ExperimentTracker, NullExperimentTracker
 
 ROOT = Path(__file__).parents[2]
 RECIPE = "tests/end_to_end/recipes.py:tiny"
@@ -37,11 +37,13 @@ def search(space: list[str], **more) -> Search:
 
 
 def launch(
-    asked: Search, place: Place, runner: Runner | None = None, teller: Teller | None = None, **more: bool
+    asked: Search, place: Place, runner: Runner | None = None, tracker: ExperimentTracker | None = None, **more: bool
 ) -> tuple[list[Outcome], list[str]]:
     """The outcomes and all that was said."""
     said: list[str] = []
-    found = run(asked, Store(place), LocalCompute(), runner or InTurn(), teller or Nobody(), said.append, **more)
+    found = run(
+        asked, Store(place), LocalCompute(), runner or InTurn(), tracker or NullExperimentTracker(), said.append, **more
+    )
     return found, said
 
 

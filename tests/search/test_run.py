@@ -18,14 +18,14 @@ from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import InTurn
 from unisid.search.definition import Search
 from unisid.search.space import parse
-from unisid.trials.telling import Nobody
+from unisid.trials.telling import NullExperimentTracker
 
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory):
     """What all searches here share."""
     place = Place.of(tmp_path_factory.mktemp("begun"))
-    pipeline.run(quick(), Store(place), LocalCompute(), pipeline.Silent(), lambda line: None, "fused")
+    pipeline.run(quick(), Store(place), LocalCompute(), pipeline.NullTracker(), lambda line: None, "fused")
     return place
 
 
@@ -101,7 +101,7 @@ def test_a_search_that_was_begun_is_not_begun_twice(ran):
     place, _, _, words = ran
     with pytest.raises(ConfigError, match="was begun before, 8 of its trials are over; go on with --resume"):
         launch(search(words, seeds=(1, 2)), place)
-    with pytest.raises(ConfigError, match=r"asked for something else \(objectives: index -> entropy\).*--called"):
+    with pytest.raises(ConfigError, match=r"is defined otherwise \(objectives: index -> entropy\).*--called"):
         launch(search(words, seeds=(1, 2), objectives=("entropy",)), place, resume=True)
 
 
@@ -196,7 +196,7 @@ def test_a_damaged_outcome_says_what_to_do(started):
         launch(search(words), started, resume=True)
 
 
-class Listening(Nobody):
+class RecordingTracker(NullExperimentTracker):
     """Notes what it is told."""
 
     def __init__(self):
@@ -211,9 +211,9 @@ class Listening(Nobody):
 
 @pytest.mark.slow
 def test_a_recommender_decides_and_the_winner_is_registered(started):
-    teller = Listening()
+    tracker = RecordingTracker()
     asked = search(["model.training.learning_rate=1e-5,3e-3"], objectives=("ndcg", "index"), seeds=(3,))
-    found, said = launch(asked, started, teller=teller, register=True)
+    found, said = launch(asked, started, tracker=tracker, register=True)
     assert any("shared by all trials: sequences" in line for line in said)
     assert [len(o.values) for o in found] == [7, 7]
     assert found[0].values["index"] == found[1].values["index"]
@@ -223,9 +223,9 @@ def test_a_recommender_decides_and_the_winner_is_registered(started):
     ]
     assert [o.values["ndcg"] for o in found] == ndcg
     assert all(o.values["hr"] >= o.values["ndcg"] for o in found)
-    assert [params["seed"] for _, params, *_ in teller.trials] == [3, 3]
-    assert [name for _, name, _ in teller.trials[0][4]].count("valid_score") == 3
-    (_, none, folder), (name, places, report) = teller.published
+    assert [params["seed"] for _, params, *_ in tracker.trials] == [3, 3]
+    assert [name for _, name, _ in tracker.trials[0][4]].count("valid_score") == 3
+    (_, none, folder), (name, places, report) = tracker.published
     assert none == {}
     assert folder.exists("pareto.png")
     best = found[ndcg.index(max(ndcg))]

@@ -169,9 +169,9 @@ def test_unknown_items_have_no_title(recommender):
 
 
 def test_a_backbone_without_words_says_so(tiger):
-    with pytest.raises(ConfigError, match=r"'tiger' knows semantic ids and no words; .* lcrec"):
+    with pytest.raises(ConfigError, match=r"'tiger' has semantic ids and no words; .* lcrec"):
         tiger.find(["pen"], 3)
-    with pytest.raises(ConfigError, match="knows semantic ids and no words"):
+    with pytest.raises(ConfigError, match="has semantic ids and no words"):
         tiger.title_of([3])
 
 

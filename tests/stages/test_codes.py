@@ -396,7 +396,7 @@ def test_vectors_of_another_catalogue_are_refused(place):
 
 def test_the_gate_refuses_a_bad_index_and_says_why(place):
     gate = Gate(distinct=0.999, entropy=0.2)
-    with pytest.raises(DataError, match=r"below its quality gate: distinct_share is 0\.\d+, the gate asks for 0\.999"):
+    with pytest.raises(DataError, match=r"below its quality gate: distinct_share is 0\.\d+, the gate requires 0\.999"):
         make(place, kmeans_config(gate=gate), clusters())
     assert not (place / "codes").exists("items-00000.parquet")
     make(place / "low", kmeans_config(gate=Gate(distinct=0.1, usage=0.1, entropy=0.1)), clusters())

@@ -292,7 +292,7 @@ def test_the_recipes_own_baseline_stands_beside_the_others(job, scripted):
 
 
 def test_refuses_a_baseline_whose_name_is_taken(job, scripted):
-    with pytest.raises(ConfigError, match="'itemknn' and the recipe's baseline 'itemknn' cannot be told apart"):
+    with pytest.raises(ConfigError, match="'itemknn' and the recipe's baseline 'itemknn' are not distinct"):
         metrics.make(with_rival(job, "itemknn"))
 
 

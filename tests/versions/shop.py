@@ -14,7 +14,7 @@ from unisid.datasets import tables
 from unisid.encoders import hashing
 from unisid.fusion import concat
 from unisid.graphs import lightgcn
-from unisid.pipeline import Recipe, Silent, run
+from unisid.pipeline import NullTracker, Recipe, run
 from unisid.runtime.local import LocalCompute
 from unisid.stages import catalog, codes, embeddings, fused, graph, metrics, model
 from unisid.tokenizers import rqkmeans
@@ -93,7 +93,7 @@ def recipe(item_table: str, row_table: str, unique: str = "assign", **tokenizer:
 def make(wanted: Recipe, store: Store, until: str = "codes", said: list[str] | None = None):
     """Run it here; returns where everything lies."""
     lines: list[str] = said if said is not None else []
-    return run(wanted, store, LocalCompute(), Silent(), lines.append, until)
+    return run(wanted, store, LocalCompute(), NullTracker(), lines.append, until)
 
 
 def at(noun: str, version: str = "1") -> Address:

@@ -15,7 +15,7 @@ from unisid.artifacts.record import require
 from unisid.artifacts.store import Place, Store
 from unisid.config import to_record
 from unisid.errors import ConfigError, DataError
-from unisid.pipeline import Silent
+from unisid.pipeline import NullTracker
 from unisid.runtime.local import LocalCompute
 from unisid.versions.cold_start import FILE, Recipes, chance, cold_start, table, targeted
 
@@ -23,7 +23,7 @@ SHARE, SEED = 0.2, 7
 HELD = round(SHARE * shop.ITEMS)
 
 
-class Told(Silent):
+class Told(NullTracker):
     """A tracker that keeps what it was to register."""
 
     def __init__(self):
@@ -95,7 +95,7 @@ def test_json_is_all_that_goes_to_the_output(tried, tmp_path, monkeypatch, capsy
 
     def tracker(store):
         cli._say("registry: told")
-        return Silent()
+        return NullTracker()
 
     monkeypatch.setattr(cli, "_tracker", tracker)
     monkeypatch.setattr("unisid.versions.cold_start.cold_start", lambda *given: given[-1]("at work") or found)
@@ -108,7 +108,7 @@ def test_json_is_all_that_goes_to_the_output(tried, tmp_path, monkeypatch, capsy
 def test_again_trains_nothing(tried):
     recipe, store, found, _ = tried
     before = {p: p.stat().st_mtime_ns for p in _records(store)}
-    again = cold_start(recipe, SHARE, SEED, store, LocalCompute(), Silent(), lambda line: None)
+    again = cold_start(recipe, SHARE, SEED, store, LocalCompute(), NullTracker(), lambda line: None)
     assert again == found
     assert {p: p.stat().st_mtime_ns for p in _records(store)} == before
 
@@ -165,9 +165,9 @@ def test_a_share_that_leaves_nothing_to_try_is_refused(tmp_path, place):
     recipe = shop.recipe(shop.items(tmp_path, shop.ITEMS), shop.interactions(tmp_path))
     store = Store(Place.of(tmp_path / "store"))
     with pytest.raises(DataError, match=r"catalog\.cold_share: 0\.001 of 60 items holds out 0"):
-        cold_start(recipe, 0.001, 1, store, LocalCompute(), Silent(), lambda line: None)
+        cold_start(recipe, 0.001, 1, store, LocalCompute(), NullTracker(), lambda line: None)
     with pytest.raises(ConfigError, match="catalog.cold_share: is 1; must be at least 0 and below 1"):
-        cold_start(recipe, 1, 1, store, LocalCompute(), Silent(), lambda line: None)
+        cold_start(recipe, 1, 1, store, LocalCompute(), NullTracker(), lambda line: None)
     catalog = Catalog.read(ring.write_catalog(place, [[0, 1, 2, 3]], 10))
-    with pytest.raises(DataError, match="none of the 1 test samples asks for one of the 2 new items"):
+    with pytest.raises(DataError, match="none of the 1 test samples has as target one of the 2 new items"):
         targeted(catalog, 8)

@@ -179,7 +179,7 @@ def run(
         items, interactions: one's own data in place of the recipe's: paths, or tables of pandas, Polars or Arrow.
         until: the last artifact to make.
         compute: "ray", or "local" for this process alone.
-        say: told how far it is.
+        say: receives lines of progress.
 
     Raises:
         ConfigError: an unknown recipe or setting.

@@ -107,7 +107,7 @@ class Recommender:
             store: a folder or a URI; None for UNISID_STORE, else `runs`.
             codes: the address of an index that extends the recommender's own.
             device: such as cpu or cuda:1; None for a GPU where there is one.
-            say: told which recommender it is where there are several; None for the logger `unisid`.
+            say: receives the chosen recommender's address where there are several; None for the logger `unisid`.
 
         Raises:
             ArtifactError: there is none, or it is damaged.

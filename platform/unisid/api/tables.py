@@ -24,7 +24,7 @@ def arrow_table(data: Any, where: str) -> pa.Table:
             `__arrow_c_array__`, or a mapping of names to columns.
         where: what the table is, for errors.
     Raises:
-        DataError: it is no table, or a column of it has no type that Arrow knows.
+        DataError: it is no table, or a column of it has no type that Arrow supports.
     """
     try:
         if hasattr(data, "__arrow_c_stream__"):

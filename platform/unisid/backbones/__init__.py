@@ -1,9 +1,9 @@
 """Backbones: from a history of items, the next item's semantic id.
 
 Histories and targets are item numbers; an `Index` says which codes and which vectors the items have. Tokens are
-numbered as `Codes.tokens` does, level after level from 0; `PAD` fills short rows on the right. What else a backbone's
-vocabulary holds is its own affair. B samples, T items of the longest history (or tokens, where said), L levels,
-K beams, D width, V vocabulary entries, N items.
+numbered as `Codes.tokens` does, level after level from 0; `PAD` fills short rows on the right. Other vocabulary
+entries (specials, words) are backbone-specific. B samples, T items of the longest history (or tokens, where said),
+L levels, K beams, D width, V vocabulary entries, N items.
 """
 
 import itertools
@@ -240,8 +240,8 @@ class Packed:
         return Packed(self.ids.to(device), self.positions.to(device), self.labels.to(device))
 
 
-class Speaker(TokenBackbone):
-    """A backbone that also speaks words: semantic ids are tokens among those of a language."""
+class LanguageBackbone(TokenBackbone):
+    """A backbone over a language model: semantic ids are tokens beside the language's own."""
 
     opening: list[int]
     """Entries before a prompt's head: the beginning of a text, the chat template's."""

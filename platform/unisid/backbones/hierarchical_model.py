@@ -27,7 +27,7 @@ from unisid.ops.principal import principal, project
 EXACT = 1 << 16
 """A catalogue of no more items is scored whole; a larger one is searched by beams."""
 CANDIDATES = 256
-"""The best items of a validation sample, among which its target tells how much each part of the score counts."""
+"""The best items of a validation sample, whose target fits the weight of each part of the score."""
 TABLE = 0.5
 """Weight of a part of the memory before validation; the heads share 1."""
 
@@ -208,7 +208,7 @@ class Hierarchical(Backbone):
     def added(
         self, states: States, level: int, rows: Int[Tensor, "*x"], nodes: Int[Tensor, "*x"], again: Below, trie: Trie
     ) -> Float[Tensor, "*x"]:
-        """The repeat term for nodes of a level, `rows` says of which position."""
+        """The repeat term for nodes of a level, at the positions `rows`."""
         if not self.config.repeat:
             return torch.zeros_like(rows, dtype=states.trie.dtype)
         at = trie.levels[level]

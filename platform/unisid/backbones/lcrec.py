@@ -1,4 +1,4 @@
-"""LC-Rec: a pretrained language model that learns to speak semantic ids (Zheng et al. 2024).
+"""LC-Rec: a pretrained language model fine-tuned to generate semantic ids (Zheng et al. 2024).
 
 These are its settings; `lcrec_model` is the model.
 """

@@ -1,6 +1,6 @@
-"""LC-Rec's model: a language model of the transformers library, asked about histories in words.
+"""LC-Rec's model: a language model of the transformers library, prompted with histories in words.
 
-The levels' tokens are entries after the language's own. A history is asked about in the words of the first task's
+The levels' tokens are entries after the language's own. A history is put into the first task's
 prompt (`ops.prompts.NEXT`); what is too long loses its oldest items. B samples, T history tokens, S entries of the
 longest prompt, L levels, K beams, D width, V vocabulary entries, N items, n prompts.
 """
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GenerationConfig
 
-from unisid.backbones import NO_LOSS, PAD, Index, Packed, Speaker, level_starts
+from unisid.backbones import NO_LOSS, PAD, Index, LanguageBackbone, Packed, level_starts
 from unisid.decoding import causal
 from unisid.decoding.causal import Memory
 from unisid.decoding.past import Past
@@ -68,7 +68,7 @@ class State:
     past: Past
 
 
-class LCRec(Speaker):
+class LCRec(LanguageBackbone):
     """The weights live in a transformers model, whose own forward pass trains them; `causal_forward` decodes."""
 
     separator: Tensor
@@ -111,7 +111,7 @@ class LCRec(Speaker):
         given = language.tokenizer.convert_tokens_to_ids(tokens(sizes))
         if given != list(range(given[0], len(language.tokenizer))):
             raise ArtifactError(
-                f"model: its tokenizer does not speak semantic ids of level sizes {list(sizes)}; load it with the "
+                f"model: its tokenizer has no tokens for semantic ids of level sizes {list(sizes)}; load it with the "
                 "index it was trained on"
             )
         return cls(config, language, frame, level_starts(sizes, given[0]), sizes)
@@ -140,13 +140,13 @@ class LCRec(Speaker):
                 new.copy_(words.mean_of_texts(old, new, self._titles(texts), stands_for))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        # What a text holds of the tokenizer's special tokens is text, whoever wrote it.
+        # What a text holds of the tokenizer's special tokens is treated as text.
         options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
         return self.tokenizer(list(texts), **options)["input_ids"] if texts else []
 
     def loss_of(self, packed: Packed) -> Float[Tensor, ""]:
         ids, positions, labels = packed.ids, packed.positions, packed.labels
-        if self.config.attention.startswith("flash"):  # its kernel tells samples apart in one row only
+        if self.config.attention.startswith("flash"):  # its kernel separates packed samples in one row only
             ids, positions, labels = (part.reshape(1, -1) for part in (ids, positions, labels))
         hidden = self.language.model(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
         learned = labels[:, 1:] != NO_LOSS
@@ -215,7 +215,13 @@ class LCRec(Speaker):
         return saved.files(self.language, self.tokenizer, self.frame)
 
     def prompts(self, histories: Int[Tensor, "B T"]) -> tuple[Int[Tensor, "B S"], Bool[Tensor, "B S"]]:
-        """Histories in the words of the first task, padded on the right; which entries are real."""
+        """Histories in the words of the first task, padded on the right; which entries are real.
+
+        Example, two levels, room for two items, before = [b], separator = [s], after = [a, a]: a history of three
+        items (p, q, r) keeps q and r, `body` is q0 q1 s r0 r1 s, and `end` = 1 + 2 * 3 - 1 = 6 is where the items end:
+            place  0  1  2  3  4  5  6  7
+            id     b  q0 q1 s  r0 r1 a  a        A history of one item r: b r0 r1 a a, then padding.
+        """
         levels = len(self.sizes)
         histories = functional.pad(histories, (0, -histories.shape[1] % levels), value=PAD)
         held = histories.shape[1] // levels

@@ -37,7 +37,7 @@ class Config(BackboneConfig):
     num_encoder_layers: Layers = 4
     """Layers that read the history."""
     num_decoder_layers: Layers = 4
-    """Layers that foretell the target."""
+    """Decoder layers, which predict the target."""
     dropout: ShareBelowOne = 0.1
     """Share of values that training zeroes, in attention weights and between layers."""
     temperature: Positive = field(default=1.0, metadata=identity_where(lambda config: config.temperature != 1))

@@ -1,7 +1,7 @@
 """`unisid`: plan, run and look at recipes and artifacts.
 
 Exit codes: 0 done; 1 something the user can put right (one message says what); 2 wrong words on the command line;
-70 a fault of the program, with its traceback; 129 told to stop by SIGHUP, 130 by Ctrl-C, 143 by SIGTERM (what was
+70 a fault of the program, with its traceback; 129 ended by SIGHUP, 130 by Ctrl-C, 143 by SIGTERM (what was
 complete stays, `unisid run` goes on from there); 141 the reader of a command that only prints left early.
 """
 
@@ -22,7 +22,7 @@ from unisid import __version__
 from unisid.console import Console, consoles, styled
 from unisid.errors import DataError, UnisidError
 from unisid.faults import in_words
-from unisid.signals import Told, deferred, settled, stoppable
+from unisid.signals import Terminated, deferred, settled, stoppable
 
 if TYPE_CHECKING:
     from unisid.artifacts.store import Place, Store
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Act = Callable[[argparse.Namespace], None]
 EPILOG = (
-    "exit codes: 0 done, 1 an error you can put right, 2 wrong words, 70 a fault of unisid, 130 interrupted, 143 told "
+    "exit codes: 0 done, 1 an error you can put right, 2 wrong words, 70 a fault of unisid, 130 interrupted, 143 asked "
     "to stop (SIGTERM; SIGHUP: 129). A reader that leaves early (| head) ends a command that only prints with 141; one "
     "that makes something goes on without its console."
 )
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except SystemExit as left:
             if left.code != signal.SIGTERM:  # Ray's own way of ending at SIGTERM
                 raise
-            return _ended(Told(), came)
+            return _ended(Terminated(), came)
         except BaseException as error:
             return _ended(error, came)
     return 0
@@ -87,7 +87,7 @@ def _ended(error: BaseException, came: Sequence[int]) -> int:
     if told:
         settled()
         print("interrupted: what is complete stays; the same command goes on from there", file=sys.stderr)
-        return 128 + (came[0] if came else signal.SIGTERM if isinstance(error, Told) else signal.SIGINT)
+        return 128 + (came[0] if came else signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
     if said is not None:
         print(f"error: {said}", file=sys.stderr)
         return 1
@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_flows(command)
     look.add_commands(command, _store, _machines)
     serve.add_commands(command, _store, _say)
-    index.add_commands(command, index.Around(_store, _recipe, _tracker, _machines, _say))
+    index.add_commands(command, index.Session(_store, _recipe, _tracker, _machines, _say))
     machine.add_commands(command, parser)
     report.add_commands(command, _store)
     return parser
@@ -157,7 +157,7 @@ def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
             sub.add_argument("--without-data", action="store_true", help="plan where the raw data are not at hand")
         else:
             sub.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
-    sub = command("sync", _sync, "Tell MLflow of a recipe's complete artifacts (when it was away during the run).")
+    sub = command("sync", _sync, "Log a recipe's complete artifacts to MLflow (when it was away during the run).")
     sub.add_argument("recipe", help="a ready recipe's name, or file.py:function")
     sub = command("reproduce", _reproduce, "Make an artifact again from its record, elsewhere, and compare the bytes.")
     experiment.add_reproduce_options(sub)

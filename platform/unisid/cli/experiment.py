@@ -1,11 +1,11 @@
-"""`unisid experiment` and `unisid reproduce`: their words, and what they ask."""
+"""`unisid experiment` and `unisid reproduce`: arguments and execution."""
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
 import argparse
 from typing import TYPE_CHECKING
 
-from unisid.cli.search import runner_on, teller_of
+from unisid.cli.search import experiment_tracker, runner_on
 
 if TYPE_CHECKING:
     from unisid.artifacts.store import Store
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_options(sub: argparse.ArgumentParser) -> None:
-    """What an experiment may be asked."""
+    """Add an experiment's arguments to the parser."""
     sub.add_argument("experiment", nargs="?", help="a ready experiment's name, or file.py:function; none lists them")
     sub.add_argument(
         "--dataset",
@@ -29,7 +29,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 
 
 def configure(base: Recipe, words: list[str], prog: str = "unisid experiment NAME") -> Recipe:
-    """The dataset's recipe with `--section.key value` applied, where `baseline` is what all rivals share.
+    """The dataset's recipe with `--section.key value` applied, where `baseline` is what all baselines share.
 
     A recipe without a baseline is shown the default one; it stays without unless a word sets something of it.
     """
@@ -37,24 +37,24 @@ def configure(base: Recipe, words: list[str], prog: str = "unisid experiment NAM
 
     from unisid import recipes
     from unisid.errors import ConfigError
-    from unisid.experiments.definition import rivals_share
+    from unisid.experiments.definition import baselines_share
 
-    found = recipes.configure(replace(base, baseline=rivals_share(base)), words, prog)
+    found = recipes.configure(replace(base, baseline=baselines_share(base)), words, prog)
     if base.baseline is not None:
         return found
     if any(word.startswith("--baseline.baseline") for word in words):
         raise ConfigError(
-            f"recipe '{base.name}': --baseline.baseline is what one rival differs in from the next, and "
+            f"recipe '{base.name}': --baseline.baseline is what differs between baselines, and "
             "the experiment says it; set what they share: --baseline.training, .pool, ..."
         )
     found = replace(found, baseline=None)
     if not any(word.startswith("--baseline.") for word in words):
         return found
-    return recipes.configure(replace(base, baseline=rivals_share(found)), words, prog)
+    return recipes.configure(replace(base, baseline=baselines_share(found)), words, prog)
 
 
 def experiment(known: argparse.Namespace, base: Recipe, store: Store, machines: Machines, say: Say) -> None:
-    """Carry out what was asked on the machines of a kind, 'ray' or 'local'."""
+    """Run an experiment on the machines of a kind, 'ray' or 'local'."""
     from unisid.experiments import definition
     from unisid.experiments.run import run
 
@@ -64,11 +64,11 @@ def experiment(known: argparse.Namespace, base: Recipe, store: Store, machines: 
         return
     found = definition.find(known.experiment, base).only(known.methods)
     with machines(known.compute) as compute:
-        run(found, base, known.seeds, store, compute, runner_on(known, compute), teller_of(store, say), say)
+        run(found, base, known.seeds, store, compute, runner_on(known, compute), experiment_tracker(store, say), say)
 
 
 def add_reproduce_options(sub: argparse.ArgumentParser) -> None:
-    """What a repetition may be asked."""
+    """Add a repetition's arguments to the parser."""
     sub.add_argument("address", help="what to make again, with all that it comes from, such as metrics/demo/1")
     sub.add_argument("--into", required=True, metavar="FOLDER", help="the store of the repetition; kept afterwards")
     sub.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")

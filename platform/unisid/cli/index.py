@@ -33,7 +33,7 @@ GATE = ("distinct", "usage", "entropy")
 
 
 @dataclass(frozen=True)
-class Around:
+class Session:
     """What the command line gives to every command."""
 
     store: Callable[[argparse.Namespace], Store]
@@ -43,23 +43,23 @@ class Around:
     say: Callable[[str], None]
 
 
-def add_commands(command: Command, around: Around) -> None:
-    """Tell the parser of both commands."""
+def add_commands(command: Command, session: Session) -> None:
+    """Add both commands to the parser."""
     acts = {"extend": _extend, "compare": _compare, "cold-start": _cold_start}
-    sub = command("index", lambda known: acts[known.action](known, around), "Extend, compare and try an index.")
+    sub = command("index", lambda known: acts[known.action](known, session), "Extend, compare and try an index.")
     actions = sub.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, text in ACTIONS.items():
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=sub.epilog)
         action.add_argument("--store", default=argparse.SUPPRESS, help="where artifacts lie: a folder or a URI")
         _add_options(name, action)
-    sub = command("promote", lambda known: _promote(known, around), "Put an index and a recommender into use.")
+    sub = command("promote", lambda known: _promote(known, session), "Put an index and a recommender into use.")
     sub.add_argument("address", nargs="*", help="an index (codes/demo/2), a recommender (model/demo/1), or both")
     sub.add_argument("--name", help="the name they are registered under (default: the address's)")
     sub.add_argument("--rollback", metavar="NAME", help="put what was in use before back into use")
     sub.add_argument("--status", metavar="NAME", help="show what is in use, and what was before")
     sub.add_argument("--json", action="store_true", help="with --status: print JSON instead of a table")
     for figure in GATE:
-        sub.add_argument(f"--{figure}", type=float, help=f"ask for another codes.gate.{figure} than the index's own")
+        sub.add_argument(f"--{figure}", type=float, help=f"use another codes.gate.{figure} than the index's own")
 
 
 def _add_options(name: str, action: argparse.ArgumentParser) -> None:
@@ -86,57 +86,57 @@ def _add_options(name: str, action: argparse.ArgumentParser) -> None:
         action.add_argument("--seed", type=int, default=42, help="which items these are (default: 42)")
 
 
-def _extend(known: argparse.Namespace, around: Around) -> None:
+def _extend(known: argparse.Namespace, session: Session) -> None:
     """Make the next version, up to its codes, and say what was added."""
     from unisid import pipeline
     from unisid.versions.extend import extended, next_version
 
-    recipe, store = around.recipe(known), around.store(known)
+    recipe, store = session.recipe(known), session.store(known)
     base = Address.parse(known.base) if known.base else Address("codes", recipe.name, recipe.version)
     wanted = replace(recipe, catalog=replace(recipe.catalog, keep_cold_items=True))
     whole = extended(wanted, store, base, known.to or next_version(base.version))
     if known.sync:
-        for address in pipeline.sync(whole, store, around.tracker(store), known.until, around.say):
+        for address in pipeline.sync(whole, store, session.tracker(store), known.until, session.say):
             print(f"told MLflow of {address}")
         return
-    machines, tracker = functools.partial(around.machines, known.compute), around.tracker(store)
-    places = pipeline.run_on(whole, store, machines, tracker, around.say, known.until)
+    machines, tracker = functools.partial(session.machines, known.compute), session.tracker(store)
+    places = pipeline.run_on(whole, store, machines, tracker, session.say, known.until)
     codes = Codes.read(places["codes"])
     done = codes.extension
-    around.say(
+    session.say(
         f"{codes.record.address} extends {done['base']}: {done['kept']:,} semantic ids kept, {done['added']:,} "
         f"added, {done['resolved']:,} of these found their nearest one taken"
     )
-    around.say(f"who got which: {codes.place}/added-*.parquet; next: unisid promote {codes.record.address}")
+    session.say(f"who got which: {codes.place}/added-*.parquet; next: unisid promote {codes.record.address}")
 
 
-def _compare(known: argparse.Namespace, around: Around) -> None:
+def _compare(known: argparse.Namespace, session: Session) -> None:
     from unisid.versions.compare import compare, table
 
     if known.rest:
         raise ConfigError(f"unisid index compare: knows no {' '.join(known.rest)}; takes two indexes, and --json")
-    found = compare(*(_read(around.store(known), text) for text in (known.left, known.right)))
+    found = compare(*(_read(session.store(known), text) for text in (known.left, known.right)))
     print(json.dumps(found, indent=2) if known.json else table(found))
 
 
-def _cold_start(known: argparse.Namespace, around: Around) -> None:
+def _cold_start(known: argparse.Namespace, session: Session) -> None:
     from unisid.versions.cold_start import cold_start, table
 
-    recipe, store = around.recipe(known), around.store(known)
-    output = sys.stderr if known.json else sys.stdout  # whoever reads JSON gets nothing else
-    with contextlib.redirect_stdout(output), around.machines(known.compute) as compute:
-        found = cold_start(recipe, known.share, known.seed, store, compute, around.tracker(store), around.say)
+    recipe, store = session.recipe(known), session.store(known)
+    output = sys.stderr if known.json else sys.stdout  # standard output carries the JSON only
+    with contextlib.redirect_stdout(output), session.machines(known.compute) as compute:
+        found = cold_start(recipe, known.share, known.seed, store, compute, session.tracker(store), session.say)
     print(json.dumps(found, indent=2) if known.json else table(found))
 
 
-def _promote(known: argparse.Namespace, around: Around) -> None:
+def _promote(known: argparse.Namespace, session: Session) -> None:
     """Move the aliases, and say what is in use."""
     _refuse_both(known)
     from unisid.runtime import promotion
     from unisid.runtime.tracking import tracker
 
-    store = around.store(known)
-    told = tracker(store.root, around.say)
+    store = session.store(known)
+    told = tracker(store.root, session.say)
     if known.status:
         pairs = promotion.in_use(told, known.status)
         body = json.dumps({alias: dataclasses.asdict(pair) for alias, pair in pairs.items()}, indent=2)
@@ -149,7 +149,7 @@ def _promote(known: argparse.Namespace, around: Around) -> None:
         name = known.name or next(iter(found.values())).name
         gate = {figure: getattr(known, figure) for figure in GATE if getattr(known, figure) is not None}
         pair = promotion.promote(told, store, found.get("codes"), found.get("model"), name, gate)
-    around.say(f"in use under '{name}': {pair}; back again: unisid promote --rollback {name}")
+    session.say(f"in use under '{name}': {pair}; back again: unisid promote --rollback {name}")
 
 
 def _refuse_both(known: argparse.Namespace) -> None:

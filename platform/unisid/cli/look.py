@@ -37,7 +37,7 @@ JSON = "print JSON instead of a table"
 
 
 def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store], machines: Machines) -> None:
-    """Tell the parser what may be looked at."""
+    """Add the commands that print artifacts to the parser."""
 
     def look(name: str, act: Callable[[argparse.Namespace, Store], None], text: str) -> argparse.ArgumentParser:
         return command(name, lambda known: act(known, store_of(known)), text)

@@ -12,7 +12,7 @@ SHELLS = ("bash", "zsh", "tcsh")
 
 
 def add_commands(command: Command, parser: argparse.ArgumentParser) -> None:
-    """Tell the parser of both commands."""
+    """Add both commands to the parser."""
     sub = command("doctor", _doctor, "Show what this machine has for unisid, and what will not work on it.")
     sub.add_argument("--json", action="store_true", help="print JSON instead of a table")
     text = "Print what completes words in a shell: source <(unisid completion bash)."

@@ -1,4 +1,4 @@
-"""`unisid search`: its words, and what they ask of a search."""
+"""`unisid search`: arguments and execution."""
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from unisid.runtime.trials import Runner
     from unisid.search.definition import Search
     from unisid.trials.making import Say
-    from unisid.trials.telling import Teller
+    from unisid.trials.telling import ExperimentTracker
 
     Machines = Callable[[str], contextlib.AbstractContextManager[Compute]]
 
 
 def add_options(sub: argparse.ArgumentParser) -> None:
-    """What a search may be asked."""
+    """Add a search's arguments to the parser."""
     sub.add_argument(
         "--space",
         nargs="+",
@@ -46,7 +46,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 
 
 def search(known: argparse.Namespace, recipe: Recipe, store: Store, machines: Machines, say: Say) -> None:
-    """Carry out what was asked on the machines of a kind, 'ray' or 'local'."""
+    """Run a search on the machines of a kind, 'ray' or 'local'."""
     from unisid.search.run import run
 
     asked = _asked(known, recipe)
@@ -56,7 +56,7 @@ def search(known: argparse.Namespace, recipe: Recipe, store: Store, machines: Ma
             store,
             compute,
             runner_on(known, compute),
-            teller_of(store, say),
+            experiment_tracker(store, say),
             say,
             resume=known.resume,
             register=known.register,
@@ -92,8 +92,8 @@ def runner_on(known: argparse.Namespace, compute: Compute) -> Runner:
     return RayTune.beside(compute, known.concurrent)
 
 
-def teller_of(store: Store, say: Say) -> Teller:
-    """Who is told of searches and experiments in a store."""
+def experiment_tracker(store: Store, say: Say) -> ExperimentTracker:
+    """The tracker of searches and experiments in a store."""
     from unisid.runtime.search_runs import SearchRuns
     from unisid.runtime.tracking import tracker
 

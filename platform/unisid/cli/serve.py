@@ -46,7 +46,7 @@ def _serve(known: argparse.Namespace, store: Store, say: Say) -> None:
     source = Source(store.root.uri, known.name, known.model, known.codes)
     Follower(source, settings, lambda pair: None).check()
     if settings.host not in LOOPBACK and not os.environ.get(TOKEN):
-        say(f"serve: {settings.host} can be reached from other machines, and {TOKEN} is not set: everybody may ask")
+        say(f"serve: {settings.host} can be reached from other machines, and {TOKEN} is not set: all may send requests")
     if known.compute == "ray":
         from unisid.runtime import ray_serve
 

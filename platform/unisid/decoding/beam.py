@@ -21,7 +21,7 @@ P = TypeVar("P", contravariant=True)
 S = TypeVar("S")
 
 MOST_BEAMS = 1 << 14
-"""Most beams that settings may ask for."""
+"""Most beams that settings may set."""
 CACHED_LOGITS, HELD_LOGITS = 1 << 22, 1 << 27
 """Most logits made at once: what a CPU's caches hold, and what an accelerator's memory can spare."""
 
@@ -36,7 +36,7 @@ class Decoder(Protocol[P, S]):
         ...
 
     def start(self, prompts: P) -> tuple[S, Float[Tensor, "B 1 D"]]:
-        """Read every user's prompt, once; the hidden vector from which level 0 is foretold."""
+        """Read every user's prompt, once; the hidden vector from which level 0 is predicted."""
         ...
 
     def step(
@@ -179,31 +179,33 @@ def best(totals: Float[Tensor, "B C"], candidates: Int[Tensor, "B C"], size: int
 
 @dataclass(frozen=True)
 class Open:
-    """Which leaves may be answered, by counts: a look-up a node, however many leaves lie below it."""
+    """Candidate leaves, by counts: a look-up a node, however many leaves lie below it."""
 
     before: Int[Tensor, "A N_and_end"] | None
     """Allowed leaves before a leaf; all are allowed where there is none."""
-    barred: Int[Tensor, "B E"] | None
+    excluded_leaves: Int[Tensor, "B E"] | None
     """Allowed leaves that are excluded, ascending, each once; the number of items where a row has no more."""
 
     def leave_open(self, level: Level, nodes: Int[Tensor, "B K W"]) -> Bool[Tensor, "B K W"]:
-        """Whether a node leads to a leaf that may be answered."""
+        """Whether a node leads to a candidate leaf."""
         first, end = level.first_leaf[nodes].long().flatten(1), level.first_leaf[nodes + 1].long().flatten(1)
         count = end - first
         if self.before is not None:
             before = self.before.expand(len(nodes), -1)
             count = before.gather(1, end) - before.gather(1, first)
-        if self.barred is not None:
-            count = count - (torch.searchsorted(self.barred, end) - torch.searchsorted(self.barred, first))
+        if self.excluded_leaves is not None:
+            count = count - (
+                torch.searchsorted(self.excluded_leaves, end) - torch.searchsorted(self.excluded_leaves, first)
+            )
         return (count > 0).view_as(nodes)
 
 
 def limits_of(trie: Trie, users: int, excluded: Tensor | None, allowed: Tensor | None) -> Open | None:
     by_leaf = None if allowed is None else _by_leaf(trie, users, allowed)
-    barred = None if excluded is None else _barred_leaves(trie, excluded, by_leaf)
+    excluded_leaves = None if excluded is None else _excluded_leaves(trie, excluded, by_leaf)
     if by_leaf is None:
-        return None if barred is None else Open(None, barred)
-    return Open(functional.pad(by_leaf.cumsum(1, dtype=torch.int32), (1, 0)), barred)
+        return None if excluded_leaves is None else Open(None, excluded_leaves)
+    return Open(functional.pad(by_leaf.cumsum(1, dtype=torch.int32), (1, 0)), excluded_leaves)
 
 
 def _by_leaf(trie: Trie, users: int, allowed: Bool[Tensor, "*users N"]) -> Bool[Tensor, "A N"]:
@@ -216,8 +218,10 @@ def _by_leaf(trie: Trie, users: int, allowed: Bool[Tensor, "*users N"]) -> Bool[
     return allowed.view(-1, num_items)[:, trie.items]
 
 
-def _barred_leaves(trie: Trie, excluded: Int[Tensor, "B E"], by_leaf: Bool[Tensor, "A N"] | None) -> Int[Tensor, "B E"]:
-    """As `Open.barred`."""
+def _excluded_leaves(
+    trie: Trie, excluded: Int[Tensor, "B E"], by_leaf: Bool[Tensor, "A N"] | None
+) -> Int[Tensor, "B E"]:
+    """As `Open.excluded_leaves`."""
     end = len(trie.items)
     leaves = trie.leaves[excluded.clamp_min(0)].long()
     counts = excluded >= 0

@@ -28,7 +28,7 @@ FAMILIES = ("llama", "qwen2", "qwen3")
 
 @dataclass(frozen=True)
 class Memory:
-    """What the model knows of the users' prompts."""
+    """Cached keys and values of the users' prompts."""
 
     layers: tuple[KeyValue, ...]
     """Every layer's keys and values [B, G, T, C]."""
@@ -142,7 +142,7 @@ def _attend(
     groups, length = prompt[0].shape[1:3]
 
     def by_user(values: Tensor) -> Tensor:
-        """[B, K, G, R, ...] as [B, G, K R, ...]: the R heads of a group, of all beams, ask the same keys."""
+        """[B, K, G, R, ...] as [B, G, K R, ...]: the R heads of a group, of all beams, attend to the same keys."""
         return values.transpose(1, 2).flatten(2, 3)
 
     def by_beam(values: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class Children:
     """The children of some nodes, end to end."""
 
     row: Int[Tensor, " X"]
-    """Which of the nodes asked for a child belongs to, ascending."""
+    """The parent of each child, as a position among the given nodes, ascending."""
     node: Int[Tensor, " X"]
 
     @classmethod

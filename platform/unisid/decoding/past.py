@@ -1,4 +1,4 @@
-"""What a search remembers of the beams themselves, whichever model it asks.
+"""Cached keys and values of the beams' own tokens, for any model.
 
 B users, K beams, G heads of keys and values, P own positions of a beam, C width of a head.
 """

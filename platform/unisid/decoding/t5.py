@@ -21,7 +21,7 @@ from unisid.ops.dropout import dropout
 
 @dataclass(frozen=True)
 class Memory:
-    """What the decoder knows of the users' prompts."""
+    """Cross-attention keys and values of the users' prompts."""
 
     layers: tuple[KeyValue, ...]
     """Keys and values [B, H, T, C] of every decoder layer's cross-attention."""

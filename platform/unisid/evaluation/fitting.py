@@ -1,4 +1,4 @@
-"""How a rival that the training loop does not train is fitted and judged: by one worker, and not by the driver."""
+"""Fits and ranks a baseline that the training loop does not train: in one worker, not in the driver."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from unisid.progress import Progress
 
 @dataclass(frozen=True)
 class Task:
-    """What the worker is told."""
+    """The worker's instructions."""
 
     baseline: BaselineConfig
     inputs: Mapping[str, Place]
@@ -39,7 +39,7 @@ class Fitted:
 
 
 def fit(job: Job[Any], task: Task, pool: Pool) -> Fitted:
-    """Fit a rival on the training rows, by one worker of the pool, and rank the test samples."""
+    """Fit a baseline on the training rows, by one worker of the pool, and rank the test samples."""
     alone = replace(pool, workers=min(1, pool.workers))
     name = f"{job.name}-{task.baseline.kind}"
     return job.compute.fit(fit_and_rank, task, name=name, pool=alone, work=job.work, report=job.report)
@@ -53,7 +53,7 @@ def fit_and_rank(worker: Worker, task: Task) -> Fitted:
     if task.out is not None:
         write_fitted(task.out, task.baseline, baseline)
     rows = catalog.samples(TEST)
-    progress = Progress(Heard(worker), len(rows), "samples", of=task.baseline.kind)
+    progress = Progress(WorkerSink(worker), len(rows), "samples", of=task.baseline.kind)
     return Fitted(baseline.chosen, rank_baseline(baseline, catalog, rows, progress))
 
 
@@ -64,8 +64,8 @@ def write_fitted(out: Place, config: BaselineConfig, baseline: Baseline) -> None
 
 
 @dataclass(frozen=True)
-class Heard:
-    """Hears of progress inside a fit, whose metrics are shown as they come."""
+class WorkerSink:
+    """Adapts `Worker.progress` to the progress sink."""
 
     worker: Worker
 
@@ -73,4 +73,4 @@ class Heard:
         self.worker.progress(metrics)
 
     def say(self, line: str) -> None:
-        """Nothing: the line tells what the metrics tell."""
+        """No-op: metrics already carry this."""

@@ -40,7 +40,7 @@ def check(gate: Gate, report: dict[str, Any]) -> None:
     figures = [("distinct_share", report["distinct_share"], gate.distinct)]
     for name, least in (("usage", gate.usage), ("entropy", gate.entropy)):
         figures += [(f"{name} of level {m + 1}", value, least) for m, value in enumerate(report[name])]
-    low = [f"{name} is {value:.3f}, the gate asks for {least:.3f}" for name, value, least in figures if value < least]
+    low = [f"{name} is {value:.3f}, the gate requires {least:.3f}" for name, value, least in figures if value < least]
     if low:
         raise DataError(
             f"codes: the index is below its quality gate: {'; '.join(low)}. Train longer, change "
@@ -81,7 +81,9 @@ def entropy(shares: NDArray[np.float64]) -> float:
 def pairs_within(keys: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of different items with one key: an item at random among those that have company, then one of its company.
 
-    Empty where every key is its own.
+    Empty where every key is its own. Example, keys [5, 7, 5, 5]: in order of key the items are 0, 2, 3, 1, in groups
+    that start at 0 and 3 with 3 and 1 items. Only the first group has company. Place 1 (item 2) with a draw of 2
+    gets the place 0 + (1 - 0 + 2) % 3 = 0: the pair (2, 0). Draws from 1 to size - 1 never give the item itself.
     """
     order = np.argsort(keys, kind="stable")
     _, starts, counts = np.unique(keys[order], return_index=True, return_counts=True)

@@ -29,7 +29,7 @@ class Measure:
     text: str
     """What a reader calls it."""
     curve: tuple[str, Callable[[float], float]] | None = None
-    """What the stage tells of it epoch by epoch, and how to read that as this figure."""
+    """The metric that the stage reports each epoch, and its conversion to this figure."""
 
 
 MEASURES: Mapping[str, Measure] = {
@@ -97,7 +97,7 @@ def of_making(store: Store, place: Place, name: str) -> list[tuple[int, float]]:
 
 
 def contrast(means: Mapping[str, Any]) -> float:
-    """(w - a) / (w + a), from w within and a across first codes, neither negative; 0 where nothing can be told."""
+    """(w - a) / (w + a), from w within and a across first codes, neither negative; 0 where both are 0."""
     within, across = means.get("within_1"), means.get("across")
     if within is None or across is None or within + across <= 0:
         return 0.0

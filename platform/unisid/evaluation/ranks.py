@@ -32,10 +32,10 @@ def check_cutoffs(cutoffs: tuple[int, ...], where: str) -> None:
 
 
 def usable_cutoffs(wanted: tuple[int, ...], num_items: int, where: str) -> tuple[int, ...]:
-    """The cut-offs asked for, or the standard ones that fit the catalogue.
+    """The cut-offs given, or the standard ones that fit the catalogue.
 
     Args:
-        where: the setting that asks, for the error.
+        where: the setting's name, for the error.
     """
     if max(wanted, default=0) > num_items:
         raise ConfigError(

@@ -21,7 +21,7 @@ CUTOFF = 10
 """Of the NDCG that decides."""
 
 
-class Judge:
+class ValidationRanker:
     """Ranks by the backbone's own search; each sample by one worker."""
 
     def __init__(

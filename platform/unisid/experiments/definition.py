@@ -1,4 +1,4 @@
-"""What an experiment asks: methods on one catalogue, each a recipe, and which of them is ours."""
+"""Definition of an experiment: methods on one catalogue, each a recipe, and which of them is ours."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from unisid.trials.trial import Trial, override
 
 FOLDER = "jobs.experiments"
 """Where ready experiments lie: functions from a dataset's recipe to the experiment on it."""
-UNSOWN = ("catalog.", "embeddings.", "metrics.", "baseline.seed")
+NOT_SEEDED = ("catalog.", "embeddings.", "metrics.", "baseline.seed")
 """What seeds begin with that stay: of the data, of pretrained encoders, of the bootstrap."""
 
 
@@ -101,14 +101,14 @@ def find(name: str, base: Recipe) -> Experiment:
     return found
 
 
-def rivals_share(base: Recipe) -> baseline.Config:
-    """How all rivals on a dataset's recipe learn: as its baseline, or by default on the model's machines."""
+def baselines_share(base: Recipe) -> baseline.Config:
+    """Training settings of all baselines on a dataset's recipe: its baseline's, or defaults on the model's machines."""
     return base.baseline or baseline.Config(pool=base.model.pool)
 
 
-def rival(base: Recipe, kind: BaselineConfig) -> Recipe:
-    """The dataset's recipe with a rival of some kind."""
-    return replace(base, baseline=replace(rivals_share(base), baseline=kind))
+def with_baseline(base: Recipe, kind: BaselineConfig) -> Recipe:
+    """The dataset's recipe with a baseline of some kind."""
+    return replace(base, baseline=replace(baselines_share(base), baseline=kind))
 
 
 def cells(experiment: Experiment, base: Recipe, seeds: Sequence[int]) -> list[Trial]:
@@ -123,12 +123,12 @@ def cells(experiment: Experiment, base: Recipe, seeds: Sequence[int]) -> list[Tr
     for method in experiment.methods:
         for seed in seeds:
             name = f"{base.name}-{method.name}-{seed}"
-            recipe = replace(sown(method.recipe, seed), name=name, version=base.version)
+            recipe = replace(seeded(method.recipe, seed), name=name, version=base.version)
             found.append(Trial(name, {"method": method.name}, seed, recipe, method.until))
     return found
 
 
-def sown(recipe: Recipe, seed: int) -> Recipe:
+def seeded(recipe: Recipe, seed: int) -> Recipe:
     """The recipe with this seed in everything that is learned."""
-    keys = [key for key, _ in settings.leaves(recipe) if key.endswith(".seed") and not key.startswith(UNSOWN)]
+    keys = [key for key, _ in settings.leaves(recipe) if key.endswith(".seed") and not key.startswith(NOT_SEEDED)]
     return override(recipe, dict.fromkeys(keys, seed))

@@ -1,4 +1,4 @@
-"""What an index is worth without a recommender, and how well that foretells the recommender.
+"""What an index is worth without a recommender, and how well that predicts the recommender.
 
 A group is a prefix of semantic ids, a label a cluster of the items' text. N items, E user-item pairs, L levels,
 D width, k neighbours.
@@ -136,8 +136,12 @@ def neighbour_recall(codes: NDArray[np.int32], vectors: NDArray[np.float32]) -> 
     """The share of an item's k nearest by cosine that are among the k of the longest common prefix with it.
 
     Items that are equally far by prefix share the places left to them: with a items nearer than a set of b, each of
-    the set counts min(1, max(0, (k - a) / b)). Zero vectors, of which nothing is known, are not asked. By chance:
+    the set counts min(1, max(0, (k - a) / b)). Items with zero vectors are left out of the mean. By chance:
     k / (N - 1).
+
+    Example, k = 3, two levels, seven other items: 1 shares both codes with the item, 4 share the first, 2 none. By
+    common length `equal` is [2, 4, 1] and `nearer` [5, 1, 0], so `place` is [0, (3 - 1) / 4, 1] = [0, 0.5, 1].
+    Nearest three by cosine with common lengths 2, 1, 0: (1 + 0.5 + 0) / 3 = 0.5.
     """
     k = min(NEIGHBOURS, len(vectors) - 1)
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
@@ -180,7 +184,7 @@ def quality(codes: Codes, known: Known, graph: NDArray[np.float32]) -> dict[str,
     }
 
 
-def foretell(figures: Sequence[Mapping[str, float]], metric: Sequence[float]) -> dict[str, Correlation]:
+def predict(figures: Sequence[Mapping[str, float]], metric: Sequence[float]) -> dict[str, Correlation]:
     """Each figure's rank correlation with a metric over the same indexes."""
     found = {}
     for name in figures[0] if figures else ():

@@ -38,7 +38,7 @@ def place_of(store: Store, trial: Trial) -> Place:
 
 @dataclass(frozen=True)
 class Judged:
-    """What judges a cell: the artifact `metrics` of a model, `baseline` of a rival."""
+    """The artifact that evaluates a cell: `metrics` of a model, or `baseline`."""
 
     place: Place
     record: Record
@@ -54,8 +54,8 @@ class Judged:
         """Raises ArtifactError where it is not complete."""
         place = place_of(store, trial)
         if trial.until == "baseline":
-            rival = Baseline.read(place)
-            record, method, table = rival.record, rival.method, rival.ranks()
+            baseline = Baseline.read(place)
+            record, method, table = baseline.record, baseline.method, baseline.ranks()
         else:
             metrics = Metrics.read(place)
             method = str(metrics.record.config["method"])
@@ -86,14 +86,14 @@ def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[
         ArtifactError: two cells were judged on other samples.
     """
     ranked = [(trial, Judged.of(store, trial)) for trial in trials if trial.until != "codes"]
-    seen = Looking(store, trials)
+    seen = IndexQuality(store, trials)
     table = _table(experiment, ranked)
-    foretold = _foretold(seen.figures, ranked, table.cutoffs) if ranked else {}
-    text = shown.text(table, seen.figures, foretold)
+    correlations = _correlations(seen.figures, ranked, table.cutoffs) if ranked else {}
+    text = shown.text(table, seen.figures, correlations)
     folder.write("table.txt", (text + "\n").encode())
-    folder.write("table.md", shown.markdown(table, seen.figures, foretold).encode())
+    folder.write("table.md", shown.markdown(table, seen.figures, correlations).encode())
     folder.write("cells.csv", comma_separated(cells_of(table)))
-    folder.write("results.json", (json.dumps(shown.plain(table, seen.figures, foretold), indent=2) + "\n").encode())
+    folder.write("results.json", (json.dumps(shown.plain(table, seen.figures, correlations), indent=2) + "\n").encode())
     for name, figure in (shown.plots(table) | seen.plots(experiment.reference)).items():
         folder.write(f"{name}.png", png(figure))
     say(f"\n{text}\n\nexperiment  {folder}")
@@ -125,7 +125,7 @@ def _table(experiment: Experiment, ranked: Sequence[tuple[Trial, Judged]]) -> sh
     )
 
 
-class Looking:
+class IndexQuality:
     """At the indexes of trials that have one: every figure, and what the prefixes of one mean."""
 
     def __init__(self, store: Store, trials: Sequence[Trial]) -> None:
@@ -175,18 +175,18 @@ def _results(
     )
 
 
-def _foretold(
+def _correlations(
     qualities: Mapping[str, Mapping[str, float]], ranked: Sequence[tuple[Trial, Judged]], cutoffs: Sequence[int]
 ) -> dict[str, figures.Correlation]:
     """How each figure of an index goes with its recommender's NDCG, history excluded."""
     nearest = min(cutoffs, key=lambda k: abs(k - 10))
     having = [(trial.recipe.name, judged) for trial, judged in ranked if trial.recipe.name in qualities]
     metric = [float(figures.values_of([judged.ranks["excluded"]], [nearest])[0, :, 1].mean()) for _, judged in having]
-    return indexes.foretell([qualities[name] for name, _ in having], metric) if len(having) > 2 else {}
+    return indexes.predict([qualities[name] for name, _ in having], metric) if len(having) > 2 else {}
 
 
 def _cutoffs(judged: dict[str, list[Judged]]) -> tuple[int, ...]:
-    """The cut-offs that all cells know; refuses cells of other test samples."""
+    """The cut-offs that all cells have; refuses cells of other test samples."""
     every = [(name, cell) for name, own in judged.items() for cell in own]
     if not every:
         return ()

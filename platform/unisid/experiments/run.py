@@ -14,7 +14,7 @@ from unisid.runtime.trials import Runner
 from unisid.trials.events import TrialEvents, refuse_failures
 from unisid.trials.making import Making, Say, last_line
 from unisid.trials.plans import Plans
-from unisid.trials.telling import Teller, validation_curve
+from unisid.trials.telling import ExperimentTracker, validation_curve
 from unisid.trials.trial import Trial
 
 
@@ -61,7 +61,7 @@ def run(
     store: Store,
     compute: Compute,
     runner: Runner,
-    teller: Teller,
+    tracker: ExperimentTracker,
     say: Say,
 ) -> Place:
     """Make every cell that the store lacks, and the table of all; returns the folder with the table and the plots.
@@ -81,7 +81,7 @@ def run(
     )
     folder = store.root / "experiments" / f"{base.name}-{experiment.name}"
     params = {"experiment": experiment.name, "seeds": " ".join(map(str, seeds))}
-    with teller.search(folder.name, params | settings.flatten(settings.to_record(base))):
+    with tracker.search(folder.name, params | settings.flatten(settings.to_record(base))):
         making.shared(compute)
         for number in sorted(set(range(len(asked))) - set(waiting)):
             table.done(number)
@@ -90,18 +90,18 @@ def run(
             making.rest(runner, waiting, TrialEvents(asked, waiting, say, table.end))
         complete = [n for n in range(len(asked)) if n not in table.failed]
         for number in complete:
-            _tell(table, number, teller)
+            _tell(table, number, tracker)
         if complete:
             results.write(folder, experiment, store, [asked[n] for n in complete], say)
-            teller.publish(folder.name, {}, folder)
+            tracker.publish(folder.name, {}, folder)
     failed = {asked[number].name: note for number, note in table.failed.items()}
     refuse_failures(f"experiment {experiment.name}", failed, f"{len(asked)} cells", "the same command")
     return folder
 
 
-def _tell(table: Cells, number: int, teller: Teller) -> None:
+def _tell(table: Cells, number: int, tracker: ExperimentTracker) -> None:
     trial = table.trials[number]
     place = results.place_of(table.store, trial)
     figures = {name.replace("@", "_at_").replace(" ", "_"): value for name, value in table.means(number).items()}
     params = {"method": trial.settings["method"], "seed": trial.seed}
-    teller.trial(trial.recipe.name, params, figures, {"recipe": trial.recipe.name}, validation_curve(place))
+    tracker.trial(trial.recipe.name, params, figures, {"recipe": trial.recipe.name}, validation_curve(place))

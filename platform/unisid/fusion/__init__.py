@@ -150,7 +150,7 @@ class LearnedFusion(Fusion):
 
     @abc.abstractmethod
     def reconstruct(self, vectors: Float[Tensor, "B W"]) -> Mapping[str, Float[Tensor, "B _"]]:
-        """What the vectors still say of the mean of every modality's rows, by name."""
+        """How well the vectors reconstruct the mean of every modality's rows, by name."""
 
     def loss(self, batch: Batch, settings: Loss, gather: Gather) -> dict[str, Tensor]:
         """The loss of a worker's share, as 'loss', and its parts by name; each a mean over the anchors.

@@ -113,7 +113,7 @@ class UQF(LearnedFusion):
         text = self.text_in(items[TEXT].values.to(own))
         graph = self.graph_in(items[GRAPH].values.to(own))
         further = {name: each.enter(items[name].values.to(own)) for name, each in self._each()}
-        queries = self.queries[None]  # one for all items, until the first cross-attention tells them apart
+        queries = self.queries[None]  # one for all items, until the first cross-attention makes them differ
         for number, layer in enumerate(self.layers):
             reads = [(cast(Read, each.reads[number]), items[name], further[name]) for name, each in self._each()]
             queries = layer(queries, items, text, graph, reads)
@@ -193,7 +193,7 @@ class Layer(nn.Module):
         self.self_in = nn.Linear(width, 3 * width, bias=bias)
         self.self_out = nn.Linear(width, width)
         self.self_norm = nn.LayerNorm(width)
-        self.cross_in = nn.Linear(width, 2 * width, bias=bias)  # what the queries ask of the text, and of the graph
+        self.cross_in = nn.Linear(width, 2 * width, bias=bias)  # attention of the queries to the text, and to the graph
         self.text_in = nn.Linear(width, 2 * width, bias=bias)  # keys and values
         self.graph_in = nn.Linear(width, 2 * width, bias=bias)
         self.text_out = nn.Linear(width, width)

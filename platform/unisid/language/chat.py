@@ -15,7 +15,7 @@ QUESTION = "the-question-stands-here"
 class Frame:
     """Entries before a prompt, after it, and at the end of a response.
 
-    It is written beside a trained model, because some chat templates tell the date.
+    It is written beside a trained model, because some chat templates contain the date.
     """
 
     opening: list[int]

@@ -42,7 +42,7 @@ def load(found: Pretrained, dtype: torch.dtype, attention: str) -> Language:
 
 
 def _check_kernel(settings: Any, attention: str) -> None:
-    """Before any weight is read: a model of no memory asks for the same kernel."""
+    """Before any weight is read: a model on the meta device uses the same kernel."""
     try:
         with torch.device("meta"):
             AutoModelForCausalLM.from_config(settings, attn_implementation=attention, trust_remote_code=False)

@@ -21,10 +21,10 @@ def add(model: Any, tokenizer: Any, words: Sequence[str], whose: str) -> int:
     """Give the tokenizer new words and the model a row for each; returns the first one's entry.
 
     The words follow each other from the tokenizer's first free entry on, and nothing follows them: rows by which the
-    embedding was padded beyond its tokenizer are overwritten or cut off, so that none of them can ever be foretold.
+    embedding was padded beyond its tokenizer are overwritten or cut off, so that none of them can ever be predicted.
 
     Raises:
-        ConfigError: the tokenizer knows such a word already, or the model has fewer rows than the tokenizer entries.
+        ConfigError: the tokenizer has such a word already, or the model has fewer rows than the tokenizer entries.
     """
     known = tokenizer.get_vocab()
     for word in words:

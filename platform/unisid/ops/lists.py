@@ -38,7 +38,7 @@ def gini(counts: Int[Array, " N"]) -> float:
 def novelty(listed: Int[Array, "S k"], users: Int[Array, " N"], num_users: int) -> float:
     """Mean self-information of the listed items in bits, -log2 of the share of users who took one in training.
 
-    Every item counts for one user more, and so do all users, for an item that nobody took.
+    Every item counts for one user more, and so do all users, for an item that no user took.
     """
     shares = (users + 1) / (num_users + 1)
     return float(-np.log2(shares[listed[listed >= 0]]).mean()) if (listed >= 0).any() else 0.0

@@ -11,7 +11,7 @@ from unisid.config import flatten
 from unisid.report.tables import align, plain, ranking
 
 TOLD = ("means", "advantage")
-"""Counts that the ranking tells better."""
+"""Counts that the ranking already covers."""
 
 
 def description(place: Place, record: Record) -> str:

@@ -65,20 +65,20 @@ class Table:
 
 Qualities = Mapping[str, Mapping[str, float]]
 """Index -> figure."""
-Foretold = Mapping[str, Correlation]
+Correlations = Mapping[str, Correlation]
 
 
-def text(table: Table, qualities: Qualities, foretold: Foretold) -> str:
+def text(table: Table, qualities: Qualities, correlations: Correlations) -> str:
     """Everything, for a terminal."""
-    parts = [f"{heading}\n{align(rows, right=True)}" for heading, rows in _sections(table, qualities, foretold)]
+    parts = [f"{heading}\n{align(rows, right=True)}" for heading, rows in _sections(table, qualities, correlations)]
     return "\n\n".join([f"{table.title}: {table.question}\n{_ground(table)}", *parts])
 
 
-def markdown(table: Table, qualities: Qualities, foretold: Foretold) -> str:
+def markdown(table: Table, qualities: Qualities, correlations: Correlations) -> str:
     """The same as tables of Markdown."""
     parts = [
         f"{heading[0].upper()}{heading[1:]}.\n\n{_rows(rows)}"
-        for heading, rows in _sections(table, qualities, foretold)
+        for heading, rows in _sections(table, qualities, correlations)
     ]
     return "\n\n".join([f"# {table.title}\n\n{table.question} {_ground(table)}.", *parts]) + "\n"
 
@@ -92,7 +92,7 @@ def _ground(table: Table) -> str:
     return f"{table.num_samples:,} test samples, all items ranked, seeds {' '.join(map(str, seeds))}{without}"
 
 
-def _sections(table: Table, qualities: Qualities, foretold: Foretold) -> Iterator[tuple[str, list[list[str]]]]:
+def _sections(table: Table, qualities: Qualities, correlations: Correlations) -> Iterator[tuple[str, list[list[str]]]]:
     for rule, results in table.rules.items():
         yield f"history {rule}: mean over seeds, +- deviation of the seeds", _means(table, results)
         heading = f"history {rule}: 95% interval over test samples, and the seeds of {table.decisive}"
@@ -102,13 +102,13 @@ def _sections(table: Table, qualities: Qualities, foretold: Foretold) -> Iterato
             yield heading, _tests(table, results)
     if qualities:
         yield "indexes, without a recommender", _qualities(qualities)
-    if foretold:
+    if correlations:
         rows = [["figure of an index", "Spearman", "p", "indexes"]]
-        rows += [[n, f"{f.correlation:+.2f}", f"{f.p:.2g}", str(f.indexes)] for n, f in foretold.items()]
+        rows += [[n, f"{f.correlation:+.2f}", f"{f.p:.2g}", str(f.indexes)] for n, f in correlations.items()]
         yield f"how well each foretells {table.decisive}, history excluded", rows
 
 
-def plain(table: Table, qualities: Qualities, foretold: Foretold) -> dict[str, Any]:
+def plain(table: Table, qualities: Qualities, correlations: Correlations) -> dict[str, Any]:
     """Everything in plain values."""
     rules = {
         rule: {
@@ -128,7 +128,7 @@ def plain(table: Table, qualities: Qualities, foretold: Foretold) -> dict[str, A
         "samples": table.num_samples,
         "cutoffs": list(table.cutoffs),
     }
-    told = {name: asdict(each) for name, each in foretold.items()}
+    told = {name: asdict(each) for name, each in correlations.items()}
     return heading | {"history": rules, "indexes": {k: dict(v) for k, v in qualities.items()}, "foretold": told}
 
 

@@ -1,4 +1,4 @@
-"""What a report tells, gathered once from the artifacts and their records. Whatever is not there is left out.
+"""Content of a report, gathered once from the artifacts and their records. Missing parts are left out.
 
 Item numbers are shuffled, so the first items of a large catalogue are a fair sample of it. N items, L levels.
 """
@@ -66,7 +66,7 @@ def records(places: Mapping[str, Place]) -> dict[str, Record]:
 
 
 def leak(places: Mapping[str, Place]) -> str:
-    """What a reader must know first where the graph saw what the recommender is asked; else nothing."""
+    """What a reader must know first where the graph saw the evaluation targets; else nothing."""
     graph = records(places).get("graph")
     return LEAK if graph is not None and graph.counts.get("leaky") else ""
 

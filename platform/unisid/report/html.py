@@ -172,10 +172,10 @@ def _verdict(found: facts.Results, name: str) -> str:
     said = f"{own[0]} reaches an {name} of {own[1]:.4f}, history {found.rule}"
     if not others:
         return f"{said}; there is no baseline to compare it with."
-    rival, height = max(others, key=lambda other: other[1])
-    test = found.comparisons[rival][found.rule][name]
+    best, height = max(others, key=lambda other: other[1])
+    test = found.comparisons[best][found.rule][name]
     clear = "better" if test["low"] > 0 else "worse" if test["high"] < 0 else "not clearly different"
-    return f"{said}; the best baseline, {rival}, {height:.4f}. By the difference's 95% interval the model is {clear}."
+    return f"{said}; the best baseline, {best}, {height:.4f}. By the difference's 95% interval the model is {clear}."
 
 
 def _data(records: Mapping[str, Record]) -> str:

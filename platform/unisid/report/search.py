@@ -167,7 +167,7 @@ def pareto(
 
 
 def short(keys: Sequence[str]) -> list[str]:
-    """The last word of each key, with as many before it as tell the keys apart."""
+    """The last word of each key, with as many before it as make the keys distinct."""
     for words in range(1, 10):
         names = [".".join(key.split(".")[-words:]) for key in keys]
         if len(set(names)) == len(keys):

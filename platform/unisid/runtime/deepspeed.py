@@ -32,7 +32,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def settings(descent: Descent, workers: int) -> Json:
-    """The JSON that DeepSpeed wants. A micro-batch counts as one sample: what is in it is the objective's affair."""
+    """The JSON that DeepSpeed wants. A micro-batch counts as one sample: its content is up to the objective."""
     return {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": descent.micro_batches,
@@ -71,7 +71,7 @@ class ZeroEngine:
         self.deepspeed = _package(worker.device)
         self.worker, self.model, self.descent = worker, model, descent
         self.types = {name: parameter.dtype for name, parameter in model.named_parameters()}
-        # What rests is rounded to bfloat16 on the devices; it shall come back as it was.
+        # DeepSpeed casts frozen parameters to bfloat16; keep a copy to restore on release.
         self.resting = {n: p.detach().to("cpu", copy=True) for n, p in model.named_parameters() if not p.requires_grad}
         self.owned = trained(model)
         self.waiting = False
@@ -175,7 +175,7 @@ class ZeroEngine:
 
 
 def _package(device: torch.device) -> Any:
-    """DeepSpeed, told by the environment which device is this worker's.
+    """DeepSpeed, with this worker's device set in the environment.
 
     Raises:
         ConfigError: where it is not installed.

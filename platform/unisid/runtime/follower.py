@@ -147,7 +147,7 @@ class Follower:
             return None
         if not registered.fits(now):
             raise ArtifactError(
-                f"serve: '{name}' has {now}, and this recommender does not speak this index; promote "
+                f"serve: '{name}' has {now}, and its recommender belongs to another index; promote "
                 "both, or finish the promotion that was cut short"
             )
         tags = registered.tags(recommender_of(name), now.recommender)

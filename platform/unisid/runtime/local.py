@@ -29,7 +29,7 @@ from unisid.runtime.process_group import Collectives
 T = TypeVar("T")
 Tell = Callable[[int, Metrics], None]
 PROGRESS = -1
-"""The number of what is told by the clock: no report of the fit's own order."""
+"""Sequence number for time-based progress messages, which are not part of the numbered reports."""
 
 
 class Member(Collectives):

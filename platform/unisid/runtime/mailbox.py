@@ -49,7 +49,7 @@ class Mailbox:
         return len(self.slots) - 1
 
     async def close(self) -> None:
-        """No further jobs: workers that ask for one are sent home."""
+        """No further jobs: workers that request one are dismissed."""
         async with self.changed:
             self.open = False
             self.changed.notify_all()
@@ -71,7 +71,7 @@ class Mailbox:
             return len(self.slots) - 1, slot.job
 
     async def tell(self, number: int, event: Event) -> bool:
-        """What a worker says of a job; returns whether anyone still wants to hear of it."""
+        """Receive a worker's message about a job; returns whether a driver still waits for it."""
         async with self.changed:
             slot = self.slots[number]
             if slot is None or slot.over or not self.open:
@@ -79,7 +79,7 @@ class Mailbox:
             self._add(slot, event)
             return True
 
-    async def complain(self, number: int, text: str, last: int | None, error: bytes) -> None:
+    async def report_retryable_error(self, number: int, text: str, last: int | None, error: bytes) -> None:
         """A worker stumbles over an error that a restart may cure; the same one from the same checkpoint is final."""
         async with self.changed:
             slot = self.slots[number]

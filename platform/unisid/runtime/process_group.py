@@ -13,7 +13,7 @@ from unisid.training.engine import PlainEngine
 
 
 class Gather(torch.autograd.Function):
-    """Join every worker's rows; the gradient of a row is the sum of what all workers' losses say of it."""
+    """Join every worker's rows; the gradient of a row is the sum of its gradients from all workers' losses."""
 
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, tensor: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class Collectives:
         return tensor
 
     def engine(self, model: nn.Module, descent: Descent, state: Mapping[str, Tensor] | None = None) -> Engine:
-        """The plain engine, or DeepSpeed's. One worker has nobody to share with: it is plain whatever is asked for."""
+        """The plain engine, or DeepSpeed's. A single worker always uses the plain one."""
         if descent.zero == 0 or self.size == 1:
             return PlainEngine(self, model, descent, state)
         from unisid.runtime.deepspeed import ZeroEngine  # an extra that few installations have

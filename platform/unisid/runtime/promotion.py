@@ -1,8 +1,8 @@
 """Which index and which recommender are in use: the alias `champion`, and `previous` for the way back.
 
-An index and the recommender that speaks it are in use as a pair, and change as one: a champion recommender never
-speaks another index than the champion. MLflow moves one alias at a time; a promotion that was cut short leaves a pair
-that does not fit, which the same command, given again, completes.
+An index and the recommender trained on it are in use as a pair, and change as one: a champion recommender
+never belongs to another index than the champion. MLflow moves one alias at a time; a promotion that was cut short
+leaves a pair that does not fit, which the same command, given again, completes.
 """
 
 from collections.abc import Mapping
@@ -51,12 +51,12 @@ class Registered:
         return Pair(*(self._aliases(model).get(alias) for model in self._models()))
 
     def tags(self, model: str, version: str) -> Mapping[str, str]:
-        """What a version says of itself."""
+        """A registered version's tags."""
         found: Mapping[str, str] = self.client.get_model_version(model, version).tags
         return found
 
     def fits(self, pair: Pair) -> bool:
-        """Whether the recommender of a pair, if there is one, speaks its index."""
+        """Whether the recommender of a pair, if there is one, was trained on its index."""
         if pair.index is None or pair.recommender is None:
             return pair.recommender is None
         index, recommender = self._models()
@@ -91,28 +91,28 @@ class Promotion:
     store: Store
     name: str
     run: str
-    """The MLflow run that tells of it."""
+    """The MLflow run that logged it."""
 
     @property
     def registered(self) -> Registered:
         return Registered(self.tracker.client, self.name)
 
     def pair(self, now: Pair, codes: Address | None, model: Address | None, gate: Mapping[str, float]) -> Pair:
-        """The pair that is asked for, registered; raises DataError or ArtifactError where it may not be in use."""
+        """The requested pair, registered; raises DataError or ArtifactError where it may not be in use."""
         index = self._champion(now) if codes is None else self._passed(codes, gate)
         if model is None:
-            speaker, keeps = self._following(now, index)
+            follower, keeps = self._following(now, index)
         else:
-            speaker, keeps = self.store.place(model), False
+            follower, keeps = self.store.place(model), False
             if codes is None:
                 self._require_champions(model, index)
-        if speaker is not None:
-            Model.read(speaker, index)  # all that may be refused is, before anything is registered
+        if follower is not None:
+            Model.read(follower, index)  # all that may be refused is, before anything is registered
         version = self._register(index_of(self.name), {"codes": index.place} | self._catalog(index))
-        if speaker is None:
+        if follower is None:
             return Pair(version, now.recommender if keeps else None)
-        places = {"model": speaker, "codes": index.place} | self._catalog(index)
-        nouns = [noun for noun in vectors_of(speaker) if noun in index.record.inputs]
+        places = {"model": follower, "codes": index.place} | self._catalog(index)
+        nouns = [noun for noun in vectors_of(follower) if noun in index.record.inputs]
         places |= {noun: require_input(self.store, index.record, noun) for noun in nouns}
         return Pair(version, self._register(recommender_of(self.name), places))
 
@@ -135,7 +135,7 @@ class Promotion:
         spoken = require(self.store.place(model), "model").inputs["codes"]
         if spoken["fingerprint"] not in (index.record.fingerprint, *index.extends):
             raise DataError(
-                f"promote: {model} speaks {spoken['address']} ({spoken['fingerprint'][:12]}), the champion index is "
+                f"promote: {model} is for {spoken['address']} ({spoken['fingerprint'][:12]}), the champion index is "
                 f"{index.record.address} ({index.record.fingerprint[:12]}); promote both: unisid promote "
                 f"{spoken['address']} {model}"
             )
@@ -149,9 +149,9 @@ class Promotion:
             return None, True
         if held(tags, "codes") not in index.extends:
             raise DataError(
-                f"promote: the champion recommender, version {now.recommender}, speaks "
+                f"promote: the champion recommender, version {now.recommender}, was trained on "
                 f"{tags['lineage.codes'].partition(' ')[0]}, which {index.record.address} does not extend; promote the "
-                f"index together with a recommender that speaks it: unisid promote {index.record.address} model/..."
+                f"index together with a recommender trained on it: unisid promote {index.record.address} model/..."
             )
         return held_in(self.store, tags, "model"), False
 
@@ -192,7 +192,7 @@ def promote(
         gate: thresholds of `codes.gate` that are to replace those of the index's own settings.
 
     Raises:
-        DataError: the index is below its gate, or the recommender does not speak the champion index.
+        DataError: the index is below its gate, or the recommender was not trained on the champion index.
         ArtifactError: MLflow cannot be reached, or an artifact is not in the store.
     """
 

@@ -79,10 +79,10 @@ class RayCompute:
         yield from ray_data.stream(parts, steps, cpus, gpus, cpus - self._at_risk(cpus))
 
     def close(self) -> None:
-        """Send the worker group home, and wait for those that are on their way.
+        """End the worker group, and wait for workers that are still ending.
 
-        A group's thread that still speaks to Ray when the session ends would end the process: Ray's core exits with 1,
-        without a word, when it is asked after its shutdown.
+        A group's thread that still calls Ray when the session ends would end the process: Ray's core exits with 1,
+        without a message, when it is called after its shutdown.
         """
         with self.lock:
             self._release()
@@ -100,7 +100,7 @@ class RayCompute:
             if self.own and each * pool.workers > have:
                 raise ConfigError(
                     f"pool: {pool.workers} workers of {each:g} {what}s each, this machine's Ray hands "
-                    f"out {have:g}; ask for fewer or attach to a cluster (RAY_ADDRESS)"
+                    f"out {have:g}; set fewer or attach to a cluster (RAY_ADDRESS)"
                 )
         self.group = Group(pool, self.max_failures, self.own)
         return self.group
@@ -113,7 +113,7 @@ class RayCompute:
                 self.leaving.append(group)
 
     def _room(self, steps: Sequence[Step]) -> tuple[float, float]:
-        """The (cores, GPUs) a map may hold; an idle group that leaves too few goes home first."""
+        """The (cores, GPUs) a map may hold; an idle group that leaves too few is ended first."""
         cpus, gpus = self._beside()
         short_of_cpus = not self.own and sum(s.pool.cpus * s.pool.workers for s in steps) > cpus
         short_of_gpus = sum(s.pool.gpus * s.pool.workers for s in steps) > gpus

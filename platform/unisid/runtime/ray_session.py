@@ -29,7 +29,7 @@ SETTINGS = {
     # whether files are compared with their checksums when they are first read
     "UNISID_VERIFY": "once",
 }
-"""What every process of a session knows, unless the environment says otherwise."""
+"""Environment variables of every process of a session, unless they are set already."""
 OBJECT_STORE = 2 << 30
 """Bytes that our own Ray holds in shared memory; more than that spills to disk."""
 
@@ -74,10 +74,10 @@ def start(address: str | None, cpus: int | None, dashboard: bool, guard: Mapping
         "object_store_memory": OBJECT_STORE,
         **guard,
     }
-    # Ray's core prints an error for every actor pool of Ray Data, which is none; set it to "info" to hear all
+    # Ray's core prints an error for every actor pool of Ray Data, which is none; set it to "info" to see all
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if not address:
-        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody takes this machine away
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # this machine is not taken away
     with _hushed(), kept():  # Ray listens for SIGTERM too, and ends the process without a word
         try:
             ray.init(

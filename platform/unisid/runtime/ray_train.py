@@ -1,7 +1,7 @@
 """`fit` on Ray Train: one long-lived worker group serves one job after another.
 
 Starting a group costs more than many a fit (processes, imports, a rendezvous), so a group is one TorchTrainer run
-whose train function asks a mailbox for jobs until it is sent home. When a worker dies, Ray Train starts the group
+whose train function fetches jobs from a mailbox until it is dismissed. When a worker dies, Ray Train starts the group
 anew; its loop finds the job that is not over and resumes it from that job's own last checkpoint. Checkpoints lie at
 the job's work place and not in the run's storage, because the run outlives the job and a job may outlive the driver.
 """
@@ -34,7 +34,7 @@ CURABLE = (RuntimeError, OSError, ray.exceptions.RayError)
 """What a restart may cure: a lost peer, a full GPU, a network. Anything else is a fault of the program."""
 
 
-class GivenUp(Exception):  # noqa: N818  # no error: the driver was interrupted and hears no more
+class FitAbandoned(Exception):  # noqa: N818  # no error: the driver was interrupted and receives no more
     """Ends a fit in its workers."""
 
 
@@ -162,7 +162,7 @@ def _perform(mailbox: Any, number: int, packed: bytes) -> None:
             ray.get(mailbox.tell.remote(number, ("result", cloudpickle.dumps(value))))
     except CURABLE as error:
         text = f"{type(error).__name__}: {error}"
-        ray.get(mailbox.complain.remote(number, text, member and member.last, _packed(error)))
+        ray.get(mailbox.report_retryable_error.remote(number, text, member and member.last, _packed(error)))
         raise
     except Exception as error:
         ray.get(mailbox.tell.remote(number, ("error", _packed(error))))
@@ -173,7 +173,7 @@ def _perform(mailbox: Any, number: int, packed: bytes) -> None:
 def _member(mailbox: Any, number: int, job: Assignment) -> RayMember:
     def tell(report: int, metrics: Mapping[str, float]) -> None:
         if not ray.get(mailbox.tell.remote(number, ("report", (report, dict(metrics))))):
-            raise GivenUp(f"nobody waits for '{job.checkpoints.name}' any more")
+            raise FitAbandoned(f"no driver waits for '{job.checkpoints.name}' any more")
 
     member = RayMember(job.pool, job.streams, job.checkpoints, None, tell)
     last = job.checkpoints.last() if member.rank == 0 else None

@@ -1,7 +1,7 @@
 """Pieces of work as trials of Ray Tune: beside one another as resources allow, retried, stopped early by ASHA.
 
-A trial holds one bundle with all that it will ever need and asks Ray for nothing while it runs; so trials cannot wait
-for one another. Its logs and Tune's own state are not kept: what a piece achieves lies where it wrote it.
+A trial holds one bundle with all that it will ever need and requests nothing of Ray while it runs; so trials cannot
+wait for one another. Its logs and Tune's own state are not kept: what a piece achieves lies where it wrote it.
 """
 
 import logging
@@ -26,7 +26,7 @@ from unisid.runtime.trials import Asha, Hear, Share, Work
 SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths in recipes mean the same in a trial as in the driver
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a trial tells what is watched only while it makes it
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a trial reports the watched measure only while it makes it
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # an interrupt ends the search, and everything complete stays
 }
 WAIT_SETTING = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
@@ -57,7 +57,7 @@ class RayTune:
 
     @classmethod
     def beside(cls, compute: RayCompute, concurrent: int | None = None) -> "RayTune":
-        """On the session of a compute, whose idle worker group goes home first: trials may need its cores."""
+        """On the session of a compute, whose idle worker group is ended first: trials may need its cores."""
         return cls(compute.own, concurrent, release=compute.close)
 
     def check(self, share: Share, asha: Asha | None) -> None:
@@ -110,7 +110,7 @@ def perform(config: Mapping[str, Any], pieces: Sequence[Any], work: Work) -> dic
 
 
 class Listener(tune.Callback):
-    """Turns what Tune tells of trials into what a search hears."""
+    """Converts Tune's callbacks into a search's trial events."""
 
     def __init__(self, hear: Hear, share: Share) -> None:
         self.hear, self.share = hear, share

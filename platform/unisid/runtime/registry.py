@@ -1,7 +1,7 @@
 """MLflow's registry: the SID index and the recommender as registered models, with their lineage.
 
 Both are pyfuncs from code: nothing is pickled. A version is registered once for what it holds; each new version becomes
-`candidate`, and `champion` where there is none yet, a recommender only beside the champion index that it speaks.
+`candidate`, and `champion` where there is none yet, a recommender only beside the champion index it was trained on.
 Everything else that moves aliases is `promotion`.
 """
 
@@ -75,7 +75,7 @@ def log_index(client: MlflowClient, run: str, name: str, places: Mapping[str, Pl
 
 
 def log_recommender(client: MlflowClient, run: str, name: str, places: Mapping[str, Place]) -> str:
-    """Register a model with the index that it is to speak; returns a line that says so."""
+    """Register a model with the index it serves with; returns a line for the log."""
     signature = ModelSignature(
         inputs=Schema(
             [
@@ -203,7 +203,7 @@ def _describe(client: MlflowClient, name: str, version: str, records: Mapping[st
 
 
 def _may_begin(client: MlflowClient, name: str, tags: Mapping[str, str]) -> bool:
-    """Whether a first version may be the champion: an index may; a recommender if it speaks the champion index."""
+    """Whether a first version may be the champion: an index may; a recommender if trained on the champion index."""
     if "lineage.model" not in tags:
         return True
     with contextlib.suppress(MlflowException):

@@ -12,7 +12,7 @@ from unisid.runtime.tracking import Tracker
 
 
 class SearchRuns:
-    """Tells MLflow of searches, through the tracker of a store.
+    """Logs searches to MLflow, through the tracker of a store.
 
     A search that goes on gets a run of its own, which holds all its trials, those of before too.
     """

@@ -1,7 +1,7 @@
 """MLflow: one parent run a pipeline, one child a stage. This process is the only writer.
 
 Everything written here also lies in the artifacts (records, curves, report), so nothing is lost when the server is
-away: the pipeline goes on, says so once, and `unisid sync` (`unisid index extend --sync`) tells the server later.
+away: the pipeline goes on, says so once, and `unisid sync` (`unisid index extend --sync`) logs it to the server later.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ def tracker(store: Place, say: Callable[[str], None]) -> "Tracker":
     """What writes a store's runs to MLflow; the database of a store that was moved is set right at once."""
     quiet()
     found = Tracker(tracking_uri(store), say)
-    with contextlib.suppress(SQLAlchemyError, OSError):  # whoever writes is stopped by it, and says so
+    with contextlib.suppress(SQLAlchemyError, OSError):  # the writer is stopped by it, and reports it
         found.set_right()
     return found
 

@@ -1,4 +1,4 @@
-"""Why MLflow could not be told: what each error of MLflow, of its database and of its server means, and what helps."""
+"""Why logging to MLflow failed: what each error of MLflow, of its database and its server means, and what helps."""
 
 import os
 import re

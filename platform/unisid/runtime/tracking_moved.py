@@ -28,7 +28,7 @@ LOCATIONS = (
 def set_right(uri: str) -> Path | None:
     """Make an SQLite database name its files where they are now; returns the folder that it named before, if another.
 
-    Only folders called `mlflow-artifacts` are meant: an experiment whose files somebody put elsewhere stays as it is.
+    Only folders called `mlflow-artifacts` are meant: an experiment whose files were moved elsewhere stays as it is.
     """
     here = files_of(uri)
     if here is None:

@@ -1,7 +1,7 @@
-"""Many pieces of work, each on its own share of the machines: what a search asks for, and the plain way of it.
+"""Many pieces of work, each on its own share of the machines: the interface, and the plain implementation.
 
-A piece says how it fares through `tell({"time": ..., "value": ...})`; its result, and whatever befalls it, is heard in
-the driver. `ray_tune` runs them beside one another.
+A piece reports intermediate values with `tell({"time": ..., "value": ...})`; the driver receives its result or error.
+`ray_tune` runs them beside one another.
 """
 
 import traceback
@@ -15,7 +15,7 @@ Tell = Callable[[Mapping[str, float]], None]
 Work = Callable[[Any, Tell], Mapping[str, Any]]
 """A module-level function: (piece, tell) -> its result, in plain values."""
 Kind = Literal["begun", "told", "done", "stopped", "lost"]
-"""begun: it runs, perhaps once more; told: what it said of itself; done: its result; stopped: for others were better;
+"""begun: it runs, perhaps once more; told: a value it reported; done: its result; stopped: for others were better;
 lost: {"error": text}."""
 Hear = Callable[[int, Kind, Mapping[str, Any]], None]
 """(number of the piece, what happened, more of it)."""
@@ -37,7 +37,7 @@ class Asha:
     """Asynchronous successive halving (Li et al. 2020) of the larger `value`: at each rung the worse ones stop."""
 
     longest: int
-    """No piece tells a time beyond this."""
+    """No piece reports a time beyond this."""
     grace: int = 1
     """The first rung: no piece is stopped before this time."""
     reduction: float = 3.0
@@ -45,7 +45,7 @@ class Asha:
 
     def __post_init__(self) -> None:
         if not 1 <= self.grace <= self.longest:
-            raise ConfigError(f"asha: grace {self.grace}; must be from 1 to {self.longest}, the last that is told")
+            raise ConfigError(f"asha: grace {self.grace}; must be from 1 to {self.longest}, the last that is reported")
         if not self.reduction > 1:
             raise ConfigError(f"asha: reduction {self.reduction:g}; must be above 1")
 

@@ -1,4 +1,4 @@
-"""What a search is asked for."""
+"""Definition of a search."""
 
 from dataclasses import asdict, dataclass
 from typing import Annotated
@@ -25,7 +25,7 @@ class Stopping(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is asked for."""
+    """The search's settings."""
 
     recipe: Recipe
     """What every trial is a variant of."""

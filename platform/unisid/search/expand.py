@@ -44,10 +44,10 @@ def expand(recipe: Recipe, space: Space, seeds: Sequence[int], until: str) -> li
     for point, varied in zip(points, tried, strict=True):
         shown = {key: _plain(varied, key) for key in point}
         for seed in seeds or (None,):
-            sown = varied if seed is None else override(varied, dict.fromkeys(seeded, seed))
+            reseeded = varied if seed is None else override(varied, dict.fromkeys(seeded, seed))
             own = shown | ({} if seed is None else dict.fromkeys(seeded, seed))
             number = settings.fingerprint(own)[:SHORT]
-            trials.append(Trial(number, shown, seed, replace(sown, name=f"{recipe.name}-trial-{number}"), until))
+            trials.append(Trial(number, shown, seed, replace(reseeded, name=f"{recipe.name}-trial-{number}"), until))
     return trials
 
 
@@ -57,7 +57,7 @@ def _refuse_far(recipe: Recipe, key: str, until: str) -> None:
     if noun_of(role) in NOUNS and role not in _upstream(recipe, until):
         raise ConfigError(
             f"space '{key}': changes no {until}, which is what the objectives judge; "
-            "leave it out, or ask for an objective that depends on it"
+            "leave it out, or choose an objective that depends on it"
         )
 
 

@@ -1,4 +1,4 @@
-"""What became of each trial, kept in the search's folder: what its artifacts alone cannot tell."""
+"""Each trial's outcome, kept in the search's folder: what its artifacts alone do not record."""
 
 import json
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ class Folder:
     place: Place
 
     def begin(self, definition: Json, resume: bool) -> None:
-        """Write what the search asks for.
+        """Write the search's definition.
 
         Raises:
-            ConfigError: a search of this name was begun, and this is not to go on with it, or asks for another thing.
+            ConfigError: a search of this name was begun, and this is not to go on with it, or is defined otherwise.
         """
         definition = json.loads(_text(definition))
         if self.place.exists(DEFINITION):
@@ -33,7 +33,7 @@ class Folder:
             changes = differences(before, definition)
             if changes:
                 raise ConfigError(
-                    f"{self.place}: a search of this name asked for something else ("
+                    f"{self.place}: a search of this name is defined otherwise ("
                     f"{'; '.join(changes)}); give this one a name of its own (--called)"
                 )
             if not resume:

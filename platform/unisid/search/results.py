@@ -26,7 +26,7 @@ def show(running: Running) -> None:
         words = " ".join(f"--{key} {value}" for key, value in winner.settings.items())
         running.say(f"best by {search.objectives[0]}: {words}")
     running.say(f"search  {place}")
-    running.teller.publish(search.name, {}, place)
+    running.tracker.publish(search.name, {}, place)
 
 
 def register(running: Running) -> None:
@@ -38,7 +38,7 @@ def register(running: Running) -> None:
     recipe, places = running.trials[number].recipe, running.places(number)
     report = pipeline.report_place(recipe, running.store)
     write_report(places, report, note=recipe.note)
-    running.teller.publish(running.search.recipe.name, places, report)
+    running.tracker.publish(running.search.recipe.name, places, report)
 
 
 def refuse_failures(running: Running) -> None:

@@ -18,7 +18,7 @@ from unisid.trials.events import TrialEvents
 from unisid.trials.making import Making, Say
 from unisid.trials.plans import Plans
 from unisid.trials.sharing import shared_by_all
-from unisid.trials.telling import Teller
+from unisid.trials.telling import ExperimentTracker
 
 
 def run(
@@ -26,7 +26,7 @@ def run(
     store: Store,
     compute: Compute,
     runner: Runner,
-    teller: Teller,
+    tracker: ExperimentTracker,
     say: Say,
     *,
     resume: bool = False,
@@ -39,14 +39,14 @@ def run(
         DataError: after the table and the plots, where some trials failed.
     """
     asked = expand(search.recipe, search.space, search.seeds, search.until)
-    running = Running(search, store, teller, say, asked, Plans(asked, store))
+    running = Running(search, store, tracker, say, asked, Plans(asked, store))
     asha = _asha(running)
     making = Making(asked, running.plans, search.recipe, store, say)
     runner.check(making.share(range(len(asked)), running.plans), asha)
     running.folder.begin(search.definition, resume)
     running.over = running.folder.known(asked, running.plans)
     say(f"search {search.name}: {len(asked)} trials up to {search.until}, {len(running.over)} of them over already")
-    with teller.search(search.name, _params(search)):
+    with tracker.search(search.name, _params(search)):
         making.shared(compute)
         for number, trial in enumerate(asked):
             if trial.id in running.over:
@@ -78,7 +78,7 @@ def _asha(running: Running) -> Asha | None:
             f"asha: '{stopping.measure}' judges the {watched.noun}, the trials end with the {until}; watch an objective"
         )
     if watched.noun in shared_by_all(running.plans):
-        raise ConfigError(f"asha: all trials share one {watched.noun}, so '{stopping.measure}' tells none from another")
+        raise ConfigError(f"asha: all trials share one {watched.noun}, so '{stopping.measure}' cannot compare them")
     if watched.curve is None and watched.noun == until:
         raise ConfigError(
             f"asha: '{stopping.measure}' is known when a trial is over, too late to stop it; add an "

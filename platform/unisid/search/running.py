@@ -1,4 +1,4 @@
-"""A search under way, seen from the driver: what is over is judged, kept and told."""
+"""A search under way, seen from the driver: finished trials are evaluated, kept and logged."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ from unisid.search.definition import Search
 from unisid.search.outcomes import Folder
 from unisid.trials.making import Say
 from unisid.trials.plans import Plans
-from unisid.trials.telling import Teller, validation_curve
+from unisid.trials.telling import ExperimentTracker, validation_curve
 from unisid.trials.trial import Trial
 
 
@@ -20,7 +20,7 @@ class Running:
 
     search: Search
     store: Store
-    teller: Teller
+    tracker: ExperimentTracker
     say: Say
     trials: list[Trial]
     plans: Plans
@@ -35,7 +35,7 @@ class Running:
         return {entry.noun: self.store.place(entry.address) for entry in self.plans.now(number)}
 
     def end(self, number: int, state: State, note: str = "") -> None:
-        """A trial is over: judge what it completed, keep it, tell of it."""
+        """Finish a trial: evaluate what it completed, keep and log it."""
         trial, places = self.trials[number], self.places(number)
         values: dict[str, float] = {}
         seconds = 0.0
@@ -65,7 +65,7 @@ class Running:
         params = dict(trial.settings) | ({} if trial.seed is None else {"seed": trial.seed})
         curve = validation_curve(self.places(number)[trial.until])
         tags = {"state": outcome.state, "note": outcome.note[-500:], "recipe": trial.recipe.name}
-        self.teller.trial(trial.recipe.name, params, outcome.values | {"seconds": outcome.seconds}, tags, curve)
+        self.tracker.trial(trial.recipe.name, params, outcome.values | {"seconds": outcome.seconds}, tags, curve)
 
     def waiting(self) -> list[int]:
         """The trials, by number, that are not over."""

@@ -60,9 +60,9 @@ class Answer:
     skipped: tuple[str, ...] = ()
     """Item ids of the request that the catalogue lacks."""
     note: str = ""
-    """Why the answer is not what was asked for; empty where it is."""
+    """Why the answer differs from the request; empty where it does not."""
     explained: tuple[Explanation, ...] = ()
-    """An explanation an item, where these were asked for."""
+    """An explanation an item, where these were requested."""
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from unisid.artifacts.record import require
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import open_table, table_name, write_table
 from unisid.bounds import Count, Settings
-from unisid.compute import Compute, Metrics, Part, Pool, Step
+from unisid.compute import Compute, Part, Pool, Step
 from unisid.config import Json, differences, runtime
 from unisid.errors import DataError, DriftError
-from unisid.progress import Progress
+from unisid.progress import LineSink, Progress
 from unisid.serving.answers import Answer, Query, answers
 from unisid.serving.columns import Columns, read_table
 from unisid.serving.pair import Pair
@@ -77,16 +77,6 @@ class Sources:
         return {noun: require(place, noun).fingerprint for noun, place in sorted(nouns.items())}
 
 
-@dataclass(frozen=True)
-class Told:
-    """Whoever waits: figures go nowhere, lines to `say`."""
-
-    say: Callable[[str], None]
-
-    def report(self, metrics: Metrics) -> None:
-        """Nothing: a batch has no tracker."""
-
-
 def recommend_all(
     sources: Sources, settings: Overnight, out: Place, compute: Compute, say: Callable[[str], None]
 ) -> Json:
@@ -111,7 +101,7 @@ def recommend_all(
     wanted = [number for number in range(len(starts)) if table_name(FAMILY, number) not in lie]
     if len(wanted) < len(starts):
         say(f"{out}: goes on with {len(wanted):,} of {len(starts):,} shards; the others are there")
-    progress = Progress(Told(say), len(wanted), "shards", "recommend")
+    progress = Progress(LineSink(say), len(wanted), "shards", "recommend")
     parts: list[Part] = [{"number": number, "start": starts[number]} for number in wanted]
     step = Step(functools.partial(_Worker, sources, settings, out), settings.pool)
     for _ in compute.map(parts, step):
@@ -182,7 +172,7 @@ class _Users:
         return len(self.user_ids)
 
     def queries(self, start: int, stop: int, settings: Overnight) -> Iterator[tuple[str, Query]]:
-        """The users of a shard, each with what is asked for."""
+        """The users of a shard, each with its query."""
         common: dict[str, Any] = {"k": settings.k, "exclude_history": settings.exclude_history, "rule": settings.rule}
         ids = self.user_ids.slice(start, stop - start).to_pylist()
         if self.histories is None:

@@ -1,4 +1,4 @@
-"""The recommender that serves: histories of items in, ranked items out; where it speaks words, words in and out too.
+"""The recommender that serves: histories of items in, ranked items out; with a language model, words in and out too.
 
 n histories or texts, k items each, L levels, N items, B batch, T entries of the longest prompt, K beams, D width,
 V vocabulary entries.
@@ -21,7 +21,7 @@ from unisid.artifacts.reading import whole
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Place
 from unisid.artifacts.vectors import item_vectors
-from unisid.backbones import Backbone, BackboneConfig, Index, Limits, Speaker
+from unisid.backbones import Backbone, BackboneConfig, Index, LanguageBackbone, Limits
 from unisid.config import from_record
 from unisid.decoding import beam
 from unisid.decoding.beam import Ranked
@@ -32,7 +32,7 @@ from unisid.serving.inputs import beams, claim, history_rows, item_numbers, item
 from unisid.training.feed import padded
 
 TITLE_TOKENS = 64
-"""Most entries of a title that is told."""
+"""Most entries of a generated title."""
 Answer = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Items [n, k] and their log-probabilities [n, k], best first; item -1 of score -inf fills up."""
 
@@ -107,54 +107,54 @@ class Recommender:
         rows = history_rows(histories, len(self.index.codes))
         mask = item_subset(allowed, len(rows), len(self.index.codes))
         prompts = [row[-self.history_length :] for row in rows]
-        barred = rows if claim(exclude_history, "exclude_history") else None
+        excluded_items = rows if claim(exclude_history, "exclude_history") else None
         among_items = claim(renormalised, "renormalised")
 
         def search(read: Tensor, limits: Limits) -> Ranked:
             return self.backbone.search(read, self.index, k=k, beam=width, limits=limits, renormalised=among_items)
 
-        return self._search(search, prompts, k, barred, mask)
+        return self._search(search, prompts, k, excluded_items, mask)
 
     @torch.no_grad()
     def find(self, texts: Sequence[str], k: int, beam_width: int | None = None) -> Answer:
         """The k items that each text names likeliest.
 
         Raises:
-            ConfigError: as `rank`, and where the backbone speaks no words.
+            ConfigError: as `rank`, and where the backbone is no language model.
             DataError: for a text without words.
         """
-        speaker = self._speaker()
+        language = self._language()
         k, width = beams(k, beam_width, len(self.index.codes))
         texts = worded(texts)
         cleaned = [clean(text) for text in texts]
         if "" in cleaned:
             number = cleaned.index("")
             raise DataError(f"text {number}: {texts[number]!r} has no words in it; a text needs at least one")
-        prompts = _asked(speaker, TITLE_TO_SID, cleaned, len(self.index.sizes))
+        prompts = _asked(language, TITLE_TO_SID, cleaned, len(self.index.sizes))
 
         def search(read: Tensor, limits: Limits) -> Ranked:
-            return beam.search(_InWords(speaker), read, self.index.trie, k=k, beam=width)
+            return beam.search(_InWords(language), read, self.index.trie, k=k, beam=width)
 
         return self._search(search, [np.array(prompt) for prompt in prompts], k)
 
     @torch.no_grad()
     def title_of(self, items: Sequence[int]) -> list[str]:
-        """What the backbone itself calls the items [n]: its likeliest words, not the catalogue's.
+        """What the backbone itself calls the items [n]: its most probable words, not the catalogue's.
 
         Raises:
-            ConfigError: where the backbone speaks no words.
+            ConfigError: where the backbone is no language model.
             DataError: for an unknown item.
         """
-        speaker = self._speaker()
+        language = self._language()
         if np.size(items) == 0:
             return []
         numbers = item_numbers(items, len(self.index.codes), "items")
         sids = spell_all(self.index.codes.cpu().numpy()[numbers])
-        prompts = _asked(speaker, SID_TO_TITLE, sids, 0)
-        limit = min(TITLE_TOKENS, speaker.max_tokens - max(map(len, prompts), default=0))
+        prompts = _asked(language, SID_TO_TITLE, sids, 0)
+        limit = min(TITLE_TOKENS, language.max_tokens - max(map(len, prompts), default=0))
         titles = np.empty(len(items), dtype=object)
         for some in self._batches(prompts):
-            titles[some] = speaker.answer([prompts[number] for number in some], limit)
+            titles[some] = language.answer([prompts[number] for number in some], limit)
         return list(titles)
 
     def _search(
@@ -162,27 +162,27 @@ class Recommender:
         search: Callable[[Tensor, Limits], Ranked],
         prompts: Sequence[NDArray[Any]],
         k: int,
-        barred: Sequence[NDArray[np.int64]] | None = None,
+        excluded_items: Sequence[NDArray[np.int64]] | None = None,
         allowed: NDArray[np.bool_] | None = None,
     ) -> Answer:
-        """The best k items for each prompt, batch by batch; `barred` items, and the rows of an `allowed` that has rows,
+        """The best k items for each prompt, batch by batch; `excluded_items`, and an `allowed` that has rows,
         are each prompt's own."""
         items = np.empty((len(prompts), k), np.int64)
         scores = np.empty((len(prompts), k), np.float32)
         for some in self._batches(prompts):
             read = self._pad([prompts[number] for number in some])
-            excluded = None if barred is None else self._pad([barred[number] for number in some])
+            excluded = None if excluded_items is None else self._pad([excluded_items[number] for number in some])
             mask = allowed if allowed is None or allowed.ndim == 1 else allowed[some]
             subset = None if mask is None else torch.tensor(mask, device=self.device)
             found = search(read, Limits(excluded, subset))
             items[some], scores[some] = found.items.cpu().numpy(), found.scores.cpu().numpy()
         return items, scores
 
-    def _speaker(self) -> Speaker:
-        if not isinstance(self.backbone, Speaker):
+    def _language(self) -> LanguageBackbone:
+        if not isinstance(self.backbone, LanguageBackbone):
             kind = type(self.backbone).__module__.rpartition(".")[2]
             raise ConfigError(
-                f"recommender: the backbone '{kind}' knows semantic ids and no words; for texts and titles it must be "
+                f"recommender: the backbone '{kind}' has semantic ids and no words; for texts and titles it must be "
                 "a language model (model.backbone lcrec)"
             )
         return self.backbone
@@ -209,31 +209,31 @@ def _settings(place: Place, model: Model) -> BackboneConfig:
         return from_record(BackboneConfig, model.backbone())  # type: ignore[type-abstract]
 
 
-def _asked(speaker: Speaker, prompt: Prompt, texts: Sequence[str], answer: int) -> list[list[int]]:
+def _asked(language: LanguageBackbone, prompt: Prompt, texts: Sequence[str], answer: int) -> list[list[int]]:
     """Prompts in entries, as training makes them; words that leave no room for so long an answer are cut."""
-    head, tail = speaker.encode(prompt)
-    before, after = speaker.opening + head, tail + speaker.closing
-    room = max(1, speaker.max_tokens - len(before) - len(after) - answer - len(speaker.ending))
-    return [[*before, *entries[:room], *after] for entries in speaker.encode(texts)]
+    head, tail = language.encode(prompt)
+    before, after = language.opening + head, tail + language.closing
+    room = max(1, language.max_tokens - len(before) - len(after) - answer - len(language.ending))
+    return [[*before, *entries[:room], *after] for entries in language.encode(texts)]
 
 
 @dataclass(frozen=True)
 class _InWords:
-    """A speaker as `decoding.beam.Decoder`, asked in entries of its vocabulary instead of histories."""
+    """A language backbone as `decoding.beam.Decoder`, prompted in entries of its vocabulary instead of histories."""
 
-    speaker: Speaker
+    language: LanguageBackbone
 
     @property
     def level_starts(self) -> tuple[int, ...]:
-        return self.speaker.level_starts
+        return self.language.level_starts
 
     def start(self, prompts: Int[Tensor, "B T"]) -> tuple[Any, Float[Tensor, "B 1 D"]]:
-        return self.speaker.start_words(prompts)
+        return self.language.start_words(prompts)
 
     def step(
         self, state: Any, tokens: Int[Tensor, "B K"], parents: Int[Tensor, "B K"]
     ) -> tuple[Any, Float[Tensor, "B K D"]]:
-        return self.speaker.step(state, tokens, parents)
+        return self.language.step(state, tokens, parents)
 
     def logits(self, hidden: Float[Tensor, "B K D"], entries: slice) -> Float[Tensor, "B K V"]:
-        return self.speaker.logits(hidden, entries)
+        return self.language.logits(hidden, entries)

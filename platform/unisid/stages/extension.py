@@ -47,11 +47,11 @@ class Base(Settings):
         return replace(self, place=place.uri) if self.fingerprint else Base.of(place, noun)
 
     def source(self) -> Json:
-        """What a record says of it."""
+        """Its entry in a record."""
         return {"address": self.address, "fingerprint": self.fingerprint}
 
     def open(self, noun: str) -> Place:
-        """Where it lies; raises ArtifactError where it is no longer what was asked for."""
+        """Where it lies; raises ArtifactError where it has been replaced."""
         place = Place(self.place)
         found = require(place, noun).fingerprint
         if found != self.fingerprint:
@@ -86,7 +86,7 @@ def take_shards(source: Place, out: Place, family: str) -> None:
 def further_parts(base: Shards, out: Place, num_rows: int, shard_rows: int) -> list[Part]:
     """The parts of the rows that the base lacks whose shards are not there yet; shards are numbered after the base's.
 
-    The base's last shard may be short, for nobody finds a row by the length of a shard.
+    The base's last shard may be short, for no reader finds a row by the length of a shard.
     """
     rows, shards, present = len(base), len(base.tables), set(shard_indices(out, base.family))
     parts = shard_parts(num_rows - rows, shard_rows)

@@ -115,7 +115,7 @@ def make(job: Job[Config]) -> Json:
     rows = Sequences.read(job.inputs["sequences"]).rows(catalog, TEST)
     if not len(rows):
         raise DataError(f"{job.inputs['sequences']}: has no test samples; give the catalog a split that leaves some")
-    rival = rank_rival(job, catalog, rows)
+    trained = rank_trained_baseline(job, catalog, rows)
     own, listed = rank_model(job, len(rows), catalog.num_items, int(headline(cutoffs)[0].partition("@")[2]))
     ranks = {config.method: own}
     chosen: dict[str, dict[str, float]] = {}
@@ -123,7 +123,7 @@ def make(job: Job[Config]) -> Json:
         fitted = fitting.fit(job, Task(plug_in("baselines", kind)(), dict(job.inputs), config.seed), config.pool)
         chosen[kind], ranks[kind] = fitted.chosen, fitted.ranks
         job.say(f"{kind}: ranked{spell(chosen[kind])}")
-    ranks |= rival
+    ranks |= trained
     for method, by_rule in ranks.items():
         write_method(job.out, method, by_rule, catalog, rows)
     results = {method: summarise(by_rule, cutoffs, config.resamples, config.seed) for method, by_rule in ranks.items()}
@@ -165,7 +165,7 @@ def rank_model(job: Job[Config], num_samples: int, num_items: int, length: int) 
     return rank_in_parts(job.compute, step, progress, config.rows_per_part, see=see), listed
 
 
-def rank_rival(job: Job[Config], catalog: Catalog, rows: NDArray[np.int64]) -> dict[str, Ranks]:
+def rank_trained_baseline(job: Job[Config], catalog: Catalog, rows: NDArray[np.int64]) -> dict[str, Ranks]:
     """The ranks of the recipe's trained baseline, by its method; nothing where the recipe has none.
 
     Raises:
@@ -174,21 +174,21 @@ def rank_rival(job: Job[Config], catalog: Catalog, rows: NDArray[np.int64]) -> d
     """
     if "baseline" not in job.inputs:
         return {}
-    rival = Baseline.read(job.inputs["baseline"])
+    trained = Baseline.read(job.inputs["baseline"])
     for name in (job.config.method, *job.config.baselines):
-        if f"{name}-".startswith(f"{rival.method}-"):
+        if f"{name}-".startswith(f"{trained.method}-"):
             raise ConfigError(
-                f"metrics: '{name}' and the recipe's baseline '{rival.method}' cannot be told apart; "
+                f"metrics: '{name}' and the recipe's baseline '{trained.method}' are not distinct; "
                 "rename metrics.method or leave it out of metrics.baselines"
             )
-    ranked = rival.ranks()
+    ranked = trained.ranks()
     same_users = np.array_equal(ranked["user"], catalog.user[rows])
     if not (same_users and np.array_equal(ranked["target"], catalog.item[rows])):
         raise ArtifactError(
-            f"{rival.place}: ranked other samples than the {len(rows)} of the catalog {catalog.place}; "
+            f"{trained.place}: ranked other samples than the {len(rows)} of the catalog {catalog.place}; "
             "both must come from one recipe"
         )
-    return {rival.method: {rule: ranked[rule].to_numpy().astype(np.float64) for rule in HISTORY_RULES}}
+    return {trained.method: {rule: ranked[rule].to_numpy().astype(np.float64) for rule in HISTORY_RULES}}
 
 
 def compare(model: Ranks, baseline: Ranks, cutoffs: tuple[int, ...], config: Config) -> Json:

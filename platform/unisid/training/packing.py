@@ -22,7 +22,7 @@ import pyarrow as pa
 import torch
 
 from unisid.artifacts.instructions import WORDS
-from unisid.backbones import NO_LOSS, Packed, Speaker
+from unisid.backbones import NO_LOSS, LanguageBackbone, Packed
 from unisid.errors import ConfigError
 from unisid.ops.prompts import SEPARATOR
 from unisid.ops.semantic_ids import TOKEN
@@ -93,8 +93,8 @@ class Sample:
 class Packer:
     """Puts rows of words into the entries of one model, and counts what that took."""
 
-    def __init__(self, speaker: Speaker, packed: bool = True) -> None:
-        self.speaker, self.packed = speaker, packed
+    def __init__(self, backbone: LanguageBackbone, packed: bool = True) -> None:
+        self.backbone, self.packed = backbone, packed
         self.counts: Counter[str] = Counter()
         """By the names in COUNTED."""
         self._known: dict[str, list[int]] = {}
@@ -113,15 +113,15 @@ class Packer:
         """The samples in exactly so many micro-batches, of near-equal numbers of samples; some may be blank."""
         by_length = sorted(samples, key=len, reverse=True)
         if self.packed:
-            return [pack(lay(by_length[n::number], self.speaker.max_tokens)) for n in range(number)]
+            return [pack(lay(by_length[n::number], self.backbone.max_tokens)) for n in range(number)]
         bounds = [len(samples) * n // number for n in range(number + 1)]
         return [pack([[sample] for sample in by_length[a:b]]) for a, b in pairwise(bounds)]
 
     def _sample(self, head: str, pieces: Sequence[str], tail: str, response: str) -> Sample | None:
-        known, speaker = self._known, self.speaker
-        before, after = [*speaker.opening, *known[head]], [*known[tail], *speaker.closing]
+        known, backbone = self._known, self.backbone
+        before, after = [*backbone.opening, *known[head]], [*known[tail], *backbone.closing]
         answer = known[response]
-        room = speaker.max_tokens - len(before) - len(after) - len(answer) - len(speaker.ending)
+        room = backbone.max_tokens - len(before) - len(after) - len(answer) - len(backbone.ending)
         kept = newest([known[piece] for piece in pieces], known[SEPARATOR], room)
         if not kept:
             cut = shorter(
@@ -133,7 +133,7 @@ class Packer:
             self.counts["cut"] += 1
         elif len(kept) < len(pieces):
             self.counts["shortened"] += 1
-        learned = [*answer, *speaker.ending]
+        learned = [*answer, *backbone.ending]
         return Sample([*before, *joined(kept, known[SEPARATOR]), *after, *learned], len(learned))
 
     def _learn(self, texts: set[str]) -> None:
@@ -143,7 +143,7 @@ class Packer:
             self._known.clear()
             missing = sorted(texts)
         if missing:
-            self._known.update(zip(missing, self.speaker.encode(missing), strict=True))
+            self._known.update(zip(missing, self.backbone.encode(missing), strict=True))
 
 
 def newest(pieces: Sequence[list[int]], separator: list[int], room: int) -> list[list[int]]:

@@ -52,7 +52,7 @@ class Making:
             if entry.state in ("half made", "to make"):
                 self.say(f"shared by all trials: {noun}")
                 recipe = self.recipe if self._makes(self.recipe, entry) else self.trials[number].recipe
-                pipeline.run(recipe, self.store, compute, pipeline.Silent(), self.say, noun)
+                pipeline.run(recipe, self.store, compute, pipeline.NullTracker(), self.say, noun)
             if noun == "catalog":
                 self._refuse_full(number)
 

@@ -25,13 +25,13 @@ class Order:
     until: str
     store: str
     watch: str | None
-    """The measure that it tells of while it runs."""
+    """The measure that it reports while it runs."""
 
 
 def perform(order: Order, tell: Tell) -> Mapping[str, Any]:
     """Make what is missing. What a user can put right is a result, {"error": text}: trying again would not help."""
     store = Store(Place.of(order.store))
-    watcher = Watcher(store, order.watch, tell)
+    watcher = MetricWatcher(store, order.watch, tell)
     try:
         watcher.look(order)
         pipeline.run(order.recipe, store, LocalCompute(), watcher, lambda line: None, order.until)
@@ -40,14 +40,14 @@ def perform(order: Order, tell: Tell) -> Mapping[str, Any]:
     return {}
 
 
-class Watcher(pipeline.Silent):
-    """A tracker that tells how the watched measure fares, and nothing else."""
+class MetricWatcher(pipeline.NullTracker):
+    """A tracker that reports the watched measure, and nothing else."""
 
     def __init__(self, store: Store, watch: str | None, tell: Tell) -> None:
         self.store, self.watch, self.tell = store, watch, tell
 
     def look(self, order: Order) -> None:
-        """Tell at once of what is complete already, be it from before or made for several trials."""
+        """Report what is complete already, be it from before or made for several trials."""
         if self.watch is None:
             return
         for entry in pipeline.plan(order.recipe, self.store, order.until):
@@ -55,20 +55,20 @@ class Watcher(pipeline.Silent):
                 self.told(self.store.place(entry.address))
 
     def told(self, place: Place) -> None:
-        """All that there is to tell of a complete artifact."""
+        """Report every value of a complete artifact."""
         for epoch, value in measures.of_making(self.store, place, str(self.watch)):
             self.tell({"time": epoch, "value": value})
 
     @contextlib.contextmanager
     def stage(self, noun: str, params: Mapping[str, Any]) -> Iterator[StageLog]:
         watched = self.watch is not None and measures.MEASURES[self.watch].noun == noun
-        yield Ear(self) if watched else self
+        yield WatchedStage(self) if watched else self
 
 
-class Ear:
-    """The log of the stage that is watched."""
+class WatchedStage:
+    """Log of the watched stage."""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: MetricWatcher) -> None:
         self.watcher, self.silent = watcher, True
 
     def metrics(self, values: Metrics) -> None:

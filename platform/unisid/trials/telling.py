@@ -1,4 +1,4 @@
-"""Who is told of what is made in trials, and of searches and experiments over them."""
+"""Experiment trackers: log searches, experiments and their trials."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,8 +8,8 @@ from unisid.artifacts.curve import Point, read_curve
 from unisid.artifacts.store import Place
 
 
-class Teller(Protocol):
-    """Who is told of searches. `runtime.search_runs` tells MLflow; `Nobody` nobody."""
+class ExperimentTracker(Protocol):
+    """Logs searches and experiments. `runtime.search_runs` logs to MLflow; `NullExperimentTracker` discards."""
 
     def search(self, name: str, params: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]: ...
 
@@ -26,12 +26,12 @@ class Teller(Protocol):
 
 
 def validation_curve(place: Place) -> list[Point]:
-    """What the stage that made an artifact reported of its validation, step by step."""
+    """Validation metrics that an artifact's stage reported, step by step."""
     return [point for point in read_curve(place) if point[1].startswith("valid_")]
 
 
-class Nobody:
-    """Tells nobody."""
+class NullExperimentTracker:
+    """Discards everything."""
 
     @contextlib.contextmanager
     def search(self, name: str, params: Mapping[str, Any]) -> Iterator[None]:

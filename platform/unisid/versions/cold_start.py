@@ -1,4 +1,4 @@
-"""Items that nobody has seen: held out of all training, given semantic ids afterwards, and recommended.
+"""Cold-start trial: items held out of all training, given semantic ids afterwards, and recommended.
 
 A base run learns from a catalogue without them (`catalog.cold_share`). Its index is then extended by them, from their
 texts alone, and the base's recommender decodes over the extended index: on the test samples of the whole catalogue
@@ -19,7 +19,7 @@ from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Address, Place, Store
 from unisid.baselines import Histories
-from unisid.compute import Compute, Metrics, Step
+from unisid.compute import Compute, Step
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
 from unisid.evaluation.figures import intervals
@@ -27,7 +27,7 @@ from unisid.evaluation.ranks import Ranks, rank_in_parts
 from unisid.evaluation.recommender import Search, TargetRanker
 from unisid.ops.ranking import metric_values
 from unisid.pipeline import Recipe, Tracker
-from unisid.progress import Progress
+from unisid.progress import LineSink, Progress
 from unisid.report.tables import align
 from unisid.stages.metrics import Config
 from unisid.versions.extend import extended
@@ -58,7 +58,7 @@ class Recipes:
 
 
 class Unregistered:
-    """A tracker that is told of runs and registers nothing: nobody is to serve an index that was made for a trial."""
+    """A tracker that logs runs and registers nothing: an index made for a trial must not be served."""
 
     uri = ""
 
@@ -94,7 +94,7 @@ def cold_start(
     num_new = int(require(whole["catalog"], "catalog").figure("extension", "added"))
     catalog = Catalog.read(whole["catalog"])
     rows = targeted(catalog, catalog.num_items - num_new)
-    say(f"{len(rows)} test samples ask for one of {num_new} new items")
+    say(f"{len(rows)} test samples have one of {num_new} new items as target")
     config = recipe.metrics
     step = Step(
         functools.partial(
@@ -102,7 +102,7 @@ def cold_start(
         ),
         config.pool,
     )
-    progress = Progress(Aloud(say), len(rows), "samples", of="cold start")
+    progress = Progress(LineSink(say), len(rows), "samples", of="cold start")
     columns = [f"{among}/{rule}" for among in AMONG for rule in HISTORY_RULES]
     ranks = rank_in_parts(compute, step, progress, config.rows_per_part, columns)
     found = {
@@ -127,7 +127,7 @@ def targeted(catalog: Catalog, first: int) -> NDArray[np.int64]:
     chosen = rows[catalog.item[rows] >= first]
     if not len(chosen):
         raise DataError(
-            f"cold start: none of the {len(rows)} test samples asks for one of the "
+            f"cold start: none of the {len(rows)} test samples has as target one of the "
             f"{catalog.num_items - first} new items; hold out a larger --share"
         )
     return chosen
@@ -137,16 +137,6 @@ def searches_of(config: Config, size: int, num_new: int) -> dict[str, Search]:
     """Among which items the targets are ranked -> what is listed."""
     new = np.arange(size) >= size - num_new
     return {AMONG[0]: Search(min(config.beam, size)), AMONG[1]: Search(min(config.beam, num_new), new)}
-
-
-@dataclass(frozen=True)
-class Aloud:
-    """Hears of progress, and says it: no stage's run is open that figures could go to."""
-
-    say: Callable[[str], None]
-
-    def report(self, values: Metrics) -> None:
-        """Figures go nowhere."""
 
 
 def described(
@@ -184,7 +174,7 @@ def chance(
 def table(found: Json) -> str:
     """The figures for a terminal."""
     held = f"{found['new_items']} of {found['items']} items held out (share {found['share']:g}, seed {found['seed']})"
-    lines = [f"cold start of {found['recipe']}: {held}, {found['samples']} test samples ask for one of them"]
+    lines = [f"cold start of {found['recipe']}: {held}, {found['samples']} test samples have one of them as target"]
     for among, rules in found["recall"].items():
         names = list(rules["excluded"])
         rows = [[f"among {among}", *names]]

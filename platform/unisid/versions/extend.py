@@ -1,7 +1,7 @@
-"""The recipe of version n + 1 of an index: that of version n, with every stage told what it goes on from.
+"""The recipe of version n + 1 of an index: that of version n, with every stage given its base.
 
 The artifacts are the ordinary nouns under a new version, made by `pipeline.run`: so it resumes, skips what is complete,
-refuses drift and tells MLflow as any recipe does.
+refuses drift and logs to MLflow as any recipe does.
 """
 
 from dataclasses import replace

@@ -149,7 +149,10 @@ def without_machines() -> Iterator[None]:
         raise ConfigError("machines: none are lent to a trial of words; this is as far as it goes")
         yield
 
-    with mock.patch.object(cli, "_machines", none), mock.patch.object(cli, "_tracker", return_value=pipeline.Silent()):
+    with (
+        mock.patch.object(cli, "_machines", none),
+        mock.patch.object(cli, "_tracker", return_value=pipeline.NullTracker()),
+    ):
         yield
 
 

@@ -161,7 +161,7 @@ def test_tiger_too_can_be_shared_out(inputs, place, zero):
 
 
 def test_a_backbone_without_words_is_refused(config, inputs, place):
-    with pytest.raises(ConfigError, match=r"model.backbone: 'tiger' speaks no words .* \(lcrec\)"):
+    with pytest.raises(ConfigError, match=r"model.backbone: 'tiger' is no language model .* \(lcrec\)"):
         make(dataclasses.replace(config, backbone=tiger.Config(width=16, num_heads=1)), inputs, place)
 
 

@@ -1,4 +1,4 @@
-"""The bodies of requests and answers, as OpenAPI shows them; what a request asks for, as queries."""
+"""The bodies of requests and answers, as OpenAPI shows them; a request's rows as queries."""
 
 from typing import Annotated, Any
 
@@ -95,7 +95,7 @@ class RowBody(BaseModel):
     items: list[ItemBody] | None = None
     source: str | None = Field(None, description="model, or popularity for a user without a history")
     skipped: list[str] | None = Field(None, description="ids of the request that the catalogue lacks")
-    note: str | None = Field(None, description="why the answer is not what was asked for; empty where it is")
+    note: str | None = Field(None, description="why the answer differs from the request; empty where it does not")
     error: ErrorBody | None = None
 
 
@@ -124,7 +124,7 @@ class RefusedBody(BaseModel):
 
 
 def queries(body: RecommendBody, limits: Serving) -> list[Query | Problem]:
-    """What each row of a request asks for; raises RefusedError where the request is beyond a limit."""
+    """The query of each row of a request; raises RefusedError where the request is beyond a limit."""
     if (body.histories is None) == (body.users is None):
         raise RefusedError(422, "rows", "body: must have either 'histories' or 'users'")
     rows = body.histories if body.users is None else body.users

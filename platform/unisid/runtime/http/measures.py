@@ -1,4 +1,4 @@
-"""What Prometheus is told of one replica."""
+"""Prometheus metrics of one replica."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""catalog -> baseline: a rival, fitted on the training rows and judged on the test rows as `metrics` judges the model.
+"""catalog -> baseline: a method fitted on the training rows and ranked on the test rows as `metrics` ranks the model.
 
 One that learns step by step is trained by the same loop as the recommender; validation NDCG@10 with the user's past
 excluded decides which of its weights are kept, and its weights are part of the artifact. S samples.
@@ -48,7 +48,7 @@ from unisid.training.loop import Accumulation, Training
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Settings):
-    """The rival, how it learns, and what is measured."""
+    """The baseline, how it learns, and what is measured."""
 
     baseline: BaselineConfig = field(default_factory=sasrec.Config)
     """Any kind in `baselines`."""
@@ -87,7 +87,7 @@ class Config(Settings):
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is told."""
+    """A worker's instructions."""
 
     config: Config
     inputs: Mapping[str, Place]

@@ -1,6 +1,6 @@
 """How a baseline learns: windows of users' training sequences, and the validation that decides which weights are kept.
 
-What a step sees is a pure function of (seed, epoch, step): every worker knows the whole order and takes its rows, so
+What a step sees is a pure function of (seed, epoch, step): every worker computes the whole order and takes its rows, so
 W workers learn what one learns, but for what dropout draws. U users, n windows, T the most items that a model reads.
 """
 
@@ -41,7 +41,7 @@ class Sequences:
 
     @classmethod
     def of(cls, catalog: Catalog) -> "Sequences":
-        """Raises DataError where nobody took two."""
+        """Raises DataError where no user took two items."""
         rows = np.flatnonzero(catalog.split == TRAIN)
         lengths = np.bincount(catalog.user[rows], minlength=catalog.num_users)
         users = np.flatnonzero(lengths > 1)
@@ -57,6 +57,14 @@ class Sequences:
         """Windows of at most `most` + 1 items in which every item but a user's first is a target once.
 
         A window's first item is the last target of the one before. Where longer sequences are cut is drawn.
+
+        Example, most = 2, a user's items [a, b, c, d, e, f] (five targets), phase 1: (5 - 1) / 2 + 1 = 3 windows:
+            [a, b]        [b, c, d]        [d, e, f]
+        Phase 0 gives [a, b, c], [c, d, e], [e, f]. The target of each item is the next item of its window.
+
+        Example, most = 2, a user's items [a, b, c, d, e, f] (five targets), phase 1: (5 - 1) / 2 + 1 = 3 windows:
+            [a, b]        [b, c, d]        [d, e, f]
+        Phase 0 gives [a, b, c], [c, d, e], [e, f]. The target of each item is the next item of its window.
 
         Returns:
             Each window's place in `users`, its first item's place in `items`, and its number of items, [n] each.

@@ -37,7 +37,7 @@ from unisid.stages.extension import Base
 ITEMS_PER_FILE = 1 << 18
 MOST_WORDS = 20
 """Titles with more words than this are dropped by the title rules."""
-Oddity = Literal["refuse", "count"]
+AnomalyPolicy = Literal["refuse", "count"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +72,9 @@ class Config(Settings):
     """Leave out this share of the items that have interactions, with all of these: what a cold start is tried with."""
     cold_seed: Seed = field(default=42, metadata=identity_where(lambda config: config.cold_share > 0))
     """Which items are left out: those of the smallest hash."""
-    unknown_items: Oddity | None = None
+    unknown_items: AnomalyPolicy | None = None
     """Interactions that name an item the items lack: an error, or dropped and counted; None: the dataset's way."""
-    duplicate_items: Oddity | None = None
+    duplicate_items: AnomalyPolicy | None = None
     """Item ids that occur twice: an error, or the first row wins and the rest is counted; None: the dataset's way."""
     duplicate_rows: Literal["keep", "drop"] = field(
         default="keep", metadata=identity_where(lambda config: config.duplicate_rows != "keep")

@@ -9,7 +9,7 @@ from unisid.bounds import Settings
 
 
 def check_fits(catalog: Place, configs: Iterable[Any]) -> None:
-    """Raise ConfigError where settings ask for more than a complete catalog has."""
+    """Raise ConfigError where settings need more than a complete catalog has."""
     num_items = require(catalog, "catalog").counts.get("items")
     for config in configs:
         if isinstance(config, Settings) and isinstance(num_items, int):

@@ -13,7 +13,7 @@ from unisid.stages.catalog.published import in_words
 
 Counts = Mapping[str, Any]
 MOST = 0.5
-"""A share from which a warning speaks of most."""
+"""A share from which a warning says 'most'."""
 OTHER_RULE = "the figures under the rule 'allowed' are the ones to read"
 LEAN = 0.05
 """How far from a half the share of steps to a greater id may be before it is worth a warning."""
@@ -73,7 +73,7 @@ def decisions(counts: Counts) -> list[Decision]:
 
 
 def warnings(counts: Counts) -> list[str]:
-    """What somebody should see before the figures of this catalog are believed."""
+    """Warnings to read before relying on the figures of this catalog."""
     found = [_kinds(counts), _empty(counts), _sparse(counts), _ties(counts), _early(counts), _leaning(counts)]
     found += _repeats(counts)
     return [text for text in found if text]

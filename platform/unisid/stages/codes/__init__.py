@@ -28,7 +28,7 @@ from unisid.errors import ConfigError, DataError
 from unisid.evaluation import index as quality
 from unisid.ops.assignment import ordinals
 from unisid.ops.prefixes import row_keys
-from unisid.progress import Telling, mapped
+from unisid.progress import ReportingMapper, mapped
 from unisid.stages.codes.collaborative import Collaborative, collaborative
 from unisid.stages.codes.unique import PART_ROWS, Encoder, matrix, moved_distances, unique_codes
 from unisid.stages.extension import Base
@@ -118,7 +118,7 @@ def make(job: Job[Config]) -> Json:
     report = quality.describe(codes, sizes) | {"reconstruction_error": error} | fitted
     if config.unique == "assign":
         job.say(f"{len(codes):,} items, {report['distinct_share']:.1%} distinct; resolving the rest")
-        telling = Telling(job, "parts", of="resolving")
+        telling = ReportingMapper(job, "parts", of="resolving")
         codes = unique_codes(telling, config.pool, job.work, encoder, codes, sizes)
         report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes)
     else:

@@ -1,8 +1,8 @@
-"""What interactions say of items, for the tokenizers that ask: the graph's item vectors in as few dimensions as asked.
+"""Collaborative vectors for the tokenizers that need them: the graph's item vectors in as few dimensions as set.
 
 The mean over layers, projected to the directions in which most of it lies, which keeps dot products best; and scaled
 so that a dimension's mean square is 1, for the graph's own scale depends on how long it learned. Items without
-interactions stay zero. N items, G width of the graph, C dimensions asked for.
+interactions stay zero. N items, G width of the graph, C dimensions set.
 """
 
 import functools
@@ -35,7 +35,7 @@ class Collaborative:
 
 
 def collaborative(job: Job[Any], width: int, parts: list[Part]) -> Collaborative | None:
-    """The vectors of a width that a tokenizer asks for; None where it asks for none."""
+    """The vectors of the width that a tokenizer needs; None where it needs none."""
     if not width:
         return None
     place = job.inputs["graph"]
@@ -61,7 +61,7 @@ def collaborative(job: Job[Any], width: int, parts: list[Part]) -> Collaborative
 def principal(products: NDArray[np.float64], width: int) -> NDArray[np.float32]:
     """The projection [G, C] to the strongest directions of mean products [G, G], scaled to a mean square of 1.
 
-    Where the graph has fewer dimensions than are asked for, the last ones are zero.
+    Where the graph has fewer dimensions than are set, the last ones are zero.
     """
     values, vectors = np.linalg.eigh(products)
     values, vectors = values[::-1][:width], vectors[:, ::-1][:, :width]

@@ -30,7 +30,7 @@ from unisid.evaluation import index as quality
 from unisid.ops.assignment import ordinals
 from unisid.ops.prefixes import row_keys
 from unisid.ops.semantic_ids import spell_all
-from unisid.progress import Telling, mapped
+from unisid.progress import ReportingMapper, mapped
 from unisid.stages import codes as stage
 from unisid.stages.codes.unique import Encoder, Taken, matrix, moved_distances, room_below, unique_codes
 from unisid.stages.extension import base_of, take_over
@@ -45,7 +45,7 @@ def inputs(config: stage.Config) -> tuple[str, ...]:
 
 
 def sources(config: stage.Config) -> dict[str, Json]:
-    """The index that is extended, and all that it extends: whoever speaks one of them may read this one."""
+    """The index that is extended, and all that it extends: models trained on one of them may use this one."""
     bases = (base_of(config.base), *config.older)
     return {f"base-{number}" if number else "base": base.source() for number, base in enumerate(bases)}
 
@@ -64,7 +64,7 @@ def make(job: Job[stage.Config]) -> Json:
     job.say(f"{len(nearest) - published:,} items are new, {published:,} keep their semantic ids")
     taken = Taken.write(job.work / "taken", base.codes)
     usable = nearest_used(job, encoder, base, taken, nearest[published:])
-    telling = Telling(job, "parts", of="resolving")
+    telling = ReportingMapper(job, "parts", of="resolving")
     if config.unique == "assign":
         new = unique_codes(telling, config.pool, job.work, encoder, usable, base.sizes, taken, published)
         codes, sizes = np.concatenate([base.codes, new]), base.sizes

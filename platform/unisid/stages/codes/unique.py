@@ -1,7 +1,7 @@
 """Guaranteed-unique semantic ids at any catalogue size, by groups of items that share a prefix.
 
 Level by level from the top: below a code of level m there is room for the product of the later levels' sizes. Where
-more items want a code than that, it keeps its nearest and sheds its farthest to the next-nearest codes with room; at
+more items want a code than that, it keeps its nearest and moves its farthest to the next-nearest codes with room; at
 the last level the room is one, and a linear assignment gives a prefix's items distinct codes at least total
 distance. Items that no crowded group holds keep their nearest codes, which is optimal for them. So an item changes a
 higher level only if all that lies below is full. Where an index is extended, the ids that are taken already leave less
@@ -137,7 +137,10 @@ def crowded(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The items [n] of every prefix of `level` codes below which some code has more items than room, by prefix.
 
-    Returns them with where each prefix's items start among them [G + 1].
+    Returns them with where each prefix's items start among them [G + 1]. Example, sizes (2, 2), codes
+    [[0, 0], [0, 1], [1, 0], [0, 0]]: at level 0 there is room for 2 below a code, and code 0 has 3 items; all items
+    share its empty prefix: rows [0, 1, 2, 3], starts [0, 4]. At level 1 there is room for 1, and [0, 0] has 2 items,
+    of prefix [0]: rows [0, 1, 3], starts [0, 3].
     """
     room = room_below(sizes, level)
     if len(codes) + len(taken) <= room:

@@ -152,7 +152,7 @@ class Reader:
         if not tokens.lengths.all():
             raise ConfigError(
                 f"embeddings.encoder: its tokenizer makes no token of '{PLACEHOLDER}', which stands for "
-                "empty texts; use an encoder whose vocabulary knows words"
+                "empty texts; use an encoder whose vocabulary contains words"
             )
         return tokens, [text == PLACEHOLDER for text in filled]
 
@@ -219,7 +219,7 @@ def refuse_bad(encoded: Encoded, item_ids: pa.ChunkedArray) -> None:
 
 
 def summary(out: Place, num_shards: int, num_items: int, has_states: bool) -> Json:
-    """What the shards hold, added up from what each says of itself."""
+    """What the shards hold, added up from each one's own counts."""
     counts = [_counts(out, index) for index in range(num_shards)]
     total = {name: sum(c[name] for c in counts) for name in ("items", "tokens", "slots", "truncated", "empty")}
     if total["items"] != num_items:

@@ -24,7 +24,7 @@ def sources(config: stage.Config) -> dict[str, Json]:
 
 
 def make(job: Job[stage.Config]) -> Json:
-    """Write the vectors and the fusion; raises DataError where it has nothing to say of items without interactions."""
+    """Write the vectors and the fusion; raises DataError where it gives no vector to items without interactions."""
     config = job.config
     catalog, base = Catalog.read(job.inputs["catalog"]), Fused.read(base_of(config.base).open("fused"))
     weights = [name for name in (stage.WEIGHTS, stage.DESCRIPTION) if base.place.exists(name)]
@@ -37,7 +37,7 @@ def make(job: Job[stage.Config]) -> Json:
     if not added.any():
         raise DataError(
             f"fused: the fusion '{config.fusion.kind}' of {base.record.address} gives items without "
-            "interactions the zero vector, so they cannot be told apart; extend an index whose fusion "
+            "interactions the zero vector, so they are all the same; extend an index whose fusion "
             "reads text (fused.fusion uqf, concat, or single with the text)"
         )
     return base.record.counts | {"items": catalog.num_items, "text_only": int(made.text_only().sum())}

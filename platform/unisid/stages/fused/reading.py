@@ -1,4 +1,4 @@
-"""Reads what the fused stage knows of items, for any rows, from the memory-mapped artifacts.
+"""Reads the fused stage's input vectors of any items from the memory-mapped artifacts.
 
 n items, T rows of a modality of them all, S its width, K rows where all items have as many.
 """

@@ -1,4 +1,4 @@
-"""catalog -> graph: what the interaction graph says of every item, layer by layer, by LightGCN trained with BPR.
+"""catalog -> graph: every item's vectors from the interaction graph, layer by layer, by LightGCN trained with BPR.
 
 Every worker holds the whole graph and its own columns of all vectors; a step adds up the batch's 2B dot products
 over workers and exchanges nothing else. So W workers compute what one computes. Batches are large, because each
@@ -131,7 +131,7 @@ def train(worker: Worker, task: Task) -> Json:
     num_users, width = edges.graph.num_users, config.graph.width
     _write(worker, task.out, USERS, "vector", [final[:num_users]], edges.user_degree, width)
     _write(worker, task.out, ITEMS, "layers", [layer[num_users:] for layer in layers], edges.item_degree, width)
-    worker.all_reduce(torch.zeros(1, device=worker.device))  # nobody returns before all shards are written
+    worker.all_reduce(torch.zeros(1, device=worker.device))  # no worker returns before all shards are written
     return edges.counts(config) | {
         "layers": len(layers),
         "width": width,
@@ -294,7 +294,7 @@ def train_epoch(
 
 @torch.no_grad()
 def validate(worker: Worker, model: GraphModel, edges: Edges) -> float:
-    """Recall@20 of the validation targets among all items but those the user knows; exact, over all columns."""
+    """Recall@20 of the validation targets among all items but those of the user's history; exact, over all columns."""
     vectors, hits = model(), 0.0
     users, items = vectors[: edges.graph.num_users], vectors[edges.graph.num_users :]
     rows = max(1, SCORES_AT_ONCE // len(items))

@@ -1,7 +1,7 @@
-"""Makes the next version of a graph: the base's items as they are, and new ones of which it knows nothing.
+"""Makes the next version of a graph: the base's items as they are, and new ones with zero vectors.
 
-A new item has zero layers and degree 0, whatever the new interactions say: the graph is frozen, and they count when it
-is learned anew. Users are found by their ids; those whom the base does not know have zero vectors. N items, U users.
+A new item has zero layers and degree 0, even where it has interactions: the graph is frozen, and they count when it
+is learned anew. Users are found by their ids; those that are not in the base have zero vectors. N items, U users.
 """
 
 import numpy as np

@@ -25,7 +25,7 @@ from unisid.config import Json, plug_in, runtime
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.seeded import seed_of
 from unisid.progress import Progress
-from unisid.stages.instructions.rows import Asked, Speller, write_rows
+from unisid.stages.instructions.rows import PromptRows, Speller, write_rows
 from unisid.tasks import Source, TaskConfig
 
 SPLITS = ("train", "valid")
@@ -168,7 +168,7 @@ def _writer(inputs: Mapping[str, Place], out: Place, config: Config) -> Callable
         counts: dict[str, int] = {}
         for number, kind in enumerate(config.tasks):
             task, share = _task(kind), _share(config, kind, split, sizes)
-            asked = Asked.joined([_asked(task.source, samples[split], *span) for span in share.spans(file, files)])
+            asked = PromptRows.joined([_asked(task.source, samples[split], *span) for span in share.spans(file, files)])
             written = write_rows(task, number, config.tasks, asked, speller)
             tables.append(written)
             counts |= {f"{kind}.{split}": written.num_rows, f"{kind}.skipped": len(asked) - written.num_rows}
@@ -182,7 +182,7 @@ def _writer(inputs: Mapping[str, Place], out: Place, config: Config) -> Callable
     return write
 
 
-def _asked(source: Source, samples: Rows, start: int, stop: int) -> Asked:
+def _asked(source: Source, samples: Rows, start: int, stop: int) -> PromptRows:
     if source == "items":
-        return Asked.of_items(start, stop)
-    return Asked.of_samples(samples.read(start, stop, ["user", "history", "target"]))
+        return PromptRows.of_items(start, stop)
+    return PromptRows.of_samples(samples.read(start, stop, ["user", "history", "target"]))

@@ -1,4 +1,4 @@
-"""What is asked, and in which words: a task's rows from items and histories, with no loop over rows.
+"""Prompt rows and their texts: a task's rows from items and histories, with no loop over rows.
 
 R rows, n items of all histories, N items.
 """
@@ -18,12 +18,12 @@ from unisid.tasks import TaskConfig, Words
 
 ROWS_AT_ONCE = 1 << 11
 """Rows whose texts are joined at once: 32-bit offsets reach 2 GB."""
-NOBODY = -1
+NO_USER = -1
 """The user of a row about an item alone."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class PromptRows:
     """Rows to be put into words: the items of each prompt, oldest first, and the item that answers."""
 
     user: NDArray[np.int32]
@@ -39,30 +39,30 @@ class Asked:
         return len(self.target)
 
     @classmethod
-    def of_items(cls, start: int, stop: int) -> "Asked":
-        """Items, each asked of itself."""
+    def of_items(cls, start: int, stop: int) -> "PromptRows":
+        """Items, each the subject of its own prompt."""
         items = np.arange(start, stop, dtype=np.int32)
-        return cls(np.full_like(items, NOBODY), items, items, np.ones(len(items), np.int64))
+        return cls(np.full_like(items, NO_USER), items, items, np.ones(len(items), np.int64))
 
     @classmethod
-    def of_samples(cls, samples: pa.Table) -> "Asked":
+    def of_samples(cls, samples: pa.Table) -> "PromptRows":
         """Samples as `artifacts.sequences` has them."""
         history = samples["history"].combine_chunks()
         lengths = history.value_lengths().to_numpy().astype(np.int64)
         return cls(samples["user"].to_numpy(), samples["target"].to_numpy(), history.flatten().to_numpy(), lengths)
 
     @classmethod
-    def joined(cls, several: "Sequence[Asked]") -> "Asked":
+    def joined(cls, several: "Sequence[PromptRows]") -> "PromptRows":
         """All rows, in order."""
         empty = cls.of_items(0, 0)
         columns = zip(*((a.user, a.target, a.items, a.lengths) for a in (empty, *several)), strict=True)
         return cls(*(np.concatenate(column) for column in columns))
 
-    def slices(self, rows: int) -> "list[Asked]":
+    def slices(self, rows: int) -> "list[PromptRows]":
         """The same rows, so many at a time."""
         bounds = np.concatenate([[0], np.cumsum(self.lengths)])
         return [
-            Asked(self.user[a:b], self.target[a:b], self.items[bounds[a] : bounds[b]], self.lengths[a:b])
+            PromptRows(self.user[a:b], self.target[a:b], self.items[bounds[a] : bounds[b]], self.lengths[a:b])
             for a in range(0, len(self), rows)
             for b in [min(a + rows, len(self))]
         ]
@@ -90,7 +90,7 @@ class Speller:
         return {"untitled": cleaned.count(""), "cleaned": changed}
 
 
-def write_rows(task: TaskConfig, number: int, kinds: Sequence[str], asked: Asked, speller: Speller) -> pa.Table:
+def write_rows(task: TaskConfig, number: int, kinds: Sequence[str], asked: PromptRows, speller: Speller) -> pa.Table:
     """A task's rows with the columns of `artifacts.instructions`; what has no words is left out.
 
     Args:
@@ -102,7 +102,7 @@ def write_rows(task: TaskConfig, number: int, kinds: Sequence[str], asked: Asked
     )
 
 
-def _written(task: TaskConfig, number: int, kinds: Sequence[str], asked: Asked, speller: Speller) -> pa.Table:
+def _written(task: TaskConfig, number: int, kinds: Sequence[str], asked: PromptRows, speller: Speller) -> pa.Table:
     items, places = np.unique(np.concatenate([asked.items, asked.target]), return_inverse=True)
     words = speller.words(items)
     pieces = task.pieces(words).take(pa.array(places[: len(asked.items)]))

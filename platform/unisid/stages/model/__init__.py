@@ -1,4 +1,4 @@
-"""Makes the model: a backbone trained to foretell the next item's semantic id.
+"""Makes the model: a backbone trained to predict the next item's semantic id.
 
 Training rows stream: histories and targets, or for a language model instructions (`model_instructed.py`). Validation
 ranks all items for a sample of the validation split by the same constrained beam search that serves, and its NDCG@10
@@ -21,13 +21,13 @@ from unisid.artifacts.model import write_model
 from unisid.artifacts.sequences import USERS, Sequences
 from unisid.artifacts.store import Place
 from unisid.artifacts.vectors import item_vectors
-from unisid.backbones import Backbone, BackboneConfig, Batch, Index, Speaker, tiger
+from unisid.backbones import Backbone, BackboneConfig, Batch, Index, LanguageBackbone, tiger
 from unisid.bounds import Count, CountOrNone, Range, Settings
 from unisid.compute import Job, Metrics, Pool, Stream, Worker
 from unisid.config import Json, identity_where, runtime, to_record
 from unisid.decoding.beam import MOST_BEAMS
 from unisid.errors import ArtifactError, ConfigError
-from unisid.evaluation.validation import CUTOFF, Judge
+from unisid.evaluation.validation import CUTOFF, ValidationRanker
 from unisid.stages.catalog.summary import repeated_in
 from unisid.stages.extension import Base
 from unisid.stages.model import warm_start
@@ -60,11 +60,11 @@ class Config(Settings):
     samples_per_epoch: CountOrNone = 0
     """Training samples between two validations; 0 for all of them."""
     valid_samples: CountOrNone = 2000
-    """Validation samples that are ranked, drawn by seed, and instructions whose loss is told; 0 for all."""
+    """Validation samples that are ranked, drawn by seed, and instructions whose loss is reported; 0 for all."""
     valid_batch: Count = runtime(128)
     """Validation samples that are ranked at once."""
     valid_history: HistoryRule = "excluded"
-    """Which items are ranked for them: all but those that the user took before, as with every rival, or `allowed`: all,
+    """Which items are ranked for them: all but the history, as with every baseline, or `allowed`: all,
     for a shop whose users come back for the same."""
     beam: Annotated[int, Range(CUTOFF, MOST_BEAMS)] = 20
     """Beams of the validation's search."""
@@ -95,7 +95,7 @@ class Config(Settings):
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is told."""
+    """A worker's instructions."""
 
     config: Config
     inputs: Mapping[str, Place]
@@ -175,7 +175,7 @@ def _objective(
 ) -> "NextItem | Instructed":
     config = task.config
     seed = config.training.seed
-    judge = Judge(
+    judge = ValidationRanker(
         worker,
         catalog,
         index,
@@ -188,9 +188,9 @@ def _objective(
     )
     if "instructions" not in task.inputs:
         return NextItem(worker, task, index, backbone, judge)
-    if not isinstance(backbone, Speaker):
+    if not isinstance(backbone, LanguageBackbone):
         raise ConfigError(
-            f"model.backbone: '{config.backbone.kind}' speaks no words and cannot learn from the "
+            f"model.backbone: '{config.backbone.kind}' is no language model and cannot learn from the "
             "recipe's instructions; choose one that does (lcrec), or leave them out"
         )
     batching = Batching(
@@ -207,7 +207,7 @@ class NextItem:
 
     higher_is_better: bool = True
 
-    def __init__(self, worker: Worker, task: Task, index: Index, backbone: Backbone, judge: Judge) -> None:
+    def __init__(self, worker: Worker, task: Task, index: Index, backbone: Backbone, judge: ValidationRanker) -> None:
         config, sequences = task.config, Sequences.read(task.inputs["sequences"])
         self.model: nn.Module = backbone
         self.backbone, self.worker, self.index, self.judge = backbone, worker, index, judge

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from unisid.artifacts.instructions import WORDS, Instructions
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table
-from unisid.backbones import Packed, Speaker
+from unisid.backbones import LanguageBackbone, Packed
 from unisid.compute import Metrics, Worker
 from unisid.config import Json
 from unisid.errors import DataError
-from unisid.evaluation.validation import Judge
+from unisid.evaluation.validation import ValidationRanker
 from unisid.training.loop import Accumulation
 from unisid.training.packing import COUNTED, Batching, Packer, Steps
 
@@ -31,15 +31,15 @@ class Instructed:
         self,
         worker: Worker,
         place: Place,
-        speaker: Speaker,
-        judge: Judge,
+        language: LanguageBackbone,
+        judge: ValidationRanker,
         batching: Batching,
         samples_per_epoch: int,
         seed: int,
     ) -> None:
-        self.worker, self.speaker, self.judge, self.batching = worker, speaker, judge, batching
-        self.model: nn.Module = speaker
-        self.packer = Packer(speaker, batching.packed)
+        self.worker, self.language, self.judge, self.batching = worker, language, judge, batching
+        self.model: nn.Module = language
+        self.packer = Packer(language, batching.packed)
         self.order = Steps(lambda: worker.stream("train"), self.packer, batching, seed)
         wanted = samples_per_epoch or Instructions.read(place).num_rows("train")
         self.steps = max(1, wanted // batching.batch_size)
@@ -60,22 +60,22 @@ class Instructed:
             if self.packer.counts["dropped"] == self.packer.counts["samples"]:
                 raise DataError(
                     f"instructions: none of the {self.packer.counts['samples']} rows read so far fits "
-                    f"{self.speaker.max_tokens} tokens; raise model.backbone.max_tokens"
+                    f"{self.language.max_tokens} tokens; raise model.backbone.max_tokens"
                 )
             yield from step
 
     def loss(self, batch: Packed) -> tuple[Tensor, Metrics]:
-        return self.speaker.loss_of(batch.to(self.worker.device)), {}
+        return self.language.loss_of(batch.to(self.worker.device)), {}
 
     def validate(self) -> Metrics:
         """What ranking says, and the mean loss of the validation instructions' learned entries."""
         sums = torch.zeros(2, dtype=torch.float64, device=self.worker.device)
         for packed in self.valid:
             sums += torch.stack(
-                [self.speaker.loss_of(packed.to(self.worker.device)), sums.new_tensor(packed.num_labels)]
+                [self.language.loss_of(packed.to(self.worker.device)), sums.new_tensor(packed.num_labels)]
             )
         total, count = self.worker.all_reduce(sums).tolist()
-        return {**self.judge(self.speaker), "loss": total / max(1.0, count)}
+        return {**self.judge(self.language), "loss": total / max(1.0, count)}
 
     def counts(self) -> Json:
         """What became of the rows that the first worker read, those read again included."""
@@ -86,7 +86,7 @@ class Instructed:
         table = read_table(place, "valid", list(WORDS))
         drawn = np.random.default_rng(seed).permutation(table.num_rows)[: len(self.judge.rows)]
         own = table.take(np.sort(drawn)[self.worker.rank :: self.worker.size])
-        samples = Packer(self.speaker, self.packer.packed).samples(own) if own.num_rows else []
+        samples = Packer(self.language, self.packer.packed).samples(own) if own.num_rows else []
         return self.packer.micro_batches(samples, -(-len(samples) // self.batching.micro_batch_size))
 
 
