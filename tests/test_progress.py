@@ -55,7 +55,7 @@ def test_what_is_quick_is_told_once(job, clock):
     assert job.figures == [{"step": 30, "uqf-tiger.samples_done": 30, "uqf-tiger.samples_per_second": 15}]
 
 
-def test_mapped_parts_are_counted(job):
+def test_mapped_parts_are_counted(job, clock):  # which stands still
     tables = list(mapped(job, [{"n": n} for n in range(50)], doubled(), "files", of="items"))
     assert sorted(table["twice"][0].as_py() for table in tables) == [2 * n for n in range(50)]
     assert [report["items.files_done"] for report in job.figures] == [50]
