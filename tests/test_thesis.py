@@ -27,6 +27,7 @@ from unisid.stages import catalog
 from unisid.stages.catalog.published import compared, in_words
 from unisid.stages.catalog.summary import facts
 from unisid.tokenizers import rqvae
+from unisid.tracker import NullTracker
 from unisid.training.loop import Training
 
 OWN = ("thesis_office", "thesis_instruments")
@@ -230,7 +231,7 @@ def test_the_thesis_runs_small_from_raw_files_to_metrics(tmp_path):
     """All five tasks, every stage; and the catalog says where it differs from what is published."""
     recipe = small(recipes.find("thesis_office"), tmp_path)
     store, said = Store(Place.of(tmp_path / "store")), []
-    places = pipeline.run(recipe, store, LocalCompute(), pipeline.Silent(), said.append)
+    places = pipeline.run(recipe, store, LocalCompute(), NullTracker(), said.append)
     counts = {noun: read_record(place).counts for noun, place in places.items()}
     assert counts["catalog"]["window_start"] == "2016-10-01"
     assert counts["catalog"]["published"] == {
