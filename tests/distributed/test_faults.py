@@ -41,7 +41,7 @@ def test_an_error_that_comes_back_is_final(ray_compute, tmp_path, stream):
     """Each attempt ends at the same step from the same checkpoint: two are enough."""
     with pytest.raises(RuntimeError, match=r"shapes \[3\] and \[4\] do not match") as caught:
         fit(ray_compute, tmp_path, stream, TWO, toy_fit.Toy(disaster="runtime error"))
-    assert "toy.py" in caught.value.__notes__[0]
+    assert "toy_fit.py" in caught.value.__notes__[0]
 
 
 def test_a_map_whose_actor_dies_loses_no_part(ray_compute, tmp_path):
