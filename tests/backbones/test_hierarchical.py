@@ -147,6 +147,25 @@ def test_items_of_the_history_leave_both_heads_where_the_repeat_term_bars_them(c
 
 
 @torch.no_grad()
+def test_what_was_taken_before_the_history_is_barred_too(catalog):
+    """The repeat term sees all that a user took; what training never showed counts as the earliest that it did."""
+    model = made(catalog)
+    for term in model.repeats:
+        assert term.longest == 6  # the catalogue's histories
+        term.age.data.zero_()
+        term.age.data[5] = -2.0
+        term.state.weight.data.zero_()
+        term.times.data.zero_()
+    taken = torch.tensor([[22, 23, 4, 1, 2, 3, 17, 29, 3, 8]])
+    whole = model.search(HISTORIES[:1], INDEX, k=N, beam=N, limits=Limits(taken=taken))
+    model.memory = None
+    model.part_weights.resize_(2).copy_(torch.tensor([0.5, 0.5]))
+    bare = model.search(HISTORIES[:1], INDEX, k=N, beam=N, limits=Limits(taken=taken))
+    assert set(bare.items[0, -5:].tolist()) == {2, 1, 4, 23, 22}  # at places 5 to 9
+    assert not torch.equal(whole.items, bare.items)
+
+
+@torch.no_grad()
 def test_an_extended_index_keeps_what_was_learned_and_ranks_new_items(catalog):
     model, whole = made(catalog), index_of(SIZES, N + 12)
     assert torch.equal(whole.codes[:N], torch.from_numpy(CODES))

@@ -85,12 +85,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Limits:
-    """Which items may be answered."""
+    """Which items may be answered, and which were taken before."""
 
     excluded: Int[Tensor, "B E"] | None = None
     """Items not to be answered, by sample; `PAD` fills short rows."""
     allowed: Bool[Tensor, "*samples N"] | None = None
     """Whether an item may be answered: [N] for all samples, or [B, N]."""
+    taken: Int[Tensor, "B E"] | None = None
+    """All that the user took, oldest first, of which a history holds the last; for backbones that learn whether items
+    are taken again. `PAD` fills short rows."""
 
 
 NO_LIMITS = Limits()

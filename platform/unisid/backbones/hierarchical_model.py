@@ -110,6 +110,8 @@ class Hierarchical(Backbone):
                 f"hierarchical.max_length: is {self.config.max_length}, the catalogue's histories have "
                 f"{catalog.history_length} items; must be at least that"
             )
+        for term in self.repeats:
+            term.get_buffer("longest").fill_(catalog.history_length)
         if self.memory is not None:
             self.counts.copy_(self.memory.count(catalog, index.vectors))
         else:
@@ -118,6 +120,8 @@ class Hierarchical(Backbone):
 
     def load(self, weights: Mapping[str, Tensor], index: Index) -> None:
         held, added = dict(weights), len(index.codes) - len(weights["counts"])
+        for number, term in enumerate(self.repeats):
+            held.setdefault(f"repeats.{number}.longest", term.get_buffer("longest"))
         for noun in self.config.content:
             mean, axes = held[f"{noun}_mean"], held[f"{noun}_axes"]
             setattr(self, f"{noun}_mean", mean)
@@ -169,10 +173,13 @@ class Hierarchical(Backbone):
         first = read(self.vectors(items, index)).float()
         return first, dense[0](self.own(items)).float() if dense and self.own is not None else None
 
-    def last_states(self, histories: Int[Tensor, "B T"], index: Index) -> States:
-        """After each whole history."""
+    def last_states(
+        self, histories: Int[Tensor, "B T"], index: Index, taken: Int[Tensor, "B E"] | None = None
+    ) -> States:
+        """After each whole history, which holds the last of all that was taken."""
         lengths = (histories != PAD).sum(1)
-        before = _latest_first(histories, lengths - 1)
+        past = histories if taken is None else taken
+        before = _latest_first(past, (past != PAD).sum(1) - 1)[:, : self.config.max_length]
         rows = torch.arange(len(histories), device=histories.device)
         first, dense = self._states(histories, index)
         return States(first[rows, lengths - 1], None if dense is None else dense[rows, lengths - 1], Seen(before))
@@ -277,7 +284,7 @@ class Hierarchical(Backbone):
         renormalised: bool = False,
     ) -> Ranked:
         """The trie's scores are log p; with a dense head or a memory they are sums, unless `renormalised`."""
-        states = self.last_states(histories[:, -self.config.max_length :], index)
+        states = self.last_states(histories[:, -self.config.max_length :], index, limits.taken)
         if len(index.codes) <= EXACT:
             return best_of_all(self, states, index, k, limits, renormalised)
         return best_of(self, candidates(self, states, index, beam, limits), index, k, limits)
@@ -302,7 +309,7 @@ class Hierarchical(Backbone):
     @torch.no_grad()
     def _told(self, batch: Batch, limits: Limits, index: Index) -> tuple[Tensor, Tensor, Tensor]:
         """The parts of the best candidates' scores, which are real, and the target's place: where it is one of them."""
-        states = self.last_states(batch.histories[:, -self.config.max_length :], index)
+        states = self.last_states(batch.histories[:, -self.config.max_length :], index, limits.taken)
         size = min(CANDIDATES, len(index.codes))
         if len(index.codes) <= EXACT:
             found = some_of_all(self, states, index, size, limits)

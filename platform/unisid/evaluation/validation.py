@@ -71,7 +71,10 @@ class ValidationRanker:
         yield from (rows[start : start + self.at_once] for start in range(0, len(rows), self.at_once))
 
     def _sample(self, rows: NDArray[np.int64]) -> tuple[Batch, Limits]:
-        return self.valid.batch(rows).to(self.worker.device), Limits(self._taken(rows))
+        items, lengths = self.catalog.past(self.targets[rows])
+        taken = padded(items, np.cumsum(lengths) - lengths, lengths).to(self.worker.device)
+        limits = Limits(excluded=taken if self.excludes else None, taken=taken)
+        return self.valid.batch(rows).to(self.worker.device), limits
 
     def _total(self, tensor: torch.Tensor) -> torch.Tensor:
         return self.worker.all_reduce(tensor)
@@ -81,10 +84,3 @@ class ValidationRanker:
         k = min(CUTOFF, len(self.index.codes))
         found = backbone.search(batch.histories, self.index, k=k, beam=self.width, limits=limits)
         return ranking.rank_in_list(found.items, found.scores, batch.targets, found.items >= 0).cpu().numpy()
-
-    def _taken(self, rows: NDArray[np.int64]) -> torch.Tensor | None:
-        """What the samples' users took before, where that is not to be answered."""
-        if not self.excludes:
-            return None
-        items, lengths = self.catalog.past(self.targets[rows])
-        return padded(items, np.cumsum(lengths) - lengths, lengths).to(self.worker.device)

@@ -27,14 +27,19 @@ class Seen:
 class Repeat(nn.Module):
     """b of every item of a history: learned by age, by how often it was taken, and from the state."""
 
+    longest: Tensor
+
     def __init__(self, width: int, length: int) -> None:
         super().__init__()
         self.age, self.times = nn.Parameter(torch.zeros(length)), nn.Parameter(torch.zeros(4))
         self.state = _zero(nn.Linear(width, 1))
+        # places that training shows: an item that was taken before them counts as taken at the earliest of them
+        self.register_buffer("longest", torch.tensor(length))
 
     def forward(self, states: Float[Tensor, "P D"], seen: Seen) -> Float[Tensor, "P T"]:
         """b of every distinct item, 0 elsewhere."""
-        value = QUICK * (self.age[: seen.items.shape[1]] + self.times[seen.times]) + self.state(states)
+        place = torch.arange(seen.items.shape[1], device=seen.items.device).minimum(self.longest - 1)
+        value = QUICK * (self.age[place] + self.times[seen.times]) + self.state(states)
         return torch.where(seen.real, value.clamp_max(HIGHEST), 0.0)
 
 

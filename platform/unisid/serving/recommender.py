@@ -107,13 +107,13 @@ class Recommender:
         rows = history_rows(histories, len(self.index.codes))
         mask = item_subset(allowed, len(rows), len(self.index.codes))
         prompts = [row[-self.history_length :] for row in rows]
-        excluded_items = rows if claim(exclude_history, "exclude_history") else None
+        excluding = claim(exclude_history, "exclude_history")
         among_items = claim(renormalised, "renormalised")
 
         def search(read: Tensor, limits: Limits) -> Ranked:
             return self.backbone.search(read, self.index, k=k, beam=width, limits=limits, renormalised=among_items)
 
-        return self._search(search, prompts, k, excluded_items, mask)
+        return self._search(search, prompts, k, mask, rows, excluding)
 
     @torch.no_grad()
     def find(self, texts: Sequence[str], k: int, beam_width: int | None = None) -> Answer:
@@ -162,19 +162,20 @@ class Recommender:
         search: Callable[[Tensor, Limits], Ranked],
         prompts: Sequence[NDArray[Any]],
         k: int,
-        excluded_items: Sequence[NDArray[np.int64]] | None = None,
         allowed: NDArray[np.bool_] | None = None,
+        taken: Sequence[NDArray[np.int64]] | None = None,
+        excluding: bool = False,
     ) -> Answer:
-        """The best k items for each prompt, batch by batch; `excluded_items`, and an `allowed` that has rows,
-        are each prompt's own."""
+        """The best k items for each prompt, batch by batch; `taken`, and an `allowed` that has rows, are each prompt's
+        own; `excluding` leaves out what was taken."""
         items = np.empty((len(prompts), k), np.int64)
         scores = np.empty((len(prompts), k), np.float32)
         for some in self._batches(prompts):
             read = self._pad([prompts[number] for number in some])
-            excluded = None if excluded_items is None else self._pad([excluded_items[number] for number in some])
+            before = None if taken is None else self._pad([taken[number] for number in some])
             mask = allowed if allowed is None or allowed.ndim == 1 else allowed[some]
             subset = None if mask is None else torch.tensor(mask, device=self.device)
-            found = search(read, Limits(excluded, subset))
+            found = search(read, Limits(before if excluding else None, subset, before))
             items[some], scores[some] = found.items.cpu().numpy(), found.scores.cpu().numpy()
         return items, scores
 
