@@ -81,7 +81,7 @@ def test_idle_codewords_become_points_of_the_batch_and_used_ones_stay():
     x = torch.randn(16, 5)
     latents = model.latent(x).detach()
     for step in range(3):
-        assert float(model.codebooks[0, 2, 0]) == 1e6, step
+        assert float(model.codebooks[0, 2, 0].detach()) == 1e6, step
         model.loss(Batch(x), Shard(0, latents))
     assert any(torch.equal(model.codebooks[0, 2], point) for point in latents)
     used = model.encode(x)[:, 0].unique()

@@ -158,7 +158,7 @@ def test_texts_are_tokenised_once_while_they_are_remembered(monkeypatch):
     packer = Packer(Letters())
     packer.samples(table_of(rows))
     packer.samples(table_of(rows))
-    assert set(packer.speaker.asked.values()) == {1}
+    assert set(packer.backbone.asked.values()) == {1}
     monkeypatch.setattr(packing, "KEPT_TEXTS", 7)
     wanted = packer.samples(table_of(rows))
     packer.samples(table_of([("H:\n", ["dd", "ee"], "\nT:", "ff")]))
