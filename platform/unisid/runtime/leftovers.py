@@ -36,6 +36,11 @@ class Scratch(tempfile.TemporaryDirectory[str]):
         fcntl.flock(self.owner, fcntl.LOCK_EX)
         claim.rename(claim.with_name(OWNER))  # now it is seen, and locked
 
+    def cleanup(self) -> None:
+        """Remove the folder, and its lock."""
+        super().cleanup()
+        self.owner.close()
+
 
 def sweep() -> None:
     """Remove the scratch folders whose owners are gone."""
