@@ -59,7 +59,8 @@ def head(cpus: int = 4) -> Iterator[Head]:
     url = f"http://127.0.0.1:{dashboard}"
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "PYTHONPATH", "UNISID_"))}
     path = f"{RAY.parent}{os.pathsep}{plain.get('PATH', '')}"
-    env = plain | token | {"RAY_API_SERVER_ADDRESS": url, "PATH": path, "RAY_USAGE_STATS_ENABLED": "0"}
+    patient = {"RAY_JOB_STOP_WAIT_TIME_S": "100"}  # before a job that was told to stop is killed
+    env = plain | token | patient | {"RAY_API_SERVER_ADDRESS": url, "PATH": path, "RAY_USAGE_STATS_ENABLED": "0"}
     words = [
         "--head",
         f"--port={port}",
