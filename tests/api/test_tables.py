@@ -18,7 +18,7 @@ ARROW = pa.table(COLUMNS)
 
 
 class Foreign:
-    """A table of a library that nobody here has heard of."""
+    """A table of a library that the product does not import."""
 
     def __init__(self, table):
         self.table = table

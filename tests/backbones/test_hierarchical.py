@@ -113,7 +113,7 @@ def test_the_windows_loss_is_the_mean_over_its_positions_each_after_its_own_hist
 @torch.no_grad()
 @pytest.mark.parametrize("exact", [True, False])
 def test_the_weights_of_the_parts_follow_what_was_taken(catalog, monkeypatch, exact):
-    """Targets that the memory foretells, and no network knows."""
+    """Targets that the memory predicts and no network was trained on."""
     if not exact:
         monkeypatch.setattr(hierarchical_model, "EXACT", 0)
     model = made(catalog)

@@ -393,7 +393,7 @@ def test_a_full_prefix_sheds_a_new_item_to_the_next_nearest_with_room(place):
 
 
 def test_a_new_item_goes_along_codes_that_are_used_and_have_room(place):
-    """By hand: the nearest first code is nobody's, the next nearest has no room left, the one after has."""
+    """By hand: the nearest first code is unused, the next nearest has no room left, the one after has."""
     config = rqkmeans.Config(num_levels=2, codebook_size=3)
     tokenizer = config.build(1)
     tokenizer.codebooks.copy_(torch.tensor([[[0.0], [10.0], [30.0]], [[-1.0], [0.0], [1.0]]]))

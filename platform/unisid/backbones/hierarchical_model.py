@@ -293,21 +293,21 @@ class Hierarchical(Backbone):
         self, samples: Iterable[tuple[Batch, Limits]], index: Index, total: Callable[[Tensor], Tensor]
     ) -> dict[str, float]:
         if len(self.part_weights) > 1:
-            found = [self._told(batch, limits, index) for batch, limits in samples]
-            values, real, place = (torch.cat(part) for part in zip(*(found or [self._untold()]), strict=True))
+            found = [self._best_candidates(batch, limits, index) for batch, limits in samples]
+            values, real, place = (torch.cat(part) for part in zip(*(found or [self._no_candidates()]), strict=True))
             self.part_weights.copy_(fit_weights(values, real, place, self.part_weights, total))
         names = ["trie", "dense"][: 1 + self.config.dense] + [
             part.name for part in (self.memory.parts if self.memory is not None else ())
         ]
         return {f"weight_{name}": float(value) for name, value in zip(names, self.part_weights, strict=True)}
 
-    def _untold(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _no_candidates(self) -> tuple[Tensor, Tensor, Tensor]:
         """No samples, for a worker that has none."""
         weights = self.part_weights
         return weights.new_zeros(0, 1, len(weights)), weights.new_zeros(0, 1).bool(), weights.new_zeros(0).long()
 
     @torch.no_grad()
-    def _told(self, batch: Batch, limits: Limits, index: Index) -> tuple[Tensor, Tensor, Tensor]:
+    def _best_candidates(self, batch: Batch, limits: Limits, index: Index) -> tuple[Tensor, Tensor, Tensor]:
         """The parts of the best candidates' scores, which are real, and the target's place: where it is one of them."""
         states = self.last_states(batch.histories[:, -self.config.max_length :], index, limits.taken)
         size = min(CANDIDATES, len(index.codes))
@@ -316,8 +316,8 @@ class Hierarchical(Backbone):
         else:
             found = candidates(self, states, index, size, limits).best(self.part_weights, size)
         is_target = (found.items == batch.targets[:, None]) & found.real
-        told = is_target.any(1)
-        return found.parts[told].half(), found.real[told], is_target[told].int().argmax(1)
+        among = is_target.any(1)
+        return found.parts[among].half(), found.real[among], is_target[among].int().argmax(1)
 
 
 def _projected(values: Tensor | None, mean: Tensor, axes: Tensor, count: int, width: int) -> Float[Tensor, "N C"]:

@@ -16,6 +16,7 @@ from unisid.backbones import PAD, Index, Limits
 from unisid.decoding.beam import Ranked, best, check, limits_of
 from unisid.decoding.hierarchy import segment_log_softmax
 from unisid.errors import ArtifactError
+from unisid.ops.blend import weighted_sum
 
 PATHS_AT_ONCE = 1 << 11
 """Recalled items whose way through the trie is scored at once."""
@@ -62,8 +63,7 @@ def best_of_all(
 ) -> Ranked:
     """The best k of all items."""
     check(k, k, len(index.codes))
-    weighted = zip(model.part_weights.tolist(), parts_of_all(model, states, index), strict=True)
-    scores = torch.stack([weight * part for weight, part in weighted]).sum(0)
+    scores = weighted_sum(model.part_weights, parts_of_all(model, states, index))
     if renormalised:
         scores = scores.log_softmax(1)
     _require_sound(scores.isfinite().all())
@@ -76,9 +76,7 @@ def some_of_all(model: "Hierarchical", states: "States", index: Index, size: int
     parts = list(parts_of_all(model, states, index))
     items = torch.arange(len(index.codes), device=parts[0].device).expand_as(parts[0])
     real = _may(items, index, limits)
-    scores = torch.stack([weight * part for weight, part in zip(model.part_weights.tolist(), parts, strict=True)]).sum(
-        0
-    )
+    scores = weighted_sum(model.part_weights, parts)
     top = scores.masked_fill(~real, -torch.inf).topk(size, dim=1).indices
     return Candidates(top, torch.stack([part.gather(1, top) for part in parts], 2), real.gather(1, top))
 

@@ -22,7 +22,7 @@ from unisid.artifacts.vectors import item_vectors
 from unisid.baselines import Baseline, BaselineConfig, Histories, validation_rows
 from unisid.bounds import CountOrNone, Seed
 from unisid.layers.recall import Memory, MemoryConfig
-from unisid.ops.blend import fit_weights
+from unisid.ops.blend import fit_weights, weighted_sum
 from unisid.ops.related import PAD
 
 CANDIDATES = 256
@@ -73,7 +73,7 @@ class RelatedItems:
 
     def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
         parts = self._parts(latest_first(histories))
-        return torch.stack([weight * part for weight, part in zip(self.weights.tolist(), parts, strict=True)]).sum(0)
+        return weighted_sum(self.weights, parts)
 
     def _parts(self, before: Int[Tensor, "B T"]) -> list[Float[Tensor, "B N"]]:
         return list(self.memory.of_all(self.memory.entries(before), before, self.num_items))

@@ -6,7 +6,7 @@ The likelihood is concave in the weights, so Newton's method finds the best from
 are needed, several workers find the same. n samples, C candidates, F parts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,6 +15,15 @@ from torch import Tensor
 STEPS, HALVINGS = 30, 12
 CLOSE = 1e-9
 """Relative gain below which the search ends."""
+
+
+def weighted_sum(weights: Float[Tensor, " F"], parts: Iterable[Float[Tensor, "*x"]]) -> Float[Tensor, "*x"]:
+    """The sum of weight_f * part_f, taking the parts one at a time."""
+    weighted = (weight * part for weight, part in zip(weights.tolist(), parts, strict=True))
+    total = next(weighted)
+    for part in weighted:
+        total = total + part
+    return total
 
 
 def fit_weights(
