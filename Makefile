@@ -8,6 +8,7 @@ ML100K := data/ml-100k
 N      ?= 5000
 SEED   ?= 0
 ONLY   ?=
+JOBS   ?= 2
 
 .PHONY: help setup demo demo-llm test test-fast fuzz kill lint docs bench constraints clean
 
@@ -34,11 +35,11 @@ demo: setup $(ML100K)/ml-100k.inter  ## MovieLens-100K to semantic IDs and recom
 demo-llm: demo    ## the same with a language model of 135 million weights
 	$(RUN) -m unisid.cli run demo_llm --store $(STORE)
 
-test: setup       ## every test
-	$(RUN) -m pytest
+test: setup       ## every test, in JOBS processes
+	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile
 
 test-fast: setup  ## every test that takes no more than a few seconds
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile -m "not slow"
 
 fuzz: setup       ## bad inputs from seeds, each answered rightly or refused in words: N=5000 SEED=0, or ONLY=tables:17
 	$(RUN) -m tests.fuzz --n $(N) --seed $(SEED) $(if $(ONLY),--only $(ONLY))

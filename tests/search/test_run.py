@@ -74,7 +74,7 @@ def test_the_measures_are_those_of_the_codes(ran):
 def test_the_table_lies_beside_the_plots(ran):
     place, found, said, _ = ran
     folder = Path(place.uri) / "searches" / "quick-fusion-codebook_size"
-    rows = list(csv.DictReader((folder / "trials.csv").open()))
+    rows = list(csv.DictReader((folder / "trials.csv").read_text().splitlines()))
     assert [float(row["index"]) for row in rows] == [outcome.values["index"] for outcome in found]
     assert [row["fused.fusion"] for row in rows] == ["concat"] * 4 + ["single"] * 4
     assert [row["seed"] for row in rows] == ["1", "2"] * 4

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,12 +35,13 @@ class Scratch(tempfile.TemporaryDirectory[str]):
         claim = Path(self.name) / ".claim"
         self.owner = claim.open("w")
         fcntl.flock(self.owner, fcntl.LOCK_EX)
+        self._unlock = weakref.finalize(self, self.owner.close)  # also where nobody cleans up
         claim.rename(claim.with_name(OWNER))  # now it is seen, and locked
 
     def cleanup(self) -> None:
         """Remove the folder, and its lock."""
         super().cleanup()
-        self.owner.close()
+        self._unlock()
 
 
 def sweep() -> None:
