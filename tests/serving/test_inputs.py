@@ -136,7 +136,7 @@ def test_a_history_may_be_any_sequence(tiger, form):
         np.array([1], "timedelta64[s]"),
         np.array([1], "datetime64[s]"),
         np.array([2**63], np.uint64),
-        object(),
+        type,
     ],
     ids=repr,
 )
