@@ -101,7 +101,7 @@ def _ended(error: BaseException, came: Sequence[int]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from unisid.api.places import default_store
-    from unisid.cli import index, look, machine, report, serve
+    from unisid.cli import index, judge, look, machine, report, serve
 
     parser = argparse.ArgumentParser(
         prog="unisid",
@@ -125,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     look.add_commands(command, _store, _machines)
     serve.add_commands(command, _store, _say)
     index.add_commands(command, index.Session(_store, _recipe, _tracker, _machines, _say))
+    judge.add_commands(command, _store, _say)
     machine.add_commands(command, parser)
     report.add_commands(command, _store)
     return parser

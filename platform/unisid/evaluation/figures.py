@@ -121,10 +121,13 @@ def over_seeds(values: Float[NDArray[np.float64], "n S M"], cutoffs: Sequence[in
 
 def comparisons(
     ours: Float[NDArray[np.float64], "n S M"],
-    others: Mapping[str, Float[NDArray[np.float64], "n S M"]],
+    others: Mapping[str, Float[NDArray[np.float64], "_ S M"]],
     cutoffs: Sequence[int],
 ) -> dict[str, dict[str, Comparison]]:
-    """Method -> metric -> how far ours is ahead of it, with p-values corrected over the methods."""
+    """Method -> metric -> how far ours is ahead of it, with p-values corrected over the methods.
+
+    Methods may have different numbers of seeds.
+    """
     mine = ours.mean(0)
     tests = {method: paired(mine, values.mean(0), cutoffs, RESAMPLES, SEED) for method, values in others.items()}
     found: dict[str, dict[str, Comparison]] = {method: {} for method in others}

@@ -1,0 +1,118 @@
+"""`unisid judge`: ranked lists of any system under this product's evaluator."""
+
+from __future__ import annotations  # what is heavy is named here and imported where it is used
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from unisid.artifacts.catalog import TEST, Catalog
+from unisid.artifacts.lookup import newest_of, place_of
+from unisid.artifacts.metrics import Metrics
+from unisid.artifacts.store import Address, Store
+from unisid.errors import ConfigError
+
+if TYPE_CHECKING:
+    from unisid.evaluation.ranks import Ranks
+
+    Command = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
+
+
+def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store], say: Callable[[str], None]) -> None:
+    """Add the command to the parser."""
+    sub = command(
+        "judge",
+        lambda args: _judge(args, store_of(args), _aside if args.json else say),
+        "Compare ranked lists of any systems, the first with all others, under one evaluator.",
+    )
+    sub.add_argument(
+        "--lists",
+        nargs="+",
+        default=[],
+        metavar="NAME=PATH[,PATH...]",
+        help="lists of a system: a table of user, item and rank or score, or a TREC run; several paths are seeds",
+    )
+    sub.add_argument(
+        "--metrics",
+        nargs="+",
+        default=[],
+        metavar="ADDRESS",
+        help="this product's methods, such as metrics/demo/1; several addresses are seeds of the same methods",
+    )
+    sub.add_argument("--catalog", help="whose test samples, such as catalog/demo/1 (default: the newest)")
+    sub.add_argument("--cutoffs", nargs="+", type=int, default=[], metavar="K", help="of the metrics")
+    sub.add_argument("--difference", type=float, help="that the power is about (default: the one that is seen)")
+    sub.add_argument(
+        "--columns", nargs="+", default=[], metavar="KIND=NAME", help="what is user, item, rank, score or time"
+    )
+    sub.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def _judge(args: argparse.Namespace, store: Store, say: Callable[[str], None]) -> None:
+    from unisid.evaluation.ranks import check_cutoffs, usable_cutoffs
+    from unisid.judging.judgement import judge, recorded
+    from unisid.report.judgement import judgement
+
+    address = Address.parse(args.catalog) if args.catalog else newest_of(store, "catalog", None, say)[0]
+    catalog = Catalog.read(place_of(store, address))
+    check_cutoffs(tuple(args.cutoffs), "--cutoffs")
+    systems: dict[str, list[Ranks]] = {}
+    lengths = []
+    for name, paths in _named(args.lists, "--lists"):
+        systems[name] = []
+        for path in paths.split(","):
+            ranks, longest = _ranked(path, name, catalog, dict(_named(args.columns, "--columns")), say)
+            systems[name].append(ranks)
+            lengths.append(longest)
+    cutoffs = usable_cutoffs(tuple(args.cutoffs), min([catalog.num_items, *lengths]), "--cutoffs")
+    given = set(systems)
+    for text in args.metrics:
+        metrics = Metrics.read(place_of(store, Address.parse(text)))
+        for name, ranks in recorded(metrics, catalog).items():
+            if name in given:
+                raise ConfigError(f"--lists: '{name}' is a method of {text}; give the lists another name")
+            systems.setdefault(name, []).append(ranks)
+    if not systems:
+        raise ConfigError("unisid judge: no system is given; give --lists NAME=PATH, --metrics ADDRESS or both")
+    found = judge(systems, catalog, cutoffs, args.difference)
+    print(json.dumps(found, indent=2) if args.json else judgement(found))
+
+
+def _ranked(
+    path: str, name: str, catalog: Catalog, columns: dict[str, str], say: Callable[[str], None]
+) -> tuple[Ranks, int]:
+    """The ranks of one file of lists, and the longest list; says what is odd about them."""
+    from unisid.judging.lists import read_lists
+    from unisid.judging.ranks import ranks_of
+
+    lists, rows = read_lists(path, catalog, columns), catalog.samples(TEST)
+    ranks, lengths = ranks_of(lists, catalog, rows)
+    say(f"{name}: {lists.users:,} lists of at most {lists.longest:,} items, ordered by {lists.order}, from {path}")
+    if without := int((lengths["allowed"] == 0).sum()):
+        say(f"{name}: {without:,} of {len(rows):,} test samples have no list and count as missed")
+    shorter = int(((lengths["excluded"] < lists.longest) & (lengths["allowed"] > 0)).sum())
+    if shorter:
+        say(
+            f"{name}: {shorter:,} lists have fewer than {lists.longest:,} items once what the user took before is "
+            "taken out; a target that is not in the rest counts as missed"
+        )
+    return ranks, lists.longest
+
+
+def _aside(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _named(words: Iterable[str], option: str) -> list[tuple[str, str]]:
+    """NAME=VALUE pairs; raises ConfigError for a word that is none, or for a name that is given twice."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name and equals and value):
+            raise ConfigError(f"{option}: '{word}' must be NAME=VALUE, such as mine=lists.parquet")
+        if name in found:
+            raise ConfigError(f"{option}: '{name}' is given twice; give each a name of its own")
+        found[name] = value
+    return list(found.items())

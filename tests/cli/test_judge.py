@@ -1,0 +1,70 @@
+"""`unisid judge` on the command line: news beside the verdict, JSON that is only JSON, and words that are refused."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.stages import ring
+from unisid import cli
+from unisid.artifacts.store import Address, Store
+
+
+@pytest.fixture
+def judge(place, tmp_path, capsys):
+    """Runs the command over a ring of 15 items; returns exit code, output and complaints."""
+    ring.write_catalog(Store(place).place(Address("catalog", "ring", "1")), ring.walks(20, 15), 15)
+    random = np.random.default_rng(0)
+    for name, seed in (("a", 0), ("b", 1)):
+        rows = [(u, f"item {i}") for u in range(20 - seed) for i in random.permutation(15)[:10].tolist()]
+        pd.DataFrame(rows, columns=["user_id", "item_id"]).to_csv(tmp_path / f"{name}.csv", index=False)
+
+    def run(*words):
+        code = cli.main(["judge", *words, "--store", str(place)])
+        return (code, *capsys.readouterr())
+
+    run.a, run.b = str(tmp_path / "a.csv"), str(tmp_path / "b.csv")
+    return run
+
+
+def test_two_systems_are_judged(judge):
+    code, out, complaint = judge("--lists", f"mine={judge.a}", f"other={judge.b}")
+    assert (code, complaint) == (0, "")
+    assert "mine: 20 lists of at most 10 items, ordered by row" in out
+    assert "other: 1 of 20 test samples have no list and count as missed" in out
+    assert "2 systems, 20 test samples of catalog/ring/1" in out
+    assert re.search(r"mine is .*ahead of other: NDCG@10 [+-]", out)
+
+
+def test_json_is_only_json_and_several_paths_are_seeds(judge):
+    code, out, news = judge("--lists", f"mine={judge.a},{judge.b}", "--json", "--cutoffs", "5")
+    assert code == 0
+    found = json.loads(out)
+    assert found["seeds"] == {"mine": 2}
+    assert found["cutoffs"] == [5]
+    assert "mine: 20 lists" in news
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "no system is given; give --lists NAME=PATH, --metrics ADDRESS or both"),
+        (("--lists", "a.csv"), "--lists: 'a.csv' must be NAME=VALUE, such as mine=lists.parquet"),
+        (("--lists", "a=b.csv", "a=c.csv"), "--lists: 'a' is given twice"),
+        (("--lists", "a=none.csv"), "lists: there is no file 'none.csv'"),
+        (("--metrics", "metrics/none/1"), "metrics/none/1: not in"),
+        (("--catalog", "catalog/none/1", "--lists", "a=b"), "catalog/none/1: not in"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(judge, words, message):
+    code, _, complaint = judge(*words)
+    assert code == 1
+    assert message in complaint
+
+
+def test_cutoffs_beyond_the_lists_are_refused(judge):
+    code, _, complaint = judge("--lists", f"mine={judge.a}", "--cutoffs", "11")
+    assert code == 1
+    assert "--cutoffs: 11 is more than" in complaint
