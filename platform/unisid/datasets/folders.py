@@ -1,4 +1,7 @@
-"""The files of a table: one path, or a folder of them, in parts called key=value where it is partitioned."""
+"""The files of a table: one path, or a folder of them, in parts called key=value where it is partitioned.
+
+A table of a data lake (`lake.py`) counts as one file, whose path is its address.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ import pyarrow.fs as pafs
 
 from unisid.artifacts.store import Place
 from unisid.datasets.files import digest, find, kind_at
+from unisid.datasets.lake import find_table, table_at
 from unisid.errors import DataError
 
 PACKED = ("", ".gz", ".bz2", ".zst", ".xz")
@@ -29,6 +33,8 @@ class Found:
 
     def digest(self) -> str:
         """Its content, and its partition: both decide what is read."""
+        if (table := table_at(self.path)) is not None:
+            return table.digest()
         return f"{digest(self.path)} {self.partition}" if self.partition else digest(self.path)
 
 
@@ -40,14 +46,11 @@ def columns_of(partition: str) -> dict[str, str | None]:
 
 def find_tables(where: str, path: str) -> list[Found]:
     """A table's files: the path itself, or those of a folder and of the partitions in it, by name."""
+    if path and (table := find_table(where, path)) is not None:
+        return [Found(table.address)]
     place = Place.of(path)
     if not path or kind_at(place) != pafs.FileType.Directory:
         return [Found(find(where, path))]
-    if "_delta_log" in place.folders():
-        raise DataError(
-            f"{where}: '{path}' is a Delta Lake table, whose folder also holds files that are no longer "
-            "part of it; export its rows as Parquet"
-        )
     found = list(_walked(place, ""))
     names = [file.path.rpartition("/")[2] for file in found]
     for endings in _preferred(names):

@@ -1,4 +1,4 @@
-"""Tables in Parquet, delimited text or lines of JSON: cut into parts, read by part."""
+"""Tables in Parquet, delimited text, lines of JSON or of a data lake: cut into parts, read by part."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +16,7 @@ from unisid.datasets.delimited import Format, read_text, table_of
 from unisid.datasets.files import head, is_parquet
 from unisid.datasets.folders import Found, columns_of
 from unisid.datasets.json_lines import is_json, read_lines
+from unisid.datasets.lake import opened, readable, table_at
 from unisid.datasets.rows import Numbered, Rows, unread_of, with_unread
 from unisid.datasets.texts import is_binary, is_text, stored
 from unisid.errors import DataError
@@ -25,7 +26,11 @@ PLAIN = Format()
 
 
 def parts_of(table: Literal["items", "interactions"], found: Found) -> list[Part]:
-    """A Parquet file in runs of row groups; any other file whole, for its lines cannot be counted unread."""
+    """A Parquet file in runs of row groups, a table of a data lake by fragments; any other file whole, for its lines
+    cannot be counted unread."""
+    if (lake := table_at(found.path)) is not None:
+        count = len(lake.open().files)
+        return [part(table, found.path, number, number + 1) for number in range(count)] or [part(table, found.path)]
     if not is_parquet(found.path):
         return [part(table, found.path, partition=found.partition)]
     metadata = _open(found.path).metadata
@@ -95,7 +100,9 @@ def _read(part: Part, wanted: Wanted, form: Format, hints: Mapping[str, str]) ->
     path, given, cause = part["path"], columns_of(part["partition"]), ""
     inside = [name for name in wanted.names if name not in given]
     rows: Rows
-    if is_parquet(path):
+    if table_at(path) is not None:
+        table, rows = _read_fragment(part, wanted)
+    elif is_parquet(path):
         table, rows = _read_parquet(part, wanted)
     elif is_json(head(path)):
         table, lines = read_lines(path, wanted.typed, wanted.texts, wanted.every, form.encoding)
@@ -106,6 +113,18 @@ def _read(part: Part, wanted: Wanted, form: Format, hints: Mapping[str, str]) ->
     table = _with_partition(table, given, wanted)
     require(table, wanted.names, path, {name: cause or hints.get(name, "") for name in wanted.names})
     return table, rows
+
+
+def _read_fragment(part: Part, wanted: Wanted) -> tuple[pa.Table, Rows]:
+    lake = opened(part["path"])
+    kept = [field.name for field in lake.schema if field.name in wanted.names or wanted.reads(field)]
+    unread = {field.name: str(field.type) for field in lake.schema if field.name not in kept}
+    if part["stop"] < 0:  # the table has no fragment
+        table = lake.schema.empty_table().select(kept)
+    else:
+        with readable(part["path"]):
+            table = lake.read(part["start"], kept)
+    return with_unread(table.select(kept), unread), Numbered(noun=f"fragment {part['start'] + 1}, row")
 
 
 def _chosen(table: pa.Table, unread: Mapping[str, str], wanted: Wanted) -> pa.Table:

@@ -20,9 +20,10 @@ from unisid.artifacts.store import Place
 from unisid.datasets.columns import column
 from unisid.datasets.delimited import Format, read_text
 from unisid.datasets.files import head, is_parquet, read_whole
-from unisid.datasets.folders import find_tables
+from unisid.datasets.folders import Found, columns_of, find_tables
 from unisid.datasets.ids import ids
 from unisid.datasets.json_lines import is_json, objects, text_blocks
+from unisid.datasets.lake import opened, table_at
 from unisid.datasets.rows import Numbered, Rows, listed, shown
 from unisid.datasets.tabular import parts_of, read_rows
 from unisid.datasets.texts import is_list, stored
@@ -84,7 +85,7 @@ def read_lists(path: str, catalog: Catalog, names: Mapping[str, str] | None = No
     for kind in names or {}:
         if kind not in NAMES:
             raise ConfigError(f"columns: '{kind}' is no kind of column; they are {', '.join(NAMES)}")
-    pieces = [_read(found.path, dict(names or {})) for found in find_tables("lists", path)]
+    pieces = [_read(found, dict(names or {})) for found in find_tables("lists", path)]
     kinds = {tuple(sorted(piece.column_names)) for piece in pieces}
     if len(kinds) > 1:
         raise DataError(f"{path}: its files have different columns; give them the same ones")
@@ -101,14 +102,15 @@ def read_lists(path: str, catalog: Catalog, names: Mapping[str, str] | None = No
     return Lists(path, user[sort], item[sort], score[sort], order)
 
 
-def _read(path: str, names: Mapping[str, str]) -> pa.Table:
+def _read(file: Found, names: Mapping[str, str]) -> pa.Table:
     """One file's entries: user and item as text, rank or score as numbers, in the file's order."""
+    path = file.path
     if path.lower().endswith(RUNS):
         return _read_run(path)
-    given = _columns(path)
+    given = [*(opened(path).schema.names if table_at(path) else _columns(path)), *columns_of(file.partition)]
     chosen = {kind: name for kind in NAMES if (name := _chosen(path, kind, names.get(kind), given))}
     found = []
-    for one in parts_of("interactions", find_tables("lists", path)[0]):
+    for one in parts_of("interactions", file):
         table, rows = read_rows(one, tuple(chosen.values()))
         found.append(_entries(path, table, rows, chosen))
     return pa.concat_tables(found)
