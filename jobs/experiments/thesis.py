@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import replace
 
-from jobs.recipes.recommenders import over_items, token_by_token
+from jobs.recipes.recommenders import by_retrieval, in_parallel, over_items, token_by_token
 from unisid.backbones import BackboneConfig, hierarchical, lcrec, tiger
 from unisid.baselines import bert4rec, bprmf, caser, gru4rec, hstu, itemknn, lightgcn, popularity, related, sasrec
 from unisid.errors import ConfigError
@@ -38,7 +38,8 @@ def main(base: Recipe) -> Experiment:
 
 
 def recommenders(base: Recipe) -> Experiment:
-    """One index, the recommender over items in three kinds, TIGER and the base's own over it, and four baselines."""
+    """One fusion: the recommender over items in three kinds, TIGER and the base's own over one index, two over long IDs
+    of product quantization, and four baselines."""
     kinds = ("itemknn", "sasrec", "hstu", "related")
     baselines = tuple(method for method in _baselines(base) if method.name in kinds)
     return Experiment(
@@ -198,8 +199,8 @@ def _tokenized(base: Recipe, source: str) -> Method:
 
 
 def _recommenders(base: Recipe) -> tuple[Method, ...]:
-    """The recommender over items on the fused ids, whole, without own vectors and without content, and TIGER; but for
-    the base's own."""
+    """The recommender over items on the fused ids, whole, without own vectors and without content, and TIGER;
+    `parallel` and `retrieval` on long ids; but for the base's own."""
     own, pool = base.model, base.model.pool
     whole = own if isinstance(own.backbone, hierarchical.Config) else over_items(hierarchical.Config(), pool)
     shape = whole.backbone
@@ -211,11 +212,15 @@ def _recommenders(base: Recipe) -> tuple[Method, ...]:
         "uqf-tiger": token_by_token(pool),
     }
     ours = replace(_tokenized(base, "uqf").recipe, instructions=None)
-    return tuple(
-        Method(name, replace(ours, model=config, metrics=replace(ours.metrics, method=name)))
-        for name, config in kinds.items()
-        if name != _named(base, "uqf")
-    )
+    found = {
+        name: replace(ours, model=config, metrics=replace(ours.metrics, method=name)) for name, config in kinds.items()
+    }
+    size = min(base.codes.tokenizer.codebook_size, 256)
+    found |= {
+        made.metrics.method: made
+        for made in (make(found["uqf-hierarchical"], codebook_size=size) for make in (in_parallel, by_retrieval))
+    }
+    return tuple(Method(name, recipe) for name, recipe in found.items() if name != _named(base, "uqf"))
 
 
 def _letter(base: Recipe) -> letter.Config:

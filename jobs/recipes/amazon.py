@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from jobs.recipes.recommenders import over_items, token_by_token
+from jobs.recipes.recommenders import by_retrieval, in_parallel, over_items, token_by_token
 from unisid.backbones import hierarchical
 from unisid.compute import Pool
 from unisid.datasets import tables, windows
@@ -53,6 +53,16 @@ def beauty_tiger() -> Recipe:
     """Beauty's semantic IDs with TIGER, which generates them token by token."""
     base = beauty()
     return replace(base, model=token_by_token(LAPTOP), metrics=replace(base.metrics, method="uqf-tiger"))
+
+
+def beauty_parallel() -> Recipe:
+    """Beauty with long semantic IDs, all codes of which are predicted at once (RPG)."""
+    return in_parallel(beauty(), num_levels=32)
+
+
+def beauty_retrieval() -> Recipe:
+    """Beauty with item vectors made of long semantic IDs, which the history's state is compared with (VQ-Rec)."""
+    return by_retrieval(beauty(), num_levels=32)
 
 
 def office() -> Recipe:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Literal
 
-from jobs.recipes.recommenders import over_items
+from jobs.recipes.recommenders import by_retrieval, in_parallel, over_items
 from unisid.backbones import hierarchical, tiger
 from unisid.compute import Pool
 from unisid.datasets import recbole
@@ -77,6 +77,16 @@ def demo_tiger() -> Recipe:
         ),
         metrics=replace(base.metrics, method="uqf-tiger"),
     )
+
+
+def demo_parallel() -> Recipe:
+    """The demo with long semantic IDs, all codes of which are predicted at once (RPG)."""
+    return in_parallel(demo(), codebook_size=64)
+
+
+def demo_retrieval() -> Recipe:
+    """The demo with item vectors made of long semantic IDs, which the history's state is compared with (VQ-Rec)."""
+    return by_retrieval(demo(), codebook_size=64)
 
 
 def demo_text() -> Recipe:

@@ -94,6 +94,8 @@ def tokenizer(chat: bool = True) -> PreTrainedTokenizerFast:
 def settings(kind: str, folder: Path) -> BackboneConfig:
     """A backbone's settings for tests: its defaults, on a tiny language model where it needs one."""
     config = plug_in("backbones", kind)
+    if kind == "parallel":
+        return config(decode="graph")
     if "content" in config.__dataclass_fields__:
         return config(content=(), dense=False)
     return config(model=str(language_model(folder))) if "model" in config.__dataclass_fields__ else config()

@@ -24,6 +24,7 @@ from unisid.decoding import trie
 from unisid.decoding.beam import Ranked
 from unisid.decoding.beam import search as beam_search
 from unisid.decoding.trie import Trie
+from unisid.errors import ConfigError
 
 PAD = -1
 """Fills short rows of histories."""
@@ -309,3 +310,12 @@ class BackboneConfig(PlugIn):
 def level_starts(sizes: tuple[int, ...], first: int) -> tuple[int, ...]:
     """The entry of code 0, by level, where the levels follow each other from entry `first` on."""
     return tuple(itertools.accumulate(sizes[:-1], initial=first))
+
+
+def check_length(kind: str, max_length: int, catalog: Catalog) -> None:
+    """Raises ConfigError where a catalogue's histories are longer than what a backbone reads."""
+    if catalog.history_length > max_length:
+        raise ConfigError(
+            f"{kind}.max_length: is {max_length}, the catalogue's histories have {catalog.history_length} items; "
+            "must be at least that"
+        )

@@ -11,25 +11,20 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from unisid.artifacts.catalog import TRAIN, Catalog
-from unisid.backbones import NO_LIMITS, PAD, Backbone, Batch, Index, Limits, hierarchical
-from unisid.backbones.hierarchical_search import best_of, best_of_all, candidates, some_of_all
+from unisid.backbones import NO_LIMITS, PAD, Backbone, Batch, Index, Limits, check_length, hierarchical
+from unisid.backbones.candidates import CANDIDATES, TABLE, Candidates, fit_to
+from unisid.backbones.hierarchical_search import best_of_all, candidates, some_of_all
 from unisid.decoding.beam import Ranked
 from unisid.decoding.hierarchy import Below, Children, parents, paths, segment_log_softmax, sizes_below
 from unisid.decoding.trie import Trie
-from unisid.errors import ConfigError
-from unisid.layers.history import Repeat, Seen
+from unisid.layers.history import Repeat, Seen, seen_at_end, seen_in_windows
 from unisid.layers.recall import Memory
 from unisid.layers.transformer import CausalTransformer, start
-from unisid.ops.blend import fit_weights
 from unisid.ops.dense_softmax import dense_softmax_loss
 from unisid.ops.principal import principal, project
 
 EXACT = 1 << 16
 """A catalogue of no more items is scored whole; a larger one is searched by beams."""
-CANDIDATES = 256
-"""The best items of a validation sample, whose target fits the weight of each part of the score."""
-TABLE = 0.5
-"""Weight of a part of the memory before validation; the heads share 1."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +100,7 @@ class Hierarchical(Backbone):
                 self.register_buffer(f"{noun}_mean_{number}", mean, persistent=False)
 
     def count(self, catalog: Catalog, index: Index) -> None:
-        if catalog.history_length > self.config.max_length:
-            raise ConfigError(
-                f"hierarchical.max_length: is {self.config.max_length}, the catalogue's histories have "
-                f"{catalog.history_length} items; must be at least that"
-            )
+        check_length("hierarchical", self.config.max_length, catalog)
         for term in self.repeats:
             term.get_buffer("longest").fill_(catalog.history_length)
         if self.memory is not None:
@@ -129,9 +120,9 @@ class Hierarchical(Backbone):
             given = index.vectors.get(noun)
             new = _projected(None if given is None else given[-added:], mean, axes, added, self.config.content_width)
             held[noun] = torch.cat([held[noun], new]) if added else held[noun]
-        names = self.memory.names if self.memory is not None else ()
+        if self.memory is not None:
+            held = self.memory.extended(held, "memory.", added)
         fillers = {"own.weight": 0.0, "counts": 0.0}
-        fillers |= {f"memory.{name}_{part}": fill for name in names for part, fill in (("items", PAD), ("values", 0.0))}
         for name, filler in fillers.items():
             if name in held:
                 rows = held[name].new_full((added, *held[name].shape[1:]), filler)
@@ -178,20 +169,10 @@ class Hierarchical(Backbone):
     ) -> States:
         """After each whole history, which holds the last of all that was taken."""
         lengths = (histories != PAD).sum(1)
-        past = histories if taken is None else taken
-        before = _latest_first(past, (past != PAD).sum(1) - 1)[:, : self.config.max_length]
+        seen = seen_at_end(histories if taken is None else taken, self.config.max_length)
         rows = torch.arange(len(histories), device=histories.device)
         first, dense = self._states(histories, index)
-        return States(first[rows, lengths - 1], None if dense is None else dense[rows, lengths - 1], Seen(before))
-
-    @staticmethod
-    def _windowed(histories: Int[Tensor, "B T"], real: Bool[Tensor, "B T"]) -> Seen:
-        """What stands before every place of a window that has a target."""
-        length = histories.shape[1]
-        before = _latest_first(
-            histories.repeat_interleave(length, 0), torch.arange(length, device=real.device).repeat(len(real))
-        )
-        return Seen(before[real.flatten()])
+        return States(first[rows, lengths - 1], None if dense is None else dense[rows, lengths - 1], seen)
 
     # What is added to logits
 
@@ -226,7 +207,7 @@ class Hierarchical(Backbone):
 
     def loss(self, batch: Batch, index: Index) -> Float[Tensor, ""]:
         real = batch.targets != PAD
-        seen = self._windowed(batch.histories, real)
+        seen = seen_in_windows(batch.histories, real)
         first, dense = self._states(batch.histories, index)
         states = States(first[real], None if dense is None else dense[real], seen)
         targets = batch.targets[real]
@@ -287,44 +268,28 @@ class Hierarchical(Backbone):
         states = self.last_states(histories[:, -self.config.max_length :], index, limits.taken)
         if len(index.codes) <= EXACT:
             return best_of_all(self, states, index, k, limits, renormalised)
-        return best_of(self, candidates(self, states, index, beam, limits), index, k, limits)
+        return candidates(self, states, index, beam, limits).chosen(self.part_weights, index, k, limits)
 
     def blend(
         self, samples: Iterable[tuple[Batch, Limits]], index: Index, total: Callable[[Tensor], Tensor]
     ) -> dict[str, float]:
         if len(self.part_weights) > 1:
-            found = [self._best_candidates(batch, limits, index) for batch, limits in samples]
-            values, real, place = (torch.cat(part) for part in zip(*(found or [self._no_candidates()]), strict=True))
-            self.part_weights.copy_(fit_weights(values, real, place, self.part_weights, total))
+            found = (self._candidates(*sample, index).judged(sample[0].targets) for sample in samples)
+            self.part_weights.copy_(fit_to(found, self.part_weights, total))
         names = ["trie", "dense"][: 1 + self.config.dense] + [
             part.name for part in (self.memory.parts if self.memory is not None else ())
         ]
         return {f"weight_{name}": float(value) for name, value in zip(names, self.part_weights, strict=True)}
 
-    def _no_candidates(self) -> tuple[Tensor, Tensor, Tensor]:
-        """No samples, for a worker that has none."""
-        weights = self.part_weights
-        return weights.new_zeros(0, 1, len(weights)), weights.new_zeros(0, 1).bool(), weights.new_zeros(0).long()
-
     @torch.no_grad()
-    def _best_candidates(self, batch: Batch, limits: Limits, index: Index) -> tuple[Tensor, Tensor, Tensor]:
-        """The parts of the best candidates' scores, which are real, and the target's place: where it is one of them."""
+    def _candidates(self, batch: Batch, limits: Limits, index: Index) -> Candidates:
+        """The best candidates of validation samples."""
         states = self.last_states(batch.histories[:, -self.config.max_length :], index, limits.taken)
         size = min(CANDIDATES, len(index.codes))
         if len(index.codes) <= EXACT:
-            found = some_of_all(self, states, index, size, limits)
-        else:
-            found = candidates(self, states, index, size, limits).best(self.part_weights, size)
-        is_target = (found.items == batch.targets[:, None]) & found.real
-        among = is_target.any(1)
-        return found.parts[among].half(), found.real[among], is_target[among].int().argmax(1)
+            return some_of_all(self, states, index, size, limits)
+        return candidates(self, states, index, size, limits).best(self.part_weights, size)
 
 
 def _projected(values: Tensor | None, mean: Tensor, axes: Tensor, count: int, width: int) -> Float[Tensor, "N C"]:
     return torch.zeros(count, width) if values is None else project(values, mean, axes)
-
-
-def _latest_first(rows: Int[Tensor, "P T"], last: Int[Tensor, " P"]) -> Int[Tensor, "P T"]:
-    """The entries of every row up to place `last`, the latest first, PAD after the earliest."""
-    back = last[:, None] - torch.arange(rows.shape[1], device=rows.device)
-    return torch.where(back >= 0, rows.gather(1, back.clamp_min(0)), PAD)

@@ -5,17 +5,16 @@ in `hierarchical`; K beams, C candidates, F parts, n nodes of a level.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from unisid.backbones import PAD, Index, Limits
+from unisid.backbones.candidates import Candidates, best_items, may_be_answered, require_sound
 from unisid.decoding.beam import Ranked, best, check, limits_of
 from unisid.decoding.hierarchy import segment_log_softmax
-from unisid.errors import ArtifactError
 from unisid.ops.blend import weighted_sum
 
 PATHS_AT_ONCE = 1 << 11
@@ -25,26 +24,6 @@ AT_ONCE = 1 << 16
 
 if TYPE_CHECKING:
     from unisid.backbones.hierarchical_model import Hierarchical, States
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Some items of every sample, and the parts of their scores."""
-
-    items: Int[Tensor, "B C"]
-    parts: Float[Tensor, "B C F"]
-    real: Bool[Tensor, "B C"]
-    """False: fills a short row."""
-
-    def scores(self, weights: Float[Tensor, " F"]) -> Float[Tensor, "B C"]:
-        """The weighted sums; -inf where an item is not real."""
-        return (self.parts @ weights.to(self.parts.dtype)).masked_fill(~self.real, -torch.inf)
-
-    def best(self, weights: Float[Tensor, " F"], size: int) -> "Candidates":
-        """Those of the largest scores."""
-        top = self.scores(weights).topk(min(size, self.items.shape[1]), dim=1).indices
-        parts = self.parts.gather(1, top[:, :, None].expand(-1, -1, self.parts.shape[2]))
-        return Candidates(self.items.gather(1, top), parts, self.real.gather(1, top))
 
 
 def parts_of_all(model: "Hierarchical", states: "States", index: Index) -> Iterator[Float[Tensor, "B N"]]:
@@ -66,16 +45,15 @@ def best_of_all(
     scores = weighted_sum(model.part_weights, parts_of_all(model, states, index))
     if renormalised:
         scores = scores.log_softmax(1)
-    _require_sound(scores.isfinite().all())
-    by_leaf = scores[:, index.trie.items.long()]
-    return _chosen(by_leaf, torch.arange(by_leaf.shape[1], device=scores.device).expand_as(by_leaf), index, k, limits)
+    require_sound(scores.isfinite().all())
+    return best_items(scores, index, k, limits)
 
 
 def some_of_all(model: "Hierarchical", states: "States", index: Index, size: int, limits: Limits) -> Candidates:
     """The best of all items, with the parts of their scores."""
     parts = list(parts_of_all(model, states, index))
     items = torch.arange(len(index.codes), device=parts[0].device).expand_as(parts[0])
-    real = _may(items, index, limits)
+    real = may_be_answered(items, index, limits)
     scores = weighted_sum(model.part_weights, parts)
     top = scores.masked_fill(~real, -torch.inf).topk(size, dim=1).indices
     return Candidates(top, torch.stack([part.gather(1, top) for part in parts], 2), real.gather(1, top))
@@ -124,7 +102,7 @@ def candidates(model: "Hierarchical", states: "States", index: Index, beam: int,
         twice = (known[:, :, None] == items.masked_fill(~real, PAD)[:, None, :]).any(2) | (known == PAD)
         known = known.clamp_min(0)
         scores = torch.cat([scores, _path_scores(model, states, known, index)], 1)
-        items, real = torch.cat([items, known], 1), torch.cat([real, ~twice & _may(known, index, limits)], 1)
+        items, real = torch.cat([items, known], 1), torch.cat([real, ~twice & may_be_answered(known, index, limits)], 1)
     scores = scores.masked_fill(~real, 0.0)
     parts = [scores[:, :, None]]
     if model.own is not None:
@@ -133,13 +111,6 @@ def candidates(model: "Hierarchical", states: "States", index: Index, beam: int,
     if memory is not None:
         parts.append(memory.of(held, before, items))
     return Candidates(items, torch.cat(parts, 2), real)
-
-
-def best_of(model: "Hierarchical", found: Candidates, index: Index, k: int, limits: Limits) -> Ranked:
-    """The best k of some candidates."""
-    check(k, max(k, found.items.shape[1]), len(index.codes))
-    _require_sound((found.parts.isfinite().all(2) | ~found.real).all())
-    return _chosen(found.scores(model.part_weights), index.trie.leaves[found.items].long(), index, k, limits)
 
 
 def _beams(
@@ -166,17 +137,8 @@ def _beams(
             totals = totals.masked_fill(~open_.leave_open(level, candidates[:, :, None])[..., 0], -torch.inf)
         chosen = best(totals, candidates, min(beam, len(level), totals.shape[1]))
         scores, nodes = totals.gather(1, chosen), candidates.gather(1, chosen)
-    _require_sound(sound)
+    require_sound(sound)
     return scores, nodes
-
-
-def _require_sound(sound: Bool[Tensor, ""]) -> None:
-    """Raise ArtifactError where some score is no finite number: its item would be lost, or come first, unsaid."""
-    if not sound:
-        raise ArtifactError(
-            "search: the model gives items scores that are NaN or infinite: its weights are damaged, "
-            "or it diverged in training; train it anew, with a lower learning rate"
-        )
 
 
 def _path_scores(
@@ -204,20 +166,3 @@ def _dense_logits(model: "Hierarchical", states: "States", items: Int[Tensor, "B
     logits = torch.einsum("bd,bcd->bc", queries, own[items])
     logits = logits + ((items[:, :, None] == seen.items[:, None, :]) * again[:, None, :]).sum(2)
     return logits - whole
-
-
-def _chosen(scores: Float[Tensor, "B C"], leaves: Int[Tensor, "B C"], index: Index, k: int, limits: Limits) -> Ranked:
-    """The k best that may be answered; among equals the lower semantic id."""
-    scores = scores.masked_fill(~_may(index.trie.items[leaves].long(), index, limits), -torch.inf)
-    chosen = best(scores, leaves, min(k, scores.shape[1]))
-    scores, leaves = scores.gather(1, chosen), leaves.gather(1, chosen)
-    items = torch.where(scores > -torch.inf, index.trie.items[leaves].long(), -1)
-    return Ranked(items, scores)
-
-
-def _may(items: Int[Tensor, "B C"], index: Index, limits: Limits) -> Bool[Tensor, "B C"]:
-    """Which items may be answered."""
-    open_ = limits_of(index.trie, len(items), limits.excluded, limits.allowed)
-    if open_ is None:
-        return torch.ones_like(items, dtype=torch.bool)
-    return open_.leave_open(index.trie.levels[-1], index.trie.leaves[items].long()[:, :, None])[..., 0]

@@ -4,7 +4,7 @@ P positions, T items before each, D width.
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 PAD = -1
@@ -22,6 +22,25 @@ class Seen:
         self.items, self.times = before.clamp_min(0), same.sum(2).clamp_max(3)
         self.real = (before != PAD) & ~same.tril(-1).any(2)  # an item that came again counts at its latest place
         self.before = before
+
+
+def latest_first(rows: Int[Tensor, "P T"], last: Int[Tensor, " P"]) -> Int[Tensor, "P T"]:
+    """The entries of every row up to place `last`, the latest first, PAD after the earliest."""
+    back = last[:, None] - torch.arange(rows.shape[1], device=rows.device)
+    return torch.where(back >= 0, rows.gather(1, back.clamp_min(0)), PAD)
+
+
+def seen_in_windows(windows: Int[Tensor, "B T"], targeted: Bool[Tensor, "B T"]) -> Seen:
+    """What stands before every place of a window that has a target, window by window."""
+    length = windows.shape[1]
+    rows = windows.repeat_interleave(length, 0)
+    before = latest_first(rows, torch.arange(length, device=windows.device).repeat(len(windows)))
+    return Seen(before[targeted.flatten()])
+
+
+def seen_at_end(past: Int[Tensor, "B E"], longest: int) -> Seen:
+    """What stands at the end of each row, of which at most the latest `longest` count."""
+    return Seen(latest_first(past, (past != PAD).sum(1) - 1)[:, :longest])
 
 
 class Repeat(nn.Module):

@@ -103,6 +103,16 @@ class Memory(nn.Module):
             known = getattr(self, f"{name}_{part}", None)
             self.register_buffer(f"{name}_{part}", values if known is None else values.to(known.device))
 
+    def extended(self, held: Mapping[str, Tensor], prefix: str, added: int) -> dict[str, Tensor]:
+        """Saved weights in which the tables (their names begin with `prefix`) have rows of no neighbours for items that
+        came later."""
+        found = dict(held)
+        for name in self.names if added else ():
+            empty = Table.empty(added, self.config.neighbours)
+            for part, rows in (("items", empty.items), ("values", empty.values)):
+                found[f"{prefix}{name}_{part}"] = torch.cat([held[f"{prefix}{name}_{part}"], rows])
+        return found
+
     def table(self, name: str) -> Table:
         """A relation's table."""
         return Table(self.get_buffer(f"{name}_items"), self.get_buffer(f"{name}_values"))

@@ -1,0 +1,103 @@
+"""Candidates of a search and the parts of their scores: the best by a weighted sum, and the weights that fit.
+
+B samples, C candidates, F parts, N items, n samples whose target is a candidate.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from unisid.backbones import Index, Limits
+from unisid.decoding.beam import Ranked, best, check, limits_of
+from unisid.errors import ArtifactError
+from unisid.ops.blend import fit_weights
+
+CANDIDATES = 256
+"""The best items of a validation sample, whose target fits the weight of each part of the score."""
+TABLE = 0.5
+"""Weight of a part of the memory before validation; what a network says has 1."""
+Judged = tuple[Float[Tensor, "n C F"], Bool[Tensor, "n C"], Int[Tensor, " n"]]
+"""Parts of candidates, which are real, and the place of the target: of samples whose target is one of them."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Some items of every sample, and the parts of their scores."""
+
+    items: Int[Tensor, "B C"]
+    parts: Float[Tensor, "B C F"]
+    real: Bool[Tensor, "B C"]
+    """False: fills a short row."""
+
+    def scores(self, weights: Float[Tensor, " F"]) -> Float[Tensor, "B C"]:
+        """The weighted sums; -inf where an item is not real."""
+        return (self.parts @ weights.to(self.parts.dtype)).masked_fill(~self.real, -torch.inf)
+
+    def best(self, weights: Float[Tensor, " F"], size: int) -> "Candidates":
+        """Those of the largest scores."""
+        top = self.scores(weights).topk(min(size, self.items.shape[1]), dim=1).indices
+        parts = self.parts.gather(1, top[:, :, None].expand(-1, -1, self.parts.shape[2]))
+        return Candidates(self.items.gather(1, top), parts, self.real.gather(1, top))
+
+    def judged(self, targets: Int[Tensor, " B"]) -> Judged:
+        """What the weights are fitted to."""
+        is_target = (self.items == targets[:, None]) & self.real
+        among = is_target.any(1)
+        real, parts = self.real[among], self.parts[among]
+        top = parts.masked_fill(~real[:, :, None], -torch.inf).amax(1, keepdim=True)  # a constant of a row fits nothing
+        return (parts - top).half(), real, is_target[among].int().argmax(1)
+
+    def chosen(self, weights: Float[Tensor, " F"], index: Index, k: int, limits: Limits) -> Ranked:
+        """The best k."""
+        check(k, max(k, self.items.shape[1]), len(index.codes))
+        require_sound((self.parts.isfinite().all(2) | ~self.real).all())
+        return _chosen(self.scores(weights), index.trie.leaves[self.items].long(), index, k, limits)
+
+
+def fit_to(
+    judged: Iterable[Judged], weights: Float[Tensor, " F"], total: Callable[[Tensor], Tensor]
+) -> Float[Tensor, " F"]:
+    """The weights that make the targets likeliest among their candidates (`ops.blend`), beginning with given ones.
+
+    Args:
+        judged: this worker's share; there may be none.
+        total: the sum of a tensor over all workers.
+    """
+    none = weights.new_zeros(0, 1, len(weights)), weights.new_zeros(0, 1).bool(), weights.new_zeros(0).long()
+    values, real, place = (torch.cat(part) for part in zip(*(list(judged) or [none]), strict=True))
+    return fit_weights(values, real, place, weights, total)
+
+
+def best_items(scores: Float[Tensor, "B N"], index: Index, k: int, limits: Limits) -> Ranked:
+    """The best k of all items."""
+    by_leaf = scores[:, index.trie.items.long()]
+    return _chosen(by_leaf, torch.arange(by_leaf.shape[1], device=scores.device).expand_as(by_leaf), index, k, limits)
+
+
+def may_be_answered(items: Int[Tensor, "B C"], index: Index, limits: Limits) -> Bool[Tensor, "B C"]:
+    """Which items may be answered."""
+    open_ = limits_of(index.trie, len(items), limits.excluded, limits.allowed)
+    if open_ is None:
+        return torch.ones_like(items, dtype=torch.bool)
+    return open_.leave_open(index.trie.levels[-1], index.trie.leaves[items].long()[:, :, None])[..., 0]
+
+
+def require_sound(sound: Bool[Tensor, ""]) -> None:
+    """Raise ArtifactError where some score is no finite number: its item would be lost, or come first, unsaid."""
+    if not sound:
+        raise ArtifactError(
+            "search: the model gives items scores that are NaN or infinite: its weights are damaged, "
+            "or it diverged in training; train it anew, with a lower learning rate"
+        )
+
+
+def _chosen(scores: Float[Tensor, "B C"], leaves: Int[Tensor, "B C"], index: Index, k: int, limits: Limits) -> Ranked:
+    """The k best that may be answered; among equals the lower semantic id."""
+    scores = scores.masked_fill(~may_be_answered(index.trie.items[leaves].long(), index, limits), -torch.inf)
+    chosen = best(scores, leaves, min(k, scores.shape[1]))
+    scores, leaves = scores.gather(1, chosen), leaves.gather(1, chosen)
+    items = torch.where(scores > -torch.inf, index.trie.items[leaves].long(), -1)
+    return Ranked(items, scores)
