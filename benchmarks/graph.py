@@ -75,6 +75,7 @@ def edges_of(user: Any, item: Any, valid_user: Any, valid_item: Any) -> stage.Ed
     users, items = torch.from_numpy(user), torch.from_numpy(item)
     return stage.Edges(
         graph=adjacency(user, item, USERS, ITEMS),
+        weight=None,
         unknown=Unknown.of(users, items, USERS, ITEMS),
         user=users,
         item=items,

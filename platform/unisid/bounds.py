@@ -77,9 +77,11 @@ Name = Annotated[
     ),
 ]
 """A part of file names and addresses."""
+Kind = Annotated[str, Spelling(r"(\S|\S.{0,198}\S)?", "at most 200 characters on one line, without blanks at the ends")]
+"""A kind of event, as the data have it; empty where they have none."""
 
 NAME = Spelling(r"[a-z][a-z0-9_]{0,49}", "1 to 50 small letters, digits or '_', the first a letter")
-"""What the names in a mapping of settings must be, as they are parts of dotted keys."""
+"""What the names in a mapping of settings must be, as they are parts of dotted keys, unless its type says otherwise."""
 WORDS = {bool: "True or False", int: "an integer", float: "a number", str: "a text"}
 
 
@@ -123,7 +125,7 @@ def _check(hint: Any, value: Any, where: str, bounds: tuple[Any, ...] = ()) -> N
     elif origin is tuple:
         _check_several(args[0], value, where)
     elif origin is Mapping:
-        _check_named(args[1], value, where)
+        _check_named(args, value, where)
     elif origin is typing.Literal:
         if not any(value == a and type(value) is type(a) for a in args):
             raise ConfigError(f"{where}: is {value!r:.80}; must be one of {', '.join(map(str, args))}")
@@ -138,14 +140,15 @@ def _check_several(hint: Any, value: Any, where: str) -> None:
         _check(hint, entry, where)
 
 
-def _check_named(hint: Any, value: Any, where: str) -> None:
-    """Refuse what is no mapping from names to values of a type."""
+def _check_named(args: tuple[Any, Any], value: Any, where: str) -> None:
+    """Refuse what is no mapping from names, whose type may have a spelling of its own, to values of a type."""
+    spelling = typing.get_args(args[0])[1] if typing.get_origin(args[0]) is Annotated else NAME
     if not isinstance(value, Mapping):
         raise ConfigError(f"{where}: is {value!r:.80}; must be values by name, such as {{'image': ...}}")
     for name, entry in value.items():
-        if not (isinstance(name, str) and NAME.allows(name)):
-            raise ConfigError(f"{where}: has the name {name!r:.80}; must be {NAME}")
-        _check(hint, entry, f"{where}.{name}")
+        if not (isinstance(name, str) and spelling.allows(name)):
+            raise ConfigError(f"{where}: has the name {name!r:.80}; must be {spelling}")
+        _check(args[1], entry, f"{where}.{name}")
 
 
 def _check_value(hint: Any, value: Any, where: str, bounds: list[Range | Spelling]) -> None:

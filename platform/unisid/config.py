@@ -144,12 +144,11 @@ def _overridden(config: C, key: str, value: Any) -> C:
 
 
 def _override_named(hint: Any, current: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A copy of a mapping with the value at a dotted key set; a number is added where its name is new."""
-    _, name, rest = [*key.split(".", 2), ""][:3]
+    """A copy of a mapping with the value at a dotted key set; a number is added where its name is new. The name of a
+    number may have dots of its own."""
     if not dataclasses.is_dataclass(hint):
-        if rest:
-            raise ConfigError(f"{key}: '{name}' is a value, it has no field '{rest}'")
-        return {**current, name: _typed(hint, value, key)}
+        return {**current, key.partition(".")[2]: _typed(hint, value, key)}
+    _, name, rest = [*key.split(".", 2), ""][:3]
     if name not in current:
         raise ConfigError(
             f"{key}: there is no '{name}'{did_you_mean(name, current)}; known: {', '.join(current) or 'none'}"
@@ -175,6 +174,16 @@ def at(config: Any, key: str) -> Any:
     for name in key.split("."):
         config = config.get(name) if isinstance(config, Mapping) else getattr(config, name, None)
     return config
+
+
+def is_of_numbers(config: Any, key: str) -> bool:
+    """Whether what lies at a dotted key is a mapping from names to single values."""
+    section, _, last = key.rpartition(".")
+    holder = at(config, section) if section else config
+    if not dataclasses.is_dataclass(holder):
+        return False
+    hint = typing.get_type_hints(type(holder)).get(last)
+    return typing.get_origin(hint) is Mapping and not dataclasses.is_dataclass(typing.get_args(hint)[1])
 
 
 def plug_in(folder: str, kind: str) -> type[Any]:

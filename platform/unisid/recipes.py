@@ -35,8 +35,7 @@ def configure(recipe: Recipe, arguments: list[str], prog: str = "unisid run RECI
     words = iter(arguments)
     for word in words:
         key, has_value, value = word.removeprefix("--").partition("=")
-        name = key.replace("-", "_")
-        named = isinstance(at(recipe, name.rpartition(".")[0]), Mapping)  # a number of a modality, perhaps a new one
+        name, named = _of_mapping(recipe, key)
         one_word = named or isinstance(at(recipe, name), PlugIn) or settings.parser(recipe, name) is not None
         if word.startswith("--") and one_word:
             recipe = settings.override(recipe, name, value if has_value else next(words, ""))
@@ -52,6 +51,18 @@ def configure(recipe: Recipe, arguments: list[str], prog: str = "unisid run RECI
         return parsed(rest)
     except ConfigError as error:
         raise _in_full(error, rest, parsed) from None
+
+
+def _of_mapping(recipe: Recipe, key: str) -> tuple[str, bool]:
+    """The dotted name of a setting that a word names, and whether it is an entry of a mapping, perhaps a new one.
+
+    What follows the name of a mapping from names to numbers is the entry's own name, with its dots and dashes.
+    """
+    name = key.replace("-", "_")
+    for place in (place for place, letter in enumerate(name) if letter == "."):
+        if settings.is_of_numbers(recipe, name[:place]):
+            return name[:place] + key[place:], True
+    return name, isinstance(at(recipe, name.rpartition(".")[0]), Mapping)
 
 
 def _in_full(error: ConfigError, words: list[str], parsed: Callable[[list[str]], Recipe]) -> ConfigError:

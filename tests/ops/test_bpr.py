@@ -17,6 +17,15 @@ def test_the_loss_is_that_of_the_definition(pairs):
     assert bpr(known, unknown).item() == pytest.approx(reference.bpr(known.tolist(), unknown.tolist()), rel=1e-9)
 
 
+@settings(deadline=None)
+@given(scores, st.integers(0, 2**32 - 1))
+def test_weights_make_a_weighted_mean(pairs, seed):
+    known, unknown = torch.tensor(pairs, dtype=torch.float64).T
+    weights = torch.from_numpy(np.random.default_rng(seed).uniform(0.1, 10, len(pairs)))
+    expected = reference.bpr(known.tolist(), unknown.tolist(), weights.tolist())
+    assert bpr(known, unknown, weights).item() == pytest.approx(expected, rel=1e-9)
+
+
 def test_a_hopeless_pair_keeps_the_loss_finite():
     assert bpr(torch.tensor([-1e4]), torch.tensor([1e4])).item() == pytest.approx(2e4)
 

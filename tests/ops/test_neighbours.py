@@ -28,6 +28,22 @@ def test_equals_counting_pair_by_pair_however_it_is_cut(baskets: list[set[int]],
     assert co_occurrence(taken, 3, 7, width, pairs, "cosine").tolist() == by_cosine[3:7]
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.dictionaries(st.integers(0, 8), st.sampled_from([1, 2, 4, 8])), min_size=1, max_size=12))
+def test_weights_count_by_their_products(baskets: list[dict[int, int]]) -> None:
+    """Powers of two: their sums, products and squares are exact in floating point."""
+    rows = [(u, i, basket[i]) for u, basket in enumerate(baskets) for i in sorted(basket)]
+    users, items, weights = np.array(rows, np.int32).reshape(-1, 3).T
+    taken = incidence(users, items, len(baskets), 9, weights.astype(np.float64))
+    for measure, cosine in (("count", False), ("cosine", True)):
+        expected = reference.weighted(baskets, 9, 4, cosine)
+        assert co_occurrence(taken, 0, 9, 4, 20, measure).tolist() == expected
+    alike = incidence(users, items, len(baskets), 9, np.ones(len(users)))
+    plain = incidence(users, items, len(baskets), 9)
+    for measure in ("count", "cosine"):
+        assert (co_occurrence(alike, 0, 9, 4, measure=measure) == co_occurrence(plain, 0, 9, 4, measure=measure)).all()
+
+
 def test_a_popular_item_is_everybodys_neighbour_by_count_alone() -> None:
     """Everybody took item 8; items 2i and 2i + 1 are taken together."""
     baskets = [{8, 2 * (n % 4), 2 * (n % 4) + 1} if n % 3 else {8, 2 * (n % 4)} for n in range(48)]

@@ -52,6 +52,19 @@ def test_one_product_is_symmetric(edges):
     np.testing.assert_allclose(rows, reference.dense_adjacency(*edges), atol=1e-6)
 
 
+@settings(deadline=None, max_examples=60)
+@given(graphs(), st.data())
+def test_weights_stand_in_the_matrix_and_only_their_ratios_matter(edges, data):
+    weights = np.array(
+        data.draw(st.lists(st.sampled_from([0.5, 1.0, 3.0, 10.0]), min_size=len(edges[0]), max_size=len(edges[0])))
+    )
+    rows = propagate(adjacency(*edges, weights), torch.eye(sum(edges[2:])))
+    np.testing.assert_allclose(rows, reference.dense_adjacency(*edges, weights), atol=1e-6)
+    np.testing.assert_allclose(rows, propagate(adjacency(*edges, 7 * weights), torch.eye(sum(edges[2:]))), atol=1e-6)
+    plain = propagate(adjacency(*edges), torch.eye(sum(edges[2:])))
+    assert torch.equal(propagate(adjacency(*edges, np.ones(len(weights))), torch.eye(sum(edges[2:]))), plain)
+
+
 def test_columns_do_not_mix():
     rng = np.random.default_rng(0)
     user, item = np.unique(rng.integers(0, 40, (300, 2)), axis=0).astype(np.int32).T

@@ -32,6 +32,23 @@ def test_the_table_is_the_sum_over_pairs(sequences):
     assert counts.tolist() == [sum(row.count(item) for row in sequences) for item in range(N)]
 
 
+@given(SEQUENCES, st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=50)
+def test_a_pair_counts_the_root_of_the_product_of_its_weights(sequences, seed):
+    each = [
+        np.random.default_rng(seed + n).choice([1.0, 3.0, 10.0], len(row)).tolist() for n, row in enumerate(sequences)
+    ]
+    items = np.concatenate([np.array(row, np.int64) for row in sequences])
+    users = np.repeat(np.arange(len(sequences)), [len(row) for row in sequences])
+    table, counts = count_transitions(items, users, N, WEIGHTS, N, np.concatenate(each))
+    expected = reference.table(sequences, N, WEIGHTS, each)
+    found = {(a, int(b)): float(v) for a in range(N) for b, v in zip(table.items[a], table.values[a], strict=True)}
+    found = {pair: value for pair, value in found.items() if pair[1] != PAD}
+    assert found.keys() == expected.keys()
+    assert all(abs(found[pair] - expected[pair]) < 1e-6 for pair in expected)
+    assert counts.tolist() == [sum(row.count(item) for row in sequences) for item in range(N)]
+
+
 def test_the_strongest_transitions_are_kept():
     sequences = [[0, 1], [0, 1], [0, 2], [0, 3], [0, 3], [0, 3]]
     (items, values), _ = counted(sequences, keep=2)

@@ -3,12 +3,13 @@
 import math
 
 
-def bpr(known, unknown):
-    """The mean over pairs of -log(1 / (1 + exp(-(known - unknown))))."""
+def bpr(known, unknown, weights=None):
+    """The mean over pairs, by their weights, of -log(1 / (1 + exp(-(known - unknown))))."""
     total = 0.0
-    for better, worse in zip(known, unknown, strict=True):
-        total -= math.log(1.0 / (1.0 + math.exp(-(better - worse))))
-    return total / len(known)
+    weights = [1.0] * len(known) if weights is None else weights
+    for better, worse, weight in zip(known, unknown, weights, strict=True):
+        total -= weight * math.log(1.0 / (1.0 + math.exp(-(better - worse))))
+    return total / sum(weights)
 
 
 def unknown_items(user, pairs, num_items):

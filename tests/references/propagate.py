@@ -3,12 +3,12 @@
 import numpy as np
 
 
-def dense_adjacency(user, item, num_users, num_items):
+def dense_adjacency(user, item, num_users, num_items, weights=None):
     """D^-1/2 A D^-1/2 [V, V] in float64."""
     nodes = num_users + num_items
     matrix = np.zeros((nodes, nodes))
-    for u, i in zip(user, item, strict=True):
-        matrix[u, num_users + i] = matrix[num_users + i, u] = 1.0
+    for u, i, weight in zip(user, item, [1.0] * len(user) if weights is None else weights, strict=True):
+        matrix[u, num_users + i] = matrix[num_users + i, u] = weight
     degree = matrix.sum(1)
     for a in range(nodes):
         for b in range(nodes):

@@ -180,7 +180,7 @@ def test_a_step_exchanges_its_dot_products_and_no_gradient(catalog, place):
     task = stage.Task(dataclasses.replace(SMALL, epochs=1), catalog.place, place)
     summed = LocalCompute().fit(learn_counting, task, name="count", pool=Pool(workers=2), work=place / "work")
     edges = edges_of(catalog)
-    steps = [len(users) for users, _, _ in edges.batches(task.config, 0)]
+    steps = [len(users) for users, *_ in edges.batches(task.config, 0)]
     assert len(steps) > 1
     assert sum(steps) == len(edges.user)
     assert summed == [(2, batch) for batch in steps] + [(len(edges.valid_user), NUM_ITEMS)]
@@ -293,7 +293,7 @@ def test_the_leak_is_a_switch_and_leaves_a_mark(catalog, place):
 def test_negatives_are_never_known(catalog):
     edges = edges_of(catalog)
     known = set(zip(edges.user.tolist(), edges.item.tolist(), strict=True))
-    for users, items, unknown in edges.batches(SMALL, 3):
+    for users, items, unknown, _ in edges.batches(SMALL, 3):
         assert set(zip(users.tolist(), items.tolist(), strict=True)) <= known
         assert not set(zip(users.tolist(), unknown.tolist(), strict=True)) & known
 
@@ -304,7 +304,7 @@ def test_a_pass_shows_every_edge_once_in_an_order_of_its_epoch(catalog):
     def seen(epoch):
         return [
             p
-            for users, items, _ in edges.batches(SMALL, epoch)
+            for users, items, _, _ in edges.batches(SMALL, epoch)
             for p in zip(users.tolist(), items.tolist(), strict=True)
         ]
 

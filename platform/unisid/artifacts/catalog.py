@@ -18,7 +18,7 @@ from unisid.artifacts.reading import damaged
 from unisid.artifacts.record import Record, require
 from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import read_integers, read_texts, table_names, write_table
+from unisid.artifacts.tables import read_integers, read_reals, read_texts, table_names, write_table
 
 TRAIN, VALID, TEST = 0, 1, 2
 SPLITS = ("train", "valid", "test")
@@ -88,6 +88,17 @@ class Catalog:
         return self._interactions("split", np.int8, len(SPLITS))
 
     @functools.cached_property
+    def weight(self) -> NDArray[np.float64] | None:
+        """[E]: how much an interaction of its kind counts; None where all count alike."""
+        if not self.record.counts.get("weights"):
+            return None
+        names = table_names(self.place, "interactions")
+        found = read_reals(self.place, "interactions", "weight")
+        if not (np.isfinite(found) & (found > 0)).all():
+            raise damaged(self.place, names[0], "column 'weight' holds numbers that are not above 0 and finite")
+        return found
+
+    @functools.cached_property
     def offsets(self) -> NDArray[np.int64]:
         """[U + 1]: user u's interactions are rows offsets[u] to offsets[u + 1]."""
         return np.searchsorted(self.user, np.arange(self.num_users + 1))
@@ -96,10 +107,26 @@ class Catalog:
         """The distinct (user, item) pairs that may be learned from, by user, then item."""
         return self.edges(self.split == TRAIN)
 
+    def training_weights(self) -> NDArray[np.float64] | None:
+        """The weights of `training_edges`."""
+        return self.edge_weights(self.split == TRAIN)
+
     def edges(self, rows: NDArray[np.bool_] | slice) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The distinct (user, item) pairs of some interactions, by user, then item."""
-        keys = np.unique(self.user[rows].astype(np.int64) * self.num_items + self.item[rows])
+        keys = np.unique(self._pairs(rows))
         return (keys // self.num_items).astype(np.int32), (keys % self.num_items).astype(np.int32)
+
+    def edge_weights(self, rows: NDArray[np.bool_] | slice) -> NDArray[np.float64] | None:
+        """The weights of `edges`, each that of the pair's interaction that counts most; None where all count alike."""
+        if self.weight is None:
+            return None
+        keys, place = np.unique(self._pairs(rows), return_inverse=True)
+        most = np.zeros(len(keys))
+        np.maximum.at(most, place, self.weight[rows])
+        return most
+
+    def _pairs(self, rows: NDArray[np.bool_] | slice) -> NDArray[np.int64]:
+        return self.user[rows].astype(np.int64) * self.num_items + self.item[rows]
 
     def samples(self, split: int) -> NDArray[np.int64]:
         """The rows [S] that are targets of a split: those with at least one row of the same user before them."""
@@ -140,13 +167,20 @@ class Catalog:
 
 
 def write_interactions(
-    place: Place, user: NDArray[Any], item: NDArray[Any], timestamp: NDArray[Any], split: NDArray[Any]
+    place: Place,
+    user: NDArray[Any],
+    item: NDArray[Any],
+    timestamp: NDArray[Any],
+    split: NDArray[Any],
+    weight: NDArray[Any] | None = None,
 ) -> None:
-    """Write interactions that are already sorted by user and time."""
+    """Write interactions that are already sorted by user and time; with weights where their kinds have some."""
     columns = {
         "user": pa.array(user, pa.int32()),
         "item": pa.array(item, pa.int32()),
         "timestamp": pa.array(timestamp, pa.int64()),
         "split": pa.array(split, pa.int8()),
     }
+    if weight is not None:
+        columns["weight"] = pa.array(weight, pa.float64())
     write_table(place, "interactions", 0, pa.table(columns), rows_per_group=1 << 20)

@@ -61,6 +61,11 @@ def read_integers(place: Place, family: str, column: str, dtype: Any) -> NDArray
     return found.to_numpy(zero_copy_only=False).astype(dtype, copy=False)
 
 
+def read_reals(place: Place, family: str, column: str) -> NDArray[Any]:
+    """A column of real numbers."""
+    return _column(place, family, column, "real numbers", pa.types.is_float64).to_numpy(zero_copy_only=False)
+
+
 def read_texts(place: Place, family: str, column: str) -> pa.Array:
     """A column of text."""
     texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)

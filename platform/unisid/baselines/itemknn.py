@@ -3,6 +3,7 @@
     s_ij = c_ij / sqrt(c_i c_j) * c_ij / (c_ij + shrinkage), s_ii = 0        c: numbers of training users
     score(j) = sum over the history's items i of decay^age(i) * s_ij        age 0 is the latest
 
+Where kinds of event have weights, c_ij is the sum over users of the product of the two items', and c_i is c_ii.
 Shrinkage and decay are those of the best validation NDCG@10, history excluded, on the given grid: a tuned
 ItemKNN with recency is about as strong as published generative recommenders. B batch, N items.
 """
@@ -45,8 +46,9 @@ class Config(BaselineConfig):
 
     def build(self, catalog: Catalog) -> Baseline:
         users, items = catalog.training_edges()
-        ones = np.ones(len(users), np.float32)
-        taken = sp.csr_matrix((ones, (users, items)), shape=(catalog.num_users, catalog.num_items))
+        weights = catalog.training_weights()
+        held = np.ones(len(users), np.float32) if weights is None else weights.astype(np.float32)
+        taken = sp.csr_matrix((held, (users, items)), shape=(catalog.num_users, catalog.num_items))
         return choose(self, taken, catalog)
 
 
@@ -67,7 +69,7 @@ class ItemKnn:
 
 
 def count_pairs(taken: sp.csr_matrix) -> tuple[sp.csr_matrix, np.ndarray]:
-    """Users who took both [N, N] (without the diagonal), and either [N], from users' items [U, N] of ones."""
+    """c_ij, the users who took both [N, N] (without the diagonal), and c_i = c_ii [N], from users' items [U, N]."""
     both = (taken.T @ taken).tocsr()
     single = both.diagonal()
     both.setdiag(0)

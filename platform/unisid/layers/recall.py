@@ -78,7 +78,8 @@ class Memory(nn.Module):
         taken."""
         rows, keep = catalog.split == TRAIN, self.config.neighbours
         items, users = catalog.item[rows].astype("int64"), catalog.user[rows].astype("int64")
-        follows, counts = count_transitions(items, users, catalog.num_items, Weights(), keep)
+        each = None if catalog.weight is None else catalog.weight[rows]
+        follows, counts = count_transitions(items, users, catalog.num_items, Weights(), keep, each)
         self.set("next", follows)
         self.set("next_next", follows.then(follows))
         if self.config.words:

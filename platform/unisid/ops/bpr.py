@@ -11,9 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def bpr(known: Float[Tensor, " B"], unknown: Float[Tensor, " B"]) -> Float[Tensor, ""]:
-    """mean -log sigmoid(known - unknown), of scores (Rendle et al., 2009; UQF thesis, 3.2)."""
-    return functional.softplus(unknown - known).mean()
+def bpr(
+    known: Float[Tensor, " B"], unknown: Float[Tensor, " B"], weights: Float[Tensor, " B"] | None = None
+) -> Float[Tensor, ""]:
+    """mean -log sigmoid(known - unknown), of scores (Rendle et al., 2009; UQF thesis, 3.2); with weights, their mean
+    by these."""
+    loss = functional.softplus(unknown - known)
+    return loss.mean() if weights is None else (weights * loss).sum() / weights.sum()
 
 
 @dataclass(frozen=True, eq=False)

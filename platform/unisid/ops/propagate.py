@@ -2,6 +2,8 @@
 
     A_norm = D^-1/2 A D^-1/2,   A = [[0, R], [R^T, 0]],   E(k) = A_norm E(k-1)         (UQF thesis, 3.2)
 
+R holds a one, or a weight, at every edge; D holds the sums of A's rows.
+
 A is symmetric, so every polynomial of it is its own backward pass: nothing is transposed and nothing is saved.
 U users, N items, V = U + N nodes (users first), M edges, D columns, K propagation layers.
 """
@@ -24,7 +26,7 @@ class Adjacency:
     """A_norm by its two blocks in CSR: the square matrix has nothing besides them."""
 
     users_items: Tensor
-    """[U, N]: 1 / sqrt(d_u d_i) at every edge."""
+    """[U, N]: r_ui / sqrt(d_u d_i) at every edge."""
     items_users: Tensor
     """[N, U]: the same, by item."""
 
@@ -44,12 +46,23 @@ class Adjacency:
         return Adjacency(self.users_items.to(device), self.items_users.to(device))
 
 
-def adjacency(user: Int[np.ndarray, " M"], item: Int[np.ndarray, " M"], num_users: int, num_items: int) -> Adjacency:
-    """A_norm of distinct (user, item) pairs. Indices are 32 bits wide where they fit, which every kernel prefers."""
-    user_degree, item_degree = np.bincount(user, minlength=num_users), np.bincount(item, minlength=num_items)
-    weight = (1.0 / np.sqrt(user_degree[user].astype(np.float64) * item_degree[item])).astype(np.float32)
+def adjacency(
+    user: Int[np.ndarray, " M"],
+    item: Int[np.ndarray, " M"],
+    num_users: int,
+    num_items: int,
+    weights: Float[np.ndarray, " M"] | None = None,
+) -> Adjacency:
+    """A_norm of distinct (user, item) pairs, all alike or with weights above 0, of which only ratios matter.
+
+    Indices are 32 bits wide where they fit, which every kernel prefers.
+    """
+    users, items = np.bincount(user, minlength=num_users), np.bincount(item, minlength=num_items)
+    edge = np.ones(len(user)) if weights is None else weights.astype(np.float64)
+    user_degree, item_degree = (np.bincount(node, edge) for node in (user, item))
+    norm = (edge / np.sqrt(user_degree[user] * item_degree[item])).astype(np.float32)
     shape = (num_users, num_items)
-    return Adjacency(_csr(user, item, weight, user_degree, shape), _csr(item, user, weight, item_degree, shape[::-1]))
+    return Adjacency(_csr(user, item, norm, users, shape), _csr(item, user, norm, items, shape[::-1]))
 
 
 def propagate(graph: Adjacency, vectors: Float[Tensor, "V D"]) -> Float[Tensor, "V D"]:

@@ -4,7 +4,8 @@
               fade^(|j - i| - 1) * c(a) * c(b) * (1 where b came later, else backward)
     c(x) = (n_x + shrinkage)^-power
 
-n_x is how often x was taken. Of every item the M strongest transitions are kept. N items.
+n_x is how often x was taken. Where interactions have weights, a pair counts the root of the product of its two, and n_x
+is the sum of x's. Of every item the M strongest transitions are kept. N items.
 """
 
 from dataclasses import dataclass
@@ -40,7 +41,12 @@ class Weights:
 
 
 def count_transitions(
-    items: NDArray[np.int64], users: NDArray[np.int64], num_items: int, weights: Weights, keep: int
+    items: NDArray[np.int64],
+    users: NDArray[np.int64],
+    num_items: int,
+    weights: Weights,
+    keep: int,
+    each: NDArray[np.float64] | None = None,
 ) -> tuple[Table, Float[Tensor, " N"]]:
     """The strongest transitions of every item.
 
@@ -48,17 +54,20 @@ def count_transitions(
         items: what was taken, user by user, oldest first.
         users: who took it, ascending.
         keep: M.
+        each: the weight of every interaction; None: all count alike.
 
     Returns:
         The table, its values S, and how often each item was taken.
     """
     counts = np.bincount(items, minlength=num_items)
-    scale = weights.scale(torch.from_numpy(counts).double()).numpy()
+    root = np.ones(len(items)) if each is None else np.sqrt(each)
+    taken = np.bincount(items, each, minlength=num_items)
+    scale = weights.scale(torch.from_numpy(taken).double()).numpy()
     total = sp.csr_matrix((num_items, num_items))
     for gap in range(1, weights.gap + 1):
         same = users[:-gap] == users[gap:] if gap < len(users) else np.zeros(0, bool)
         first, second = items[:-gap][same], items[gap:][same]
-        value = weights.fade ** (gap - 1) * scale[first] * scale[second]
+        value = weights.fade ** (gap - 1) * scale[first] * scale[second] * (root[:-gap] * root[gap:])[same]
         ends = np.concatenate([first, second]), np.concatenate([second, first])
         values = np.concatenate([value, weights.backward * value])
         total = total + sp.csr_matrix((values, ends), shape=(num_items, num_items))

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from unisid.artifacts.catalog import SPLITS, write_interactions
 from unisid.artifacts.tables import write_tables
-from unisid.bounds import Count, CountOrNone, Range, Seed, Settings, ShareBelowOne
+from unisid.bounds import Count, CountOrNone, Kind, Positive, Range, Seed, Settings, ShareBelowOne
 from unisid.compute import Job, Pool
 from unisid.config import Json, fingerprint, identity_where, runtime
 from unisid.datasets import DatasetConfig, synthetic
@@ -30,7 +30,7 @@ from unisid.stages.catalog import published, summary
 from unisid.stages.catalog.days import FOREVER, YEAR_ZERO, end_of, iso_day, start_of, year_earlier
 from unisid.stages.catalog.numbering import numbers, seeded_order, time_order
 from unisid.stages.catalog.parts import unread_in_words
-from unisid.stages.catalog.policies import greater_ids, repeats, taken_before, timed, wanted_events
+from unisid.stages.catalog.policies import greater_ids, heaviest, repeats, taken_before, timed, wanted_events, weigh
 from unisid.stages.catalog.reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
 from unisid.stages.extension import Base
 
@@ -83,6 +83,12 @@ class Config(Settings):
     one of each is kept; they are counted."""
     events: tuple[str, ...] = field(default=(), metadata=identity_where(lambda config: bool(config.events)))
     """The kinds of interaction to keep, by the column that the dataset names as `event`; none: all."""
+    event_weights: Mapping[Kind, Positive] = field(
+        default_factory=dict, metadata=identity_where(lambda config: bool(config.event_weights))
+    )
+    """How much an interaction of each kind counts, such as view 1, cart 3, purchase 10, in the graph's edges, in
+    neighbours and related items, and in ItemKNN; none: all count 1. Every kind that is kept needs one. Histories,
+    targets and metrics take no notice."""
     base: Base | None = field(default=None, metadata=identity_where(lambda config: config.base is not None))
     """The older version whose items stay as they are; None: all are made anew. `unisid index extend` sets it."""
     published: Mapping[str, Count] = field(default_factory=dict, metadata={"identity": False})
@@ -96,6 +102,11 @@ class Config(Settings):
         published.check_names(self.published)
         if start_of(self.window_start) >= end_of(self.window_end):
             raise ConfigError(f"catalog: window_end {self.window_end} is not after window_start {self.window_start}")
+        if self.events and self.event_weights and set(self.events) != set(self.event_weights):
+            raise ConfigError(
+                f"catalog.event_weights: weighs {', '.join(self.event_weights)}, while catalog.events keeps "
+                f"{', '.join(self.events)}; must weigh the kinds that are kept, and no other"
+            )
 
     @property
     def applies_title_rules(self) -> bool:
@@ -153,7 +164,10 @@ def make(job: Job[Config]) -> Json:
     rows = rows.where(time_order(rows.user, rows.item, rows.timestamp, users, item_ids, config.ties, config.seed))
     by_time = config.protocol == "temporal"
     split = temporal_split(rows.user, rows.timestamp) if by_time else leave_one_out_split(rows.user)
-    write_interactions(job.out, rows.user, rows.item, rows.timestamp, split)
+    weight = None
+    if rows.kind is not None:
+        weight, counts["weights"] = weigh(rows.kind, counts["events"], config.event_weights)
+    write_interactions(job.out, rows.user, rows.item, rows.timestamp, split, weight)
     counts = _statistics(rows, split, item_ids, len(users)) | counts
     if config.published:
         counts["published"] = published.compared(counts, config.published)
@@ -179,9 +193,10 @@ def _read(job: Job[Config], config: Config) -> tuple[pa.Table, pa.Array, Rows, J
     if config.protocol == "temporal" or config.window_start or config.window_end:
         _require_times(table, config)
     kept, lost = timed(table, dataset.times)
-    chosen, events = wanted_events(table, config.events)
+    chosen, events = wanted_events(table, config.events, config.event_weights)
     lost["event"] = int((kept & ~chosen).sum())
-    users, rows = rows_of(table, items, kept & chosen, dataset, (config.unknown_items or way) == "refuse")
+    refuse = (config.unknown_items or way) == "refuse"
+    users, rows = rows_of(table, items, kept & chosen, dataset, refuse, bool(config.event_weights))
     unread = {name: unread_in_words(unread_of(found)[0]) for name, found in (("items", items), ("interactions", table))}
     unread = {name: columns for name, columns in unread.items() if columns}
     left = "".join(f"; not read of the {name}: {columns}" for name, columns in unread.items())
@@ -251,6 +266,11 @@ def _filtered(config: Config, rows: Rows, allowed: Ints, counts: Json) -> Rows:
     known = rows.where(rows.item >= 0)
     if config.duplicate_rows == "drop":
         again = repeats(known.user, known.item, known.timestamp)
+        if known.kind is not None:  # the row that stays is of the kind that weighs most
+            weight, _ = weigh(known.kind, counts["events"], config.event_weights)
+            known = dataclasses.replace(
+                known, kind=known.kind[heaviest(known.user, known.item, known.timestamp, weight)]
+            )
         known, dropped["duplicate_row"] = known.where(~again), int(again.sum())
     ruled = known.where(allowed[known.item])
     dropped["title_rules"] = len(known) - len(ruled)

@@ -49,7 +49,7 @@ def make(job: Job[stage.Config]) -> Json:
         job.out.take(name, read)
     rows = read_table(read, "interactions")
     columns = {name: rows[name].to_numpy() for name in rows.column_names}
-    write_interactions(job.out, columns["user"], number[columns["item"]], columns["timestamp"], columns["split"])
+    write_interactions(job.out, **columns | {"item": number[columns["item"]]})
     job.say(f"{added.num_rows:,} items come after the {base.num_items:,} published ones")
     return counts | {"extension": {"published": base.num_items, "added": added.num_rows, "changed_texts": changed}}
 

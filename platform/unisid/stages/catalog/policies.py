@@ -3,6 +3,7 @@
 E interactions.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,27 +47,63 @@ def timed(table: pa.Table, policy: Times) -> tuple[Mask, dict[str, int]]:
     return kept & ~odd, lost | {"outlying_time": int(odd.sum())}
 
 
-def wanted_events(table: pa.Table, wanted: tuple[str, ...]) -> tuple[Mask, dict[str, int]]:
-    """The interactions [E] of the wanted kinds (none: of all), and how many there are of each kind."""
+def wanted_events(
+    table: pa.Table, wanted: tuple[str, ...], weights: Mapping[str, float]
+) -> tuple[Mask, dict[str, int]]:
+    """The interactions [E] of the wanted kinds (none: of all), and how many there are of each kind.
+
+    Raises DataError where a kind that is named does not occur, or one that is kept has no weight though others have.
+    """
     if "event" not in table.column_names:
-        if wanted:
-            raise DataError(
-                f"catalog.events: {', '.join(wanted)} are to be kept, but no column says of which kind an "
-                "interaction is; name it as catalog.dataset.event"
-            )
+        for setting, named, are in (("events", tuple(wanted), "be kept"), ("event_weights", tuple(weights), "weigh")):
+            if named:
+                raise DataError(
+                    f"catalog.{setting}: {', '.join(named)} are to {are}, but no column says of which kind an "
+                    "interaction is; name it as catalog.dataset.event"
+                )
         return np.ones(table.num_rows, bool), {}
     kinds = table["event"].combine_chunks()
     names = kinds.dictionary.to_pylist()
     number = kinds.indices.to_numpy()
     counts = dict(zip(names, np.bincount(number, minlength=len(names)).tolist(), strict=True))
-    for kind in wanted:
+    known = ", ".join(f"'{name}' ({count})" for name, count in counts.items())
+    for setting, kind in [*(("events", kind) for kind in wanted), *(("event_weights", kind) for kind in weights)]:
         if kind not in counts:
-            known = ", ".join(f"'{name}' ({count})" for name, count in counts.items())
             raise DataError(
-                f"catalog.events: no interaction is a '{kind}'{did_you_mean(kind, names)}; there are: {known}"
+                f"catalog.{setting}: no interaction is a '{kind}'{did_you_mean(kind, names)}; there are: {known}"
             )
+    bare = [name for name in names if weights and name not in weights and (not wanted or name in wanted)]
+    if bare:
+        raise DataError(
+            f"catalog.event_weights: the kind '{bare[0]}' ({counts[bare[0]]} interactions) has no weight; there are: "
+            f"{known}; give each kind that is kept a weight, or name those to keep as catalog.events"
+        )
     chosen = np.array([not wanted or name in wanted for name in names], bool)
     return chosen[number], counts
+
+
+def weigh(
+    kind: NDArray[Any], names: Iterable[str], weights: Mapping[str, float]
+) -> tuple[NDArray[np.float64], dict[str, dict[str, float]]]:
+    """The weight of every interaction [E], and by kind that has one: `weight` and how many `interactions` there are.
+
+    Args:
+        kind: [E], places in the names.
+    """
+    each = np.array([weights.get(name, 0.0) for name in names])
+    found = np.bincount(kind, minlength=len(each)).tolist()
+    columns = zip(names, each.tolist(), found, strict=True)
+    return each[kind], {name: {"weight": weight, "interactions": n} for name, weight, n in columns if weight}
+
+
+def heaviest(user: NDArray[Any], item: NDArray[Any], time: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
+    """For each interaction [E] the place of the one of its user, item and time that weighs most."""
+    order = np.lexsort((-weight, time, item, user))
+    starts = np.ones(len(user), bool)
+    starts[1:] = np.any([column[order[1:]] != column[order[:-1]] for column in (user, item, time)], axis=0)
+    best = np.empty(len(user), np.int64)
+    best[order] = order[np.flatnonzero(starts)[np.cumsum(starts) - 1]]
+    return best
 
 
 def repeats(user: NDArray[Any], item: NDArray[Any], time: NDArray[Any]) -> Mask:

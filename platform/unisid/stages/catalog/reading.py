@@ -39,6 +39,8 @@ class Rows:
     timestamp: Ints
     """[E], in `unit`, or positions."""
     unit: Unit | Literal["position"] = "s"
+    kind: Ints | None = None
+    """[E], the kind of event as a place in the table's; None where all count alike."""
 
     def __len__(self) -> int:
         return len(self.user)
@@ -47,7 +49,8 @@ class Rows:
         """The rows that a mask [E] keeps, or those at places, in that order; themselves where a mask keeps all."""
         if kept.dtype == bool and kept.all():
             return self
-        return Rows(self.user[kept], self.item[kept], self.timestamp[kept], self.unit)
+        kind = None if self.kind is None else self.kind[kept]
+        return Rows(self.user[kept], self.item[kept], self.timestamp[kept], self.unit, kind)
 
 
 def read_items(job: Job[Any], dataset: Dataset, text: Sequence[str], pool: Pool) -> pa.Table:
@@ -165,8 +168,11 @@ def named(dataset: Dataset, table: pa.Table, row: int) -> str:
     return dataset.at(dataset.parts()[number], index)
 
 
-def rows_of(table: pa.Table, items: pa.Table, kept: Ints, dataset: Dataset, refuse: bool) -> tuple[pa.Array, Rows]:
-    """The ids of the users, and the kept interactions by position in these and in the items.
+def rows_of(
+    table: pa.Table, items: pa.Table, kept: Ints, dataset: Dataset, refuse: bool, weighed: bool
+) -> tuple[pa.Array, Rows]:
+    """The ids of the users, and the kept interactions by position in these and in the items; with their kinds where
+    these are weighed.
 
     Raises DataError where an interaction names an item that the items lack and `refuse` says so.
     """
@@ -174,7 +180,8 @@ def rows_of(table: pa.Table, items: pa.Table, kept: Ints, dataset: Dataset, refu
     place = pc.fill_null(pc.index_in(item.dictionary, value_set=items["item_id"].combine_chunks()), -1)
     items_of_rows = place.to_numpy().astype(np.int32)[item.indices.to_numpy()]
     time, unit = _clock(table)
-    rows = Rows(user.indices.to_numpy(), items_of_rows, time, unit).where(kept)
+    kind = table["event"].combine_chunks().indices.to_numpy() if weighed else None
+    rows = Rows(user.indices.to_numpy(), items_of_rows, time, unit, kind).where(kept)
     unknown = np.flatnonzero((items_of_rows < 0) & kept)
     if len(unknown) and refuse:
         names = item.take(unknown[: 1000 * SHOWN]).cast(pa.string()).unique()

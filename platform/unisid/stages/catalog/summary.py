@@ -29,6 +29,7 @@ class Decision:
     """What decides it."""
 
 
+WEIGHTS = "catalog.event_weights"
 DECISIONS = (
     ("dropped.missing_time", "dropped: interactions without a time", "catalog.dataset.times.missing"),
     ("dropped.outlying_time", "dropped: interactions of an impossible time", "catalog.dataset.times.outlying"),
@@ -69,7 +70,15 @@ DECISIONS = (
 def decisions(counts: Counts) -> list[Decision]:
     """What the policies did, without what they had no occasion for."""
     found = [Decision(int(_at(counts, key)), what, setting) for key, what, setting in DECISIONS]
-    return [decision for decision in found if decision.count]
+    return [decision for decision in found + _weighed(counts) if decision.count]
+
+
+def _weighed(counts: Counts) -> list[Decision]:
+    """How many of the kept interactions there are of each kind that has a weight."""
+    return [
+        Decision(found["interactions"], f"weighed {found['weight']:g} each: interactions of the kind '{kind}'", WEIGHTS)
+        for kind, found in _at(counts, "weights", {}).items()
+    ]
 
 
 def warnings(counts: Counts) -> list[str]:
@@ -84,7 +93,7 @@ def lines(counts: Counts) -> list[str]:
     done = decisions(counts)
     width = max((len(f"{decision.count:,}") for decision in done), default=0)
     block = [f"  {d.count:>{width},} {d.what} ({d.setting})" for d in done]
-    head = ["what was dropped, merged or made up:"] if block else []
+    head = ["what was dropped, merged, weighed or made up:"] if block else []
     return [*head, *block, *(f"warning: {text}" for text in warnings(counts))]
 
 

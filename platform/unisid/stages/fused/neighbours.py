@@ -68,7 +68,7 @@ def structure_writer(
 ) -> Callable[[pa.Table], pa.Table]:
     """A part -> its shard of the table of shared users."""
     read = Catalog.read(catalog)
-    taken = incidence(*read.training_edges(), read.num_users, read.num_items)
+    taken = incidence(*read.training_edges(), read.num_users, read.num_items, read.training_weights())
     semantic = Shards(out, SEMANTIC)
 
     def write(part: pa.Table) -> pa.Table:

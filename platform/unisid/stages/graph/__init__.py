@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unisid.artifacts.catalog import VALID, Catalog
+from unisid.artifacts.catalog import TRAIN, VALID, Catalog
 from unisid.artifacts.graph import ITEMS, USERS
 from unisid.artifacts.shards import to_arrow, write_shard
 from unisid.artifacts.store import Place
@@ -150,6 +150,8 @@ class Edges:
     user: Tensor
     """[M] int32, by user, then item."""
     item: Tensor
+    weight: Tensor | None
+    """How much each counts; None: all alike."""
     learnable: Tensor
     """The edges whose user has an unknown item to compare with."""
     valid_user: Tensor
@@ -162,7 +164,8 @@ class Edges:
     def read(cls, task: Task, device: torch.device) -> "Edges":
         catalog = Catalog.read(task.catalog)
         shape = (catalog.num_users, catalog.num_items)
-        user, item = catalog.edges(slice(None)) if task.config.use_all_interactions else catalog.training_edges()
+        rows = slice(None) if task.config.use_all_interactions else catalog.split == TRAIN
+        (user, item), weights = catalog.edges(rows), catalog.edge_weights(rows)
         if not len(user):
             raise DataError(
                 f"graph: {catalog.place} has no training interactions among {catalog.num_users} users and "
@@ -178,10 +181,11 @@ class Edges:
             )
         valid_user, valid_item = _validation(catalog, task.config, user, item)
         return cls(
-            graph=adjacency(user, item, *shape).to(device),
+            graph=adjacency(user, item, *shape, weights).to(device),
             unknown=unknown,
             user=users,
             item=items,
+            weight=None if weights is None else torch.from_numpy(weights).float().to(device),
             learnable=learnable,
             valid_user=torch.from_numpy(valid_user).to(device),
             valid_item=torch.from_numpy(valid_item).to(device),
@@ -202,14 +206,15 @@ class Edges:
             "validation_targets": len(self.valid_user),
         }
 
-    def batches(self, config: Config, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """(user, known item, unknown item) of every step of an epoch: the same on all workers."""
+    def batches(self, config: Config, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
+        """(user, known item, unknown item, weight) of every step of an epoch: the same on all workers."""
         generator = torch.Generator(self.user.device).manual_seed(seed_of(config.seed, epoch))
         order = torch.randperm(len(self.learnable), generator=generator, device=self.user.device)
         for places in order.tensor_split(-(-len(order) // config.batch_edges)):
             chosen = self.learnable[places]
             users = self.user[chosen].long()
-            yield users, self.item[chosen].long(), self.unknown.sample(users, generator)
+            unknown = self.unknown.sample(users, generator)
+            yield users, self.item[chosen].long(), unknown, None if self.weight is None else self.weight[chosen]
 
 
 def learn(worker: Worker, config: Config, model: GraphModel, edges: Edges) -> Json:
@@ -229,7 +234,7 @@ def learn(worker: Worker, config: Config, model: GraphModel, edges: Edges) -> Js
         state = columns.load(directory, kept, mine)
         slots["step"].fill_(state["step"])
     saved, interim = time.monotonic(), Interim(worker)
-    while state["epoch"] < config.epochs and not _exhausted(state, config):
+    while state["epoch"] < min(config.epochs, state["best_epoch"] + config.patience * config.validate_every):
         loss = train_epoch(worker, config, model, edges, optimizer, state, interim)
         if state["epoch"] % config.validate_every and state["epoch"] < config.epochs:
             continue
@@ -269,13 +274,13 @@ def train_epoch(
 ) -> float:
     """One pass over the edges; counts it and its steps in `state`, returns the mean loss."""
     total, steps = torch.zeros((), device=worker.device), 0
-    for users, known, unknown in edges.batches(config, state["epoch"]):
+    for users, known, unknown, weights in edges.batches(config, state["epoch"]):
         nodes = torch.cat([users, known + edges.graph.num_users, unknown + edges.graph.num_users])
         left, right, wrong = model().index_select(0, nodes).view(3, len(users), -1)
         # Summed in float64: the rounded total then hardly depends on how the columns were shared out.
         partial = torch.stack([(left * right).sum(1, dtype=torch.float64), (left * wrong).sum(1, dtype=torch.float64)])
         scores = columns.Total.apply(partial, worker).float()
-        loss = bpr(scores[0], scores[1])
+        loss = bpr(scores[0], scores[1], weights)
         optimizer.zero_grad(set_to_none=True)
         (loss + model.penalty(nodes) / (2 * len(users))).backward()
         optimizer.step()
@@ -308,10 +313,6 @@ def validate(worker: Worker, model: GraphModel, edges: Edges) -> float:
         scores.scatter_(1, target[:, None], own)  # a target is never masked, as all are known where the graph leaks
         hits += float((rank_of_target(scores, target) <= CUTOFF).sum())
     return hits / max(1, len(edges.valid_user))
-
-
-def _exhausted(state: Json, config: Config) -> bool:
-    return (state["epoch"] - state["best_epoch"]) // config.validate_every >= config.patience
 
 
 def _validation(
