@@ -1,5 +1,6 @@
 """SIGTERM ends a command as Ctrl-C does: it says what stays, and the same command goes on from there."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.end_to_end import waiting
@@ -160,40 +162,66 @@ def ready(tmp_path_factory):
     return store
 
 
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """A run in the middle of a training, with a checkpoint behind it, in a process group of its own."""
+
+    process: subprocess.Popen[str]
+    program: list[str]
+    held: waiting.Waiting
+    model: Place
+
+    def checkpoints(self) -> list[Path]:
+        return list(Path(self.model.uri).parent.rglob("checkpoint-*/complete"))
+
+    def ended(self) -> str:
+        """What it said when it had ended by the signal that was sent."""
+        _, complaint = self.process.communicate(timeout=120)
+        assert "interrupted: what is complete stays; the same command goes on from there" in complaint
+        assert "Traceback" not in complaint
+        assert read_record(self.model) is None
+        return complaint
+
+
+def training(store: Path, folder: Path, compute: str, name: str, epochs: int) -> Training:
+    held = waiting.write(folder, waiting.TRAINING)
+    words = ("run", f"{held.file}:tiny", "--name", name, "--until", "model", "--store", str(store))
+    patience = ("--model.training.epochs", str(epochs), "--model.training.patience", "50")
+    program = [sys.executable, "-m", "unisid.cli", *words, *patience]
+    process = subprocess.Popen(
+        [*program, "--compute", compute, "--model.training.checkpoint_seconds", "0"],
+        cwd=ROOT,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    found = Training(process, program, held, Store(Place.of(store)).place(Address("model", name, "1")))
+    while not found.checkpoints():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    return found
+
+
+def environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "RAY_ADDRESS"))}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("compute", ["local", "ray"])
 def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute, tmp_path):
     """In the middle of a training: exit code 143, one message, no record; then on from the last checkpoint."""
-    held = waiting.write(tmp_path, waiting.TRAINING)
-    words = ("run", f"{held.file}:tiny", "--name", compute, "--until", "model", "--store", str(ready))
-    patience = ("--model.training.epochs", str(EPOCHS[compute]), "--model.training.patience", "50")
-    program = [sys.executable, "-m", "unisid.cli", *words, *patience]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "RAY_ADDRESS"))}
-    process = subprocess.Popen(
-        [*program, "--compute", compute, "--model.training.checkpoint_seconds", "0"],
-        cwd=ROOT,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    model = Store(Place.of(ready)).place(Address("model", compute, "1"))
-    work = Path(model.uri).parent
-    while not list(work.rglob("checkpoint-*/complete")):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
-    process.terminate()
-    _, complaint = process.communicate(timeout=120)
-    assert process.returncode == 143, complaint
-    assert "interrupted: what is complete stays; the same command goes on from there" in complaint
-    assert "Traceback" not in complaint
-    assert read_record(model) is None
-    held.open()
-    done = max(int(folder.name.rpartition("-")[2]) for folder in work.rglob("checkpoint-*"))
+    run = training(ready, tmp_path, compute, compute, EPOCHS[compute])
+    run.process.terminate()
+    complaint = run.ended()
+    assert run.process.returncode == 143, complaint
+    run.held.open()
+    done = max(int(mark.parent.name.rpartition("-")[2]) for mark in run.checkpoints())
     again = subprocess.run(
-        [*program, "--compute", "local"],
+        [*run.program, "--compute", "local"],
         cwd=ROOT,
-        env=environment,
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -203,7 +231,22 @@ def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute, tmp_path):
     assert f"[1/1] model/{compute}/1" in again.stdout
     first = waiting.first_epoch(again.stdout)
     assert first >= done + 2  # checkpoint n is of epoch n + 1
-    assert read_record(model) is not None
+    assert read_record(run.model) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_is_one_to_the_run(ready, number, tmp_path):
+    """As `timeout`, systemd and a terminal's Ctrl-C send it: our own Ray ends after the run has answered, and all of
+    it."""
+    run = training(ready, tmp_path, "ray", f"group-{number}", 16 + number)
+    family = psutil.Process(run.process.pid).children(recursive=True)
+    assert {"gcs_server", "raylet"} <= {each.name() for each in family}
+    os.killpg(run.process.pid, number)
+    complaint = run.ended()
+    assert run.process.returncode == 128 + number, complaint
+    _, alive = psutil.wait_procs(family, timeout=60)
+    assert alive == []
 
 
 def interrupted(number: int, done: list) -> None:

@@ -1,10 +1,12 @@
-"""A Ray of our own on this machine: reached from here only, and with a token.
+"""A Ray of our own on this machine: reached from here only, with a token, and in a session of its own, so that a
+signal to this process's group (Ctrl-C, `timeout`, systemd) reaches this process alone, which then ends its Ray.
 
-Both are our own settings, whatever a version of Ray does by itself. A cluster that is given is none of this
+These are our own settings, whatever a version of Ray does by itself. A cluster that is given is none of this
 module's.
 """
 
 import contextlib
+import functools
 import os
 import secrets
 import sys
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants
+from ray._private import ray_constants, services
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.train.torch import TorchConfig
 from ray.train.torch.config import _set_torch_distributed_env_vars, _setup_torch_process_group, _TorchBackend
@@ -37,7 +39,7 @@ def guarded() -> Iterator[dict[str, Any]]:
         "GLOO_SOCKET_IFNAME": INTERFACE,
         "NCCL_SOCKET_IFNAME": INTERFACE,
     }
-    with _environment(ours), _one_machine():
+    with _environment(ours), _one_machine(), _apart():
         _read_again()
         try:
             yield {"_node_ip_address": LOOPBACK, "dashboard_host": LOOPBACK}
@@ -69,6 +71,18 @@ def _one_machine() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextlib.contextmanager
+def _apart() -> Iterator[None]:
+    """Inside, Ray's processes are begun in sessions of their own; its workers are in that of the process that began
+    them. Ray has no setting for it."""
+    before = services.ConsolePopen
+    services.ConsolePopen = functools.partial(before, start_new_session=True)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = before
 
 
 def _read_again() -> None:
