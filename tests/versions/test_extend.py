@@ -483,3 +483,19 @@ def test_what_extends_something_else_than_stands_there_is_not_made_again(publish
     shop.make(replace(recipe, codes=other), store)
     with pytest.raises(ArtifactError, match=r"codes/shop/1: has the fingerprint .*, codes/shop/2 goes on .* is gone"):
         reproduce(shop.at("codes", "2"), store, Store(Place.of(tmp_path / "again")), LocalCompute(), print)
+
+
+def test_items_that_the_base_left_out_are_counted_apart(tmp_path):
+    """Of 13 items that come in, three were in the base's table already, where no interaction named them."""
+    recipe = shop.recipe(shop.items(tmp_path, shop.ITEMS + 3), shop.interactions(tmp_path))
+    store = Store(Place.of(tmp_path / "store"))
+    shop.make(recipe, store, "codes")
+    wanted = larger(recipe, shop.items(tmp_path, shop.ITEMS + 13, "more"))
+    said = []
+    places = shop.make(extended(wanted, store, shop.at("codes"), "2"), store, "catalog", said=said)
+    counts = require(places["catalog"], "catalog").counts["extension"]
+    assert (counts["added"], counts["left_out_before"]) == (13, 3)
+    assert any(
+        "13 items come after the 60 published ones, 3 of them items that catalog/shop/1 left out" in s for s in said
+    )
+    assert Catalog.read(places["catalog"]).left_out() == {}

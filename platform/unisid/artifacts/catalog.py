@@ -18,10 +18,19 @@ from unisid.artifacts.reading import damaged
 from unisid.artifacts.record import Record, require
 from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import read_integers, read_reals, read_texts, table_names, write_table
+from unisid.artifacts.tables import read_integers, read_reals, read_table, read_texts, table_names, write_table
 
 TRAIN, VALID, TEST = 0, 1, 2
 SPLITS = ("train", "valid", "test")
+LEFT_OUT = "left_out"
+"""The table of items without a number: `item_id` and `why`."""
+WHY_LEFT_OUT = {
+    "title": "it is dropped for its title (catalog.title_rules)",
+    "unmet": "no interaction names it (catalog.keep_cold_items True keeps such items)",
+    "filtered": "it lost all its interactions to other rules, such as catalog.k_core",
+    "held out": "it is held out (catalog.cold_share)",
+}
+"""Why an item has no number -> in words, with the setting that decides."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,16 @@ class Catalog:
     def item_ids(self) -> pa.Array:
         """The shop's names of the items [N], by item number."""
         return self._texts("items", "item_id", self.num_items)
+
+    def left_out(self) -> dict[str, str]:
+        """Id -> why, of the items of the raw data that have no number: a key of `WHY_LEFT_OUT`.
+
+        Empty for a catalog that was made before this was kept. Not cached: a large shop may leave out many.
+        """
+        if not table_names(self.place, LEFT_OUT):
+            return {}
+        found = read_table(self.place, LEFT_OUT, ["item_id", "why"])
+        return dict(zip(found["item_id"].to_pylist(), found["why"].to_pylist(), strict=True))
 
     @functools.cached_property
     def titles(self) -> pa.Array:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 
-from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.catalog import WHY_LEFT_OUT, Catalog
 from unisid.artifacts.order import newest
 from unisid.artifacts.record import Record, read_record, shared_as
 from unisid.artifacts.store import Address, Place, Store
@@ -50,8 +50,12 @@ def history_of(catalog: Catalog, user_id: str, hint: str = "for anybody else giv
 def unknown(what: str, given: str, ids: pa.Array, catalog: Catalog, hint: str) -> DataError:
     """The error for an id that the catalog lacks.
 
-    An id that is near another's letters is near nothing: only case, blanks and leading zeros are forgiven.
+    An id that is near another's letters is near nothing: only case, blanks and leading zeros are forgiven. Of an item
+    that the catalog left out it says why.
     """
+    why = catalog.left_out().get(given) if what == "item" else None
+    if why is not None:
+        return DataError(f"item '{given}': {catalog.record.address} left it out: {WHY_LEFT_OUT.get(why, why)}")
     near = next((known for known in ids.to_pylist() if _bare(known) == _bare(given)), None)
     guess = f"; did you mean '{near}'?" if near is not None else ""
     some = ", ".join(f"'{known}'" for known in ids[:EXAMPLES].to_pylist())

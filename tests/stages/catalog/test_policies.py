@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.stages.test_catalog import make, shop
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.lookup import item_numbers
+from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Place
 from unisid.compute import Job
 from unisid.config import fingerprint, to_record
@@ -245,6 +249,36 @@ def test_every_item_that_is_gone_is_counted_once(tmp_path):
     counts, _ = said(shop(tmp_path, rows, titles, k_core=2, title_rules=True, **ONE_OUT), Place.of(tmp_path / "x"))
     odd = counts["oddities"]
     assert (odd["ruled_items"], odd["unmet_items"], odd["filtered_items"], odd["items_dropped"]) == (2, 1, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        ("bad", "catalog/x/1 left it out: it is dropped for its title (catalog.title_rules)"),
+        ("met bad", "it is dropped for its title"),
+        ("unmet", "no interaction names it (catalog.keep_cold_items True keeps such items)"),
+        ("rare", "it lost all its interactions to other rules, such as catalog.k_core"),
+        ("ghost", "not in catalog/x/1"),
+    ],
+)
+def test_an_item_that_was_left_out_is_no_unknown_one(tmp_path, item, why):
+    titles = {"a": "A", "b": "B", "rare": "R", "unmet": "U", "bad": "", "met bad": " "}
+    rows = [(u, i, START + n) for u in "uv" for n, i in enumerate("ab")]
+    rows += [("u", "rare", START), ("u", "met bad", 1 + START)]
+    out = Place.of(tmp_path / "x")
+    counts, _ = said(shop(tmp_path, rows, titles, k_core=2, title_rules=True, **ONE_OUT), out)
+    write_record(out, Record(address="catalog/x/1", config={}, inputs={}, counts=counts))
+    with pytest.raises(DataError, match=re.escape(why)):
+        item_numbers(Catalog.read(out), [item])
+
+
+def test_items_that_are_held_out_are_left_out_for_that(tmp_path):
+    config = shop(tmp_path, walks([START + n for n in range(4)]), **ONE_OUT, cold_share=0.25)
+    out = Place.of(tmp_path / "x")
+    counts, _ = said(config, out)
+    write_record(out, Record(address="catalog/x/1", config={}, inputs={}, counts=counts))
+    assert set(Catalog.read(out).left_out().values()) == {"held out"}
+    assert len(Catalog.read(out).left_out()) == counts["held_out"] > 0
 
 
 def test_nothing_is_said_of_what_did_not_happen(tmp_path):

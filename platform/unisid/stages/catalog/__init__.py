@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unisid.artifacts.catalog import SPLITS, write_interactions
+from unisid.artifacts.catalog import LEFT_OUT, SPLITS, write_interactions
 from unisid.artifacts.tables import write_tables
 from unisid.bounds import Count, CountOrNone, Kind, Positive, Range, Seed, Settings, ShareBelowOne
 from unisid.compute import Job, Pool
@@ -138,11 +138,12 @@ def make(job: Job[Config]) -> Json:
     allowed = _allowed(config, items)
     ruled = ~allowed
     rows = _filtered(config, rows, allowed, counts)
+    held = np.zeros(items.num_rows, bool)
     if config.cold_share:
-        rows, held = held_out(config, items["item_id"], rows)
-        allowed[held] = False
-        counts["held_out"] = len(held)
-        job.say(f"{len(held):,} items are held out")
+        rows, chosen = held_out(config, items["item_id"], rows)
+        allowed[chosen], held[chosen] = False, True
+        counts["held_out"] = len(chosen)
+        job.say(f"{len(chosen):,} items are held out")
     job.say(f"{len(rows):,} interactions kept")
     alive = _met(rows, items)
     numbered = alive | (allowed & config.keep_cold_items)
@@ -156,6 +157,7 @@ def make(job: Job[Config]) -> Json:
         "filtered_items": int((~ruled & met & ~numbered).sum()) - counts.get("held_out", 0),
     }
     counts["oddities"] |= _write_items(job, items, item_order)
+    _write_left_out(job, items["item_id"], ~numbered, {"held out": held, "title": ruled, "unmet": ~met})
     users, item_ids = users.take(user_order), items["item_id"].take(item_order)
     write_tables(job.out, "users", [pa.table({"user_id": users})])
 
@@ -217,6 +219,16 @@ def _write_items(job: Job[Config], items: pa.Table, order: Ints) -> dict[str, in
         "empty_texts": int(pc.equal(items["text"], PLACEHOLDER).to_numpy()[order].sum()),
         "items_dropped": items.num_rows - len(order),
     }
+
+
+def _write_left_out(job: Job[Config], ids: pa.ChunkedArray, left: Ints, reasons: Mapping[str, Ints]) -> None:
+    """Write the ids of the items without a number, by id, and why: the first reason that holds, or "filtered"."""
+    places = np.flatnonzero(left)
+    why = np.select([reason[places] for reason in reasons.values()], list(reasons), "filtered")
+    table = pa.table({"item_id": ids.take(places).cast(pa.string()), "why": pa.array(why, pa.string())})
+    table = table.sort_by("item_id")
+    starts = range(0, len(places), ITEMS_PER_FILE)
+    write_tables(job.out, LEFT_OUT, (table.slice(start, ITEMS_PER_FILE) for start in starts))
 
 
 def _statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, users: int) -> Json:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from unisid.artifacts.catalog import Catalog, write_interactions
+from unisid.artifacts.catalog import LEFT_OUT, Catalog, write_interactions
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table, table_names, write_table
 from unisid.compute import Job
@@ -45,13 +45,17 @@ def make(job: Job[stage.Config]) -> Json:
     added = found.filter(pa.array(number >= base.num_items))
     changed = _changed_texts(job, base, found, number)
     _write_items(job.out, base, added)
-    for name in table_names(read, "users"):
+    for name in (*table_names(read, "users"), *table_names(read, LEFT_OUT)):
         job.out.take(name, read)
     rows = read_table(read, "interactions")
     columns = {name: rows[name].to_numpy() for name in rows.column_names}
     write_interactions(job.out, **columns | {"item": number[columns["item"]]})
-    job.say(f"{added.num_rows:,} items come after the {base.num_items:,} published ones")
-    return counts | {"extension": {"published": base.num_items, "added": added.num_rows, "changed_texts": changed}}
+    before = base.left_out()
+    again = pc.sum(pc.is_in(added["item_id"], value_set=pa.array(list(before), pa.string()))).as_py() or 0
+    more = f", {again:,} of them items that {base.record.address} left out" if again else ""
+    job.say(f"{added.num_rows:,} items come after the {base.num_items:,} published ones{more}")
+    extension = {"published": base.num_items, "added": added.num_rows, "left_out_before": again}
+    return counts | {"extension": extension | {"changed_texts": changed}}
 
 
 def renumbered(base: Catalog, found: pa.Array) -> NDArray[np.int64]:
