@@ -118,7 +118,8 @@ def draw(lengths: np.ndarray, batch: int, seed: int = 0) -> Draw:
         {
             "text": Rows(torch.from_numpy(tokens), counts),
             "graph": Rows(torch.from_numpy(graph), torch.full_like(counts, LAYERS), each=LAYERS),
-        }
+        },
+        torch.arange(len(lengths)),
     )
     anchors = rng.permutation(len(lengths))[:batch]
     structure, semantic = rng.integers(0, len(lengths), (2, batch))

@@ -3,7 +3,9 @@
 import itertools
 from dataclasses import replace
 
+from jobs.experiments.joint import named
 from jobs.recipes.recommenders import by_retrieval, in_parallel, over_items, token_by_token
+from jobs.recipes.unger import unified
 from unisid.backbones import BackboneConfig, hierarchical, lcrec, tiger
 from unisid.baselines import bert4rec, bprmf, caser, gru4rec, hstu, itemknn, lightgcn, popularity, related, sasrec
 from unisid.errors import ConfigError
@@ -22,7 +24,7 @@ WIDTHS = (48, 96, 192)
 
 
 def main(base: Recipe) -> Experiment:
-    """Table 6.1: every baseline beside semantic ids of text, of LETTER and of the fusion."""
+    """Table 6.1: every baseline beside semantic ids of text, of LETTER and of the fusion; and UNGER."""
     return Experiment(
         name="main",
         question="How good are unified semantic ids beside baselines without ids, and ids of text and of LETTER?",
@@ -32,6 +34,7 @@ def main(base: Recipe) -> Experiment:
             _tokenized(base, "letter"),
             _tokenized(base, "uqf"),
             *_recommenders(base),
+            Method("unger", named(unified(base), "unger")),
         ),
         ours=_named(base, "uqf"),
     )

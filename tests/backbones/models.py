@@ -102,7 +102,8 @@ def settings(kind: str, folder: Path) -> BackboneConfig:
 
 
 def index_of(sizes: tuple[int, ...], num_items: int = 30, seed: int = 0) -> Index:
-    """An index of random items."""
+    """An index of random items, with random vectors."""
     whole = int(np.prod(sizes))
     chosen = np.random.default_rng(seed).permutation(whole)[: min(num_items, whole)]
-    return Index.of(np.stack(np.unravel_index(chosen, sizes), 1), sizes)
+    vectors = np.random.default_rng(seed + 1).normal(size=(len(chosen), 7)).astype(np.float32)
+    return Index.of(np.stack(np.unravel_index(chosen, sizes), 1), sizes, {"fused": vectors})

@@ -118,11 +118,14 @@ def test_its_levels_do_not_overlap_in_the_vocabulary(of_tokens):
     assert all(b - a >= size for a, b, size in zip(starts, starts[1:], SIZES, strict=False))
 
 
-def test_the_loss_is_the_mean_of_the_log_probabilities(of_tokens):
+def test_the_loss_is_the_mean_of_the_log_probabilities(config, of_tokens):
+    """Of one that learns from item vectors too, the part of the loss that is of tokens."""
     of_tokens.eval()
     with torch.no_grad():
-        loss = of_tokens.loss(Batch(HISTORIES, TARGETS), INDEX)
-        assert torch.allclose(loss, -of_tokens.log_probs(HISTORIES, TARGETS, INDEX).mean(), atol=1e-5)
+        expected = -of_tokens.log_probs(HISTORIES, TARGETS, INDEX).mean()
+        assert torch.allclose(of_tokens.token_loss(TOKENS, TARGET_TOKENS), expected, atol=1e-5)
+        if not config.vectors():
+            assert torch.allclose(of_tokens.loss(Batch(HISTORIES, TARGETS), INDEX), expected, atol=1e-5)
 
 
 def test_the_log_probabilities_are_what_the_decoder_says_of_the_target(of_tokens):

@@ -6,13 +6,16 @@ import pytest
 import torch
 
 from unisid.config import from_record, plug_in, plug_ins, to_record
-from unisid.fusion import Batch, Fusion, FusionConfig, Items, LearnedFusion, Loss
+from unisid.fusion import PAD, Batch, Following, Fusion, FusionConfig, Items, LearnedFusion, Loss, SequenceFusion
 from unisid.ops.ragged import Ragged, pack
 
 TEXT, GRAPH, IMAGE = 12, 6, 5
 WIDTHS = {"text": TEXT, "graph": GRAPH}
 FURTHER = WIDTHS | {"image": IMAGE, "abstract": TEXT}
-SMALL = {"uqf": {"num_queries": 3, "width": 8, "output_width": 10, "num_layers": 2, "num_heads": 2}}
+SMALL = {
+    "uqf": {"num_queries": 3, "width": 8, "output_width": 10, "num_layers": 2, "num_heads": 2},
+    "unger": {"width": 8, "num_heads": 2, "feedforward_width": 10},
+}
 """Settings that make a kind tiny; a kind not named here is built with its defaults."""
 
 pytestmark = pytest.mark.parametrize("kind", plug_ins("fusion"))
@@ -84,7 +87,7 @@ def test_a_learned_one_reconstructs_every_modality(kind: str) -> None:
     if isinstance(fusion, LearnedFusion):
         found = fusion.reconstruct(fusion(with_further(*items([2, 4, 1]))))
         assert {name: tuple(each.shape) for name, each in found.items()} == {n: (3, w) for n, w in FURTHER.items()}
-    else:
+    elif not isinstance(fusion, SequenceFusion):
         assert not list(fusion.parameters())
 
 
@@ -140,6 +143,60 @@ def test_the_loss_is_finite_and_a_mean_whose_parts_are_named(kind: str) -> None:
         whole = fusion.loss(batch, Loss(), lambda own: own)["reconstruction"]
         lighter = fusion.loss(batch, Loss(reconstruction={"image": 0.0}), lambda own: own)["reconstruction"]
         assert (whole - lighter).item() == pytest.approx(missed.item(), rel=1e-4)
+
+
+def following(read: list[list[int]], asked: list[list[int]], rows: slice = slice(None)) -> Following:
+    """Some rows of a step over six items."""
+    asking = torch.tensor(asked)
+    distinct, counts = asking[asking != PAD].unique(return_counts=True)
+    own = torch.tensor([int((asking[rows] == item).sum()) for item in distinct])
+    seen, order = items([3, 1, 5, 2, 2, 4])
+    place = torch.empty_like(order)
+    place[order] = torch.arange(6)
+    every = with_further(seen, order)
+    means = {name: Ragged.rectangle(each.mean()[place[distinct]][:, None]) for name, each in every.modalities.items()}
+    draws = torch.rand(7, generator=torch.Generator().manual_seed(4))
+    return Following(torch.tensor(read)[rows], asking[rows], Items(means, distinct), counts, own, draws)
+
+
+def test_a_fusion_of_sequences_learns_sums_over_targets_whoever_has_the_rows(kind: str) -> None:
+    """Of two workers' rows the losses and gradients add up to those of one, the batch's other targets included."""
+    fusion = config_of(kind).build(FURTHER)
+    if not isinstance(fusion, SequenceFusion):
+        return
+    fusion.begin(torch.ones(6, dtype=torch.bool), 4)
+    awake(fusion).eval()
+    step = ([[0, 3, 1], [2, 0, PAD], [4, 3, 0]], [[3, 1, 2], [0, 5, PAD], [3, PAD, 3]])
+    whole, first, rest = (fusion.loss(following(*step, rows)) for rows in (slice(0, 3), slice(0, 1), slice(1, 3)))
+    assert whole.keys() >= {"loss"}
+    for name, value in whole.items():
+        assert value.item() == pytest.approx((first[name] + rest[name]).item(), rel=1e-4)
+    assert set(fusion.chance(following(*step))) < set(whole)
+    parameters = list(fusion.parameters())
+    found = torch.autograd.grad(whole["loss"], parameters)
+    added = torch.autograd.grad(first["loss"] + rest["loss"], parameters)
+    for one, other in zip(found, added, strict=True):
+        assert torch.allclose(one, other, atol=1e-3)
+
+
+def test_a_fusion_of_sequences_begins_anew_from_its_weights(kind: str) -> None:
+    """What it has of items goes with its weights; an item that it did not learn from has a vector all the same."""
+    fusion = config_of(kind).build(WIDTHS)
+    if not isinstance(fusion, SequenceFusion):
+        return
+    trained = torch.tensor([True, False, True, True])
+    fusion.begin(trained, 3)
+    awake(fusion)
+    seen, order = items([3, 1, 5, 2, 2, 4])
+    numbered = Items(seen.modalities, torch.arange(6)[order])
+    again = config_of(kind).build(WIDTHS).eval()
+    again.begin(fusion.state_dict()["trained"], 3)
+    again.load_state_dict(fusion.state_dict())
+    with torch.no_grad():
+        found, plain = fusion(numbered), fusion(seen)
+        assert torch.equal(found, again(numbered))
+    same = (found == plain).all(1)
+    assert same.tolist() == [item not in (0, 2, 3) for item in order.tolist()]
 
 
 def awake(fusion: Fusion) -> Fusion:

@@ -95,6 +95,23 @@ def test_every_item_gets_its_own_semantic_id_and_the_report_says_how(place, conf
     assert report["user_overlap"]["within_1"] > report["user_overlap"]["across"]
 
 
+def test_vectors_may_be_scaled_as_a_whole(place):
+    """Distances stay what they are but for one factor; constant vectors are left as they are."""
+    vectors = clusters() * np.linspace(1, 3, 12, dtype=np.float32)
+    vectors[:, 3] = 2.0
+    config = kmeans_config(scale="whole")
+    make(place, config, vectors)
+    built = read_tokenizer(place / "codes")
+    rows = torch.from_numpy(vectors)
+    standard = built.standardise(rows).double()
+    distances = torch.cdist(rows.double(), rows.double())
+    assert torch.allclose(torch.cdist(standard, standard) * built.std[0], distances, atol=1e-4)
+    assert standard.square().mean().item() == pytest.approx(1, rel=1e-4)
+    assert built.std.unique().numel() == 1
+    assert "scale" not in to_record(kmeans_config(), identity=True)
+    assert to_record(config, identity=True)["scale"] == "whole"
+
+
 @pytest.mark.parametrize("tokenizer", [balanced, hkmeans, opq], ids=lambda module: module.__name__.rpartition(".")[2])
 def test_codewords_of_every_meaning_are_resolved_in_a_code_space_that_is_nearly_full(place, tokenizer):
     settings = {"num_levels": 3, "codebook_size": 6}  # 216 codes for 200 items

@@ -89,6 +89,17 @@ class Tiger(TokenBackbone):
         entries = (targets + FIRST_TOKEN)[..., None]
         return self._target_logits(histories, targets).log_softmax(-1).gather(-1, entries)[..., 0]
 
+    def summarised(
+        self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"], token: Float[Tensor, " D"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "B D"]]:
+        """`token_loss`, and the state of a further token behind the target's own."""
+        entries = functional.pad(targets + FIRST_TOKEN, (1, 0), value=START)
+        embedded = torch.cat([self.t5.shared(entries), token.expand(len(targets), 1, -1)], 1)
+        hidden, _ = decode(self.t5.decoder, embedded[:, None], self._read(histories), Past())
+        logits = self.logits(hidden[:, 0, :-2], slice(None)).float() / self.temperature
+        loss = functional.cross_entropy(logits.flatten(0, 1), (targets + FIRST_TOKEN).flatten())
+        return loss, hidden[:, 0, -1]
+
     def start(self, prompts: Int[Tensor, "B T"]) -> tuple[State, Float[Tensor, "B 1 D"]]:
         begin = torch.full((len(prompts), 1), START, device=prompts.device)
         return self._append(self._read(prompts), Past(), begin)

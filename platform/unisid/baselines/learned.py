@@ -48,6 +48,11 @@ class Windows:
     def to(self, device: torch.device) -> "Windows":
         return replace(self, items=self.items.to(device), users=self.users.to(device))
 
+    def share(self, rows: range) -> "Windows":
+        """Some of a step's rows, where these are all of them."""
+        own = slice(rows.start, rows.stop)
+        return replace(self, items=self.items[own], users=self.users[own], first=rows.start, of=len(self))
+
     def draws(self, *shape: int, stream: int = 0) -> Float[Tensor, "B ..."]:
         """Uniform in [0, 1), float64: of these rows, whichever worker has them. Streams are unrelated."""
         rows = slice(self.first, self.first + len(self))

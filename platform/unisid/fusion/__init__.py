@@ -38,6 +38,8 @@ class Items:
 
     modalities: Mapping[str, Ragged]
     """Token states, graph layers or single vectors [n_i, S] of every item, all in the same order of items."""
+    numbers: Int[Tensor, "B"] | None = None
+    """Which items of the catalog they are, where that is known."""
 
     def __len__(self) -> int:
         return len(next(iter(self.modalities.values())))
@@ -46,7 +48,8 @@ class Items:
         return self.modalities[name]
 
     def to(self, device: torch.device) -> "Items":
-        return Items({name: rows.to(device) for name, rows in self.modalities.items()})
+        numbers = None if self.numbers is None else self.numbers.to(device)
+        return Items({name: rows.to(device) for name, rows in self.modalities.items()}, numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +137,40 @@ class Batch:
         return Batch(self.items.to(device), self.where.to(device), targets, *(each.to(device) for each in tensors))
 
 
+PAD = -1
+"""Stands where a row of `Following` has no more items, on the right."""
+
+
+@dataclass(frozen=True)
+class Following:
+    """One worker's share of a step of users' sequences: n rows of T items, and the U distinct targets of all workers'
+    rows."""
+
+    read: Int[Tensor, "n T"]
+    """What users took, oldest first."""
+    asked: Int[Tensor, "n T"]
+    """What came next, at the places that count."""
+    items: Items
+    """The distinct targets of the whole step, with their numbers."""
+    counts: Int[Tensor, "U"]
+    """How often the whole step has each of them as its target."""
+    own: Int[Tensor, "U"]
+    """How often these rows have."""
+    draws: Float[Tensor, " K"]
+    """Uniform in [0, 1), the same on all workers: which items are negatives."""
+
+    @property
+    def num_targets(self) -> int:
+        """What the losses of these rows are sums over."""
+        return int((self.asked != PAD).sum())
+
+    def to(self, device: torch.device) -> "Following":
+        tensors = (self.counts, self.own, self.draws)
+        return Following(
+            self.read.to(device), self.asked.to(device), self.items.to(device), *(each.to(device) for each in tensors)
+        )
+
+
 class Fusion(nn.Module, abc.ABC):
     """Maps items to vectors of `width`, each item by itself."""
 
@@ -178,6 +215,31 @@ class LearnedFusion(Fusion):
         nothing = torch.zeros(len(batch.own), 1, device=batch.own.device)
         ignored = {"structure": batch.structure_ignored, "semantic": batch.semantic_ignored}
         return {name: info_nce(nothing, nothing, batch.own, each, 1.0) for name, each in ignored.items()}
+
+
+class SequenceFusion(Fusion):
+    """A fusion that learns from what users took after what, and has a vector of its own for every item of the catalog.
+
+    It is built without these; `begin` gives it them. An item that it did not learn from, and one that came later, has
+    a vector from its modalities alone.
+    """
+
+    trained: Bool[Tensor, " N"]
+    """The items that it learned from; part of its state."""
+    num_negatives: int = 1
+    """K: how many draws it takes for negatives."""
+
+    @abc.abstractmethod
+    def begin(self, trained: Bool[Tensor, " N"], history_length: int) -> None:
+        """Take first vectors for the items of a catalog; torch's random state decides them."""
+
+    @abc.abstractmethod
+    def loss(self, batch: Following) -> dict[str, Tensor]:
+        """The loss of a worker's share, as 'loss', and its parts by name; each a sum over the share's targets."""
+
+    @abc.abstractmethod
+    def chance(self, batch: Following) -> dict[str, Tensor]:
+        """What the parts of `loss` would be if all scores were equal."""
 
 
 class FusionConfig(PlugIn):

@@ -41,3 +41,28 @@ def known(
     column = torch.where(distinct[column] == friends, column, len(distinct))  # one more column, for those not here
     found = torch.zeros(len(anchors), len(distinct) + 1, dtype=torch.bool, device=anchors.device)
     return found.scatter_(1, column, True)[:, place]
+
+
+def paired_info_nce(
+    anchors: Float[Tensor, "U D"],
+    candidates: Float[Tensor, "U D"],
+    counts: Int[Tensor, "U"],
+    own: Int[Tensor, "U"],
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """InfoNCE between two vectors of each of U items, summed over the samples that have the item.
+
+    A batch of samples may hold an item several times. Its further copies are no evidence against it, and every copy of
+    another item is: so item b stands counts[b] times in the sum below the line, the anchor's own once.
+
+        sum over a of own_a * -log( exp(s_aa) / (exp(s_aa) + sum over b != a of counts_b exp(s_ab)) ),  s = cos / tau
+
+    Args:
+        counts: samples of each item in the whole batch.
+        own: samples of each item that the sum is over.
+    """
+    with torch.autocast(anchors.device.type, enabled=False):
+        scores = F.normalize(anchors.float(), dim=-1) @ F.normalize(candidates.float(), dim=-1).T / temperature
+        copies = counts.float().log().expand_as(scores)
+        scores = scores + copies.masked_fill(torch.eye(len(scores), dtype=torch.bool, device=scores.device), 0.0)
+        return (own * (scores.logsumexp(1) - scores.diagonal())).sum()

@@ -30,12 +30,22 @@ def sampled_softmax_loss(
 
     K' of the K are not the target; the weight is the log-correction of a uniform proposal (Bengio and Senecal, 2008).
     """
-    own = (states * items[targets]).sum(-1).float()
-    scores = (states @ items[negatives].T).float()
-    hit = negatives == targets[:, None]
+    own = (states * items[targets]).sum(-1)
+    return drawn_softmax_loss(own, states @ items[negatives].T, targets, negatives, len(items))
+
+
+def drawn_softmax_loss(
+    own: Float[Tensor, " P"],
+    others: Float[Tensor, "P K"],
+    targets: Int[Tensor, " P"],
+    negatives: Int[Tensor, " K"],
+    num_items: int,
+) -> Float[Tensor, ""]:
+    """`sampled_softmax_loss` of scores that a model has made: of the targets, and of the negatives."""
+    own, hit = own.float(), negatives == targets[:, None]
     kept = (len(negatives) - hit.sum(1)).clamp(min=1)
-    others = scores.masked_fill(hit, -torch.inf).logsumexp(1) + math.log(max(1, len(items) - 1)) - kept.log()
-    return (torch.logaddexp(own, others) - own).sum()
+    rest = others.float().masked_fill(hit, -torch.inf).logsumexp(1) + math.log(max(1, num_items - 1)) - kept.log()
+    return (torch.logaddexp(own, rest) - own).sum()
 
 
 def binary_loss(

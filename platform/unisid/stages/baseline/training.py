@@ -40,14 +40,14 @@ class Sequences:
     """[U]."""
 
     @classmethod
-    def of(cls, catalog: Catalog) -> "Sequences":
-        """Raises DataError where no user took two items."""
+    def of(cls, catalog: Catalog, stage: str = "baseline") -> "Sequences":
+        """Raises DataError, in a stage's name, where no user took two items."""
         rows = np.flatnonzero(catalog.split == TRAIN)
         lengths = np.bincount(catalog.user[rows], minlength=catalog.num_users)
         users = np.flatnonzero(lengths > 1)
         if not len(users):
             raise DataError(
-                f"baseline: {catalog.place} has no user with two training interactions among "
+                f"{stage}: {catalog.place} has no user with two training interactions among "
                 f"{catalog.num_users}; a sequence needs them"
             )
         starts = np.cumsum(lengths) - lengths
@@ -57,10 +57,6 @@ class Sequences:
         """Windows of at most `most` + 1 items in which every item but a user's first is a target once.
 
         A window's first item is the last target of the one before. Where longer sequences are cut is drawn.
-
-        Example, most = 2, a user's items [a, b, c, d, e, f] (five targets), phase 1: (5 - 1) / 2 + 1 = 3 windows:
-            [a, b]        [b, c, d]        [d, e, f]
-        Phase 0 gives [a, b, c], [c, d, e], [e, f]. The target of each item is the next item of its window.
 
         Example, most = 2, a user's items [a, b, c, d, e, f] (five targets), phase 1: (5 - 1) / 2 + 1 = 3 windows:
             [a, b]        [b, c, d]        [d, e, f]
@@ -79,6 +75,45 @@ class Sequences:
         return of, self.starts[of] + begin, end - begin + 1
 
 
+class Steps:
+    """The windows of every step of every epoch, and which of them are this worker's."""
+
+    def __init__(self, worker: Worker, catalog: Catalog, batch_size: int, seed: int, stage: str = "baseline") -> None:
+        """Raises DataError, in a stage's name, where the sequences are fewer than the workers."""
+        self.worker, self.batch_size, self.seed = worker, batch_size, seed
+        self.most, self.sequences = catalog.history_length, Sequences.of(catalog, stage)
+        if len(self.sequences.users) < worker.size:
+            raise DataError(
+                f"{stage}: {worker.size} workers share {len(self.sequences.users)} users' sequences; "
+                f"{stage}.pool.workers must be at most that"
+            )
+
+    def per_epoch(self) -> int:
+        """Of the first epoch; how sequences are cut may make another a step longer or shorter."""
+        return len(self._order(0)[0])
+
+    def windows(self, epoch: int) -> Iterator[tuple[Windows, Windows]]:
+        """Of every step, all workers' windows, and this worker's share of them."""
+        order, (of, starts, lengths) = self._order(epoch)
+        sequences = self.sequences
+        for step, rows in enumerate(order):
+            within = np.arange(lengths[rows].sum()) - np.repeat(np.cumsum(lengths[rows]) - lengths[rows], lengths[rows])
+            items = sequences.items[np.repeat(starts[rows], lengths[rows]) + within]
+            users = torch.from_numpy(sequences.users[of[rows]])
+            whole = Windows(pad(items, lengths[rows]), users, seed_of(self.seed, epoch, step), of=len(rows))
+            yield whole, whole.share(owned(len(rows), self.worker.rank, self.worker.size))
+
+    def _order(self, epoch: int) -> tuple[list[NDArray[np.int64]], tuple[NDArray[np.int64], ...]]:
+        """The windows of every step of an epoch, and the windows."""
+        rng = np.random.default_rng((self.seed, epoch))
+        windows = self.sequences.cut(self.most, rng)
+        order = rng.permutation(len(windows[0]))
+        block = np.arange(len(order)) // (self.batch_size * STEPS_PER_BLOCK)
+        order = order[np.lexsort((windows[2][order], block))]
+        steps = np.array_split(order, max(1, len(order) // self.batch_size))
+        return [steps[step] for step in rng.permutation(len(steps))], windows
+
+
 class NextItem:
     """The objective of a baseline."""
 
@@ -90,13 +125,7 @@ class NextItem:
         """Raises DataError where the catalog has no validation samples, or fewer sequences than workers."""
         self.model: nn.Module = model
         self.baseline, self.worker, self.catalog = model, worker, catalog
-        self.batch_size, self.seed = batch_size, seed
-        self.sequences = Sequences.of(catalog)
-        if len(self.sequences.users) < worker.size:
-            raise DataError(
-                f"baseline: {worker.size} workers share {len(self.sequences.users)} users' sequences; "
-                "baseline.pool.workers must be at most that"
-            )
+        self.steps = Steps(worker, catalog, batch_size, seed)
         rows = catalog.samples(VALID)
         if not len(rows):
             raise DataError(f"baseline: {catalog.place} has no validation samples, which say when to stop")
@@ -105,23 +134,11 @@ class NextItem:
 
     def steps_per_epoch(self) -> int:
         """Of the first epoch; how sequences are cut may make another a step longer or shorter."""
-        return len(self._order(0)[0])
+        return self.steps.per_epoch()
 
     def batches(self, epoch: int) -> Iterator[Windows]:
-        order, (of, starts, lengths) = self._order(epoch)
-        sequences = self.sequences
-        for step, rows in enumerate(order):
-            share = owned(len(rows), self.worker.rank, self.worker.size)
-            own = rows[share.start : share.stop]
-            within = np.arange(lengths[own].sum()) - np.repeat(np.cumsum(lengths[own]) - lengths[own], lengths[own])
-            items = sequences.items[np.repeat(starts[own], lengths[own]) + within]
-            yield Windows(
-                items=pad(items, lengths[own], int(lengths[rows].max())),
-                users=torch.from_numpy(sequences.users[of[own]]),
-                seed=seed_of(self.seed, epoch, step),
-                first=share.start,
-                of=len(rows),
-            ).to(self.worker.device)
+        for _, own in self.steps.windows(epoch):
+            yield own.to(self.worker.device)
 
     def loss(self, windows: Windows) -> tuple[Tensor, Metrics]:
         return self.baseline.loss(windows), {}
@@ -133,13 +150,3 @@ class NextItem:
             sums += torch.tensor([*metric_values(ranks, (CUTOFF,)).sum(0), len(ranks)])
         rate, ndcg, count = self.worker.all_reduce(sums.to(self.worker.device)).tolist()
         return {"score": ndcg / count, f"hr_{CUTOFF}": rate / count}
-
-    def _order(self, epoch: int) -> tuple[list[NDArray[np.int64]], tuple[NDArray[np.int64], ...]]:
-        """The windows of every step of an epoch, and the windows."""
-        rng = np.random.default_rng((self.seed, epoch))
-        windows = self.sequences.cut(self.catalog.history_length, rng)
-        order = rng.permutation(len(windows[0]))
-        block = np.arange(len(order)) // (self.batch_size * STEPS_PER_BLOCK)
-        order = order[np.lexsort((windows[2][order], block))]
-        steps = np.array_split(order, max(1, len(order) // self.batch_size))
-        return [steps[step] for step in rng.permutation(len(steps))], windows

@@ -52,6 +52,11 @@ class Config(Settings):
     """Colliding items: `assign` gives them other codes at least distance, `append` adds a level that counts (TIGER)."""
     keep: Literal["collisions", "reconstruction"] = "collisions"
     """The checkpoint that is kept: of the fewest collisions (MiniOneRec), or of the least reconstruction error."""
+    scale: Literal["dimension", "whole"] = field(
+        default="dimension", metadata=identity_where(lambda config: config.scale != "dimension")
+    )
+    """What centred vectors are divided by: the standard deviation of each `dimension`; or one number for the `whole`,
+    which leaves the distances between them what they are, as in papers that cluster vectors as they come."""
     training: Training = field(
         default_factory=lambda: Training(epochs=2000, patience=50, validate_every=10, weight_decay=0.1)
     )
@@ -167,7 +172,7 @@ def moments(job: Job[Config], vectors: Shards) -> tuple[NDArray[np.float32], NDA
     means, squares = (np.array([row[key] for row in rows]) for key in ("mean", "squares"))
     mean = (counts * means).sum(0) / counts.sum()
     variance = (squares + counts * (means - mean) ** 2).sum(0) / counts.sum()
-    std = np.sqrt(variance)
+    std = np.sqrt(variance if job.config.scale == "dimension" else np.full_like(variance, variance.mean()))
     constant = std <= 1e-6 * np.abs(mean)
     return mean.astype(np.float32), np.where(constant, 1.0, std).astype(np.float32)
 

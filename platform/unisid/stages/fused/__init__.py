@@ -7,7 +7,7 @@ N items, W width of the fused vector.
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,19 +26,22 @@ from unisid.bounds import Count, CountOrNone, Range, Settings
 from unisid.compute import Job, Metrics, Pool, Step, Worker
 from unisid.config import Json, from_record, identity_where, runtime, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
-from unisid.fusion import TEXT, Fusion, FusionConfig, LearnedFusion, Loss, uqf
+from unisid.fusion import TEXT, Fusion, FusionConfig, LearnedFusion, Loss, SequenceFusion, uqf
 from unisid.ops.nearest import EXACT_LIMIT
 from unisid.ops.neighbours import Measure
 from unisid.progress import Progress
 from unisid.stages.extension import Base
+from unisid.stages.fused.behaviour import NextItems, learned_items
 from unisid.stages.fused.contrast import Contrast
 from unisid.stages.fused.neighbours import ROWS, SEMANTIC, STRUCTURE, make_tables
 from unisid.stages.fused.reading import Reader
 from unisid.training import loop
-from unisid.training.loop import Training
+from unisid.training.loop import Accumulation, Training
 from unisid.training.precision import Precision, autocast
 
 WEIGHTS, DESCRIPTION = "weights.safetensors", "fusion.json"
+HISTORY = "history_length"
+"""The description's key of how much a fusion of sequences reads back."""
 WIDTH = "_width"
 """What the description's keys of the modalities' widths end with: text_width."""
 
@@ -124,7 +127,7 @@ def make(job: Job[Config]) -> Json:
     if isinstance(fusion, LearnedFusion):
         counts |= _tables(job, config, reader, num_items)
     task = Task(config, reader, job.out, num_items, reader.widths)
-    counts |= _learn(job, task, learns=isinstance(fusion, LearnedFusion))
+    counts |= _learn(job, task, learns=isinstance(fusion, LearnedFusion | SequenceFusion))
     if spoken := _spoken(counts.get("valid", {})):
         job.say(spoken)
     write_vectors(job, reader, config, missing_parts(job.out, FAMILY, num_items, ROWS))
@@ -141,8 +144,10 @@ def load(place: Place) -> Fusion:
         config = from_record(FusionConfig, described["fusion"])  # type: ignore[type-abstract]
         fusion = config.build({name: int(described[f"{name}{WIDTH}"]) for name in _modalities(described)})
     with whole(place, WEIGHTS, f"the weights of the fusion that {DESCRIPTION} describes"):
-        if fusion.state_dict():
-            fusion.load_state_dict(read_weights(place, WEIGHTS))
+        weights = read_weights(place, WEIGHTS) if place.exists(WEIGHTS) else {}
+        if isinstance(fusion, SequenceFusion):
+            fusion.begin(weights["trained"], int(described[HISTORY]))
+        fusion.load_state_dict(weights)
     return fusion.eval()
 
 
@@ -156,12 +161,8 @@ def learn(worker: Worker, task: Task) -> Json:
     config = task.config
     torch.manual_seed(config.training.seed)
     model = config.fusion.build(task.widths)
-    assert isinstance(model, LearnedFusion)
-    tables = Shards(task.out, STRUCTURE), Shards(task.out, SEMANTIC)
-    objective = Contrast(
-        model, worker, task.reader, config.loss, tables, task.num_items, config.batch_size, config.training.seed
-    )
-    outcome = loop.run(worker, objective, config.training)
+    objective, accumulation = _objective(worker, task, model)
+    outcome = loop.run(worker, objective, config.training, accumulation)
     learned: Json = {
         "best_valid_loss": outcome.best_score,
         "best_epoch": outcome.best_epoch,
@@ -173,12 +174,28 @@ def learn(worker: Worker, task: Task) -> Json:
     return learned
 
 
+def _objective(worker: Worker, task: Task, model: Fusion) -> tuple[Any, Accumulation[Any]]:
+    """What a fusion learns from: neighbours of items, or what users took after what; and what its loss is a mean of."""
+    config, size, seed = task.config, task.config.batch_size, task.config.training.seed
+    if isinstance(model, SequenceFusion):
+        catalog = Catalog.read(task.reader.inputs["catalog"])
+        model.begin(learned_items(catalog), catalog.history_length)
+        objective = NextItems(model, worker, task.reader, catalog, size, seed)
+        return objective, Accumulation(count=lambda batch: batch.num_targets)
+    assert isinstance(model, LearnedFusion)
+    tables = Shards(task.out, STRUCTURE), Shards(task.out, SEMANTIC)
+    return Contrast(model, worker, task.reader, config.loss, tables, task.num_items, size, seed), Accumulation()
+
+
 def write_fusion(task: Task, model: Fusion, learned: Json) -> None:
     """Weights first: the description's presence says that both are whole."""
     if model.state_dict():
         write_weights(task.out, WEIGHTS, model.state_dict())
-    widths = {f"{name}{WIDTH}": width for name, width in task.widths.items()}
-    write_json(task.out, DESCRIPTION, {"fusion": to_record(task.config.fusion), **widths, "learned": learned})
+    described: Json = {f"{name}{WIDTH}": width for name, width in task.widths.items()}
+    if isinstance(model, SequenceFusion):
+        described[HISTORY] = Catalog.read(task.reader.inputs["catalog"]).history_length
+        learned["untrained"] = int((~model.trained).sum())
+    write_json(task.out, DESCRIPTION, {"fusion": to_record(task.config.fusion), **described, "learned": learned})
 
 
 def vector_writer(
@@ -240,13 +257,18 @@ def _learn(job: Job[Config], task: Task, *, learns: bool) -> Json:
 
 
 def _spoken(valid: Metrics) -> str:
-    kinds = ((STRUCTURE, "shared users"), (SEMANTIC, "alike texts"))
+    kinds = (
+        (STRUCTURE, "shared users"),
+        (SEMANTIC, "alike texts"),
+        ("next", "next items"),
+        ("alignment", "texts of the same items"),
+    )
     parts = [
         f"{valid[name]:.3f} for {what} (by chance {valid[f'{name}_chance']:.3f})"
         for name, what in kinds
         if f"{name}_chance" in valid
     ]
-    return f"loss of held-out items: {', '.join(parts)}" if parts else ""
+    return f"loss of what was held out: {', '.join(parts)}" if parts else ""
 
 
 def write_vectors(job: Job[Config], reader: Reader, config: Config, missing: list[Json]) -> None:

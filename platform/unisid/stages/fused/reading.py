@@ -58,6 +58,8 @@ class Known:
 
     modalities: Mapping[str, Rows]
     """In the order of `fusion.in_order`."""
+    items: Int[Tensor, "n"]
+    """Their numbers."""
 
     def means(self) -> dict[str, Tensor]:
         """The mean of every item's rows [n, S], by modality."""
@@ -78,7 +80,7 @@ class Known:
             found[name] = packed if each.each else replace(packed, order=own)
         place = np.empty(len(rows), np.int64)
         place[order.numpy()] = np.arange(len(rows))
-        return Items(found), place
+        return Items(found, self.items[chosen[order]]), place
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Reader:
 
     def read(self, items: NDArray[np.int64]) -> Known:
         """Raises DataError where an item's inputs hold NaN or infinity."""
-        known = Known({name: self._rows(name, items) for name in self.roles})
+        known = Known({name: self._rows(name, items) for name in self.roles}, torch.from_numpy(items))
         for name, rows in known.modalities.items():
             if not bool(rows.values.isfinite().all()):
                 wrong = ~rows.values.isfinite().all(dim=1).numpy()
