@@ -196,7 +196,7 @@ def _tokenized(base: Recipe, source: str) -> Method:
         metrics=replace(base.metrics, method=name, baselines=()),
     )
     if source == "letter":
-        recipe = _quantized(recipe, "letter", _letter(base))
+        recipe = _quantized(recipe, "letter", letter_of(base))
         recipe = replace(recipe, metrics=replace(recipe.metrics, method=name))
     return Method(name, recipe)
 
@@ -226,7 +226,7 @@ def _recommenders(base: Recipe) -> tuple[Method, ...]:
     return tuple(Method(name, recipe) for name, recipe in found.items() if name != _named(base, "uqf"))
 
 
-def _letter(base: Recipe) -> letter.Config:
+def letter_of(base: Recipe) -> letter.Config:
     """LETTER of the base's own RQ-VAE shape."""
     shape = base.codes.tokenizer
     found = letter.Config(num_levels=shape.num_levels, codebook_size=shape.codebook_size)

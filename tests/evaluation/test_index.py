@@ -15,6 +15,7 @@ from unisid.evaluation.index import (
     consistency,
     describe,
     entropy,
+    gini,
     jaccard,
     pairs_across,
     pairs_within,
@@ -36,6 +37,15 @@ def test_entropy_is_one_for_equal_use_and_nought_for_one_code():
     assert entropy(np.full(8, 1 / 8)) == pytest.approx(1)
     assert entropy(np.eye(8)[3]) == 0
     assert entropy(np.ones(1)) == 1  # of a level that has no other
+
+
+def test_gini_is_the_mean_difference_of_two_codes_of_those_in_use():
+    assert gini(np.array([3, 3, 0, 3])) == pytest.approx(0)
+    assert gini(np.array([5])) == pytest.approx(0)
+    for counts in (np.array([1, 1, 1, 97]), np.array([0, 7, 2, 4, 4, 1])):
+        used = counts[counts > 0]
+        apart = np.abs(used[:, None] - used[None]).mean()
+        assert gini(counts) == pytest.approx(apart / (2 * used.mean()))
 
 
 @settings(max_examples=50)

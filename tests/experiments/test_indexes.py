@@ -89,18 +89,35 @@ def test_neighbour_recall_is_whole_where_prefixes_are_the_neighbourhoods_and_cha
     assert indexes.neighbour_recall(np.zeros_like(codes), vectors) == pytest.approx(20 / 104)
 
 
+def test_vector_recall_counts_common_neighbours(monkeypatch):
+    monkeypatch.setattr(indexes, "NEIGHBOURS", 2)
+    here = np.array([[1, 0], [1, 0.1], [1, 0.3], [0, 1], [0.1, 1]], np.float32)
+    assert indexes.vector_recall(here, here) == 1.0
+    there = np.array([[1, 0], [1, 0.1], [0, 1], [1, 0.3], [0.1, 1]], np.float32)
+    # nearest two here: 12, 02, 10, 42, 32; there: 13, 03, 43, 10, 23
+    assert indexes.vector_recall(there, here) == pytest.approx((1 + 1 + 0 + 0 + 2) / 2 / 5)
+
+
+def test_what_is_learned_is_how_far_below_chance_the_held_out_loss_is():
+    valid = {"structure": 5.0, "structure_chance": 5.5, "semantic": 2.0, "semantic_chance": 5.5}
+    assert indexes.learned({"valid": valid}) == {"structure learned": 0.5, "semantic learned": 3.5}
+    assert all(np.isnan(value) for value in indexes.learned({"width": 8}).values())
+
+
 def test_items_of_which_nothing_is_known_are_not_asked():
     assert np.isnan(indexes.neighbour_recall(np.zeros((3, 2), np.int32), np.zeros((3, 4), np.float32)))
 
 
 def test_what_foretells_is_told_by_rank():
-    rows = [{"good": x, "none": 0.0, "bad": -x} for x in (1.0, 2.0, 4.0, 8.0)]
+    rows = [{"good": x, "none": 0.0, "bad": -x, "some": x if x > 1 else np.nan} for x in (1.0, 2.0, 4.0, 8.0)]
     found = indexes.predict(rows, [0.1, 0.2, 0.3, 0.35])
     assert found["good"].correlation == pytest.approx(1.0)
     assert found["bad"].correlation == pytest.approx(-1.0)
     assert np.isnan(found["none"].correlation)
     assert found["none"].p == 1.0
     assert found["good"].indexes == 4
+    assert found["some"].correlation == pytest.approx(1.0)
+    assert found["some"].indexes == 3  # of the first nothing is known
     assert found["good"].p == pytest.approx(2 / 24)  # of all orders of four, this one and its reverse
 
 

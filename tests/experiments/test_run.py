@@ -152,3 +152,7 @@ def test_an_index_alone_trains_no_recommender(tmp_path):
     results = json.loads(folder.read("results.json"))
     assert results["history"] == {}
     assert set(results["indexes"]) == {"quick-graph-1", "quick-joined-1"}
+    graph = results["indexes"]["quick-graph-1"]
+    assert graph["graph near"] == 1.0  # its vectors are the graph's
+    assert graph["structure learned"] is None  # it learned nothing
+    assert "indexes.png" in folder.sizes()

@@ -78,6 +78,17 @@ def entropy(shares: NDArray[np.float64]) -> float:
     return abs(float(-(used * np.log(used)).sum() / math.log(len(shares))))
 
 
+def gini(counts: NDArray[np.int64]) -> float:
+    """How unequally codes share the items (FORGE): 0 where every code in use has as many, near 1 where one has all.
+
+    G = (N + 1) / N - 2 sum_i (N + 1 - i) n_i / (N sum_i n_i), with the counts n_1 <= ... <= n_N of the codes that are
+    used.
+    """
+    used = np.sort(counts[counts > 0]).astype(np.float64)
+    size = len(used)
+    return float((size + 1) / size - 2 * (np.arange(size, 0, -1) * used).sum() / (size * used.sum()))
+
+
 def pairs_within(keys: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of different items with one key: an item at random among those that have company, then one of its company.
 

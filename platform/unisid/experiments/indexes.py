@@ -6,6 +6,7 @@ D width, k neighbours.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +16,14 @@ from scipy import sparse, stats
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.embeddings import Embeddings
+from unisid.artifacts.fused import Fused
 from unisid.evaluation.figures import Correlation
-from unisid.evaluation.index import recorded
+from unisid.evaluation.index import gini, recorded
+from unisid.experiments.next_items import by_cosine, by_prefix, held_out_steps, share_found
 from unisid.ops.kmeans import kmeans
 from unisid.ops.prefixes import row_keys
 from unisid.ops.residual import nearest
+from unisid.stages.fused.neighbours import SEMANTIC, STRUCTURE
 
 PERMUTATIONS = 199
 NEIGHBOURS = 20
@@ -56,6 +60,8 @@ class Known:
     """Pooled text vectors [N, D]."""
     labels: NDArray[np.int64]
     """[N]."""
+    steps: NDArray[np.int64]
+    """The last item before each validation target, and that target [S, 2], as positions in `rows`."""
 
     @classmethod
     def of(cls, catalog: Catalog, embeddings: Embeddings) -> "Known":
@@ -68,7 +74,8 @@ class Known:
         users, items = catalog.training_edges()
         here = place[items] >= 0
         text = np.asarray(embeddings.pooled(rows), np.float32)
-        return cls(rows, users[here].astype(np.int64), place[items][here], text, text_labels(text))
+        steps = held_out_steps(catalog, rows)
+        return cls(rows, users[here].astype(np.int64), place[items][here], text, text_labels(text), steps)
 
 
 def text_labels(vectors: NDArray[np.float32], num_labels: int = LABELS) -> NDArray[np.int64]:
@@ -161,13 +168,47 @@ def neighbour_recall(codes: NDArray[np.int32], vectors: NDArray[np.float32]) -> 
     return float(np.mean(shares))
 
 
-def quality(codes: Codes, known: Known, graph: NDArray[np.float32]) -> dict[str, float]:
+def vector_recall(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+    """The share of an item's k nearest by the cosine of some vectors that are among its k nearest by that of others.
+
+    Items with zero vectors in the reference are left out of the mean. By chance: k / (N - 1).
+    """
+    k = min(NEIGHBOURS, len(vectors) - 1)
+    known = np.flatnonzero(np.abs(reference).sum(1) > 0)
+    if k < 1 or not len(known):
+        return float("nan")
+    found, sought = by_cosine(vectors), by_cosine(reference)
+    shares = []
+    for item in np.random.default_rng(SEED).permutation(known)[:LOOKED_AT]:
+        near = []
+        for closeness in (found, sought):
+            close = closeness(np.array([item]))[0]
+            close[item] = -np.inf
+            near.append(np.argpartition(-close, k - 1)[:k])
+        shares.append(len(np.intersect1d(near[0], near[1])) / k)
+    return float(np.mean(shares))
+
+
+def learned(counts: Mapping[str, Any]) -> dict[str, float]:
+    """How far below chance the held-out loss of each kind of neighbours is, in nats; NaN of a fusion that learns
+    nothing.
+
+    Args:
+        counts: those of the record of fused vectors.
+    """
+    valid = counts.get("valid") or {}
+    kinds = (STRUCTURE, SEMANTIC)
+    return {f"{kind} learned": float(valid.get(f"{kind}_chance", np.nan)) - valid.get(kind, np.nan) for kind in kinds}
+
+
+def quality(codes: Codes, known: Known, graph: NDArray[np.float32], fused: Fused) -> dict[str, float]:
     """Every figure of one index by name.
 
     Args:
         graph: the items' vectors of the interaction graph [N, D], in the order of `known.rows`.
+        fused: the vectors that the codes are made of.
     """
-    told, own = recorded(codes.record), codes.codes[known.rows]
+    told, own, vectors = recorded(codes.record), codes.codes[known.rows], fused.vectors(known.rows)
     first = groups_of(own, 1)
     pure, overlap = purity(first, known.labels), user_overlap(first, known.users, known.items)
     return {
@@ -181,17 +222,28 @@ def quality(codes: Codes, known: Known, graph: NDArray[np.float32]) -> dict[str,
         "overlap p": overlap.p,
         "text neighbours": neighbour_recall(own, known.text),
         "graph neighbours": neighbour_recall(own, graph),
+        "gini": float(np.mean([gini(np.bincount(groups_of(own, length))) for length in _short_of_whole(own)])),
+        "next by prefix": share_found(known.steps, by_prefix(own)),
+        "next by vector": share_found(known.steps, by_cosine(vectors)),
+        "text near": vector_recall(vectors, known.text),
+        "graph near": vector_recall(vectors, graph),
+        **learned(fused.record.counts),
     }
 
 
+def _short_of_whole(codes: NDArray[np.int32]) -> range:
+    """The lengths of prefixes that items share: whole ids are unique."""
+    return range(1, max(2, codes.shape[1]))
+
+
 def predict(figures: Sequence[Mapping[str, float]], metric: Sequence[float]) -> dict[str, Correlation]:
-    """Each figure's rank correlation with a metric over the same indexes."""
+    """Each figure's rank correlation with a metric, over those indexes of which it can be said."""
     found = {}
     for name in figures[0] if figures else ():
-        column = np.array([each[name] for each in figures])
-        varied = len(column) > 2 and np.ptp(column) > 0 and np.ptp(np.asarray(metric)) > 0
-        known = varied and np.isfinite(column).all()
-        correlation, p = _rank_correlation(column, np.asarray(metric)) if known else (float("nan"), 1.0)
+        column, values = np.array([each[name] for each in figures]), np.asarray(metric)
+        column, values = column[np.isfinite(column)], values[np.isfinite(column)]
+        varied = len(column) > 2 and np.ptp(column) > 0 and np.ptp(values) > 0
+        correlation, p = _rank_correlation(column, values) if varied else (float("nan"), 1.0)
         found[name] = Correlation(correlation, p, len(column))
     return found
 

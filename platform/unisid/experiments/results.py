@@ -13,6 +13,7 @@ from unisid.artifacts.baseline import Baseline
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.embeddings import Embeddings
+from unisid.artifacts.fused import Fused
 from unisid.artifacts.graph import Graph
 from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, Metrics
 from unisid.artifacts.record import Record
@@ -131,11 +132,12 @@ class IndexQuality:
     def __init__(self, store: Store, trials: Sequence[Trial]) -> None:
         self.figures: dict[str, dict[str, float]] = {}
         """By the recipe's name."""
+        self._by_method: dict[str, list[dict[str, float]]] = {}
         self._known: dict[str, indexes.Known] = {}
         self._codes: dict[str, tuple[NDArray[np.int32], indexes.Known, Catalog]] = {}
         for trial in trials:
             places = {e.noun: store.place(e.address) for e in plan(trial.recipe, store, trial.until)}
-            if {"codes", "embeddings", "graph"} <= set(places):
+            if {"codes", "embeddings", "graph", "fused"} <= set(places):
                 self._look(trial, places)
 
     def _look(self, trial: Trial, places: Mapping[str, Place]) -> None:
@@ -144,17 +146,20 @@ class IndexQuality:
             self._known[where] = indexes.Known.of(catalog, Embeddings.read(places["embeddings"]))
         known, codes = self._known[where], Codes.read(places["codes"])
         graph = Graph.read(places["graph"]).layers(known.rows).mean(1)
-        self.figures[trial.recipe.name] = indexes.quality(codes, known, graph)
+        self.figures[trial.recipe.name] = indexes.quality(codes, known, graph, Fused.read(places["fused"]))
+        self._by_method.setdefault(trial.settings["method"], []).append(self.figures[trial.recipe.name])
         self._codes.setdefault(trial.settings["method"], (codes.codes[known.rows], known, catalog))
 
     def plots(self, method: str) -> dict[str, Figure]:
-        """Of a method's first index: the labels of its prefixes and the users that their items share."""
+        """The figures of all methods' indexes; of one method's first index, the labels of its prefixes and the users
+        that their items share."""
+        found = {"indexes": shown.figures_of_indexes(self._by_method, method)} if self._by_method else {}
         if method not in self._codes:
-            return {}
+            return found
         codes, known, catalog = self._codes[method]
         titles = catalog.titles.take(known.rows).to_pylist()
         names = interpret.name_labels([title or "" for title in titles], known.labels)
-        return {
+        return found | {
             "labels": interpret.labels_of_prefixes(codes, known.labels, names),
             "shared-users": interpret.shared_users(codes, known.users, known.items),
         }

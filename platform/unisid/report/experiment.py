@@ -129,7 +129,11 @@ def plain(table: Table, qualities: Qualities, correlations: Correlations) -> dic
         "cutoffs": list(table.cutoffs),
     }
     told = {name: asdict(each) for name, each in correlations.items()}
-    return heading | {"history": rules, "indexes": {k: dict(v) for k, v in qualities.items()}, "foretold": told}
+    indexes = {
+        index: {name: value if np.isfinite(value) else None for name, value in own.items()}
+        for index, own in qualities.items()
+    }
+    return heading | {"history": rules, "indexes": indexes, "foretold": told}
 
 
 def plots(table: Table) -> dict[str, Drawing]:
@@ -189,6 +193,32 @@ def line(table: Table, results: Results) -> Drawing:
     return figure
 
 
+@mpl.rc_context(STYLE)
+def figures_of_indexes(qualities: Mapping[str, Sequence[Mapping[str, float]]], ours: str) -> Drawing:
+    """A panel a figure, a row a method: small dots are seeds, the large one their mean; the line is that of ours."""
+    methods, names = list(qualities), list(next(iter(qualities.values()))[0])
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure = Drawing(figsize=(2.6 * columns + 1.2, rows * (0.9 + 0.16 * len(methods))), layout="constrained")
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
+    for panel, name in zip(panels, names, strict=False):
+        for row, method in enumerate(methods[::-1]):
+            values = [value for each in qualities[method] if np.isfinite(value := each[name])]
+            if not values:
+                continue
+            color = PALETTE[0] if method == ours else INK
+            panel.plot(values, [row] * len(values), ".", color=REST, markersize=4)
+            panel.plot(np.mean(values), row, "o", color=color, markersize=5)
+            if method == ours:
+                panel.axvline(float(np.mean(values)), color=PALETTE[0], linewidth=0.8)
+        panel.set_yticks(range(len(methods)), [printable(method) for method in methods[::-1]])
+        panel.set_title(name)
+        panel.locator_params(axis="x", nbins=4)
+    for panel in panels[len(names) :]:
+        panel.set_visible(False)
+    return figure
+
+
 def _means(table: Table, results: Results) -> list[list[str]]:
     rows = [["method", *table.shown]]
     for method, figures in results.figures.items():
@@ -230,7 +260,12 @@ def _tests(table: Table, results: Results) -> list[list[str]]:
 
 def _qualities(qualities: Qualities) -> list[list[str]]:
     names = list(next(iter(qualities.values())))
-    return [["index", *names], *([index, *(f"{each[n]:.3g}" for n in names)] for index, each in qualities.items())]
+    rows = [[index, *(_number(each[n]) for n in names)] for index, each in qualities.items()]
+    return [["index", *names], *rows]
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if np.isfinite(value) else "-"
 
 
 def _rows(rows: Sequence[Sequence[str]]) -> str:

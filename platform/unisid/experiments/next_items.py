@@ -1,0 +1,75 @@
+"""How near the next item is: by item vectors, and by the prefixes of codes; no recommender is trained.
+
+N items, S steps from an item to the next, D width, L levels, k places.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisid.artifacts.catalog import VALID, Catalog
+
+PLACES = 50
+"""The first so many items count as near."""
+STEPS = 5000
+"""Steps of validation that are looked at, drawn by seed where there are more."""
+AT_ONCE = 256
+"""Steps whose items are compared at one time."""
+SEED = 42
+
+Closeness = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+"""Items [n] -> how close all items are to each [n, N]."""
+
+
+def held_out_steps(catalog: Catalog, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The item before each validation target, and that target, [S, 2], as positions in `rows`; none to itself."""
+    place = np.full(catalog.num_items, -1)
+    place[rows] = np.arange(len(rows))
+    targets = catalog.samples(VALID)
+    steps = place[np.column_stack([catalog.item[targets - 1], catalog.item[targets]])]
+    steps = steps[(steps >= 0).all(axis=1) & (steps[:, 0] != steps[:, 1])]
+    if len(steps) > STEPS:
+        steps = steps[np.sort(np.random.default_rng(SEED).permutation(len(steps))[:STEPS])]
+    return steps
+
+
+def by_cosine(vectors: NDArray[np.float32]) -> Closeness:
+    """Closeness of vectors [N, D]; one that is zero is as far from every other as a right angle."""
+    unit = np.asarray(vectors, np.float32)
+    unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    return lambda items: unit[items] @ unit.T
+
+
+def by_prefix(codes: NDArray[np.int32]) -> Closeness:
+    """Closeness of semantic ids [N, L]: the length of the prefix in common."""
+
+    def common(items: NDArray[np.int64]) -> NDArray[np.float32]:
+        equal = np.ones((len(items), len(codes)), bool)
+        total = np.zeros(equal.shape, np.float32)
+        for level in codes.T:
+            equal &= level[items][:, None] == level[None]
+            total += equal
+        return total
+
+    return common
+
+
+def share_found(steps: NDArray[np.int64], closeness: Closeness, places: int = PLACES) -> float:
+    """The share of steps whose target is among the k items closest to the item before it, that item left out.
+
+    Items that are equally close share the places left to them: with a items closer than the target and b as close, the
+    target among these, it counts min(1, max(0, (k - a) / b)). By chance: k / (N - 1). NaN where there is no step. With
+    cosines this is the embedding hit rate of FORGE.
+    """
+    if not len(steps):
+        return float("nan")
+    total = 0.0
+    for start in range(0, len(steps), AT_ONCE):
+        before, target = steps[start : start + AT_ONCE].T
+        close, row = closeness(before), np.arange(len(before))
+        close[row, before] = -np.inf
+        own = close[row, target][:, None]
+        nearer, equal = (close > own).sum(axis=1), (close == own).sum(axis=1)
+        total += float(np.clip((places - nearer) / equal, 0, 1).sum())
+    return total / len(steps)

@@ -1,0 +1,61 @@
+"""The experiment on the parts of the fusion: one change a row, and run small without a recommender."""
+
+import json
+
+import pytest
+
+from jobs.experiments.fusion import fusion
+from tests.end_to_end.recipes import tiny
+from tests.search.quick_search import quick
+from unisid import config as settings
+from unisid.artifacts.store import Place, Store
+from unisid.experiments.run import run
+from unisid.fusion import uqf
+from unisid.runtime.local import LocalCompute
+from unisid.runtime.trials import InTurn
+from unisid.trials.telling import NullExperimentTracker
+
+PLAIN = ("text", "graph", "concat", "letter", "uqf")
+
+
+def test_every_part_is_changed_by_itself():
+    """Each row but the plain ones differs from UQF in one setting of the fused stage."""
+    rows = {method.name: dict(settings.leaves(method.recipe)) for method in fusion(tiny()).methods}
+    own = rows["uqf"]
+    for name in rows.keys() - set(PLAIN):
+        changed = [key for key in own if rows[name][key] != own[key]]
+        assert len(changed) == 1, name
+        assert changed[0].startswith("fused."), name
+    assert {"gate-half", "gate-none", "order-text_first", "graph-mean", "graph-last", "text-mean"} <= rows.keys()
+    assert {"queries-1", "queries-32", "no-reconstruction", "structure-alone", "semantic-alone"} <= rows.keys()
+    assert {"modality-dropout-0", "modality-dropout-0.5"} <= rows.keys()
+    assert "queries-4" not in rows  # the base has them already
+
+
+def test_no_recommender_is_trained_and_only_letter_has_a_tokenizer_of_its_own():
+    found = fusion(tiny()).methods
+    assert all(method.until == "codes" for method in found)
+    assert {method.recipe.codes.tokenizer.kind for method in found if method.name != "letter"} == {"rqkmeans"}
+    assert next(method for method in found if method.name == "letter").recipe.codes.tokenizer.kind == "letter"
+
+
+def test_a_base_that_does_not_fuse_gets_a_small_uqf():
+    own = next(method for method in fusion(quick()).methods if method.name == "uqf").recipe.fused.fusion
+    assert isinstance(own, uqf.Config)
+    assert own.width == 128
+
+
+@pytest.mark.slow
+def test_some_of_its_rows_run_small(tmp_path):
+    experiment = fusion(tiny()).only(["concat", "uqf", "gate-half"])
+    said: list[str] = []
+    store = Store(Place.of(tmp_path))
+    folder = run(experiment, tiny(), [1], store, LocalCompute(), InTurn(), NullExperimentTracker(), said.append)
+    found = json.loads(folder.read("results.json"))["indexes"]
+    assert set(found) == {"tiny-concat-1", "tiny-uqf-1", "tiny-gate-half-1"}
+    assert found["tiny-concat-1"]["structure learned"] is None
+    assert isinstance(found["tiny-uqf-1"]["structure learned"], float)
+    for figures in found.values():
+        shares = ("next by prefix", "next by vector", "text near", "graph near", "gini")
+        assert all(0 <= figures[name] <= 1 for name in shares)
+    assert "indexes.png" in folder.sizes()
