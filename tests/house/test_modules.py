@@ -16,7 +16,6 @@ CIRCLES = {("backbones/hierarchical.py", "backbones/hierarchical_model.py")}
 """Settings whose `build` imports the model, which has them as a parameter's type."""
 THROUGH = {
     "api/doctor.py": "runtime/test_doctor.py",
-    "artifacts/lookup.py": "api/test_recommender.py",
     "artifacts/vectors.py": "backbones/test_hierarchical.py",
     "cli/index.py": "versions/test_extend.py",
     "cli/look.py": "test_cli.py",
