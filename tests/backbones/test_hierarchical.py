@@ -13,6 +13,7 @@ from unisid.artifacts.store import Place
 from unisid.backbones import PAD, Batch, Index, Limits, hierarchical_model, hierarchical_search
 from unisid.backbones.hierarchical import Config
 from unisid.backbones.hierarchical_search import dense_log_probs, trie_log_probs
+from unisid.config import to_record
 from unisid.errors import ArtifactError, ConfigError
 from unisid.layers.recall import MemoryConfig
 
@@ -245,3 +246,20 @@ def test_one_item_without_a_finite_score_is_an_error_too(catalog, monkeypatch, b
     monkeypatch.setattr(type(model), "added", of_some)
     with pytest.raises(ArtifactError, match="scores that are NaN or infinite"):
         model.search(HISTORIES, INDEX, k=5, beam=beam)
+
+
+@torch.no_grad()
+def test_a_sample_of_all_items_is_the_loss_over_all_and_small_ones_stay_near(catalog):
+    batch = Batch(torch.tensor([[7, 9, 11, 13]]), torch.tensor([[9, 11, 13, 15]]))
+    whole = float(made(catalog).loss(batch, INDEX))
+    every = made(catalog, dataclasses.replace(CONFIG, negatives=N))
+    assert float(every.loss(batch, INDEX)) == whole
+    some = made(catalog, dataclasses.replace(CONFIG, negatives=15))
+    losses = [float(some.loss(batch, INDEX)) for _ in range(200)]
+    assert min(losses) < max(losses)
+    assert abs(sum(losses) / 200 - whole) < 0.1
+
+
+def test_how_many_are_sampled_bears_identity_only_where_it_is_set():
+    assert "negatives" not in to_record(CONFIG, identity=True)
+    assert to_record(dataclasses.replace(CONFIG, negatives=7), identity=True)["negatives"] == 7

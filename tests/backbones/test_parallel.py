@@ -79,9 +79,11 @@ def test_an_items_vector_is_the_mean_of_its_codes(model):
 
 
 @torch.no_grad()
-def test_exact_scores_are_the_sums_of_the_levels_and_probabilities_of_all_tuples_add_up_to_one(catalog):
+def test_exact_scores_are_the_sums_of_the_levels_and_probabilities_of_all_tuples_add_up_to_one():
     every = index_of((3, 2, 3), 18)
-    model = made(catalog, dataclasses.replace(CONFIG, memory=None), every)
+    torch.manual_seed(0)
+    model = dataclasses.replace(CONFIG, memory=None).build(every).eval()
+    model.steps.normal_(std=0.1)
     history = torch.tensor([[3, 17, 8]])
     found = model.search(history, every, k=18, beam=18)
     for item, score in zip(found.items[0].tolist(), found.scores[0].tolist(), strict=True):

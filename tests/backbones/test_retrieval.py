@@ -121,3 +121,14 @@ def test_an_extended_index_ranks_new_items_by_their_codes(catalog):
 def test_histories_longer_than_it_reads_are_refused_before_learning(catalog):
     with pytest.raises(ConfigError, match="retrieval.max_length: is 3, the catalogue's histories have 6 items"):
         made(catalog, dataclasses.replace(SHAPE, max_length=3))
+
+
+@torch.no_grad()
+def test_a_sample_of_all_items_is_the_loss_over_all_and_small_ones_stay_near(catalog):
+    batch = Batch(torch.tensor([WINDOW[:5]]), torch.tensor([WINDOW[1:]]))
+    whole = float(made(catalog).loss(batch, INDEX))
+    assert float(made(catalog, dataclasses.replace(SHAPE, negatives=N)).loss(batch, INDEX)) == whole
+    some = made(catalog, dataclasses.replace(SHAPE, negatives=15))
+    losses = [float(some.loss(batch, INDEX)) for _ in range(200)]
+    assert min(losses) < max(losses)
+    assert abs(sum(losses) / 200 - whole) < 0.2

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from unisid.artifacts.vectors import check_nouns
 from unisid.backbones import BackboneConfig, Index
-from unisid.bounds import Count, Layers, ShareBelowOne, Width
+from unisid.bounds import Count, CountOrNone, Layers, ShareBelowOne, Width
+from unisid.config import identity_where
 from unisid.errors import ConfigError
 from unisid.layers.recall import MemoryConfig
 
@@ -55,6 +56,9 @@ class Config(BackboneConfig):
     """Principal components that are kept of each."""
     dense: bool = True
     """The second transformer, over items' own vectors; False: semantic ids alone."""
+    negatives: CountOrNone = field(default=0, metadata=identity_where(lambda config: config.negatives > 0))
+    """Items, drawn by how often they are taken, that a step of the dense head learns from beside the targets; 0: all
+    items up to 131,072, and 8,192 of a larger catalogue."""
     repeat: bool = True
     """Learn a term for items that the history holds."""
     memory: MemoryConfig | None = field(default_factory=MemoryConfig)

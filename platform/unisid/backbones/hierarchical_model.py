@@ -10,17 +10,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from unisid.artifacts.catalog import TRAIN, Catalog
+from unisid.artifacts.catalog import Catalog
 from unisid.backbones import NO_LIMITS, PAD, Backbone, Batch, Index, Limits, check_length, hierarchical
 from unisid.backbones.candidates import CANDIDATES, TABLE, Candidates, fit_to
 from unisid.backbones.hierarchical_search import best_of_all, candidates, some_of_all
 from unisid.decoding.beam import Ranked
 from unisid.decoding.hierarchy import Below, Children, parents, paths, segment_log_softmax, sizes_below
 from unisid.decoding.trie import Trie
+from unisid.layers.dense import sample_size, softmax_loss, training_counts
 from unisid.layers.history import Repeat, Seen, seen_at_end, seen_in_windows
 from unisid.layers.recall import Memory
 from unisid.layers.transformer import CausalTransformer, start
-from unisid.ops.dense_softmax import dense_softmax_loss
 from unisid.ops.principal import principal, project
 
 EXACT = 1 << 16
@@ -103,11 +103,9 @@ class Hierarchical(Backbone):
         check_length("hierarchical", self.config.max_length, catalog)
         for term in self.repeats:
             term.get_buffer("longest").fill_(catalog.history_length)
+        self.counts.copy_(training_counts(catalog))
         if self.memory is not None:
-            self.counts.copy_(self.memory.count(catalog, index.vectors))
-        else:
-            taken = catalog.item[catalog.split == TRAIN]
-            self.counts.copy_(torch.from_numpy(taken.astype("int64")).bincount(minlength=catalog.num_items))
+            self.memory.count(catalog, index.vectors)
 
     def load(self, weights: Mapping[str, Tensor], index: Index) -> None:
         held, added = dict(weights), len(index.codes) - len(weights["counts"])
@@ -244,9 +242,8 @@ class Hierarchical(Backbone):
 
     def _dense_loss(self, states: States, own: nn.Embedding, targets: Int[Tensor, " P"]) -> Float[Tensor, ""]:
         assert states.dense is not None
-        again = self.repeat(states, 1)
-        loss: Tensor = dense_softmax_loss(states.dense, own.weight, states.seen.items, again, targets)
-        return loss
+        size = sample_size(self.config.negatives, len(self.counts))
+        return softmax_loss(states.dense, own, states.seen, self.repeat(states, 1), targets, self.counts, size)
 
     # Searching
 

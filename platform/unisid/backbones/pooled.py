@@ -34,6 +34,7 @@ from unisid.backbones.candidates import (
 from unisid.bounds import Count, Layers, Positive, ShareBelowOne, Width
 from unisid.decoding.beam import Ranked, check
 from unisid.errors import ConfigError
+from unisid.layers.dense import training_counts
 from unisid.layers.history import Seen, seen_at_end, seen_in_windows
 from unisid.layers.recall import Memory, MemoryConfig
 from unisid.layers.transformer import CausalTransformer, start
@@ -83,6 +84,7 @@ class States:
 class Pooled(Backbone):
     """The transformer, the codes' vectors and the memory; a kind adds its head."""
 
+    counts: Tensor
     part_weights: Tensor
     names: tuple[str, ...]
     """Of the head's own parts, the first of which has weight 1 before validation, the others 0."""
@@ -100,6 +102,7 @@ class Pooled(Backbone):
         recalled = [TABLE] * len(self.memory.parts if self.memory is not None else ())
         weights = [1.0, *[0.0] * (len(names) - 1), *recalled]
         self.register_buffer("part_weights", torch.tensor(weights, dtype=torch.float64))
+        self.register_buffer("counts", torch.zeros(len(index.codes)))
 
     # What a kind brings
 
@@ -115,16 +118,17 @@ class Pooled(Backbone):
 
     def count(self, catalog: Catalog, index: Index) -> None:
         check_length(self.config.kind, self.config.max_length, catalog)
+        self.counts.copy_(training_counts(catalog))
         if self.memory is not None:
             self.memory.count(catalog, index.vectors)
 
     def load(self, weights: Mapping[str, Tensor], index: Index) -> None:
-        held = dict(weights)
+        held, added = dict(weights), len(index.codes) - len(weights["counts"])
+        held["counts"] = functional.pad(held["counts"], (0, added))
         if self.memory is not None:
-            added = len(index.codes) - len(held[f"memory.{self.memory.names[0]}_items"])
             held = self.memory.extended(held, "memory.", added)
         self.load_state_dict(held)
-        if self.memory is not None and added:  # new items are recalled by what they are like
+        if added and self.memory is not None:  # new items are recalled by what they are like
             self.memory.relate(index.vectors)
 
     # Vectors and states

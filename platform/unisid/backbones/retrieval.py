@@ -11,6 +11,7 @@ By level, log p(code | history, codes before) is that of the items below one pre
 B histories, P positions, N items, L levels, D width.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,9 +23,10 @@ from torch.nn import functional
 from unisid.artifacts.catalog import Catalog
 from unisid.backbones import Index
 from unisid.backbones.pooled import Pooled, PooledConfig, States
+from unisid.bounds import CountOrNone
 from unisid.decoding.hierarchy import paths
+from unisid.layers.dense import sample_size, softmax_loss
 from unisid.layers.history import Repeat
-from unisid.ops.dense_softmax import dense_softmax_loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,9 @@ class Config(PooledConfig):
 
     repeat: bool = True
     """Learn a term for items that the history holds."""
+    negatives: CountOrNone = 0
+    """Items, drawn by how often they are taken, that a step learns from beside the targets; 0: all items up to 131,072,
+    and 8,192 of a larger catalogue."""
 
     def build(self, index: Index) -> "Retrieval":
         return Retrieval(self, index)
@@ -43,6 +48,7 @@ class Retrieval(Pooled):
 
     def __init__(self, config: Config, index: Index) -> None:
         super().__init__(config, index, ("items",))
+        self.settings = config
         self.repeat = Repeat(config.width, config.max_length) if config.repeat else None
 
     def count(self, catalog: Catalog, index: Index) -> None:
@@ -57,22 +63,24 @@ class Retrieval(Pooled):
         found: Tensor = self.repeat(states.hidden, states.seen)
         return found
 
-    def unit_vectors(self, index: Index) -> Float[Tensor, "N D"]:
-        """Of all items, of length 1."""
-        tokens = index.tokens(torch.arange(len(index.codes), device=self.codes.weight.device))
-        return functional.normalize(self.item_vectors(tokens).float(), dim=-1)
+    def unit_vectors(self, items: Int[Tensor, "*x"], index: Index) -> Float[Tensor, "*x D"]:
+        """Of items, of length 1."""
+        vectors = self.item_vectors(index.tokens(items).flatten(0, -2)).float()
+        return functional.normalize(vectors, dim=-1).view(*items.shape, -1)
 
     def queries(self, states: States) -> Float[Tensor, "P D"]:
         """What the items' vectors are compared with."""
         return functional.normalize(states.hidden, dim=-1) / self.config.temperature
 
     def head_loss(self, states: States, targets: Int[Tensor, " P"], index: Index) -> Float[Tensor, ""]:
-        again, items = self.again(states), self.unit_vectors(index)
-        total: Tensor = dense_softmax_loss(self.queries(states), items, states.seen.items, again, targets)
-        return total / len(targets)
+        size = sample_size(self.settings.negatives, len(self.counts))
+        vectors = functools.partial(self.unit_vectors, index=index)
+        queries, again = self.queries(states), self.again(states)
+        return softmax_loss(queries, vectors, states.seen, again, targets, self.counts, size) / len(targets)
 
     def head_parts(self, states: States, index: Index) -> Iterator[Float[Tensor, "P N"]]:
-        logits = self.queries(states) @ self.unit_vectors(index).T
+        every = torch.arange(len(index.codes), device=states.hidden.device)
+        logits = self.queries(states) @ self.unit_vectors(every, index).T
         yield logits.scatter_add(1, states.seen.items, self.again(states)).log_softmax(1)
 
     def log_probs(

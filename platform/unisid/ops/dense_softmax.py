@@ -2,14 +2,15 @@
 
     s_pi = <query p, item i> + sum of the additions of p to i,      loss = sum over p of -log softmax(s_p)[target p]
 
-The forward pass makes some rows of s at a time and keeps their gradients instead. P positions, D width, N items,
-J additions a position.
+The forward pass makes some rows of s at a time and keeps their gradients instead. Where items are many, the sum in the
+softmax is estimated from a sample of them. P positions, D width, N items, J additions a position, S items sampled.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 LOGITS = 1 << 22
@@ -62,3 +63,45 @@ class _Dense(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         by_query, by_items, by_added = (part * gradients[0] for part in ctx.saved_tensors)
         return by_query, by_items, None, by_added, None
+
+
+def sampled_softmax_loss(
+    queries: Float[Tensor, "P D"],
+    vectors: Callable[[Int[Tensor, "*x"]], Float[Tensor, "*x D"]],
+    num_items: int,
+    added_to: Int[Tensor, "P J"],
+    added: Float[Tensor, "P J"],
+    real: Bool[Tensor, "P J"],
+    targets: Int[Tensor, " P"],
+    sample: Int[Tensor, " S"],
+    share: Float[Tensor, " S"],
+) -> Float[Tensor, ""]:
+    """The loss above, its sums over items estimated from a sample that all positions share.
+
+        sum of e^s over items = e^s of the target and of the items that something is added to
+                                + sum over other sampled items of e^(s - log share)
+
+    The estimate of the sum is unbiased, and equal to it where all items are sampled.
+
+    Args:
+        vectors: of some items.
+        real: which additions there are, to each item at most one; the rest fill short rows.
+        share: the chance of each sampled item to be one.
+    """
+    number = torch.full((num_items,), len(sample), device=sample.device)
+    number[sample] = torch.arange(len(sample), device=sample.device)
+    logits = queries @ vectors(sample).T
+    apart = number[torch.cat([targets[:, None], torch.where(real, added_to, targets[:, None])], 1)]
+    logits = (logits.float() - share.log().float()).masked_fill(_marked(apart, len(sample)), -torch.inf)
+    is_target = (added_to == targets[:, None]) & real
+    beside = torch.einsum("pd,pjd->pj", queries, vectors(added_to)).float() + added.float()
+    beside = beside.masked_fill(~real | is_target, -torch.inf)
+    own = (queries * vectors(targets)).sum(1).float() + torch.where(is_target, added.float(), 0.0).sum(1)
+    whole = torch.cat([own[:, None], beside, logits], 1).logsumexp(1)
+    return (whole - own).sum()
+
+
+def _marked(columns: Int[Tensor, "P J"], size: int) -> Bool[Tensor, "P S"]:
+    """True at some columns of every row; `size` marks none."""
+    found = torch.zeros(len(columns), size + 1, dtype=torch.bool, device=columns.device)
+    return found.scatter(1, columns, True)[:, :size]
