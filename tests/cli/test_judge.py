@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests import recommenders
 from tests.stages import ring
 from unisid import cli
 from unisid.artifacts.store import Address, Store
@@ -68,3 +69,14 @@ def test_cutoffs_beyond_the_lists_are_refused(judge):
     code, _, complaint = judge("--lists", f"mine={judge.a}", "--cutoffs", "11")
     assert code == 1
     assert "--cutoffs: 11 is more than" in complaint
+
+
+def test_certify_prints_how_sure_each_width_is(tmp_path, capsys):
+    recommenders.stored(tmp_path)
+    assert cli.main(["certify", "--widths", "3", "20", "--k", "3", "--store", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"20 +100\.0% +3\.00 +100\.00%", out)
+    assert cli.main(["certify", "--widths", "3", "--k", "3", "--json", "--store", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["widths"]["3"]["found"] == 1.0
+    assert cli.main(["certify", "--widths", "2", "--k", "3", "--store", str(tmp_path)]) == 1
+    assert "beam 2 is smaller than k, 3" in capsys.readouterr().err

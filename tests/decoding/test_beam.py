@@ -242,3 +242,41 @@ def test_a_user_is_answered_alike_in_any_company(tiger, codes):
 def test_impossible_wishes_are_refused(tiger, codes, k, width, message):
     with pytest.raises(ConfigError, match=message):
         beam.search(tiger, padded(HISTORIES), trie.build(codes), k=k, beam=width)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+@torch.no_grad()
+def test_what_lies_above_the_bound_is_the_true_best(tiger, codes, data):
+    """Whatever the width and the limits; and a beam that drops nothing is exact."""
+    k = data.draw(st.integers(1, 12))
+    width = data.draw(st.integers(k, 60))
+    excluded = data.draw(st.lists(st.integers(0, 199), max_size=150))
+    limits = {
+        "excluded": torch.tensor([[*excluded, PAD]] * 3, dtype=torch.long),
+        "allowed": torch.rand(3, 200, generator=torch.Generator().manual_seed(width)) < 0.7,
+        "renormalised": data.draw(st.booleans()),
+    }
+    found = beam.search(tiger, padded(HISTORIES), trie.build(codes), k=k, beam=width, **limits)
+    exact = beam.search(tiger, padded(HISTORIES), trie.build(codes), k=k, beam=200, **limits)
+    assert exact.bound.isneginf().all()
+    assert exact.proven().tolist() == (exact.items >= 0).sum(1).tolist()
+    for row, count in enumerate(found.proven().tolist()):
+        assert found.items[row, :count].tolist() == exact.items[row, :count].tolist()
+        mine = set(found.items[row].tolist())
+        missed = [
+            score
+            for item, score in zip(*(part[row].tolist() for part in (exact.items, exact.scores)), strict=True)
+            if item not in mine
+        ]
+        assert max(missed, default=-torch.inf) <= found.bound[row].item() + 1e-5
+
+
+@torch.no_grad()
+def test_a_narrow_beam_proves_less_than_a_wide_one(tiger, codes):
+    counts = [
+        int(beam.search(tiger, padded(HISTORIES), trie.build(codes), k=5, beam=width).proven().sum())
+        for width in (5, 20, 80, 200)
+    ]
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1] == 15

@@ -210,3 +210,33 @@ def test_code_that_comes_with_a_model_is_refused_and_never_run(tmp_path, monkeyp
             Recommender.load(places["model"], places["codes"], places["catalog"], torch.device("cpu"))
         (folder / name).write_text(before)
     assert not (tmp_path / "ran").exists()
+
+
+def test_an_answer_is_proven_by_beams_as_wide_as_it_takes(tiger):
+    """Histories are searched again until their answer is certain; then it is that of the widest beam."""
+    histories = [history(*items) for items in ([1, 2], [5], [9, 3, 4], [0, 7])]
+    narrow = tiger.prove(histories, 3, beam_width=3)
+    assert not narrow.whole.all()
+    assert np.array_equal(narrow.items, tiger.rank(histories, 3, beam_width=3)[0])
+    sure = tiger.prove(histories, 3, beam_width=3, widest=N)
+    exact = tiger.rank(histories, 3, beam_width=N)
+    assert sure.whole.all()
+    assert np.array_equal(sure.items, exact[0])
+    np.testing.assert_allclose(sure.scores, exact[1], rtol=1e-5)
+    assert (sure.beam[narrow.whole] == 3).all()
+    assert (sure.beam[~narrow.whole] > 3).all()
+    assert sure.proven.tolist() == [3] * 4
+
+
+def test_proof_keeps_to_the_limits_of_each_history(tiger):
+    allowed = np.zeros((2, N), bool)
+    allowed[0, [4, 5]] = allowed[1, 10:] = True
+    found = tiger.prove([history(4), history(1)], 3, beam_width=3, allowed=allowed, widest=N)
+    assert found.items[0].tolist() == [5, -1, -1]
+    assert set(found.items[1].tolist()) <= set(range(10, N))
+    assert found.whole.all()
+
+
+def test_a_widest_beam_below_the_first_is_refused(tiger):
+    with pytest.raises(ConfigError, match="widest is 4, the first beam 8; must be at least as wide"):
+        tiger.prove([history(1)], 3, beam_width=8, widest=4)

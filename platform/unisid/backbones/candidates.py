@@ -4,7 +4,7 @@ B samples, C candidates, F parts, N items, n samples whose target is a candidate
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -72,9 +72,10 @@ def fit_to(
 
 
 def best_items(scores: Float[Tensor, "B N"], index: Index, k: int, limits: Limits) -> Ranked:
-    """The best k of all items."""
+    """The best k of all items, which is certain: nothing was left out."""
     by_leaf = scores[:, index.trie.items.long()]
-    return _chosen(by_leaf, torch.arange(by_leaf.shape[1], device=scores.device).expand_as(by_leaf), index, k, limits)
+    leaves = torch.arange(by_leaf.shape[1], device=scores.device).expand_as(by_leaf)
+    return replace(_chosen(by_leaf, leaves, index, k, limits), bound=scores.new_full((len(scores),), -torch.inf))
 
 
 def may_be_answered(items: Int[Tensor, "B C"], index: Index, limits: Limits) -> Bool[Tensor, "B C"]:

@@ -1,4 +1,4 @@
-"""`unisid judge`: ranked lists of any system under this product's evaluator."""
+"""`unisid judge` and `unisid certify`: ranked lists under this product's evaluator, and how sure a search is."""
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
@@ -48,6 +48,17 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
         "--columns", nargs="+", default=[], metavar="KIND=NAME", help="what is user, item, rank, score or time"
     )
     sub.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    sub = command(
+        "certify",
+        lambda args: _certify(args, store_of(args), _aside if args.json else say),
+        "Show for how many test users a beam of each width certainly finds the best items.",
+    )
+    sub.add_argument("model", nargs="?", help="such as model/demo/1 (default: the one in use)")
+    sub.add_argument("--codes", help="an index that extends the recommender's, such as codes/demo/2 (default: its own)")
+    sub.add_argument("--widths", nargs="+", type=int, default=[10, 20, 50, 100], metavar="BEAM", help="of the beam")
+    sub.add_argument("--k", type=int, default=10, help="items wanted (default: 10)")
+    sub.add_argument("--users", type=int, default=1000, help="test users to try, drawn by seed (default: 1000)")
+    sub.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def _judge(args: argparse.Namespace, store: Store, say: Callable[[str], None]) -> None:
@@ -78,6 +89,25 @@ def _judge(args: argparse.Namespace, store: Store, say: Callable[[str], None]) -
         raise ConfigError("unisid judge: no system is given; give --lists NAME=PATH, --metrics ADDRESS or both")
     found = judge(systems, catalog, cutoffs, args.difference)
     print(json.dumps(found, indent=2) if args.json else judgement(found))
+
+
+def _certify(args: argparse.Namespace, store: Store, say: Callable[[str], None]) -> None:
+    from unisid.evaluation.certainty import certainty
+    from unisid.in_use import named_pair
+    from unisid.report.judgement import certainties
+    from unisid.serving.recommender import Recommender
+
+    if args.users < 1:
+        raise ConfigError(f"--users: is {args.users}; must be at least 1")
+    model, codes = (Address.parse(text) if text else None for text in (args.model, args.codes))
+    pair = named_pair(store, model, codes, None, say)
+    recommender = Recommender.load(pair.model, pair.codes, pair.catalog, vectors=pair.vectors)
+
+    def advance(width: int) -> None:
+        say(f"beam {width} done")
+
+    found = certainty(recommender, Catalog.read(pair.catalog), args.widths, args.k, args.users, advance)
+    print(json.dumps({"model": str(pair.model.address)} | found, indent=2) if args.json else certainties(found))
 
 
 def _ranked(

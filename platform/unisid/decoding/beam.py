@@ -56,6 +56,15 @@ class Ranked:
 
     items: Int[Tensor, "B k"]
     scores: Float[Tensor, "B k"]
+    bound: Float[Tensor, " B"] | None = None
+    """No item that is not here scores higher than this: those above it are the true best. -inf where the search was
+    exact; None where nothing is known."""
+
+    def proven(self) -> Int[Tensor, " B"]:
+        """How many of the first items are the best of all, certainly: those that score above the bound."""
+        if self.bound is None:
+            return torch.zeros(len(self.items), dtype=torch.long, device=self.items.device)
+        return ((self.scores > self.bound[:, None]) & (self.items >= 0)).long().cumprod(1).sum(1)
 
 
 def search(
@@ -73,6 +82,9 @@ def search(
 
     Prefixes that lead only to items which may not be answered are never kept, so at least k items are found whenever k
     may be. Equal scores are ordered by semantic id.
+
+    The log-probability of a prefix is that of its items' ids at most, for every further code only lowers it. So the
+    greatest one of a prefix that was not kept is the `bound` of what was found.
 
     Args:
         excluded: items not to be answered; -1 fills short rows.
@@ -114,6 +126,7 @@ def explore(
     nodes = torch.zeros((users, 1), dtype=torch.long, device=hidden.device)
     limits = limits_of(trie, users, excluded, allowed)
     sound = torch.ones((), dtype=torch.bool, device=hidden.device)
+    bound = scores.new_full((users,), -torch.inf)
     for depth, level in enumerate(trie.levels):
         children = trie.step(depth, nodes.reshape(-1))
         gains = _log_probabilities(decoder, hidden, children, depth, renormalised)
@@ -124,13 +137,17 @@ def explore(
         totals = torch.where(open_, scores[:, :, None] + gains, -torch.inf).flatten(1)
         candidates = children.nodes.view(users, -1)
         is_last = depth == len(trie.levels) - 1
-        chosen = best(totals, candidates, k if is_last else min(beam, len(level), totals.shape[1]))
+        size = k if is_last else min(beam, len(level), totals.shape[1])
+        chosen = best(totals, candidates, size + (not is_last and size < totals.shape[1]))
+        if chosen.shape[1] > size:  # the first of those that are dropped
+            bound = torch.maximum(bound, totals.gather(1, chosen[:, size:])[:, 0])
+            chosen = chosen[:, :size]
         scores, nodes = totals.gather(1, chosen), candidates.gather(1, chosen)
         if not is_last:
             tokens = level.codes[nodes].long() + decoder.level_starts[depth]
             state, hidden = decoder.step(state, tokens, chosen // level.width)
     found = scores > -torch.inf
-    return Ranked(torch.where(found, trie.items[nodes].long(), -1), scores), sound
+    return Ranked(torch.where(found, trie.items[nodes].long(), -1), scores, bound), sound
 
 
 def check(k: int, beam: int, num_items: int) -> None:

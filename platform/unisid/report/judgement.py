@@ -72,3 +72,13 @@ def _verdict(part: Json, metric: str, first: str, other: str) -> str:
     if test["high"] < 0:
         return f"{first} is behind {other}: {shown}"
     return f"{first} is not shown to be ahead of {other}: {shown}"
+
+
+def certainties(found: Json) -> str:
+    """What `evaluation.certainty` found, for a terminal."""
+    rows = [["beam", f"all {found['k']} proven best", "first items proven", "of the widest beam's items"]]
+    rows += [
+        [width, f"{each['proven']:.1%}", f"{each['first']:.2f}", f"{each['found']:.2%}"]
+        for width, each in found["widths"].items()
+    ]
+    return f"{found['users']:,} test users, history excluded\n{align(rows, right=True)}"

@@ -38,6 +38,31 @@ Answer = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
+class Proven:
+    """An answer, and how much of it is certain."""
+
+    items: NDArray[np.int64]
+    """[n, k] best first; -1 fills up."""
+    scores: NDArray[np.float32]
+    """[n, k]; -inf where there is no item."""
+    bound: NDArray[np.float32]
+    """[n] no other item scores higher: -inf where the search was exact, inf where nothing is known."""
+    beam: NDArray[np.int64]
+    """[n] the width that found it."""
+
+    @property
+    def proven(self) -> NDArray[np.int64]:
+        """How many of the first items [n] are the best of all, certainly."""
+        certain = (self.scores > self.bound[:, None]) & (self.items >= 0)
+        return certain.cumprod(1).sum(1)
+
+    @property
+    def whole(self) -> NDArray[np.bool_]:
+        """Whether all of the answer [n] is certain; one of fewer than k items has all that there are."""
+        return self.proven == (self.items >= 0).sum(1)
+
+
+@dataclass(frozen=True)
 class Recommender:
     """A trained backbone, the index that it generates, and how much of a history it was trained to read."""
 
@@ -103,6 +128,53 @@ class Recommender:
             DataError: for a history that is empty, is no list of integers, or has an unknown item.
             ArtifactError: for a model whose weights give NaN or infinite scores.
         """
+        found = self._ranked(histories, k, exclude_history, beam_width, allowed, renormalised)
+        return found.items, found.scores
+
+    @torch.no_grad()
+    def prove(
+        self,
+        histories: Sequence[ArrayLike],
+        k: int,
+        exclude_history: bool = True,
+        beam_width: int | None = None,
+        allowed: ArrayLike | None = None,
+        renormalised: bool = False,
+        widest: int | None = None,
+    ) -> Proven:
+        """As `rank`, and how many of the items are certainly the best of all.
+
+        Histories whose answer is not proven whole are searched again with beams twice as wide, up to `widest`.
+
+        Args:
+            widest: the widest beam; None for that of the first search alone.
+        Raises:
+            ConfigError: as `rank`, and for a `widest` below the width of the first search.
+        """
+        first, width = beams(k, beam_width, len(self.index.codes))
+        if widest is not None and beams(k, widest, len(self.index.codes))[1] < width:
+            raise ConfigError(f"recommender: widest is {widest}, the first beam {width}; must be at least as wide")
+        rows = history_rows(histories, len(self.index.codes))
+        mask = item_subset(allowed, len(rows), len(self.index.codes))
+        found = self._ranked(rows, first, exclude_history, width, allowed, renormalised)
+        while width < (widest or 0) and len(again := np.flatnonzero(~found.whole)):
+            width = min(2 * width, widest or 0)
+            some = mask if mask is None or mask.ndim == 1 else mask[again]
+            wider = self._ranked([rows[n] for n in again], first, exclude_history, width, some, renormalised)
+            for name in ("items", "scores", "bound", "beam"):
+                getattr(found, name)[again] = getattr(wider, name)
+        return found
+
+    def _ranked(
+        self,
+        histories: Sequence[ArrayLike],
+        k: int,
+        exclude_history: bool,
+        beam_width: int | None,
+        allowed: ArrayLike | None,
+        renormalised: bool,
+    ) -> Proven:
+        """What one search finds."""
         k, width = beams(k, beam_width, len(self.index.codes))
         rows = history_rows(histories, len(self.index.codes))
         mask = item_subset(allowed, len(rows), len(self.index.codes))
@@ -113,7 +185,8 @@ class Recommender:
         def search(read: Tensor, limits: Limits) -> Ranked:
             return self.backbone.search(read, self.index, k=k, beam=width, limits=limits, renormalised=among_items)
 
-        return self._search(search, prompts, k, mask, rows, excluding)
+        items, scores, bound = self._search(search, prompts, k, mask, rows, excluding)
+        return Proven(items, scores, bound, np.full(len(rows), width))
 
     @torch.no_grad()
     def find(self, texts: Sequence[str], k: int, beam_width: int | None = None) -> Answer:
@@ -135,7 +208,7 @@ class Recommender:
         def search(read: Tensor, limits: Limits) -> Ranked:
             return beam.search(_InWords(language), read, self.index.trie, k=k, beam=width)
 
-        return self._search(search, [np.array(prompt) for prompt in prompts], k)
+        return self._search(search, [np.array(prompt) for prompt in prompts], k)[:2]
 
     @torch.no_grad()
     def title_of(self, items: Sequence[int]) -> list[str]:
@@ -165,11 +238,14 @@ class Recommender:
         allowed: NDArray[np.bool_] | None = None,
         taken: Sequence[NDArray[np.int64]] | None = None,
         excluding: bool = False,
-    ) -> Answer:
-        """The best k items for each prompt, batch by batch; `taken`, and an `allowed` that has rows, are each prompt's
-        own; `excluding` leaves out what was taken."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+        """The best k items for each prompt with their scores, and the bounds of what was not found, batch by batch.
+
+        `taken`, and an `allowed` that has rows, are each prompt's own; `excluding` leaves out what was taken.
+        """
         items = np.empty((len(prompts), k), np.int64)
         scores = np.empty((len(prompts), k), np.float32)
+        bound = np.full(len(prompts), np.inf, np.float32)
         for some in self._batches(prompts):
             read = self._pad([prompts[number] for number in some])
             before = None if taken is None else self._pad([taken[number] for number in some])
@@ -177,7 +253,9 @@ class Recommender:
             subset = None if mask is None else torch.tensor(mask, device=self.device)
             found = search(read, Limits(before if excluding else None, subset, before))
             items[some], scores[some] = found.items.cpu().numpy(), found.scores.cpu().numpy()
-        return items, scores
+            if found.bound is not None:
+                bound[some] = found.bound.cpu().numpy()
+        return items, scores, bound
 
     def _language(self) -> LanguageBackbone:
         if not isinstance(self.backbone, LanguageBackbone):

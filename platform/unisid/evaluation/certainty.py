@@ -1,0 +1,64 @@
+"""How wide a beam must be: for how many users the best items are proven to be found, by width.
+
+n users, W widths.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisid.artifacts.catalog import TEST, Catalog
+from unisid.config import Json
+from unisid.errors import DataError
+from unisid.serving.recommender import Recommender
+
+USERS, SEED = 1_000, 42
+
+
+def certainty(
+    recommender: Recommender,
+    catalog: Catalog,
+    widths: Sequence[int],
+    k: int,
+    users: int = USERS,
+    advance: Callable[[int], None] = lambda width: None,
+) -> Json:
+    """Width -> figures of the search for the k best items of test users, what they took before left out.
+
+    `proven`: the share of users all of whose k items are certainly the best. `first`: how many of the first items are,
+    on average. `found`: the share of the widest search's items that a narrower one finds, proven or not.
+
+    Args:
+        users: at most so many, drawn by seed.
+        advance: given each width when it is done.
+    """
+    rows = catalog.samples(TEST)
+    if not len(rows):
+        raise DataError(f"{catalog.record.address}: has no test sample, whose history a search could be tried with")
+    chosen = np.sort(np.random.default_rng(SEED).choice(rows, min(users, len(rows)), replace=False))
+    past, lengths = catalog.past(chosen)
+    histories = np.split(past.astype(np.int64), np.cumsum(lengths)[:-1])
+    found = {}
+    for width in sorted(set(widths)):
+        found[width] = recommender.prove(histories, k, beam_width=width)
+        advance(width)
+    best = found[max(found)].items
+    return {
+        "users": len(chosen),
+        "k": k,
+        "widths": {
+            str(width): {
+                "proven": float(each.whole.mean()),
+                "first": float(each.proven.mean()),
+                "found": _shared(each.items, best),
+            }
+            for width, each in found.items()
+        },
+    }
+
+
+def _shared(items: NDArray[np.int64], best: NDArray[np.int64]) -> float:
+    """The share of the best items [n, k] that stand in the rows of others."""
+    real = best >= 0
+    return float(((best[:, :, None] == items[:, None, :]).any(2) & real).sum() / max(1, real.sum()))
