@@ -76,7 +76,7 @@ def publish(
     Args:
         artifacts: noun -> fingerprint of what lies at the places.
     """
-    from unisid.report.html import write_report  # with matplotlib: not where a recipe is only planned
+    from unisid.report.html import write_report  # with Altair: not where a recipe is only planned
 
     before = published(folder)
     if folder.exists(NOTE):

@@ -12,7 +12,8 @@ from unisid.config import plug_ins
 
 ROOT = Path(__file__).parents[2]
 PLUG_INS = ("datasets", "encoders", "graphs", "fusion", "tokenizers", "backbones", "baselines", "tasks")
-SLOW = ("transformers", "tokenizers", "scipy.stats", "matplotlib", "sklearn", "faiss", "ray", "mlflow", "deepspeed")
+DRAWING = ("matplotlib", "altair", "vl_convert")
+SLOW = ("transformers", "tokenizers", "scipy.stats", *DRAWING, "sklearn", "faiss", "ray", "mlflow", "deepspeed")
 """Imported where they are used: each takes a person's time, and none decides a setting."""
 UNSAFE = {
     ("trust_remote_code", "True"),

@@ -8,7 +8,7 @@ import pytest
 from tests.report.runs import write_run
 from unisid.artifacts.record import write_record
 from unisid.artifacts.store import Place
-from unisid.report import explorer, facts, html
+from unisid.report import explorer, facts, html, sections, tables
 
 TITLES = ["Apple & pear", "</script><script>alert(1)</script>", *(f"Thing {n}" for n in range(60))]
 VOID = {"meta", "input", "br"}
@@ -68,11 +68,11 @@ def test_is_one_well_formed_file_that_needs_nothing_else(written):
     found = parse(page)
     assert all(r.startswith(("#", "data:")) for r in found.references)
     assert len(set(found.ids)) == len(found.ids), "two drawings share an id"
-    assert found.scripts == 2
+    assert found.scripts == 3
     assert "Proves &lt;nothing&gt;." in page
     assert set(out.sizes()) == {
         "report.html",
-        "loss_curves.png",
+        "learning_curves.png",
         "metric_bars.png",
         "level_usage.png",
         "prefix_map.png",
@@ -99,24 +99,24 @@ def test_explorer_holds_every_item_sorted_and_inert(written):
     assert [row[:-1] for row in rows] == sorted(row[:-1] for row in rows)
 
 
-def rows_of(page):
-    return json.loads(re.search(r'id="items">(.*?)</script>', page, re.S).group(1))
-
-
 def test_explorer_is_bounded_in_items_and_bytes(places, monkeypatch):
     monkeypatch.setattr(explorer, "ITEMS", 10)
-    page = explorer.explorer(places)
-    assert sorted(row[-1] for row in rows_of(page)) == sorted(TITLES[:10])
+    section = explorer.explorer(places)
+    assert sorted(row[-1] for row in json.loads(section["rows"])) == sorted(TITLES[:10])
+    page = html.templates().get_template("explorer.html").render(section=section)
     assert "It holds 10 of 62 items" in page
     monkeypatch.setattr(explorer, "BYTES", 100)
-    kept = rows_of(explorer.explorer(places))
+    monkeypatch.setattr(explorer, "NAME_BYTES", 0)
+    section = explorer.explorer(places)
+    kept = json.loads(section["rows"])
+    assert json.loads(section["names"]) == {}
     assert 0 < len(kept) < 10
     assert sorted(row[-1] for row in kept) == sorted(TITLES[: len(kept)])
 
 
 def test_long_titles_are_cut():
-    assert explorer.cut("x" * explorer.LETTERS) == "x" * explorer.LETTERS
-    assert explorer.cut("x" * 1000) == "x" * (explorer.LETTERS - 1) + "…"
+    assert tables.cut("x" * tables.LETTERS) == "x" * tables.LETTERS
+    assert tables.cut("x" * 1000) == "x" * (tables.LETTERS - 1) + "…"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_long_titles_are_cut():
 def test_the_verdict_follows_the_interval_of_the_strongest_baseline(places, low, high, verdict):
     found = facts.results(places)
     found.comparisons["itemknn"]["excluded"]["NDCG@10"] |= {"low": low, "high": high}
-    said = html._verdict(found, "NDCG@10")
+    said = sections.verdict(found, "NDCG@10")
     assert said.startswith("uqf-tiger reaches an NDCG@10 of 0.1809, history excluded; the best baseline, itemknn,")
     assert said.endswith(f"the model {verdict}.")
 

@@ -131,9 +131,10 @@ def test_a_large_catalogue_stays_small_in_the_browser(page, look, monkeypatch):
     codes = np.stack(np.unravel_index(cells, sizes), 1).astype(np.int32)
     titles = [f"An article of some forty letters, no. {n}" for n in range(explorer.ITEMS)]
     monkeypatch.setattr(facts, "index", lambda places, most: facts.Index(sizes, count, codes, titles[:most], {}))
-    section = explorer.explorer({})
+    monkeypatch.setattr(facts, "texts", lambda places, most: titles[:most])
+    section = html.templates().get_template("explorer.html").render(section=explorer.explorer({}))
     assert "It holds 100,000 of 120,000 items" in section
-    assert len(section.encode()) < explorer.BYTES + 5000
+    assert len(section.encode()) < explorer.BYTES + explorer.NAME_BYTES + 5000
     script = page[0][page[0].rindex("<script>") : page[0].rindex("</body>")]
     bare = f'<!doctype html><body><div id="explorer">{section}</div>{script}</body>'
     seen, console = look(bare)

@@ -9,6 +9,7 @@ from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.store import Place
 from unisid.report import facts
+from unisid.report.tables import cut
 
 USERS, SHOWN = 3, 10
 """How many users, and the most titles of a history or a list."""
@@ -43,7 +44,7 @@ def examples(places: Mapping[str, Place]) -> list[Example]:
         return []
     chosen = np.unique(np.linspace(0, len(rows) - 1, USERS + 2).astype(np.int64)[1:-1])
     ids, titles, users = catalog.item_ids.to_pylist(), catalog.titles.to_pylist(), catalog.user_ids.to_pylist()
-    named = [title or item_id for title, item_id in zip(titles, ids, strict=True)]
+    named = [cut(title or item_id) for title, item_id in zip(titles, ids, strict=True)]
     found = []
     for sample in chosen.tolist():
         row = int(rows[sample])

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure as Drawing
 from unisid.evaluation.figures import Comparison, Correlation, Figure
 from unisid.ops.ranking import PairedTest
 from unisid.printable import printable
-from unisid.report.plots import INK, PALETTE, REST, STYLE
+from unisid.report.colors import INK, PALETTE, REST
+from unisid.report.plots import STYLE
 from unisid.report.tables import align
 
 SHOWN_CUTOFFS = (5, 10, 20)

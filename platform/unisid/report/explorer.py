@@ -4,56 +4,53 @@ What the page holds is bounded twice, in items and in bytes, whatever the catalo
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from unisid.artifacts.store import Place
-from unisid.printable import printable
-from unisid.report import facts
+from unisid.report import facts, prefixes
+from unisid.report.tables import cut
 
 ITEMS = 100_000
 """Items in the explorer, at most."""
 BYTES = 8 << 20
-"""Bytes of the explorer's data, at most."""
-LETTERS = 160
-"""Letters of a title, at most."""
+"""Bytes of the explorer's items, at most."""
+NAME_BYTES = 2 << 20
+"""Bytes of the prefixes' names, at most; the shortest prefixes come first."""
 
 
-def explorer(places: Mapping[str, Place]) -> str:
-    """The section's markup, or nothing where there are no codes."""
+def explorer(places: Mapping[str, Place]) -> dict[str, Any] | None:
+    """The items and the names of their prefixes, as JSON for the section's template; None where there are no codes."""
     found = facts.index(places, ITEMS)
     if found is None or not found.titles:
-        return ""
+        return None
     rows = _fitting(found)
-    shown = f"It holds all {found.num_items:,} items."
-    if len(rows) < found.num_items:
-        shown = (
-            f"It holds {len(rows):,} of {found.num_items:,} items, a fair sample; the others are left out to keep "
-            "this page small. <code>unisid items</code> knows all of them."
-        )
-    return (
-        f"<p>The tree of semantic ids: open a prefix to see what its items have in common. {shown}</p>"
-        '<input id="search" type="search" autocomplete="off" spellcheck="false" '
-        'placeholder="A title, or a prefix: 12,7" aria-label="Search the items by title or semantic id">'
-        '<div id="tree" tabindex="0" role="region" aria-label="Items by semantic id" aria-live="polite">'
-        "<noscript>This part needs JavaScript.</noscript></div>"
-        f'<script type="application/json" id="items">[{",".join(rows)}]</script>'
-    )
+    names = prefixes.names(found.codes, facts.texts(places, min(len(rows), prefixes.ITEMS)))
+    named = [f"{_json(','.join(map(str, prefix)))}:{_json(cut(words))}" for prefix, words in names.items()]
+    return {
+        "shown": len(rows),
+        "num_items": found.num_items,
+        "rows": Markup(f"[{','.join(rows)}]"),
+        "names": Markup(f"{{{','.join(named[: _fit(named, NAME_BYTES)])}}}"),
+    }
 
 
 def _fitting(found: facts.Index) -> list[str]:
     """As many of the first items as fit, each as '[code, ..., "title"]' that is inert in markup, by semantic id."""
     codes = found.codes[: len(found.titles)]
-    rows = [
-        json.dumps([*row, cut(printable(title))], ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-        for row, title in zip(codes.tolist(), found.titles, strict=True)
-    ]
-    ends = np.cumsum([len(row.encode()) + 1 for row in rows])
-    kept = int(np.searchsorted(ends, BYTES, side="right"))
+    rows = [_json([*row, cut(title)]) for row, title in zip(codes.tolist(), found.titles, strict=True)]
+    kept = _fit(rows, BYTES)
     return [rows[item] for item in np.lexsort(codes[:kept].T[::-1]).tolist()]
 
 
-def cut(title: str) -> str:
-    """A title that is not too long; what is cut ends in '…'."""
-    return title if len(title) <= LETTERS else title[: LETTERS - 1].rstrip() + "…"
+def _fit(texts: Sequence[str], most: int) -> int:
+    """How many of the first texts, with a separator each, have no more than so many bytes together."""
+    return int(np.searchsorted(np.cumsum([len(text.encode()) + 1 for text in texts]), most, side="right"))
+
+
+def _json(value: Any) -> str:
+    """JSON that is inert in markup."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

@@ -22,6 +22,10 @@ from unisid.stages.catalog.summary import OTHER_RULE, repeated_targets
 
 CODES_READ = 1 << 20
 """Items whose codes a report looks at, at most."""
+ROWS_READ = 1 << 23
+"""Interactions that a report counts, at most: those of the first users."""
+TEXT_READ = 300
+"""Letters of a text that name an item, at most."""
 LEAK = "LEAK: the graph learned from validation and test interactions too; these figures are for comparison only."
 
 
@@ -57,6 +61,20 @@ class Index:
     codes: NDArray[np.int32]
     titles: list[str]
     quality: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Activity:
+    """How the interactions are spread over users and items."""
+
+    users: int
+    """Whose interactions were counted: all, or the first ones of a large catalogue."""
+    by_length: dict[str, int]
+    """'4–7' -> users with so many interactions; each span is twice as wide as the one before."""
+    typical: dict[str, int]
+    """fewest, median, ninth of ten, most -> interactions of such a user."""
+    head_share: float
+    """The share of interactions that the most popular tenth of the items has."""
 
 
 def records(places: Mapping[str, Place]) -> dict[str, Record]:
@@ -100,6 +118,35 @@ def index(places: Mapping[str, Place], titles: int) -> Index | None:
     names = head(places["catalog"], "items", "title", min(titles, len(rows))).to_pylist()
     quality = known["codes"].counts.get("quality", {})
     return Index(codes.sizes, known["catalog"].count("items"), rows, [n or "" for n in names], quality)
+
+
+def activity(places: Mapping[str, Place]) -> Activity | None:
+    """How the interactions are spread, or None where there are none."""
+    record = records(places).get("catalog")
+    if record is None or not table_names(places["catalog"], "interactions"):
+        return None
+    user, item = (head(places["catalog"], "interactions", name, ROWS_READ).to_numpy() for name in ("user", "item"))
+    if len(user) == ROWS_READ:  # the last user's may go on
+        user, item = (column[: np.searchsorted(user, user[-1])] for column in (user, item))
+    lengths = np.unique(user, return_counts=True)[1]
+    if not len(lengths):
+        return None
+    spans = np.bincount(np.floor(np.log2(lengths)).astype(int))
+    named = {f"{2**n}–{2 ** (n + 1) - 1}" if n else "1": int(users) for n, users in enumerate(spans)}
+    while next(iter(named.values())) == 0:
+        named.pop(next(iter(named)))
+    marks = np.quantile(lengths, [0, 0.5, 0.9, 1], method="inverted_cdf").astype(int).tolist()
+    typical = dict(zip(("fewest", "median", "nine of ten at most", "most"), marks, strict=True))
+    taken = np.sort(np.bincount(item, minlength=record.count("items")))[::-1]
+    tenth = taken[: max(1, len(taken) // 10)].sum() / len(item)
+    return Activity(len(lengths), named, typical, float(tenth))
+
+
+def texts(places: Mapping[str, Place], most: int) -> list[str]:
+    """The beginnings of the first items' texts, which start with the titles; the titles of a catalog without texts."""
+    place = places["catalog"]
+    column = "text" if "text" in open_table(place, table_names(place, "items")[0]).schema_arrow.names else "title"
+    return [(text or "")[:TEXT_READ] for text in head(place, "items", column, most).to_pylist()]
 
 
 def head(place: Place, family: str, column: str, rows: int) -> pa.Array:

@@ -14,7 +14,8 @@ from scipy import sparse
 
 from unisid.ops.naming import counted, name_of, words_of
 from unisid.ops.semantic_ids import spell
-from unisid.report.plots import PALETTE, REST, STYLE
+from unisid.report.colors import PALETTE, REST
+from unisid.report.plots import STYLE
 
 PREFIXES = 10
 ITEMS = 60

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from unisid.evaluation.estimates import Configuration, Estimate, Outcome, configurations, front
 from unisid.printable import printable
-from unisid.report.plots import PALETTE, REST, STYLE
+from unisid.report.colors import PALETTE, REST
+from unisid.report.plots import STYLE
 from unisid.report.tables import align, comma_separated
 
 

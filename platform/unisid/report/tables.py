@@ -15,6 +15,8 @@ from unisid.report import facts
 
 SHOWN_CUTOFFS = (5, 10, 20)
 TITLES_READ = 1 << 16
+LETTERS = 160
+"""Letters of a title in a report, at most."""
 MARKS = {"complete": "+", "shared": "=", "half made": "~", "to make": "-", "drift": "!"}
 
 
@@ -146,3 +148,9 @@ def plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(plain(entry) for entry in value)
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def cut(title: str) -> str:
+    """A title without control characters, and not too long; what is cut ends in '…'."""
+    shown = printable(title)
+    return shown if len(shown) <= LETTERS else shown[: LETTERS - 1].rstrip() + "…"

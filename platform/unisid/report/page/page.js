@@ -1,10 +1,29 @@
 "use strict";
+// The description of a chart's mark, under the pointer.
+(() => {
+  const tip = document.getElementById("tip");
+  const mark = (event) => event.target.closest?.(".panel .role-mark [aria-label]");
+  const show = (event) => {
+    const found = mark(event);
+    tip.hidden = !found;
+    if (!found) return;
+    tip.textContent = found.getAttribute("aria-label");
+    const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
+    const below = event.clientY + 18 + tip.offsetHeight < innerHeight;
+    tip.style.left = `${Math.max(8, left)}px`;
+    tip.style.top = `${below ? event.clientY + 18 : event.clientY - tip.offsetHeight - 10}px`;
+  };
+  addEventListener("pointermove", show);
+  addEventListener("pointerdown", show);
+  addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
+})();
 // The explorer: a tree that is built as it is opened, from rows [code, code, ..., title] sorted by semantic id.
 // What is long comes in pieces of `limit` lines. `report.html#find=WORDS` opens the page with a search.
 (() => {
   const store = document.getElementById("items");
   if (!store) return;
-  const rows = JSON.parse(store.textContent), tree = document.getElementById("tree");
+  const rows = JSON.parse(store.textContent), names = JSON.parse(document.getElementById("names").textContent);
+  const tree = document.getElementById("tree");
   const search = document.getElementById("search"), levels = rows[0].length - 1, limit = 200;
   const letter = (level) => String.fromCharCode(97 + level);
   const spell = (row, from, to) => row.slice(from, to).map((code, i) => `<${letter(from + i)}_${code}>`).join("");
@@ -45,7 +64,7 @@
       for (to = from + 1; to < stop && rows[to][level] === rows[from][level]; to++);
       const [first, last] = [from, to], node = make("details"), head = make("summary");
       head.append(make("b", spell(rows[first], level, level + 1)), make("span", (last - first).toLocaleString(), "count"),
-        make("span", rows[first][levels].slice(0, 60), "hint"));
+        make("span", names[rows[first].slice(0, level + 1).join()] ?? rows[first][levels].slice(0, 60), "hint"));
       node.append(head);
       node.addEventListener("toggle", () => node.childElementCount === 1 && branch(node, first, last, level + 1));
       parent.append(node);

@@ -1,0 +1,241 @@
+"""The report's charts as Altair panels: SVG for the page, PNG for trackers, drawn by vl-convert without a browser.
+
+A drawing is a list of panels, so that a page may stack them where it is narrow. An SVG takes its ink and font from the
+page, so one drawing serves light and dark; every mark has a description, which the page shows under the pointer.
+N items, D width, L levels.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import vl_convert
+from numpy.typing import NDArray
+
+from unisid import legend
+from unisid.artifacts.metrics import HISTORY_RULES
+from unisid.ops.semantic_ids import spell
+from unisid.printable import printable
+from unisid.report.colors import INK, PALETTE, REST
+from unisid.report.tables import cut
+
+WIDTH, HEIGHT = 300, 150
+LEVELS = 6
+"""Levels whose use is drawn, at most."""
+POINTS = 200
+"""Points of a line, at most."""
+INKED = {"labelColor": INK, "titleColor": INK}
+CONFIG = {
+    "background": None,
+    "font": "sans-serif",
+    "padding": {"left": 12, "right": 8, "top": 5, "bottom": 5},
+    "axis": INKED
+    | {
+        "domainColor": REST,
+        "gridColor": REST,
+        "gridOpacity": 0.3,
+        "tickColor": REST,
+        "tickCount": 5,
+        "titleFontWeight": "normal",
+    },
+    "legend": INKED | {"labelLimit": 260, "symbolOpacity": 1, "titleFontWeight": "normal"},
+    "text": {"color": INK},
+    "title": {
+        "anchor": "start",
+        "color": INK,
+        "fontSize": 12,
+        "fontWeight": "bold",
+        "subtitleColor": INK,
+        "subtitleFontSize": 11,
+    },
+    "view": {"stroke": None},
+}
+UNITS = {
+    ("model", "valid_score"): "NDCG@10",
+    ("baseline", "valid_score"): "NDCG@10",
+    ("codes", "valid_score"): "collisions, then error",
+    ("graph", "valid_recall_20"): "recall@20",
+}
+"""What lies on the curves' upright axis, where it is no loss."""
+DRAWN = ("loss", "valid_score", "valid_recall_20")
+"""The reported figures that have a curve: the training loss, and what decides the best epoch."""
+
+Panel = alt.LayerChart
+Curves = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]
+"""noun -> name -> (step, value)."""
+
+
+def learning_curves(curves: Curves) -> list[Panel]:
+    """A panel a stage and quantity over the epochs: the training loss, and what validation goes by, its best marked."""
+    return [
+        _curve(noun, name, points, dict(series.get("epoch", ())))
+        for noun, series in curves.items()
+        for name, points in series.items()
+        if name in DRAWN and len(points) > 1
+    ]
+
+
+def _curve(noun: str, name: str, points: Sequence[tuple[int, float]], epochs: Mapping[int, float]) -> Panel:
+    known = legend.figure(noun, name)
+    by_epoch = all(step in epochs for step, _ in points)
+    unit, across = UNITS.get((noun, name), "loss"), "epoch" if by_epoch else "optimizer step"
+    rows = [
+        {
+            "x": epochs[step] if by_epoch else step,
+            "y": value,
+            "text": f"{across} {epochs.get(step, step):g}: {value:.5g}",
+        }
+        for step, value in points
+    ]
+    x = alt.X("x:Q").title(across).scale(zero=False, nice=False)
+    y = alt.Y("y:Q").title(unit).scale(zero=False)
+    base = alt.Chart(alt.Data(values=_thinned(rows))).encode(x=x, y=y, description="text:N")
+    layers: list[alt.Chart] = [
+        base.mark_line(color=PALETTE[int(name != "loss")], strokeWidth=1.6),
+        base.mark_point(opacity=0, size=60, filled=True),
+    ]
+    up = known is not None and known.better == "up"
+    if name != "loss":
+        layers += _best(rows, up, across, x, y)
+    words = "training loss" if name == "loss" else "validation"
+    return _panel(layers, f"{noun}: {words}, {'higher' if up else 'lower'} is better")
+
+
+def _best(rows: Sequence[Mapping[str, Any]], up: bool, across: str, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """The best point of a validation curve, and its epoch and value in words."""
+    best = (max if up else min)(rows, key=lambda row: row["y"])
+    late = best["x"] > (rows[0]["x"] + rows[-1]["x"]) / 2
+    words = f"best: {across} {best['x']:g}, {best['y']:.4g}"
+    marked = alt.Chart(alt.Data(values=[{**best, "words": words}])).encode(x=x, y=y, description="words:N")
+    place: dict[str, Any] = {"align": "right" if late else "left", "dx": -6 if late else 6, "dy": 14 if up else -10}
+    return [marked.mark_point(color=INK, filled=True, size=45), marked.mark_text(**place).encode(text="words:N")]
+
+
+def level_usage(codes: NDArray[Any], sizes: Sequence[int]) -> list[Panel]:
+    """How evenly each of the first levels' codes are used: items a code, fullest first; dashed, equal use."""
+    panels = []
+    for level, size in list(enumerate(sizes))[:LEVELS]:
+        counts = np.sort(np.bincount(codes[:, level], minlength=size))[::-1]
+        shown = np.unique(np.linspace(0, size - 1, min(size, POINTS)).astype(int)).tolist()
+        rows = [{"x": n, "y": int(counts[n]), "text": f"code of rank {n + 1}: {counts[n]:,} items"} for n in shown]
+        x = alt.X("x:Q").title("code, fullest first").scale(domain=[0, max(size - 1, 1)], nice=False)
+        base = alt.Chart(alt.Data(values=rows)).encode(x=x, y=alt.Y("y:Q").title("items"), description="text:N")
+        equal = [{"y": len(codes) / size, "text": f"equal use: {len(codes) / size:.4g} items a code"}]
+        layers: list[alt.Chart] = [
+            base.mark_area(color=PALETTE[0], opacity=0.75, interpolate="step"),
+            alt.Chart(alt.Data(values=equal))
+            .mark_rule(color=PALETTE[1], strokeDash=[5, 3], strokeWidth=1.5)
+            .encode(y="y:Q", description="text:N"),
+        ]
+        panels.append(_panel(layers, f"level {level + 1}: {int((counts > 0).sum())} of {size} used"))
+    return panels
+
+
+def prefix_map(
+    vectors: NDArray[Any], codes: NDArray[Any], titles: Sequence[str], names: Mapping[tuple[int, ...], str]
+) -> list[Panel]:
+    """The fused vectors on their two widest directions (PCA), coloured by the first code; rarer codes are grey.
+
+    Args:
+        titles: of the items, shown with their semantic ids under the pointer.
+        names: words for the first codes.
+    """
+    flat = _flat(vectors)
+    found, counts = np.unique(codes[:, 0], return_counts=True)
+    common = [int(code) for code in found[np.argsort(-counts, kind="stable")][: len(PALETTE)]]
+    label = {code: f"{spell((code,))} {cut(names.get((code,), ''))}".strip() for code in common}
+    rows = [
+        {"x": x, "y": y, "code": label.get(row[0], "other"), "text": f"{cut(title) or 'no title'} {spell(row)}"}
+        for (x, y), row, title in zip(flat.tolist(), map(tuple, codes.tolist()), titles, strict=True)
+    ]
+    colors = alt.Scale(domain=[*label.values(), "other"], range=[*PALETTE[: len(common)], REST])
+    key = alt.Legend(title="first code: what its items share", titleLimit=400, orient="bottom", columns=2)
+    axis: dict[str, Any] = {"axis": None, "scale": alt.Scale(zero=False)}
+    dots = alt.Chart(alt.Data(values=sorted(rows, key=lambda row: row["code"] != "other"))).encode(
+        x=alt.X("x:Q", **axis),
+        y=alt.Y("y:Q", **axis),
+        color=alt.Color("code:N", scale=colors, legend=key),
+        description="text:N",
+    )
+    middles = [
+        {"x": x, "y": y, "text": label[code]}
+        for code in common
+        for x, y in [np.median(flat[codes[:, 0] == code], axis=0).tolist()]
+    ]
+    signs = alt.Chart(alt.Data(values=middles)).mark_text(fontWeight="bold", fontSize=10, aria=False)
+    signs = signs.encode(x=alt.X("x:Q", **axis), y=alt.Y("y:Q", **axis), text="text:N")
+    layers: list[alt.Chart] = [dots.mark_circle(size=22, opacity=0.75), signs]
+    return [_panel(layers, "").properties(width=620, height=420)]
+
+
+def _flat(vectors: NDArray[Any]) -> NDArray[np.float64]:
+    """Vectors on their two widest directions, [N, 2], to four digits of the widest spread."""
+    centred = vectors.astype(np.float64) - vectors.mean(0)
+    _, directions = np.linalg.eigh(centred.T @ centred)  # by growing spread
+    flat = centred @ directions[:, ::-1][:, :2]
+    flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
+    return (flat / (np.abs(flat).max(initial=0) or 1)).round(4)
+
+
+def metric_bars(means: Mapping[str, Any], methods: Sequence[str], cutoff: int) -> list[Panel]:
+    """HR and NDCG at a cut-off by method, with their 95% intervals; a panel a metric and history rule."""
+    return [_bars(f"{metric}@{cutoff}", rule, means, methods) for rule in HISTORY_RULES for metric in ("HR", "NDCG")]
+
+
+def _bars(metric: str, rule: str, means: Mapping[str, Any], methods: Sequence[str]) -> Panel:
+    rows = []
+    for method in methods:
+        cell = means[method][rule][metric]
+        spread = {end: min(max(cell[end], 0.0), 1.0) for end in ("low", "high")}
+        name = printable(method)
+        words = f"{name}: {cell['mean']:.4f}, 95% interval {cell['low']:.4f} to {cell['high']:.4f}"
+        rows.append({"method": name, "mean": cell["mean"], **spread, "text": words})
+        rows[-1]["color"] = REST if len(rows) > 1 else PALETTE[0]
+    order = [row["method"] for row in rows]
+    y = alt.Y("method:N").sort(order).title(None).axis(labelLimit=150)
+    base = alt.Chart(alt.Data(values=rows)).encode(y=y, description="text:N")
+    color = alt.Color("color:N").scale(None).legend(None)
+    layers: list[alt.Chart] = [
+        base.mark_bar(height={"band": 0.7}).encode(x=alt.X("mean:Q").title(metric), color=color),
+        base.mark_rule(color=INK).encode(x=alt.X("low:Q").title(metric), x2="high:Q"),
+    ]
+    return _panel(layers, f"{metric}, history {rule}").properties(height=24 * len(rows) + 10)
+
+
+def activity_bars(lengths: Mapping[str, int]) -> list[Panel]:
+    """How many users have how many interactions."""
+    rows = [{"x": span, "y": users, "text": f"{span} interactions: {users:,} users"} for span, users in lengths.items()]
+    x = alt.X("x:N").sort(list(lengths)).title("interactions of a user").axis(labelAngle=0, labelOverlap=True)
+    bars = alt.Chart(alt.Data(values=rows)).mark_bar(color=PALETTE[0])
+    return [_panel([bars.encode(x=x, y=alt.Y("y:Q").title("users"), description="text:N")], "how long histories are")]
+
+
+def png(panels: Sequence[Panel]) -> bytes:
+    """All panels in one picture, on white."""
+    whole = alt.concat(*panels, columns=3 if len(panels) > 4 else 2).resolve_scale(color="independent")
+    return vl_convert.vegalite_to_png(_spec(whole) | {"background": "white"}, scale=2)
+
+
+def svgs(panels: Sequence[Panel]) -> list[str]:
+    """Each panel to stand inside a page: transparent, in the page's own ink and font."""
+    return [
+        vl_convert.vegalite_to_svg(_spec(panel)).replace(INK, "currentColor").replace('"sans-serif"', '"inherit"')
+        for panel in panels
+    ]
+
+
+def _spec(chart: alt.LayerChart | alt.ConcatChart) -> dict[str, Any]:
+    return chart.to_dict(validate=False) | {"config": CONFIG}
+
+
+def _panel(layers: Sequence[alt.Chart], title: str) -> Panel:
+    layered = alt.layer(*layers)
+    assert isinstance(layered, alt.LayerChart)
+    return layered.properties(width=WIDTH, height=HEIGHT, title=title)
+
+
+def _thinned(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most `POINTS` of the rows, the first and the last among them."""
+    places = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), POINTS)).astype(int))
+    return [rows[place] for place in places.tolist()]

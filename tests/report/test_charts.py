@@ -1,0 +1,144 @@
+"""The report's charts: what their specifications say, that these are valid, and what is drawn of them."""
+
+import re
+from html import unescape
+
+import numpy as np
+import pytest
+
+from unisid.report import charts
+from unisid.report.colors import INK
+
+EVIL = '<b>x</b>\u202e\x1b"'
+CELL = {"mean": 0.3, "low": 0.2, "high": 0.5}
+
+
+def rows(panel, layer=0):
+    """The values of a layer; the whole panel is a valid Vega-Lite specification."""
+    found = panel.to_dict()
+    data = found["layer"][layer].get("data", found.get("data"))
+    return found["datasets"][data["name"]] if "name" in data else data["values"]
+
+
+def title(panel):
+    return panel.to_dict()["title"]
+
+
+def descriptions(svg):
+    marks = svg[svg.index("role-mark") :]
+    return [unescape(text) for text in re.findall(r'aria-label="([^"]*)"', marks)]
+
+
+def test_learning_curves_show_what_was_learned_by_over_epochs_with_the_best_marked():
+    loss, score = [(10, 3.0), (20, 2.0), (30, 1.5)], [(10, 0.1), (20, 0.4), (30, 0.2)]
+    model = {"loss": loss, "valid_score": score, "epoch": [(10, 1.0), (20, 2.0), (30, 3.0)], "valid_hr_10": score}
+    panels = charts.learning_curves({"model": model, "graph": {"loss": loss}})
+    assert [title(panel) for panel in panels] == [
+        "model: training loss, lower is better",
+        "model: validation, higher is better",
+        "graph: training loss, lower is better",
+    ]
+    assert [[(row["x"], row["y"]) for row in rows(panel)] for panel in panels] == [
+        [(1, 3.0), (2, 2.0), (3, 1.5)],
+        [(1, 0.1), (2, 0.4), (3, 0.2)],
+        [(10, 3.0), (20, 2.0), (30, 1.5)],  # no epoch was reported
+    ]
+    axes = [[panel.to_dict()["layer"][0]["encoding"][axis]["title"] for axis in "xy"] for panel in panels]
+    assert axes == [["epoch", "loss"], ["epoch", "NDCG@10"], ["optimizer step", "loss"]]
+    [best] = rows(panels[1], layer=2)
+    assert (best["x"], best["y"], best["words"]) == (2, 0.4, "best: epoch 2, 0.4")  # the highest, not the last
+
+
+@pytest.mark.parametrize(("noun", "best"), [("codes", 3), ("fused", 3), ("model", 1), ("baseline", 1)])
+def test_the_best_epoch_is_by_each_stage_s_direction(noun, best):
+    falling = {"valid_score": [(1, 3.0), (2, 2.0), (3, 1.0)]}
+    [panel] = charts.learning_curves({noun: falling})
+    assert rows(panel, layer=2)[0]["x"] == best
+
+
+def test_a_long_curve_is_thinned_and_its_best_is_not_lost():
+    points = [(step, 1.0 + step) for step in range(10_000)]
+    points[4321] = (4321, 0.5)
+    [panel] = charts.learning_curves({"fused": {"valid_score": points}})
+    assert len(rows(panel)) == charts.POINTS
+    assert (rows(panel)[0]["x"], rows(panel)[-1]["x"]) == (0, 9999)
+    assert rows(panel, layer=2)[0]["x"] == 4321
+
+
+def test_no_curves_no_panels():
+    assert charts.learning_curves({"model": {"loss": [(0, 1.0)], "epoch": [(0, 1.0), (1, 2.0)]}}) == []
+
+
+def test_level_usage_counts_the_codes_in_use_of_the_first_levels():
+    panels = charts.level_usage(np.array([[0, 1], [0, 2], [3, 2]]), (4, 8))
+    assert [title(panel) for panel in panels] == ["level 1: 2 of 4 used", "level 2: 2 of 8 used"]
+    assert [row["y"] for row in rows(panels[0])] == [2, 1, 0, 0]
+    assert rows(panels[1], layer=1)[0]["y"] == 3 / 8
+    many = charts.level_usage(np.zeros((5, 64), int), (8192,) * 64)
+    assert len(many) == charts.LEVELS
+    assert len(rows(many[0])) == charts.POINTS
+
+
+@pytest.mark.parametrize("width", [1, 2, 6])
+def test_the_map_names_the_common_codes_and_every_item(width):
+    rng = np.random.default_rng(0)
+    codes = np.stack([np.repeat([5, 7], [30, 10]), np.arange(40)], 1)
+    titles = [EVIL, "", *(f"Thing {n}" for n in range(38))]
+    [panel] = charts.prefix_map(rng.normal(size=(40, width)), codes, titles, {(5,): "star wars"})
+    assert {row["code"] for row in rows(panel)} == {"<a_5> star wars", "<a_7>"}
+    assert [row["text"] for row in rows(panel, layer=1)] == ["<a_5> star wars", "<a_7>"]
+    [svg] = charts.svgs([panel])
+    said = descriptions(svg)
+    assert "Thing 0 <a_5><b_2>" in said
+    assert "no title <a_5><b_1>" in said
+    assert '<b>x</b>\\u202e\\x1b" <a_5><b_0>' in said, "cleaned, and escaped in the markup"
+    assert "<b>" not in svg
+
+
+def test_the_map_lies_on_the_two_widest_directions():
+    rng = np.random.default_rng(1)
+    flat = rng.normal(size=(50, 2)) * [9, 4]
+    turned = np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    vectors = np.concatenate([flat, rng.normal(size=(50, 3)) * 0.01], 1) @ turned
+    [panel] = charts.prefix_map(vectors, np.zeros((50, 1), int), [f"{n:02}" for n in range(50)], {})
+    found = np.array([[row["x"], row["y"]] for row in sorted(rows(panel), key=lambda row: row["text"])])
+    between = lambda points: np.linalg.norm(points[:, None] - points[None], axis=2)  # noqa: E731
+    ratio = between(found)[np.triu_indices(50, 1)] / between(flat)[np.triu_indices(50, 1)]
+    assert ratio.std() / ratio.mean() < 0.02
+
+
+def test_other_codes_are_grey_and_lie_below():
+    codes = np.array([[n] for n in range(12) for _ in range(3 + (n < 10))])
+    [panel] = charts.prefix_map(np.random.default_rng(0).normal(size=(len(codes), 3)), codes, ["x"] * len(codes), {})
+    shown = [row["code"] for row in rows(panel)]
+    assert shown[:6] == ["other"] * 6
+    assert len(set(shown)) == 11
+
+
+def test_bars_stand_at_the_means_with_their_intervals_in_the_methods_order():
+    means = {m: {r: {"HR@5": CELL, "NDCG@5": CELL} for r in ("excluded", "allowed")} for m in ("z", EVIL)}
+    panels = charts.metric_bars(means, ["z", EVIL], 5)
+    assert [title(panel) for panel in panels] == [
+        "HR@5, history excluded",
+        "NDCG@5, history excluded",
+        "HR@5, history allowed",
+        "NDCG@5, history allowed",
+    ]
+    first, second = rows(panels[0])
+    assert (first["method"], first["mean"], first["low"], first["high"]) == ("z", 0.3, 0.2, 0.5)
+    assert second["method"] == '<b>x</b>\\u202e\\x1b"'
+    svg = charts.svgs(panels)[0]
+    assert "z: 0.3000, 95% interval 0.2000 to 0.5000" in descriptions(svg)
+    assert "<b>" not in svg
+
+
+def test_a_drawing_is_a_function_of_its_figures_and_takes_the_page_s_ink():
+    def draw():
+        return charts.level_usage(np.array([[0], [1]]), (2,))
+
+    [drawing] = charts.svgs(draw())
+    assert [drawing] == charts.svgs(draw())
+    assert "currentColor" in drawing
+    assert INK not in drawing
+    assert 'id="' not in drawing, "drawings of a page must not share ids"
+    assert charts.png(draw())[:4] == b"\x89PNG"
