@@ -53,25 +53,22 @@ def unger_toys() -> Recipe:
 
 
 def unified(base: Recipe) -> Recipe:
-    """A base with UNGER's vectors, codes and recommender; sizes of codebooks and machines are the base's."""
+    """A base with UNGER's vectors, codes and recommender. What of it is UNGER already stays, and so do the sizes of
+    codebooks and the machines."""
+    fusing, model_of = base.fused, base.model
+    if not isinstance(fusing.fusion, first.Config):
+        training = Training(epochs=100, patience=5, learning_rate=1e-3, schedule="constant")
+        fusing = replace(fusing, fusion=first.Config(), batch_size=128, training=training)
+    if not isinstance(model_of.backbone, second.Config):
+        training = Training(epochs=200, patience=15, learning_rate=1e-3, weight_decay=1e-7, warmup_steps=1000)
+        model_of = model.Config(backbone=second.Config(), batch_size=128, training=training, pool=model_of.pool)
+    size = base.codes.tokenizer.codebook_size
     return replace(
         base,
         instructions=None,
-        fused=replace(
-            base.fused,
-            fusion=first.Config(),
-            batch_size=128,
-            training=Training(epochs=100, patience=5, learning_rate=1e-3, schedule="constant"),
-        ),
-        codes=replace(
-            base.codes, tokenizer=rqkmeans.Config(num_levels=4, codebook_size=base.codes.tokenizer.codebook_size)
-        ),
-        model=model.Config(
-            backbone=second.Config(),
-            batch_size=128,
-            training=Training(epochs=200, patience=15, learning_rate=1e-3, weight_decay=1e-7, warmup_steps=1000),
-            pool=base.model.pool,
-        ),
+        fused=fusing,
+        codes=replace(base.codes, tokenizer=rqkmeans.Config(num_levels=4, codebook_size=size)),
+        model=model_of,
         metrics=replace(base.metrics, method="unger"),
     )
 
