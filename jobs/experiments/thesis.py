@@ -7,7 +7,21 @@ from jobs.experiments.joint import named
 from jobs.recipes.recommenders import by_retrieval, in_parallel, over_items, token_by_token
 from jobs.recipes.unger import unified
 from unisid.backbones import BackboneConfig, hierarchical, lcrec, tiger
-from unisid.baselines import bert4rec, bprmf, caser, gru4rec, hstu, itemknn, lightgcn, popularity, related, sasrec
+from unisid.baselines import (
+    bert4rec,
+    bprmf,
+    caser,
+    fdsa,
+    gru4rec,
+    hgn,
+    hstu,
+    itemknn,
+    lightgcn,
+    popularity,
+    related,
+    s3rec,
+    sasrec,
+)
 from unisid.errors import ConfigError
 from unisid.experiments.definition import Experiment, Method, with_baseline
 from unisid.fusion import FusionConfig, concat, single
@@ -174,6 +188,9 @@ def _baselines(base: Recipe) -> tuple[Method, ...]:
         "sasrec-bce": sasrec.Config(loss="bce"),
         "bert4rec": bert4rec.Config(),
         "hstu": hstu.Config(),
+        "hgn": hgn.Config(),
+        "fdsa": fdsa.Config(),
+        "s3rec": s3rec.Config(),
         "related": related.Config(),
     }
     return tuple(Method(name, with_baseline(base, kind)) for name, kind in kinds.items())

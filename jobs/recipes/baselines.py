@@ -6,7 +6,7 @@ Without `--until` the base recipe's own artifacts are shared or made too, and th
 from dataclasses import replace
 
 from jobs.recipes import amazon, demo
-from unisid.baselines import BaselineConfig, bert4rec, bprmf, caser, gru4rec, hstu, lightgcn, sasrec
+from unisid.baselines import BaselineConfig, bert4rec, bprmf, caser, fdsa, gru4rec, hgn, hstu, lightgcn, s3rec, sasrec
 from unisid.pipeline import Recipe
 from unisid.stages import baseline
 
@@ -46,6 +46,21 @@ def demo_hstu() -> Recipe:
     return _beside(demo.demo(), hstu.Config())
 
 
+def demo_hgn() -> Recipe:
+    """HGN on MovieLens-100K."""
+    return _beside(demo.demo(), hgn.Config())
+
+
+def demo_fdsa() -> Recipe:
+    """FDSA on MovieLens-100K."""
+    return _beside(demo.demo(), fdsa.Config())
+
+
+def demo_s3rec() -> Recipe:
+    """S3-Rec on MovieLens-100K."""
+    return _beside(demo.demo(), s3rec.Config())
+
+
 def beauty_sasrec() -> Recipe:
     """SASRec with cross-entropy on Amazon-2014 Beauty: the row that every table needs."""
     return _beside(amazon.beauty(), sasrec.Config())
@@ -79,6 +94,21 @@ def beauty_bert4rec() -> Recipe:
 def beauty_hstu() -> Recipe:
     """HSTU on Amazon-2014 Beauty."""
     return _beside(amazon.beauty(), hstu.Config())
+
+
+def beauty_hgn() -> Recipe:
+    """HGN on Amazon-2014 Beauty."""
+    return _beside(amazon.beauty(), hgn.Config())
+
+
+def beauty_fdsa() -> Recipe:
+    """FDSA on Amazon-2014 Beauty."""
+    return _beside(amazon.beauty(), fdsa.Config())
+
+
+def beauty_s3rec() -> Recipe:
+    """S3-Rec on Amazon-2014 Beauty."""
+    return _beside(amazon.beauty(), s3rec.Config())
 
 
 def _beside(base: Recipe, settings: BaselineConfig) -> Recipe:

@@ -11,7 +11,7 @@ SEQUENTIAL = [kind for kind in KINDS if issubclass(plug_in("baselines", kind), S
 
 
 def test_models_of_sequences_share_their_settings():
-    assert {"bert4rec", "caser", "gru4rec", "hstu", "sasrec"} <= set(SEQUENTIAL)
+    assert {"bert4rec", "caser", "fdsa", "gru4rec", "hgn", "hstu", "s3rec", "sasrec"} <= set(SEQUENTIAL)
 
 
 @pytest.mark.parametrize(
