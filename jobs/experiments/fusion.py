@@ -49,6 +49,7 @@ def _parts(base: Recipe) -> Iterator[tuple[str, Recipe]]:
         **{f"graph-{value}": replace(own, graph=value) for value in ("layers", "mean", "last")},
         **{f"text-{value}": replace(own, text=value) for value in ("tokens", "mean")},
         **{f"queries-{value}": replace(own, num_queries=value) for value in QUERIES},
+        **{f"start-{value}": replace(own, start=value) for value in ("random", "concat")},
     }
     for name, shape in shapes.items():
         if shape != own:
@@ -62,6 +63,13 @@ def _parts(base: Recipe) -> Iterator[tuple[str, Recipe]]:
     for name, changed in losses.items():
         if changed != loss:
             yield name, _fused(base, own, changed)
+    taught = {
+        **{f"taught-by-{value}": replace(base.fused, structure=value) for value in ("users", "steps")},
+        **{f"shared-users-by-{value}": replace(base.fused, shared_users=value) for value in ("count", "cosine")},
+    }
+    for name, settings in taught.items():
+        if settings != base.fused:
+            yield name, _fused(replace(base, fused=settings), own)
 
 
 def _uqf(base: Recipe) -> uqf.Config:

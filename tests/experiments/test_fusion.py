@@ -28,7 +28,8 @@ def test_every_part_is_changed_by_itself():
         assert changed[0].startswith("fused."), name
     assert {"gate-half", "gate-none", "order-text_first", "graph-mean", "graph-last", "text-mean"} <= rows.keys()
     assert {"queries-1", "queries-32", "no-reconstruction", "structure-alone", "semantic-alone"} <= rows.keys()
-    assert {"modality-dropout-0", "modality-dropout-0.5"} <= rows.keys()
+    assert {"modality-dropout-0", "modality-dropout-0.5", "start-concat"} <= rows.keys()
+    assert {"taught-by-steps", "shared-users-by-cosine"} <= rows.keys()
     assert "queries-4" not in rows  # the base has them already
 
 

@@ -57,6 +57,38 @@ def test_each_changes_the_vectors(settings: dict[str, Any]) -> None:
     assert not torch.allclose(built(**settings)(items), built()(items), atol=1e-4)
 
 
+@pytest.mark.parametrize("weights", [{}, {"text": 0.5, "graph": 2.0}], ids=str)
+def test_a_start_from_both_side_by_side_begins_there_and_learns(weights: dict[str, float]) -> None:
+    settings = vars(small()) | {"start": "concat", "weights": weights, "dropout": 0.0}
+    torch.manual_seed(0)
+    model = Config(**settings).build({"graph": GRAPH, "text": TEXT})
+    items, graph, order = seen()
+    tokens, counts, _ = known([4, 1, 6])
+    texts = torch.stack([rows.mean(0) for rows in tokens.split(counts.tolist())])[order]
+    joined = [
+        weights.get("text", 1) * torch.nn.functional.normalize(texts, dim=1),
+        weights.get("graph", 1) * torch.nn.functional.normalize(graph.mean(1), dim=1),
+    ]
+    assert model.width == TEXT + GRAPH
+    begun = model(items)
+    assert torch.allclose(begun, torch.cat(joined, dim=1), atol=1e-6)
+    optimiser = torch.optim.SGD(model.parameters(), 0.1)
+    for _ in range(2):
+        optimiser.zero_grad()
+        model(items).square().sum().backward()
+        optimiser.step()
+    learned = {name for name, each in model.named_parameters() if each.grad is not None and each.grad.abs().sum() > 0}
+    assert {"queries", "text_in.0.weight", "graph_in.0.weight", "out.weight"} <= learned
+    assert not torch.allclose(model(items), begun, atol=1e-3)
+
+
+def test_what_the_start_changes_bears_identity() -> None:
+    for settings in ({"start": "concat"}, {"weights": {"text": 0.5}}):
+        (name,) = settings
+        assert name not in to_record(Config(), identity=True)
+        assert to_record(Config(**settings), identity=True)[name] == settings[name]
+
+
 @pytest.mark.parametrize("settings", TRAINING_ONLY, ids=str)
 def test_what_acts_in_training_alone_leaves_the_vectors(settings: dict[str, Any]) -> None:
     items = seen()[0]

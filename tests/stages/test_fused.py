@@ -171,6 +171,35 @@ def test_tables_hold_what_training_users_share_and_fall_back_on_text(inputs: dic
     assert Shards(place / "fused", "structure").read("fallback").nonzero()[0].tolist() == [LONELY]
 
 
+def test_structure_neighbours_may_be_those_of_near_steps_both_ways(inputs: dict[str, Place], place: Place) -> None:
+    """Items a and b of a basket, g places apart, count .7^(g - 1) over the root^.8 of both items' damped numbers."""
+    said: list[str] = []
+    make(inputs, place / "fused", dataclasses.replace(CONFIG, structure="steps"), said)
+    counts = np.bincount(np.concatenate(baskets()), minlength=N)
+    strength = np.zeros((N, N))
+    for basket in baskets():
+        for one, a in enumerate(basket):
+            for other, b in enumerate(basket):
+                if 0 < abs(one - other) <= 10:
+                    strength[a, b] += 0.7 ** (abs(one - other) - 1) * ((counts[a] + 40) * (counts[b] + 40)) ** -0.4
+    found = Shards(place / "fused", "structure").read("neighbours")
+    for item in range(N):
+        if item != LONELY:
+            own = found[item][found[item] >= 0]
+            strongest = np.sort(strength[item])[::-1][: len(own)]
+            assert np.allclose(strength[item][own], strongest)
+            assert len(own) == min(8, (strength[item] > 0).sum())
+    assert Shards(place / "fused", "structure").read("fallback").nonzero()[0].tolist() == [LONELY]
+    assert "by steps of sequences" in " ".join(said)
+
+
+def test_which_structure_counts_bears_identity_where_it_is_not_the_thesiss() -> None:
+    assert "structure" not in to_record(fused.Config(), identity=True)
+    assert to_record(fused.Config(structure="steps"), identity=True)["structure"] == "steps"
+    with pytest.raises(ConfigError, match=r"fused.structure: is 'step'; must be one of users, steps"):
+        fused.Config(structure="step")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("fusion", "width"),
     [

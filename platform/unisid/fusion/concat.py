@@ -1,30 +1,51 @@
 """All modalities side by side: the fusion that learns nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from unisid.bounds import NotNegative
+from unisid.config import did_you_mean, identity_where
+from unisid.errors import ConfigError
 from unisid.fusion import Fusion, FusionConfig, Items, in_order
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(FusionConfig):
-    """Nothing to set."""
+    """How much each modality counts."""
+
+    weights: Mapping[str, NotNegative] = field(
+        default_factory=dict, metadata=identity_where(lambda config: bool(config.weights))
+    )
+    """What a modality's part is multiplied by, by its name; 1 where it is not named. A tokenizer feels it where
+    `codes.scale` is `whole`."""
 
     def build(self, widths: Mapping[str, int]) -> "Concat":
-        return Concat(in_order(widths), sum(widths.values()))
+        return Concat(widths, self.weights)
 
 
 class Concat(Fusion):
-    """The means over every modality's rows, each scaled to length one, joined: text, graph, then the others by name."""
+    """The means over every modality's rows, each scaled to the length of its weight, joined: text, graph, then the
+    others by name."""
 
-    def __init__(self, names: tuple[str, ...], width: int) -> None:
+    def __init__(self, widths: Mapping[str, int], weights: Mapping[str, float]) -> None:
         super().__init__()
-        self.names, self.width = names, width
+        for name in weights:
+            if name not in widths:
+                raise ConfigError(
+                    f"fusion.weights: no modality '{name}'{did_you_mean(name, widths)}; this recipe has "
+                    f"{', '.join(in_order(widths))}"
+                )
+        self.names, self.width = in_order(widths), sum(widths.values())
+        self.weights = [weights.get(name, 1.0) for name in self.names]
 
     def forward(self, items: Items) -> Float[Tensor, "B W"]:
-        return torch.cat([F.normalize(items[name].mean(), dim=-1) for name in self.names], dim=-1)
+        parts = [
+            weight * F.normalize(items[name].mean().float(), dim=-1)
+            for name, weight in zip(self.names, self.weights, strict=True)
+        ]
+        return torch.cat(parts, dim=-1)

@@ -17,10 +17,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from unisid.bounds import Layers, Range, ShareBelowOne, Width
+from unisid.bounds import Layers, NotNegative, Range, ShareBelowOne, Width
 from unisid.config import identity_where
 from unisid.errors import ConfigError
 from unisid.fusion import GRAPH, TEXT, FusionConfig, Items, LearnedFusion, in_order
+from unisid.fusion.concat import Concat
 from unisid.ops.dropout import dropout
 from unisid.ops.ragged import Ragged
 
@@ -69,6 +70,15 @@ class Config(FusionConfig):
         default="tokens", metadata=identity_where(lambda config: config.text != "tokens")
     )
     """What is read of the text: every token's state, or their mean."""
+    start: Literal["random", "concat"] = field(
+        default="random", metadata=identity_where(lambda config: config.start != "random")
+    )
+    """Where the vectors begin: anywhere, as in the thesis; or as the modalities side by side, to which learning adds.
+    They are then as wide as all modalities together, and `output_width` is not used."""
+    weights: Mapping[str, NotNegative] = field(
+        default_factory=dict, metadata=identity_where(lambda config: bool(config.weights))
+    )
+    """Under `start concat`: what a modality's part is multiplied by, by its name; 1 where it is not named."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,19 +98,25 @@ class Config(FusionConfig):
 
 class UQF(LearnedFusion):
     """u_i = LN(W_o mean_m Q_m), Q after L layers of `Layer`, from H_text = LN(S W_t) and H_graph = LN(G W_g), and from
-    further modalities in the same way."""
+    further modalities in the same way; under `start concat`, u_i = [the modalities side by side] + W_o mean_m Q_m with
+    W_o zero at first."""
 
     reads_states: ClassVar[bool] = True
 
     def __init__(self, config: Config, widths: Mapping[str, int]) -> None:
         super().__init__()
+        self.beside = Concat(widths, config.weights) if config.start == "concat" else None
         self.config, inner, self.width = config, config.width, config.output_width
+        if self.beside is not None:
+            self.width = self.beside.width
         text_width, graph_width = widths[TEXT], widths[GRAPH]
         self.queries = nn.Parameter(torch.randn(config.num_queries, inner) * 0.02)
         self.text_in = nn.Sequential(nn.Linear(text_width, inner, bias=config.bias), nn.LayerNorm(inner))
         self.graph_in = nn.Sequential(nn.Linear(graph_width, inner, bias=config.bias), nn.LayerNorm(inner))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
-        self.out = nn.Sequential(nn.Linear(inner, self.width), nn.LayerNorm(self.width))
+        self.out: nn.Module = nn.Sequential(nn.Linear(inner, self.width), nn.LayerNorm(self.width))
+        if self.beside is not None:
+            self.out = _nothing_at_first(nn.Linear(inner, self.width))
         self.text_decoder = _decoder(self.width, 2 * self.width, text_width)
         self.graph_decoder = _decoder(self.width, self.width // 2, graph_width)
         # Last, so that all weights above are drawn as they are without these.
@@ -108,7 +124,11 @@ class UQF(LearnedFusion):
         self.further = nn.ModuleList(Further(config, widths[name]) for name in self.names)
 
     def forward(self, items: Items) -> Float[Tensor, "B W"]:
-        items = self._read_of(items)
+        added = self._added(self._read_of(items)).float()
+        return added if self.beside is None else self.beside(items) + added
+
+    def _added(self, items: Items) -> Float[Tensor, "B W"]:
+        """W_o mean_m Q_m."""
         own = self.queries.dtype
         text = self.text_in(items[TEXT].values.to(own))
         graph = self.graph_in(items[GRAPH].values.to(own))
@@ -118,7 +138,7 @@ class UQF(LearnedFusion):
             reads = [(cast(Read, each.reads[number]), items[name], further[name]) for name, each in self._each()]
             queries = layer(queries, items, text, graph, reads)
         vectors: Tensor = self.out(queries.mean(dim=1))
-        return vectors.float()
+        return vectors
 
     def _read_of(self, items: Items) -> Items:
         """The items with what is read of text and graph alone."""
@@ -158,9 +178,7 @@ class Read(nn.Module):
         self.num_heads, self.rate, width = config.num_heads, config.attention_dropout, config.width
         self.ask = nn.Linear(width, width, bias=config.bias)
         self.rows = nn.Linear(width, 2 * width, bias=config.bias)  # keys and values
-        self.out = nn.Linear(width, width)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out = _nothing_at_first(nn.Linear(width, width))
 
     def forward(
         self, queries: Float[Tensor, "B M D"], ragged: Ragged, rows: Float[Tensor, "P D"]
@@ -290,6 +308,13 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None =
         .transpose(1, 2)
         .flatten(2)
     )
+
+
+def _nothing_at_first(linear: nn.Linear) -> nn.Linear:
+    """The map, with zero weights."""
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear
 
 
 def _decoder(width: int, hidden: int, target: int) -> nn.Sequential:

@@ -7,7 +7,7 @@ N items, W width of the fused vector.
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +33,7 @@ from unisid.progress import Progress
 from unisid.stages.extension import Base
 from unisid.stages.fused.behaviour import NextItems, learned_items
 from unisid.stages.fused.contrast import Contrast
-from unisid.stages.fused.neighbours import ROWS, SEMANTIC, STRUCTURE, make_tables
+from unisid.stages.fused.neighbours import IN_WORDS, ROWS, SEMANTIC, STRUCTURE, Relation, make_tables
 from unisid.stages.fused.reading import Reader
 from unisid.training import loop
 from unisid.training.loop import Accumulation, Training
@@ -59,6 +59,12 @@ class Config(Settings):
     )
     """Which items share most users with an item: by their `count`, the thesis's form, by which popular items are
     neighbours of most; or by `cosine`, the count over the root of both items' numbers of users."""
+    structure: Literal["users", "steps"] = field(
+        default="users", metadata=identity_where(lambda config: config.structure != "users")
+    )
+    """What relates an item to its structure neighbours: the `users` that both have, as in the thesis; or the `steps`
+    from one to the other in training sequences, both directions alike and near ones most, as related items count
+    them (`ops.transitions`)."""
     exact_limit: CountOrNone = EXACT_LIMIT
     """Up to so many items the search for near texts compares all pairs; above, inverted lists are searched."""
     loss: Loss = field(default_factory=Loss)
@@ -85,6 +91,11 @@ class Config(Settings):
                 f"fused.batch_size: {self.batch_size} does not divide into equal shares for "
                 f"{self.pool.workers} workers; make it a multiple of fused.pool.workers"
             )
+
+    @property
+    def relation(self) -> Relation:
+        """What makes structure neighbours."""
+        return "steps" if self.structure == "steps" else self.shared_users
 
 
 @dataclass(frozen=True)
@@ -128,7 +139,7 @@ def make(job: Job[Config]) -> Json:
         counts |= _tables(job, config, reader, num_items)
     task = Task(config, reader, job.out, num_items, reader.widths)
     counts |= _learn(job, task, learns=isinstance(fusion, LearnedFusion | SequenceFusion))
-    if spoken := _spoken(counts.get("valid", {})):
+    if spoken := _spoken(counts.get("valid", {}), config.relation):
         job.say(spoken)
     write_vectors(job, reader, config, missing_parts(job.out, FAMILY, num_items, ROWS))
     text_only = int(Shards(job.out, FAMILY).read("text_only").sum())
@@ -241,7 +252,7 @@ def _agreed_items(inputs: Mapping[str, Place]) -> int:
 
 def _tables(job: Job[Config], config: Config, reader: Reader, num_items: int) -> Json:
     return make_tables(
-        job, reader, num_items, config.num_neighbours, config.exact_limit, config.shared_users, config.writers
+        job, reader, num_items, config.num_neighbours, config.exact_limit, config.relation, config.writers
     )
 
 
@@ -256,9 +267,9 @@ def _learn(job: Job[Config], task: Task, *, learns: bool) -> Json:
     return learned
 
 
-def _spoken(valid: Metrics) -> str:
+def _spoken(valid: Metrics, relation: Relation) -> str:
     kinds = (
-        (STRUCTURE, "shared users"),
+        (STRUCTURE, IN_WORDS[relation]),
         (SEMANTIC, "alike texts"),
         ("next", "next items"),
         ("alignment", "texts of the same items"),

@@ -1,48 +1,54 @@
-"""The neighbour tables of the fused stage: who shares users with an item, and whose text is near.
+"""The neighbour tables of the fused stage: what shares users with an item or lies near it in sequences, and whose text
+is near.
 
 Shards `structure-*.arrow` and `semantic-*.arrow`: `neighbours` [K] int32, nearest first, ended by -1; beside it
-`fallback` (no item shares a user with this one: its semantic neighbours stand in) and `recall` (the share of true
+`fallback` (this item has no structure neighbour: its semantic neighbours stand in) and `recall` (the share of true
 nearest neighbours that the search found, measured on some items of the shard). N items, K neighbours.
 """
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.catalog import TRAIN, Catalog
 from unisid.artifacts.shards import Shards, missing_parts, shard_parts, to_arrow, write_shard
 from unisid.artifacts.store import Place
 from unisid.compute import Job, Pool, Step
 from unisid.config import Json
 from unisid.ops.nearest import Nearest
 from unisid.ops.neighbours import Measure, co_occurrence, incidence
+from unisid.ops.transitions import Weights, count_transitions
 from unisid.progress import mapped
 from unisid.stages.fused.reading import Reader
 
 STRUCTURE, SEMANTIC = "structure", "semantic"
 ROWS = 1 << 13
 """Items a shard: the grain of parallel work and of resuming."""
+Relation = Measure | Literal["steps"]
+"""What makes structure neighbours: users in common, by a measure, or steps of sequences."""
+IN_WORDS: dict[Relation, str] = {"count": "shared users", "cosine": "shared users", "steps": "steps of sequences"}
+BOTH_WAYS = Weights(backward=1.0)
 
 
 def make_tables(
-    job: Job[Any], reader: Reader, num_items: int, num_neighbours: int, exact_limit: int, measure: Measure, pool: Pool
+    job: Job[Any], reader: Reader, num_items: int, num_neighbours: int, exact_limit: int, relation: Relation, pool: Pool
 ) -> Json:
     """Write what is missing of both tables; returns what they hold, in numbers."""
     semantic = functools.partial(semantic_writer, reader, job.out, num_neighbours, exact_limit)
-    structure = functools.partial(structure_writer, reader.inputs["catalog"], job.out, num_neighbours, measure)
+    structure = functools.partial(structure_writer, reader.inputs["catalog"], job.out, num_neighbours, relation)
     for family, writer in ((SEMANTIC, semantic), (STRUCTURE, structure)):  # structure falls back on semantic
         missing = missing_parts(job.out, family, num_items, ROWS)
         for _ in mapped(job, missing, Step(writer, pool), "shards", of=family):
             pass
     counts = _summary(job.out, num_items)
     job.say(
-        f"neighbours an item: {counts['structure_neighbours']:.1f} by shared users, "
+        f"neighbours an item: {counts['structure_neighbours']:.1f} by {IN_WORDS[relation]}, "
         f"{counts['semantic_neighbours']:.1f} by text (recall {counts['semantic_recall']:.3f}); "
-        f"{counts['structure_fallbacks']} items share no user and fall back on text"
+        f"{counts['structure_fallbacks']} items have none of the first and fall back on text"
     )
     return counts
 
@@ -64,22 +70,35 @@ def semantic_writer(
 
 
 def structure_writer(
-    catalog: Place, out: Place, num_neighbours: int, measure: Measure
+    catalog: Place, out: Place, num_neighbours: int, relation: Relation
 ) -> Callable[[pa.Table], pa.Table]:
-    """A part -> its shard of the table of shared users."""
-    read = Catalog.read(catalog)
-    taken = incidence(*read.training_edges(), read.num_users, read.num_items, read.training_weights())
+    """A part -> its shard of the table of structure neighbours."""
+    found_of = structure_of(Catalog.read(catalog), num_neighbours, relation)
     semantic = Shards(out, SEMANTIC)
 
     def write(part: pa.Table) -> pa.Table:
         shard, start, stop = _part(part)
-        found = co_occurrence(taken, start, stop, num_neighbours, measure=measure)
+        found = found_of(start, stop)
         alone = found[:, 0] < 0
         found[alone] = semantic.read("neighbours", np.arange(start, stop)[alone])
         write_shard(out, STRUCTURE, shard, pa.table({"neighbours": to_arrow(found), "fallback": alone}))
         return part
 
     return write
+
+
+def structure_of(catalog: Catalog, num_neighbours: int, relation: Relation) -> Callable[[int, int], NDArray[np.int32]]:
+    """Items start to stop -> their structure neighbours, of training interactions, [stop - start, K]."""
+    if relation == "steps":
+        rows = catalog.split == TRAIN
+        items, users = catalog.item[rows].astype(np.int64), catalog.user[rows].astype(np.int64)
+        each = None if catalog.weight is None else catalog.weight[rows]
+        table, _ = count_transitions(items, users, catalog.num_items, BOTH_WAYS, num_neighbours, each)
+        whole = table.items.numpy()
+        return lambda start, stop: whole[start:stop].copy()
+    edges, weights = catalog.training_edges(), catalog.training_weights()
+    taken = incidence(*edges, catalog.num_users, catalog.num_items, weights)
+    return lambda start, stop: co_occurrence(taken, start, stop, num_neighbours, measure=relation)
 
 
 def neighbours(table: Shards, items: NDArray[np.int64]) -> NDArray[np.int32]:
