@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 _FROM = {
     "run": "api.flows",
     "plan": "api.flows",
+    "update": "api.daily",
     "configured": "api.flows",
     "doctor": "api.doctor",
     "Run": "api.flows",

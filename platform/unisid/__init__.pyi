@@ -1,3 +1,4 @@
+from unisid.api.daily import update as update
 from unisid.api.doctor import doctor as doctor
 from unisid.api.flows import Run as Run
 from unisid.api.flows import configured as configured

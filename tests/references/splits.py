@@ -35,3 +35,21 @@ def temporal(rows: list[Row], length: int) -> dict[str, list[Sample]]:
 
 def _sample(user: str, mine: list[Row], i: int, length: int) -> Sample:
     return user, tuple(item for _, item, _ in mine[max(i - length, 0) : i]), mine[i][1]
+
+
+def newest_split(rows: list[tuple[int, int, int]], valid: float, test: float) -> list[int]:
+    """The label of each (user, time, is new), sorted by user and time: 0 train, 1 valid, 2 test."""
+    first = [i == 0 or rows[i - 1][0] != row[0] for i, row in enumerate(rows)]
+    pooled = sorted((i for i, row in enumerate(rows) if row[2]), key=lambda i: (rows[i][1], i))
+    samples = [i for i in pooled if not first[i]]
+    if not samples:
+        return [0] * len(rows)
+    ends = (len(samples) - round(len(samples) * (valid + test)), len(samples) - round(len(samples) * test))
+    label, seen = [0] * len(rows), 0
+    for i in pooled:
+        label[i] = sum(seen >= end for end in ends)
+        seen += not first[i]
+    for i, row in enumerate(rows[:-1]):
+        if first[i] and row[2] and rows[i + 1][0] == row[0]:
+            label[i] = label[i + 1]
+    return label

@@ -15,7 +15,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.serve.schema import ServeDeploySchema
 
-from unisid import __version__, recipes
+from unisid import __version__, cli, recipes
 from unisid.compute import Pool
 from unisid.runtime import ray_serve
 
@@ -24,7 +24,7 @@ CLUSTER = ROOT / "cluster"
 MANIFESTS = sorted(CLUSTER.glob("*.yaml"))
 DOCKERFILES = sorted(path for path in CLUSTER.glob("Dockerfile*") if path.suffix != ".dockerignore")
 KUBERNETES = "1.34"
-KUBERAY = ["kuberay-cluster.yaml", "kuberay-job.yaml", "kuberay-service.yaml"]
+KUBERAY = ["kuberay-cluster.yaml", "kuberay-cronjob.yaml", "kuberay-job.yaml", "kuberay-service.yaml"]
 PINS = dict(
     line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")
 )
@@ -38,6 +38,7 @@ def documents(name):
 def cluster_of(name):
     """The only Ray cluster of a file."""
     spec = documents(name)[0]["spec"]
+    spec = spec.get("jobTemplate", spec)
     return spec.get("rayClusterSpec", spec.get("rayClusterConfig", spec))
 
 
@@ -100,7 +101,17 @@ def test_the_bare_cloud_is_what_ray_up_takes():
 
 
 def test_a_job_brings_the_cluster_that_others_share():
-    assert cluster_of("kuberay-job.yaml") == cluster_of("kuberay-cluster.yaml")
+    assert cluster_of("kuberay-job.yaml") == cluster_of("kuberay-cluster.yaml") == cluster_of("kuberay-cronjob.yaml")
+
+
+def test_the_nightly_job_differs_from_a_run_by_its_command_alone():
+    (nightly,), (job,) = documents("kuberay-cronjob.yaml"), documents("kuberay-job.yaml")
+    template = dict(nightly["spec"]["jobTemplate"])
+    words = shlex.split(template.pop("entrypoint"))
+    assert {**template, "entrypoint": ""} == {**job["spec"], "entrypoint": ""}
+    assert words[:4] == ["python", "-m", "jobs.update", "production"]
+    parsed = cli._parser().parse_known_args(["update", *words[3:]])
+    assert (parsed[0].items, parsed[1]) == ("s3://unisid/days/latest/items.parquet", ["--name", "shop"])
 
 
 def test_what_a_job_is_told_of_its_cluster_is_what_the_cluster_can_grow_to():

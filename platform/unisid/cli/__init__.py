@@ -37,7 +37,7 @@ EPILOG = (
 )
 FAULT = 70
 """The exit code of a fault of the program (EX_SOFTWARE)."""
-MAKING = ("run", "search", "experiment", "reproduce", "sync", "index", "promote", "serve", "drop")
+MAKING = ("run", "search", "experiment", "reproduce", "sync", "index", "update", "promote", "serve", "drop")
 """Commands that do more than print."""
 
 
@@ -61,7 +61,7 @@ def _act(arguments: Sequence[str] | None, output: Console) -> None:
     with deferred():  # an interrupt in the middle of an import arrives as any error
         parser = _parser()
     known, rest = parser.parse_known_args(arguments)
-    if rest and known.command not in ("run", "plan", "search", "experiment", "sync", "index", "serve"):
+    if rest and known.command not in ("run", "plan", "search", "experiment", "sync", "index", "update", "serve"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     known.rest = rest
     output.goes_on = _makes(known)
@@ -101,7 +101,7 @@ def _ended(error: BaseException, came: Sequence[int]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from unisid.api.places import default_store
-    from unisid.cli import index, judge, look, machine, report, serve
+    from unisid.cli import index, judge, look, machine, report, serve, update
 
     parser = argparse.ArgumentParser(
         prog="unisid",
@@ -124,7 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_flows(command)
     look.add_commands(command, _store, _machines)
     serve.add_commands(command, _store, _say)
-    index.add_commands(command, index.Session(_store, _recipe, _tracker, _machines, _say))
+    session = index.Session(_store, _recipe, _tracker, _machines, _say)
+    index.add_commands(command, session)
+    update.add_commands(command, session)
     judge.add_commands(command, _store, _say)
     machine.add_commands(command, parser)
     report.add_commands(command, _store)

@@ -19,6 +19,8 @@ from unisid.datasets.tabular import parts_of, read_items, read_rows
 from unisid.datasets.time_ranges import Clock, Times, Unit
 from unisid.datasets.times import positions, times
 
+NONE = "none"
+"""Stands for a path where there is no such table."""
 NO_CLOCK = (
     "; set catalog.dataset.timestamp to the column of times or, where there is only an order, catalog.dataset.position"
 )
@@ -29,9 +31,9 @@ class Config(DatasetConfig):
     """Paths may be a file or a folder of files, local or a URI (s3://, gs://, ...); what they hold bears identity."""
 
     items: str = runtime("")
-    """The table of items."""
+    """The table of items; `none` for a day without new ones (`catalog.append`)."""
     interactions: str = runtime("")
-    """The table of interactions."""
+    """The table of interactions; `none` likewise."""
     item_id: str = "item_id"
     """The items' column with the shop's own id."""
     title: str = "title"
@@ -88,16 +90,14 @@ class Tables:
         self.text = ("title", *map(further_name, config.columns)) if config.columns else ("title", "description")
 
     def sources(self) -> dict[str, list[Found]]:
-        return {
-            "items": find_tables("catalog.dataset.items", self.config.items),
-            "interactions": find_tables("catalog.dataset.interactions", self.config.interactions),
-        }
+        paths = {"items": self.config.items, "interactions": self.config.interactions}
+        return {role: find_tables(f"catalog.dataset.{role}", path) for role, path in paths.items() if path != NONE}
 
     def parts(self) -> list[Part]:
         sources = self.sources()
         return [
-            *(p for found in sources["items"] for p in parts_of("items", found)),
-            *(p for found in sources["interactions"] for p in parts_of("interactions", found)),
+            *(p for found in sources.get("items", []) for p in parts_of("items", found)),
+            *(p for found in sources.get("interactions", []) for p in parts_of("interactions", found)),
         ]
 
     def read(self, part: Part) -> pa.Table:

@@ -34,6 +34,30 @@ def temporal_split(user: Int[np.ndarray, "E"], timestamp: Int[np.ndarray, "E"]) 
     return label
 
 
+def newest_split(
+    user: Int[np.ndarray, "E"], timestamp: Int[np.ndarray, "E"], new: Bool[np.ndarray, "E"], valid: float, test: float
+) -> Int8[np.ndarray, "E"]:
+    """The newest share `test` of the new samples is test, the share `valid` before it valid, all other rows train.
+
+    The new rows of a user must come after all of its others. Samples of one time and a user's first row are labelled
+    as in `temporal_split`.
+    """
+    first = first_rows(user)
+    order = np.argsort(timestamp, kind="stable")
+    order = order[new[order]]
+    sampled = ~first[order]
+    samples = int(sampled.sum())
+    label = np.zeros(len(user), np.int8)
+    if not samples:
+        return label
+    last, before = round(samples * test), round(samples * (valid + test))
+    earlier = np.cumsum(sampled) - sampled
+    label[order] = (earlier >= samples - before).astype(np.int8) + (earlier >= samples - last)
+    followed = np.flatnonzero(first[:-1] & ~first[1:] & new[:-1])
+    label[followed] = label[followed + 1]
+    return label
+
+
 def leave_one_out_split(user: Int[np.ndarray, "E"]) -> Int8[np.ndarray, "E"]:
     """A user's last row is test, the last but one valid, the rest train; fewer than three rows are all train."""
     starts = np.flatnonzero(first_rows(user))

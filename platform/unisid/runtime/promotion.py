@@ -227,6 +227,21 @@ def roll_back(tracker: Tracker, name: str) -> Pair:
     return _told(tracker, f"roll back {name}", {}, act)
 
 
+def label(tracker: Tracker, store: Store, name: str, codes: Address, model: Address, tags: Mapping[str, str]) -> None:
+    """Tag the registered version of a recommender over an index; nothing where it is not registered."""
+    index = require(store.place(codes), "codes")
+    places = {"model": store.place(model), "codes": store.place(codes)}
+    places |= {"catalog": require_input(store, index, "catalog")}
+    records = {noun: require(place, noun) for noun, place in places.items()}
+
+    def act() -> None:
+        found = version_of(tracker.client, recommender_of(name), records)
+        for key, value in tags.items() if found is not None else ():
+            tracker.client.set_model_version_tag(recommender_of(name), found, key, value)
+
+    _reached(tracker, act)
+
+
 def in_use(tracker: Tracker, name: str) -> dict[str, Pair]:
     """Alias -> the pair that has it."""
     return _reached(

@@ -91,6 +91,14 @@ class Config(Settings):
     targets and metrics take no notice."""
     base: Base | None = field(default=None, metadata=identity_where(lambda config: config.base is not None))
     """The older version whose items stay as they are; None: all are made anew. `unisid index extend` sets it."""
+    append: bool = field(default=False, metadata=identity_where(lambda config: config.append))
+    """With a `base`: the dataset holds only what is new, which comes after all that the base has. The rules that drop
+    items and interactions of a whole catalogue (k_core, window, min_items) are not applied to it. `unisid update` sets
+    it."""
+    valid_share: ShareBelowOne = field(default=0.1, metadata=identity_where(lambda config: config.append))
+    """With `append`: this share of the new samples, before the test samples, is for validation."""
+    test_share: ShareBelowOne = field(default=0.2, metadata=identity_where(lambda config: config.append))
+    """With `append`: the newest share of the new samples, by which models are compared. All else is for training."""
     published: Mapping[str, Count] = field(default_factory=dict, metadata={"identity": False})
     """Counts that a paper publishes of this data set (users, items, interactions, samples, train, valid, test): the
     catalog says whether it has them, and decides nothing by them."""
@@ -106,6 +114,13 @@ class Config(Settings):
             raise ConfigError(
                 f"catalog.event_weights: weighs {', '.join(self.event_weights)}, while catalog.events keeps "
                 f"{', '.join(self.events)}; must weigh the kinds that are kept, and no other"
+            )
+        if self.append and self.base is None:
+            raise ConfigError("catalog.append: is True without a catalog.base to append to; `unisid update` names one")
+        if self.valid_share + self.test_share >= 1:
+            raise ConfigError(
+                f"catalog: valid_share {self.valid_share:g} and test_share {self.test_share:g} leave nothing to learn "
+                "from; together they must be below 1"
             )
 
     @property
@@ -135,7 +150,7 @@ def make(job: Job[Config]) -> Json:
     config = job.config
     items, users, rows, counts = _read(job, config)
     met = _met(rows, items)
-    allowed = _allowed(config, items)
+    allowed = allowed_by_title(config, items)
     ruled = ~allowed
     rows = _filtered(config, rows, allowed, counts)
     held = np.zeros(items.num_rows, bool)
@@ -156,7 +171,7 @@ def make(job: Job[Config]) -> Json:
         "unmet_items": int((~ruled & ~met & ~numbered).sum()),
         "filtered_items": int((~ruled & met & ~numbered).sum()) - counts.get("held_out", 0),
     }
-    counts["oddities"] |= _write_items(job, items, item_order)
+    counts["oddities"] |= write_items(job, items, item_order)
     _write_left_out(job, items["item_id"], ~numbered, {"held out": held, "title": ruled, "unmet": ~met})
     users, item_ids = users.take(user_order), items["item_id"].take(item_order)
     write_tables(job.out, "users", [pa.table({"user_id": users})])
@@ -170,7 +185,7 @@ def make(job: Job[Config]) -> Json:
     if rows.kind is not None:
         weight, counts["weights"] = weigh(rows.kind, counts["events"], config.event_weights)
     write_interactions(job.out, rows.user, rows.item, rows.timestamp, split, weight)
-    counts = _statistics(rows, split, item_ids, len(users)) | counts
+    counts = statistics(rows, split, item_ids, len(users)) | counts
     if config.published:
         counts["published"] = published.compared(counts, config.published)
         job.say(published.in_words(counts))
@@ -193,7 +208,7 @@ def _read(job: Job[Config], config: Config) -> tuple[pa.Table, pa.Array, Rows, J
     items, repeated = distinct(items, (config.duplicate_items or way) == "refuse")
     table = read_interactions(job, dataset, config.pool)
     if config.protocol == "temporal" or config.window_start or config.window_end:
-        _require_times(table, config)
+        require_times(table, config)
     kept, lost = timed(table, dataset.times)
     chosen, events = wanted_events(table, config.events, config.event_weights)
     lost["event"] = int((kept & ~chosen).sum())
@@ -207,7 +222,7 @@ def _read(job: Job[Config], config: Config) -> tuple[pa.Table, pa.Array, Rows, J
     return items, users, rows, {"dropped": lost, "oddities": {"duplicate_items": repeated}} | further
 
 
-def _write_items(job: Job[Config], items: pa.Table, order: Ints) -> dict[str, int]:
+def write_items(job: Job[Config], items: pa.Table, order: Ints) -> dict[str, int]:
     """Write the items in the order of their numbers, a file's worth at a time; returns what was odd about them."""
     kept = items.drop_columns(["markup"])
     # Workers send texts with 64-bit offsets, for all of them together may exceed 2 GiB; a file never does.
@@ -231,7 +246,7 @@ def _write_left_out(job: Job[Config], ids: pa.ChunkedArray, left: Ints, reasons:
     write_tables(job.out, LEFT_OUT, (table.slice(start, ITEMS_PER_FILE) for start in starts))
 
 
-def _statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, users: int) -> Json:
+def statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, users: int) -> Json:
     """What is in the interactions, which lie by user and time."""
     user, sampled = rows.user, ~first_rows(rows.user)
     samples, again = (
@@ -262,7 +277,7 @@ def _clock(rows: Rows) -> Json:
 # --- what is kept ---
 
 
-def _allowed(config: Config, items: pa.Table) -> Ints:
+def allowed_by_title(config: Config, items: pa.Table) -> Ints:
     """The items [N] that the title rules let through."""
     if not config.applies_title_rules:
         return np.ones(items.num_rows, bool)
@@ -339,7 +354,7 @@ def _emptied(config: Config, inside: Rows, dropped: dict[str, int]) -> DataError
     )
 
 
-def _require_times(table: pa.Table, config: Config) -> None:
+def require_times(table: pa.Table, config: Config) -> None:
     if "timestamp" not in table.column_names:
         wants = "a window" if config.protocol == "leave-one-out" else "the protocol 'temporal'"
         raise DataError(

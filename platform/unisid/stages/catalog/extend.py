@@ -1,11 +1,11 @@
 """Makes the next version of a catalog: its items keep their numbers, those of a larger table come after them.
 
-The raw data are read by the catalog's own stage, under the given settings, and numbered anew: so interactions, users
-and splits are those of the new data. Published items keep the text that their semantic ids were made from. N items.
+With `append` the table holds only what is new (`append.py`). Otherwise the raw data are read by the catalog's own
+stage, under the given settings, and numbered anew: so interactions, users and splits are those of the new data.
+Published items keep the text that their semantic ids were made from. N items.
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,16 +13,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import LEFT_OUT, Catalog, write_interactions
-from unisid.artifacts.store import Place
-from unisid.artifacts.tables import read_table, table_names, write_table
+from unisid.artifacts.tables import read_table, table_names
 from unisid.compute import Job
 from unisid.config import Json
 from unisid.errors import DataError
 from unisid.stages import catalog as stage
-from unisid.stages.extension import base_of, take_over
-
-SHOWN = 3
-"""How many items a message names."""
+from unisid.stages.catalog import append
+from unisid.stages.catalog.items import changed_texts, named, write_items_after
+from unisid.stages.extension import base_of
 
 
 def inputs(config: stage.Config) -> tuple[str, ...]:
@@ -37,14 +35,16 @@ def sources(config: stage.Config) -> dict[str, Json]:
 
 def make(job: Job[stage.Config]) -> Json:
     """Write the catalog to `job.out`; its statistics, and how many items were added."""
+    if job.config.append:
+        return append.make(job)
     base, read = Catalog.read(base_of(job.config.base).open("catalog")), job.work / "read"
     read.clear()
     counts = stage.make(dataclasses.replace(job, out=read))
     found = read_table(read, "items")
     number = renumbered(base, found["item_id"].combine_chunks())
     added = found.filter(pa.array(number >= base.num_items))
-    changed = _changed_texts(job, base, found, number)
-    _write_items(job.out, base, added)
+    changed = changed_texts(job, base, found, number)
+    write_items_after(job.out, base, added)
     for name in (*table_names(read, "users"), *table_names(read, LEFT_OUT)):
         job.out.take(name, read)
     rows = read_table(read, "interactions")
@@ -67,7 +67,7 @@ def renumbered(base: Catalog, found: pa.Array) -> NDArray[np.int64]:
     if len(gone):
         raise DataError(
             f"catalog: {len(gone)} of the {base.num_items} items of {base.record.address} are not in the new "
-            f"catalogue: {_named(gone)}; a published semantic id is never given to another item: keep such items in "
+            f"catalogue: {named(gone)}; a published semantic id is never given to another item: keep such items in "
             "the table (what may be recommended is a question of serving), and check catalog.title_rules"
         )
     known = pc.index_in(found, value_set=base.item_ids)
@@ -79,38 +79,3 @@ def renumbered(base: Catalog, found: pa.Array) -> NDArray[np.int64]:
         )
     after = base.num_items + np.cumsum(new) - 1
     return np.where(new, after, pc.fill_null(known, 0).to_numpy().astype(np.int64))
-
-
-def _changed_texts(job: Job[stage.Config], base: Catalog, found: pa.Table, number: NDArray[np.int64]) -> int:
-    """How many published items have another text now; it is said, and their text stays as it was."""
-    published = np.flatnonzero(number < base.num_items)
-    before = read_table(base.place, "items", ["text"])["text"].take(number[published]).cast(pa.string())
-    after = found["text"].take(published).cast(pa.string())
-    changed = published[pc.not_equal(before, after).to_numpy()]
-    if len(changed):
-        job.say(
-            f"{len(changed)} published items have another text now: {_named(found['item_id'].take(changed))}; "
-            "their semantic ids, and the text that these were made from, stay as published"
-        )
-    return len(changed)
-
-
-def _write_items(out: Place, base: Catalog, added: pa.Table) -> None:
-    """The base's files as they are, then files of the new items with the same columns."""
-    names = table_names(base.place, "items")
-    schema = read_table(base.place, "items").schema
-    missing = [name for name in schema.names if name not in added.column_names]
-    if missing:
-        raise DataError(
-            f"catalog: the new items lack the columns {', '.join(missing)} that {base.record.address} has; "
-            "give them, empty where nothing is known"
-        )
-    take_over(base.place, out, names)
-    same = added.select(schema.names).cast(schema)
-    for index, start in enumerate(range(0, same.num_rows, stage.ITEMS_PER_FILE), len(names)):
-        write_table(out, "items", index, same.slice(start, stage.ITEMS_PER_FILE))
-
-
-def _named(ids: Any) -> str:
-    shown = ", ".join(f"'{name}'" for name in ids[:SHOWN].to_pylist())
-    return shown + (", ..." if len(ids) > SHOWN else "")

@@ -48,11 +48,12 @@ def timed(table: pa.Table, policy: Times) -> tuple[Mask, dict[str, int]]:
 
 
 def wanted_events(
-    table: pa.Table, wanted: tuple[str, ...], weights: Mapping[str, float]
+    table: pa.Table, wanted: tuple[str, ...], weights: Mapping[str, float], all_occur: bool = True
 ) -> tuple[Mask, dict[str, int]]:
     """The interactions [E] of the wanted kinds (none: of all), and how many there are of each kind.
 
-    Raises DataError where a kind that is named does not occur, or one that is kept has no weight though others have.
+    Raises DataError where a kind that is named does not occur (with `all_occur`), or one that is kept has no weight
+    though others have.
     """
     if "event" not in table.column_names:
         for setting, named, are in (("events", tuple(wanted), "be kept"), ("event_weights", tuple(weights), "weigh")):
@@ -68,7 +69,7 @@ def wanted_events(
     counts = dict(zip(names, np.bincount(number, minlength=len(names)).tolist(), strict=True))
     known = ", ".join(f"'{name}' ({count})" for name, count in counts.items())
     for setting, kind in [*(("events", kind) for kind in wanted), *(("event_weights", kind) for kind in weights)]:
-        if kind not in counts:
+        if kind not in counts and all_occur:
             raise DataError(
                 f"catalog.{setting}: no interaction is a '{kind}'{did_you_mean(kind, names)}; there are: {known}"
             )

@@ -35,6 +35,11 @@ DECISIONS = (
     ("dropped.outlying_time", "dropped: interactions of an impossible time", "catalog.dataset.times.outlying"),
     ("dropped.event", "dropped: interactions of other kinds", "catalog.events"),
     ("dropped.unknown_item", "dropped: interactions with an item that the items lack", "catalog.unknown_items"),
+    (
+        "dropped.left_out",
+        "dropped: interactions with an item that the catalog left out",
+        "give it with the day's items",
+    ),
     ("dropped.duplicate_row", "dropped: interactions that repeat user, item and time", "catalog.duplicate_rows"),
     ("dropped.title_rules", "dropped: interactions with an item of a bad title", "catalog.title_rules"),
     ("dropped.outside_window", "dropped: interactions outside the window", "catalog.window_start, catalog.window_end"),

@@ -63,14 +63,15 @@ def make(job: Job[stage.Config]) -> Json:
     report = quality.describe(nearest, config.tokenizer.sizes) | {"reconstruction_error": error}
     job.say(f"{len(nearest) - published:,} items are new, {published:,} keep their semantic ids")
     taken = Taken.write(job.work / "taken", base.codes)
-    usable = nearest_used(job, encoder, base, taken, nearest[published:])
     telling = ReportingMapper(job, "parts", of="resolving")
-    if config.unique == "assign":
-        new = unique_codes(telling, config.pool, job.work, encoder, usable, base.sizes, taken, published)
-        codes, sizes = np.concatenate([base.codes, new]), base.sizes
-    else:
-        new, sizes = further_ordinals(base, usable)
-        codes = np.concatenate([base.codes, new])
+    new, sizes = base.codes[published:], base.sizes  # of a day without new items, none
+    if len(nearest) > published:
+        usable = nearest_used(job, encoder, base, taken, nearest[published:])
+        if config.unique == "assign":
+            new = unique_codes(telling, config.pool, job.work, encoder, usable, sizes, taken, published)
+        else:
+            new, sizes = further_ordinals(base, usable)
+    codes = np.concatenate([base.codes, new])
     levels = config.tokenizer.num_levels
     report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes[:, :levels])
     apart = int((taken.at(new[:, : len(sizes) - 1]) == 0).sum())
@@ -93,10 +94,10 @@ def make(job: Job[stage.Config]) -> Json:
 def check(config: stage.Config, base: Codes, num_items: int, num_vectors: int) -> None:
     """Refuse inputs that are not of one catalogue, other level sizes, and a code space without room."""
     published, sizes = len(base.codes), config.tokenizer.sizes
-    if num_vectors != num_items or num_items <= published:
+    if num_vectors != num_items or num_items < published:
         raise DataError(
             f"codes: {num_vectors} vectors, {num_items} items in the catalog, {published} of them published in "
-            f"{base.record.address}; must be one vector an item, and more items than published"
+            f"{base.record.address}; must be one vector an item, and all that are published"
         )
     if base.sizes[: len(sizes)] != sizes or base.num_levels - len(sizes) != (config.unique == "append"):
         raise ConfigError(

@@ -34,7 +34,7 @@ def make(job: Job[stage.Config]) -> Json:
     stage.write_vectors(job, reader, config, further_parts(base.shards, job.out, catalog.num_items, ROWS))
     made = Fused(job.out, base.record)
     added = made.vectors(np.arange(len(base.shards), catalog.num_items))
-    if not added.any():
+    if len(added) and not added.any():
         raise DataError(
             f"fused: the fusion '{config.fusion.kind}' of {base.record.address} gives items without "
             "interactions the zero vector, so they are all the same; extend an index whose fusion "
