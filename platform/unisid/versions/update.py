@@ -110,8 +110,10 @@ def update(
     """
     dataset = recipe.catalog.dataset
     if not isinstance(dataset, tables.Config):
-        raise ConfigError(f"unisid update: recipe '{recipe.name}' reads {dataset.kind}, no tables; a day comes as "
-                          "tables of items and interactions: --catalog.dataset tables")  # fmt: skip
+        raise ConfigError(
+            f"unisid update: recipe '{recipe.name}' reads {dataset.kind}, no tables; a day comes as "
+            "tables of items and interactions: --catalog.dataset tables"
+        )
     pair = in_use.pair_in_use(store, recipe.name, say)
     codes = Codes.read(newest_promoted(store, recipe.name, pair.codes))
     if (taken := taken_in(store, recipe, codes)) is not None:

@@ -71,8 +71,14 @@ def test_what_is_there_keeps_its_number_and_the_day_comes_after_it(base, tmp_pat
     again = np.lexsort((found.timestamp, found.user))
     assert np.array_equal(found.timestamp[again], found.timestamp)
     assert found.record.counts["extension"] | {"changed_texts": 0} == {
-        "published": 60, "added": 3, "changed_texts": 0, "new_users": 1, "interactions": 42, "late": 0, "repeated": 0
-    }  # fmt: skip
+        "published": 60,
+        "added": 3,
+        "changed_texts": 0,
+        "new_users": 1,
+        "interactions": 42,
+        "late": 0,
+        "repeated": 0,
+    }
     assert any("3 items, 1 users and 42 interactions are new" in line for line in said)
 
 

@@ -92,9 +92,8 @@ class Config(Settings):
     base: Base | None = field(default=None, metadata=identity_where(lambda config: config.base is not None))
     """The older version whose items stay as they are; None: all are made anew. `unisid index extend` sets it."""
     append: bool = field(default=False, metadata=identity_where(lambda config: config.append))
-    """With a `base`: the dataset holds only what is new, which comes after all that the base has. The rules that drop
-    items and interactions of a whole catalogue (k_core, window, min_items) are not applied to it. `unisid update` sets
-    it."""
+    """With a `base`: the dataset holds only what is new, which comes after all that the base has. The rules for a whole
+    catalogue (k_core, window, min_items) are not applied to it. `unisid update` sets it."""
     valid_share: ShareBelowOne = field(default=0.1, metadata=identity_where(lambda config: config.append))
     """With `append`: this share of the new samples, before the test samples, is for validation."""
     test_share: ShareBelowOne = field(default=0.2, metadata=identity_where(lambda config: config.append))

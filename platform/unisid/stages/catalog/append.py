@@ -146,8 +146,10 @@ def _users(job: Job[stage.Config], base: Catalog, dataset: Dataset, items: _Item
     refuse = (config.unknown_items or _way(base, dataset)) == "refuse"
     users, rows = rows_of(table, every, kept & chosen, dataset, refuse, bool(config.event_weights))
     if rows.unit == "position":
-        raise DataError("catalog: the new interactions have positions and no times; name a column of times "
-                        "(catalog.dataset.timestamp)")  # fmt: skip
+        raise DataError(
+            "catalog: the new interactions have positions and no times; name a column of times "
+            "(catalog.dataset.timestamp)"
+        )
     dropped["unknown_item"] = int((rows.item < 0).sum())
     dropped["left_out"] = int((rows.item >= len(items.ids)).sum())
     rows = rows.where((rows.item >= 0) & (rows.item < len(items.ids)))
