@@ -53,6 +53,7 @@ THROUGH = {
     "stages/catalog/fits.py": "test_pipeline.py",
     "stages/catalog/items.py": "stages/catalog/test_append.py",
     "stages/catalog/reading.py": "stages/test_catalog.py",
+    "stages/catalog/statistics.py": "stages/test_catalog.py",
     "stages/embeddings/extend.py": "versions/test_extend.py",
     "stages/fused/extend.py": "versions/test_extend.py",
     "stages/fused/neighbours.py": "stages/test_fused.py",

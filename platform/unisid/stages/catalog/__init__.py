@@ -14,24 +14,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unisid.artifacts.catalog import LEFT_OUT, SPLITS, write_interactions
+from unisid.artifacts.catalog import LEFT_OUT, write_interactions
 from unisid.artifacts.tables import write_tables
 from unisid.bounds import Count, CountOrNone, Kind, Positive, Range, Seed, Settings, ShareBelowOne
 from unisid.compute import Job, Pool
 from unisid.config import Json, fingerprint, identity_where, runtime
 from unisid.datasets import DatasetConfig, synthetic
 from unisid.datasets.rows import unread_of
-from unisid.datasets.time_ranges import PER_SECOND, when
+from unisid.datasets.time_ranges import PER_SECOND
 from unisid.errors import ConfigError, DataError
 from unisid.ops.kcore import k_core, largest_k
-from unisid.ops.splits import first_rows, leave_one_out_split, temporal_split, tied_steps
+from unisid.ops.splits import leave_one_out_split, temporal_split
 from unisid.ops.text import PLACEHOLDER
 from unisid.stages.catalog import published, summary
 from unisid.stages.catalog.days import FOREVER, YEAR_ZERO, end_of, iso_day, start_of, year_earlier
 from unisid.stages.catalog.numbering import numbers, seeded_order, time_order
 from unisid.stages.catalog.parts import unread_in_words
-from unisid.stages.catalog.policies import greater_ids, heaviest, repeats, taken_before, timed, wanted_events, weigh
+from unisid.stages.catalog.policies import heaviest, repeats, timed, wanted_events, weigh
 from unisid.stages.catalog.reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
+from unisid.stages.catalog.statistics import statistics
 from unisid.stages.extension import Base
 
 ITEMS_PER_FILE = 1 << 18
@@ -243,34 +244,6 @@ def _write_left_out(job: Job[Config], ids: pa.ChunkedArray, left: Ints, reasons:
     table = table.sort_by("item_id")
     starts = range(0, len(places), ITEMS_PER_FILE)
     write_tables(job.out, LEFT_OUT, (table.slice(start, ITEMS_PER_FILE) for start in starts))
-
-
-def statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, users: int) -> Json:
-    """What is in the interactions, which lie by user and time."""
-    user, sampled = rows.user, ~first_rows(rows.user)
-    samples, again = (
-        np.bincount(split[chosen], minlength=len(SPLITS)).tolist()
-        for chosen in (sampled, taken_before(user, rows.item, len(item_ids)))
-    )
-    return {
-        "items": len(item_ids),
-        "users": users,
-        "interactions": len(rows),
-        "density": len(rows) / (len(item_ids) * users),
-        "tied_steps": float(tied_steps(user, rows.timestamp).sum() / max(1, sampled.sum())),
-        "users_without_samples": users - len(np.unique(user[sampled])),
-        **dict(zip(SPLITS, samples, strict=True)),
-        "taken_before": dict(zip(SPLITS, again, strict=True)),
-        "order": greater_ids(user, rows.item, item_ids),
-        **_clock(rows),
-    }
-
-
-def _clock(rows: Rows) -> Json:
-    if rows.unit == "position":
-        return {"time_unit": rows.unit}
-    first, last = (when(time, rows.unit) for time in (rows.timestamp.min(), rows.timestamp.max()))
-    return {"time_unit": rows.unit, "first_time": first, "last_time": last}
 
 
 # --- what is kept ---

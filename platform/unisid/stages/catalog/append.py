@@ -28,6 +28,7 @@ from unisid.stages.catalog.items import changed_texts, write_items_after
 from unisid.stages.catalog.numbering import seeded_order, time_order
 from unisid.stages.catalog.policies import heaviest, repeats, timed, wanted_events, weigh
 from unisid.stages.catalog.reading import Rows, distinct, read_interactions, read_items, rows_of
+from unisid.stages.catalog.statistics import statistics
 from unisid.stages.extension import base_of, take_over
 
 
@@ -211,4 +212,4 @@ def _write_rows(job: Job[stage.Config], base: Catalog, item_ids: pa.Array, users
     split = newest_split(rows.user, rows.timestamp, newest, config.valid_share, config.test_share)
     write_interactions(job.out, rows.user, rows.item, rows.timestamp, split, weight)
     added = {"interactions": int(new.sum()), "late": int((new & ~newest).sum()), "repeated": int(again.sum())}
-    return stage.statistics(rows, split, item_ids, len(users.ids)) | {"extension": added} | kinds
+    return statistics(rows, split, item_ids, len(users.ids)) | {"extension": added} | kinds

@@ -1,0 +1,39 @@
+"""A catalog's statistics: what is in its interactions. E interactions, N items."""
+
+import numpy as np
+import pyarrow as pa
+
+from unisid.artifacts.catalog import SPLITS
+from unisid.config import Json
+from unisid.datasets.time_ranges import when
+from unisid.ops.splits import first_rows, tied_steps
+from unisid.stages.catalog.policies import greater_ids, taken_before
+from unisid.stages.catalog.reading import Ints, Rows
+
+
+def statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, users: int) -> Json:
+    """What is in the interactions, which lie by user and time."""
+    user, sampled = rows.user, ~first_rows(rows.user)
+    samples, again = (
+        np.bincount(split[chosen], minlength=len(SPLITS)).tolist()
+        for chosen in (sampled, taken_before(user, rows.item, len(item_ids)))
+    )
+    return {
+        "items": len(item_ids),
+        "users": users,
+        "interactions": len(rows),
+        "density": len(rows) / (len(item_ids) * users),
+        "tied_steps": float(tied_steps(user, rows.timestamp).sum() / max(1, sampled.sum())),
+        "users_without_samples": users - len(np.unique(user[sampled])),
+        **dict(zip(SPLITS, samples, strict=True)),
+        "taken_before": dict(zip(SPLITS, again, strict=True)),
+        "order": greater_ids(user, rows.item, item_ids),
+        **_clock(rows),
+    }
+
+
+def _clock(rows: Rows) -> Json:
+    if rows.unit == "position":
+        return {"time_unit": rows.unit}
+    first, last = (when(time, rows.unit) for time in (rows.timestamp.min(), rows.timestamp.max()))
+    return {"time_unit": rows.unit, "first_time": first, "last_time": last}
