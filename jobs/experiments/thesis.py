@@ -4,6 +4,7 @@ import itertools
 from dataclasses import replace
 
 from jobs.experiments.joint import named
+from jobs.experiments.unigrec import with_unigrec
 from jobs.recipes.recommenders import by_retrieval, in_parallel, over_items, token_by_token
 from jobs.recipes.unger import unified
 from unisid.backbones import BackboneConfig, hierarchical, lcrec, tiger
@@ -49,6 +50,7 @@ def main(base: Recipe) -> Experiment:
             _tokenized(base, "uqf"),
             *_recommenders(base),
             Method("unger", named(unified(base), "unger")),
+            Method("uqf-unigrec", named(with_unigrec(base), "uqf-unigrec")),
         ),
         ours=_named(base, "uqf"),
     )

@@ -78,6 +78,8 @@ class Descent:
     """Largest norm of a step's whole gradient; 0 for no limit."""
     micro_batches: int = 1
     """Backward passes a step, on every worker."""
+    parts: tuple[str, ...] = ("",)
+    """What the names of weights begin with that learn at a rate of their own; a weight is of the first that fits."""
 
 
 class Engine(Protocol):
@@ -91,8 +93,13 @@ class Engine(Protocol):
         """Add a micro-batch's gradient; the step's is the mean over workers of what each has added."""
         ...
 
-    def step(self, rate: float) -> None:
-        """Clip, update at this learning rate, and forget the gradient."""
+    def step(self, rate: float, shares: Sequence[float] = (1.0,)) -> None:
+        """Clip, update at this learning rate, and forget the gradient.
+
+        Args:
+            shares: of the rate, for each of `Descent.parts`. Weights of a part whose share is 0 stay as they are, bit
+                for bit, and so does the optimizer's state of them.
+        """
         ...
 
     def whole(self) -> AbstractContextManager[object]:

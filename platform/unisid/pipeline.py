@@ -6,9 +6,9 @@ shared rather than made again.
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from unisid import at_work, making, publication, stages
 from unisid import config as settings
@@ -21,18 +21,23 @@ from unisid.artifacts.record import (
     read_record,
     require,
 )
-from unisid.artifacts.roles import in_flow, name_of, noun_of
+from unisid.artifacts.roles import in_flow, noun_of
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.bounds import Settings
 from unisid.compute import Compute
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
 from unisid.planned import Planned, State
+from unisid.recipe_roles import address_of, config_of, emits, key_of, roles_of
 from unisid.stages.catalog.fits import check_fits
 from unisid.stages.extension import Base
-from unisid.stages.flow import STAGES, Maker, extension
+from unisid.stages.flow import STAGES, Maker, emission, extension
+from unisid.stages.joint.fits import check_planned
 from unisid.tracker import NullTracker as NullTracker
 from unisid.tracker import Tracker as Tracker
+
+GONE_ON_FROM = {"starts_from": "", "base": "", "teacher_at": "baseline"}
+"""Settings that name an artifact by its address -> its noun; empty: that of whose settings they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +57,9 @@ class Recipe(Settings):
     an artifact of its own, embeddings/NAME.MODALITY/VERSION."""
     graph: stages.graph.Config = field(default_factory=stages.graph.Config)
     fused: stages.fused.Config = field(default_factory=stages.fused.Config)
+    joint: stages.joint.Config | None = None
+    """How `codes` and `model` are trained together, after the tokenizer was by itself; a recipe that leaves it out
+    trains one after the other."""
     codes: stages.codes.Config = field(default_factory=stages.codes.Config)
     sequences: stages.sequences.Config = field(default_factory=stages.sequences.Config)
     instructions: stages.instructions.Config | None = None
@@ -87,7 +95,7 @@ def plan(
     recipe = found_bases(recipe, store)
     planned: dict[str, Planned] = {}
     makes = owner.makes if (owner := lease.owner_of(store, recipe.name, recipe.version)) is not None else {}
-    for noun in _needed(recipe, until):
+    for noun in needed(recipe, until):
         stage, config = stage_of(recipe, noun), config_of(recipe, noun)
         inputs = {
             role: {"address": str(planned[role].address), "fingerprint": planned[role].fingerprint}
@@ -95,6 +103,8 @@ def plan(
         }
         unread = without_data and noun == "catalog"
         inputs |= _made_from(store, recipe) if unread else stage.sources(config)
+        if noun == "joint":
+            check_planned(config, recipe.codes.tokenizer, recipe.instructions is not None, inputs["catalog"])
         identity = settings.to_record(config, identity=True)
         entry = _resolve(noun, address_of(recipe, noun), identity, inputs, store, there)
         if entry.state in ("half made", "to make") and str(entry.address) in makes:
@@ -287,35 +297,6 @@ def drop(store: Store, address: Address) -> None:
             by_fingerprint.leave(store, address, record.fingerprint)
 
 
-def roles_of(recipe: Recipe) -> list[str]:
-    """What a recipe has settings for, in the order of the flow: nouns, and further embeddings as 'embeddings.NAME'."""
-    named = [f"embeddings.{name}" for name in getattr(recipe, "modalities", {})]
-    return in_flow([*(noun for noun in NOUNS if getattr(recipe, noun, None) is not None), *named])
-
-
-def config_of(recipe: Recipe, role: str) -> Any:
-    """The settings of what has a role."""
-    name = name_of(role)
-    return recipe.modalities[name] if name else getattr(recipe, role)
-
-
-def key_of(role: str) -> str:
-    """The dotted key of a role's settings: 'modalities.image' of 'embeddings.image'."""
-    return f"modalities.{name}" if (name := name_of(role)) else role
-
-
-def role_of(key: str) -> str:
-    """The role whose settings a dotted key leads into."""
-    first, _, rest = key.partition(".")
-    return f"embeddings.{rest.partition('.')[0]}" if first == "modalities" else first
-
-
-def address_of(recipe: Recipe, role: str) -> Address:
-    """Where a recipe makes what has a role."""
-    name = f"{recipe.name}.{name_of(role)}" if name_of(role) else recipe.name
-    return Address(noun_of(role), name, recipe.version)
-
-
 def inputs_of(recipe: Recipe, role: str) -> list[str]:
     """The roles that go straight into one; what has no settings is left out."""
     known = roles_of(recipe)
@@ -330,8 +311,9 @@ def inputs_of(recipe: Recipe, role: str) -> list[str]:
 
 def stage_of(recipe: Recipe, role: str) -> Maker:
     """What makes a role's artifact: its noun's stage, or the one that extends where the settings name a base."""
-    extends = getattr(config_of(recipe, role), "base", None) is not None
-    return extension(noun_of(role)) if extends else STAGES[noun_of(role)]
+    if getattr(config_of(recipe, role), "base", None) is not None:
+        return extension(noun_of(role))
+    return emission(role) if emits(recipe, role) else STAGES[noun_of(role)]
 
 
 def found_bases(recipe: Recipe, store: Store) -> Recipe:
@@ -341,26 +323,29 @@ def found_bases(recipe: Recipe, store: Store) -> Recipe:
         ConfigError: an artifact would start from, or extend, itself.
         ArtifactError: nothing lies there.
     """
-    for key, role in (
-        (f"{key_of(role)}.{name}", role) for role in roles_of(recipe) for name in ("starts_from", "base")
-    ):
+    for role, (name, noun) in itertools.product(roles_of(recipe), GONE_ON_FROM.items()):
+        key = f"{key_of(role)}.{name}"
         base: Base | None = settings.at(recipe, key)
         if base is not None and not (base.fingerprint and base.place):
             if base.address == str(address_of(recipe, role)):
                 raise ConfigError(f"{key}: {base.address} is the {role} that this recipe makes; give the run another "
                                   "name or version (--name or --version)")  # fmt: skip
-            recipe = settings.override(recipe, key, base.found(store, noun_of(role)))
+            recipe = settings.override(recipe, key, base.found(store, noun or noun_of(role)))
     return recipe
 
 
-def _needed(recipe: Recipe, until: str) -> list[str]:
-    """The nouns that a run goes through."""
-    wanted, stack = set(), [until]
+def needed(recipe: Recipe, until: str) -> list[str]:
+    """The roles that a run goes through, in the order of the flow but each after what goes into it."""
+    inputs, stack = dict[str, list[str]](), [until]
     while stack:
-        noun = stack.pop()
-        wanted.add(noun)
-        stack.extend(inputs_of(recipe, noun))
-    return in_flow(wanted)
+        role = stack.pop()
+        inputs[role] = inputs_of(recipe, role)
+        stack.extend(each for each in inputs[role] if each not in inputs)
+    found, left = list[str](), in_flow(inputs)
+    while left:
+        found.append(next(role for role in left if not {*inputs[role]} - {*found}))
+        left.remove(found[-1])
+    return found
 
 
 def _made_from(store: Store, recipe: Recipe) -> dict[str, Json]:

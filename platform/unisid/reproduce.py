@@ -28,9 +28,10 @@ from unisid.pipeline import Recipe
 from unisid.planned import Planned
 from unisid.stages.extension import Base
 from unisid.stages.flow import STAGES
+from unisid.stages.joint import FIRST, TEACHER
 
-GONE_ON_FROM = ("base", "start")
-"""The roles of an older version: what an artifact extends, what a model's training starts from."""
+GONE_ON_FROM = ("base", "start", "teacher")
+"""The roles of what another run made: what an artifact extends, what a model's training starts from, who taught it."""
 AGAIN = "again"
 """What the repeated artifacts are called."""
 
@@ -90,12 +91,12 @@ def history(address: Address, store: Store) -> list[dict[str, tuple[Place, Recor
     """The lineage of an artifact, after those of the versions that it goes on from, the oldest first."""
     made = lineage(address, store)
     older: list[dict[str, tuple[Place, Record]]] = []
-    for noun, (_, record) in reversed(made.items()):  # the last noun's base has those of the nouns before it upstream
+    for _, record in reversed(made.values()):  # the last noun's base has those of the nouns before it upstream
         for source in [record.inputs[role] for role in GONE_ON_FROM if role in record.inputs]:
             if any(source["fingerprint"] == there.fingerprint for each in older for _, there in each.values()):
                 continue
             further = history(Address.parse(source["address"]), store)
-            found = further[-1][noun][1].fingerprint
+            found = further[-1][Address.parse(source["address"]).noun][1].fingerprint
             if found != source["fingerprint"]:
                 raise ArtifactError(
                     f"{source['address']}: has the fingerprint {found[:12]}, {record.address} goes on "
@@ -107,7 +108,7 @@ def history(address: Address, store: Store) -> list[dict[str, tuple[Place, Recor
 
 
 def lineage(address: Address, store: Store) -> dict[str, tuple[Place, Record]]:
-    """An artifact and everything upstream, by noun, in the order of the flow."""
+    """An artifact, last, and everything upstream, by noun, in the order of the flow."""
     found: dict[str, tuple[Place, Record]] = {}
     todo = [(address.noun, store.place(address))]
     while todo:
@@ -119,7 +120,8 @@ def lineage(address: Address, store: Store) -> dict[str, tuple[Place, Record]]:
             for role in record.inputs
             if noun_of(role) in NOUNS and role not in found
         ]
-    return {noun: found[noun] for noun in in_flow(found)}
+    upstream = [noun for noun in in_flow(found) if noun != address.noun]
+    return {noun: found[noun] for noun in (*upstream, address.noun)}
 
 
 def recipe_of(
@@ -131,6 +133,11 @@ def recipe_of(
         there: where the repetitions of older versions lie, by fingerprint.
     """
     parts = {role: _settings_of(noun_of(role), record, there) for role, (_, record) in made.items()}
+    if (joint := parts.get("joint")) is not None:
+        parts.setdefault("codes", parts[FIRST])
+        parts.setdefault("model", joint.recommender)
+        parts["joint"] = dataclasses.replace(joint, teacher=parts.get(TEACHER, joint.teacher), recommender=None)
+    parts = {role: part for role, part in parts.items() if role not in (FIRST, TEACHER)}
     modalities = {name: parts.pop(role) for role in list(parts) if (name := name_of(role))}
     return Recipe(name=AGAIN, version=version, modalities=modalities, **parts)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.references import infonce
-from unisid.ops.contrast import info_nce, known
+from unisid.ops.contrast import info_nce, info_nce_both_ways, known
 
 
 def _draw(seed: int, anchors: int, candidates: int) -> tuple[torch.Tensor, ...]:
@@ -68,3 +68,37 @@ def test_known_equals_the_loop(data: st.DataObject) -> None:
     candidates = data.draw(st.lists(number, min_size=1, max_size=8))
     found = known(torch.tensor(anchors), torch.tensor(rows, dtype=torch.int32), torch.tensor(candidates))
     assert found.tolist() == infonce.known(anchors, rows, candidates)
+
+
+def both_ways(ours, theirs, items, first=0, everyone=None):
+    return float(info_nce_both_ways(ours, theirs, items, everyone or (lambda tensor: tensor), first, 0.2))
+
+
+def test_both_ways_is_the_sum_of_both() -> None:
+    ours, theirs, *_ = _draw(0, 4, 4)
+    own, none = torch.arange(4), torch.zeros(4, 4, dtype=torch.bool)
+    expected = info_nce(ours, theirs, own, none, 0.2) + info_nce(theirs, ours, own, none, 0.2)
+    assert both_ways(ours, theirs, torch.tensor([5, 2, 9, 7])) == pytest.approx(float(expected))
+
+
+def test_a_row_of_the_same_item_is_no_stranger_and_counts_once_among_those_of_others() -> None:
+    """Items a, b, a: each row's loss is what it is beside one of the other item."""
+    ours, theirs, *_ = _draw(1, 2, 2)
+    own, none = torch.arange(2), torch.zeros(2, 2, dtype=torch.bool)
+    sides = ((ours, theirs), (theirs, ours))
+    each = [float(info_nce(a[[n]], b, own[[n]], none[[n]], 0.2)) for a, b in sides for n in (0, 1)]
+    rows = [0, 1, 0]
+    found = both_ways(ours[rows], theirs[rows], torch.tensor([5, 2, 5]))
+    assert found == pytest.approx(sum(each[n] + each[2 + n] for n in rows) / 3)
+
+
+def test_both_ways_the_mean_over_workers_is_the_whole_batch_s() -> None:
+    ours, theirs, *_ = _draw(2, 6, 6)
+    items = torch.tensor([1, 2, 3, 1, 4, 2])
+    whole = both_ways(ours, theirs, items)
+    found = []
+    for first in (0, 3):
+        rows = slice(first, first + 3)
+        given = iter([items, theirs, ours])  # in the order in which they are gathered
+        found.append(both_ways(ours[rows], theirs[rows], items[rows], first, lambda tensor, given=given: next(given)))
+    assert sum(found) / 2 == pytest.approx(whole)

@@ -102,6 +102,65 @@ def step(engine, model, number):
     engine.step(0.01)
 
 
+class Two(nn.Module):
+    """Two parts that are both in the loss."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.left, self.right = nn.Linear(3, 2), nn.Linear(2, 1)
+
+    def forward(self, x):
+        return self.right(self.left(x)).square().mean()
+
+
+def two_steps(shares, parts=("left.", ""), state=None, clip=0.0):
+    """The engine and its model after a step with each of the shares."""
+    model = Two()
+    engine = PlainEngine(Alone(), model, Descent(weight_decay=0.1, gradient_clip=clip, parts=parts), state)
+    for number, each in enumerate(shares):
+        x = torch.randn(5, 3, generator=torch.Generator().manual_seed(number))
+        loss, _ = engine.loss(lambda batch: (model(batch), {}), x)
+        engine.backward(loss)
+        engine.step(0.01, each)
+    return engine, model
+
+
+def test_a_part_whose_share_is_0_stays_bit_for_bit():
+    fresh = dict(Two().named_parameters())
+    engine, model = two_steps([(0.0, 1.0), (0.0, 1.0)], clip=0.1)
+    assert torch.equal(model.left.weight, fresh["left.weight"])
+    assert not torch.equal(model.right.weight, fresh["right.weight"])
+    assert [name for name, _ in engine.state() if name.startswith("exp_avg.left")] == []
+
+
+def test_shares_multiply_the_rate_of_a_part():
+    """AdamW with a group for each rate is the reference."""
+    steps = [(0.1, 1.0), (0.5, 1.0)]
+    _, model = two_steps(steps)
+    other = Two()
+    groups = [{"params": list(part.parameters())} for part in (other.left, other.right)]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.1)
+    for number, shares in enumerate(steps):
+        for group, share in zip(optimizer.param_groups, shares, strict=True):
+            group["lr"] = 0.01 * share
+        optimizer.zero_grad()
+        other(torch.randn(5, 3, generator=torch.Generator().manual_seed(number))).backward()
+        optimizer.step()
+    for name, value in other.named_parameters():
+        torch.testing.assert_close(dict(model.named_parameters())[name], value)
+
+
+def test_parts_go_on_where_they_were():
+    """Whatever the order of parts, each weight has its own moments back."""
+    engine, _ = two_steps([(0.0, 1.0), (1.0, 0.5)], parts=("right.", ""))
+    state = {name: tensor.clone() for name, tensor in engine.state()}
+    again, _ = two_steps([], parts=("right.", ""), state=state)
+    found = dict(again.state())
+    assert state.keys() == found.keys()
+    assert all(torch.equal(state[name], found[name]) for name in state)
+
+
 def test_a_state_goes_on_where_it_was_taken():
     model, other = toy_language.Tongue(), toy_language.Tongue()
     other.frozen.load_state_dict(model.frozen.state_dict())

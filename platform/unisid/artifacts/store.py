@@ -33,6 +33,7 @@ NOUNS = (
     "embeddings",
     "graph",
     "fused",
+    "joint",
     "codes",
     "sequences",
     "instructions",

@@ -8,7 +8,7 @@ K beams, D width, V vocabulary entries.
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -82,8 +82,7 @@ class Tiger(TokenBackbone):
         )
 
     def token_loss(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, ""]:
-        logits = self._target_logits(histories, targets) / self.temperature
-        return functional.cross_entropy(logits.flatten(0, 1), (targets + FIRST_TOKEN).flatten())
+        return self.states_loss(self.target_states(self._read(histories), targets), targets)
 
     def token_log_probs(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, "B L"]:
         entries = (targets + FIRST_TOKEN)[..., None]
@@ -101,8 +100,7 @@ class Tiger(TokenBackbone):
         return loss, hidden[:, 0, -1]
 
     def start(self, prompts: Int[Tensor, "B T"]) -> tuple[State, Float[Tensor, "B 1 D"]]:
-        begin = torch.full((len(prompts), 1), START, device=prompts.device)
-        return self._append(self._read(prompts), Past(), begin)
+        return self.begin(self._read(prompts))
 
     def step(
         self, state: State, tokens: Int[Tensor, "B K"], parents: Int[Tensor, "B K"]
@@ -114,17 +112,40 @@ class Tiger(TokenBackbone):
         weight = self.t5.shared.weight
         return functional.linear(hidden * weight.shape[1] ** -0.5, weight[entries])
 
-    def _target_logits(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, "B L V"]:
-        """What the target's tokens are drawn from, each after the ones before it."""
-        memory = self._read(histories)
+    def embed(self, tokens: Int[Tensor, "*rows"]) -> Float[Tensor, "*rows D"]:
+        """The embedding's rows of tokens; padding has one too."""
+        found: Tensor = self.t5.shared(torch.where(tokens >= 0, tokens + FIRST_TOKEN, START))
+        return found
+
+    def read(
+        self, embedded: Float[Tensor, "B T D"], real: Bool[Tensor, "B T"]
+    ) -> tuple[Memory, Float[Tensor, "B T D"]]:
+        """A history that is embedded already: what the decoder sees of it, and the encoder's states."""
+        encoded = encode(self.t5.encoder, embedded, real)
+        return remember(self.t5.decoder, encoded, real), encoded
+
+    def begin(self, memory: Memory) -> tuple[State, Float[Tensor, "B 1 D"]]:
+        """What `start` gives, of a history that was read."""
+        users = len(memory.bias)
+        return self._append(memory, Past(), torch.full((users, 1), START, device=memory.bias.device))
+
+    def target_states(self, memory: Memory, targets: Int[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
+        """The decoder's states that a target's tokens are drawn from, each after the ones before it."""
         shifted = functional.pad(targets[:, :-1] + FIRST_TOKEN, (1, 0), value=START)
         hidden, _ = decode(self.t5.decoder, self.t5.shared(shifted)[:, None], memory, Past())
-        return self.logits(hidden[:, 0], slice(None)).float()
+        return hidden[:, 0]
+
+    def states_loss(self, states: Float[Tensor, "B L D"], targets: Int[Tensor, "B L"]) -> Float[Tensor, ""]:
+        """`token_loss`, from the states of the targets."""
+        logits = self.logits(states, slice(None)).float() / self.temperature
+        return functional.cross_entropy(logits.flatten(0, 1), (targets + FIRST_TOKEN).flatten())
+
+    def _target_logits(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, "B L V"]:
+        """What the target's tokens are drawn from, each after the ones before it."""
+        return self.logits(self.target_states(self._read(histories), targets), slice(None)).float()
 
     def _read(self, histories: Int[Tensor, "B T"]) -> Memory:
-        real = histories >= 0
-        embedded = self.t5.shared(torch.where(real, histories + FIRST_TOKEN, START))
-        return remember(self.t5.decoder, encode(self.t5.encoder, embedded, real), real)
+        return self.read(self.embed(histories), histories >= 0)[0]
 
     def _append(self, memory: Memory, past: Past, entries: Tensor) -> tuple[State, Tensor]:
         hidden, past = decode(self.t5.decoder, self.t5.shared(entries)[:, :, None], memory, past)

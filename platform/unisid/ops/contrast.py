@@ -3,6 +3,8 @@
 B anchors, C candidates (the positives of all anchors of all workers), D width, K neighbours an item.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -66,3 +68,27 @@ def paired_info_nce(
         copies = counts.float().log().expand_as(scores)
         scores = scores + copies.masked_fill(torch.eye(len(scores), dtype=torch.bool, device=scores.device), 0.0)
         return (own * (scores.logsumexp(1) - scores.diagonal())).sum()
+
+
+def info_nce_both_ways(
+    ours: Float[Tensor, "B D"],
+    theirs: Float[Tensor, "B D"],
+    items: Int[Tensor, "B"],
+    everyone: Callable[[Tensor], Tensor],
+    first: int,
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """InfoNCE of two views of the same items, each the other's candidates; every other item is a candidate once.
+
+    Args:
+        everyone: gathers the rows of all workers, with gradients; the mean of all workers' values is the whole batch's.
+        first: where this worker's rows begin among those.
+    """
+    whose = everyone(items)
+    rows = torch.arange(len(whose), device=items.device)
+    distinct, place = torch.unique(whose, return_inverse=True)
+    earliest = rows.new_full((len(distinct),), len(rows)).scatter_reduce(0, place, rows, "amin")
+    ignored = (items[:, None] == whose) | (rows != earliest[place])
+    own = rows[first : first + len(items)]
+    forth = info_nce(ours, everyone(theirs), own, ignored, temperature)
+    return forth + info_nce(theirs, everyone(ours), own, ignored, temperature)

@@ -11,7 +11,7 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -68,6 +68,11 @@ class ZeroEngine:
     """ZeRO 1, 2 or 3."""
 
     def __init__(self, worker: Peers, model: nn.Module, descent: Descent, state: Mapping[str, Tensor] | None) -> None:
+        if descent.parts != Descent().parts:
+            raise ConfigError(
+                f"training.zero: is {descent.zero}, and parts of this model learn at rates of their own, "
+                "which is not built for ZeRO; must be 0"
+            )
         self.deepspeed = _package(worker.device)
         self.worker, self.model, self.descent = worker, model, descent
         self.types = {name: parameter.dtype for name, parameter in model.named_parameters()}
@@ -101,7 +106,7 @@ class ZeroEngine:
         self.engine.backward(loss, scale_wrt_gas=False)
         self.waiting = True
 
-    def step(self, rate: float) -> None:
+    def step(self, rate: float, shares: Sequence[float] = (1.0,)) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.engine.step()

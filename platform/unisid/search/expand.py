@@ -9,7 +9,8 @@ from unisid.artifacts.roles import noun_of
 from unisid.artifacts.store import NOUNS
 from unisid.config import PlugIn, at
 from unisid.errors import ConfigError
-from unisid.pipeline import Recipe, config_of, inputs_of, role_of, roles_of, stage_of
+from unisid.pipeline import Recipe, inputs_of, needed, stage_of
+from unisid.recipe_roles import config_of, role_of, roles_at
 from unisid.search.space import Space
 from unisid.trials.trial import Trial, override, refuse_unknown
 
@@ -87,8 +88,8 @@ def _feeds(key: str, points: Sequence[Mapping[str, Any]], tried: Sequence[Recipe
 
 def _seeds(recipe: Recipe, space: Space, until: str) -> list[str]:
     """The seed keys of all stages that the space touches or feeds."""
-    touched = {role_of(key) for key in space.dimensions}
-    for role in roles_of(recipe):
+    touched = {role for key in space.dimensions for role in roles_at(key)}
+    for role in needed(recipe, until):
         if touched & set(inputs_of(recipe, role)):
             touched.add(role)
     wanted = touched & _upstream(recipe, until)
@@ -101,11 +102,7 @@ def _seeds(recipe: Recipe, space: Space, until: str) -> list[str]:
 
 def _upstream(recipe: Recipe, until: str) -> set[str]:
     """The roles that a run until this one goes through."""
-    wanted = {until}
-    for role in reversed(roles_of(recipe)):
-        if role in wanted:
-            wanted |= set(inputs_of(recipe, role))
-    return wanted
+    return set(needed(recipe, until))
 
 
 def _plain(recipe: Recipe, key: str) -> Any:

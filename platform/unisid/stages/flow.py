@@ -11,7 +11,19 @@ from typing import Any, Protocol, cast
 from unisid.bounds import Settings
 from unisid.compute import Job
 from unisid.config import Json
-from unisid.stages import baseline, catalog, codes, embeddings, fused, graph, instructions, metrics, model, sequences
+from unisid.stages import (
+    baseline,
+    catalog,
+    codes,
+    embeddings,
+    fused,
+    graph,
+    instructions,
+    joint,
+    metrics,
+    model,
+    sequences,
+)
 
 
 class Maker(Protocol):
@@ -44,6 +56,7 @@ STAGES: Mapping[str, Stage] = {
     "embeddings": embeddings,
     "graph": graph,
     "fused": fused,
+    "joint": joint,
     "codes": codes,
     "sequences": sequences,
     "instructions": instructions,
@@ -57,3 +70,8 @@ STAGES: Mapping[str, Stage] = {
 def extension(noun: str) -> Maker:
     """What makes a further version of a noun from an older one."""
     return cast(Maker, importlib.import_module(f"unisid.stages.{noun}.extend"))
+
+
+def emission(noun: str) -> Maker:
+    """What makes a noun of a tokenizer and a recommender that were trained together."""
+    return cast(Maker, importlib.import_module(f"unisid.stages.{noun}.emitted"))

@@ -37,14 +37,16 @@ class PlainEngine:
 
     def __init__(self, worker: Peers, model: nn.Module, descent: Descent, state: Mapping[str, Tensor] | None) -> None:
         self.worker, self.model, self.descent = worker, model, descent
-        self.owned = trained(model)
+        self.parts = in_parts(trained(model), descent.parts)
+        self.owned = {name: weight for part in self.parts for name, weight in part.items()}
         parameters = list(self.owned.values())
         self.types = [parameter.dtype for parameter in parameters]
         for parameter in parameters:
             parameter.data = parameter.data.float()
         half = descent.bfloat16 or any(p.dtype == torch.bfloat16 for p in model.parameters())  # frozen ones stay so
         self.precision: Precision = "bfloat16" if half else "float32"
-        self.optimizer = torch.optim.AdamW(parameters, weight_decay=descent.weight_decay, fused=True)
+        groups = [{"params": list(part.values())} for part in self.parts]
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=descent.weight_decay, fused=True)
         if state is not None:
             load_weights(model, state)
             slots = {n: slots_of(state, name) for n, name in enumerate(self.owned)}
@@ -59,13 +61,16 @@ class PlainEngine:
     def backward(self, loss: Tensor) -> None:
         loss.backward()
 
-    def step(self, rate: float) -> None:
-        parameters = list(self.owned.values())
+    def step(self, rate: float, shares: Sequence[float] = (1.0,)) -> None:
+        parameters: list[nn.Parameter] = []
+        for group, part, share in zip(self.optimizer.param_groups, self.parts, shares, strict=True):
+            group["lr"] = rate * share
+            parameters += part.values() if share else ()
+            for weight in () if share else part.values():
+                weight.grad = None  # what has none is not stepped
         average_gradients(self.worker, parameters)
         if self.descent.gradient_clip:
             torch.nn.utils.clip_grad_norm_(parameters, self.descent.gradient_clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
@@ -88,6 +93,14 @@ class PlainEngine:
 def trained(model: nn.Module) -> dict[str, nn.Parameter]:
     """The weights that take gradients, by name; a tied one once."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def in_parts(weights: Mapping[str, nn.Parameter], parts: Sequence[str]) -> list[dict[str, nn.Parameter]]:
+    """Weights by the first of `parts` that their names begin with."""
+    found: list[dict[str, nn.Parameter]] = [{} for _ in parts]
+    for name, weight in weights.items():
+        found[next(number for number, part in enumerate(parts) if name.startswith(part))][name] = weight
+    return found
 
 
 def kept_buffers(model: nn.Module) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from unisid.training import checkpoint
 from unisid.training.checkpoint import Checkpoint
 from unisid.training.engine import learned, load_weights
 from unisid.training.memory import naming_the_setting
+from unisid.training.objective import Exploring, parts_of, shares_of
 from unisid.training.precision import Precision, is_bfloat16
 from unisid.training.repeatable import repeatable
 from unisid.training.schedule import SCHEDULES
@@ -95,16 +96,6 @@ class Objective(Protocol[B]):
         ...
 
 
-@runtime_checkable
-class Exploring(Protocol[B]):
-    """An objective that learns from what its own model answers, as reinforcement learning does."""
-
-    def rollout(self, batch: B) -> B:
-        """A micro-batch with the model's answers: made before the step that learns from it, without a gradient, in eval
-        mode, and with all weights at hand however they are shared out; so `Backbone.search` may be used."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Accumulation(Generic[B]):
     """How micro-batches become a step. The default is one to a step, whose loss is a mean."""
@@ -169,7 +160,7 @@ def _run(worker: Worker, objective: Objective[B], config: Training, accumulation
     else:
         for tensor in model.state_dict().values():
             worker.broadcast(tensor)
-    engine = worker.engine(model, _descent(worker, config, accumulation), written)
+    engine = worker.engine(model, _descent(worker, objective, config, accumulation), written)
     fit = Fit(worker, objective, engine, config, accumulation, operations, progress)
     state = progress.counters
     begun, saved = time.monotonic() - state["seconds"], time.monotonic()
@@ -228,8 +219,9 @@ class Fit(Generic[B]):
         return self.config.learning_rate * SCHEDULES[self.config.schedule](step, self.config.warmup_steps, total)
 
 
-def _descent(worker: Worker, config: Training, accumulation: Accumulation[B]) -> Descent:
+def _descent(worker: Worker, objective: Objective[B], config: Training, accumulation: Accumulation[B]) -> Descent:
     return Descent(
+        parts=parts_of(objective),
         zero=config.zero,
         bfloat16=is_bfloat16(config.precision, worker.device),
         weight_decay=config.weight_decay,
@@ -278,7 +270,7 @@ def _step(fit: Fit[B], micro_batches: list[B]) -> Iterator[tuple[str, Any]]:
         yield "loss", loss.detach()
         for name, value in shown.items():
             yield name, value / len(micro_batches)
-    fit.engine.step(rate)
+    fit.engine.step(rate, shares_of(fit.objective, fit.progress.counters["epoch"]))
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from unisid.artifacts.store import Store
 from unisid.compute import Compute
 from unisid.pipeline import Recipe
 from unisid.planned import Planned
+from unisid.recipe_roles import roles_of
 from unisid.runtime.trials import Asha, Hear, Kind, Runner, Share
 from unisid.stages.codes import check_room
 from unisid.trials.perform import Order, perform
@@ -58,7 +59,7 @@ class Making:
 
     def _makes(self, recipe: Recipe, entry: Planned) -> bool:
         """Whether a recipe makes this very artifact."""
-        if entry.noun not in pipeline.roles_of(recipe):
+        if entry.noun not in roles_of(recipe):
             return False
         return pipeline.plan(recipe, self.store, entry.noun)[-1].fingerprint == entry.fingerprint
 

@@ -14,9 +14,11 @@ from unisid.artifacts.roles import in_flow, name_of, noun_of
 from unisid.artifacts.store import Address, Place, Store
 from unisid.config import Json, differences, to_record
 from unisid.errors import BusyError, ConfigError
-from unisid.pipeline import Recipe, config_of, key_of, roles_of
+from unisid.pipeline import Recipe
+from unisid.recipe_roles import config_of, key_of, roles_of
 from unisid.stages import embeddings
 from unisid.stages.extension import Base
+from unisid.stages.joint import FIRST
 
 FROZEN = ("embeddings", "graph", "fused", "codes")
 """The nouns whose settings an extension must leave as they were."""
@@ -73,7 +75,8 @@ def lineage(store: Store, base: Address) -> dict[str, Place]:
 def refuse_changes(recipe: Recipe, records: dict[str, Record]) -> None:
     """Raise ConfigError for settings that would give new items other codes than the base's own would have been."""
     changes = []
-    given = {role: config_of(recipe, role) for role in roles_of(recipe) if noun_of(role) in FROZEN}
+    roles = (role for role in roles_of(recipe) if noun_of(role) in FROZEN and role != FIRST)
+    given = {role: config_of(recipe, role) for role in roles}
     for role in in_flow({*given, *(role for role in records if noun_of(role) in FROZEN)}):
         if role not in given or role not in records:
             changes.append(f"{key_of(role)}: {'in the base alone' if role in records else 'not in the base'}")

@@ -128,13 +128,21 @@ def make(job: Job[Config]) -> Json:
         report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes)
     else:
         codes, sizes = append_ordinal(codes, sizes)
-    seed = config.training.seed
+    return judged(job, catalog, vectors, codes, sizes, report)
+
+
+def judged(
+    job: Job[Config], catalog: Catalog, vectors: Shards, codes: NDArray[np.int32], sizes: tuple[int, ...], report: Json
+) -> Json:
+    """Judge codes [N, L] and write them; returns the counts."""
+    seed = job.config.training.seed
     report |= quality.consistency(codes, functools.partial(vectors.read, "vector"), seed)
     report |= quality.shared_users(codes, catalog.training_edges(), seed)
     write_json(job.out, "quality.json", report)
-    quality.check(config.gate, report)
+    quality.check(job.config.gate, report)
     write_codes(job.out, codes, sizes)
-    return {"items": len(codes), "sizes": list(sizes), "width": len(mean), "quality": report}
+    width = vectors.read("vector", slice(1)).shape[1]
+    return {"items": len(codes), "sizes": list(sizes), "width": width, "quality": report}
 
 
 def check_room(config: Config, num_items: int) -> None:

@@ -18,11 +18,10 @@ import torch
 from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import Catalog
-from unisid.artifacts.codes import Codes, write_codes
+from unisid.artifacts.codes import Codes
 from unisid.artifacts.fused import Fused
 from unisid.artifacts.shards import to_arrow
 from unisid.artifacts.tables import write_table
-from unisid.artifacts.weights import write_json
 from unisid.compute import Job, Step
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
@@ -81,14 +80,8 @@ def make(job: Job[stage.Config]) -> Json:
             f"trained on {base.record.address} can generate it"
         )
     _say_growth(job, base, sizes)
-    seed = config.training.seed
-    report |= quality.consistency(codes, lambda rows: vectors.read("vector", rows), seed)
-    report |= quality.shared_users(codes, catalog.training_edges(), seed)
-    write_json(job.out, "quality.json", report)
-    quality.check(config.gate, report)
-    write_codes(job.out, codes, sizes)
-    counts = {"items": len(codes), "sizes": list(sizes), "width": vectors.read("vector", slice(1)).shape[1]}
-    return counts | {"quality": report, "extension": _write_added(job, base, catalog, nearest, codes, sizes)}
+    counts = stage.judged(job, catalog, vectors, codes, sizes, report)
+    return counts | {"extension": _write_added(job, base, catalog, nearest, codes, sizes)}
 
 
 def check(config: stage.Config, base: Codes, num_items: int, num_vectors: int) -> None:

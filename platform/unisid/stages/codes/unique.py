@@ -13,6 +13,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +35,16 @@ PLENTY = 1 << 40
 """More ids than any catalogue has items; a level's rooms of that size still add up to an integer."""
 
 Function = Callable[[pa.Table], pa.Table]
+
+
+class Encodes(Protocol):
+    """A fitted tokenizer and the vectors of items."""
+
+    def tokenizer(self) -> Tokenizer: ...
+
+    def read(self, tokenizer: Tokenizer, rows: NDArray[np.int64]) -> Tensor:
+        """The vectors of items [n, D], where the tokenizer is."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,7 @@ def unique_codes(
     compute: Mapper,
     pool: Pool,
     work: Place,
-    encoder: Encoder,
+    encoder: Encodes,
     codes: NDArray[np.int32],
     sizes: tuple[int, ...],
     taken: Taken = NONE_TAKEN,
@@ -187,7 +198,7 @@ def _open(shards: Shards, part: pa.Table) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def _resettle(
-    encoder: Encoder, taken: Taken, first: int, shards: Shards, *, sizes: tuple[int, ...], level: int
+    encoder: Encodes, taken: Taken, first: int, shards: Shards, *, sizes: tuple[int, ...], level: int
 ) -> Function:
     """Groups of crowded items -> codes with room for all at this level, and the nearest ones below."""
     tokenizer = encoder.tokenizer()
@@ -227,7 +238,7 @@ def _settle(
 
 
 def moved_distances(
-    compute: Mapper, pool: Pool, work: Place, encoder: Encoder, before: NDArray[np.int32], after: NDArray[np.int32]
+    compute: Mapper, pool: Pool, work: Place, encoder: Encodes, before: NDArray[np.int32], after: NDArray[np.int32]
 ) -> dict[str, float]:
     """What uniqueness cost: how many items moved, and by how much their squared latent distance grew."""
     rows = np.flatnonzero((before != after).any(1))
@@ -247,7 +258,7 @@ def moved_distances(
     }
 
 
-def _distances(encoder: Encoder, shards: Shards) -> Function:
+def _distances(encoder: Encodes, shards: Shards) -> Function:
     tokenizer = encoder.tokenizer()
 
     @torch.no_grad()

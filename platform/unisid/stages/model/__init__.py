@@ -71,6 +71,11 @@ class Config(Settings):
     starts_from: Base | None = field(default=None, metadata=identity_where(lambda config: bool(config.starts_from)))
     """A trained model whose weights training begins with, by its address (model/NAME/VERSION): of the same backbone, on
     this index or one that this extends. Left out: fresh or pretrained weights."""
+    afterwards: Training | None = field(
+        default=None, metadata=identity_where(lambda config: config.afterwards is not None)
+    )
+    """In a recipe with `joint`: how the recommender goes on by itself, once the codes no longer move; None: it does
+    not."""
     pool: Pool = runtime(Pool())
     """The workers that train."""
 
@@ -139,7 +144,7 @@ def train(worker: Worker, task: Task) -> Json:
     index = _index(task, catalog)
     torch.manual_seed(config.training.seed)
     backbone = config.backbone.build(index)
-    start = config.starts_from
+    start = warm_start.place_of(config.starts_from, task.inputs)
     if start is None:
         backbone.count(catalog, index)
     else:

@@ -1,5 +1,7 @@
 """What a model that goes on from a trained one begins with: the other's weights, where both are of one kind."""
 
+from collections.abc import Mapping
+
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.model import BACKBONE, WEIGHTS, Model
@@ -39,8 +41,12 @@ def check(start: Base | None, settings: BackboneConfig, codes: Place) -> None:
         )
 
 
-def load(start: Base, backbone: Backbone, catalog: Catalog, index: Index) -> None:
+def place_of(start: Base | None, inputs: Mapping[str, Place]) -> Place | None:
+    """Where the weights lie that training begins with: another model's, or what was trained with the codes."""
+    return start.open("model") if start is not None else inputs.get("joint")
+
+
+def load(place: Place, backbone: Backbone, catalog: Catalog, index: Index) -> None:
     """Take the weights over; raises ArtifactError where they are not those of the backbone."""
-    place = start.open("model")
     with whole(place, WEIGHTS, f"the weights of the backbone that {BACKBONE} describes"):
         backbone.go_on_from(read_weights(place, WEIGHTS), catalog, index)
