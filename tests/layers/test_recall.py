@@ -1,4 +1,5 @@
 import numpy as np
+import scipy.sparse as sp
 import torch
 
 from unisid.layers.recall import Memory, MemoryConfig, Part
@@ -67,3 +68,29 @@ def test_a_table_that_was_never_filled_says_nothing():
     made = Memory(CONFIG, N)
     assert torch.stack(list(made.of_all(made.entries(BEFORE), BEFORE, N))).abs().max() == 0
     assert (made.recalled(made.entries(BEFORE), BEFORE, torch.ones(3)) == PAD).all()
+
+
+def test_new_items_follow_and_are_followed_as_what_they_are_like():
+    """Items 0 to 9 in a ring of transitions; 10 to 19 are new, each with the vector and the words of one of them."""
+    config = MemoryConfig(neighbours=6, alike=("graph",))
+    ring = np.eye(N // 2, k=1) + np.eye(N // 2, k=1 - N // 2)
+    whole = np.zeros((N, N))
+    whole[: N // 2, : N // 2] = ring
+    made = Memory(config, N)
+    made.set("next", Table.strongest(sp.csr_matrix(whole), 6))
+    vectors = torch.from_numpy(np.tile(np.eye(N // 2, dtype=np.float32), (2, 1)))
+    made.take_in(N // 2, {"graph": vectors}, [f"word{item % 10}" for item in range(N)])
+    follows, like = made.table("next"), made.table("like_graph")
+    for item in range(N):
+        after = (item + 1) % 10
+        assert {i for i in follows.items[item].tolist() if i != PAD} == {after, after + 10}
+        assert like.items[item, 0] == (item + 10) % N
+    assert made.table("next_next").items[3, 0] != PAD
+    assert made.table("words_next").items[3].max() >= 0
+
+
+def test_where_nothing_is_known_of_new_items_the_tables_stay():
+    made = memory()
+    before = made.table("next").items.clone()
+    made.take_in(15, {}, ())
+    assert torch.equal(made.table("next").items, before)

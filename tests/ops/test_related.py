@@ -5,7 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unisid.ops import related
-from unisid.ops.related import PAD, Table, alike_vectors, alike_words, entries, mass_of, mass_of_all, recall
+from unisid.ops.related import (
+    LIKENESSES,
+    PAD,
+    Table,
+    alike_vectors,
+    alike_words,
+    entries,
+    extended,
+    mass_of,
+    mass_of_all,
+    recall,
+)
 
 N = 9
 
@@ -18,7 +29,7 @@ def tables(draw):
 
 
 def dense_of(table):
-    found = np.zeros((len(table.items), N))
+    found = np.zeros((len(table.items), max(N, len(table.items))))
     for row, (items, values) in enumerate(zip(table.items.tolist(), table.values.tolist(), strict=True)):
         for item, value in zip(items, values, strict=True):
             if item != PAD:
@@ -106,3 +117,32 @@ def test_alike_words_are_rare_words_in_common(monkeypatch):
     monkeypatch.setattr(related, "COMMON", 2)  # "rose", of three titles, relates nothing now
     assert dense_of(alike_words(titles, N))[0, 1] == 0
     assert (alike_words(["", ""], 3).items == PAD).all()
+
+
+def test_new_items_take_over_the_relations_of_what_they_are_like():
+    """Row by row from the equation, with the nearest ten of each likeness."""
+    rng, size, first = np.random.default_rng(0), 40, 30
+    relation = np.where(rng.random((size, size)) < 0.2, rng.random((size, size)), 0.0)
+    relation[first:], relation[:, first:] = 0.0, 0.0
+    alike = [rng.random((size, size)), rng.random((size, size))]
+    alike[1][33] = 0.0  # one likeness has nothing to say of item 33
+    for each in alike:
+        np.fill_diagonal(each, 0.0)
+    alike[0][35] = alike[1][35] = 0.0  # and none of item 35
+    made = [Table.strongest(sp.csr_matrix(each), size) for each in (relation, *alike)]
+    found = dense_of(extended(made[0], made[1:], first))
+    share = np.zeros((size, size))
+    for new in range(first, size):
+        parts = []
+        for each in alike:
+            nearest = sorted(range(first), key=lambda old: -each[new, old])[:LIKENESSES]
+            if each[new].any():
+                row = np.zeros(size)
+                row[nearest] = each[new, nearest] / each[new, nearest].sum()
+                parts.append(row)
+        if parts:
+            share[new] = np.mean(parts, 0)
+    expected = relation + share @ relation + relation @ share.T + share @ relation @ share.T
+    assert np.allclose(found, expected, atol=1e-5)
+    assert np.allclose(found[:first, :first], relation[:first, :first])
+    assert found[35].max() == found[:, 35].max() == 0

@@ -342,3 +342,10 @@ def test_a_model_of_nan_is_no_row_of_the_table(job):
     write_record(model, dataclasses.replace(record, files={}, sums={}))
     with pytest.raises(ArtifactError, match="probabilities that are NaN or 0: its weights are damaged"):
         metrics.make(job)
+
+
+def test_what_its_baselines_read_is_read():
+    """Related items have alike vectors among their relations."""
+    plain = metrics.inputs(metrics.Config())
+    assert plain == ("catalog", "codes", "sequences", "model", "baseline")
+    assert metrics.inputs(metrics.Config(baselines=("popularity", "related"))) == (*plain, "embeddings")

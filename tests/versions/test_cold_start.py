@@ -13,10 +13,12 @@ from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Place, Store
+from unisid.backbones import hierarchical
 from unisid.config import to_record
 from unisid.errors import ConfigError, DataError
 from unisid.pipeline import NullTracker
 from unisid.runtime.local import LocalCompute
+from unisid.training.loop import Training
 from unisid.versions.cold_start import FILE, Recipes, chance, cold_start, table, targeted
 
 SHARE, SEED = 0.2, 7
@@ -88,6 +90,43 @@ def test_the_figures_are_told_and_written(tried):
     shown = table(found)
     for word in ("12 of 60 items held out (share 0.2, seed 7)", "among new items", "history excluded", "chance"):
         assert word in shown
+
+
+def test_baselines_that_never_saw_the_new_items_stand_beside(tried):
+    found = tried[2]
+    for among in ("all items", "new items"):
+        assert found["baselines"].keys() == {"popularity", "related"}
+        for figures in found["baselines"].values():
+            assert figures[among].keys() == {"excluded", "allowed"}
+    popular = found["baselines"]["popularity"]
+    assert popular["all items"]["allowed"]["recall@10"]["mean"] == 0  # no user took them
+    shown = table(found)
+    assert "popularity" in shown
+    assert "samples of older items, history excluded, against the same without new items: HR@10" in shown
+
+
+def test_items_of_older_targets_lose_by_new_ones_no_more_than_lists_are_pushed_down(tried):
+    found = tried[2]
+    for rule in ("excluded", "allowed"):
+        for each in found["others"][rule].values():
+            assert each["low"] <= each["difference"] <= each["high"]
+            assert each["with"] - each["without"] == pytest.approx(each["difference"])
+            assert each["difference"] <= 0  # the same scores, and more items to compete with
+
+
+def test_a_memory_recommends_new_items_as_those_that_they_are_like(tried):
+    """Users walk along a ring on which items of alike titles lie side by side: held-out items are found."""
+    recipe, store, _, _ = tried
+    backbone = hierarchical.Config(width=16, feedforward_width=16, num_layers=1, max_length=64)
+    training = Training(epochs=2, learning_rate=1e-3, schedule="constant")
+    over_items = replace(recipe.model, backbone=backbone, training=training)
+    wanted = replace(recipe, name="ring", model=over_items)
+    found = cold_start(wanted, SHARE, SEED, store, LocalCompute(), NullTracker(), lambda line: None)
+    whole = found["recall"]["all items"]["excluded"]["recall@10"]
+    assert whole["mean"] > 2 * whole["chance"]
+    assert whole["low"] > found["baselines"]["popularity"]["all items"]["excluded"]["recall@10"]["mean"] == 0
+    related = found["baselines"]["related"]["all items"]["excluded"]["recall@10"]
+    assert related["mean"] > 2 * related["chance"]
 
 
 def test_json_is_all_that_goes_to_the_output(tried, tmp_path, monkeypatch, capsys):

@@ -43,18 +43,24 @@ class Index:
     trie: Trie
     vectors: Mapping[str, Float[Tensor, "N W"]] = field(default_factory=dict)
     """What else is there of every item, by name (fused, graph, ...)."""
+    titles: Sequence[str] = ()
+    """Of every item, or none."""
 
     @classmethod
     def of(
-        cls, codes: NDArray[Any], sizes: tuple[int, ...], vectors: Mapping[str, NDArray[Any]] | None = None
+        cls,
+        codes: NDArray[Any],
+        sizes: tuple[int, ...],
+        vectors: Mapping[str, NDArray[Any]] | None = None,
+        titles: Sequence[str] = (),
     ) -> "Index":
         """On the CPU, of unique codes [N, L]."""
-        held = torch.from_numpy(np.array(codes, np.int32))
-        return cls(held, sizes, trie.build(held), {k: torch.from_numpy(v) for k, v in (vectors or {}).items()})
+        held, named = torch.from_numpy(np.array(codes, np.int32)), (vectors or {}).items()
+        return cls(held, sizes, trie.build(held), {name: torch.from_numpy(values) for name, values in named}, titles)
 
     def to(self, device: torch.device) -> "Index":
         vectors = {name: values.to(device) for name, values in self.vectors.items()}
-        return Index(self.codes.to(device), self.sizes, self.trie.to(device), vectors)
+        return Index(self.codes.to(device), self.sizes, self.trie.to(device), vectors, self.titles)
 
     def tokens(self, items: Int[Tensor, "*rows"]) -> Int[Tensor, "*rows L"]:
         """The tokens of items; `PAD` L times where an item is `PAD`."""

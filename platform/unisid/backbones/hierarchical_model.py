@@ -128,7 +128,7 @@ class Hierarchical(Backbone):
         self.load_state_dict(held)
         self._lay_out(index)
         if added and self.memory is not None:  # new items are recalled by what they are like
-            self.memory.relate(index.vectors)
+            self.memory.take_in(len(index.codes) - added, index.vectors, index.titles)
 
     # Vectors and states
 

@@ -129,7 +129,7 @@ class Pooled(Backbone):
             held = self.memory.extended(held, "memory.", added)
         self.load_state_dict(held)
         if added and self.memory is not None:  # new items are recalled by what they are like
-            self.memory.relate(index.vectors)
+            self.memory.take_in(len(index.codes) - added, index.vectors, index.titles)
 
     # Vectors and states
 

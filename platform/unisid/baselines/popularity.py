@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Baseline, BaselineConfig, Histories
@@ -25,6 +26,10 @@ class Popularity:
 
     counts: Float[Tensor, " N"]
     chosen: dict[str, float] = field(default_factory=dict)
+
+    def over(self, num_items: int) -> "Popularity":
+        """The same for a catalogue that has more items after these, which no user took."""
+        return Popularity(functional.pad(self.counts, (0, num_items - len(self.counts))))
 
     def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
         return self.counts.expand(len(histories), -1)

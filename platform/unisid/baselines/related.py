@@ -7,7 +7,7 @@ common, alike vectors. The weights are fitted to what validation's users took ne
 F parts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,6 +77,15 @@ class RelatedItems:
 
     def _parts(self, before: Int[Tensor, "B T"]) -> list[Float[Tensor, "B N"]]:
         return list(self.memory.of_all(self.memory.entries(before), before, self.num_items))
+
+    def over(self, num_items: int, vectors: Mapping[str, NDArray[np.float32]], titles: Sequence[str]) -> "RelatedItems":
+        """The same for a catalogue that has more items after these, of which no training interaction is known."""
+        found = RelatedItems(self.memory.config, num_items)
+        held = self.memory.extended(self.memory.state_dict(), "", num_items - self.num_items)
+        found.memory.load_state_dict(held)
+        found.memory.take_in(self.num_items, {noun: torch.from_numpy(each) for noun, each in vectors.items()}, titles)
+        found.weights, found.chosen = self.weights, self.chosen
+        return found
 
     def fit(self, catalog: Catalog, rows: NDArray[np.int64]) -> None:
         """Fit the weights to the targets of some samples."""

@@ -40,10 +40,10 @@ class TargetRanker:
         rows: NDArray[np.int64] | None = None,
         listed: int = 0,
     ) -> None:
-        """`rows` are the catalog's rows to rank, by default its test samples. A search named "" fills the columns of
-        the history rules, another "NAME/RULE"; with `listed`, so many of its items, history excluded, fill the column
-        `listed`."""
-        loaded = Recommender.load(places["model"], places["codes"], places["catalog"], pool.device())
+        """`places` may hold item vectors, which a model reads of items that it was not trained on. `rows` are the
+        catalog's rows to rank, by default its test samples. A search named "" fills the columns of the history rules,
+        another "NAME/RULE"; with `listed`, so many of its items, history excluded, fill the column `listed`."""
+        loaded = Recommender.load(places["model"], places["codes"], places["catalog"], pool.device(), places)
         self.recommender = dataclasses.replace(loaded, batch_size=batch_size)
         self.catalog = Catalog.read(places["catalog"])
         self.rows = self.catalog.samples(TEST) if rows is None else rows

@@ -4,7 +4,7 @@ A relation's part of an item's score is log(1 + mass / eps), the mass being what
 (`ops.related`). P positions, T items before each, N items, M neighbours, J recalled items, C candidates, F parts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unisid.artifacts.catalog import TRAIN, Catalog
 from unisid.artifacts.vectors import check_nouns
 from unisid.bounds import Count, Settings, Share
-from unisid.ops.related import PAD, Table, alike_vectors, alike_words, entries, mass_of, mass_of_all, recall
+from unisid.ops.related import PAD, Table, alike_vectors, alike_words, entries, extended, mass_of, mass_of_all, recall
 from unisid.ops.transitions import Weights, count_transitions
 
 Entries = tuple[Int[Tensor, "P E"], Float[Tensor, "P E"]]
@@ -81,22 +81,33 @@ class Memory(nn.Module):
         each = None if catalog.weight is None else catalog.weight[rows]
         follows, counts = count_transitions(items, users, catalog.num_items, Weights(), keep, each)
         self.set("next", follows)
-        self.set("next_next", follows.then(follows))
-        if self.config.words:
-            words = alike_words(catalog.titles.to_pylist(), keep)
-            self.set("words", words)
-            self.set("words_next", words.then(follows))
-        self.relate(vectors)
+        self.relate(vectors, catalog.titles.to_pylist())
         return counts
 
-    def relate(self, vectors: Mapping[str, Float[Tensor, "N W"]]) -> None:
-        """Make the tables of alike vectors, and of what follows those; of nouns that are not there they stay."""
-        follows = Table(*(values.cpu() for values in self.table("next")))
-        for noun in self.config.alike:
-            if noun in vectors:
-                like = alike_vectors(vectors[noun].float().cpu().numpy(), self.config.neighbours)
-                self.set(f"like_{noun}", like)
-                self.set(f"like_{noun}_next", like.then(follows))
+    def relate(self, vectors: Mapping[str, Float[Tensor, "N W"]], titles: Sequence[str]) -> None:
+        """Make all tables but `next`, from it, the vectors and the titles; those of what is not there stay."""
+        follows = self._follows()
+        self.set("next_next", follows.then(follows))
+        for name, like in self._alike(vectors, titles).items():
+            self.set(name, like)
+            self.set(f"{name}_next", like.then(follows))
+
+    def take_in(self, first: int, vectors: Mapping[str, Float[Tensor, "N W"]], titles: Sequence[str]) -> None:
+        """Relate the items from `first` on, which training did not show: what follows them, and what they follow, is
+        what it is for the items that they are like."""
+        alike = list(self._alike(vectors, titles).values())
+        if alike:
+            self.set("next", extended(self._follows(), alike, first))
+            self.relate(vectors, titles)
+
+    def _follows(self) -> Table:
+        return Table(*(values.cpu() for values in self.table("next")))
+
+    def _alike(self, vectors: Mapping[str, Float[Tensor, "N W"]], titles: Sequence[str]) -> dict[str, Table]:
+        """The tables of likeness, by name."""
+        keep, nouns = self.config.neighbours, [noun for noun in self.config.alike if noun in vectors]
+        found = {f"like_{noun}": alike_vectors(vectors[noun].float().cpu().numpy(), keep) for noun in nouns}
+        return found | ({"words": alike_words(titles, keep)} if self.config.words and len(titles) else {})
 
     def set(self, name: str, table: Table) -> None:
         """Replace a relation's table."""

@@ -24,6 +24,8 @@ AT_ONCE = 1 << 15
 """Items whose rows are made at once."""
 COMMON = 1000
 """A word of more titles than this relates nothing: the cost of a table stays linear in the number of items."""
+LIKENESSES = 10
+"""Items whose relations a new one takes over, by each way of being like them."""
 POWER_OF_COSINE = 4
 """Of the cosine of two vectors, as their relation: the near count far more than the far."""
 POWER_OF_WORDS = 2
@@ -56,8 +58,14 @@ class Table(NamedTuple):
         """No neighbours."""
         return cls(torch.full((num_items, keep), PAD, dtype=torch.int32), torch.zeros(num_items, keep))
 
+    def matrix(self) -> sp.csr_matrix:
+        """As a matrix [N, N]."""
+        items, values = self.items.numpy(), self.values.numpy().astype(np.float64)
+        rows, columns = np.nonzero(items != PAD)
+        return sp.csr_matrix((values[rows, columns], (rows, items[rows, columns])), shape=(len(items), len(items)))
+
     def shares(self) -> sp.csr_matrix:
-        """As a matrix [N, N] whose rows add up to 1, or to 0 where an item has no neighbour."""
+        """The same with rows that add up to 1, or to 0 where an item has no neighbour."""
         items, values = self.items.numpy(), self.values.numpy().astype(np.float64)
         total = values.sum(1)
         rows, columns = np.nonzero(items != PAD)
@@ -79,6 +87,41 @@ class Table(NamedTuple):
             matrix = (reached.data[away], (reached.row[away], reached.col[away]))
             parts.append(Table.strongest(sp.csr_matrix(matrix, shape=reached.shape), keep))
         return Table(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+
+def extended(relation: Table, alike: Sequence[Table], first: int) -> Table:
+    """A relation with rows and columns for the items from `first` on, of which it says nothing: those of the items that
+    they are like, by share.
+
+        relation + S relation + relation S' + S relation S',    S[new, old] = the share of old among what new is like
+
+    Args:
+        alike: by each of which every item has neighbours, or none; the nearest `LIKENESSES` that are older count.
+
+    >>> next = Table(torch.tensor([[1, -1], [-1, -1], [-1, -1]]).int(), torch.tensor([[8.0, 0], [0, 0], [0, 0]]))
+    >>> like = Table(torch.tensor([[-1], [2], [1]]).int(), torch.tensor([[0.0], [0.5], [0.5]]))  # 2 is new and like 1
+    >>> extended(next, [like], 2).items.tolist()  # 0 is followed by 1, and so by 2
+    [[1, 2], [-1, -1], [-1, -1]]
+    """
+    keep, matrix = relation.items.shape[1], relation.matrix()
+    share = sum((_older(each, first) for each in alike), sp.csr_matrix(matrix.shape))
+    total = np.asarray(share.sum(1)).ravel()
+    share = sp.diags_array(1 / np.maximum(total, 1e-30)) @ share
+    both = (sp.eye_array(len(relation.items)) + share).tocsr()
+    widened = (matrix @ both.T).tocsr()
+    starts = range(0, len(relation.items), AT_ONCE)
+    parts = [Table.strongest(sp.csr_matrix(both[start : start + AT_ONCE] @ widened), keep) for start in starts]
+    return Table(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+
+def _older(alike: Table, first: int) -> sp.csr_matrix:
+    """Rows of the items from `first` on: shares of the nearest that are older."""
+    items, values = alike.items.numpy(), np.where(alike.items.numpy() < first, alike.values.numpy(), 0.0)
+    values[:first] = 0.0
+    values = np.where((values > 0).cumsum(1) <= LIKENESSES, values, 0.0).astype(np.float64)
+    rows, columns = np.nonzero(values)
+    share = values[rows, columns] / values.sum(1)[rows]
+    return sp.csr_matrix((share, (rows, items[rows, columns])), shape=(len(items), len(items)))
 
 
 def alike_vectors(vectors: NDArray[np.float32], keep: int) -> Table:

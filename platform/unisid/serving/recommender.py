@@ -94,11 +94,13 @@ class Recommender:
         trained = Model.read(model, read)
         device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         settings = _settings(model, trained)
-        index = Index.of(read.codes, read.sizes, item_vectors(vectors or {}, settings.vectors()))
+        shop = Catalog.read(catalog)
+        held = item_vectors(vectors or {}, settings.vectors())
+        index = Index.of(read.codes, read.sizes, held, shop.titles.to_pylist() if read.extends else ())
         backbone = settings.rebuild(index, trained.files())
         with whole(model, WEIGHTS, f"the weights of the backbone that {BACKBONE} describes"):
             backbone.load(trained.weights(), index)
-        return cls(backbone.to(device).eval(), index.to(device), Catalog.read(catalog).history_length, device)
+        return cls(backbone.to(device).eval(), index.to(device), shop.history_length, device)
 
     @torch.no_grad()
     def rank(

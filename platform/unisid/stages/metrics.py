@@ -98,7 +98,8 @@ class Config(Settings):
 
 def inputs(config: Config) -> tuple[str, ...]:
     """The nouns that it reads; one that the recipe leaves out is absent."""
-    return ("catalog", "codes", "sequences", "model", "baseline")
+    read = [noun for kind in config.baselines for noun in plug_in("baselines", kind)().reads]
+    return tuple(dict.fromkeys(("catalog", "codes", "sequences", "model", "baseline", *read)))
 
 
 def sources(config: Config) -> dict[str, Json]:
@@ -153,7 +154,8 @@ def rank_model(job: Job[Config], num_samples: int, num_items: int, length: int) 
     """The recommender's ranks of all samples and its first items [S, length], decoded by the workers of the pool."""
     config = job.config
     searches = {"": Search(min(config.beam, num_items))}
-    ranker = functools.partial(TargetRanker, dict(job.inputs), searches, config.pool, config.batch_size, listed=length)
+    places = {noun: job.inputs[noun] for noun in ("model", "codes", "catalog")}
+    ranker = functools.partial(TargetRanker, places, searches, config.pool, config.batch_size, listed=length)
     progress = Progress(job, num_samples, "samples", of=config.method)
     listed = np.full((num_samples, length), -1, np.int64)
 

@@ -2,15 +2,17 @@
 
 A base run learns from a catalogue without them (`catalog.cold_share`). Its index is then extended by them, from their
 texts alone, and the base's recommender decodes over the extended index: on the test samples of the whole catalogue
-whose target is one of them. S samples, N items, n of them new, k list length.
+whose target is one of them. Popularity and related items, fitted without them too, stand beside it; and for other
+samples, what it costs that new items are there. S samples, N items, n of them new, k list length.
 """
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from unisid import pipeline
@@ -18,23 +20,30 @@ from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Address, Place, Store
-from unisid.baselines import Histories
+from unisid.artifacts.vectors import item_vectors
+from unisid.baselines import Baseline, Histories, mask_past, related
+from unisid.baselines.popularity import Popularity, count_users
 from unisid.compute import Compute, Step
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
-from unisid.evaluation.figures import intervals
+from unisid.evaluation.figures import intervals, paired
 from unisid.evaluation.ranks import Ranks, rank_in_parts
 from unisid.evaluation.recommender import Search, TargetRanker
-from unisid.ops.ranking import metric_values
+from unisid.ops.ranking import metric_values, rank_of_target
 from unisid.pipeline import Recipe, Tracker
 from unisid.progress import LineSink, Progress
 from unisid.report.tables import align
+from unisid.serving.recommender import vectors_of
 from unisid.stages.metrics import Config
 from unisid.versions.extend import extended
 
+AT_ONCE = 256
+"""Samples that a baseline scores at once."""
 AMONG = ("all items", "new items")
 """Who may be answered: everything, as in use; or the new items alone, whom nothing familiar outshines."""
 FILE = "cold-start.json"
+OTHERS = 4000
+"""Samples of older targets that are ranked, drawn by seed where there are more."""
 
 
 @dataclass(frozen=True)
@@ -91,20 +100,19 @@ def cold_start(
     whole_recipe = extended(recipes.whole, store, address, recipes.whole.version)
     whole = pipeline.run(whole_recipe, store, compute, tracker, say, "codes")
     places = {"model": base["model"], "codes": whole["codes"], "catalog": whole["catalog"]}
+    places |= {noun: whole[noun] for noun in vectors_of(base["model"]) if noun in whole}
     num_new = int(require(whole["catalog"], "catalog").figure("extension", "added"))
     catalog = Catalog.read(whole["catalog"])
     rows = targeted(catalog, catalog.num_items - num_new)
     say(f"{len(rows)} test samples have one of {num_new} new items as target")
     config = recipe.metrics
-    step = Step(
-        functools.partial(
-            TargetRanker, places, searches_of(config, catalog.num_items, num_new), config.pool, config.batch_size, rows
-        ),
-        config.pool,
-    )
-    progress = Progress(LineSink(say), len(rows), "samples", of="cold start")
+    first = catalog.num_items - num_new
     columns = [f"{among}/{rule}" for among in AMONG for rule in HISTORY_RULES]
-    ranks = rank_in_parts(compute, step, progress, config.rows_per_part, columns)
+    searches = searches_of(config, catalog.num_items, num_new)
+    ranks = _ranked(compute, places, config, searches, rows, columns, say)
+    baselines = {
+        kind: ranks_among(fitted, catalog, rows, first) for kind, fitted in fitted_without(base, whole).items()
+    }
     found = {
         "recipe": recipe.name,
         "share": share,
@@ -114,10 +122,67 @@ def cold_start(
         "new_items": num_new,
         "indexes": {"base": str(address), "extended": require(whole["codes"], "codes").address},
         "recall": {among: described(ranks, catalog, rows, among, num_new, config) for among in AMONG},
+        "baselines": {
+            kind: {among: described(found, catalog, rows, among, num_new, config) for among in AMONG}
+            for kind, found in baselines.items()
+        },
+        "others": _others(compute, places, catalog, first, config, say),
     }
     folder = pipeline.report_place(whole_recipe, store)
     folder.write(FILE, (json.dumps(found, indent=2, sort_keys=True) + "\n").encode())
     say(f"written to {folder / FILE}")
+    return found
+
+
+def _ranked(
+    compute: Compute,
+    places: Mapping[str, Place],
+    config: Config,
+    searches: Mapping[str, Search],
+    rows: NDArray[np.int64],
+    columns: Sequence[str],
+    say: Callable[[str], None],
+) -> Ranks:
+    """The ranks of samples' targets, decoded by workers."""
+    ranker = functools.partial(TargetRanker, places, searches, config.pool, config.batch_size, rows)
+    progress = Progress(LineSink(say), len(rows), "samples", of="cold start")
+    return rank_in_parts(compute, Step(ranker, config.pool), progress, config.rows_per_part, columns)
+
+
+def _others(
+    compute: Compute,
+    places: Mapping[str, Place],
+    catalog: Catalog,
+    first: int,
+    config: Config,
+    say: Callable[[str], None],
+) -> Json:
+    """History rule -> metric -> its mean over samples of older targets where new items may be answered, where they may
+    not, and the difference with its 95% interval."""
+    rows = catalog.samples(TEST)
+    rows = rows[catalog.item[rows] < first]
+    if not len(rows):
+        return {}
+    rows = np.sort(np.random.default_rng(config.seed).permutation(rows)[:OTHERS])
+    old, length = np.arange(catalog.num_items) < first, min(config.beam, first)
+    searches = {"with": Search(length), "without": Search(length, old)}
+    columns = [f"{name}/{rule}" for name in searches for rule in HISTORY_RULES]
+    ranks = _ranked(compute, places, config, searches, rows, columns, say)
+    cutoffs = (min(10, length),)
+    found: Json = {}
+    for rule in HISTORY_RULES:
+        having, lacking = (metric_values(ranks[f"{name}/{rule}"], cutoffs) for name in searches)
+        each = paired(having, lacking, cutoffs, config.resamples, config.seed)
+        found[rule] = {
+            name: {
+                "with": float(having[:, m].mean()),
+                "without": float(lacking[:, m].mean()),
+                "difference": float((having - lacking)[:, m].mean()),
+                "low": each[name].low,
+                "high": each[name].high,
+            }
+            for m, name in enumerate(each)
+        }
     return found
 
 
@@ -153,6 +218,35 @@ def described(
     return found
 
 
+def fitted_without(base: Mapping[str, Place], whole: Mapping[str, Place]) -> dict[str, Baseline]:
+    """Baselines that never saw the new items, over all items."""
+    catalog, without = Catalog.read(whole["catalog"]), Catalog.read(base["catalog"])
+    config = related.Config()
+    vectors = [item_vectors(places, config.memory.alike) for places in (base, whole)]
+    alone = config.fitted(without, vectors[0])
+    return {
+        "popularity": Popularity(count_users(without)).over(catalog.num_items),
+        "related": alone.over(catalog.num_items, vectors[1], catalog.titles.to_pylist()),
+    }
+
+
+def ranks_among(baseline: Baseline, catalog: Catalog, rows: NDArray[np.int64], first: int) -> Ranks:
+    """A baseline's ranks of the samples' targets, by "AMONG/RULE"."""
+    found: dict[str, list[NDArray[np.float64]]] = {}
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        scores = baseline.scores(Histories.of(catalog.history(some), catalog.user[some]))
+        targets = torch.from_numpy(catalog.item[some].astype(np.int64))
+        for among in AMONG:
+            may = scores.clone()
+            may[:, : first if among == AMONG[1] else 0] = -torch.inf
+            for rule in HISTORY_RULES:
+                left = mask_past(may, Histories.of(catalog.past(some))) if rule == "excluded" else may
+                ranks = rank_of_target(left, targets).numpy().astype(np.float64)
+                found.setdefault(f"{among}/{rule}", []).append(ranks)
+    return {column: np.concatenate(parts) for column, parts in found.items()}
+
+
 def chance(
     catalog: Catalog, rows: NDArray[np.int64], first: int, cutoffs: tuple[int, ...], exclude: bool
 ) -> dict[int, float]:
@@ -183,5 +277,13 @@ def table(found: Json) -> str:
             rows.append(["    95% from", *(f"{figures[n]['low']:.4f}" for n in names)])
             rows.append(["    95% to", *(f"{figures[n]['high']:.4f}" for n in names)])
             rows.append(["    chance", *(f"{figures[n]['chance']:.4f}" for n in names)])
+            for kind, others in found["baselines"].items():
+                rows.append([f"    {kind}", *(f"{others[among][rule][n]['mean']:.4f}" for n in names)])
         lines.append(align(rows, right=True))
+    for rule, metrics in found["others"].items():
+        parts = [
+            f"{name} {each['with']:.4f} ({each['difference']:+.4f}, {each['low']:+.4f} to {each['high']:+.4f})"
+            for name, each in metrics.items()
+        ]
+        lines.append(f"samples of older items, history {rule}, against the same without new items: {'; '.join(parts)}")
     return "\n".join(lines)
