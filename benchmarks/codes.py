@@ -8,6 +8,7 @@ quantizer is a yardstick for the reconstruction error. N items, D width, L level
 """
 
 import json
+import logging
 import resource
 import tempfile
 import threading
@@ -29,6 +30,7 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table
 from unisid.compute import Job
 from unisid.config import to_record
+from unisid.log import logged_to
 from unisid.ops.assignment import distinct_codes
 from unisid.ops.prefixes import row_keys
 from unisid.ops.residual import lookup, squared_distances
@@ -46,7 +48,7 @@ def main(items: int = 1_000_000, peer_items: int = 50_000) -> dict[str, Any]:
         place = Place.of(folder)
         write_inputs(place, items)
         config = stage.Config(tokenizer=rqkmeans.Config(num_levels=3, codebook_size=256, restarts=1, sample=65_536))
-        said: list[tuple[float, str]] = []
+        lines = Times()
         begun = time.perf_counter()
         job = Job(
             config=config,
@@ -55,9 +57,8 @@ def main(items: int = 1_000_000, peer_items: int = 50_000) -> dict[str, Any]:
             name="bench",
             compute=LocalCompute(),
             report=lambda metrics: None,
-            say=lambda line: said.append((time.perf_counter() - begun, line)),
         )
-        with Memory() as memory:
+        with Memory() as memory, logged_to(lines, logging.INFO):
             counts = stage.make(job)
         seconds = time.perf_counter() - begun
         codes = np.stack(read_table(job.out, "items", ["codes"])["codes"].to_numpy())
@@ -69,12 +70,23 @@ def main(items: int = 1_000_000, peer_items: int = 50_000) -> dict[str, Any]:
             "width": WIDTH,
             "sizes": counts["sizes"],
             "seconds": seconds,
-            "seconds_to_fit_and_encode": said[-1][0],
+            "seconds_to_fit_and_encode": lines.times[-1] - begun,
             "peak_gigabytes": memory.peak,
             "quality": counts["quality"],
             "peer_loop": loop_peer(tokenizer, vectors(np.arange(min(peer_items, items)))),
             "faiss_residual_quantizer": faiss_yardstick(tokenizer, vectors(np.arange(min(65_536, items)))),
         }
+
+
+class Times(logging.Handler):
+    """When each line was logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.times.append(time.perf_counter())
 
 
 def write_inputs(place: Place, items: int) -> None:

@@ -1,5 +1,6 @@
 """A line of training says what its figures are, and which direction is good."""
 
+from tests.lines import logged
 from unisid.legend import figure, legend, shown
 from unisid.making import Shown
 
@@ -18,15 +19,15 @@ def test_figures_carry_an_arrow_to_where_they_are_better():
 
 
 def test_a_figure_is_explained_once_above_its_first_line():
-    said: list[str] = []
-    progress = Shown(said.append, "model", seconds=0)
-    progress.show({"step": 10, "loss": 5.0})
-    progress.show({"step": 20, "loss": 4.0, "valid_score": 0.1})
+    progress = Shown("model", seconds=0)
+    with logged() as said:
+        progress.show({"step": 10, "loss": 5.0})
+        progress.show({"step": 20, "loss": 4.0, "valid_score": 0.1})
     assert said == [
-        "      loss: training loss, mean of the epoch ↓",
-        "      step 10  loss 5↓",
-        "      valid_score: NDCG@10 of validation, which decides the best epoch ↑",
-        "      step 20  loss 4↓  valid_score 0.1↑",
+        "loss: training loss, mean of the epoch ↓",
+        "step 10  loss 5↓",
+        "valid_score: NDCG@10 of validation, which decides the best epoch ↑",
+        "step 20  loss 4↓  valid_score 0.1↑",
     ]
 
 

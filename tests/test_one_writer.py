@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.artifacts.failing_disks import Brittle
+from tests.lines import logged
 from tests.three_stages import CODES, MADE, Config, Recipe, run, states, use_small_stages
 from unisid import at_work, pipeline, publication
 from unisid.artifacts import draft, lease
@@ -66,11 +67,12 @@ def slow(monkeypatch):
 
 def test_the_same_recipe_at_once_is_made_once(store, slow):
     first, said, done = slow(store, Recipe()), [], []
-    second = threading.Thread(
-        target=lambda: done.append(
-            pipeline.run(Recipe(), store, LocalCompute(), pipeline.NullTracker(), said.append, "codes")
-        )
-    )
+
+    def again():
+        with logged(said):
+            done.append(pipeline.run(Recipe(), store, LocalCompute(), pipeline.NullTracker(), "codes"))
+
+    second = threading.Thread(target=again)
     second.start()
     while not said:
         time.sleep(0.01)
@@ -252,7 +254,7 @@ def test_an_artifact_whose_record_is_written_is_only_given_its_place(tmp_path, m
         def metrics(self, values):
             told.append(dict(values))
 
-    pipeline.run(Recipe(), store, LocalCompute(), RecordingTracker(), lambda line: None, "catalog")
+    pipeline.run(Recipe(), store, LocalCompute(), RecordingTracker(), "catalog")
     assert MADE == ["catalog"]
     assert {"loss": 0.5, "step": 3} in told
     assert require(store.place(Address.parse("catalog/r/1")), "catalog").files["data"] == 1
@@ -294,8 +296,8 @@ class Server(pipeline.NullTracker):
 
 
 def told(store, tracker, recipe=None):
-    said = []
-    pipeline.run(recipe or Recipe(), store, LocalCompute(), tracker, said.append, "codes")
+    with logged() as said:
+        pipeline.run(recipe or Recipe(), store, LocalCompute(), tracker, "codes")
     return said
 
 
@@ -389,7 +391,7 @@ def test_a_moved_store_has_its_database_with_it(tmp_path):
 def test_a_part_of_what_is_published_is_not_published_again(store):
     server = Server()
     told(store, server)
-    pipeline.run(Recipe(), store, LocalCompute(), server, lambda line: None, "embeddings")
+    pipeline.run(Recipe(), store, LocalCompute(), server, "embeddings")
     assert server.got == [ALL_SORTED]
 
 
@@ -411,13 +413,13 @@ def test_machines_are_opened_only_where_something_is_to_be_made(store):
     told(store, Server())
     pipeline.report_place(Recipe(), store).remove(publication.NOTE)
     server = Server()
-    pipeline.run_on(Recipe(), store, machines, server, lambda line: None, "codes")
+    pipeline.run_on(Recipe(), store, machines, server, "codes")
     assert server.got == [ALL_SORTED]
 
 
 def test_whoever_is_refused_holds_nothing(store):
     other = Owner(makes={str(CODES): "other"})
-    with holding(store, "r", "1", other, at_work._waiting("r", "1", [], print)), pytest.raises(DriftError):
+    with holding(store, "r", "1", other, at_work._waiting("r", "1", [])), pytest.raises(DriftError):
         run(store, Recipe())
     assert lease.owner_of(store, "r", "1") is None
     assert set() == lease.HELD

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 
+from tests.lines import logged
 from unisid import progress
 from unisid.compute import Pool, Step
 from unisid.progress import Progress, Throttle, mapped
@@ -21,10 +22,9 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def job():
-    figures, lines = [], []
-    return SimpleNamespace(
-        report=figures.append, say=lines.append, figures=figures, lines=lines, compute=LocalCompute()
-    )
+    figures = []
+    with logged() as lines:
+        yield SimpleNamespace(report=figures.append, figures=figures, lines=lines, compute=LocalCompute())
 
 
 def doubled() -> Step:
@@ -35,7 +35,7 @@ def doubled() -> Step:
 
 
 def test_it_tells_every_few_seconds_and_at_the_end(job, clock):
-    counted = Progress(job, total=1200, what="files")
+    counted = Progress(job.report, total=1200, what="files")
     for _ in range(1200):
         clock.at += 1 / 64
         counted.advance()
@@ -47,7 +47,7 @@ def test_it_tells_every_few_seconds_and_at_the_end(job, clock):
 
 def test_what_is_quick_is_told_once(job, clock):
     clock.at += 1
-    counted = Progress(job, total=30, what="samples", of="uqf-tiger")
+    counted = Progress(job.report, total=30, what="samples", of="uqf-tiger")
     clock.at += 2
     for count in (10, 20):
         counted.advance(count)

@@ -29,12 +29,12 @@ CODES = Address("codes", "quick", "1")
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     store = Store(Place.of(tmp_path_factory.mktemp("run")))
-    pipeline.run(quick(), store, LocalCompute(), pipeline.NullTracker(), lambda line: None, "metrics")
+    pipeline.run(quick(), store, LocalCompute(), pipeline.NullTracker(), "metrics")
     return store
 
 
 def again(address, store, place):
-    return reproduce(address, store, Store(Place.of(place)), LocalCompute(), lambda line: None)
+    return reproduce(address, store, Store(Place.of(place)), LocalCompute())
 
 
 def test_a_whole_run_made_again_is_equal_byte_for_byte(whole, tmp_path):
@@ -62,8 +62,8 @@ def test_a_rival_made_here_is_made_again_by_ray_train_byte_for_byte(ray_compute,
     fitted = baseline.Config(baseline=kind, training=how, resamples=20)
     store, address = Store(Place.of(tmp_path / "run")), Address("baseline", "quick", "1")
     recipe = replace(quick(), baseline=fitted)
-    pipeline.run(recipe, store, LocalCompute(), pipeline.NullTracker(), lambda line: None, "baseline")
-    found = reproduce(address, store, Store(Place.of(tmp_path / "again")), ray_compute, lambda line: None)
+    pipeline.run(recipe, store, LocalCompute(), pipeline.NullTracker(), "baseline")
+    found = reproduce(address, store, Store(Place.of(tmp_path / "again")), ray_compute)
     assert [(str(each.address), each.differing) for each in found] == [("catalog/quick/1", ()), (str(address), ())]
     assert {"metrics.json"} | weights <= set(store.place(address).sizes())
 
@@ -105,7 +105,7 @@ def test_what_differs_is_said_in_numbers(whole, tmp_path, capsys):
 
 def test_the_store_of_the_run_is_not_where_it_is_made_again(whole):
     with pytest.raises(ConfigError, match=r"is the store of the run itself; give another folder \(--into\)"):
-        reproduce(CODES, whole, whole, LocalCompute(), print)
+        reproduce(CODES, whole, whole, LocalCompute())
 
 
 def test_what_is_not_there_cannot_be_made_again(whole, tmp_path):
@@ -122,7 +122,7 @@ def test_other_raw_data_are_named(tmp_path):
     dataset = tables.Config(items=str(tmp_path / "items.csv"), interactions=str(tmp_path / "interactions.csv"))
     recipe = replace(quick(), catalog=replace(quick().catalog, dataset=dataset, k_core=0))
     store = Store(Place.of(tmp_path / "run"))
-    pipeline.run(recipe, store, LocalCompute(), pipeline.NullTracker(), lambda line: None, "catalog")
+    pipeline.run(recipe, store, LocalCompute(), pipeline.NullTracker(), "catalog")
     Path(tmp_path, "items.csv").write_text(Path(tmp_path, "items.csv").read_text().replace("title 3", "another title"))
     with pytest.raises(ConfigError) as error:
         again(Address("catalog", "quick", "1"), store, tmp_path / "again")

@@ -158,7 +158,7 @@ def test_a_job_does_not_write_where_it_would_be_lost(monkeypatch, capsys):
 def ready(tmp_path_factory):
     """A store with all that a model of the tiny recipe needs."""
     store = tmp_path_factory.mktemp("store")
-    pipeline.run(tiny(), Store(Place.of(store)), LocalCompute(), pipeline.NullTracker(), lambda line: None, "sequences")
+    pipeline.run(tiny(), Store(Place.of(store)), LocalCompute(), pipeline.NullTracker(), "sequences")
     return store
 
 

@@ -11,6 +11,7 @@ import torch
 
 from tests.backbones.models import language_model
 from tests.encoders.models import tiny_qwen3
+from tests.lines import logged
 from unisid import pipeline, recipes
 from unisid.artifacts.metrics import CUTOFFS
 from unisid.artifacts.record import read_record
@@ -230,8 +231,9 @@ CPU = recipes.find("demo").graph.pool
 def test_the_thesis_runs_small_from_raw_files_to_metrics(tmp_path):
     """All five tasks, every stage; and the catalog says where it differs from what is published."""
     recipe = small(recipes.find("thesis_office"), tmp_path)
-    store, said = Store(Place.of(tmp_path / "store")), []
-    places = pipeline.run(recipe, store, LocalCompute(), NullTracker(), said.append)
+    store = Store(Place.of(tmp_path / "store"))
+    with logged() as said:
+        places = pipeline.run(recipe, store, LocalCompute(), NullTracker())
     counts = {noun: read_record(place).counts for noun, place in places.items()}
     assert counts["catalog"]["window_start"] == "2016-10-01"
     assert counts["catalog"]["published"] == {

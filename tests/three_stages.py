@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from tests.lines import logged
 from unisid import pipeline
 from unisid.artifacts.store import Address
 from unisid.config import runtime
@@ -57,9 +58,8 @@ def use_small_stages(monkeypatch):
 
 
 def run(store, recipe, until="codes"):
-    said: list[str] = []
-    places = pipeline.run(recipe, store, LocalCompute(), pipeline.NullTracker(), said.append, until)
-    return places, said
+    with logged() as said:
+        return pipeline.run(recipe, store, LocalCompute(), pipeline.NullTracker(), until), said
 
 
 def states(store, recipe):

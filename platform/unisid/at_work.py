@@ -2,22 +2,23 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from unisid.artifacts import lease
 from unisid.artifacts.roles import name_of
 from unisid.artifacts.store import Address, Store
 from unisid.errors import ArtifactError, BusyError, DriftError
+from unisid.log import logger
 from unisid.planned import Planned
+
+LOG = logger(__name__)
 
 SAID_EVERY = 60.0
 """Seconds between two messages of a run that waits for another."""
 
 
 @contextlib.contextmanager
-def writing(
-    store: Store, name: str, version: str, planned: Sequence[Planned], say: Callable[[str], None]
-) -> Iterator[lease.Lease]:
+def writing(store: Store, name: str, version: str, planned: Sequence[Planned]) -> Iterator[lease.Lease]:
     """The lease of a run on its name and version; waits while another run makes the same.
 
     Raises:
@@ -33,7 +34,7 @@ def writing(
     needed |= {each["address"] for entry in planned for each in entry.inputs.values()}
     # A process that drops one of a name holds the lease of another name: it must find this one among the readers.
     owner = lease.Owner(makes=own | named, reads=sorted(needed - own.keys()))
-    with lease.holding(store, name, version, owner, _waiting(name, version, planned, say)) as held:
+    with lease.holding(store, name, version, owner, _waiting(name, version, planned)) as held:
         yield held
 
 
@@ -66,7 +67,7 @@ def unused(store: Store, address: Address) -> Iterator[None]:
         yield
 
 
-def _waiting(name: str, version: str, planned: Sequence[Planned], say: Callable[[str], None]) -> lease.Busy:
+def _waiting(name: str, version: str, planned: Sequence[Planned]) -> lease.Busy:
     """What follows while another process is at work: to wait where it makes the same, to refuse where it does not."""
     said: dict[str, float] = {}
 
@@ -81,7 +82,7 @@ def _waiting(name: str, version: str, planned: Sequence[Planned], say: Callable[
         if time.monotonic() - said.get(owner.token, -SAID_EVERY) >= SAID_EVERY:
             said[owner.token] = time.monotonic()
             silent = f", silent for {time.time() - owner.renewed:.0f} s" if owner.is_gone else ""
-            say(
+            LOG.info(
                 f"waiting: {owner} has been at work on {name}/{version} since {owner.since}{silent}; this run goes on "
                 f"when that one is over (to end it: {owner.advice()})"
             )

@@ -228,8 +228,6 @@ class Job(Generic[C]):
     """The machines."""
     report: Report
     """Where curves go: call with {"name": value, ..., "step": n}; names are prefixed by the noun for the tracker."""
-    say: Callable[[str], None]
-    """One line of progress for the person who waits."""
 
     @property
     def work(self) -> Place:

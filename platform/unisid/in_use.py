@@ -3,16 +3,17 @@
 Whichever it is, it is said. The promoted pair of a name counts only where it lies in this store as it was promoted.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from unisid.artifacts.lookup import newest_of, place_of
 from unisid.artifacts.record import require, require_input
 from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ArtifactError, ConfigError
+from unisid.log import logger
 from unisid.runtime.in_use import promoted
 
-Say = Callable[[str], None]
+LOG = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,42 +32,40 @@ class Pair:
         return f"{self.model.address} with {self.codes.address} ({self.why})"
 
 
-def index_in_use(store: Store, name: str | None, say: Say) -> Place:
+def index_in_use(store: Store, name: str | None) -> Place:
     """The promoted index of a name, else the newest; None for the name of the newest."""
-    newest, count = newest_of(store, "codes", name, say)
+    newest, count = newest_of(store, "codes", name)
     named = newest.name if name is None else name
-    if (found := _promoted(store, named, 0, say)) is not None and "codes" in found:
+    if (found := _promoted(store, named, 0)) is not None and "codes" in found:
         place, why = found["codes"], f"promoted under '{named}'"
     else:
         place, why = store.place(newest), "the newest"
     if count > 1 or place != store.place(newest):
-        say(f"{place.address} is {why} of {count} codes here; --codes names another")
+        LOG.info(f"{place.address} is {why} of {count} codes here; --codes names another")
     return place
 
 
-def pair_in_use(store: Store, name: str | None, say: Say) -> Pair:
+def pair_in_use(store: Store, name: str | None) -> Pair:
     """The promoted recommender of a name with its index, else the newest; None for the name of the newest.
 
-    Args:
-        say: receives the chosen address where there are several.
     Raises:
         ArtifactError: there is none, or what the newest was made from is gone.
     """
-    newest, count = newest_of(store, "model", name, say)
+    newest, count = newest_of(store, "model", name)
     named = newest.name if name is None else name
-    if (found := _promoted(store, named, 1, say)) is not None and {"model", "codes"} <= found.keys():
+    if (found := _promoted(store, named, 1)) is not None and {"model", "codes"} <= found.keys():
         pair = _pair(store, found["model"], found["codes"], f"promoted under '{named}'")
     else:
         pair = _pair(store, store.place(newest), None, "the newest")
     if count > 1 or pair.model != store.place(newest):
-        say(f"{pair.model.address} is {pair.why} of {count} model here; --model names another")
+        LOG.info(f"{pair.model.address} is {pair.why} of {count} model here; --model names another")
     return pair
 
 
-def named_pair(store: Store, model: Address | None, codes: Address | None, name: str | None, say: Say) -> Pair:
+def named_pair(store: Store, model: Address | None, codes: Address | None, name: str | None) -> Pair:
     """The recommender of an address, or the one in use, with its own index or an index that extends it."""
     if model is None:
-        pair = pair_in_use(store, name, say)
+        pair = pair_in_use(store, name)
         return pair if codes is None else _pair(store, pair.model, place_of(store, codes), pair.why)
     return _pair(store, place_of(store, model), None if codes is None else place_of(store, codes), "named")
 
@@ -80,12 +79,12 @@ def _pair(store: Store, model: Place, codes: Place | None, why: str) -> Pair:
     return Pair(model, index, require_input(store, record, "catalog"), why, vectors)
 
 
-def _promoted(store: Store, name: str, which: int, say: Say) -> dict[str, Place] | None:
+def _promoted(store: Store, name: str, which: int) -> dict[str, Place] | None:
     """Where what was promoted lies; None where nothing was, or not all of it is here, which is said."""
     try:
-        held = promoted(store, name, say)[which]
+        held = promoted(store, name)[which]
     except (ArtifactError, ConfigError) as error:
-        say(f"what is promoted under '{name}' cannot be known, the newest is used: {error}")
+        LOG.warning(f"what is promoted under '{name}' cannot be known, the newest is used: {error}")
         return None
     places = {}
     for noun, (address, fingerprint) in held.items():
@@ -95,7 +94,9 @@ def _promoted(store: Store, name: str, which: int, say: Say) -> dict[str, Place]
         except ArtifactError:
             same = False
         if not same:
-            say(f"{address} ({fingerprint[:12]}), promoted under '{name}', is not in {store.root}; the newest is used")
+            LOG.warning(
+                f"{address} ({fingerprint[:12]}), promoted under '{name}', is not in {store.root}; the newest is used"
+            )
             return None
         places[noun] = place
     return places

@@ -18,12 +18,12 @@ from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
 from unisid.legend import legend, shown
+from unisid.log import logger
 from unisid.planned import Planned
-from unisid.printable import printable
 from unisid.progress import SECONDS, Throttle
 from unisid.stages.flow import Maker
 
-Say = Callable[[str], None]
+LOG = logger(__name__)
 
 
 class StageLog(Protocol):
@@ -42,7 +42,6 @@ class Surroundings:
     places: Mapping[str, Place]
     """Where every artifact of the run lies or will lie."""
     compute: Compute
-    say: Say
     lease: Lease
     """What makes this process the one that may write."""
 
@@ -63,8 +62,7 @@ def make(entry: Planned, stage: Maker, config: Any, around: Surroundings, log: S
             out=out,
             name=f"{entry.address}-{entry.fingerprint[:12]}",
             compute=around.compute,
-            report=_reporting(curve, log, Shown(around.say, entry.noun)),
-            say=lambda line: around.say(f"      {printable(line)}"),
+            report=_reporting(curve, log, Shown(entry.noun)),
         )
         with _whose(entry.noun):
             counts = stage.make(job)
@@ -76,7 +74,7 @@ def make(entry: Planned, stage: Maker, config: Any, around: Surroundings, log: S
         retell(out, log)
     draft.finish(out, around.places[entry.noun])
     draft.discard(around.store, entry.address)
-    around.say(f"      done in {record.seconds:.1f} s")
+    LOG.info(f"done in {record.seconds:.1f} s")
     log.finish(record, around.places[entry.noun])
 
 
@@ -131,17 +129,18 @@ class Shown:
     What a figure is stands above the line that has it first; an arrow beside its value points to where it is better.
     """
 
-    def __init__(self, say: Say, noun: str, seconds: float = SECONDS) -> None:
-        self.say, self.noun, self.due = say, noun, Throttle(seconds, at_once=True)
+    def __init__(self, noun: str, seconds: float = SECONDS) -> None:
+        self.noun, self.due = noun, Throttle(seconds, at_once=True)
         self.explained: set[str] = set()
 
     def show(self, values: Metrics) -> None:
         """Show these values, if it is time."""
         if self.due():
             for line in legend(self.noun, [name for name in values if name not in self.explained]):
-                self.say(f"      {line}")
+                LOG.info(line)
             self.explained |= values.keys()
-            self.say("      " + "  ".join(shown(self.noun, name, value) for name, value in values.items()))
+            line = "  ".join(shown(self.noun, name, value) for name, value in values.items())
+            LOG.info(line, extra={"figures": dict(values)})
 
 
 def _runtime(config: Any, identity: Json) -> Json:

@@ -27,6 +27,7 @@ from unisid.bounds import Settings
 from unisid.compute import Compute
 from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
+from unisid.log import about, logger
 from unisid.planned import Planned, State
 from unisid.recipe_roles import address_of, config_of, emits, key_of, roles_of
 from unisid.stages.catalog.fits import check_fits
@@ -36,6 +37,7 @@ from unisid.stages.joint.fits import check_planned
 from unisid.tracker import NullTracker as NullTracker
 from unisid.tracker import Tracker as Tracker
 
+LOG = logger(__name__)
 GONE_ON_FROM = {"starts_from": "", "base": "", "teacher_at": "baseline"}
 """Settings that name an artifact by its address -> its noun; empty: that of whose settings they are."""
 
@@ -127,16 +129,9 @@ def look_again(planned: list[Planned], store: Store) -> list[Planned]:
     return list(found.values())
 
 
-def run(
-    recipe: Recipe,
-    store: Store,
-    compute: Compute,
-    tracker: Tracker,
-    say: Callable[[str], None],
-    until: str = NOUNS[-1],
-) -> dict[str, Place]:
+def run(recipe: Recipe, store: Store, compute: Compute, tracker: Tracker, until: str = NOUNS[-1]) -> dict[str, Place]:
     """`run_on`, on machines that are there already."""
-    return run_on(recipe, store, lambda: contextlib.nullcontext(compute), tracker, say, until)
+    return run_on(recipe, store, lambda: contextlib.nullcontext(compute), tracker, until)
 
 
 def run_on(
@@ -144,7 +139,6 @@ def run_on(
     store: Store,
     machines: Callable[[], contextlib.AbstractContextManager[Compute]],
     tracker: Tracker,
-    say: Callable[[str], None],
     until: str = NOUNS[-1],
 ) -> dict[str, Place]:
     """Make and publish what is missing; returns where every artifact of the recipe lies.
@@ -161,16 +155,18 @@ def run_on(
     refuse_drift(planned)
     done = is_done(recipe, store, planned, tracker)
     if not missing(planned):
-        say("everything is there, nothing to make" + ("" if done else "; what was not published yet is published now"))
+        LOG.info(
+            "everything is there, nothing to make" + ("" if done else "; what was not published yet is published now")
+        )
         folder = report_place(recipe, store)
         if done and publication.published(folder).waits_for_sync(folder, tracker):
-            say("MLflow was not given everything when it was made: `unisid sync RECIPE` hands it over")
+            LOG.info("MLflow was not given everything when it was made: `unisid sync RECIPE` hands it over")
     if not done:
-        with at_work.writing(store, recipe.name, recipe.version, planned, say) as held:
+        with at_work.writing(store, recipe.name, recipe.version, planned) as held:
             planned = plan(recipe, store, until)
             refuse_drift(planned)
             if not is_done(recipe, store, planned, tracker):
-                _carry_out(recipe, store, planned, machines, tracker, say, held)
+                _carry_out(recipe, store, planned, machines, tracker, held)
     return {entry.noun: store.place(entry.address) for entry in planned}
 
 
@@ -182,7 +178,7 @@ def is_done(recipe: Recipe, store: Store, planned: list[Planned], tracker: Track
 
 def _carry_out(
     recipe: Recipe, store: Store, planned: list[Planned],
-    machines: Callable[[], contextlib.AbstractContextManager[Compute]], tracker: Tracker, say: Callable[[str], None],
+    machines: Callable[[], contextlib.AbstractContextManager[Compute]], tracker: Tracker,
     held: lease.Lease,
 ) -> None:  # fmt: skip
     """Make what is missing of a plan, then the report."""
@@ -191,11 +187,14 @@ def _carry_out(
     opened = machines() if wanted else contextlib.nullcontext()
     with opened as compute, _told(recipe, store, planned, tracker):
         for number, entry in enumerate(wanted, 1):
-            say(f"[{number}/{len(wanted)}] {entry.address}")
+            LOG.info(f"[{number}/{len(wanted)}] {entry.address}")
             assert compute is not None
             config = config_of(recipe, entry.noun)
-            with tracker.stage(entry.noun, settings.flatten(settings.to_record(config), key_of(entry.noun))) as log:
-                around = making.Surroundings(store, places, compute, say, held)
+            with (
+                tracker.stage(entry.noun, settings.flatten(settings.to_record(config), key_of(entry.noun))) as log,
+                about(str(entry.address)),
+            ):
+                around = making.Surroundings(store, places, compute, held)
                 making.make(entry, stage_of(recipe, entry.noun), config, around, log)
             if entry.noun == "catalog":
                 check_fits(places["catalog"], (config_of(recipe, noun) for noun in places))
@@ -207,7 +206,6 @@ def sync(
     store: Store,
     tracker: Tracker,
     until: str = NOUNS[-1],
-    say: Callable[[str], None] = lambda line: None,
 ) -> list[Address]:
     """Write everything complete to the tracker, from the artifacts alone: for when it was away during the run.
 
@@ -225,7 +223,7 @@ def sync(
                             "that it was run with, or run it first")  # fmt: skip
     places = {entry.noun: store.place(entry.address) for entry in planned}
     done = []
-    with at_work.writing(store, recipe.name, recipe.version, planned, say), _told(recipe, store, planned, tracker):
+    with at_work.writing(store, recipe.name, recipe.version, planned), _told(recipe, store, planned, tracker):
         for entry in planned:
             record = require(places[entry.noun], noun_of(entry.noun))
             params = settings.flatten(record.config | record.runtime, key_of(entry.noun))

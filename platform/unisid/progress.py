@@ -1,13 +1,17 @@
 """Throttled progress reports (console and tracker) for mapped work."""
 
+import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from unisid.compute import Job, Metrics, Part, Report, Step
+from unisid.log import logger
+
+LOG = logger(__name__)
 
 SECONDS = 5.0
 """Between one report and the next."""
@@ -27,35 +31,19 @@ class Throttle:
         return due
 
 
-class ProgressSink(Protocol):
-    """Sink for progress messages: a `Job`, or any object with `report` and `say`."""
-
-    @property
-    def report(self) -> Report: ...
-    @property
-    def say(self) -> Callable[[str], None]: ...
-
-
-@dataclass(frozen=True)
-class LineSink:
-    """Passes progress lines to `say`; discards figures, for work outside a tracked stage."""
-
-    say: Callable[[str], None]
-
-    def report(self, metrics: Metrics) -> None:
-        """Discards the figures."""
-
-
 @dataclass
 class Progress:
     """Counts towards a known total; reports at most every few seconds, and at the end."""
 
-    job: ProgressSink
+    report: Report | None
+    """Where the figures go: a job's, or a worker's `progress`; None for work outside a tracked stage."""
     total: int
     what: str
     """What is counted, such as files; the tracker's metrics are files_done and files_per_second."""
     of: str = ""
     """Whose they are, where a stage counts several."""
+    lines: bool = True
+    """Whether a line is logged too; not in a worker, whose figures the driver shows."""
     done: int = 0
     begun: float = field(default_factory=lambda: time.monotonic())
     due: Throttle = field(default_factory=lambda: Throttle(SECONDS))
@@ -67,9 +55,12 @@ class Progress:
             return
         rate = self.done / max(time.monotonic() - self.begun, 1e-9)
         name = f"{self.of}.{self.what}" if self.of else self.what
-        self.job.report({"step": self.done, f"{name}_done": self.done, f"{name}_per_second": rate})
+        figures: Metrics = {"step": self.done, f"{name}_done": self.done, f"{name}_per_second": rate}
+        if self.report is not None:
+            self.report(figures)
         start = f"{self.of}: " if self.of else ""
-        self.job.say(f"{start}{self.done:,} of {self.total:,} {self.what}, {rate:,.3g} a second")
+        line = f"{start}{self.done:,} of {self.total:,} {self.what}, {rate:,.3g} a second"
+        LOG.log(logging.INFO if self.lines else logging.DEBUG, line, extra={"figures": dict(figures)})
 
 
 class Mapper(Protocol):
@@ -88,7 +79,7 @@ class ReportingMapper:
 
     def map(self, parts: Sequence[Part], *steps: Step) -> Iterator[pa.Table]:
         """As `Compute.map`."""
-        progress = Progress(self.job, len(parts), self.what, self.of)
+        progress = Progress(self.job.report, len(parts), self.what, self.of)
         for table in self.job.compute.map(parts, *steps):
             yield table
             if len(parts) > 1:

@@ -6,7 +6,7 @@ numbers.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -54,9 +54,7 @@ class Compared:
         return f"{self.address}: {', '.join(self.differing)} differ{f'; {self.note}' if self.note else ''}"
 
 
-def reproduce(
-    address: Address, store: Store, into: Store, compute: Compute, say: Callable[[str], None]
-) -> list[Compared]:
+def reproduce(address: Address, store: Store, into: Store, compute: Compute) -> list[Compared]:
     """Make an artifact and all that it comes from anew, and compare each with what is recorded.
 
     Raises:
@@ -79,7 +77,7 @@ def reproduce(
         recipes.append((recipe, last))
     found = []
     for made, (recipe, last) in zip(versions, recipes, strict=True):
-        places = pipeline.run(recipe, into, compute, pipeline.NullTracker(), say, last)
+        places = pipeline.run(recipe, into, compute, pipeline.NullTracker(), last)
         found += [
             compare(Address.parse(record.address), place, places[noun], record)
             for noun, (place, record) in made.items()

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import unisid
+from tests.lines import logged
 from tests.versions import shop
 from unisid.api.places import store_of
 from unisid.artifacts.catalog import Catalog
@@ -34,19 +35,18 @@ def recipe() -> unisid.Recipe:
 def made(tables, tmp_path_factory):
     """A whole run over tables in memory, and what it said."""
     items, interactions = tables
-    said: list[str] = []
     store = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        found = unisid.run(
-            recipe,
-            store,
-            items=items.to_pandas(),
-            interactions=pl.from_arrow(interactions),
-            settings={"name": "mine"},
-            compute="local",
-            say=said.append,
-        )
+        with logged() as said:
+            found = unisid.run(
+                recipe,
+                store,
+                items=items.to_pandas(),
+                interactions=pl.from_arrow(interactions),
+                settings={"name": "mine"},
+                compute="local",
+            )
     return found, said
 
 
@@ -160,7 +160,6 @@ def test_the_recipe_shop_keeps_every_item_that_has_text(tmp_path):
         interactions=interactions,
         until="catalog",
         compute="local",
-        say=lambda line: None,
     )
     counts = require(run.places["catalog"], "catalog").counts
     assert (counts["items"], counts["users"], counts["interactions"]) == (4, 2, 6)
@@ -182,21 +181,21 @@ def test_the_recipe_shop_keeps_every_item_that_has_text(tmp_path):
 def test_what_is_wrong_is_a_typed_error_and_nothing_is_made(tmp_path, given, error, message):
     words = {"store": tmp_path / "store"} | given
     with pytest.raises(error, match=message):
-        unisid.run(**words, compute="local", say=lambda line: None)
+        unisid.run(**words, compute="local")
     assert not list(tmp_path.glob("store/[a-z]*/*/1"))
 
 
 def test_unknown_machines_are_refused(tmp_path, tables):
     items, interactions = tables
     with pytest.raises(unisid.ConfigError, match="compute: is 'rey'; did you mean 'ray'"):
-        unisid.run(recipe, tmp_path, items=items, interactions=interactions, compute="rey", say=lambda line: None)
+        unisid.run(recipe, tmp_path, items=items, interactions=interactions, compute="rey")
 
 
 def test_a_run_of_other_settings_under_one_name_is_drift(made, tables):
     run, _ = made
     changed = replace(run.recipe, catalog=replace(run.recipe.catalog, seed=7))
     with pytest.raises(unisid.DriftError, match=r"seed: 42 -> 7"):
-        unisid.run(changed, run.store, compute="local", say=lambda line: None)
+        unisid.run(changed, run.store, compute="local")
 
 
 def test_the_store_is_the_environments_where_none_is_named(tmp_path, monkeypatch):

@@ -84,7 +84,7 @@ def test_ray_and_local_compute_make_the_same_bytes(ran, tmp_path):
     """With one worker, whichever the machines: every file of every artifact."""
     store, _ = ran
     local = Store(Place.of(tmp_path))
-    places = pipeline.run(tiny(), local, LocalCompute(), pipeline.NullTracker(), lambda line: None)
+    places = pipeline.run(tiny(), local, LocalCompute(), pipeline.NullTracker())
     for noun in NOUNS:
         theirs, ours = place_of(store, noun), places[noun]
         names = [n for n in ours.sizes() if n not in ("record.json", "curve.parquet")]
@@ -143,9 +143,7 @@ def test_the_registered_recommender_ranks_items(ran, registry):
 def test_a_recommender_refuses_another_index(ran, tmp_path, registry):
     store, _ = ran
     other = dataclasses.replace(tiny("other"), codes=dataclasses.replace(tiny().codes, unique="append"))
-    places = pipeline.run(
-        other, Store(Place.of(store)), LocalCompute(), pipeline.NullTracker(), lambda _: None, "codes"
-    )
+    places = pipeline.run(other, Store(Place.of(store)), LocalCompute(), pipeline.NullTracker(), "codes")
     with pytest.raises(ArtifactError, match=r"was trained on the codes codes/tiny/1 .* not codes/other/1"):
         Recommender.load(place_of(store, "model"), places["codes"], place_of(store, "catalog"))
     with pytest.raises(Exception, match="was trained on the codes"):

@@ -56,18 +56,18 @@ def recipe():
 def test_all_that_comes_after_is_as_ever(tmp_path):
     """Metrics; an extension by items that were held out; the pair made again elsewhere, byte for byte."""
     store, made = Store(Place.of(tmp_path / "store")), recipe()
-    places = pipeline.run(made, store, LocalCompute(), pipeline.NullTracker(), lambda line: None)
+    places = pipeline.run(made, store, LocalCompute(), pipeline.NullTracker())
     assert read_record(places["metrics"]).counts["samples"] > 0
     assert read_record(places["model"]).inputs["codes"]["fingerprint"] == read_record(places["codes"]).fingerprint
 
     address = Address("codes", "together", "1")
     whole = extended(replace(made, catalog=replace(made.catalog, cold_share=0.0)), store, address, "2")
-    further = pipeline.run(whole, store, LocalCompute(), pipeline.NullTracker(), lambda line: None, "codes")
+    further = pipeline.run(whole, store, LocalCompute(), pipeline.NullTracker(), "codes")
     old, new = Codes.read(places["codes"]), Codes.read(further["codes"])
     assert len(new.codes) > len(old.codes)
     assert np.array_equal(new.codes[: len(old.codes)], old.codes)
 
     again = Store(Place.of(tmp_path / "again"))
-    found = reproduce(Address("model", "together", "1"), store, again, LocalCompute(), lambda line: None)
+    found = reproduce(Address("model", "together", "1"), store, again, LocalCompute())
     assert [each for each in found if each.differing] == []
     assert {each.address.noun for each in found} >= {"joint", "codes", "model", "baseline"}

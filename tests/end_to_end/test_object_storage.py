@@ -21,6 +21,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.end_to_end import waiting
 from tests.end_to_end.recipes import tiny
+from tests.lines import logged
 from tests.runtime.stores import mlflow_at
 from unisid import cli, pipeline
 from unisid.artifacts import filesystems
@@ -110,20 +111,14 @@ def unisid(*words, store, s3, folder, program=("-m", "unisid.cli")):
 
 def run_here(uri, *words, **more):
     """The tiny recipe in this process, up to a noun; returns what it said."""
-    said = []
-    pipeline.run(
-        tiny(),
-        Store(Place.of(uri)),
-        more.get("compute", LocalCompute()),
-        pipeline.NullTracker(),
-        said.append,
-        more["until"],
-    )
+    compute = more.get("compute", LocalCompute())
+    with logged() as said:
+        pipeline.run(tiny(), Store(Place.of(uri)), compute, pipeline.NullTracker(), more["until"])
     return said
 
 
 def test_the_flow_writes_the_bytes_that_it_writes_on_a_disk(whole, at, tmp_path):
-    disk = pipeline.run(tiny(), Store(Place.of(tmp_path)), LocalCompute(), pipeline.NullTracker(), lambda line: None)
+    disk = pipeline.run(tiny(), Store(Place.of(tmp_path)), LocalCompute(), pipeline.NullTracker())
     bucket = Store(Place.of(at("shop/whole")))
     for noun, ours in disk.items():
         theirs = bucket.place(Address(noun, "tiny", "1"))

@@ -22,7 +22,7 @@ def test_fused_codes_beat_codes_of_one_modality(place):
     store, recipe = Store(place), planted()
 
     def hit(one):
-        places = pipeline.run(one, store, LocalCompute(), pipeline.NullTracker(), lambda line: None)
+        places = pipeline.run(one, store, LocalCompute(), pipeline.NullTracker())
         ranks = Metrics.read(places["metrics"]).ranks(one.metrics.method)["excluded"].to_numpy(zero_copy_only=False)
         return (ranks <= 10).astype(float)  # not ranked: NaN, which is no hit
 

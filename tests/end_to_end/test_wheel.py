@@ -23,7 +23,7 @@ items = {"item_id": [f"i{n}" for n in range(30)], "title": [f"thing {n}" for n i
 rows = [(f"u{u}", f"i{(u + n) % 30}", n) for u in range(20) for n in range(5)]
 interactions = dict(zip(("user_id", "item_id", "timestamp"), map(list, zip(*rows))))
 run = unisid.run("shop", "store", items=items, interactions=interactions, settings=small, compute="local",
-                 until="codes", say=lambda line: None)
+                 until="codes")
 print(run)
 """
 

@@ -1,7 +1,5 @@
 """Ranks of samples that workers made in parts, and what they come to."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -23,8 +21,8 @@ class Squares:
 
 @pytest.mark.parametrize("rows_per_part", [1, 4, 10, 99])
 def test_parts_come_back_as_one_column_a_rule_in_the_order_of_the_samples(rows_per_part):
-    lines, figures = [], []
-    progress = Progress(SimpleNamespace(report=figures.append, say=lines.append), 10, "samples", of="m")
+    figures = []
+    progress = Progress(figures.append, 10, "samples", of="m")
     ranks = rank_in_parts(LocalCompute(), Step(Squares, Pool()), progress, rows_per_part, ("a", "b"))
     rows = np.arange(10)
     np.testing.assert_array_equal(ranks["a"], np.where(rows % 3, rows**2.0, np.nan))

@@ -50,7 +50,7 @@ def speaking(folder, tasks: tuple[str, ...]) -> Recipe:
 def test_every_source_of_ids_is_made_and_ranked(tmp_path, recommender, tasks):
     base = small() if tasks is None else speaking(tmp_path / "language", tasks)
     store = Store(Place.of(tmp_path / "store"))
-    folder = run(ablation(base), base, [1], store, LocalCompute(), InTurn(), NullExperimentTracker(), lambda line: None)
+    folder = run(ablation(base), base, [1], store, LocalCompute(), InTurn(), NullExperimentTracker(), str)
     results = json.loads(folder.read("results.json"))
     names = [f"{source}-{recommender}" for source in SOURCES]
     for rule in ("excluded", "allowed"):

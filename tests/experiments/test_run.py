@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.lines import logged
 from tests.search.quick_search import made, quick
 from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.store import Address, Place, Store
@@ -41,18 +42,9 @@ def small() -> Experiment:
 
 
 def launch(experiment: Experiment, place: Place, seeds=(1, 2), runner: Runner | None = None) -> tuple[Place, list[str]]:
-    said: list[str] = []
-    folder = run(
-        experiment,
-        quick(),
-        seeds,
-        Store(place),
-        LocalCompute(),
-        runner or InTurn(),
-        NullExperimentTracker(),
-        said.append,
-    )
-    return folder, said
+    store, worker, tracker = Store(place), runner or InTurn(), NullExperimentTracker()
+    with logged() as said:
+        return run(experiment, quick(), seeds, store, LocalCompute(), worker, tracker, said.append), said
 
 
 @pytest.fixture(scope="module")

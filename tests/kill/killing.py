@@ -156,7 +156,7 @@ def check_healed(store: Path, calm: Calm) -> None:
     check_at_rest(store)
     check_registered(store)
     recipe, found = tiny(), Store(Place.of(store))
-    own = Tracker(sqlite_uri(store / "mlflow.db"), print)  # whatever other tests set in this process
+    own = Tracker(sqlite_uri(store / "mlflow.db"))  # whatever other tests set in this process
     assert pipeline.is_done(recipe, found, pipeline.plan(recipe, found), own)
 
 

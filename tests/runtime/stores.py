@@ -11,9 +11,10 @@ from mlflow import MlflowClient
 from mlflow.tracking._model_registry import utils as registering
 from mlflow.tracking._tracking_service import utils as tracking
 
+from tests.lines import logged
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Place, Store
-from unisid.runtime.tracking import quiet, tracker
+from unisid.runtime.tracking import Tracker, quiet, tracker
 from unisid.runtime.tracking_place import sqlite_uri
 
 
@@ -39,7 +40,11 @@ def store_at(folder: Path, database: Path | None = None) -> Store:
 
 def told(store: Store, said: list[str] | None = None, name: str = "shop") -> str:
     """Write a run with one stage, the report and the registered index of a store; returns the run's id."""
-    writing = tracker(store.root, (said if said is not None else []).append)
+    with logged(said):
+        return _told(tracker(store.root), store, name)
+
+
+def _told(writing: Tracker, store: Store, name: str) -> str:
     with writing.pipeline(name, {}, {}):
         run = writing.parent
         with writing.stage("codes", {}) as log:

@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from tests.lines import logged
 from tests.recommenders import stored
 from tests.runtime.stores import mlflow_at
 from tests.versions import shop
@@ -47,7 +48,7 @@ def told(tmp_path):
     """A fresh MLflow."""
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     with mlflow_at(uri):
-        yield Tracker(uri, lambda line: None)
+        yield Tracker(uri)
 
 
 def at(text):
@@ -156,7 +157,7 @@ def test_a_first_recommender_is_champion_only_beside_its_index(told, store):
 
 def test_a_server_that_is_away_promotes_nothing(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    away = Tracker("http://127.0.0.1:9", lambda line: None)
+    away = Tracker("http://127.0.0.1:9")
     with pytest.raises(ArtifactError, match="nothing was promoted"):
         put(away, store, "codes/shop/1")
     with pytest.raises(ArtifactError, match="cannot be reached"):
@@ -184,19 +185,19 @@ def test_on_the_command_line(told, store, monkeypatch, capsys):
 
 def test_commands_use_what_is_promoted_and_else_the_newest_and_say_which(told, store, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", told.uri)
-    said: list[str] = []
-    newest = pair_in_use(store, "shop", said.append)
+    with logged() as said:
+        newest = pair_in_use(store, "shop")
     assert (str(newest.model.address), newest.why) == ("model/shop/b", "the newest")
     assert said == ["model/shop/b is the newest of 2 model here; --model names another"]
-    assert str(index_in_use(store, "shop", said.append).address) == "codes/shop/2"
+    assert str(index_in_use(store, "shop").address) == "codes/shop/2"
     put(told, store, "codes/shop/1", "model/shop/1")
-    said.clear()
-    pair = pair_in_use(store, None, said.append)
+    with logged() as said:
+        pair = pair_in_use(store, None)
     assert str(pair) == "model/shop/1 with codes/shop/1 (promoted under 'shop')"
-    assert str(index_in_use(store, None, said.append).address) == "codes/shop/1"
+    assert str(index_in_use(store, None).address) == "codes/shop/1"
     assert said[0] == "model/shop/1 is promoted under 'shop' of 2 model here; --model names another"
     put(told, store, "codes/shop/2")
-    pair = pair_in_use(store, "shop", said.append)
+    pair = pair_in_use(store, "shop")
     assert [str(place.address) for place in (pair.model, pair.codes)] == ["model/shop/1", "codes/shop/2"]
     where = ["--store", str(store.root)]
     assert main(["recommend", "--history", "i70", "--k", "3", *where]) == 0  # which only the index in use has
@@ -210,15 +211,15 @@ def test_what_is_promoted_in_another_store_is_left_aside(told, store, tmp_path, 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", told.uri)
     promote(told, store, at("codes/shop/1"), at("model/shop/1"), "ring", {})
     other = stored(tmp_path / "other")
-    said: list[str] = []
-    assert str(index_in_use(other, "ring", said.append).address) == "codes/ring/1"
-    assert said[0].startswith("codes/shop/1 (")
+    with logged() as said:
+        assert str(index_in_use(other, "ring").address) == "codes/ring/1"
+    assert said[0].startswith("warning: codes/shop/1 (")
     assert "promoted under 'ring', is not in" in said[0]
 
 
 def test_where_mlflow_is_away_the_newest_is_used(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    said: list[str] = []
-    assert pair_in_use(store, "shop", said.append).why == "the newest"
+    with logged() as said:
+        assert pair_in_use(store, "shop").why == "the newest"
     assert "what is promoted under 'shop' cannot be known, the newest is used" in said[0]

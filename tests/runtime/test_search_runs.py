@@ -3,6 +3,7 @@
 import pytest
 from mlflow import MlflowClient
 
+from tests.lines import logged
 from unisid.errors import ArtifactError
 from unisid.runtime.search_runs import SearchRuns
 from unisid.runtime.tracking import tracker
@@ -14,7 +15,7 @@ def unset(monkeypatch):
 
 
 def test_a_trial_is_a_run_inside_its_search(place):
-    runs = SearchRuns(tracker(place, print))
+    runs = SearchRuns(tracker(place))
     with runs.search("weights", {"space.w": "0, 1"}):
         curve = [(1, "valid_score", 0.1), (1, "valid_hr_10", 0.2), (2, "valid_score", 0.3)]
         runs.trial("demo-trial-1", {"w": 0.0}, {"ndcg": 0.3, "seconds": 1.5}, {"state": "complete", "note": ""}, curve)
@@ -36,10 +37,9 @@ def test_a_trial_is_a_run_inside_its_search(place):
 
 def test_a_server_that_is_away_costs_no_search_and_only_registering_complains(place, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    said = []
-    runs = SearchRuns(tracker(place, said.append))
+    runs = SearchRuns(tracker(place))
     place.write("table.txt", b"")
-    with runs.search("weights", {}):
+    with logged() as said, runs.search("weights", {}):
         runs.trial("demo-trial-1", {}, {"ndcg": 0.3}, {"state": "complete"}, [])
         runs.publish("weights", {}, place)
         with pytest.raises(ArtifactError, match=r"demo is not registered, for MLflow .* --resume --register"):

@@ -3,20 +3,26 @@
 import pytest
 from mlflow import MlflowClient
 
+from tests.lines import logged
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Place
 from unisid.runtime.tracking import EXPERIMENT, Tracker, figures, tracking_uri
 
 
+@pytest.fixture
+def said():
+    """The lines of a test."""
+    with logged() as lines:
+        yield lines
+
+
 def tracker(tmp_path, uri=None):
-    said = []
-    uri = uri or f"sqlite:///{tmp_path}/mlflow.db"
-    return Tracker(uri, said.append), said
+    return Tracker(uri or f"sqlite:///{tmp_path}/mlflow.db")
 
 
 @pytest.mark.slow
-def test_a_pipeline_is_a_parent_run_and_its_stages_are_children(tmp_path):
-    told, said = tracker(tmp_path)
+def test_a_pipeline_is_a_parent_run_and_its_stages_are_children(tmp_path, said):
+    told = tracker(tmp_path)
     with told.pipeline("demo", {"codes.tokenizer.num_levels": 3}, {"note": "a note"}):
         with told.stage("codes", {"codes.tokenizer.num_levels": 3}) as log:
             for step in range(3):
@@ -62,8 +68,8 @@ def test_the_figures_of_a_record_are_its_numbers_by_name():
 
 
 @pytest.mark.slow
-def test_what_lies_on_another_file_system_is_told_too(tmp_path):
-    told, said = tracker(tmp_path)
+def test_what_lies_on_another_file_system_is_told_too(tmp_path, said):
+    told = tracker(tmp_path)
     remote = Place.of(f"memory://{tmp_path.name}")
     remote.write("report.html", b"<p>all well</p>")
     places = {noun: remote / noun for noun in ("catalog", "codes")}
@@ -78,9 +84,9 @@ def test_what_lies_on_another_file_system_is_told_too(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_server_that_is_away_costs_one_warning(tmp_path, monkeypatch):
+def test_a_server_that_is_away_costs_one_warning(tmp_path, monkeypatch, said):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    told, said = tracker(tmp_path, "http://127.0.0.1:9")
+    told = tracker(tmp_path, "http://127.0.0.1:9")
     with told.pipeline("demo", {}, {}), told.stage("codes", {}) as log:
         log.metrics({"loss": 1.0, "step": 0})
     assert len(said) == 1
@@ -89,7 +95,7 @@ def test_a_server_that_is_away_costs_one_warning(tmp_path, monkeypatch):
 
 
 def test_what_came_from_data_is_shown_in_mlflow_too(tmp_path):
-    told, _ = tracker(tmp_path)
+    told = tracker(tmp_path)
     with told.pipeline("demo", {"catalog.dataset.title": "name\x1b\u202e"}, {"note": "one\ntwo\u202e"}):
         run = told.parent
     data = MlflowClient(tracking_uri=told.uri).get_run(run).data

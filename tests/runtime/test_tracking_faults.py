@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from tests.lines import logged
 from tests.runtime import stores
 from unisid.artifacts.store import Place
 from unisid.errors import ConfigError
@@ -35,9 +36,8 @@ def alone(monkeypatch):
 
 def warning_of(uri):
     """The one thing said of a run whose tracker is in trouble."""
-    said = []
-    told = Tracker(uri, said.append)
-    with told.pipeline("demo", {"a": 1}, {}), told.stage("codes", {}) as log:
+    told = Tracker(uri)
+    with logged() as said, told.pipeline("demo", {"a": 1}, {}), told.stage("codes", {}) as log:
         log.metrics({"loss": 1.0, "step": 0})
     assert len(said) == 1, said
     assert told.trouble
@@ -110,7 +110,7 @@ def test_a_server_that_is_not_there_cannot_be_reached():
     ],
 )
 def test_a_uri_that_is_of_no_use_stops_before_anything_is_made(uri, words):
-    told = Tracker(uri, print)
+    told = Tracker(uri)
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI") as error, told.pipeline("demo", {}, {}):
         pytest.fail("nothing may begin")
     assert words in str(error.value)
@@ -119,7 +119,7 @@ def test_a_uri_that_is_of_no_use_stops_before_anything_is_made(uri, words):
 
 def test_a_driver_that_is_not_installed_is_named_with_the_extra_that_has_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
-    told = Tracker("postgresql://shop:hunter2@db/mlflow", print)
+    told = Tracker("postgresql://shop:hunter2@db/mlflow")
     with pytest.raises(ConfigError) as error, told.pipeline("demo", {}, {}):
         pytest.fail("nothing may begin")
     assert str(error.value) == (
@@ -156,7 +156,7 @@ def test_a_deleted_experiment_is_named_with_both_ways_out(tmp_path, database, mo
     assert f"mlflow experiments restore --experiment-id {number}" in said
     assert "cannot be reached" not in said
     with pytest.raises(Exception, match="nothing was promoted: .* experiment 'unisid' was deleted"):
-        promotion.roll_back(tracker(store.root, print), "shop")
+        promotion.roll_back(tracker(store.root), "shop")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
     said = []
     stores.told(store, said)
@@ -180,7 +180,7 @@ def test_the_experiment_of_the_environment_is_used(tmp_path, database, monkeypat
 
 def test_secrets_reach_neither_tags_nor_params(tmp_path, database):
     shutil.copy(database, tmp_path / "mlflow.db")
-    told = Tracker(sqlite_uri(tmp_path / "mlflow.db"), print)
+    told = Tracker(sqlite_uri(tmp_path / "mlflow.db"))
     secret = "s3://AKIA:hunter2@shop/items.csv?secret_key=hunter2"
     with told.pipeline("demo", {"catalog.dataset.items": secret}, {"note": secret}):
         told.tag(told.parent, {"input.items": secret})
@@ -193,7 +193,7 @@ def test_secrets_reach_neither_tags_nor_params(tmp_path, database):
 
 def test_a_fault_of_the_program_is_not_taken_for_one_of_mlflow(tmp_path, database):
     shutil.copy(database, tmp_path / "mlflow.db")
-    told = Tracker(sqlite_uri(tmp_path / "mlflow.db"), print)
+    told = Tracker(sqlite_uri(tmp_path / "mlflow.db"))
     with told.pipeline("demo", {}, {}), pytest.raises(TypeError):
         told.log(told.parent, {"loss": object()}, 0)
     assert not told.trouble
@@ -201,4 +201,4 @@ def test_a_fault_of_the_program_is_not_taken_for_one_of_mlflow(tmp_path, databas
 
 def test_a_tracker_of_a_remote_store_writes_to_the_working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert tracker(Place.of("memory://shop"), print).uri == f"sqlite:///{tmp_path}/mlflow.db"
+    assert tracker(Place.of("memory://shop")).uri == f"sqlite:///{tmp_path}/mlflow.db"

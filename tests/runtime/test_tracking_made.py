@@ -11,6 +11,7 @@ import time
 import pytest
 from mlflow import MlflowClient
 
+from tests.lines import logged
 from unisid.runtime import tracking_made
 from unisid.runtime.tracking import Tracker
 from unisid.runtime.tracking_place import sqlite_uri
@@ -47,9 +48,8 @@ def test_what_an_ended_process_left_half_made_is_no_hindrance(tmp_path):
     with sqlite3.connect(tmp_path / ".mlflow.db.new") as left:
         left.execute("create table _alembic_tmp_metrics (key text)")
     (tmp_path / ".mlflow.db.new-journal").write_bytes(b"")
-    said = []
-    tracker = Tracker(sqlite_uri(tmp_path / "mlflow.db"), said.append)
-    with tracker.pipeline("r", {}, {}):
+    tracker = Tracker(sqlite_uri(tmp_path / "mlflow.db"))
+    with logged() as said, tracker.pipeline("r", {}, {}):
         pass
     assert said == []
     assert tracker.trouble == ""

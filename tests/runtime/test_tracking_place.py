@@ -9,6 +9,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
+from tests.lines import logged
 from tests.runtime import stores
 from unisid.artifacts.store import Place
 from unisid.errors import ConfigError
@@ -135,13 +136,13 @@ def test_a_store_that_was_moved_writes_where_it_is_and_loads_what_it_had(tmp_pat
 def test_a_command_that_makes_nothing_sets_a_moved_store_right_too(tmp_path, database):
     stores.told(stores.store_at(tmp_path / "old", database))
     shutil.move(tmp_path / "old", tmp_path / "new")
-    said = []
-    tracker(Place.of(tmp_path / "new"), said.append)
+    with logged() as said:
+        tracker(Place.of(tmp_path / "new"))
     assert len(said) == 1
     held = stores.client_of(tmp_path / "new").get_model_version_by_alias("shop-index", "champion")
     assert Path(mlflow.artifacts.download_artifacts(held.source)).is_relative_to(tmp_path / "new")
     (tmp_path / "empty").mkdir()
-    tracker(Place.of(tmp_path / "empty"), said.append)
+    tracker(Place.of(tmp_path / "empty"))
     assert list((tmp_path / "empty").iterdir()) == []
 
 

@@ -11,6 +11,7 @@ import time
 import psutil
 import pytest
 
+from tests.lines import logged
 from tests.runtime import stores
 from unisid.runtime.tracking import Tracker
 from unisid.runtime.tracking_place import sqlite_uri
@@ -19,7 +20,7 @@ from unisid.runtime.tracking_runs import PROCESS, Process
 BEGIN = """
 import sys, time
 from unisid.runtime.tracking import Tracker
-told = Tracker(sys.argv[1], print)
+told = Tracker(sys.argv[1])
 with told.pipeline("killed", {}, {}), told.stage("codes", {}):
     print("begun", flush=True)
     time.sleep(600)
@@ -50,20 +51,19 @@ def test_the_next_run_closes_what_a_killed_process_left(tmp_path, database):
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
     client = stores.client_of(tmp_path)
-    said = []
-    with Tracker(uri, said.append).pipeline("beside", {}, {}):
+    with logged() as said, Tracker(uri).pipeline("beside", {}, {}):
         assert statuses(client) == {"killed": "RUNNING", "codes": "RUNNING", "beside": "RUNNING"}
     assert said == []
     process.send_signal(signal.SIGKILL)
     process.wait()
-    with Tracker(uri, said.append).pipeline("next", {}, {}):
+    with logged(said), Tracker(uri).pipeline("next", {}, {}):
         assert statuses(client) == {"killed": "KILLED", "codes": "KILLED", "beside": "FINISHED", "next": "RUNNING"}
     assert said == ["closed 2 runs in MLflow whose process had ended"]
 
 
 def test_an_interrupted_run_is_killed_and_a_broken_one_failed(tmp_path, database):
     shutil.copy(database, tmp_path / "mlflow.db")
-    told = Tracker(sqlite_uri(tmp_path / "mlflow.db"), print)
+    told = Tracker(sqlite_uri(tmp_path / "mlflow.db"))
     with pytest.raises(KeyboardInterrupt), told.pipeline("interrupted", {}, {}):
         raise KeyboardInterrupt
     with pytest.raises(RuntimeError), told.pipeline("broken", {}, {}):
@@ -89,7 +89,7 @@ def test_runs_of_other_programs_are_left_alone(tmp_path, database):
     experiment = client.create_experiment("unisid")
     other = client.create_run(experiment, run_name="other").info.run_id
     strange = client.create_run(experiment, run_name="strange", tags={PROCESS: "?"}).info.run_id
-    with Tracker(sqlite_uri(tmp_path / "mlflow.db"), print).pipeline("next", {}, {}):
+    with Tracker(sqlite_uri(tmp_path / "mlflow.db")).pipeline("next", {}, {}):
         assert client.get_run(other).info.status == client.get_run(strange).info.status == "RUNNING"
 
 
@@ -97,10 +97,11 @@ def write(uri, scratch, name, start, said):
     os.environ["TMPDIR"] = str(scratch)  # MLflow's own lock lies there: two containers do not share it
     while time.time() < start:
         time.sleep(0.01)
-    told = Tracker(uri, said.append)
-    with told.pipeline(name, {}, {}), told.stage(f"{name}-codes", {}) as log:
+    told = Tracker(uri)
+    with logged() as lines, told.pipeline(name, {}, {}), told.stage(f"{name}-codes", {}) as log:
         for step in range(30):
             log.metrics({"loss": 1.0, "step": step})
+    said.extend(lines)
 
 
 @pytest.mark.slow

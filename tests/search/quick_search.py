@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.end_to_end.recipes import tiny
+from tests.lines import logged
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Place, Store
 from unisid.evaluation.estimates import Outcome
@@ -40,11 +41,9 @@ def launch(
     asked: Search, place: Place, runner: Runner | None = None, tracker: ExperimentTracker | None = None, **more: bool
 ) -> tuple[list[Outcome], list[str]]:
     """The outcomes and all that was said."""
-    said: list[str] = []
-    found = run(
-        asked, Store(place), LocalCompute(), runner or InTurn(), tracker or NullExperimentTracker(), said.append, **more
-    )
-    return found, said
+    log = tracker or NullExperimentTracker()
+    with logged() as said:
+        return run(asked, Store(place), LocalCompute(), runner or InTurn(), log, said.append, **more), said
 
 
 def made(place: Place) -> dict[str, int]:

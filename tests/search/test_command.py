@@ -15,7 +15,7 @@ from unisid.trials.telling import NullExperimentTracker
 @pytest.fixture
 def unisid(tmp_path, capsys, monkeypatch):
     """Runs a command; returns the exit code, what was printed and what was complained of."""
-    monkeypatch.setattr(search, "experiment_tracker", lambda store, say: NullExperimentTracker())
+    monkeypatch.setattr(search, "experiment_tracker", lambda store: NullExperimentTracker())
 
     def unisid(*words):
         code = cli.main(["search", *words, "--compute", "local", "--store", str(tmp_path)])

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.lines import logged
 from tests.serving import shop
 from unisid.artifacts.store import Address, Place
 from unisid.cli import main
@@ -29,8 +30,8 @@ def sources(tmp_path_factory):
 
 
 def run(sources, out, settings=SMALL, compute=None, said=None):
-    lines = [] if said is None else said
-    return recommend_all(sources, settings, Place.of(out), compute or LocalCompute(), lines.append)
+    with logged(said):
+        return recommend_all(sources, settings, Place.of(out), compute or LocalCompute())
 
 
 def files(folder):

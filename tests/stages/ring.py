@@ -65,7 +65,5 @@ def write_index(place: Place, num_items: int, seed: int = 3) -> Place:
 
 
 def job(config: object, inputs: dict[str, Place], out: Place, compute: Compute, said: list | None = None) -> Job:
-    lines: list = said if said is not None else []
-    return Job(
-        config=config, inputs=inputs, out=out, name=out.name, compute=compute, report=lines.append, say=lines.append
-    )
+    figures: list = said if said is not None else []
+    return Job(config=config, inputs=inputs, out=out, name=out.name, compute=compute, report=figures.append)

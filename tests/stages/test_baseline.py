@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.lines import logged
 from tests.references import ranking as slow
 from tests.stages import ring
 from unisid.artifacts.baseline import Baseline
@@ -244,7 +245,7 @@ def test_a_choice_that_rests_on_few_samples_is_said(place):
     catalog = ring.write_catalog(place / "catalog", ring.walks(40, N), N)
     counts = {"items": N, "users": 40, "valid": 10, "taken_before": {"valid": 9}}
     ring.record(catalog, "catalog", {"history_length": ring.HISTORY}, counts)
-    said: list = []
     config = dataclasses.replace(CONFIG, training=dataclasses.replace(CONFIG.training, epochs=1))
-    make(config, {"catalog": catalog}, place / "out", said)
-    assert "9 of 10 valid targets" in next(line for line in said if isinstance(line, str) and "warning" in line)
+    with logged() as lines:
+        make(config, {"catalog": catalog}, place / "out")
+    assert "9 of 10 valid targets" in next(line for line in lines if "warning" in line)

@@ -32,9 +32,7 @@ REAL = Path(os.environ.get("UNISID_REAL_DATA", Path(__file__).parents[3] / "shar
 
 def make(config, out):
     """The catalog of a configuration, and its counts."""
-    job = Job(
-        config=config, inputs={}, out=out, name="t", compute=LocalCompute(), report=lambda _: None, say=lambda _: None
-    )
+    job = Job(config=config, inputs={}, out=out, name="t", compute=LocalCompute(), report=lambda _: None)
     counts = catalog.make(job)
     write_record(out, Record(address="catalog/t/1", config=to_record(config, identity=True), inputs={}, counts=counts))
     return Catalog.read(out), counts
@@ -160,9 +158,7 @@ def test_making_it_twice_gives_the_same_bytes_and_parts_in_any_order_too(tmp_pat
     made = []
     for n, compute in enumerate((LocalCompute(), LocalCompute(), Shuffled())):
         out = Place.of(tmp_path / str(n))
-        catalog.make(
-            Job(config=config, inputs={}, out=out, name="t", compute=compute, report=lambda _: None, say=lambda _: None)
-        )
+        catalog.make(Job(config=config, inputs={}, out=out, name="t", compute=compute, report=lambda _: None))
         made.append(bytes_of(out))
     assert made[0] == made[1] == made[2]
     assert len([name for name in made[0] if name.startswith("items-")]) == 4

@@ -9,6 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.lines import logged
 from tests.references import assignment as twin
 from unisid.artifacts.catalog import TRAIN, write_interactions
 from unisid.artifacts.codes import Codes
@@ -53,7 +54,6 @@ def inputs(place: Place, vectors: np.ndarray, num_items: int | None = None) -> d
 
 
 def make(place: Place, config: stage.Config, vectors: np.ndarray, **more) -> Codes:
-    said: list[str] = []
     job = Job(
         config=config,
         inputs=inputs(place, vectors, **more),
@@ -61,9 +61,9 @@ def make(place: Place, config: stage.Config, vectors: np.ndarray, **more) -> Cod
         name="codes-test",
         compute=LocalCompute(),
         report=lambda metrics: None,
-        say=said.append,
     )
-    counts = stage.make(job)
+    with logged() as said:
+        counts = stage.make(job)
     assert said
     write_record(job.out, Record(address="codes/t/1", config=to_record(config), inputs={}, counts=counts))
     return Codes.read(job.out)
@@ -213,7 +213,6 @@ def test_resolving_tells_how_far_it_is(place, monkeypatch):
         name="codes-test",
         compute=LocalCompute(),
         report=told.append,
-        say=lambda line: None,
     )
     counts = stage.make(job)
     assert counts["quality"]["moved_items"] > 0
@@ -266,7 +265,6 @@ def test_two_workers_make_what_one_makes(place):
             name="codes",
             compute=LocalCompute(),
             report=curve.append,
-            say=lambda line: None,
         )
         stage.make(job)
         curves[workers] = curve
@@ -298,7 +296,6 @@ def test_a_killed_fit_goes_on_where_it_was(place):
         name="codes",
         compute=LocalCompute(),
         report=kill_at_third,
-        say=lambda line: None,
     )
     with pytest.raises(KilledError):
         stage.make(job)
@@ -321,7 +318,6 @@ def test_keep_decides_by_what_a_checkpoint_is_judged(place):
             name="codes",
             compute=LocalCompute(),
             report=curve.append,
-            say=lambda line: None,
         )
         stage.make(job)
         scores[keep] = [m for m in curve if "valid_score" in m]

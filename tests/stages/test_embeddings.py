@@ -52,7 +52,6 @@ def job_of(catalog: Place, out: Place, config: embeddings.Config, compute=None, 
         name="t",
         compute=compute or LocalCompute(),
         report=report,
-        say=lambda line: None,
     )
 
 

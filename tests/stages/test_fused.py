@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from tests.lines import logged
 from tests.references import infonce
 from tests.references import uqf as reference
 from unisid.artifacts.catalog import TEST, TRAIN, write_interactions
@@ -103,9 +104,9 @@ def make(inputs: dict[str, Place], out: Place, config: fused.Config = CONFIG, sa
         name="toy",
         compute=LocalCompute(),
         report=reports.append,
-        say=(said if said is not None else []).append,
     )
-    counts = fused.make(job)
+    with logged(said):
+        counts = fused.make(job)
     finish(out, "fused", counts)
     return counts | {"reports": reports}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.lines import logged
 from tests.stages import ring
 from unisid.artifacts.catalog import TRAIN, Catalog
 from unisid.artifacts.fused import Fused
@@ -74,15 +75,15 @@ def objective(inputs: dict[str, Place], worker: Alone | None = None, **settings:
 
 
 def test_items_have_vectors_of_length_one_and_the_unseen_one_is_counted(inputs, place: Place) -> None:
-    said: list = []
-    counts = make(inputs, place / "fused", said=said)
+    with logged() as said:
+        counts = make(inputs, place / "fused")
     made = Fused.read(place / "fused")
     vectors = made.vectors()
     assert vectors.shape == (N + 1, 8)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert counts["untrained"] == counts["text_only"] == 1
     assert "structure_neighbours" not in counts
-    assert any("for next items (by chance" in str(line) for line in said)
+    assert any("for next items (by chance" in line for line in said)
 
 
 def test_learning_lowers_both_losses(inputs, place: Place) -> None:
@@ -157,8 +158,8 @@ def test_the_same_seed_makes_the_same_vectors_and_a_learned_fusion_is_kept(input
     first = Fused.read(place / "a").vectors()
     assert (first == Fused.read(place / "b").vectors()).all()
     (place / "a").remove(shard_name("vectors", 0))
-    said: list = []
-    make(inputs, place / "a", said=said)
+    with logged() as said:
+        make(inputs, place / "a")
     assert "the fusion is there already" in said
     assert (Fused.read(place / "a").vectors() == first).all()
 

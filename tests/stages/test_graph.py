@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.baselines.catalogs import random_baskets, write_catalog
+from tests.lines import logged
 from tests.references.propagate import dense_adjacency
 from unisid.artifacts.catalog import TEST, VALID, Catalog, write_interactions
 from unisid.artifacts.graph import USERS, Graph
@@ -33,11 +34,9 @@ def catalog(place) -> Catalog:
     return write_catalog(place / "catalog", random_baskets(60, NUM_ITEMS - 1, seed=0), NUM_ITEMS)
 
 
-def job_for(catalog, out, config=SMALL, report=lambda metrics: None, say=lambda line: None):
+def job_for(catalog, out, config=SMALL, report=lambda metrics: None):
     inputs = {"catalog": catalog.place}
-    return Job(
-        config=config, inputs=inputs, out=out, name="graph/small/1-0", compute=LocalCompute(), report=report, say=say
-    )
+    return Job(config=config, inputs=inputs, out=out, name="graph/small/1-0", compute=LocalCompute(), report=report)
 
 
 def make(catalog, out, config=SMALL, report=lambda metrics: None) -> tuple[Graph, dict]:
@@ -281,9 +280,9 @@ def test_it_stops_when_recall_no_longer_improves(catalog, place):
 
 
 def test_the_leak_is_a_switch_and_leaves_a_mark(catalog, place):
-    said = []
     config = dataclasses.replace(SMALL, use_all_interactions=True)
-    counts = stage.make(job_for(catalog, place / "graph", config, say=said.append))
+    with logged() as said:
+        counts = stage.make(job_for(catalog, place / "graph", config))
     pairs = {(u, i) for u, i in zip(catalog.user.tolist(), catalog.item.tolist(), strict=True)}
     assert counts["leaky"] is True
     assert counts["edges"] == len(pairs) > len(catalog.training_edges()[0])

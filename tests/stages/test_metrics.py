@@ -9,6 +9,7 @@ import torch
 
 from tests.backbones.models import index_of
 from tests.baselines.catalogs import random_baskets, write_catalog
+from tests.lines import logged
 from tests.references import ranking as slow
 from tests.stages import ring
 from unisid.artifacts.catalog import TEST, Catalog
@@ -74,7 +75,6 @@ def job(place):
     write_model(inputs["model"], to_record(settings), settings.build(index_of(sizes)).state_dict())
     spoken = {"codes": {"address": "codes/small/1", "fingerprint": codes_record.fingerprint}}
     write_record(inputs["model"], Record(address="model/small/1", config={}, inputs=spoken))
-    said = []
     config = metrics.Config(cutoffs=(1, 3, 5), beam=8, resamples=50)
     return Job(
         config=config,
@@ -83,7 +83,6 @@ def job(place):
         name="small",
         compute=LocalCompute(),
         report=lambda values: None,
-        say=said.append,
     )
 
 
@@ -188,8 +187,9 @@ def test_making_again_writes_the_same_bytes(job, scripted):
 
 
 def test_it_tells_how_many_samples_are_ranked_and_how_fast(job, scripted):
-    figures, lines = [], []
-    counts = metrics.make(dataclasses.replace(job, report=figures.append, say=lines.append))
+    figures = []
+    with logged() as lines:
+        counts = metrics.make(dataclasses.replace(job, report=figures.append))
     for method in (job.config.method, *job.config.baselines):
         done = f"{method}.samples_done"
         assert [f[done] for f in figures if done in f][-1] == counts["samples"]
@@ -325,8 +325,8 @@ def test_targets_that_nearly_all_repeat_the_history_are_said(job, scripted, repe
     rows = catalog.samples(TEST)
     columns = {"user": catalog.user[rows], "history": [b[:3] for b in baskets], "target": catalog.item[rows]}
     write_table(job.inputs["sequences"], "test", 0, pa.table(columns))
-    words = []
-    counts = metrics.make(dataclasses.replace(job, say=words.append))
+    with logged() as words:
+        counts = metrics.make(job)
     assert counts["targets_taken_before"] == (30 if repeated else 0)
     warned = [line for line in words if line.startswith("warning: 30 of 30 test targets are items that the user took")]
     assert len(warned) == int(repeated)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.lines import logged
 from tests.stages import ring
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.model import Model
@@ -255,7 +256,7 @@ def test_a_choice_that_rests_on_few_samples_is_said(inputs, place, rule, taken, 
 
     catalog = ring.write_catalog(place / "catalog", ring.walks(40, N), N)
     ring.record(catalog, "catalog", {}, {"items": N, "users": 40, "valid": 10, "taken_before": {"valid": taken}})
-    said: list = []
     config = dataclasses.replace(CONFIG, valid_history=rule)
-    model.make(ring.job(config, {**inputs, "catalog": catalog}, place / "model", Idle(), said))
-    assert len([line for line in said if "9 of 10 valid targets" in line and "model.valid_history" in line]) == warned
+    with logged() as lines:
+        model.make(ring.job(config, {**inputs, "catalog": catalog}, place / "model", Idle()))
+    assert len([line for line in lines if "9 of 10 valid targets" in line and "model.valid_history" in line]) == warned

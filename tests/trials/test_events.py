@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.lines import logged
 from unisid.errors import DataError
 from unisid.trials import events
 from unisid.trials.events import TrialEvents, refuse_failures
@@ -15,8 +16,9 @@ TRIALS = [SimpleNamespace(name=name) for name in ("first", "second", "third")]
 def heard(monkeypatch):
     """The lines, the ends, and the handler of the trials 2 and 0, in the runner's order."""
     monkeypatch.setattr(events, "SECONDS", 0.0)
-    lines, ends = [], []
-    return lines, ends, TrialEvents(TRIALS, [2, 0], lines.append, lambda *end: ends.append(end))
+    ends = []
+    with logged() as lines:
+        yield lines, ends, TrialEvents(TRIALS, [2, 0], lambda *end: ends.append(end))
 
 
 def test_each_end_goes_to_the_trial_and_not_to_the_runners_number(heard):

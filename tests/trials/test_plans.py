@@ -20,7 +20,7 @@ WORDS = ["codes.tokenizer.codebook_size=6,7,8", "codes.tokenizer.num_levels=3,4"
 def store(tmp_path):
     """A store with all that the trials share."""
     store = Store(Place.of(tmp_path / "store"))
-    pipeline.run(quick(), store, LocalCompute(), pipeline.NullTracker(), lambda line: None, "fused")
+    pipeline.run(quick(), store, LocalCompute(), pipeline.NullTracker(), "fused")
     return store
 
 
@@ -65,7 +65,7 @@ def test_a_plan_is_looked_at_again_only_for_what_was_missing(store, reads):
     asked = trials("6,7")
     planned = Plans(asked, store)
     assert [entry.state for entry in planned.now(0)][-1] == "to make"
-    pipeline.run(asked[0].recipe, store, LocalCompute(), pipeline.NullTracker(), lambda line: None, "codes")
+    pipeline.run(asked[0].recipe, store, LocalCompute(), pipeline.NullTracker(), "codes")
     assert planned.now(0) == pipeline.plan(asked[0].recipe, store, "codes")
     assert planned[0][-1].state == "to make"  # as it was at the beginning
     reads.clear()
@@ -77,7 +77,7 @@ def test_what_another_makes_is_shared_from_then_on(store):
     asked = trials("6,7")
     planned = Plans(asked, store)
     other = replace(asked[1].recipe, name="other")
-    pipeline.run(other, store, LocalCompute(), pipeline.NullTracker(), lambda line: None, "codes")
+    pipeline.run(other, store, LocalCompute(), pipeline.NullTracker(), "codes")
     last = planned.now(1)[-1]
     assert (last.state, str(last.address)) == ("shared", "codes/other/1")
     assert planned.now(1) == pipeline.plan(asked[1].recipe, store, "codes")

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.lines import logged
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Address, Place, Store
 from unisid.backbones import tiger
@@ -92,8 +93,8 @@ def recipe(item_table: str, row_table: str, unique: str = "assign", **tokenizer:
 
 def make(wanted: Recipe, store: Store, until: str = "codes", said: list[str] | None = None):
     """Run it here; returns where everything lies."""
-    lines: list[str] = said if said is not None else []
-    return run(wanted, store, LocalCompute(), NullTracker(), lines.append, until)
+    with logged(said):
+        return run(wanted, store, LocalCompute(), NullTracker(), until)
 
 
 def at(noun: str, version: str = "1") -> Address:

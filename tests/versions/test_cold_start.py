@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.lines import logged
 from tests.stages import ring
 from tests.versions import shop
 from unisid import cli
@@ -16,12 +17,14 @@ from unisid.artifacts.store import Place, Store
 from unisid.backbones import hierarchical
 from unisid.config import to_record
 from unisid.errors import ConfigError, DataError
+from unisid.log import logger
 from unisid.pipeline import NullTracker
 from unisid.runtime.local import LocalCompute
 from unisid.training.loop import Training
 from unisid.versions.cold_start import FILE, Recipes, chance, cold_start, table, targeted
 
 SHARE, SEED = 0.2, 7
+LOG = logger("unisid.test")
 HELD = round(SHARE * shop.ITEMS)
 
 
@@ -42,8 +45,9 @@ TOLD = Told()
 def tried(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cold")
     recipe = shop.recipe(shop.items(folder, shop.ITEMS), shop.interactions(folder))
-    store, said = Store(Place.of(folder / "store")), []
-    found = cold_start(recipe, SHARE, SEED, store, LocalCompute(), TOLD, said.append)
+    store = Store(Place.of(folder / "store"))
+    with logged() as said:
+        found = cold_start(recipe, SHARE, SEED, store, LocalCompute(), TOLD)
     return recipe, store, found, said
 
 
@@ -121,7 +125,7 @@ def test_a_memory_recommends_new_items_as_those_that_they_are_like(tried):
     training = Training(epochs=2, learning_rate=1e-3, schedule="constant")
     over_items = replace(recipe.model, backbone=backbone, training=training)
     wanted = replace(recipe, name="ring", model=over_items)
-    found = cold_start(wanted, SHARE, SEED, store, LocalCompute(), NullTracker(), lambda line: None)
+    found = cold_start(wanted, SHARE, SEED, store, LocalCompute(), NullTracker())
     whole = found["recall"]["all items"]["excluded"]["recall@10"]
     assert whole["mean"] > 2 * whole["chance"]
     assert whole["low"] > found["baselines"]["popularity"]["all items"]["excluded"]["recall@10"]["mean"] == 0
@@ -133,11 +137,15 @@ def test_json_is_all_that_goes_to_the_output(tried, tmp_path, monkeypatch, capsy
     _, _, found, _ = tried
 
     def tracker(store):
-        cli._say("registry: told")
+        LOG.info("registry: told")
         return NullTracker()
 
+    def again(*given):
+        LOG.info("at work")
+        return found
+
     monkeypatch.setattr(cli, "_tracker", tracker)
-    monkeypatch.setattr("unisid.versions.cold_start.cold_start", lambda *given: given[-1]("at work") or found)
+    monkeypatch.setattr("unisid.versions.cold_start.cold_start", again)
     assert cli.main(["index", "cold-start", "demo", "--json", "--compute", "local", "--store", str(tmp_path)]) == 0
     output, aside = capsys.readouterr()
     assert json.loads(output) == found
@@ -147,7 +155,7 @@ def test_json_is_all_that_goes_to_the_output(tried, tmp_path, monkeypatch, capsy
 def test_again_trains_nothing(tried):
     recipe, store, found, _ = tried
     before = {p: p.stat().st_mtime_ns for p in _records(store)}
-    again = cold_start(recipe, SHARE, SEED, store, LocalCompute(), NullTracker(), lambda line: None)
+    again = cold_start(recipe, SHARE, SEED, store, LocalCompute(), NullTracker())
     assert again == found
     assert {p: p.stat().st_mtime_ns for p in _records(store)} == before
 
@@ -204,9 +212,9 @@ def test_a_share_that_leaves_nothing_to_try_is_refused(tmp_path, place):
     recipe = shop.recipe(shop.items(tmp_path, shop.ITEMS), shop.interactions(tmp_path))
     store = Store(Place.of(tmp_path / "store"))
     with pytest.raises(DataError, match=r"catalog\.cold_share: 0\.001 of 60 items holds out 0"):
-        cold_start(recipe, 0.001, 1, store, LocalCompute(), NullTracker(), lambda line: None)
+        cold_start(recipe, 0.001, 1, store, LocalCompute(), NullTracker())
     with pytest.raises(ConfigError, match="catalog.cold_share: is 1; must be at least 0 and below 1"):
-        cold_start(recipe, 1, 1, store, LocalCompute(), NullTracker(), lambda line: None)
+        cold_start(recipe, 1, 1, store, LocalCompute(), NullTracker())
     catalog = Catalog.read(ring.write_catalog(place, [[0, 1, 2, 3]], 10))
     with pytest.raises(DataError, match="none of the 1 test samples has as target one of the 2 new items"):
         targeted(catalog, 8)

@@ -466,7 +466,7 @@ def test_mlflow_is_told_later_of_an_extension_that_it_missed(published, grown, t
 def test_an_extended_index_is_made_again_with_all_that_it_extends(published, grown, tmp_path):
     _, store, _ = published
     into = Store(Place.of(tmp_path))
-    found = reproduce(shop.at("codes", "2"), store, into, LocalCompute(), lambda line: None)
+    found = reproduce(shop.at("codes", "2"), store, into, LocalCompute())
     nouns = ("catalog", "embeddings", "graph", "fused", "codes")
     assert [str(each.address) for each in found] == [f"{noun}/shop/{version}" for version in "12" for noun in nouns]
     assert all(each.files and not each.differing for each in found)
@@ -482,7 +482,7 @@ def test_what_extends_something_else_than_stands_there_is_not_made_again(publish
     other = replace(recipe.codes, tokenizer=rqkmeans.Config(num_levels=3, codebook_size=6))
     shop.make(replace(recipe, codes=other), store)
     with pytest.raises(ArtifactError, match=r"codes/shop/1: has the fingerprint .*, codes/shop/2 goes on .* is gone"):
-        reproduce(shop.at("codes", "2"), store, Store(Place.of(tmp_path / "again")), LocalCompute(), print)
+        reproduce(shop.at("codes", "2"), store, Store(Place.of(tmp_path / "again")), LocalCompute())
 
 
 def test_items_that_the_base_left_out_are_counted_apart(tmp_path):

@@ -173,7 +173,7 @@ def test_an_index_of_several_modalities_is_extended_and_made_again(made, tmp_pat
         assert more.pooled()[shop.ITEMS :].any()
     assert np.array_equal(Fused.read(after["fused"]).vectors()[: shop.ITEMS], Fused.read(places["fused"]).vectors())
     into = Store(Place.of(tmp_path / "again"))
-    found = reproduce(Address.parse("codes/shop/2"), store, into, LocalCompute(), lambda line: None)
+    found = reproduce(Address.parse("codes/shop/2"), store, into, LocalCompute())
     assert not [str(each) for each in found if each.differing]
     assert len([each for each in found if each.address.noun == "embeddings"]) == 6
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
+from tests.lines import logged
 from tests.runtime.stores import mlflow_at
 from tests.versions import shop
 from unisid.api.daily import day_tables
@@ -85,7 +86,8 @@ class World:
     def day(self, items=None, interactions=None, version="", **settings):
         recipe = day_tables(self.recipe, self.store, items, interactions)
         chosen = Update(epochs=1, gate=Gate(**settings))
-        return update(recipe, self.store, chosen, self._machines, NullTracker(), self.said.append, version)
+        with logged(self.said):
+            return update(recipe, self.store, chosen, self._machines, NullTracker(), version)
 
 
 @pytest.fixture

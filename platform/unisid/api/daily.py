@@ -49,7 +49,6 @@ def update(
     daily: Settings | None = None,
     version: str = "",
     compute: str = "ray",
-    say: Callable[[str], None] = print,
 ) -> Json:
     """Take in a day: new items get semantic ids, the recommender in use is trained on, and promoted if not worse.
 
@@ -62,7 +61,6 @@ def update(
         daily: dotted keys of the update: {"epochs": 2, "gate.level": 0.01}.
         version: of what is made; empty for the next number.
         compute: "ray", or "local" for this process alone.
-        say: receives lines of progress.
 
     Returns what was decided: `passed`, `why`, the `figures`, and what is in use then (`promoted`).
 
@@ -82,4 +80,4 @@ def update(
     for key, value in (daily or {}).items():
         chosen = override(chosen, key.replace("-", "_"), value)
     whole = day_tables(configured(recipe, settings, place), place, items, interactions)
-    return take_in(whole, place, chosen, lambda: machines(compute), tracker(place.root, say), say, version)
+    return take_in(whole, place, chosen, lambda: machines(compute), tracker(place.root), version)

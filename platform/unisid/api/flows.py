@@ -168,9 +168,10 @@ def run(
     interactions: Any = None,
     until: str = NOUNS[-1],
     compute: str = "ray",
-    say: Callable[[str], None] = print,
 ) -> Run:
     """Make what a recipe still lacks, and its report; what is complete is not made again.
+
+    Progress goes to the logger `unisid`: `logging.basicConfig(level="INFO", format="%(message)s")` shows it.
 
     Args:
         recipe: a ready recipe's name, `file.py:function`, a recipe, or a function that returns one.
@@ -179,7 +180,6 @@ def run(
         items, interactions: one's own data in place of the recipe's: paths, or tables of pandas, Polars or Arrow.
         until: the last artifact to make.
         compute: "ray", or "local" for this process alone.
-        say: receives lines of progress.
 
     Raises:
         ConfigError: an unknown recipe or setting.
@@ -191,5 +191,5 @@ def run(
 
     place = store_of(store)
     whole = configured(recipe, settings, place, items=items, interactions=interactions)
-    places = pipeline.run_on(whole, place, lambda: machines(compute), tracker(place.root, say), say, until)
+    places = pipeline.run_on(whole, place, lambda: machines(compute), tracker(place.root), until)
     return Run(whole, place, places)

@@ -1,8 +1,7 @@
 """The recommender by the shop's own ids: histories or users in; ids, scores, titles and semantic ids out."""
 
 import functools
-import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,9 +96,8 @@ class Recommender:
         *,
         codes: str | None = None,
         device: str | None = None,
-        say: Callable[[str], None] | None = None,
     ) -> "Recommender":
-        """The recommender in use under a name: the promoted one, else the newest.
+        """The recommender in use under a name: the promoted one, else the newest; the logger `unisid` has which.
 
         Args:
             name: a recipe's name, such as demo, or one model's address, such as model/demo/1; None for the name of the
@@ -107,7 +105,6 @@ class Recommender:
             store: a folder or a URI; None for UNISID_STORE, else `runs`.
             codes: the address of an index that extends the recommender's own.
             device: such as cpu or cuda:1; None for a GPU where there is one.
-            say: receives the chosen recommender's address where there are several; None for the logger `unisid`.
 
         Raises:
             ArtifactError: there is none, or it is damaged.
@@ -119,8 +116,7 @@ class Recommender:
                 f"such as model/{model.name}/{model.version}"
             )
         index = None if codes is None else Address.parse(codes)
-        tell = say or logging.getLogger("unisid").info
-        pair = named_pair(store_of(store), model, index, name if model is None else None, tell)
+        pair = named_pair(store_of(store), model, index, name if model is None else None)
         where = _device(device)
         return cls(pair, recommender.Recommender.load(pair.model, pair.codes, pair.catalog, where, pair.vectors))
 

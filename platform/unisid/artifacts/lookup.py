@@ -1,6 +1,6 @@
 """What a person names, found: items and users by the shop's ids, artifacts by their address or as the newest."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -10,6 +10,9 @@ from unisid.artifacts.record import Record, read_record, shared_as
 from unisid.artifacts.store import Address, Place, Store
 from unisid.config import did_you_mean
 from unisid.errors import ArtifactError, DataError
+from unisid.log import logger
+
+LOG = logger(__name__)
 
 EXAMPLES = 3
 """Ids that an error names."""
@@ -82,12 +85,11 @@ def place_of(store: Store, address: Address) -> Place:
     )
 
 
-def newest_of(store: Store, noun: str, name: str | None, say: Callable[[str], None]) -> tuple[Address, int]:
+def newest_of(store: Store, noun: str, name: str | None) -> tuple[Address, int]:
     """The artifact of a noun that was completed last, and how many there are.
 
     Args:
         name: only artifacts of this name; None for all.
-        say: receives a line for each that cannot be read.
     Raises:
         ArtifactError: there is none.
     """
@@ -103,7 +105,7 @@ def newest_of(store: Store, noun: str, name: str | None, say: Callable[[str], No
     if not records:
         raise ArtifactError(f"{store.root}: {_why_none(store, noun, name, addresses, unread)}")
     for line in unread:
-        say(f"left aside: {line}")
+        LOG.warning(f"left aside: {line}")
     return newest(records), len(records)
 
 

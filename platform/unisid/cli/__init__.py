@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from unisid import __version__
+from unisid.cli.news import add_options, news
 from unisid.console import Console, consoles, styled
 from unisid.errors import DataError, UnisidError
 from unisid.faults import in_words
@@ -39,6 +40,8 @@ FAULT = 70
 """The exit code of a fault of the program (EX_SOFTWARE)."""
 MAKING = ("run", "search", "experiment", "reproduce", "sync", "index", "update", "promote", "serve", "drop")
 """Commands that do more than print."""
+SHOWING_NEWS = ("judge", "certify")
+"""Commands that only print, whose news stands above their tables."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,7 +68,8 @@ def _act(arguments: Sequence[str] | None, output: Console) -> None:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     known.rest = rest
     output.goes_on = _makes(known)
-    known.act(known)
+    with news(known, on_output=output.goes_on or known.command in SHOWING_NEWS):
+        known.act(known)
 
 
 def _makes(known: argparse.Namespace) -> bool:
@@ -119,15 +123,16 @@ def _parser() -> argparse.ArgumentParser:
             default=default_store(),
             help="where artifacts lie: a folder or a URI (UNISID_STORE)",
         )
+        add_options(sub)
         return sub
 
     _add_flows(command)
     look.add_commands(command, _store, _machines)
-    serve.add_commands(command, _store, _say)
-    session = index.Session(_store, _recipe, _tracker, _machines, _say)
+    serve.add_commands(command, _store)
+    session = index.Session(_store, _recipe, _tracker, _machines)
     index.add_commands(command, session)
     update.add_commands(command, session)
-    judge.add_commands(command, _store, _say)
+    judge.add_commands(command, _store)
     machine.add_commands(command, parser)
     report.add_commands(command, _store)
     return parser
@@ -208,7 +213,7 @@ def _run(known: argparse.Namespace) -> None:
     from unisid import pipeline
 
     recipe, store = _recipe(known), _store(known)
-    places = pipeline.run_on(recipe, store, lambda: _machines(known.compute), _tracker(store), _say, known.until)
+    places = pipeline.run_on(recipe, store, lambda: _machines(known.compute), _tracker(store), known.until)
     _results(recipe, store, places)
 
 
@@ -231,7 +236,7 @@ def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:
 def _search(known: argparse.Namespace) -> None:
     from unisid.cli import search
 
-    search.search(known, _recipe(known), _store(known), _machines, _say)
+    search.search(known, _recipe(known), _store(known), _machines)
 
 
 def _experiment(known: argparse.Namespace) -> None:
@@ -240,20 +245,20 @@ def _experiment(known: argparse.Namespace) -> None:
     if known.recipe is None and not known.help:
         known.recipe = "demo"
     base = _recipe(known, experiment.configure)
-    experiment.experiment(known, base, _store(known), _machines, _say)
+    experiment.experiment(known, base, _store(known), _machines)
 
 
 def _reproduce(known: argparse.Namespace) -> None:
     from unisid.cli import experiment
 
-    experiment.reproduce(known, _store(known), _machines, _say)
+    experiment.reproduce(known, _store(known), _machines)
 
 
 def _sync(known: argparse.Namespace) -> None:
     from unisid import pipeline
 
     store = _store(known)
-    for address in pipeline.sync(_recipe(known), store, _tracker(store), say=_say):
+    for address in pipeline.sync(_recipe(known), store, _tracker(store)):
         print(f"told MLflow of {address}")
 
 
@@ -277,8 +282,4 @@ def _machines(kind: str) -> contextlib.AbstractContextManager[Compute]:
 def _tracker(store: Store) -> Tracker:
     from unisid.runtime.tracking import tracker
 
-    return tracker(store.root, _say)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
+    return tracker(store.root)

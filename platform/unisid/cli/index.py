@@ -3,11 +3,9 @@
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
 import argparse
-import contextlib
 import dataclasses
 import functools
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -40,7 +38,6 @@ class Session:
     recipe: Callable[[argparse.Namespace], Recipe]
     tracker: Callable[[Store], Tracker]
     machines: Machines
-    say: Callable[[str], None]
 
 
 def add_commands(command: Command, session: Session) -> None:
@@ -96,18 +93,18 @@ def _extend(known: argparse.Namespace, session: Session) -> None:
     wanted = replace(recipe, catalog=replace(recipe.catalog, keep_cold_items=True))
     whole = extended(wanted, store, base, known.to or next_version(base.version))
     if known.sync:
-        for address in pipeline.sync(whole, store, session.tracker(store), known.until, session.say):
+        for address in pipeline.sync(whole, store, session.tracker(store), known.until):
             print(f"told MLflow of {address}")
         return
     machines, tracker = functools.partial(session.machines, known.compute), session.tracker(store)
-    places = pipeline.run_on(whole, store, machines, tracker, session.say, known.until)
+    places = pipeline.run_on(whole, store, machines, tracker, known.until)
     codes = Codes.read(places["codes"])
     done = codes.extension
-    session.say(
+    print(
         f"{codes.record.address} extends {done['base']}: {done['kept']:,} semantic ids kept, {done['added']:,} "
         f"added, {done['resolved']:,} of these found their nearest one taken"
     )
-    session.say(f"who got which: {codes.place}/added-*.parquet; next: unisid promote {codes.record.address}")
+    print(f"who got which: {codes.place}/added-*.parquet; next: unisid promote {codes.record.address}")
 
 
 def _compare(known: argparse.Namespace, session: Session) -> None:
@@ -123,9 +120,8 @@ def _cold_start(known: argparse.Namespace, session: Session) -> None:
     from unisid.versions.cold_start import cold_start, table
 
     recipe, store = session.recipe(known), session.store(known)
-    output = sys.stderr if known.json else sys.stdout  # standard output carries the JSON only
-    with contextlib.redirect_stdout(output), session.machines(known.compute) as compute:
-        found = cold_start(recipe, known.share, known.seed, store, compute, session.tracker(store), session.say)
+    with session.machines(known.compute) as compute:
+        found = cold_start(recipe, known.share, known.seed, store, compute, session.tracker(store))
     print(json.dumps(found, indent=2) if known.json else table(found))
 
 
@@ -136,7 +132,7 @@ def _promote(known: argparse.Namespace, session: Session) -> None:
     from unisid.runtime.tracking import tracker
 
     store = session.store(known)
-    told = tracker(store.root, session.say)
+    told = tracker(store.root)
     if known.status:
         pairs = promotion.in_use(told, known.status)
         body = json.dumps({alias: dataclasses.asdict(pair) for alias, pair in pairs.items()}, indent=2)
@@ -149,7 +145,7 @@ def _promote(known: argparse.Namespace, session: Session) -> None:
         name = known.name or next(iter(found.values())).name
         gate = {figure: getattr(known, figure) for figure in GATE if getattr(known, figure) is not None}
         pair = promotion.promote(told, store, found.get("codes"), found.get("model"), name, gate)
-    session.say(f"in use under '{name}': {pair}; back again: unisid promote --rollback {name}")
+    print(f"in use under '{name}': {pair}; back again: unisid promote --rollback {name}")
 
 
 def _refuse_both(known: argparse.Namespace) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations  # what is heavy is named here and imported w
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -13,18 +12,21 @@ from unisid.artifacts.lookup import newest_of, place_of
 from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.store import Address, Store
 from unisid.errors import ConfigError
+from unisid.log import logger
 
 if TYPE_CHECKING:
     from unisid.evaluation.ranks import Ranks
 
     Command = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
 
+LOG = logger(__name__)
 
-def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store], say: Callable[[str], None]) -> None:
+
+def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store]) -> None:
     """Add the command to the parser."""
     sub = command(
         "judge",
-        lambda args: _judge(args, store_of(args), _aside if args.json else say),
+        lambda args: _judge(args, store_of(args)),
         "Compare ranked lists of any systems, the first with all others, under one evaluator.",
     )
     sub.add_argument(
@@ -50,7 +52,7 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     sub.add_argument("--json", action="store_true", help="print JSON instead of tables")
     sub = command(
         "certify",
-        lambda args: _certify(args, store_of(args), _aside if args.json else say),
+        lambda args: _certify(args, store_of(args)),
         "Show for how many test users a beam of each width certainly finds the best items.",
     )
     sub.add_argument("model", nargs="?", help="such as model/demo/1 (default: the one in use)")
@@ -61,12 +63,12 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     sub.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
-def _judge(args: argparse.Namespace, store: Store, say: Callable[[str], None]) -> None:
+def _judge(args: argparse.Namespace, store: Store) -> None:
     from unisid.evaluation.ranks import check_cutoffs, usable_cutoffs
     from unisid.judging.judgement import judge, recorded
     from unisid.report.judgement import judgement
 
-    address = Address.parse(args.catalog) if args.catalog else newest_of(store, "catalog", None, say)[0]
+    address = Address.parse(args.catalog) if args.catalog else newest_of(store, "catalog", None)[0]
     catalog = Catalog.read(place_of(store, address))
     check_cutoffs(tuple(args.cutoffs), "--cutoffs")
     systems: dict[str, list[Ranks]] = {}
@@ -74,7 +76,7 @@ def _judge(args: argparse.Namespace, store: Store, say: Callable[[str], None]) -
     for name, paths in _named(args.lists, "--lists"):
         systems[name] = []
         for path in paths.split(","):
-            ranks, longest = _ranked(path, name, catalog, dict(_named(args.columns, "--columns")), say)
+            ranks, longest = _ranked(path, name, catalog, dict(_named(args.columns, "--columns")))
             systems[name].append(ranks)
             lengths.append(longest)
     cutoffs = usable_cutoffs(tuple(args.cutoffs), min([catalog.num_items, *lengths]), "--cutoffs")
@@ -91,7 +93,7 @@ def _judge(args: argparse.Namespace, store: Store, say: Callable[[str], None]) -
     print(json.dumps(found, indent=2) if args.json else judgement(found))
 
 
-def _certify(args: argparse.Namespace, store: Store, say: Callable[[str], None]) -> None:
+def _certify(args: argparse.Namespace, store: Store) -> None:
     from unisid.evaluation.certainty import certainty
     from unisid.in_use import named_pair
     from unisid.report.judgement import certainties
@@ -100,39 +102,33 @@ def _certify(args: argparse.Namespace, store: Store, say: Callable[[str], None])
     if args.users < 1:
         raise ConfigError(f"--users: is {args.users}; must be at least 1")
     model, codes = (Address.parse(text) if text else None for text in (args.model, args.codes))
-    pair = named_pair(store, model, codes, None, say)
+    pair = named_pair(store, model, codes, None)
     recommender = Recommender.load(pair.model, pair.codes, pair.catalog, vectors=pair.vectors)
 
     def advance(width: int) -> None:
-        say(f"beam {width} done")
+        LOG.info(f"beam {width} done")
 
     found = certainty(recommender, Catalog.read(pair.catalog), args.widths, args.k, args.users, advance)
     print(json.dumps({"model": str(pair.model.address)} | found, indent=2) if args.json else certainties(found))
 
 
-def _ranked(
-    path: str, name: str, catalog: Catalog, columns: dict[str, str], say: Callable[[str], None]
-) -> tuple[Ranks, int]:
-    """The ranks of one file of lists, and the longest list; says what is odd about them."""
+def _ranked(path: str, name: str, catalog: Catalog, columns: dict[str, str]) -> tuple[Ranks, int]:
+    """The ranks of one file of lists, and the longest list; logs what is odd about them."""
     from unisid.judging.lists import read_lists
     from unisid.judging.ranks import ranks_of
 
     lists, rows = read_lists(path, catalog, columns), catalog.samples(TEST)
     ranks, lengths = ranks_of(lists, catalog, rows)
-    say(f"{name}: {lists.users:,} lists of at most {lists.longest:,} items, ordered by {lists.order}, from {path}")
+    LOG.info(f"{name}: {lists.users:,} lists of at most {lists.longest:,} items, ordered by {lists.order}, from {path}")
     if without := int((lengths["allowed"] == 0).sum()):
-        say(f"{name}: {without:,} of {len(rows):,} test samples have no list and count as missed")
+        LOG.info(f"{name}: {without:,} of {len(rows):,} test samples have no list and count as missed")
     shorter = int(((lengths["excluded"] < lists.longest) & (lengths["allowed"] > 0)).sum())
     if shorter:
-        say(
+        LOG.info(
             f"{name}: {shorter:,} lists have fewer than {lists.longest:,} items once what the user took before is "
             "taken out; a target that is not in the rest counts as missed"
         )
     return ranks, lists.longest
-
-
-def _aside(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _named(words: Iterable[str], option: str) -> list[tuple[str, str]]:

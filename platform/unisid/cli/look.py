@@ -206,7 +206,7 @@ def _recommend(machines: Machines, known: argparse.Namespace, store: Store) -> N
     from unisid.serving.recommender import Recommender
 
     model, codes = (Address.parse(text) if text else None for text in (known.model, known.codes))
-    pair = named_pair(store, model, codes, None, _aside)
+    pair = named_pair(store, model, codes, None)
     catalog = Catalog.read(pair.catalog)
     history = item_numbers(catalog, known.history) if known.user is None else history_of(catalog, known.user)
     allowed = _subset(catalog, known.allowed, known.excluded)
@@ -285,10 +285,6 @@ def _print_items(codes: Codes, catalog: Catalog, items: Sequence[int], as_json: 
 
 def _index(known: argparse.Namespace, store: Store) -> tuple[Codes, Catalog]:
     """The index that is named, or the one in use, and its catalogue."""
-    place = place_of(store, Address.parse(known.codes)) if known.codes else index_in_use(store, None, _aside)
+    place = place_of(store, Address.parse(known.codes)) if known.codes else index_in_use(store, None)
     codes = Codes.read(place)
     return codes, Catalog.read(require_input(store, codes.record, "catalog"))
-
-
-def _aside(line: str) -> None:
-    print(line, file=sys.stderr)

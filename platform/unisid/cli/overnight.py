@@ -3,7 +3,6 @@
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from unisid.artifacts.store import Address, Place, Store
@@ -59,7 +58,7 @@ def recommend_all(known: argparse.Namespace, store: Store, machines: Machines) -
     from unisid.serving.overnight import recommend_all as recommend
 
     model, codes = (Address.parse(text) if text else None for text in (known.model, known.codes))
-    pair = named_pair(store, model, codes, None, lambda line: print(line, file=sys.stderr))
+    pair = named_pair(store, model, codes, None)
     settings = Overnight(
         k=known.k,
         exclude_history=not known.allow_history,
@@ -72,7 +71,7 @@ def recommend_all(known: argparse.Namespace, store: Store, machines: Machines) -
     out = Place.of(known.out)
     with machines(known.compute) as compute:
         sources = Sources(pair.model, pair.codes, pair.catalog, pair.vectors)
-        counts = recommend(sources, settings, out, compute, lambda line: print(line, flush=True))
+        counts = recommend(sources, settings, out, compute)
     print(
         f"{out}: {counts['rows']:,} rows for {counts['users']:,} users in {counts['shards']:,} files; "
         f"{counts['popularity']:,} users got popular items, {counts['problems']:,} have no history that can be read"

@@ -54,7 +54,7 @@ def _newest(store: Store) -> Place:
     names = _names(store)
     for noun in reversed(NOUNS):
         with contextlib.suppress(ArtifactError):
-            address, _ = newest_of(store, noun, None, lambda line: None)
+            address, _ = newest_of(store, noun, None)
             if (place := names.get(f"{address.name}/{address.version}")) is not None:
                 return place
     raise ArtifactError(f"{store.root}: holds no report yet; unisid run RECIPE writes one")

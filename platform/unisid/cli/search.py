@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from unisid.pipeline import Recipe
     from unisid.runtime.trials import Runner
     from unisid.search.definition import Search
-    from unisid.trials.making import Say
     from unisid.trials.telling import ExperimentTracker
 
     Machines = Callable[[str], contextlib.AbstractContextManager[Compute]]
@@ -45,7 +44,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--register", action="store_true", help="register the winner in MLflow, as a candidate")
 
 
-def search(known: argparse.Namespace, recipe: Recipe, store: Store, machines: Machines, say: Say) -> None:
+def search(known: argparse.Namespace, recipe: Recipe, store: Store, machines: Machines) -> None:
     """Run a search on the machines of a kind, 'ray' or 'local'."""
     from unisid.search.run import run
 
@@ -56,8 +55,8 @@ def search(known: argparse.Namespace, recipe: Recipe, store: Store, machines: Ma
             store,
             compute,
             runner_on(known, compute),
-            experiment_tracker(store, say),
-            say,
+            experiment_tracker(store),
+            print,
             resume=known.resume,
             register=known.register,
         )
@@ -92,9 +91,9 @@ def runner_on(known: argparse.Namespace, compute: Compute) -> Runner:
     return RayTune.beside(compute, known.concurrent)
 
 
-def experiment_tracker(store: Store, say: Say) -> ExperimentTracker:
+def experiment_tracker(store: Store) -> ExperimentTracker:
     """The tracker of searches and experiments in a store."""
     from unisid.runtime.search_runs import SearchRuns
     from unisid.runtime.tracking import tracker
 
-    return SearchRuns(tracker(store.root, say))
+    return SearchRuns(tracker(store.root))

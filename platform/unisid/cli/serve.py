@@ -9,22 +9,22 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from unisid.log import logger
+
 if TYPE_CHECKING:
     from unisid.artifacts.store import Store
     from unisid.runtime.follower import Source
     from unisid.serving.settings import Serving
 
     Command = Callable[..., argparse.ArgumentParser]
-    Say = Callable[[str], None]
 
+LOG = logger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store], say: Say) -> None:
+def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store]) -> None:
     """Add `serve` to the parser; its settings follow as `--key value`."""
-    sub = command(
-        "serve", lambda known: _serve(known, store_of(known), say), "Answer requests over HTTP.", add_help=False
-    )
+    sub = command("serve", lambda known: _serve(known, store_of(known)), "Answer requests over HTTP.", add_help=False)
     sub.add_argument("--name", default="", help="the registered name whose promoted pair answers, and is followed")
     sub.add_argument("--model", default="", help="a recommender that answers instead, such as model/demo/1")
     sub.add_argument("--codes", default="", help="an index that extends that recommender's (default: its own)")
@@ -38,7 +38,7 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     sub.set_defaults(usage=sub.format_help)
 
 
-def _serve(known: argparse.Namespace, store: Store, say: Say) -> None:
+def _serve(known: argparse.Namespace, store: Store) -> None:
     settings = _settings(known)
     from unisid.runtime.follower import Follower, Source
     from unisid.serving.settings import TOKEN
@@ -46,13 +46,15 @@ def _serve(known: argparse.Namespace, store: Store, say: Say) -> None:
     source = Source(store.root.uri, known.name, known.model, known.codes)
     Follower(source, settings, lambda pair: None).check()
     if settings.host not in LOOPBACK and not os.environ.get(TOKEN):
-        say(f"serve: {settings.host} can be reached from other machines, and {TOKEN} is not set: all may send requests")
+        LOG.warning(
+            f"{settings.host} can be reached from other machines, and {TOKEN} is not set: all may send requests"
+        )
     if known.compute == "ray":
         from unisid.runtime import ray_serve
 
-        ray_serve.run(source, settings, say, threading.Event())
+        ray_serve.run(source, settings, threading.Event())
     else:
-        _serve_here(source, settings, say)
+        _serve_here(source, settings)
 
 
 def _settings(known: argparse.Namespace) -> Serving:
@@ -68,7 +70,7 @@ def _settings(known: argparse.Namespace) -> Serving:
         return tyro.cli(Serving, args=words, prog="unisid serve", config=(tyro.conf.FlagConversionOff,))
 
 
-def _serve_here(source: Source, settings: Serving, say: Say) -> None:
+def _serve_here(source: Source, settings: Serving) -> None:
     """Serve under uvicorn in this process; a pair must be there at once."""
     import uvicorn
 
@@ -84,6 +86,6 @@ def _serve_here(source: Source, settings: Serving, say: Say) -> None:
     follower.follow()
     with socket.create_server((settings.host, settings.port)) as listening:  # port 0 is a free one
         port = listening.getsockname()[1]
-        say(f"serving {server.pair.versions.model} at http://{settings.host}:{port}; /docs describes it")
+        LOG.info(f"serving {server.pair.versions.model} at http://{settings.host}:{port}; /docs describes it")
         running = uvicorn.Server(uvicorn.Config(application(server), log_level="warning"))
         running.run(sockets=[listening])

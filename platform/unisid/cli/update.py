@@ -5,9 +5,7 @@ from __future__ import annotations  # what is heavy is named here and imported w
 import argparse
 import functools
 import json
-import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,10 +58,8 @@ def _update(known: argparse.Namespace, session: Session) -> None:
         test_share=known.test_share,
         gate=gate,
     )
-    with redirect_stdout(sys.stderr if known.json else sys.stdout):
-        recipe = day_tables(session.recipe(known), store, known.items, known.interactions)
-        machines = functools.partial(session.machines, known.compute)
-        told = tracker(store.root, session.say)
-        found = update(recipe, store, settings, machines, told, session.say, known.to)
+    recipe = day_tables(session.recipe(known), store, known.items, known.interactions)
+    machines = functools.partial(session.machines, known.compute)
+    found = update(recipe, store, settings, machines, tracker(store.root), known.to)
     if known.json:
         print(json.dumps(found, indent=2, sort_keys=True))

@@ -11,7 +11,7 @@ from unisid.artifacts.baseline import write_baseline
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.store import Place
 from unisid.baselines import Baseline, BaselineConfig
-from unisid.compute import Job, Metrics, Pool, Worker
+from unisid.compute import Job, Pool, Worker
 from unisid.config import to_record
 from unisid.evaluation.ranks import Ranks, rank_baseline
 from unisid.progress import Progress
@@ -53,7 +53,7 @@ def fit_and_rank(worker: Worker, task: Task) -> Fitted:
     if task.out is not None:
         write_fitted(task.out, task.baseline, baseline)
     rows = catalog.samples(TEST)
-    progress = Progress(WorkerSink(worker), len(rows), "samples", of=task.baseline.kind)
+    progress = Progress(worker.progress, len(rows), "samples", of=task.baseline.kind, lines=False)
     return Fitted(baseline.chosen, rank_baseline(baseline, catalog, rows, progress))
 
 
@@ -61,16 +61,3 @@ def write_fitted(out: Place, config: BaselineConfig, baseline: Baseline) -> None
     """Write a fitted baseline and, where it is a module, its weights."""
     weights = baseline.state_dict() if isinstance(baseline, nn.Module) else None
     write_baseline(out, to_record(config), baseline.chosen, weights)
-
-
-@dataclass(frozen=True)
-class WorkerSink:
-    """Adapts `Worker.progress` to the progress sink."""
-
-    worker: Worker
-
-    def report(self, metrics: Metrics) -> None:
-        self.worker.progress(metrics)
-
-    def say(self, line: str) -> None:
-        """No-op: metrics already carry this."""

@@ -28,7 +28,6 @@ from unisid.report import experiment as shown
 from unisid.report import interpret
 from unisid.report.plots import png
 from unisid.report.tables import comma_separated
-from unisid.trials.making import Say
 from unisid.trials.trial import Trial
 
 
@@ -80,8 +79,8 @@ def means_of(store: Store, trial: Trial) -> dict[str, float]:
     return {f"{name} {rule}": value for rule in HISTORY_RULES for name, value in means[rule].items()}
 
 
-def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[Trial], say: Say) -> None:
-    """The table, as text, Markdown, CSV and JSON, and the plots, from the complete cells.
+def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[Trial]) -> str:
+    """Writes the table, as text, Markdown, CSV and JSON, and the plots; returns what the console shows of it.
 
     Raises:
         ArtifactError: two cells were judged on other samples.
@@ -97,7 +96,7 @@ def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[
     folder.write("results.json", (json.dumps(shown.plain(table, seen.figures, correlations), indent=2) + "\n").encode())
     for name, figure in (shown.plots(table) | seen.plots(experiment.reference)).items():
         folder.write(f"{name}.png", png(figure))
-    say(f"\n{text}\n\nexperiment  {folder}")
+    return f"\n{text}\n\nexperiment  {folder}"
 
 
 def _table(experiment: Experiment, ranked: Sequence[tuple[Trial, Judged]]) -> shown.Table:

@@ -1,6 +1,6 @@
 """An experiment from end to end: what is missing is made, every method is read back, and the table is written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from unisid import config as settings
@@ -9,13 +9,16 @@ from unisid.compute import Compute
 from unisid.evaluation.estimates import State
 from unisid.experiments import results
 from unisid.experiments.definition import Experiment, cells
+from unisid.log import logger
 from unisid.pipeline import Recipe, missing
 from unisid.runtime.trials import Runner
 from unisid.trials.events import TrialEvents, refuse_failures
-from unisid.trials.making import Making, Say, last_line
+from unisid.trials.making import Making, last_line
 from unisid.trials.plans import Plans
 from unisid.trials.telling import ExperimentTracker, validation_curve
 from unisid.trials.trial import Trial
+
+LOG = logger(__name__)
 
 
 @dataclass
@@ -26,7 +29,6 @@ class Cells:
     store: Store
     trials: list[Trial]
     plans: Plans
-    say: Say
     failed: dict[int, str] = field(default_factory=dict)
     """Why, by the cell's number."""
     over: int = 0
@@ -45,13 +47,13 @@ class Cells:
             return self.done(number)
         self.failed[number] = note
         self.over += 1
-        self.say(f"[{self.over}/{len(self.trials)}] {self.trials[number].name}: failed: {last_line(note)}")
+        LOG.info(f"[{self.over}/{len(self.trials)}] {self.trials[number].name}: failed: {last_line(note)}")
 
     def done(self, number: int) -> None:
         """Say what a cell came to."""
         self.over += 1
         figures = "  ".join(f"{name} {value:.4f}" for name, value in self.means(number).items())
-        self.say(f"[{self.over}/{len(self.trials)}] {self.trials[number].name}: {figures}")
+        LOG.info(f"[{self.over}/{len(self.trials)}] {self.trials[number].name}: {figures}")
 
 
 def run(
@@ -62,20 +64,23 @@ def run(
     compute: Compute,
     runner: Runner,
     tracker: ExperimentTracker,
-    say: Say,
+    show: Callable[[str], None],
 ) -> Place:
     """Make every cell that the store lacks, and the table of all; returns the folder with the table and the plots.
+
+    Args:
+        show: receives the table as text.
 
     Raises:
         ConfigError, DriftError: before anything is made.
         DataError: after the table of the others was written, where some cells failed.
     """
     asked = cells(experiment, base, seeds)
-    making = Making(asked, Plans(asked, store), base, store, say)
+    making = Making(asked, Plans(asked, store), base, store)
     runner.check(making.share(range(len(asked)), making.plans), None)
-    table = Cells(experiment, store, asked, making.plans, say)
+    table = Cells(experiment, store, asked, making.plans)
     waiting = table.waiting()
-    say(
+    LOG.info(
         f"experiment {experiment.name} on {base.name}: {len(experiment.methods)} methods under {len(seeds)} seeds, "
         f"{len(asked) - len(waiting)} of {len(asked)} cells are there"
     )
@@ -87,12 +92,12 @@ def run(
             table.done(number)
         making.groups(runner, waiting)
         if waiting:
-            making.rest(runner, waiting, TrialEvents(asked, waiting, say, table.end))
+            making.rest(runner, waiting, TrialEvents(asked, waiting, table.end))
         complete = [n for n in range(len(asked)) if n not in table.failed]
         for number in complete:
             _tell(table, number, tracker)
         if complete:
-            results.write(folder, experiment, store, [asked[n] for n in complete], say)
+            show(results.write(folder, experiment, store, [asked[n] for n in complete]))
             tracker.publish(folder.name, {}, folder)
     failed = {asked[number].name: note for number, note in table.failed.items()}
     refuse_failures(f"experiment {experiment.name}", failed, f"{len(asked)} cells", "the same command")

@@ -1,7 +1,6 @@
 """The pair that is to answer: the promoted one of a name, looked for again and again; or one that was named."""
 
 import functools
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.record import require, require_input
 from unisid.artifacts.store import Address, Place, Stamp, Store
 from unisid.errors import ArtifactError, ConfigError, UnisidError
+from unisid.log import logger
 from unisid.runtime import registry
 from unisid.runtime.promotion import Registered, held_in
 from unisid.runtime.registry import CHAMPION, recommender_of
@@ -21,7 +21,7 @@ from unisid.serving.pair import Pair
 from unisid.serving.recommender import vectors_of
 from unisid.serving.settings import Serving
 
-LOG = logging.getLogger("unisid.serving")
+LOG = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Follower:
 
     @functools.cached_property
     def _registered(self) -> Registered:
-        return Registered(tracker(self._store.root, LOG.info).client, self.source.name)
+        return Registered(tracker(self._store.root).client, self.source.name)
 
     def _named(self) -> Callable[[], Pair] | None:
         if self.pair is not None:

@@ -1,7 +1,5 @@
 """Which artifacts are in use under a registered name, as MLflow's registry says, without writing to it."""
 
-from collections.abc import Callable
-
 from unisid.artifacts.store import Address, Store
 from unisid.errors import ArtifactError, UnisidError
 from unisid.runtime.tracking_place import sqlite_file, tracking_uri
@@ -10,7 +8,7 @@ Held = dict[str, tuple[Address, str]]
 """Noun -> address and fingerprint of what a registered version holds."""
 
 
-def promoted(store: Store, name: str, say: Callable[[str], None]) -> tuple[Held, Held]:
+def promoted(store: Store, name: str) -> tuple[Held, Held]:
     """What the champion index and the champion recommender of a name hold; empty for none.
 
     Raises:
@@ -23,7 +21,7 @@ def promoted(store: Store, name: str, say: Callable[[str], None]) -> tuple[Held,
     from unisid.runtime.registry import CHAMPION
     from unisid.runtime.tracking import tracker
 
-    told = tracker(store.root, say)
+    told = tracker(store.root)
     pair = promotion.in_use(told, name)[CHAMPION]
     index, recommender = promotion.holdings(told, name, pair)
     return _addresses(index), _addresses(recommender)

@@ -18,12 +18,15 @@ from unisid.artifacts.record import Record, require, require_input
 from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ArtifactError, DataError, UnisidError
 from unisid.evaluation import index as quality
+from unisid.log import logger
 from unisid.masked import masked
 from unisid.runtime import registry
 from unisid.runtime.registry import CANDIDATE, CHAMPION, held, index_of, recommender_of, version_of
 from unisid.runtime.tracking import Tracker
 from unisid.runtime.tracking_faults import fault, is_trouble
 from unisid.serving.recommender import vectors_of
+
+LOG = logger(__name__)
 
 PREVIOUS = "previous"
 
@@ -161,7 +164,7 @@ class Promotion:
     def _register(self, model: str, places: Mapping[str, Place]) -> str:
         log = registry.log_recommender if "model" in places else registry.log_index
         records: dict[str, Record] = {noun: require(place, noun) for noun, place in places.items()}
-        self.tracker.say(log(self.tracker.client, self.run, model, places))
+        LOG.info(log(self.tracker.client, self.run, model, places))
         version = version_of(self.tracker.client, model, records)
         assert version is not None
         return version

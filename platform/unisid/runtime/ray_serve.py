@@ -16,12 +16,15 @@ from starlette.types import ASGIApp
 
 from unisid.config import from_record, to_record
 from unisid.errors import UnisidError
+from unisid.log import logger
 from unisid.runtime import ray_session
 from unisid.runtime.follower import Follower, Source
 from unisid.runtime.http.app import Server, application
 from unisid.serving.answers import Answer, Problem, Query, answers
 from unisid.serving.pair import Pair
 from unisid.serving.settings import Serving
+
+LOG = logger(__name__)
 
 NAME = "unisid"
 BESIDE = 64
@@ -103,7 +106,7 @@ def build(arguments: dict[str, Any]) -> Any:
     return deployment.bind(to_record(source), to_record(settings))
 
 
-def run(source: Source, settings: Serving, say: Callable[[str], None], until: threading.Event) -> None:
+def run(source: Source, settings: Serving, until: threading.Event) -> None:
     """Serve on this machine's Ray, or on the cluster of RAY_ADDRESS, until the event is set."""
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     with ray_session.session():
@@ -116,7 +119,7 @@ def run(source: Source, settings: Serving, say: Callable[[str], None], until: th
                 route_prefix="/",
                 logging_config={"log_level": "WARNING"},
             )
-            say(f"serving at http://{settings.host}:{settings.port}; /docs describes it, Ctrl-C ends it")
+            LOG.info(f"serving at http://{settings.host}:{settings.port}; /docs describes it, Ctrl-C ends it")
             until.wait()
         finally:
             serve.shutdown()

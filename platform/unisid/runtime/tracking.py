@@ -25,6 +25,7 @@ from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place
 from unisid.compute import Metrics
 from unisid.errors import ConfigError
+from unisid.log import logger
 from unisid.masked import masked
 from unisid.printable import printable
 from unisid.runtime import registry, tracking_made, tracking_moved
@@ -33,6 +34,8 @@ from unisid.runtime.tracking_place import files_of, sqlite_file, tracking_uri
 from unisid.runtime.tracking_runs import PROCESS, Process, close_orphans
 from unisid.signals import deferred
 
+LOG = logger(__name__)
+
 T = TypeVar("T")
 EXPERIMENT = "unisid"
 """The experiment where MLFLOW_EXPERIMENT_NAME and MLFLOW_EXPERIMENT_ID name no other."""
@@ -40,10 +43,10 @@ PATIENCE = 60
 """Seconds to wait for another process that writes to the same SQLite database."""
 
 
-def tracker(store: Place, say: Callable[[str], None]) -> "Tracker":
+def tracker(store: Place) -> "Tracker":
     """What writes a store's runs to MLflow; the database of a store that was moved is set right at once."""
     quiet()
-    found = Tracker(tracking_uri(store), say)
+    found = Tracker(tracking_uri(store))
     with contextlib.suppress(SQLAlchemyError, OSError):  # the writer is stopped by it, and reports it
         found.set_right()
     return found
@@ -63,7 +66,6 @@ class Tracker:
     """Writes pipelines and stages to an MLflow server, or to a local SQLite database."""
 
     uri: str
-    say: Callable[[str], None]
     parent: str | None = None
     trouble: str = ""
     """Why MLflow could not be written to; from then on nothing more is tried."""
@@ -99,7 +101,7 @@ class Tracker:
                     (Path(folder) / file).write_bytes(report.read(file))
                 self.client.log_artifacts(run, folder, "report")
             for line in registry.register(self.client, run, name, places):
-                self.say(line)
+                LOG.info(line)
 
         self._attempt(register)
 
@@ -131,7 +133,7 @@ class Tracker:
         client.search_registered_models(max_results=1)
         self._set_right()
         if closed := close_orphans(client, self.experiment(client)):
-            self.say(f"closed {closed} run{'s' if closed > 1 else ''} in MLflow whose process had ended")
+            LOG.info(f"closed {closed} run{'s' if closed > 1 else ''} in MLflow whose process had ended")
         return client
 
     def set_right(self) -> None:
@@ -143,7 +145,7 @@ class Tracker:
 
     def _set_right(self) -> None:
         if (former := tracking_moved.set_right(self.uri)) is not None:
-            self.say(f"MLflow's files were at {former}; its database now names {files_of(self.uri)}")
+            LOG.info(f"MLflow's files were at {former}; its database now names {files_of(self.uri)}")
 
     def _alone(self) -> contextlib.AbstractContextManager[Any]:
         """No other process makes or changes the tables of an SQLite database meanwhile."""
@@ -227,8 +229,8 @@ class Tracker:
                 raise
             found = fault(error)
             self.trouble = f"MLflow at {masked(self.uri)}: {found}"
-            self.say(
-                f"warning: {self.trouble}; nothing is lost: run `unisid sync RECIPE` {found.when} (after `index "
+            LOG.warning(
+                f"{self.trouble}; nothing is lost: run `unisid sync RECIPE` {found.when} (after `index "
                 "extend`: the same words and --sync)"
             )
         return None

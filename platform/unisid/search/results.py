@@ -11,8 +11,8 @@ from unisid.search.running import Running
 from unisid.trials import events
 
 
-def show(running: Running) -> None:
-    """The table, as text and as CSV, and the plots."""
+def written(running: Running) -> str:
+    """Writes the table, as text and as CSV, and the plots; returns what the console shows of it."""
     search, found = running.search, running.results()
     place = running.folder.place
     every = [name for name in measures.MEASURES if any(name in outcome.values for outcome in found)]
@@ -21,12 +21,12 @@ def show(running: Running) -> None:
     place.write("trials.csv", shown.rows(found, every))
     for name, figure in shown.plots(found, search.objectives, search.texts()).items():
         place.write(f"{name}.png", plots.png(figure))
-    running.say(f"\n{text}\n")
+    lines = [f"\n{text}\n"]
     if winner := best(found, search.objectives[0]):
         words = " ".join(f"--{key} {value}" for key, value in winner.settings.items())
-        running.say(f"best by {search.objectives[0]}: {words}")
-    running.say(f"search  {place}")
+        lines.append(f"best by {search.objectives[0]}: {words}")
     running.tracker.publish(search.name, {}, place)
+    return "\n".join([*lines, f"search  {place}"])
 
 
 def register(running: Running) -> None:

@@ -1,5 +1,6 @@
 """A search from end to end: refuse what is wrong, make what trials share, run the rest, show what came of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from unisid import config as settings
@@ -9,16 +10,19 @@ from unisid.compute import Compute
 from unisid.errors import ConfigError
 from unisid.evaluation import measures
 from unisid.evaluation.estimates import Outcome
+from unisid.log import logger
 from unisid.runtime.trials import Asha, Runner
 from unisid.search import results
 from unisid.search.definition import Search
 from unisid.search.expand import expand
 from unisid.search.running import Running
 from unisid.trials.events import TrialEvents
-from unisid.trials.making import Making, Say
+from unisid.trials.making import Making
 from unisid.trials.plans import Plans
 from unisid.trials.sharing import shared_by_all
 from unisid.trials.telling import ExperimentTracker
+
+LOG = logger(__name__)
 
 
 def run(
@@ -27,25 +31,30 @@ def run(
     compute: Compute,
     runner: Runner,
     tracker: ExperimentTracker,
-    say: Say,
+    show: Callable[[str], None],
     *,
     resume: bool = False,
     register: bool = False,
 ) -> list[Outcome]:
     """Try every point; returns what became of each trial, in the order of the space.
 
+    Args:
+        show: receives the table and the winner, as text.
+
     Raises:
         ConfigError, DriftError: before any trial starts, where the space, the machines or the search's name refuse it.
         DataError: after the table and the plots, where some trials failed.
     """
     asked = expand(search.recipe, search.space, search.seeds, search.until)
-    running = Running(search, store, tracker, say, asked, Plans(asked, store))
+    running = Running(search, store, tracker, asked, Plans(asked, store))
     asha = _asha(running)
-    making = Making(asked, running.plans, search.recipe, store, say)
+    making = Making(asked, running.plans, search.recipe, store)
     runner.check(making.share(range(len(asked)), running.plans), asha)
     running.folder.begin(search.definition, resume)
     running.over = running.folder.known(asked, running.plans)
-    say(f"search {search.name}: {len(asked)} trials up to {search.until}, {len(running.over)} of them over already")
+    LOG.info(
+        f"search {search.name}: {len(asked)} trials up to {search.until}, {len(running.over)} of them over already"
+    )
     with tracker.search(search.name, _params(search)):
         making.shared(compute)
         for number, trial in enumerate(asked):
@@ -53,7 +62,7 @@ def run(
                 running.tell(number)
         making.groups(runner, running.waiting())
         _make_rest(running, making, runner, asha)
-        results.show(running)
+        show(results.written(running))
         if register:
             results.register(running)
     results.refuse_failures(running)
@@ -97,4 +106,4 @@ def _make_rest(running: Running, making: Making, runner: Runner, asha: Asha | No
             running.end(number, "complete")
     if waiting := running.waiting():
         watch = running.search.stopping.measure if running.search.stopping else None
-        making.rest(runner, waiting, TrialEvents(running.trials, waiting, running.say, running.end), watch, asha)
+        making.rest(runner, waiting, TrialEvents(running.trials, waiting, running.end), watch, asha)

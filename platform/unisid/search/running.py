@@ -6,12 +6,14 @@ from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.evaluation import measures
 from unisid.evaluation.estimates import Outcome, State
+from unisid.log import logger
 from unisid.search.definition import Search
 from unisid.search.outcomes import Folder
-from unisid.trials.making import Say
 from unisid.trials.plans import Plans
 from unisid.trials.telling import ExperimentTracker, validation_curve
 from unisid.trials.trial import Trial
+
+LOG = logger(__name__)
 
 
 @dataclass
@@ -21,7 +23,6 @@ class Running:
     search: Search
     store: Store
     tracker: ExperimentTracker
-    say: Say
     trials: list[Trial]
     plans: Plans
     over: dict[str, Outcome] = field(default_factory=dict)
@@ -58,7 +59,7 @@ class Running:
         self.over[trial.id] = outcome
         self.tell(number)
         figures = "  ".join(f"{name} {values[name]:.4f}" for name in self.search.texts() if name in values)
-        self.say(f"[{len(self.over)}/{len(self.trials)}] {trial.name}: {state}{f' {note}' if note else ''}  {figures}")
+        LOG.info(f"[{len(self.over)}/{len(self.trials)}] {trial.name}: {state}{f' {note}' if note else ''}  {figures}")
 
     def tell(self, number: int) -> None:
         trial, outcome = self.trials[number], self.over[self.trials[number].id]

@@ -6,7 +6,7 @@ is written last: its presence is completeness. n users of a shard, k items each.
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -21,10 +21,13 @@ from unisid.bounds import Count, Settings
 from unisid.compute import Compute, Part, Pool, Step
 from unisid.config import Json, differences, runtime
 from unisid.errors import DataError, DriftError
-from unisid.progress import LineSink, Progress
+from unisid.log import logger
+from unisid.progress import Progress
 from unisid.serving.answers import Answer, Query, answers
 from unisid.serving.columns import Columns, read_table
 from unisid.serving.pair import Pair
+
+LOG = logger(__name__)
 
 FAMILY, ASKED, DONE = "recommendations", "_asked.json", "_batch.json"
 """The table, what it is made from (written first) and its counts (last); readers of a folder of Parquet files pass over
@@ -77,9 +80,7 @@ class Sources:
         return {noun: require(place, noun).fingerprint for noun, place in sorted(nouns.items())}
 
 
-def recommend_all(
-    sources: Sources, settings: Overnight, out: Place, compute: Compute, say: Callable[[str], None]
-) -> Json:
+def recommend_all(sources: Sources, settings: Overnight, out: Place, compute: Compute) -> Json:
     """Recommend to everybody into Parquet files at `out`.
 
     Returns the counts: users, shards, rows, users who got popular items (`popularity`), and users whose history cannot
@@ -93,15 +94,15 @@ def recommend_all(
     _claim(out, asked)
     if out.exists(DONE):
         counts: Json = json.loads(out.read(DONE))["counts"]
-        say(f"{out}: complete, {counts['users']:,} users in {counts['shards']:,} shards")
+        LOG.info(f"{out}: complete, {counts['users']:,} users in {counts['shards']:,} shards")
         return counts
     users = len(_users(sources, settings))
     starts = range(0, users, settings.shard)
     lie = set(out.sizes())
     wanted = [number for number in range(len(starts)) if table_name(FAMILY, number) not in lie]
     if len(wanted) < len(starts):
-        say(f"{out}: goes on with {len(wanted):,} of {len(starts):,} shards; the others are there")
-    progress = Progress(LineSink(say), len(wanted), "shards", "recommend")
+        LOG.info(f"{out}: goes on with {len(wanted):,} of {len(starts):,} shards; the others are there")
+    progress = Progress(None, len(wanted), "shards", "recommend")
     parts: list[Part] = [{"number": number, "start": starts[number]} for number in wanted]
     step = Step(functools.partial(_Worker, sources, settings, out), settings.pool)
     for _ in compute.map(parts, step):

@@ -41,9 +41,12 @@ from unisid.evaluation.ranks import (
     write_method,
 )
 from unisid.evaluation.recommender import Search, TargetRanker, as_lists
+from unisid.log import logger
 from unisid.ops.ranking import metric_values
 from unisid.progress import Progress
 from unisid.stages.catalog.summary import OTHER_RULE, repeated_targets
+
+LOG = logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +126,7 @@ def make(job: Job[Config]) -> Json:
     for kind in config.baselines:
         fitted = fitting.fit(job, Task(plug_in("baselines", kind)(), dict(job.inputs), config.seed), config.pool)
         chosen[kind], ranks[kind] = fitted.chosen, fitted.ranks
-        job.say(f"{kind}: ranked{spell(chosen[kind])}")
+        LOG.info(f"{kind}: ranked{spell(chosen[kind])}")
     ranks |= trained
     for method, by_rule in ranks.items():
         write_method(job.out, method, by_rule, catalog, rows)
@@ -136,7 +139,7 @@ def make(job: Job[Config]) -> Json:
     write_listed(job.out, as_lists(listed))
     taken = _taken_before(catalog, rows)
     if warning := repeated_targets(taken, len(rows), "test", OTHER_RULE):
-        job.say(f"warning: {warning}")
+        LOG.warning(warning)
     return {
         "samples": len(rows),
         "cutoffs": list(cutoffs),
@@ -156,7 +159,7 @@ def rank_model(job: Job[Config], num_samples: int, num_items: int, length: int) 
     searches = {"": Search(min(config.beam, num_items))}
     places = {noun: job.inputs[noun] for noun in ("model", "codes", "catalog")}
     ranker = functools.partial(TargetRanker, places, searches, config.pool, config.batch_size, listed=length)
-    progress = Progress(job, num_samples, "samples", of=config.method)
+    progress = Progress(job.report, num_samples, "samples", of=config.method)
     listed = np.full((num_samples, length), -1, np.int64)
 
     def see(table: pa.Table) -> None:

@@ -67,7 +67,7 @@ def make(job: Job[Config]) -> Json:
     ]
     writer = functools.partial(_writer, catalog.place, job.out, job.config)
     longest = histories = 0
-    progress = Progress(job, len(parts), "files")
+    progress = Progress(job.report, len(parts), "files")
     for counted in job.compute.map(parts, Step(writer, job.config.pool)):
         longest = max(longest, counted["longest_history"][0].as_py())
         histories += counted["histories_of_one"][0].as_py()

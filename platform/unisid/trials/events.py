@@ -5,10 +5,13 @@ from typing import Any
 
 from unisid.errors import DataError
 from unisid.evaluation.estimates import State
+from unisid.log import logger
 from unisid.progress import SECONDS, Throttle
 from unisid.runtime.trials import Kind
-from unisid.trials.making import Say, last_line
+from unisid.trials.making import last_line
 from unisid.trials.trial import Trial
+
+LOG = logger(__name__)
 
 End = Callable[[int, State, str], None]
 """(number of the trial, how it ended, why it was stopped or failed)."""
@@ -17,9 +20,9 @@ End = Callable[[int, State, str], None]
 class TrialEvents:
     """Handles the events of some trials, which a `Runner` counts from 0."""
 
-    def __init__(self, trials: Sequence[Trial], numbers: Sequence[int], say: Say, end: End) -> None:
+    def __init__(self, trials: Sequence[Trial], numbers: Sequence[int], end: End) -> None:
         """`numbers` are those of the trials that the runner was given, in its order."""
-        self.trials, self.numbers, self.say, self.end = trials, numbers, say, end
+        self.trials, self.numbers, self.end = trials, numbers, end
         self.begun: dict[int, int] = {}
         self.last: dict[int, Mapping[str, Any]] = {}
         self.due = Throttle(SECONDS)
@@ -29,11 +32,11 @@ class TrialEvents:
         name = self.trials[which].name
         if kind == "begun":
             self.begun[number] = self.begun.get(number, 0) + 1
-            self.say(f"{name}: {'begun' if self.begun[number] == 1 else 'begun again, its process died'}")
+            LOG.info(f"{name}: {'begun' if self.begun[number] == 1 else 'begun again, its process died'}")
         elif kind == "told":
             self.last[number] = more
             if self.due():
-                self.say(f"{name}: epoch {more['time']:g}, {more['value']:.4f}")
+                LOG.info(f"{name}: epoch {more['time']:g}, {more['value']:.4f}")
         elif kind == "done" and "error" not in more:
             self.end(which, "complete", "")
         elif kind == "stopped":

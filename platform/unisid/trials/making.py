@@ -1,6 +1,6 @@
 """Makes what trials need: what all share by the driver, what some share once each, the rest trial by trial."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from unisid import pipeline
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Store
 from unisid.compute import Compute
+from unisid.log import logger
 from unisid.pipeline import Recipe
 from unisid.planned import Planned
 from unisid.recipe_roles import roles_of
@@ -18,7 +19,7 @@ from unisid.trials.plans import Plans
 from unisid.trials.sharing import phases, shared_by_all
 from unisid.trials.trial import Trial, share
 
-Say = Callable[[str], None]
+LOG = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,6 @@ class Making:
     recipe: Recipe
     """What the trials are variants of: what they all share is made under its name."""
     store: Store
-    say: Say
 
     def plans_now(self, numbers: Sequence[int]) -> list[list[Planned]]:
         """What these trials would find and make now."""
@@ -51,9 +51,9 @@ class Making:
         for noun in shared_by_all(self.plans):
             number, entry = next((n, e) for n, plan in enumerate(self.plans) for e in plan if e.noun == noun)
             if entry.state in ("half made", "to make"):
-                self.say(f"shared by all trials: {noun}")
+                LOG.info(f"shared by all trials: {noun}")
                 recipe = self.recipe if self._makes(self.recipe, entry) else self.trials[number].recipe
-                pipeline.run(recipe, self.store, compute, pipeline.NullTracker(), self.say, noun)
+                pipeline.run(recipe, self.store, compute, pipeline.NullTracker(), noun)
             if noun == "catalog":
                 self._refuse_full(number)
 
@@ -75,11 +75,11 @@ class Making:
         plans = self.plans_now(waiting)
         for phase in phases(plans):
             makers = [waiting[n] for n in phase.makers]
-            self.say(f"shared by some trials: {len(makers)} times {phase.noun}")
+            LOG.info(f"shared by some trials: {len(makers)} times {phase.noun}")
 
             def hear(number: int, kind: Kind, more: Mapping[str, Any], makers: list[int] = makers) -> None:
                 if "error" in more:  # the trials that need it will meet the same, and count as failed
-                    self.say(f"{self.trials[makers[number]].name}: {last_line(str(more['error']))}")
+                    LOG.info(f"{self.trials[makers[number]].name}: {last_line(str(more['error']))}")
 
             share = self.share(makers, [plans[n] for n in phase.makers])
             runner.run([self._order(n, phase.noun, None) for n in makers], perform, share, hear)

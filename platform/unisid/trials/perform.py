@@ -11,6 +11,7 @@ from unisid.artifacts.store import Place, Store
 from unisid.compute import Metrics
 from unisid.errors import UnisidError
 from unisid.evaluation import measures
+from unisid.log import silent
 from unisid.making import StageLog
 from unisid.pipeline import Recipe
 from unisid.runtime.local import LocalCompute
@@ -34,7 +35,8 @@ def perform(order: Order, tell: Tell) -> Mapping[str, Any]:
     watcher = MetricWatcher(store, order.watch, tell)
     try:
         watcher.look(order)
-        pipeline.run(order.recipe, store, LocalCompute(), watcher, lambda line: None, order.until)
+        with silent():
+            pipeline.run(order.recipe, store, LocalCompute(), watcher, order.until)
     except UnisidError as error:
         return {"error": str(error)}
     return {}

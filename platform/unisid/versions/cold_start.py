@@ -8,7 +8,7 @@ samples, what it costs that new items are there. S samples, N items, n of them n
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -29,14 +29,16 @@ from unisid.errors import ConfigError, DataError
 from unisid.evaluation.figures import intervals, paired
 from unisid.evaluation.ranks import Ranks, rank_in_parts
 from unisid.evaluation.recommender import Search, TargetRanker
+from unisid.log import logger
 from unisid.ops.ranking import metric_values, rank_of_target
 from unisid.pipeline import Recipe, Tracker
-from unisid.progress import LineSink, Progress
+from unisid.progress import Progress
 from unisid.report.tables import align
 from unisid.serving.recommender import vectors_of
 from unisid.stages.metrics import Config
 from unisid.versions.extend import extended
 
+LOG = logger(__name__)
 AT_ONCE = 256
 """Samples that a baseline scores at once."""
 AMONG = ("all items", "new items")
@@ -90,26 +92,25 @@ def cold_start(
     store: Store,
     compute: Compute,
     tracker: Tracker,
-    say: Callable[[str], None],
 ) -> Json:
     """Make what is missing of both runs, recommend, write `cold-start.json` beside the report; returns its content."""
     recipes = Recipes.of(recipe, share, seed)
     tracker = Unregistered(tracker)
-    base = pipeline.run(recipes.base, store, compute, tracker, say, "model")
+    base = pipeline.run(recipes.base, store, compute, tracker, "model")
     address = Address.parse(require(base["codes"], "codes").address)
     whole_recipe = extended(recipes.whole, store, address, recipes.whole.version)
-    whole = pipeline.run(whole_recipe, store, compute, tracker, say, "codes")
+    whole = pipeline.run(whole_recipe, store, compute, tracker, "codes")
     places = {"model": base["model"], "codes": whole["codes"], "catalog": whole["catalog"]}
     places |= {noun: whole[noun] for noun in vectors_of(base["model"]) if noun in whole}
     num_new = int(require(whole["catalog"], "catalog").figure("extension", "added"))
     catalog = Catalog.read(whole["catalog"])
     rows = targeted(catalog, catalog.num_items - num_new)
-    say(f"{len(rows)} test samples have one of {num_new} new items as target")
+    LOG.info(f"{len(rows)} test samples have one of {num_new} new items as target")
     config = recipe.metrics
     first = catalog.num_items - num_new
     columns = [f"{among}/{rule}" for among in AMONG for rule in HISTORY_RULES]
     searches = searches_of(config, catalog.num_items, num_new)
-    ranks = _ranked(compute, places, config, searches, rows, columns, say)
+    ranks = _ranked(compute, places, config, searches, rows, columns)
     baselines = {
         kind: ranks_among(fitted, catalog, rows, first) for kind, fitted in fitted_without(base, whole).items()
     }
@@ -126,11 +127,11 @@ def cold_start(
             kind: {among: described(found, catalog, rows, among, num_new, config) for among in AMONG}
             for kind, found in baselines.items()
         },
-        "others": _others(compute, places, catalog, first, config, say),
+        "others": _others(compute, places, catalog, first, config),
     }
     folder = pipeline.report_place(whole_recipe, store)
     folder.write(FILE, (json.dumps(found, indent=2, sort_keys=True) + "\n").encode())
-    say(f"written to {folder / FILE}")
+    LOG.info(f"written to {folder / FILE}")
     return found
 
 
@@ -141,11 +142,10 @@ def _ranked(
     searches: Mapping[str, Search],
     rows: NDArray[np.int64],
     columns: Sequence[str],
-    say: Callable[[str], None],
 ) -> Ranks:
     """The ranks of samples' targets, decoded by workers."""
     ranker = functools.partial(TargetRanker, places, searches, config.pool, config.batch_size, rows)
-    progress = Progress(LineSink(say), len(rows), "samples", of="cold start")
+    progress = Progress(None, len(rows), "samples", of="cold start")
     return rank_in_parts(compute, Step(ranker, config.pool), progress, config.rows_per_part, columns)
 
 
@@ -155,7 +155,6 @@ def _others(
     catalog: Catalog,
     first: int,
     config: Config,
-    say: Callable[[str], None],
 ) -> Json:
     """History rule -> metric -> its mean over samples of older targets where new items may be answered, where they may
     not, and the difference with its 95% interval."""
@@ -167,7 +166,7 @@ def _others(
     old, length = np.arange(catalog.num_items) < first, min(config.beam, first)
     searches = {"with": Search(length), "without": Search(length, old)}
     columns = [f"{name}/{rule}" for name in searches for rule in HISTORY_RULES]
-    ranks = _ranked(compute, places, config, searches, rows, columns, say)
+    ranks = _ranked(compute, places, config, searches, rows, columns)
     cutoffs = (min(10, length),)
     found: Json = {}
     for rule in HISTORY_RULES:

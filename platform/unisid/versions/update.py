@@ -9,7 +9,6 @@ was ended goes on, and a day is taken in once.
 
 import functools
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +30,16 @@ from unisid.datasets import tables
 from unisid.errors import ConfigError
 from unisid.evaluation.ranks import Ranks, rank_in_parts
 from unisid.evaluation.recommender import Search, TargetRanker
+from unisid.log import logger
 from unisid.pipeline import Recipe
-from unisid.progress import LineSink, Progress
+from unisid.progress import Progress
 from unisid.runtime.machines import Machines, opened_once
 from unisid.stages import catalog as catalog_stage
 from unisid.stages.extension import Base
 from unisid.versions.extend import extended, next_version
 from unisid.versions.gate import Decision, Gate, decide, too_few
+
+LOG = logger(__name__)
 
 if TYPE_CHECKING:
     from unisid.runtime.tracking import Tracker
@@ -94,7 +96,6 @@ def update(
     settings: Update,
     machines: Machines,
     tracker: "Tracker",
-    say: Callable[[str], None],
     version: str = "",
 ) -> Json:
     """Take in the day that the recipe's dataset holds; returns what was decided, as `update.json` holds it.
@@ -114,19 +115,19 @@ def update(
             f"unisid update: recipe '{recipe.name}' reads {dataset.kind}, no tables; a day comes as "
             "tables of items and interactions: --catalog.dataset tables"
         )
-    pair = in_use.pair_in_use(store, recipe.name, say)
+    pair = in_use.pair_in_use(store, recipe.name)
     codes = Codes.read(newest_promoted(store, recipe.name, pair.codes))
     if (taken := taken_in(store, recipe, codes)) is not None:
-        say(f"these tables are in {taken} already")
+        LOG.info(f"these tables are in {taken} already")
         found = read_note(note_place(store, taken))
     else:
         day = day_of(recipe, store, settings, pair.model, codes, version)
         wanted = {each.noun: each.fingerprint for each in pipeline.plan(day.recipe, store, day.until)}
         found = read_note(pipeline.report_place(day.recipe, store))
         if (found.get("fingerprints"), found.get("gate")) != (wanted, asdict(settings.gate)):
-            found = _make(day, store, settings, machines, tracker, say) | {"fingerprints": wanted}
+            found = _make(day, store, settings, machines, tracker) | {"fingerprints": wanted}
             write_note(pipeline.report_place(day.recipe, store), found)
-    return _promoted(found, store, tracker, say)
+    return _promoted(found, store, tracker)
 
 
 def note_place(store: Store, address: Address) -> Place:
@@ -197,12 +198,10 @@ def day_of(recipe: Recipe, store: Store, settings: Update, model: Place, codes: 
     return Day(replace(whole, catalog=appended, model=trained, metrics=measured, baseline=None), model, codes)
 
 
-def _make(
-    day: Day, store: Store, settings: Update, machines: Machines, tracker: "Tracker", say: Callable[[str], None]
-) -> Json:
+def _make(day: Day, store: Store, settings: Update, machines: Machines, tracker: "Tracker") -> Json:
     """Make what is missing of version n + 1, compare, and write down what is decided."""
     with opened_once(machines) as opened:
-        run = functools.partial(pipeline.run_on, day.recipe, store, opened, tracker, say)
+        run = functools.partial(pipeline.run_on, day.recipe, store, opened, tracker)
         places = run(until="codes")
         catalog, codes = Catalog.read(places["catalog"]), Codes.read(places["codes"])
         decision, shares = Decision(False, "no interactions to learn from", {}), {}
@@ -210,7 +209,7 @@ def _make(
         if day.learns and samples >= settings.gate.least_samples and len(catalog.samples(VALID)):
             places = run(until="metrics")
             with opened() as compute:
-                old, listed = _rank_old(day, places, compute, say)
+                old, listed = _rank_old(day, places, compute)
             metrics = Metrics.read(places["metrics"])
             new = metrics.ranks(day.recipe.metrics.method)[settings.gate.history].to_numpy().astype(np.float64)
             decision = decide(settings.gate, new, old[settings.gate.history])
@@ -234,9 +233,7 @@ def _make(
     return found
 
 
-def _rank_old(
-    day: Day, places: dict[str, Place], compute: Compute, say: Callable[[str], None]
-) -> tuple[Ranks, NDArray[np.int64]]:
+def _rank_old(day: Day, places: dict[str, Place], compute: Compute) -> tuple[Ranks, NDArray[np.int64]]:
     """The ranks that the recommender in use gives the test targets over the new index, and its lists [S, LISTED]."""
     config = day.recipe.metrics
     catalog = Catalog.read(places["catalog"])
@@ -250,7 +247,7 @@ def _rank_old(
     searches = {"": Search(min(config.beam, catalog.num_items))}
     old = {**places, "model": day.model}
     ranker = functools.partial(TargetRanker, old, searches, config.pool, config.batch_size, listed=LISTED)
-    progress = Progress(LineSink(say), samples, "samples", of="the recommender in use")
+    progress = Progress(None, samples, "samples", of="the recommender in use")
     ranks = rank_in_parts(compute, Step(ranker, config.pool), progress, config.rows_per_part, see=see)
     return ranks, listed
 
@@ -261,13 +258,13 @@ def _shares(published: int, new: NDArray[Any] | None, old: NDArray[np.int64]) ->
     return {who: float((items >= published).sum() / max(1, (items >= 0).sum())) for who, items in lists.items()}
 
 
-def _promoted(found: Json, store: Store, tracker: "Tracker", say: Callable[[str], None]) -> Json:
+def _promoted(found: Json, store: Store, tracker: "Tracker") -> Json:
     """Promote what was decided, if that was not done yet; the decision goes to the registry and stays in the note."""
     from unisid.runtime import promotion  # with MLflow
 
     index, name = Address.parse(found["index"]["address"]), found["name"]
     if "promoted" in found:
-        say(f"{index} was promoted already: {found['why']}")
+        LOG.info(f"{index} was promoted already: {found['why']}")
         return found
     new = Address.parse(found["new"]) if found["new"] else None
     pair = promotion.promote(tracker, store, index, new if found["passed"] else None, name, {})
@@ -275,7 +272,9 @@ def _promoted(found: Json, store: Store, tracker: "Tracker", say: Callable[[str]
         promotion.label(tracker, store, name, index, new, tags(found))
     found |= {"promoted": asdict(pair)}
     write_note(note_place(store, index), found)
-    say(f"{found['new']} is in use: {found['why']}" if found["passed"] else f"{found['old']} stays: {found['why']}")
+    LOG.info(
+        f"{found['new']} is in use: {found['why']}" if found["passed"] else f"{found['old']} stays: {found['why']}"
+    )
     return found
 
 

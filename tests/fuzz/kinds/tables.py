@@ -13,6 +13,7 @@ from tests.fuzz.law import BreachError, Refused, outcome
 from tests.fuzz.shops import odd_files, odd_types, odd_values
 from tests.fuzz.shops.sheet import Sheet, plain, write
 from tests.fuzz.shops.world import made
+from tests.lines import logged
 from unisid import pipeline
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.record import Record, read_record, write_record
@@ -97,11 +98,9 @@ def made_catalog(sheet: Sheet, paths: dict[str, str], place: Place) -> Any:
 def made_of(config: catalog.Config, place: Place) -> Any:
     """Make a catalog, as a run does, up to its record; returns what it said."""
     catalog.sources(config)
-    said: list[Any] = []
-    job = Job(
-        config=config, inputs={}, out=place, name="fuzz", compute=LocalCompute(), report=said.append, say=said.append
-    )
-    counts = catalog.make(job)
+    job = Job(config=config, inputs={}, out=place, name="fuzz", compute=LocalCompute(), report=lambda figures: None)
+    with logged() as said:
+        counts = catalog.make(job)
     record = Record(address="catalog/fuzz/1", config=to_record(config, identity=True), inputs={}, counts=counts)
     write_record(place, record)
     return said

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.lines import logged
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table
 from unisid.compute import Job
@@ -30,18 +31,10 @@ def made(tmp_path):
         pq.write_table(pa.table(rows), tmp_path / "rows.parquet")
         dataset = tables.Config(items=str(tmp_path / "items"), interactions=str(tmp_path / "rows.parquet"))
         config = catalog.Config(dataset=dataset, protocol="leave-one-out", k_core=0, keep_cold_items=True, **settings)
-        said, out = [], Place.of(tmp_path / "out")
-        counts = catalog.make(
-            Job(
-                config=config,
-                inputs={},
-                out=out,
-                name="t",
-                compute=LocalCompute(),
-                report=lambda _: None,
-                say=said.append,
-            )
-        )
+        out = Place.of(tmp_path / "out")
+        job = Job(config=config, inputs={}, out=out, name="t", compute=LocalCompute(), report=lambda _: None)
+        with logged() as said:
+            counts = catalog.make(job)
         items = {row["item_id"]: row for row in read_table(out, "items").to_pylist()}
         return items, counts, said
 

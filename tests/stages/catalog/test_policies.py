@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.lines import logged
 from tests.stages.test_catalog import make, shop
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.lookup import item_numbers
@@ -30,13 +31,9 @@ ONE_OUT = {"protocol": "leave-one-out"}
 
 def said(config, out):
     """The counts of a catalog, and what is said while it is made."""
-    words = []
-    counts = catalog.make(
-        Job(
-            config=config, inputs={}, out=out, name="t", compute=LocalCompute(), report=lambda _: None, say=words.append
-        )
-    )
-    return counts, words
+    job = Job(config=config, inputs={}, out=out, name="t", compute=LocalCompute(), report=lambda _: None)
+    with logged() as words:
+        return catalog.make(job), words
 
 
 def with_times(config, **policy):

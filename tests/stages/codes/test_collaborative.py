@@ -40,7 +40,6 @@ def job(place: Place, tokenizer, num_graph_items: int = 200, lonely: int = 10) -
         name="codes-test",
         compute=LocalCompute(),
         report=lambda metrics: None,
-        say=lambda line: None,
     )
 
 

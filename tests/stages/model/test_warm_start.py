@@ -197,6 +197,6 @@ def test_it_is_made_again_with_the_model_that_it_starts_from(store, tmp_path):
     store, recipe = store
     shop.make(second(recipe), store, "model")
     into = Store(Place.of(tmp_path))
-    found = reproduce(Address("model", "shop", "2"), store, into, LocalCompute(), lambda line: None)
+    found = reproduce(Address("model", "shop", "2"), store, into, LocalCompute())
     assert [str(one.address) for one in found if one.address.noun == "model"] == ["model/shop/1", "model/shop/2"]
     assert [one.differing for one in found] == [()] * len(found)

@@ -39,11 +39,14 @@ from unisid.evaluation.ranks import (
     usable_cutoffs,
     write_method,
 )
+from unisid.log import logger
 from unisid.progress import Progress
 from unisid.stages.baseline.training import CUTOFF, NextItem
 from unisid.stages.catalog.summary import repeated_in
 from unisid.training import loop
 from unisid.training.loop import Accumulation, Training
+
+LOG = logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +119,14 @@ def make(job: Job[Config]) -> Json:
     if isinstance(config.baseline, LearnedConfig):
         task = Task(config, dict(job.inputs), job.out)
         if left := repeated_in(catalog.record.counts, "valid", "the epoch is chosen by these alone"):
-            job.say(f"warning: {left}")
+            LOG.warning(left)
         counts = job.compute.fit(
             train, task, name=f"{job.name}-{method}", pool=config.pool, work=job.work, report=job.report
         )
         step = Step(functools.partial(Ranker, task), config.pool)
-        ranks = rank_in_parts(job.compute, step, Progress(job, len(rows), "samples", of=method), config.rows_per_part)
+        ranks = rank_in_parts(
+            job.compute, step, Progress(job.report, len(rows), "samples", of=method), config.rows_per_part
+        )
     else:
         alone = fitting.Task(config.baseline, dict(job.inputs), config.training.seed, job.out)
         ranks = fitting.fit(job, alone, config.pool).ranks
@@ -198,5 +203,5 @@ def _summary(job: Job[Config], ranks: Ranks, cutoffs: tuple[int, ...]) -> Json:
         f"{name} {found[method]['excluded'][name]:.4f} (history allowed: {found[method]['allowed'][name]:.4f})"
         for name in names
     )
-    job.say(f"{method}: {figures}{spell(chosen)}")
+    LOG.info(f"{method}: {figures}{spell(chosen)}")
     return {"samples": len(ranks["excluded"]), "cutoffs": list(cutoffs), "chosen": {method: chosen}, "means": found}

@@ -23,6 +23,7 @@ from unisid.datasets import DatasetConfig, synthetic
 from unisid.datasets.rows import unread_of
 from unisid.datasets.time_ranges import PER_SECOND
 from unisid.errors import ConfigError, DataError
+from unisid.log import logger
 from unisid.ops.kcore import k_core, largest_k
 from unisid.ops.splits import leave_one_out_split, temporal_split
 from unisid.ops.text import PLACEHOLDER
@@ -34,6 +35,8 @@ from unisid.stages.catalog.policies import heaviest, repeats, timed, wanted_even
 from unisid.stages.catalog.reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
 from unisid.stages.catalog.statistics import statistics
 from unisid.stages.extension import Base
+
+LOG = logger(__name__)
 
 ITEMS_PER_FILE = 1 << 18
 MOST_WORDS = 20
@@ -158,8 +161,8 @@ def make(job: Job[Config]) -> Json:
         rows, chosen = held_out(config, items["item_id"], rows)
         allowed[chosen], held[chosen] = False, True
         counts["held_out"] = len(chosen)
-        job.say(f"{len(chosen):,} items are held out")
-    job.say(f"{len(rows):,} interactions kept")
+        LOG.info(f"{len(chosen):,} items are held out")
+    LOG.info(f"{len(rows):,} interactions kept")
     alive = _met(rows, items)
     numbered = alive | (allowed & config.keep_cold_items)
     item_order = seeded_order(items["item_id"], numbered, config.seed)
@@ -188,9 +191,8 @@ def make(job: Job[Config]) -> Json:
     counts = statistics(rows, split, item_ids, len(users)) | counts
     if config.published:
         counts["published"] = published.compared(counts, config.published)
-        job.say(published.in_words(counts))
-    for line in summary.lines(counts):
-        job.say(line)
+        LOG.info(published.in_words(counts))
+    summary.log(counts)
     return counts
 
 
@@ -203,7 +205,7 @@ def _read(job: Job[Config], config: Config) -> tuple[pa.Table, pa.Array, Rows, J
     """The items, the users' ids, the usable interactions, and the counts so far."""
     dataset = config.dataset.build()
     way = dataset.oddities
-    job.say(f"reading {config.dataset.kind} data")
+    LOG.info(f"reading {config.dataset.kind} data")
     items = read_items(job, dataset, config.text, config.pool)
     items, repeated = distinct(items, (config.duplicate_items or way) == "refuse")
     table = read_interactions(job, dataset, config.pool)
@@ -217,7 +219,7 @@ def _read(job: Job[Config], config: Config) -> tuple[pa.Table, pa.Array, Rows, J
     unread = {name: unread_in_words(unread_of(found)[0]) for name, found in (("items", items), ("interactions", table))}
     unread = {name: columns for name, columns in unread.items() if columns}
     left = "".join(f"; not read of the {name}: {columns}" for name, columns in unread.items())
-    job.say(f"{items.num_rows:,} items, {len(rows):,} interactions of {len(users):,} users read{left}")
+    LOG.info(f"{items.num_rows:,} items, {len(rows):,} interactions of {len(users):,} users read{left}")
     further = {name: found for name, found in (("events", events), ("unread", unread)) if found}
     return items, users, rows, {"dropped": lost, "oddities": {"duplicate_items": repeated}} | further
 

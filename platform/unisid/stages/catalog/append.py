@@ -21,6 +21,7 @@ from unisid.config import Json
 from unisid.datasets import Dataset
 from unisid.datasets.time_ranges import UNITS, Unit, rescaled
 from unisid.errors import DataError
+from unisid.log import logger
 from unisid.ops.splits import newest_split
 from unisid.stages import catalog as stage
 from unisid.stages.catalog import summary
@@ -30,6 +31,8 @@ from unisid.stages.catalog.policies import heaviest, repeats, timed, wanted_even
 from unisid.stages.catalog.reading import Rows, distinct, read_interactions, read_items, rows_of
 from unisid.stages.catalog.statistics import statistics
 from unisid.stages.extension import base_of, take_over
+
+LOG = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def make(job: Job[stage.Config]) -> Json:
     present = {part["table"] for part in dataset.parts()}
     if not present:
         raise DataError("catalog: neither new items nor new interactions are given; one table of them is needed")
-    job.say(f"appending to {base.record.address}")
+    LOG.info(f"appending to {base.record.address}")
     items = _items(job, base, dataset, "items" in present)
     dropped: Json = {}
     users = _Users(base.user_ids, _no_rows(base))
@@ -86,11 +89,10 @@ def make(job: Job[stage.Config]) -> Json:
         "new_users": len(users.ids) - base.num_users,
     }
     added = counts["extension"]
-    job.say(
+    LOG.info(
         f"{added['added']:,} items, {added['new_users']:,} users and {added['interactions']:,} interactions are new"
     )
-    for line in summary.lines(counts):
-        job.say(line)
+    summary.log(counts)
     return counts
 
 

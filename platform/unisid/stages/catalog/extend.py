@@ -17,10 +17,13 @@ from unisid.artifacts.tables import read_table, table_names
 from unisid.compute import Job
 from unisid.config import Json
 from unisid.errors import DataError
+from unisid.log import logger
 from unisid.stages import catalog as stage
 from unisid.stages.catalog import append
 from unisid.stages.catalog.items import changed_texts, named, write_items_after
 from unisid.stages.extension import base_of
+
+LOG = logger(__name__)
 
 
 def inputs(config: stage.Config) -> tuple[str, ...]:
@@ -53,7 +56,7 @@ def make(job: Job[stage.Config]) -> Json:
     before = base.left_out()
     again = pc.sum(pc.is_in(added["item_id"], value_set=pa.array(list(before), pa.string()))).as_py() or 0
     more = f", {again:,} of them items that {base.record.address} left out" if again else ""
-    job.say(f"{added.num_rows:,} items come after the {base.num_items:,} published ones{more}")
+    LOG.info(f"{added.num_rows:,} items come after the {base.num_items:,} published ones{more}")
     extension = {"published": base.num_items, "added": added.num_rows, "left_out_before": again}
     return counts | {"extension": extension | {"changed_texts": changed}}
 

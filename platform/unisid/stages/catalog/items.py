@@ -12,8 +12,11 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table, table_names, write_table
 from unisid.compute import Job
 from unisid.errors import DataError
+from unisid.log import logger
 from unisid.stages import catalog as stage
 from unisid.stages.extension import take_over
+
+LOG = logger(__name__)
 
 SHOWN = 3
 """How many items a message names."""
@@ -26,7 +29,7 @@ def changed_texts(job: Job[stage.Config], base: Catalog, found: pa.Table, number
     after = found["text"].take(published).cast(pa.string())
     changed = published[pc.not_equal(before, after).to_numpy()]
     if len(changed):
-        job.say(
+        LOG.info(
             f"{len(changed)} published items have another text now: {named(found['item_id'].take(changed))}; "
             "their semantic ids, and the text that these were made from, stay as published"
         )

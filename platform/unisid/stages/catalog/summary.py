@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from unisid.artifacts.catalog import SPLITS
+from unisid.log import logger
 from unisid.stages.catalog.published import in_words
 
+LOG = logger(__name__)
 Counts = Mapping[str, Any]
 MOST = 0.5
 """A share from which a warning says 'most'."""
@@ -99,7 +101,15 @@ def lines(counts: Counts) -> list[str]:
     width = max((len(f"{decision.count:,}") for decision in done), default=0)
     block = [f"  {d.count:>{width},} {d.what} ({d.setting})" for d in done]
     head = ["what was dropped, merged, weighed or made up:"] if block else []
-    return [*head, *block, *(f"warning: {text}" for text in warnings(counts))]
+    return [*head, *block]
+
+
+def log(counts: Counts) -> None:
+    """Log the block for the console, and the warnings."""
+    for line in lines(counts):
+        LOG.info(line)
+    for text in warnings(counts):
+        LOG.warning(text)
 
 
 def facts(counts: Counts) -> list[tuple[str, Any]]:

@@ -26,6 +26,7 @@ from unisid.compute import Job, Metrics, Part, Pool, Step, Worker
 from unisid.config import Json, identity_where, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.evaluation import index as quality
+from unisid.log import logger
 from unisid.ops.assignment import ordinals
 from unisid.ops.prefixes import row_keys
 from unisid.progress import ReportingMapper, mapped
@@ -34,6 +35,8 @@ from unisid.stages.codes.unique import PART_ROWS, Encoder, matrix, moved_distanc
 from unisid.stages.extension import Base
 from unisid.tokenizers import Batch, LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
 from unisid.training.loop import Training, run
+
+LOG = logger(__name__)
 
 VALIDATION_ROWS = 1 << 18
 """A larger catalogue is validated on this many items, evenly spread."""
@@ -115,14 +118,14 @@ def make(job: Job[Config]) -> Json:
     known = collaborative(job, config.tokenizer.collaborative_width, row_parts(len(vectors)))
     task = Task(config, vectors, mean, std, job.out, known)
     kind = config.tokenizer.kind
-    job.say(f"fitting {kind}, {config.tokenizer.num_levels} levels of {config.tokenizer.codebook_size} codes")
+    LOG.info(f"fitting {kind}, {config.tokenizer.num_levels} levels of {config.tokenizer.codebook_size} codes")
     fitted = job.compute.fit(learn, task, name=f"{job.name}-{kind}", pool=config.pool, work=job.work, report=job.report)
     encoder = Encoder(vectors, job.out, config.pool)
     nearest, error = encode(job, encoder)
     codes, sizes = nearest, config.tokenizer.sizes
     report = quality.describe(codes, sizes) | {"reconstruction_error": error} | fitted
     if config.unique == "assign":
-        job.say(f"{len(codes):,} items, {report['distinct_share']:.1%} distinct; resolving the rest")
+        LOG.info(f"{len(codes):,} items, {report['distinct_share']:.1%} distinct; resolving the rest")
         telling = ReportingMapper(job, "parts", of="resolving")
         codes = unique_codes(telling, config.pool, job.work, encoder, codes, sizes)
         report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes)

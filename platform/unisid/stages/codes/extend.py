@@ -26,6 +26,7 @@ from unisid.compute import Job, Step
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
 from unisid.evaluation import index as quality
+from unisid.log import logger
 from unisid.ops.assignment import ordinals
 from unisid.ops.prefixes import row_keys
 from unisid.ops.semantic_ids import spell_all
@@ -34,6 +35,8 @@ from unisid.stages import codes as stage
 from unisid.stages.codes.unique import Encoder, Taken, matrix, moved_distances, room_below, unique_codes
 from unisid.stages.extension import base_of, take_over
 from unisid.tokenizers import DESCRIPTION, WEIGHTS
+
+LOG = logger(__name__)
 
 ADDED, ROWS_PER_FILE = "added", 1 << 20
 
@@ -60,7 +63,7 @@ def make(job: Job[stage.Config]) -> Json:
     nearest, error = stage.encode(job, encoder)
     published = len(base.codes)
     report = quality.describe(nearest, config.tokenizer.sizes) | {"reconstruction_error": error}
-    job.say(f"{len(nearest) - published:,} items are new, {published:,} keep their semantic ids")
+    LOG.info(f"{len(nearest) - published:,} items are new, {published:,} keep their semantic ids")
     taken = Taken.write(job.work / "taken", base.codes)
     telling = ReportingMapper(job, "parts", of="resolving")
     new, sizes = base.codes[published:], base.sizes  # of a day without new items, none
@@ -75,8 +78,8 @@ def make(job: Job[stage.Config]) -> Json:
     report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes[:, :levels])
     apart = int((taken.at(new[:, : len(sizes) - 1]) == 0).sum())
     if apart:
-        job.say(
-            f"warning: {apart:,} new items have a prefix that no published item has: no recommender that was "
+        LOG.warning(
+            f"{apart:,} new items have a prefix that no published item has: no recommender that was "
             f"trained on {base.record.address} can generate it"
         )
     _say_growth(job, base, sizes)
@@ -163,8 +166,8 @@ def further_ordinals(base: Codes, nearest: NDArray[np.int32]) -> tuple[NDArray[n
 
 def _say_growth(job: Job[stage.Config], base: Codes, sizes: tuple[int, ...]) -> None:
     if sizes != base.sizes:
-        job.say(
-            f"warning: the counting level grew from {base.sizes[-1]} to {sizes[-1]} codes; a recommender that was "
+        LOG.warning(
+            f"the counting level grew from {base.sizes[-1]} to {sizes[-1]} codes; a recommender that was "
             f"trained on {base.record.address} has no token for them, and must be trained anew"
         )
 
@@ -187,7 +190,7 @@ def _write_added(
         columns |= {"sid": spell_all(codes[rows]), "nearest": spell_all(nearest[rows])}
         write_table(job.out, ADDED, index, pa.table(columns))
     resolved = int((nearest[published:] != codes[published:]).any(1).sum())
-    job.say(f"{resolved:,} of {len(codes) - published:,} new items found their nearest semantic id taken")
+    LOG.info(f"{resolved:,} of {len(codes) - published:,} new items found their nearest semantic id taken")
     spoken = base.extension.get("spoken", {}) | {base.record.fingerprint: list(base.sizes)}
     return {
         "base": base.record.address,

@@ -27,10 +27,13 @@ from unisid.config import Json, identity_where, runtime
 from unisid.encoders import EncoderConfig, Tokens, transformer
 from unisid.encoders.encode import Encoded, encode
 from unisid.errors import ArtifactError, ConfigError, DataError
+from unisid.log import logger
 from unisid.ops.pooling import Pooling
 from unisid.ops.text import PLACEHOLDER
 from unisid.progress import SECONDS, Throttle
 from unisid.stages.extension import Base
+
+LOG = logger(__name__)
 
 COUNTS = b"unisid.counts"
 FLOAT16_MAX = float(np.finfo(np.float16).max)
@@ -85,7 +88,7 @@ def make(job: Job[Config]) -> Json:
     missing = missing_parts(job.out, FAMILY, catalog.num_items, config.shard_rows)
     num_shards = len(shard_parts(catalog.num_items, config.shard_rows))
     if len(missing) < num_shards:
-        job.say(f"{num_shards - len(missing)} of {num_shards} shards are there already")
+        LOG.info(f"{num_shards - len(missing)} of {num_shards} shards are there already")
     if missing:
         write_parts(job, catalog.place, missing, config)
     return summary(job.out, num_shards, catalog.num_items, config.keep_states)
@@ -111,7 +114,7 @@ def write_parts(job: Job[Config], catalog: Place, missing: list[Part], config: C
             }
         )
         if due() or done == len(missing):
-            job.say(
+            LOG.info(
                 f"{done}/{len(missing)} shards, {total['items']:,} items, {total['items'] / (now - begun):,.0f} items/s"
             )
 

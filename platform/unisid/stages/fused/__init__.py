@@ -27,6 +27,7 @@ from unisid.compute import Job, Metrics, Pool, Step, Worker
 from unisid.config import Json, from_record, identity_where, runtime, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.fusion import TEXT, Fusion, FusionConfig, LearnedFusion, Loss, SequenceFusion, uqf
+from unisid.log import logger
 from unisid.ops.nearest import EXACT_LIMIT
 from unisid.ops.neighbours import Measure
 from unisid.progress import Progress
@@ -38,6 +39,8 @@ from unisid.stages.fused.reading import Reader
 from unisid.training import loop
 from unisid.training.loop import Accumulation, Training
 from unisid.training.precision import Precision, autocast
+
+LOG = logger(__name__)
 
 WEIGHTS, DESCRIPTION = "weights.safetensors", "fusion.json"
 HISTORY = "history_length"
@@ -131,8 +134,8 @@ def make(job: Job[Config]) -> Json:
     counts: Json = {"items": num_items, "width": fusion.width}
     if fusion.reads_states and not Embeddings.read(job.inputs["embeddings"]).has_states:
         counts["degenerate"] = True
-        job.say(
-            "warning: the embeddings hold pooled vectors only; attention over a single token is a fixed linear "
+        LOG.warning(
+            "the embeddings hold pooled vectors only; attention over a single token is a fixed linear "
             "map, so the fusion can learn little: set embeddings.keep_states for token states"
         )
     if isinstance(fusion, LearnedFusion):
@@ -140,11 +143,11 @@ def make(job: Job[Config]) -> Json:
     task = Task(config, reader, job.out, num_items, reader.widths)
     counts |= _learn(job, task, learns=isinstance(fusion, LearnedFusion | SequenceFusion))
     if spoken := _spoken(counts.get("valid", {}), config.relation):
-        job.say(spoken)
+        LOG.info(spoken)
     write_vectors(job, reader, config, missing_parts(job.out, FAMILY, num_items, ROWS))
     text_only = int(Shards(job.out, FAMILY).read("text_only").sum())
     if text_only:
-        job.say(f"{text_only} items have no interactions: their vectors come from text alone, and are marked")
+        LOG.info(f"{text_only} items have no interactions: their vectors come from text alone, and are marked")
     return counts | {"text_only": text_only}
 
 
@@ -258,7 +261,7 @@ def _tables(job: Job[Config], config: Config, reader: Reader, num_items: int) ->
 
 def _learn(job: Job[Config], task: Task, *, learns: bool) -> Json:
     if job.out.exists(DESCRIPTION):
-        job.say("the fusion is there already")
+        LOG.info("the fusion is there already")
     elif learns:
         job.compute.fit(learn, task, name=f"{job.name}-fusion", pool=task.config.pool, work=job.work, report=job.report)
     else:
@@ -287,6 +290,6 @@ def write_vectors(job: Job[Config], reader: Reader, config: Config, missing: lis
     writer = functools.partial(
         vector_writer, reader, job.out, config.write_batch, config.training.precision, config.writers
     )
-    progress = Progress(job, len(missing), "shards", of="vectors")
+    progress = Progress(job.report, len(missing), "shards", of="vectors")
     for _ in job.compute.map(missing, Step(writer, config.writers)):
         progress.advance()

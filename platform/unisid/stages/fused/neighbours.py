@@ -19,11 +19,14 @@ from unisid.artifacts.shards import Shards, missing_parts, shard_parts, to_arrow
 from unisid.artifacts.store import Place
 from unisid.compute import Job, Pool, Step
 from unisid.config import Json
+from unisid.log import logger
 from unisid.ops.nearest import Nearest
 from unisid.ops.neighbours import Measure, co_occurrence, incidence
 from unisid.ops.transitions import Weights, count_transitions
 from unisid.progress import mapped
 from unisid.stages.fused.reading import Reader
+
+LOG = logger(__name__)
 
 STRUCTURE, SEMANTIC = "structure", "semantic"
 ROWS = 1 << 13
@@ -45,7 +48,7 @@ def make_tables(
         for _ in mapped(job, missing, Step(writer, pool), "shards", of=family):
             pass
     counts = _summary(job.out, num_items)
-    job.say(
+    LOG.info(
         f"neighbours an item: {counts['structure_neighbours']:.1f} by {IN_WORDS[relation]}, "
         f"{counts['semantic_neighbours']:.1f} by text (recall {counts['semantic_recall']:.3f}); "
         f"{counts['structure_fallbacks']} items have none of the first and fall back on text"

@@ -25,6 +25,7 @@ from unisid.compute import Job, Pool, Worker
 from unisid.config import Json, identity_where, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.graphs import GraphConfig, GraphModel, lightgcn
+from unisid.log import logger
 from unisid.ops.bpr import Unknown, bpr
 from unisid.ops.propagate import Adjacency, adjacency
 from unisid.ops.ranking import SCORES_AT_ONCE, rank_of_target
@@ -33,6 +34,8 @@ from unisid.progress import Throttle
 from unisid.stages.extension import Base
 from unisid.training import columns
 from unisid.training.loop import PROGRESS_SECONDS
+
+LOG = logger(__name__)
 
 CUTOFF = 20
 SHARD_ROWS = 1 << 15
@@ -101,17 +104,15 @@ def make(job: Job[Config]) -> Json:
     """Learn the graph and write its layers; returns the counts."""
     config = job.config
     catalog = Catalog.read(job.inputs["catalog"])
-    job.say(
+    LOG.info(
         f"graph: {config.graph.kind} of {config.graph.num_layers} layers x {config.graph.width} columns for "
         f"{catalog.num_users:,} users and {catalog.num_items:,} items, on {config.pool.workers} workers"
     )
     if config.use_all_interactions:
-        job.say("graph: learns from validation and test interactions too; its results LEAK, for comparison only")
-    task = Task(config, job.inputs["catalog"], job.out)
-    counts = job.compute.fit(
-        train, task, name=f"{job.name}-{config.graph.kind}", pool=config.pool, work=job.work, report=job.report
-    )
-    job.say(
+        LOG.warning("graph: learns from validation and test interactions too; its results LEAK, for comparison only")
+    task, name = Task(config, job.inputs["catalog"], job.out), f"{job.name}-{config.graph.kind}"
+    counts = job.compute.fit(train, task, name=name, pool=config.pool, work=job.work, report=job.report)
+    LOG.info(
         f"graph: recall@{CUTOFF} {counts['best_recall']:.4f} of {counts['validation_targets']:,} validation "
         f"targets after {counts['best_epoch']} of {counts['epochs']} epochs; "
         f"{counts['isolated_items']:,} items have no interactions and zero vectors"
@@ -194,8 +195,7 @@ class Edges:
         )
 
     def counts(self, config: Config) -> Json:
-        leaky = {"leaky": True} if config.use_all_interactions else {}
-        return leaky | {
+        return ({"leaky": True} if config.use_all_interactions else {}) | {
             "users": self.graph.num_users,
             "items": self.graph.num_items,
             "nodes": self.graph.num_nodes,
@@ -230,8 +230,7 @@ def learn(worker: Worker, config: Config, model: GraphModel, edges: Edges) -> Js
     state: Json = {"epoch": 0, "step": 0, "best_recall": -1.0, "best_epoch": 0}
     kept = {"vectors": model.vectors.data, "best": best, "first": slots["exp_avg"], "second": slots["exp_avg_sq"]}
     if (directory := worker.resume()) is not None:
-        mine = columns.owned(config.graph.width, worker.rank, worker.size)
-        state = columns.load(directory, kept, mine)
+        state = columns.load(directory, kept, columns.owned(config.graph.width, worker.rank, worker.size))
         slots["step"].fill_(state["step"])
     saved, interim = time.monotonic(), Interim(worker)
     while state["epoch"] < min(config.epochs, state["best_epoch"] + config.patience * config.validate_every):

@@ -94,7 +94,7 @@ def make(job: Job[Config]) -> Json:
         parts += [{"split": split, "file": file, "files": files} for file in range(files)]
     writer = functools.partial(_writer, job.inputs, job.out, config)
     counts: Counter[str] = Counter()
-    progress = Progress(job, len(parts), "files")
+    progress = Progress(job.report, len(parts), "files")
     for counted in job.compute.map(parts, Step(writer, config.pool)):
         counts.update({name: counted[name][0].as_py() for name in counted.column_names})
         progress.advance()

@@ -27,6 +27,7 @@ from unisid.config import Json, to_record
 from unisid.errors import ConfigError
 from unisid.evaluation.validation import CUTOFF, ValidationRanker
 from unisid.joint import MOVED_BY, Joint, JointConfig, Pair, unigrec
+from unisid.log import logger
 from unisid.stages import baseline, model
 from unisid.stages.catalog.summary import repeated_in
 from unisid.stages.extension import Base, take_over
@@ -36,6 +37,8 @@ from unisid.stages.joint.fits import check_inputs, teacher_vectors
 from unisid.tokenizers import DESCRIPTION, WEIGHTS, read_tokenizer
 from unisid.training import loop
 from unisid.training.loop import Accumulation
+
+LOG = logger(__name__)
 
 FIRST, TEACHER = "codes.first", "baseline.teacher"
 """The roles of the index that it begins with, and of the recommender that teaches."""
@@ -104,13 +107,13 @@ def make(job: Job[Config]) -> Json:
     recommender = task.recommender
     left = repeated_in(Catalog.read(job.inputs["catalog"]).record.counts, "valid", "set model.valid_history to allowed")
     if left and recommender.valid_history == "excluded":
-        job.say(f"warning: {left}")
+        LOG.warning(left)
     stream = Stream(job.inputs["sequences"], "train-", ("history", "target"))
     counts = job.compute.fit(
         train, task, name=job.name, pool=recommender.pool, work=job.work, streams={"train": stream}, report=job.report
     )
     moved, first = counts["moved"]["changed_share"], counts["moved"]["changed_first_level"]
-    job.say(f"{moved:.1%} of the items have other codes than before, {first:.1%} from the first level on")
+    LOG.info(f"{moved:.1%} of the items have other codes than before, {first:.1%} from the first level on")
     return counts
 
 

@@ -28,6 +28,7 @@ from unisid.config import Json, identity_where, runtime, to_record
 from unisid.decoding.beam import MOST_BEAMS
 from unisid.errors import ArtifactError, ConfigError
 from unisid.evaluation.validation import CUTOFF, ValidationRanker
+from unisid.log import logger
 from unisid.stages.catalog.summary import repeated_in
 from unisid.stages.extension import Base
 from unisid.stages.model import warm_start
@@ -36,6 +37,8 @@ from unisid.training import loop
 from unisid.training.feed import Feed
 from unisid.training.loop import Accumulation, Training
 from unisid.training.packing import Batching
+
+LOG = logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +129,7 @@ def make(job: Job[Config]) -> Json:
     counts = Catalog.read(job.inputs["catalog"]).record.counts
     left = repeated_in(counts, "valid", "set model.valid_history to allowed")
     if left and task.config.valid_history == "excluded":
-        job.say(f"warning: {left}")
+        LOG.warning(left)
     if instructions is None and task.config.backbone.learns_from == "windows":
         stream = Stream(job.inputs["sequences"], f"{USERS}-", ("history",))
     elif instructions is None:
