@@ -10,7 +10,7 @@ SEED   ?= 0
 ONLY   ?=
 JOBS   ?= 2
 
-.PHONY: help setup demo demo-llm test test-fast fuzz kill lint docs bench constraints clean
+.PHONY: help setup demo demo-llm test test-fast fuzz kill lint docs images bench constraints clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -61,6 +61,9 @@ lint: setup       ## style, types, import contracts
 
 docs: setup       ## the documentation, in site/; warnings are errors
 	$(VENV)/bin/mkdocs build --strict --quiet
+
+images: setup     ## the docs' pictures of the demo's report, by Chromium: after make demo
+	$(RUN) -m tests.report.pictures $(STORE)/reports/demo/1/report.html docs/images
 
 bench: setup      ## every benchmark, beside its peer; writes benchmarks/results/
 	$(RUN) -m benchmarks

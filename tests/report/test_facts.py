@@ -25,7 +25,7 @@ def test_activity_counts_users_by_the_length_of_their_histories(places):
     found = facts.activity(places)
     assert found.users == 4
     assert found.by_length == {"1": 1, "2–3": 1, "4–7": 1, "8–15": 1}
-    assert found.typical == {"fewest": 1, "median": 3, "nine of ten at most": 12, "most": 12}
+    assert found.typical == {"fewest": 1, "median": 3, "nine of ten": 12, "most": 12}
     assert found.head_share == 12 / 20  # 3 of 30 items: ten of one, one each of two others
 
 
@@ -45,7 +45,7 @@ def test_the_data_section_comes_first_with_protocol_and_lengths(places, place):
     page = html.write_report(places, place / "report").read(html.FILE).decode()
     assert page.index('id="data"') < page.index('id="results"')
     assert 'id="history_lengths"' in page
-    assert "fewest 1, median 3, nine of ten at most 12, most 12" in page
+    assert "1 to 12, median 3; nine of ten users have at most 12" in page
 
 
 @pytest.mark.parametrize("protocol", sections.PROTOCOLS)

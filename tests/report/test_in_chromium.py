@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from html import unescape
 from pathlib import Path
@@ -11,25 +10,12 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
+from tests.report.chromium import BROWSER, SWITCHES
 from tests.report.runs import write_run
 from unisid.artifacts.store import Place
 from unisid.report import explorer, facts, html
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 pytestmark = pytest.mark.skipif(not BROWSER, reason="needs Chromium on PATH (Debian's package: chromium)")
-SWITCHES = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--enable-logging=stderr",
-    "--virtual-time-budget=3000",
-    "--hide-scrollbars",
-)
 TITLES = ["Toy Story", "Toy Soldiers", "<b>Bold</b> & co", "", *(f"Thing {n}" for n in range(500))]
 PROBE = f"<script>{Path(__file__).with_name('probe.js').read_text()}</script></body>"
 PHONE = """<!doctype html><body><iframe src="page.html" style="width: 390px; height: 800px; border: 0"></iframe><script>
@@ -101,6 +87,33 @@ def test_on_a_phone_nothing_scrolls_sideways(page, look):
     assert console == []
     wide, _ = look(page[0].replace("<main>", '<main><p style="width: 700px">wide</p>'), phone=True)
     assert wide["scrolls"] > 700, "a page too wide would be noticed"
+
+
+def test_a_mark_under_the_pointer_says_what_it_is(page, look):
+    touch = """<script>addEventListener("load", () => {
+      const mark = document.querySelector("#prefix_map .role-mark [aria-label]");
+      const tip = document.getElementById("tip");
+      const at = (target) => target.dispatchEvent(new PointerEvent("pointermove",
+        { bubbles: true, clientX: innerWidth - 1, clientY: innerHeight - 1 }));
+      at(mark);
+      const box = tip.getBoundingClientRect();
+      const inside = box.right <= innerWidth && box.bottom <= innerHeight && box.left >= 0;
+      if (tip.textContent !== mark.getAttribute("aria-label") || tip.hidden || !inside) throw Error("no tip");
+      at(document.querySelector("h1"));
+      if (!tip.hidden) throw Error("the tip stays");
+    });</script></body>"""
+    seen, console = look(page[0].replace("</body>", touch))
+    assert console == []
+    assert seen["texts"] > 200
+
+
+def test_prefixes_have_the_words_of_their_items(page, look):
+    names = json.loads(re.search(r'id="names">(.*?)</script>', page[0], re.S)[1])
+    assert names == {}, "these titles share no words"
+    named = page[0].replace('id="names">{}', 'id="names">{"0":"star wars"}')
+    said = "<script>document.querySelector('#tree .hint').classList.add('item')</script></body>"
+    seen, _ = look(named.replace("</body>", said))
+    assert seen["items"][0] == "star wars"
 
 
 def test_items_are_found_by_title(page, look):

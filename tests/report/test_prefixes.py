@@ -16,8 +16,7 @@ def test_a_longer_prefix_is_named_against_the_one_before_it():
     codes = np.array([[0, 0, n] for n in range(4)] + [[0, 1, n] for n in range(4)] + [[1, 0, n] for n in range(4)])
     found = prefixes.names(codes.astype(np.int32), texts)
     assert found[(0,)] == "garden lamp"
-    assert found[(0, 0)].startswith("oak ")
-    assert found[(0, 1)].startswith("steel ")
+    assert (found[(0, 0)], found[(0, 1)]) == ("oak", "steel")
     assert all(len(prefix) < 3 for prefix in found), "the last level's items are listed by title"
     assert set(prefixes.names(codes.astype(np.int32), texts, levels=1)) == {(0,), (1,)}
 
@@ -30,6 +29,21 @@ def test_what_one_item_alone_has_names_nothing_and_few_items_have_no_name():
 
 def test_only_items_with_a_text_at_hand_count():
     codes = np.array([[0, n] for n in range(8)], np.int32)
-    assert prefixes.names(codes, ["red hat"] * 3) == {}
-    assert prefixes.names(codes, ["red hat"] * 4) == {(0,): "hat red"}
+    codes[1::2, 0] = 1
+    texts = ["red hat", "blue cap"] * 4
+    assert prefixes.names(codes, texts[:6]) == {}
+    assert prefixes.names(codes, texts) == {(0,): "hat red", (1,): "blue cap"}
     assert prefixes.names(codes, []) == {}
+
+
+def test_an_article_names_nothing():
+    codes = np.array([[n // 4, n] for n in range(8)], np.int32)
+    assert prefixes.names(codes, ["the shadow", "the mask", "the net", "speed"] + ["drop zone"] * 4) == {
+        (1,): "drop zone"
+    }
+
+
+def test_words_that_all_items_have_name_nothing():
+    codes = np.array([[n // 20, n] for n in range(40)], np.int32)
+    texts = [f"the {'old' if n % 20 == 3 else 'new'} {'pen' if n < 20 else 'ink'}" for n in range(40)]
+    assert prefixes.names(codes, texts) == {(0,): "pen", (1,): "ink"}

@@ -14,13 +14,9 @@ def words_of(title: str) -> set[str]:
     return set(WORD.findall(title.lower()))
 
 
-def name_of(group: Iterable[set[str]], everywhere: Counter[str], least: int = 1) -> str:
-    """The words of a group's titles of the largest n_wc^2 / n_w (n_wc titles of the group, n_w of all); '' for none.
-
-    Args:
-        least: how many titles of the group must have a word for it to name the group.
-    """
-    inside = {word: count for word, count in counted(group).items() if count >= least}
+def name_of(group: Iterable[set[str]], everywhere: Counter[str]) -> str:
+    """The words of a group's titles of the largest n_wc^2 / n_w (n_wc titles of the group, n_w of all); '' for none."""
+    inside = Counter(word for words in group for word in words)
     best = sorted(inside, key=lambda word: (-(inside[word] ** 2) / everywhere[word], word))[:WORDS]
     return " ".join(best)
 

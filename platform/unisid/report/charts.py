@@ -92,7 +92,7 @@ def _curve(noun: str, name: str, points: Sequence[tuple[int, float]], epochs: Ma
     y = alt.Y("y:Q").title(unit).scale(zero=False)
     base = alt.Chart(alt.Data(values=_thinned(rows))).encode(x=x, y=y, description="text:N")
     layers: list[alt.Chart] = [
-        base.mark_line(color=PALETTE[int(name != "loss")], strokeWidth=1.6),
+        base.mark_line(color=PALETTE[int(name != "loss")], strokeWidth=1.6, aria=False),
         base.mark_point(opacity=0, size=60, filled=True),
     ]
     up = known is not None and known.better == "up"
@@ -119,11 +119,11 @@ def level_usage(codes: NDArray[Any], sizes: Sequence[int]) -> list[Panel]:
         counts = np.sort(np.bincount(codes[:, level], minlength=size))[::-1]
         shown = np.unique(np.linspace(0, size - 1, min(size, POINTS)).astype(int)).tolist()
         rows = [{"x": n, "y": int(counts[n]), "text": f"code of rank {n + 1}: {counts[n]:,} items"} for n in shown]
-        x = alt.X("x:Q").title("code, fullest first").scale(domain=[0, max(size - 1, 1)], nice=False)
+        x = alt.X("x:Q").title("code, fullest first").scale(domain=[-0.5, size - 0.5], nice=False)
         base = alt.Chart(alt.Data(values=rows)).encode(x=x, y=alt.Y("y:Q").title("items"), description="text:N")
         equal = [{"y": len(codes) / size, "text": f"equal use: {len(codes) / size:.4g} items a code"}]
         layers: list[alt.Chart] = [
-            base.mark_area(color=PALETTE[0], opacity=0.75, interpolate="step"),
+            base.mark_bar(color=PALETTE[0], opacity=0.75, width=max(1.0, WIDTH / len(shown) - 0.5)),
             alt.Chart(alt.Data(values=equal))
             .mark_rule(color=PALETTE[1], strokeDash=[5, 3], strokeWidth=1.5)
             .encode(y="y:Q", description="text:N"),

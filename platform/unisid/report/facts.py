@@ -72,7 +72,7 @@ class Activity:
     by_length: dict[str, int]
     """'4–7' -> users with so many interactions; each span is twice as wide as the one before."""
     typical: dict[str, int]
-    """fewest, median, ninth of ten, most -> interactions of such a user."""
+    """fewest, median, nine of ten (at most), most -> interactions of such a user."""
     head_share: float
     """The share of interactions that the most popular tenth of the items has."""
 
@@ -136,7 +136,7 @@ def activity(places: Mapping[str, Place]) -> Activity | None:
     while next(iter(named.values())) == 0:
         named.pop(next(iter(named)))
     marks = np.quantile(lengths, [0, 0.5, 0.9, 1], method="inverted_cdf").astype(int).tolist()
-    typical = dict(zip(("fewest", "median", "nine of ten at most", "most"), marks, strict=True))
+    typical = dict(zip(("fewest", "median", "nine of ten", "most"), marks, strict=True))
     taken = np.sort(np.bincount(item, minlength=record.count("items")))[::-1]
     tenth = taken[: max(1, len(taken) // 10)].sum() / len(item)
     return Activity(len(lengths), named, typical, float(tenth))

@@ -41,10 +41,11 @@ def data(places: Mapping[str, Place]) -> Section:
     shape = facts.activity(places)
     figures = [(name, plain(value)) for name, value in summary.facts(record.counts)]
     if shape is not None:
-        typical = ", ".join(f"{name} {value:,}" for name, value in shape.typical.items())
+        low, median, high, top = (f"{value:,}" for value in shape.typical.values())
+        typical = f"{low} to {top}, median {median}; nine of ten users have at most {high}"
         figures[3:3] = [
             ("interactions of a user", typical),
-            ("interactions with the most popular tenth of the items", f"{shape.head_share:.0%}"),
+            ("share of the most popular tenth of the items", f"{shape.head_share:.0%}"),
         ]
     return {
         "warnings": summary.warnings(record.counts),
