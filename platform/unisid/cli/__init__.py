@@ -63,19 +63,19 @@ def _act(arguments: Sequence[str] | None, output: Console) -> None:
     """Carry out one command."""
     with deferred():  # an interrupt in the middle of an import arrives as any error
         parser = _parser()
-    known, rest = parser.parse_known_args(arguments)
-    if rest and known.command not in ("run", "plan", "search", "experiment", "sync", "index", "update", "serve"):
+    args, rest = parser.parse_known_args(arguments)
+    if rest and args.command not in ("run", "plan", "search", "experiment", "sync", "index", "update", "serve"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    known.rest = rest
-    output.goes_on = _makes(known)
-    with news(known, on_output=output.goes_on or known.command in SHOWING_NEWS):
-        known.act(known)
+    args.rest = rest
+    output.goes_on = _makes(args)
+    with news(args, on_output=output.goes_on or args.command in SHOWING_NEWS):
+        args.act(args)
 
 
-def _makes(known: argparse.Namespace) -> bool:
+def _makes(args: argparse.Namespace) -> bool:
     """Whether these words do more than print."""
-    prints = (getattr(known, "help", False), getattr(known, "status", None), getattr(known, "action", "") == "compare")
-    makes = known.command in MAKING or getattr(known, "out", None) is not None
+    prints = (getattr(args, "help", False), getattr(args, "status", None), getattr(args, "action", "") == "compare")
+    makes = args.command in MAKING or getattr(args, "out", None) is not None
     return makes and not any(prints)
 
 
@@ -173,47 +173,47 @@ def _add_flows(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
-def _store(known: argparse.Namespace) -> Store:
+def _store(args: argparse.Namespace) -> Store:
     from unisid.api.places import store_of
 
-    return store_of(known.store)
+    return store_of(args.store)
 
 
-def _recipe(known: argparse.Namespace, configure: Callable[..., Recipe] | None = None) -> Recipe:
-    asks = getattr(known, "help", False)
+def _recipe(args: argparse.Namespace, configure: Callable[..., Recipe] | None = None) -> Recipe:
+    asks = getattr(args, "help", False)
     if asks:
-        print(known.usage(), flush=True)
-        if not known.recipe:
+        print(args.usage(), flush=True)
+        if not args.recipe:
             raise SystemExit(0)
     from unisid import recipes
 
     configure = configure or recipes.configure
-    if not known.recipe:
-        raise DataError(f"unisid {known.command}: which recipe? known: {', '.join(sorted(recipes.ready()))}")
-    found = recipes.find(known.recipe)
+    if not args.recipe:
+        raise DataError(f"unisid {args.command}: which recipe? known: {', '.join(sorted(recipes.ready()))}")
+    found = recipes.find(args.recipe)
     with styled():
         if asks:
-            configure(found, ["--help"], prog=f"unisid {known.command} {known.recipe}")
-        return configure(found, known.rest)
+            configure(found, ["--help"], prog=f"unisid {args.command} {args.recipe}")
+        return configure(found, args.rest)
 
 
-def _plan(known: argparse.Namespace) -> None:
+def _plan(args: argparse.Namespace) -> None:
     from unisid.pipeline import plan
     from unisid.report.tables import plan_tree
 
-    entries = plan(_recipe(known), _store(known), known.until, without_data=known.without_data)
+    entries = plan(_recipe(args), _store(args), args.until, without_data=args.without_data)
     print(
         json.dumps([dataclasses.asdict(e) | {"address": str(e.address)} for e in entries], indent=2)
-        if known.json
+        if args.json
         else plan_tree(entries)
     )
 
 
-def _run(known: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> None:
     from unisid import pipeline
 
-    recipe, store = _recipe(known), _store(known)
-    places = pipeline.run_on(recipe, store, lambda: _machines(known.compute), _tracker(store), known.until)
+    recipe, store = _recipe(args), _store(args)
+    places = pipeline.run_on(recipe, store, lambda: _machines(args.compute), _tracker(store), args.until)
     _results(recipe, store, places)
 
 
@@ -233,40 +233,40 @@ def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:
     print(f"MLflow   {how_to_look(store.root)}")
 
 
-def _search(known: argparse.Namespace) -> None:
+def _search(args: argparse.Namespace) -> None:
     from unisid.cli import search
 
-    search.search(known, _recipe(known), _store(known), _machines)
+    search.search(args, _recipe(args), _store(args), _machines)
 
 
-def _experiment(known: argparse.Namespace) -> None:
+def _experiment(args: argparse.Namespace) -> None:
     from unisid.cli import experiment
 
-    if known.recipe is None and not known.help:
-        known.recipe = "demo"
-    base = _recipe(known, experiment.configure)
-    experiment.experiment(known, base, _store(known), _machines)
+    if args.recipe is None and not args.help:
+        args.recipe = "demo"
+    base = _recipe(args, experiment.configure)
+    experiment.experiment(args, base, _store(args), _machines)
 
 
-def _reproduce(known: argparse.Namespace) -> None:
+def _reproduce(args: argparse.Namespace) -> None:
     from unisid.cli import experiment
 
-    experiment.reproduce(known, _store(known), _machines)
+    experiment.reproduce(args, _store(args), _machines)
 
 
-def _sync(known: argparse.Namespace) -> None:
+def _sync(args: argparse.Namespace) -> None:
     from unisid import pipeline
 
-    store = _store(known)
-    for address in pipeline.sync(_recipe(known), store, _tracker(store)):
+    store = _store(args)
+    for address in pipeline.sync(_recipe(args), store, _tracker(store)):
         print(f"told MLflow of {address}")
 
 
-def _recipes(known: argparse.Namespace) -> None:
+def _recipes(args: argparse.Namespace) -> None:
     from unisid import recipes
 
     rows = {n: (made.__doc__ or "").strip().splitlines()[0] for n, made in sorted(recipes.ready().items())}
-    if known.json:
+    if args.json:
         print(json.dumps([{"name": name, "text": text} for name, text in rows.items()], indent=2))
         return
     for name, text in rows.items():

@@ -52,18 +52,18 @@ def configure(base: Recipe, words: list[str], prog: str = "unisid experiment NAM
     return recipes.configure(replace(base, baseline=baselines_share(found)), words, prog)
 
 
-def experiment(known: argparse.Namespace, base: Recipe, store: Store, machines: Machines) -> None:
+def experiment(args: argparse.Namespace, base: Recipe, store: Store, machines: Machines) -> None:
     """Run an experiment on the machines of a kind, 'ray' or 'local'."""
     from unisid.experiments import definition
     from unisid.experiments.run import run
 
-    if known.experiment is None:
+    if args.experiment is None:
         for name, function in sorted(definition.ready().items()):
             print(f"{name:<20}{(function.__doc__ or '').strip().splitlines()[0]}")
         return
-    found = definition.find(known.experiment, base).only(known.methods)
-    with machines(known.compute) as compute:
-        run(found, base, known.seeds, store, compute, runner_on(known, compute), experiment_tracker(store), print)
+    found = definition.find(args.experiment, base).only(args.methods)
+    with machines(args.compute) as compute:
+        run(found, base, args.seeds, store, compute, runner_on(args, compute), experiment_tracker(store), print)
 
 
 def add_reproduce_options(sub: argparse.ArgumentParser) -> None:
@@ -73,18 +73,18 @@ def add_reproduce_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
 
 
-def reproduce(known: argparse.Namespace, store: Store, machines: Machines) -> None:
+def reproduce(args: argparse.Namespace, store: Store, machines: Machines) -> None:
     """Make an artifact again and compare; raises DriftError where anything differs."""
     from unisid import reproduce as again
     from unisid.artifacts.store import Address, Place, Store
     from unisid.errors import DriftError
 
-    with machines(known.compute) as compute:
-        found = again.reproduce(Address.parse(known.address), store, Store(Place.of(known.into)), compute)
+    with machines(args.compute) as compute:
+        found = again.reproduce(Address.parse(args.address), store, Store(Place.of(args.into)), compute)
     for compared in found:
         print(compared)
     if different := [compared for compared in found if compared.differing]:
         raise DriftError(
-            f"reproduce {known.address}: {len(different)} of {len(found)} artifacts differ, as listed; "
+            f"reproduce {args.address}: {len(different)} of {len(found)} artifacts differ, as listed; "
             "the same device, versions, workers and threads give the same bytes"
         )

@@ -43,13 +43,13 @@ class Session:
 def add_commands(command: Command, session: Session) -> None:
     """Add both commands to the parser."""
     acts = {"extend": _extend, "compare": _compare, "cold-start": _cold_start}
-    sub = command("index", lambda known: acts[known.action](known, session), "Extend, compare and try an index.")
+    sub = command("index", lambda args: acts[args.action](args, session), "Extend, compare and try an index.")
     actions = sub.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, text in ACTIONS.items():
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=sub.epilog)
         action.add_argument("--store", default=argparse.SUPPRESS, help="where artifacts lie: a folder or a URI")
         _add_options(name, action)
-    sub = command("promote", lambda known: _promote(known, session), "Put an index and a recommender into use.")
+    sub = command("promote", lambda args: _promote(args, session), "Put an index and a recommender into use.")
     sub.add_argument("address", nargs="*", help="an index (codes/demo/2), a recommender (model/demo/1), or both")
     sub.add_argument("--name", help="the name they are registered under (default: the address's)")
     sub.add_argument("--rollback", metavar="NAME", help="put what was in use before back into use")
@@ -83,21 +83,21 @@ def _add_options(name: str, action: argparse.ArgumentParser) -> None:
         action.add_argument("--seed", type=int, default=42, help="which items these are (default: 42)")
 
 
-def _extend(known: argparse.Namespace, session: Session) -> None:
+def _extend(args: argparse.Namespace, session: Session) -> None:
     """Make the next version, up to its codes, and say what was added."""
     from unisid import pipeline
     from unisid.versions.extend import extended, next_version
 
-    recipe, store = session.recipe(known), session.store(known)
-    base = Address.parse(known.base) if known.base else Address("codes", recipe.name, recipe.version)
+    recipe, store = session.recipe(args), session.store(args)
+    base = Address.parse(args.base) if args.base else Address("codes", recipe.name, recipe.version)
     wanted = replace(recipe, catalog=replace(recipe.catalog, keep_cold_items=True))
-    whole = extended(wanted, store, base, known.to or next_version(base.version))
-    if known.sync:
-        for address in pipeline.sync(whole, store, session.tracker(store), known.until):
+    whole = extended(wanted, store, base, args.to or next_version(base.version))
+    if args.sync:
+        for address in pipeline.sync(whole, store, session.tracker(store), args.until):
             print(f"told MLflow of {address}")
         return
-    machines, tracker = functools.partial(session.machines, known.compute), session.tracker(store)
-    places = pipeline.run_on(whole, store, machines, tracker, known.until)
+    machines, tracker = functools.partial(session.machines, args.compute), session.tracker(store)
+    places = pipeline.run_on(whole, store, machines, tracker, args.until)
     codes = Codes.read(places["codes"])
     done = codes.extension
     print(
@@ -107,51 +107,51 @@ def _extend(known: argparse.Namespace, session: Session) -> None:
     print(f"who got which: {codes.place}/added-*.parquet; next: unisid promote {codes.record.address}")
 
 
-def _compare(known: argparse.Namespace, session: Session) -> None:
+def _compare(args: argparse.Namespace, session: Session) -> None:
     from unisid.versions.compare import compare, table
 
-    if known.rest:
-        raise ConfigError(f"unisid index compare: knows no {' '.join(known.rest)}; takes two indexes, and --json")
-    found = compare(*(_read(session.store(known), text) for text in (known.left, known.right)))
-    print(json.dumps(found, indent=2) if known.json else table(found))
+    if args.rest:
+        raise ConfigError(f"unisid index compare: knows no {' '.join(args.rest)}; takes two indexes, and --json")
+    found = compare(*(_read(session.store(args), text) for text in (args.left, args.right)))
+    print(json.dumps(found, indent=2) if args.json else table(found))
 
 
-def _cold_start(known: argparse.Namespace, session: Session) -> None:
+def _cold_start(args: argparse.Namespace, session: Session) -> None:
     from unisid.versions.cold_start import cold_start, table
 
-    recipe, store = session.recipe(known), session.store(known)
-    with session.machines(known.compute) as compute:
-        found = cold_start(recipe, known.share, known.seed, store, compute, session.tracker(store))
-    print(json.dumps(found, indent=2) if known.json else table(found))
+    recipe, store = session.recipe(args), session.store(args)
+    with session.machines(args.compute) as compute:
+        found = cold_start(recipe, args.share, args.seed, store, compute, session.tracker(store))
+    print(json.dumps(found, indent=2) if args.json else table(found))
 
 
-def _promote(known: argparse.Namespace, session: Session) -> None:
+def _promote(args: argparse.Namespace, session: Session) -> None:
     """Move the aliases, and say what is in use."""
-    _refuse_both(known)
+    _refuse_both(args)
     from unisid.runtime import promotion
     from unisid.runtime.tracking import tracker
 
-    store = session.store(known)
+    store = session.store(args)
     told = tracker(store.root)
-    if known.status:
-        pairs = promotion.in_use(told, known.status)
+    if args.status:
+        pairs = promotion.in_use(told, args.status)
         body = json.dumps({alias: dataclasses.asdict(pair) for alias, pair in pairs.items()}, indent=2)
-        print(body if known.json else "\n".join(f"{alias:<10} {pair}" for alias, pair in pairs.items()))
+        print(body if args.json else "\n".join(f"{alias:<10} {pair}" for alias, pair in pairs.items()))
         return
-    if known.rollback:
-        pair, name = promotion.roll_back(told, known.rollback), known.rollback
+    if args.rollback:
+        pair, name = promotion.roll_back(told, args.rollback), args.rollback
     else:
-        found = _addresses(known.address)
-        name = known.name or next(iter(found.values())).name
-        gate = {figure: getattr(known, figure) for figure in GATE if getattr(known, figure) is not None}
+        found = _addresses(args.address)
+        name = args.name or next(iter(found.values())).name
+        gate = {figure: getattr(args, figure) for figure in GATE if getattr(args, figure) is not None}
         pair = promotion.promote(told, store, found.get("codes"), found.get("model"), name, gate)
     print(f"in use under '{name}': {pair}; back again: unisid promote --rollback {name}")
 
 
-def _refuse_both(known: argparse.Namespace) -> None:
+def _refuse_both(args: argparse.Namespace) -> None:
     """What would be left undone without a word: addresses, a name or a gate beside --rollback or --status."""
-    acts = [f"--{act} {getattr(known, act)}" for act in ("rollback", "status") if getattr(known, act)]
-    given = [*known.address, *(f"--{name}" for name in ("name", *GATE) if getattr(known, name) is not None)]
+    acts = [f"--{act} {getattr(args, act)}" for act in ("rollback", "status") if getattr(args, act)]
+    given = [*args.address, *(f"--{name}" for name in ("name", *GATE) if getattr(args, name) is not None)]
     if acts and len(acts) + len(given) > 1:
         raise ConfigError(
             f"unisid promote: {' '.join([*acts, *given])}; {acts[0]} stands alone: give one command after the other"

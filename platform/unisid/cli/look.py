@@ -40,7 +40,7 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     """Add the commands that print artifacts to the parser."""
 
     def look(name: str, act: Callable[[argparse.Namespace, Store], None], text: str) -> argparse.ArgumentParser:
-        return command(name, lambda known: act(known, store_of(known)), text)
+        return command(name, lambda args: act(args, store_of(args)), text)
 
     sub = look("list", _list, "List the artifacts in the store.")
     sub.add_argument("--json", action="store_true", help=JSON)
@@ -80,7 +80,7 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     overnight.add_options(sub, who)
 
 
-def _list(known: argparse.Namespace, store: Store) -> None:
+def _list(args: argparse.Namespace, store: Store) -> None:
     damaged, unread, rows, found = [], [], [], store.addresses()
     if not found:
         _say_nothing_is_there(store)
@@ -97,18 +97,18 @@ def _list(known: argparse.Namespace, store: Store) -> None:
         except ArtifactError as error:
             state = f"damaged: {error}"
             damaged.append(address)
-        if not known.json:
+        if not args.json:
             print(f"{address!s:<40}{state}")
         sound = record is not None and address not in (*damaged, *unread)
         made = {"fingerprint": record.fingerprint, "created": record.created} if sound and record is not None else {}
         rows.append({"address": str(address), "state": "complete" if sound else state} | made)
-    if known.json:
+    if args.json:
         print(json.dumps(rows, indent=2))
     _complain(store, damaged, unread)
 
 
-def _verify(known: argparse.Namespace, store: Store) -> None:
-    asked = [Address.parse(text) for text in known.address]
+def _verify(args: argparse.Namespace, store: Store) -> None:
+    asked = [Address.parse(text) for text in args.address]
     places = {address: place_of(store, address) for address in asked or store.addresses()}
     if not places:
         _say_nothing_is_there(store)
@@ -121,7 +121,7 @@ def _verify(known: argparse.Namespace, store: Store) -> None:
         unread += [address] if found.unreadable else []
         rows.append((str(address), found.files, found.size, found.state))
     names = ("artifact", "files", "bytes", "state")
-    if known.json:
+    if args.json:
         print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
     else:
         print(align([names, *((address, f"{files:,}", f"{size:,}", state) for address, files, size, state in rows)]))
@@ -151,11 +151,11 @@ def _say_nothing_is_there(store: Store) -> None:
     print(f"store '{store.root}': holds no artifacts; unisid run RECIPE makes them", file=sys.stderr)
 
 
-def _show(known: argparse.Namespace, store: Store) -> None:
-    asked = Address.parse(known.address)
+def _show(args: argparse.Namespace, store: Store) -> None:
+    asked = Address.parse(args.address)
     place = place_of(store, asked)
     record = require(place, asked.noun)
-    if known.json:
+    if args.json:
         print(json.dumps(as_json(record) | {"place": str(place)}, indent=2))
         return
     if record.address != str(asked):
@@ -163,10 +163,10 @@ def _show(known: argparse.Namespace, store: Store) -> None:
     print(description(place, record))
 
 
-def _drop(known: argparse.Namespace, store: Store) -> None:
+def _drop(args: argparse.Namespace, store: Store) -> None:
     from unisid.pipeline import drop
 
-    address = Address.parse(known.address)
+    address = Address.parse(args.address)
     there = store.place(address).exists() or store.drafts(address)
     if not there and (twin := shared_as(store, address)) is not None:
         raise ArtifactError(f"{address}: is shared, nothing lies here; what it names is {twin}: unisid drop {twin}")
@@ -174,44 +174,44 @@ def _drop(known: argparse.Namespace, store: Store) -> None:
     print(f"removed {address}")
 
 
-def _sid(known: argparse.Namespace, store: Store) -> None:
-    codes, catalog = _index(known, store)
-    _print_items(codes, catalog, item_numbers(catalog, known.item), known.json)
+def _sid(args: argparse.Namespace, store: Store) -> None:
+    codes, catalog = _index(args, store)
+    _print_items(codes, catalog, item_numbers(catalog, args.item), args.json)
 
 
-def _items(known: argparse.Namespace, store: Store) -> None:
-    if known.limit < 1:
-        raise ConfigError(f"--limit: {known.limit} items; must be at least 1")
-    codes, catalog = _index(known, store)
-    prefix = parse(known.sid) if known.sid else ()
+def _items(args: argparse.Namespace, store: Store) -> None:
+    if args.limit < 1:
+        raise ConfigError(f"--limit: {args.limit} items; must be at least 1")
+    codes, catalog = _index(args, store)
+    prefix = parse(args.sid) if args.sid else ()
     found = codes.find(prefix).tolist()
     where = f"semantic id {spell(prefix)}" if prefix else "items"
     if not found:
         raise DataError(f"{where}: no item has it in {codes.record.address}")
-    words = " ".join(known.title).lower().split()
+    words = " ".join(args.title).lower().split()
     if words:
         titles = catalog.titles.to_pylist()
         found = [item for item in found if all(word in (titles[item] or "").lower() for word in words)]
     if not found:
         raise DataError(f"{where}: no title has '{' '.join(words)}' in it; fewer or shorter words find more")
-    _print_items(codes, catalog, found[: known.limit], known.json)
-    if len(found) > known.limit:
-        print(f"... and {len(found) - known.limit:,} more (--limit)", file=sys.stderr if known.json else sys.stdout)
+    _print_items(codes, catalog, found[: args.limit], args.json)
+    if len(found) > args.limit:
+        print(f"... and {len(found) - args.limit:,} more (--limit)", file=sys.stderr if args.json else sys.stdout)
 
 
-def _recommend(machines: Machines, known: argparse.Namespace, store: Store) -> None:
-    if overnight.is_for_all(known):
-        overnight.recommend_all(known, store, machines)
+def _recommend(machines: Machines, args: argparse.Namespace, store: Store) -> None:
+    if overnight.is_for_all(args):
+        overnight.recommend_all(args, store, machines)
         return
     from unisid.serving.recommender import Recommender
 
-    model, codes = (Address.parse(text) if text else None for text in (known.model, known.codes))
+    model, codes = (Address.parse(text) if text else None for text in (args.model, args.codes))
     pair = named_pair(store, model, codes, None)
     catalog = Catalog.read(pair.catalog)
-    history = item_numbers(catalog, known.history) if known.user is None else history_of(catalog, known.user)
-    allowed = _subset(catalog, known.allowed, known.excluded)
+    history = item_numbers(catalog, args.history) if args.user is None else history_of(catalog, args.user)
+    allowed = _subset(catalog, args.allowed, args.excluded)
     recommender = Recommender.load(pair.model, pair.codes, pair.catalog, vectors=pair.vectors)
-    items, scores = recommender.rank([history], known.k, not known.allow_history, allowed=allowed)
+    items, scores = recommender.rank([history], args.k, not args.allow_history, allowed=allowed)
     rows = [
         (rank, score, str(catalog.item_ids[item]), catalog.titles[item].as_py())
         for rank, (item, score) in enumerate(zip(items[0].tolist(), scores[0].tolist(), strict=True), 1)
@@ -223,12 +223,12 @@ def _recommend(machines: Machines, known: argparse.Namespace, store: Store) -> N
             "is in the history, not allowed, or excluded; --allow-history lets the history's be recommended"
         )
     names = ("rank", "score", "item", "title")
-    if known.json:
+    if args.json:
         body = {"model": str(pair.model.address), "codes": str(pair.codes.address), "why": pair.why}
         print(json.dumps(body | {"items": [dict(zip(names, row, strict=True)) for row in rows]}, indent=2))
     else:
         print(align([names, *((str(rank), f"{score:.3f}", item, str(title)) for rank, score, item, title in rows)]))
-    if len(rows) < known.k:
+    if len(rows) < args.k:
         print(
             f"only {len(rows)} items may be recommended: the rest is in the history, not allowed, or excluded",
             file=sys.stderr,
@@ -283,8 +283,8 @@ def _print_items(codes: Codes, catalog: Catalog, items: Sequence[int], as_json: 
         print(align([("item", "semantic id", "title"), *((item, sid, str(title)) for item, sid, title in rows)]))
 
 
-def _index(known: argparse.Namespace, store: Store) -> tuple[Codes, Catalog]:
+def _index(args: argparse.Namespace, store: Store) -> tuple[Codes, Catalog]:
     """The index that is named, or the one in use, and its catalogue."""
-    place = place_of(store, Address.parse(known.codes)) if known.codes else index_in_use(store, None)
+    place = place_of(store, Address.parse(args.codes)) if args.codes else index_in_use(store, None)
     codes = Codes.read(place)
     return codes, Catalog.read(require_input(store, codes.record, "catalog"))

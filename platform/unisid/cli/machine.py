@@ -16,17 +16,17 @@ def add_commands(command: Command, parser: argparse.ArgumentParser) -> None:
     sub = command("doctor", _doctor, "Show what this machine has for unisid, and what will not work on it.")
     sub.add_argument("--json", action="store_true", help="print JSON instead of a table")
     text = "Print what completes words in a shell: source <(unisid completion bash)."
-    sub = command("completion", lambda known: _completion(known, parser), text)
+    sub = command("completion", lambda args: _completion(args, parser), text)
     sub.add_argument("shell", choices=SHELLS, help="the shell that reads it")
 
 
-def _doctor(known: argparse.Namespace) -> None:
+def _doctor(args: argparse.Namespace) -> None:
     from unisid.api.doctor import doctor
     from unisid.errors import ConfigError
     from unisid.report.tables import align
 
-    found = doctor(known.store)
-    if known.json:
+    found = doctor(args.store)
+    if args.json:
         print(json.dumps([dataclasses.asdict(check) for check in found], indent=2))
     else:
         print(align([("part", "state", "found"), *((c.name, c.state, c.found) for c in found)]))
@@ -39,7 +39,7 @@ def _doctor(known: argparse.Namespace) -> None:
         raise ConfigError(f"this machine: {', '.join(faults)} must be put right, as listed")
 
 
-def _completion(known: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+def _completion(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     import shtab
 
-    print(shtab.complete(parser, known.shell))
+    print(shtab.complete(parser, args.shell))

@@ -35,14 +35,14 @@ def add_options(sub: argparse.ArgumentParser, who: argparse._MutuallyExclusiveGr
     group.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
 
 
-def is_for_all(known: argparse.Namespace) -> bool:
+def is_for_all(args: argparse.Namespace) -> bool:
     """Whether everybody is meant; raises ConfigError for words that do not go together."""
-    everybody = bool(known.everybody or known.histories)
-    if everybody and not known.out:
+    everybody = bool(args.everybody or args.histories)
+    if everybody and not args.out:
         raise ConfigError("unisid recommend: --all and --histories write files; say where: --out FOLDER")
-    if not everybody and (known.out or known.rule or known.columns):
+    if not everybody and (args.out or args.rule or args.columns):
         raise ConfigError("unisid recommend: --out, --rule and --columns are for --all and --histories")
-    if everybody and (known.allowed or known.excluded):
+    if everybody and (args.allowed or args.excluded):
         raise ConfigError(
             "unisid recommend: --allowed and --excluded are for one user; for everybody give a rule on a "
             "table of --columns"
@@ -50,26 +50,26 @@ def is_for_all(known: argparse.Namespace) -> bool:
     return everybody
 
 
-def recommend_all(known: argparse.Namespace, store: Store, machines: Machines) -> None:
+def recommend_all(args: argparse.Namespace, store: Store, machines: Machines) -> None:
     """Write recommendations for everybody, and say how many."""
     from unisid.compute import Pool
     from unisid.in_use import named_pair
     from unisid.serving.overnight import Overnight, Sources
     from unisid.serving.overnight import recommend_all as recommend
 
-    model, codes = (Address.parse(text) if text else None for text in (known.model, known.codes))
+    model, codes = (Address.parse(text) if text else None for text in (args.model, args.codes))
     pair = named_pair(store, model, codes, None)
     settings = Overnight(
-        k=known.k,
-        exclude_history=not known.allow_history,
-        rule=known.rule,
-        columns=known.columns,
-        histories=known.histories or "",
-        shard=known.shard,
-        pool=Pool(workers=known.workers, cpus=known.cpus, gpus=known.gpus),
+        k=args.k,
+        exclude_history=not args.allow_history,
+        rule=args.rule,
+        columns=args.columns,
+        histories=args.histories or "",
+        shard=args.shard,
+        pool=Pool(workers=args.workers, cpus=args.cpus, gpus=args.gpus),
     )
-    out = Place.of(known.out)
-    with machines(known.compute) as compute:
+    out = Place.of(args.out)
+    with machines(args.compute) as compute:
         sources = Sources(pair.model, pair.codes, pair.catalog, pair.vectors)
         counts = recommend(sources, settings, out, compute)
     print(

@@ -22,17 +22,15 @@ FILE = "report.html"
 
 def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store]) -> None:
     """Tell the parser of the command."""
-    sub = command(
-        "report", lambda known: _report(known, store_of(known)), "Print where a run's report lies, or open it."
-    )
+    sub = command("report", lambda args: _report(args, store_of(args)), "Print where a run's report lies, or open it.")
     sub.add_argument("name", nargs="?", help="such as demo or demo/2 (default: of the newest artifacts)")
     sub.add_argument("--open", action="store_true", help="open it in a browser")
 
 
-def _report(known: argparse.Namespace, store: Store) -> None:
-    place = _found(store, known.name) if known.name else _newest(store)
+def _report(args: argparse.Namespace, store: Store) -> None:
+    place = _found(store, args.name) if args.name else _newest(store)
     print(place / FILE)
-    if known.open:
+    if args.open:
         if not place.is_local:
             raise ConfigError(f"{place / FILE}: is not on this machine; fetch it, and open it there")
         if not webbrowser.open((Path(place.filesystem[1]) / FILE).as_uri()):

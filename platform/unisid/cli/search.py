@@ -44,43 +44,41 @@ def add_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--register", action="store_true", help="register the winner in MLflow, as a candidate")
 
 
-def search(known: argparse.Namespace, recipe: Recipe, store: Store, machines: Machines) -> None:
+def search(args: argparse.Namespace, recipe: Recipe, store: Store, machines: Machines) -> None:
     """Run a search on the machines of a kind, 'ray' or 'local'."""
     from unisid.search.run import run
 
-    asked = _asked(known, recipe)
-    with machines(known.compute) as compute:
+    asked = _asked(args, recipe)
+    with machines(args.compute) as compute:
         run(
             asked,
             store,
             compute,
-            runner_on(known, compute),
+            runner_on(args, compute),
             experiment_tracker(store),
             print,
-            resume=known.resume,
-            register=known.register,
+            resume=args.resume,
+            register=args.register,
         )
 
 
-def _asked(known: argparse.Namespace, recipe: Recipe) -> Search:
+def _asked(args: argparse.Namespace, recipe: Recipe) -> Search:
     from unisid.search import definition, space
 
-    stopping = (
-        definition.Stopping(measure=known.asha, grace=known.grace, reduction=known.reduction) if known.asha else None
-    )
+    stopping = definition.Stopping(measure=args.asha, grace=args.grace, reduction=args.reduction) if args.asha else None
     return definition.Search(
         recipe=recipe,
-        space=space.parse(known.space),
-        seeds=tuple(known.seeds),
-        called=known.called,
-        objectives=tuple(known.objective),
+        space=space.parse(args.space),
+        seeds=tuple(args.seeds),
+        called=args.called,
+        objectives=tuple(args.objective),
         stopping=stopping,
     )
 
 
-def runner_on(known: argparse.Namespace, compute: Compute) -> Runner:
+def runner_on(args: argparse.Namespace, compute: Compute) -> Runner:
     """Who does many pieces of work on these machines."""
-    if known.compute == "local":
+    if args.compute == "local":
         from unisid.runtime.trials import InTurn
 
         return InTurn()
@@ -88,7 +86,7 @@ def runner_on(known: argparse.Namespace, compute: Compute) -> Runner:
     from unisid.runtime.ray_tune import RayTune
 
     assert isinstance(compute, RayCompute)
-    return RayTune.beside(compute, known.concurrent)
+    return RayTune.beside(compute, args.concurrent)
 
 
 def experiment_tracker(store: Store) -> ExperimentTracker:

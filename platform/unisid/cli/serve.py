@@ -24,7 +24,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store]) -> None:
     """Add `serve` to the parser; its settings follow as `--key value`."""
-    sub = command("serve", lambda known: _serve(known, store_of(known)), "Answer requests over HTTP.", add_help=False)
+    sub = command("serve", lambda args: _serve(args, store_of(args)), "Answer requests over HTTP.", add_help=False)
     sub.add_argument("--name", default="", help="the registered name whose promoted pair answers, and is followed")
     sub.add_argument("--model", default="", help="a recommender that answers instead, such as model/demo/1")
     sub.add_argument("--codes", default="", help="an index that extends that recommender's (default: its own)")
@@ -38,18 +38,18 @@ def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Stor
     sub.set_defaults(usage=sub.format_help)
 
 
-def _serve(known: argparse.Namespace, store: Store) -> None:
-    settings = _settings(known)
+def _serve(args: argparse.Namespace, store: Store) -> None:
+    settings = _settings(args)
     from unisid.runtime.follower import Follower, Source
     from unisid.serving.settings import TOKEN
 
-    source = Source(store.root.uri, known.name, known.model, known.codes)
+    source = Source(store.root.uri, args.name, args.model, args.codes)
     Follower(source, settings, lambda pair: None).check()
     if settings.host not in LOOPBACK and not os.environ.get(TOKEN):
         LOG.warning(
             f"{settings.host} can be reached from other machines, and {TOKEN} is not set: all may send requests"
         )
-    if known.compute == "ray":
+    if args.compute == "ray":
         from unisid.runtime import ray_serve
 
         ray_serve.run(source, settings, threading.Event())
@@ -57,16 +57,16 @@ def _serve(known: argparse.Namespace, store: Store) -> None:
         _serve_here(source, settings)
 
 
-def _settings(known: argparse.Namespace) -> Serving:
+def _settings(args: argparse.Namespace) -> Serving:
     import tyro
 
     from unisid.console import styled
     from unisid.serving.settings import Serving
 
-    if known.help:
-        print(known.usage(), flush=True)
+    if args.help:
+        print(args.usage(), flush=True)
     with styled():
-        words = [*known.rest, *(["--help"] if known.help else [])]
+        words = [*args.rest, *(["--help"] if args.help else [])]
         return tyro.cli(Serving, args=words, prog="unisid serve", config=(tyro.conf.FlagConversionOff,))
 
 

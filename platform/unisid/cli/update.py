@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_commands(command: Command, session: Session) -> None:
     """Add `update` to the parser; settings of the recipe follow as `--section.key value`."""
-    sub = command("update", lambda known: _update(known, session), "Take in a day's new items and interactions.")
+    sub = command("update", lambda args: _update(args, session), "Take in a day's new items and interactions.")
     sub.add_argument("recipe", help="a ready recipe's name, or file.py:function; --section.key value may follow")
     sub.add_argument("--items", metavar="FILE", help="the new items, with the columns of the recipe's tables")
     sub.add_argument("--interactions", metavar="FILE", help="the new interactions, likewise")
@@ -37,29 +37,29 @@ def add_commands(command: Command, session: Session) -> None:
     sub.add_argument("--json", action="store_true", help="print the decision as JSON")
 
 
-def _update(known: argparse.Namespace, session: Session) -> None:
+def _update(args: argparse.Namespace, session: Session) -> None:
     from unisid.api.daily import day_tables
     from unisid.runtime.tracking import tracker
     from unisid.versions.gate import Gate
     from unisid.versions.update import Update, update
 
-    store = session.store(known)
+    store = session.store(args)
     gate = Gate(
-        metric=known.metric,
-        history=known.history,
-        level=known.level,
-        most_loss=known.most_loss,
-        least_samples=known.least_samples,
+        metric=args.metric,
+        history=args.history,
+        level=args.level,
+        most_loss=args.most_loss,
+        least_samples=args.least_samples,
     )
     settings = Update(
-        epochs=known.epochs,
-        learning_rate=known.rate,
-        valid_share=known.valid_share,
-        test_share=known.test_share,
+        epochs=args.epochs,
+        learning_rate=args.rate,
+        valid_share=args.valid_share,
+        test_share=args.test_share,
         gate=gate,
     )
-    recipe = day_tables(session.recipe(known), store, known.items, known.interactions)
-    machines = functools.partial(session.machines, known.compute)
-    found = update(recipe, store, settings, machines, tracker(store.root), known.to)
-    if known.json:
+    recipe = day_tables(session.recipe(args), store, args.items, args.interactions)
+    machines = functools.partial(session.machines, args.compute)
+    found = update(recipe, store, settings, machines, tracker(store.root), args.to)
+    if args.json:
         print(json.dumps(found, indent=2, sort_keys=True))
