@@ -116,3 +116,35 @@ def test_columns_are_lists():
     for wrong in ("ab", b"ab", {"a": 1}, 7, SimpleNamespace()):
         with pytest.raises(DataError, match="users: is .*; must be a list"):
             rows_of(wrong, "users")
+
+
+def test_runs_and_lists_of_one_size_are_read_as_what_they_hold(tmp_path):
+    """Parquet holds no runs, and Arrow cannot read its own lists of one size where one is absent."""
+    store = Store(Place.of(tmp_path))
+    runs = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array(["Scribo", None]))
+    of_lists = pa.RunEndEncodedArray.from_arrays(pa.array([1, 3], pa.int32()), pa.array([["a", None], ["b"]]))
+    pairs = pa.array([["a", "b"], None, [None, "c"]], pa.list_(pa.string_view(), 2))
+    codes = pa.DictionaryArray.from_arrays(pa.array([0, None, 0], pa.int8()), pa.array([["a", None]]))
+    found = pq.read_table(path_of(pa.table({"r": runs, "l": of_lists, "p": pairs, "c": codes}), store, "items"))
+    assert found["r"].to_pylist() == ["Scribo", "Scribo", None]
+    assert found["l"].to_pylist() == [["a", None], ["b"], ["b"]]
+    assert found["p"].to_pylist() == [["a", "b"], None, [None, "c"]]
+    assert found["c"].to_pylist() == [["a", None], None, ["a", None]]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([(1, 1, 1)] * 2, pa.month_day_nano_interval()),
+        pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array(["a", "b"]), pa.array([1, 2])]),
+        pa.StructArray.from_arrays(
+            [pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int32()), pa.array(["a"]))], ["x"]
+        ),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_a_column_that_parquet_lacks_is_named(column, tmp_path):
+    with pytest.raises(
+        DataError, match=r"^items, column 'odd': cannot be written as Parquet .*; leave that column out"
+    ):
+        path_of(pa.table({"item_id": ["1", "2"], "odd": column}), Store(Place.of(tmp_path)), "items")

@@ -153,6 +153,15 @@ def test_a_damaged_parquet_file(config, tmp_path):
         read_all(config)
 
 
+def test_absent_lists_of_one_size_are_no_damage(config, tmp_path):
+    """Arrow writes such files, and cannot read them."""
+    config = parquet(config, tmp_path, timestamp=[1500000000, 1500000001])
+    items = {"item_id": ["1", "2"], "title": ["a", "b"], "tags": pa.array([None, ["a", "b"]], pa.list_(pa.string(), 2))}
+    pq.write_table(pa.table(items), tmp_path / "items.parquet")
+    with pytest.raises(DataError, match=r"items.parquet: has lists of one size .* as lists of any size$"):
+        read_all(dataclasses.replace(config, items=str(tmp_path / "items.parquet")))
+
+
 def test_a_damaged_parquet_file_is_one_line_of_error_wherever_it_is_damaged(config, tmp_path):
     config = parquet(config, tmp_path, timestamp=[1500000000, 1500000001])
     path = tmp_path / "rows.parquet"

@@ -75,6 +75,20 @@ def test_run_lengths_extensions_and_nulls_are_read():
     assert texts(pa.chunked_array([pa.nulls(2)]), "x").to_pylist() == ["", ""]
 
 
+@pytest.mark.parametrize("ends", [pa.int16(), pa.int32(), pa.int64()])
+def test_runs_of_any_type_are_read_from_where_they_begin(ends):
+    lists = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3, 5], ends), pa.array([["a", None], None, ["b", "c"]]))
+    assert is_text(lists.type)
+    assert texts(pa.chunked_array([lists.slice(1, 3), lists.slice(4), lists.slice(5)]), "x").to_pylist() == [
+        "a",
+        "",
+        "b c",
+        "b c",
+    ]
+    codes = pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.int8()), pa.array([["a", "b"], ["c", None]]))
+    assert texts(pa.chunked_array([codes.slice(1), codes]), "x").to_pylist() == ["", "a b", "c", "", "a b"]
+
+
 @pytest.mark.parametrize(
     ("values", "kind", "message"),
     [

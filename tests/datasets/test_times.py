@@ -88,13 +88,32 @@ def test_days_are_days():
         ([1600006508], "ns", r"unit to s"),
         ([1600006508007], "ns", r"unit to ms"),
         (["20201130", "20210101"], "s", r"numbers like 20201130 look like days written in digits"),
-        ([20201130153000], "s", r"in no unit of s, ms, us, ns between 1980 and 2080"),
+        ([202011301530], "s", r"like 202011301530 look like minutes written in digits: .* like 2018-11-30 08:15$"),
+        ([20201130153000], "s", r"like 20201130153000 look like seconds written in digits"),
+        (["20201130153000", "20201130153001"], "ms", r"look like seconds written in digits"),
+        ([20201130153000250], "s", r"like 20201130153000250 look like milliseconds written in digits"),
+        ([20209930153000], "s", r"in no unit of s, ms, us, ns between 1980 and 2080"),
         ([-5, -4, -3], "s", r"in no unit .* only an order"),
     ],
 )
 def test_a_unit_that_cannot_be_true_is_refused_with_the_one_that_fits(values, unit, message):
     with pytest.raises(DataError, match=message):
         seconds(values, unit)
+
+
+def test_numbers_beyond_every_time_are_refused_by_their_row():
+    for values in ([5, 2**64 - 1], [5, 2**63]):
+        with pytest.raises(DataError, match=rf"row 2: '{values[1]}' is no time"):
+            seconds(values, kind=pa.uint64())
+        with pytest.raises(DataError, match=rf"row 2: '{values[1]}' is no time"):
+            positions(pa.chunked_array([pa.array(values, pa.uint64())]), "rows.csv")
+
+
+def test_narrow_floats_that_hold_many_seconds_as_one_are_refused():
+    message = r"row 2: 1600000000 is beyond 2\^24, where float holds 128 whole numbers as one, .* \(2 such rows\)"
+    with pytest.raises(DataError, match=message):
+        seconds([None, 1.6e9, 1.6e9 + 128], policy=DROP, kind=pa.float32())
+    assert positions(pa.chunked_array([pa.array([1.0, 2.0**24 - 1], pa.float32())]), "x").to_pylist() == [1, 2**24 - 1]
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])

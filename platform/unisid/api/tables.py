@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unisid.artifacts.store import Place, Store
+from unisid.datasets.texts import decoded_runs
 from unisid.errors import DataError
 
 FOLDER = "tables"
@@ -62,7 +63,8 @@ def path_of(data: Any, store: Store, name: str) -> str:
         pq.write_table(table, sink, row_group_size=ROWS_PER_GROUP)
     except pa.ArrowException as error:
         raise DataError(
-            f"{name}: cannot be written as Parquet ({' '.join(str(error).split())}); leave that column out"
+            f"{name}{_refused(table)}: cannot be written as Parquet ({' '.join(str(error).split())}); leave that "
+            "column out, or give it as texts, numbers or times"
         ) from error
     content = sink.getvalue()
     place: Place = store.root / FOLDER
@@ -82,21 +84,33 @@ def _plain(table: pa.Table) -> pa.Table:
     return pa.table(columns, names=table.column_names)
 
 
+def _refused(table: pa.Table) -> str:
+    """', column ...' of the first column that Parquet cannot hold."""
+    for column in table.column_names if len(set(table.column_names)) == table.num_columns else ():
+        try:
+            pq.write_table(table.select([column]), pa.BufferOutputStream())
+        except pa.ArrowException:
+            return f", column '{column}'"
+    return ""
+
+
 def _decoded(values: pa.Array) -> pa.Array:
-    """Values in a plain type; those of a dictionary, whose own type may be any, one by one."""
+    """Values in a plain type; those of a dictionary or of runs, whose own type may be any, one by one."""
     if pa.types.is_dictionary(values.type):
-        return values.dictionary.cast(_plain_type(values.type)).take(values.indices)
+        return _decoded(values.dictionary).take(values.indices)
+    if pa.types.is_run_end_encoded(values.type):
+        return _decoded(decoded_runs(values))
     return values.cast(_plain_type(values.type))
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return _plain_type(kind.value_type)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.large_string()
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
         return pa.large_binary()
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return pa.large_list(_plain_type(kind.value_type))
     return kind
 

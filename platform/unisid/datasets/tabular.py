@@ -185,7 +185,16 @@ def _whole(path: str) -> Iterator[None]:
     """What goes wrong while a Parquet file is read, as an error that names it."""
     try:
         yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except pa.ArrowInvalid as error:
+        if "Expected all lists to be of size" not in str(error):
+            raise DataError(_broken(path, error)) from None
         raise DataError(
-            f"{path}: is not a whole Parquet file ({' '.join(str(error).split())}); write or fetch it again"
+            f"{path}: has lists of one size (fixed_size_list) of which some are absent, which Arrow writes and cannot "
+            "read; write that column as lists of any size"
         ) from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(_broken(path, error)) from None
+
+
+def _broken(path: str, error: Exception) -> str:
+    return f"{path}: is not a whole Parquet file ({' '.join(str(error).split())}); write or fetch it again"

@@ -133,17 +133,27 @@ def _check_unit(found: NDArray[Any], unit: Unit, clock: Clock, where: str, kind:
         remedy = clock.remedy.format(unit=better) if kind == "number" else "write the column anew from that unit"
         raise DataError(f"{lie}{read}{_named(np.sort(found)[len(found) // 2 :], unit, clock.unit, better)}; {remedy}")
     given = found // (PER_SECOND[unit] // PER_SECOND[clock.unit])
-    if kind == "number" and _are_digits_of_days(given):
-        raise DataError(
-            f"{lie}{read}; numbers like {given[0]} look like days written in digits: write them as dates, "
-            "like 2018-11-30"
-        )
+    for digits, what, like in MOMENTS if kind == "number" else ():
+        if _are_digits_of_days(given // 10 ** (digits - 8)):
+            raise DataError(
+                f"{lie}{read}; numbers like {given[0]} look like {what} written in digits: write them as dates, "
+                f"like {like}"
+            )
     if np.mean(found >= LATEST * scale) > 0.5 or (np.mean(found < 0) > 0.5 and kind == "number"):
         raise DataError(
             f"{lie}{read}, and in no unit of {', '.join(UNITS)} between 1980 and 2080; give times, or name "
             "the column as catalog.dataset.position where it is only an order, or set "
             "catalog.dataset.times.outlying to keep"
         )
+
+
+MOMENTS = (
+    (8, "days", "2018-11-30"),
+    (12, "minutes", "2018-11-30 08:15"),
+    (14, "seconds", "2018-11-30 08:15:00"),
+    (17, "milliseconds", "2018-11-30 08:15:00.250"),
+)
+"""Digits of a moment that is written without signs, what it is of, and how it is read."""
 
 
 def _usual(values: NDArray[Any], scale: int) -> bool:

@@ -90,10 +90,27 @@ def _found(values: pa.ChunkedArray, unit: Unit, where: str, rows: Rows) -> _Foun
     if pa.types.is_integer(kind):
         with contextlib.suppress(pa.ArrowInvalid):
             return _Found(values.cast(pa.int64()), unit, "number")
-        return _from_floats(values.cast(pa.float64()), values, where, unit, rows)
+        return _from_floats(values.cast(pa.float64(), safe=False), values, where, unit, rows)
     if pa.types.is_floating(kind):
+        _refuse_coarse(values, where, rows)
         return _from_floats(values.cast(pa.float64()), values, where, unit, rows)
     return _from_text(values, where, unit, rows)
+
+
+def _refuse_coarse(values: pa.ChunkedArray, where: str, rows: Rows) -> None:
+    """Raise DataError where narrow floats hold several whole numbers as one: a user's order is lost in them."""
+    if not pa.types.is_float32(values.type):
+        return
+    large = pc.fill_null(pc.and_(pc.is_finite(values), pc.greater_equal(pc.abs(values), 2.0**24)), False)
+    if pc.any(large).as_py():
+        row = pc.index(large, True).as_py()
+        found = values[row].as_py()
+        alike = np.spacing(np.float32(abs(found)))
+        raise DataError(
+            f"{where}, {rows.at(row)}: {found:.0f} is beyond 2^24, where {values.type} holds {alike:.0f} whole numbers "
+            f"as one, and the order within them is lost ({pc.sum(large).as_py()} such rows); write times as integers, "
+            "double or timestamps before they become so narrow"
+        )
 
 
 def _from_floats(numbers: pa.ChunkedArray, raw: pa.ChunkedArray, where: str, unit: Unit, rows: Rows) -> _Found:
