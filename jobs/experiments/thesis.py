@@ -22,6 +22,7 @@ from unisid.baselines import (
     related,
     s3rec,
     sasrec,
+    with_memory,
 )
 from unisid.errors import ConfigError
 from unisid.experiments.definition import Experiment, Method, with_baseline
@@ -58,8 +59,8 @@ def main(base: Recipe) -> Experiment:
 
 def recommenders(base: Recipe) -> Experiment:
     """One fusion: the recommender over items in three kinds, TIGER and the base's own over one index, two over long IDs
-    of product quantization, and four baselines."""
-    kinds = ("itemknn", "sasrec", "hstu", "related")
+    of product quantization, and five baselines."""
+    kinds = ("itemknn", "sasrec", "sasrec-memory", "hstu", "related")
     baselines = tuple(method for method in _baselines(base) if method.name in kinds)
     return Experiment(
         name="recommenders",
@@ -194,6 +195,7 @@ def _baselines(base: Recipe) -> tuple[Method, ...]:
         "fdsa": fdsa.Config(),
         "s3rec": s3rec.Config(),
         "related": related.Config(),
+        "sasrec-memory": with_memory.Config(),
     }
     return tuple(Method(name, with_baseline(base, kind)) for name, kind in kinds.items())
 

@@ -11,8 +11,9 @@ from tests.stages import ring
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Place
 from unisid.backbones import PAD, Batch, Index, Limits
-from unisid.backbones.parallel import LATELY, Config
+from unisid.backbones.parallel import Config
 from unisid.errors import ArtifactError, ConfigError
+from unisid.layers.history import LATELY
 from unisid.layers.recall import MemoryConfig
 
 SIZES, N = (4, 3, 5, 4), 40

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from tests.stages import ring
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Place
-from unisid.baselines import Baseline, BaselineConfig
+from unisid.baselines import Baseline, BaselineConfig, with_memory
 from unisid.config import plug_in, plug_ins
 from unisid.graphs import lightgcn
 from unisid.runtime.local import LocalCompute
@@ -16,8 +16,10 @@ KINDS = plug_ins("baselines")
 
 
 def settings(kind: str, **changes: object) -> BaselineConfig:
-    """The defaults of a kind, with those of the changes that it knows."""
+    """The defaults of a kind, with those of the changes that it, or what it is made of, has."""
     config: BaselineConfig = plug_in("baselines", kind)()
+    if isinstance(config, with_memory.Config):
+        return replace(config, baseline=settings(config.baseline.kind, **changes))
     known = {field.name for field in fields(config)}  # type: ignore[arg-type]
     return replace(config, **{name: value for name, value in changes.items() if name in known})  # type: ignore[type-var]
 

@@ -1,6 +1,6 @@
 import torch
 
-from unisid.layers.history import QUICK, Repeat, Seen
+from unisid.layers.history import LATELY, QUICK, Repeat, Seen, taken_of_all, taken_of_some
 
 PAD = -1
 
@@ -28,3 +28,20 @@ def test_the_term_is_bounded_so_that_its_exponential_stays_exact():
     term = Repeat(2, 5)
     term.age.data.fill_(100.0)
     assert term(torch.zeros(1, 2), Seen(torch.tensor([[1]]))).tolist() == [[8.0]]
+
+
+def test_what_was_taken_counts_by_its_latest_place_for_all_items_and_for_some():
+    before = torch.tensor([[4, 2, 4], [7, PAD, PAD]])
+    taken, lately = taken_of_all(before, 9)
+    assert taken.nonzero().tolist() == [[0, 2], [0, 4], [1, 7]]
+    assert torch.allclose(lately[0, [2, 4]], torch.tensor([LATELY, 1.0]))
+    items = torch.tensor([[2, 3, 4], [0, 7, 8]])
+    for some, whole in zip(taken_of_some(before, items), (taken, lately), strict=True):
+        assert torch.equal(some, whole.gather(1, items))
+
+
+def test_what_was_taken_very_long_ago_still_counts_as_taken():
+    before = torch.arange(700)[None]
+    taken, lately = taken_of_all(before, 700)
+    assert taken.min() == 1
+    assert lately.min() > 0

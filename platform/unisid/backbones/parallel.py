@@ -29,10 +29,7 @@ from unisid.backbones.pooled import Pooled, PooledConfig, States
 from unisid.bounds import Count
 from unisid.decoding.beam import Ranked, check
 from unisid.decoding.walk import Graph, walk
-from unisid.layers.history import Seen
-
-LATELY = 0.6
-"""Weight of an item that was taken, relative to one that was taken one place later."""
+from unisid.layers.history import taken_of_all, taken_of_some
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +93,7 @@ class Parallel(Pooled):
         whole = self.level_log_probs(states).transpose(0, 1)[:, self.there]  # [P, V]
         tokens = index.tokens(torch.arange(len(index.codes), device=whole.device))
         yield functional.embedding_bag(tokens, whole.T.contiguous(), mode="sum").T
-        column = torch.where(states.seen.before == PAD, len(tokens), states.seen.before)
-        for value in _taken(states.seen):
-            yield value.new_zeros(len(whole), len(tokens) + 1).scatter_reduce(1, column, value, "amax")[:, :-1]
+        yield from taken_of_all(states.seen.before, len(tokens))
 
     # The walk along the graph
 
@@ -141,7 +136,7 @@ class Parallel(Pooled):
 
         items, scores = walk(self.graph, known, score, allowed, beam, self.settings.rounds)
         real, items = items != PAD, items.clamp_min(0)
-        parts = [scores.masked_fill(~real, 0.0), *_taken_of(states.seen, items)]
+        parts = [scores.masked_fill(~real, 0.0), *taken_of_some(before, items)]
         recalled = [] if memory is None else [memory.of(held, before, items)]
         return Candidates(items, torch.cat([torch.stack(parts, 2), *recalled], 2), real)
 
@@ -166,16 +161,3 @@ def _of_many(
     for level, values in enumerate(by_level):
         total = total + values.gather(1, wanted[..., level])
     return total.masked_fill(items == PAD, -torch.inf)
-
-
-def _taken(seen: Seen) -> tuple[Float[Tensor, "P T"], Float[Tensor, "P T"]]:
-    """At every item that was taken: 1, and how lately."""
-    real = seen.real.float()
-    age = torch.arange(real.shape[1], device=real.device)
-    return real, real * LATELY**age
-
-
-def _taken_of(seen: Seen, items: Int[Tensor, "P C"]) -> tuple[Tensor, ...]:
-    """The same for some items; 0 where one was not taken."""
-    same = items[:, :, None] == seen.items[:, None, :]
-    return tuple((same * value[:, None, :]).amax(2) for value in _taken(seen))

@@ -6,7 +6,7 @@ It scores every item for every history, so that one evaluator ranks all methods.
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -35,6 +35,8 @@ class Histories:
     """[B]."""
     users: NDArray[np.int64] | None = None
     """[B]: their users' numbers; None for users outside the catalog."""
+    past: "Histories | None" = None
+    """All that the users took before, of which the histories are the ends; None: no more than these."""
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -54,6 +56,12 @@ class Histories:
         """From what `Catalog.history` and `Catalog.past` return."""
         items, lengths = joined
         return cls(items.astype(np.int64), lengths, None if users is None else users.astype(np.int64))
+
+    @classmethod
+    def before(cls, catalog: Catalog, rows: NDArray[np.int64]) -> "Histories":
+        """Those of a catalog's samples, with all that their users took before."""
+        ends = cls.of(catalog.history(rows), catalog.user[rows])
+        return replace(ends, past=cls.of(catalog.past(rows)))
 
 
 @runtime_checkable
@@ -107,13 +115,15 @@ def rank_targets(
     size = min(HISTORIES_AT_ONCE, max(1, SCORES_AT_ONCE // max(1, catalog.num_items)))
     for start in range(0, len(rows), size):
         some = rows[start : start + size]
-        scores = baseline.scores(Histories.of(catalog.history(some), catalog.user[some]))
+        histories = Histories.before(catalog, some)
+        scores = baseline.scores(histories)
         if not scores.isfinite().all():
             raise ArtifactError(
                 f"{type(baseline).__name__}: gives items scores that are NaN or infinite: it diverged "
                 "in training; train it anew, with a lower learning rate"
             )
-        without = mask_past(scores, Histories.of(catalog.past(some)))
+        assert histories.past is not None
+        without = mask_past(scores, histories.past)
         targets = torch.from_numpy(catalog.item[some].astype(np.int64)).to(scores.device)
         yield rank_of_target(without, targets).cpu().numpy(), rank_of_target(scores, targets).cpu().numpy()
 

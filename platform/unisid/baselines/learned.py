@@ -90,6 +90,17 @@ class LearnedBaseline(nn.Module):
     def answer(self, histories: Histories) -> Float[Tensor, "B N"]:
         """Float32 scores for each history. Output for empty histories is ignored."""
 
+    def blend(self, catalog: Catalog, rows: NDArray[np.int64], total: Callable[[Tensor], Tensor]) -> dict[str, float]:
+        """Fit how much each part of a score counts to validation samples; returns the weights by name.
+
+        By default a score has one part, and there is nothing to fit.
+
+        Args:
+            rows: this worker's share, as `Catalog.samples` gives them.
+            total: the sum of a tensor over all workers.
+        """
+        return {}
+
     @torch.no_grad()
     def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
         """As `Baseline.scores`; in eval mode equal inputs have equal scores.

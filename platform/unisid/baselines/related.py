@@ -7,7 +7,7 @@ common, alike vectors. The weights are fitted to what validation's users took ne
 F parts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -89,20 +89,42 @@ class RelatedItems:
 
     def fit(self, catalog: Catalog, rows: NDArray[np.int64]) -> None:
         """Fit the weights to the targets of some samples."""
-        found = []
-        for start in range(0, len(rows), AT_ONCE):
-            some = rows[start : start + AT_ONCE]
-            parts = self._parts(latest_first(Histories.of(catalog.history(some))))
-            total = torch.stack(parts).sum(0)
-            top = total.topk(min(CANDIDATES, self.num_items), dim=1).indices
-            is_target = top == torch.from_numpy(catalog.item[some].astype(np.int64))[:, None]
-            there = is_target.any(1)
-            values = torch.stack([part.gather(1, top) for part in parts], 2)
-            found.append((values[there].half(), is_target[there].int().argmax(1)))
-        values, place = (torch.cat(part) for part in zip(*found, strict=True))
-        self.weights = fit_weights(values, torch.ones(values.shape[:2], dtype=torch.bool), place, self.weights)
+
+        def parts(histories: Histories) -> list[Float[Tensor, "B N"]]:
+            return self._parts(latest_first(histories))
+
+        self.weights = fitted_weights(parts, catalog, rows, self.weights)
         names = [part.name for part in self.memory.parts]
         self.chosen = {f"weight_{name}": float(value) for name, value in zip(names, self.weights, strict=True)}
+
+
+def fitted_weights(
+    parts: Callable[[Histories], list[Float[Tensor, "B N"]]],
+    catalog: Catalog,
+    rows: NDArray[np.int64],
+    weights: Float[Tensor, " F"],
+    total: Callable[[Tensor], Tensor] = lambda tensor: tensor,
+) -> Float[Tensor, " F"]:
+    """The weights of parts that make the targets of some samples likeliest among the best items by the present ones.
+
+    Args:
+        rows: this worker's share of the samples; there may be none.
+        total: the sum of a tensor over all workers.
+    """
+    values, place = [weights.new_zeros(0, 1, len(weights)).half()], [weights.new_zeros(0).long()]
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        each = parts(Histories.before(catalog, some))
+        top = weighted_sum(weights, each).topk(min(CANDIDATES, catalog.num_items), dim=1).indices
+        is_target = top == torch.from_numpy(catalog.item[some].astype(np.int64)).to(top.device)[:, None]
+        there = is_target.any(1)
+        found = torch.stack([part.gather(1, top) for part in each], 2)[there]
+        values.append((found - found.amax(1, keepdim=True)).half())  # a constant of a sample fits nothing
+        place.append(is_target[there].int().argmax(1))
+    if len(values) > 1:
+        values, place = values[1:], place[1:]
+    joined = torch.cat(values)
+    return fit_weights(joined, torch.ones_like(joined[:, :, 0], dtype=torch.bool), torch.cat(place), weights, total)
 
 
 def latest_first(histories: Histories) -> Int[Tensor, "B T"]:

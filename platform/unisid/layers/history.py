@@ -10,6 +10,8 @@ from torch import Tensor, nn
 PAD = -1
 QUICK = 20.0
 """Factor on the repeat term's tables, so that a step of Adam moves them by so many times its rate."""
+LATELY, OLDEST = 0.6, 100
+"""Weight of an item that was taken, relative to one that was taken one place later, up to so many places."""
 HIGHEST = 8.0
 """Of a repeat term's value, so that e to its power stays exact in sums."""
 
@@ -41,6 +43,27 @@ def seen_in_windows(windows: Int[Tensor, "B T"], targeted: Bool[Tensor, "B T"]) 
 def seen_at_end(past: Int[Tensor, "B E"], longest: int) -> Seen:
     """What stands at the end of each row, of which at most the latest `longest` count."""
     return Seen(latest_first(past, (past != PAD).sum(1) - 1)[:, :longest])
+
+
+def taken_of_all(before: Int[Tensor, "P T"], num_items: int) -> tuple[Float[Tensor, "P N"], Float[Tensor, "P N"]]:
+    """Of every item: 1 where it was taken, and how lately, `LATELY`^age; 0 elsewhere."""
+    column = torch.where(before == PAD, num_items, before)
+    empty = torch.zeros(len(before), num_items + 1, device=before.device)
+    found = empty.scatter_reduce(1, column, LATELY ** _ages(before), "amax")[:, :-1]
+    return (found > 0).float(), found
+
+
+def taken_of_some(
+    before: Int[Tensor, "P T"], items: Int[Tensor, "P C"]
+) -> tuple[Float[Tensor, "P C"], Float[Tensor, "P C"]]:
+    """The same of some items."""
+    found = ((items[:, :, None] == before[:, None, :]) * LATELY ** _ages(before)[:, None, :]).amax(2)
+    return (found > 0).float(), found
+
+
+def _ages(before: Int[Tensor, "P T"]) -> Float[Tensor, "P T"]:
+    """Places since each was taken; where powers of `LATELY` would round to 0, no more than that allows."""
+    return torch.arange(before.shape[1], device=before.device, dtype=torch.float32).clamp_max(OLDEST).expand_as(before)
 
 
 class Repeat(nn.Module):

@@ -144,9 +144,11 @@ class NextItem:
         return self.baseline.loss(windows), {}
 
     def validate(self) -> Metrics:
-        """Mean NDCG, as the score, and hit rate at the cut-off, with the user's past excluded."""
+        """Mean NDCG, as the score, and hit rate at the cut-off, with the user's past excluded, after the weights of a
+        score's parts were fitted."""
+        weights = self.baseline.blend(self.catalog, self.valid, self.worker.all_reduce)
         sums = torch.zeros(3, dtype=torch.float64)
         for ranks, _ in rank_targets(self.baseline, self.catalog, self.valid):
             sums += torch.tensor([*metric_values(ranks, (CUTOFF,)).sum(0), len(ranks)])
         rate, ndcg, count = self.worker.all_reduce(sums.to(self.worker.device)).tolist()
-        return {"score": ndcg / count, f"hr_{CUTOFF}": rate / count}
+        return {"score": ndcg / count, f"hr_{CUTOFF}": rate / count} | weights
