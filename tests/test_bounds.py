@@ -67,6 +67,7 @@ def made(cls):
         "fingerprint": "f" * 64,
         "base": Base(fingerprint="f" * 64),
         "known": Base(fingerprint="f"),
+        "teacher_at": Base(fingerprint="f" * 64),
     }
     return cls(**{name: value for name, value in needed.items() if name in names(cls)})
 

@@ -9,7 +9,7 @@ import pytest
 from tests.artifacts.failing_disks import Brittle
 from tests.three_stages import CODES, MADE, Config, Recipe, run, states, use_small_stages
 from unisid import pipeline
-from unisid.artifacts import swap
+from unisid.artifacts import lease, swap
 from unisid.artifacts.by_fingerprint import FOLDER
 from unisid.artifacts.curve import read_curve
 from unisid.artifacts.record import Record, read_record, require, require_input, write_record
@@ -32,6 +32,15 @@ def test_it_makes_what_is_missing_and_then_nothing(place):
     _, said = run(store, Recipe())
     assert MADE == ["catalog", "embeddings", "codes"]
     assert said == ["everything is there, nothing to make"]
+
+
+def test_the_lease_of_a_run_that_was_killed_at_its_very_end_does_not_stay(place):
+    store = Store(place)
+    run(store, Recipe())
+    left = store.root / lease.FOLDER
+    left.write("r@1.json", lease._written(replace(lease.Owner(), started=1.0)))
+    assert run(store, Recipe())[1] == ["everything is there, nothing to make"]
+    assert "r@1.json" not in left.sizes()
 
 
 def test_until_stops_early(place):
@@ -304,7 +313,7 @@ def test_a_recipe_without_instructions_plans_as_if_there_were_no_such_noun(place
     assert set(planned["model"].inputs) == {"catalog", "codes", "sequences"}
     taught = replace(without, instructions=pipeline.stages.instructions.Config())
     changed = {entry.noun: entry for entry in pipeline.plan(taught, store)}
-    assert list(changed) == [noun for noun in pipeline.NOUNS if noun != "baseline"]
+    assert list(changed) == [noun for noun in pipeline.NOUNS if noun not in ("baseline", "joint")]
     assert set(changed["instructions"].inputs) == {"catalog", "codes", "sequences"}
     assert set(changed["model"].inputs) == {"catalog", "codes", "sequences", "instructions"}
     before = pipeline.fingerprint_of("model", planned["model"].config, planned["model"].inputs)

@@ -161,7 +161,9 @@ def run_on(
         folder = report_place(recipe, store)
         if done and publication.published(folder).waits_for_sync(folder, tracker):
             LOG.info("MLflow was not given everything when it was made: `unisid sync RECIPE` hands it over")
-    if not done:
+    if done:
+        lease.clear(store, recipe.name, recipe.version)  # of a run that was killed when all was done
+    else:
         with at_work.writing(store, recipe.name, recipe.version, planned) as held:
             planned = plan(recipe, store, until)
             refuse_drift(planned)

@@ -7,7 +7,19 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from unisid.artifacts import baseline, catalog, codes, curve, embeddings, fused, graph, instructions, metrics, model
+from unisid.artifacts import (
+    baseline,
+    catalog,
+    codes,
+    curve,
+    embeddings,
+    fused,
+    graph,
+    instructions,
+    joint,
+    metrics,
+    model,
+)
 from unisid.artifacts import sequences as samples
 from unisid.artifacts.record import Record, require, write_record
 from unisid.artifacts.shards import to_arrow, to_ragged, write_array, write_shard
@@ -76,6 +88,12 @@ def write(store: Store) -> None:
     write_array(at, fused.FAMILY, {"vector": pooled, "text_only": np.arange(N) % 2 == 0}, shard_rows=4)
     done("fused", {"width": D}, None, "embeddings", "graph")
 
+    settings = {"kind": "tiger", "width": 8}
+    tensors = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3)}
+    codes.write_codes(place_of(store, "joint"), CODES, SIZES)
+    model.write_model(place_of(store, "joint"), settings, tensors)
+    done("joint", {"sizes": list(SIZES)}, {"method": {"kind": "toy"}}, "fused", "catalog")
+
     codes.write_codes(place_of(store, "codes"), CODES, SIZES)
     write_json(place_of(store, "codes"), "quality.json", {"distinct": 1.0})
     done("codes", {"sizes": list(SIZES)}, {"levels": 2}, "fused", "catalog")
@@ -100,8 +118,6 @@ def write(store: Store) -> None:
         write_table(at, split, 0, pa.table(words))
     done("instructions", {"train": 1, "valid": 1}, {"tasks": ["next"]}, "codes")
 
-    settings = {"kind": "tiger", "width": 8}
-    tensors = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3)}
     model.write_model(place_of(store, "model"), settings, tensors, {"config.json": b'{"model_type": "t"}'})
     done("model", {}, settings, "codes")
 
@@ -149,6 +165,12 @@ def _fused(place: Place) -> list[Any]:
     return [read.width, read.vectors(), read.text_only()]
 
 
+def _joint(place: Place) -> list[Any]:
+    read = joint.Joint.read(place)
+    half = model.Model(place, read.record)
+    return [read.sizes, read.codes, half.backbone(), [(n, t.tolist()) for n, t in sorted(half.weights().items())]]
+
+
 def _codes(place: Place) -> list[Any]:
     read = codes.Codes.read(place)
     return [read.sizes, read.codes, read.find((0, 1)), read.extends, read.extension, read_json(place, "quality.json")]
@@ -186,6 +208,7 @@ READERS: Mapping[str, Callable[[Place], list[Any]]] = {
     "embeddings": _embeddings,
     "graph": _graph,
     "fused": _fused,
+    "joint": _joint,
     "codes": _codes,
     "sequences": _sequences,
     "instructions": _instructions,

@@ -102,6 +102,22 @@ def test_a_lease_that_this_process_lost_sight_of_is_free(store):
         pass
 
 
+def test_what_a_dead_process_left_is_cleared_and_nothing_else(store):
+    def kept():
+        return "r@1.json" in (store.root / lease.FOLDER).sizes()
+
+    lease.clear(store, "r", "1")  # where there is none
+    for owner, stays in ((replace(Owner(), started=1.0), False), (Owner(**ELSEWHERE), True)):
+        planted(store, owner)
+        lease.clear(store, "r", "1")
+        assert kept() is stays
+    planted(store, replace(Owner(), started=1.0))
+    with hold(store):
+        lease.clear(store, "r", "1")
+        assert owner_of(store, "r", "1") is not None
+    assert not kept()
+
+
 def test_elsewhere_only_silence_frees_it(store, monkeypatch):
     planted(store, Owner(**ELSEWHERE))
     with pytest.raises(BusyError, match="on far"), hold(store):

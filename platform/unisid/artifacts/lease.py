@@ -165,6 +165,15 @@ def holding(store: Store, name: str, version: str, owner: Owner, busy: Busy) -> 
         lease.release()
 
 
+def clear(store: Store, name: str, version: str) -> None:
+    """Remove the lease of a process of this machine that is gone; one that cannot be removed stays, and is free."""
+    file = _file(store, name, version)
+    with contextlib.suppress(ArtifactError):
+        body = file.read()
+        if body is not None and (owner := _parsed(body)).is_gone and (owner.is_here or not owner.token):
+            file.swap(body, None)
+
+
 def owner_of(store: Store, name: str, version: str) -> Owner | None:
     """Who is at work on a name and version, if anybody is."""
     held = read(_file(store, name, version))
