@@ -1,7 +1,9 @@
-"""Systems that unify text and behaviour beside their parts: UNGER's ablations and studies, of any dataset's recipe."""
+"""Systems that unify text and behaviour, early (UNGER) or late (EAGER), beside their parts, of any dataset's recipe."""
 
 from dataclasses import replace
 
+from jobs.recipes.eager import two_streams
+from jobs.recipes.eager import without as alone
 from jobs.recipes.unger import unified, without
 from unisid.experiments.definition import Experiment, Method
 from unisid.fusion import single
@@ -26,6 +28,24 @@ def unger(base: Recipe) -> Experiment:
         question="Does one code from aligned vectors, with distillation, beat codes of its parts?",
         methods=tuple(Method(name, named(recipe, name)) for name, recipe in parts.items()),
         ours="unger",
+    )
+
+
+def eager(base: Recipe) -> Experiment:
+    """EAGER and its parts, each taken away; and UNGER, which fuses early what EAGER fuses late."""
+    whole = two_streams(base)
+    parts = {
+        "eager": whole,
+        "eager-no-transfer": alone(whole, "transfer"),
+        "eager-no-contrast": alone(whole, "contrast"),
+        "eager-bare": alone(whole, "contrast", "transfer"),
+        "unger": unified(base),
+    }
+    return Experiment(
+        name="eager",
+        question="Do two streams over two indexes beat one code, and what do their parts give?",
+        methods=tuple(Method(name, named(recipe, name)) for name, recipe in parts.items()),
+        ours="eager",
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from jobs.experiments.joint import named
 from jobs.experiments.unigrec import with_unigrec
+from jobs.recipes.eager import two_streams
 from jobs.recipes.recommenders import by_retrieval, in_parallel, over_items, token_by_token
 from jobs.recipes.unger import unified
 from unisid.backbones import BackboneConfig, hierarchical, lcrec, tiger
@@ -40,7 +41,7 @@ WIDTHS = (48, 96, 192)
 
 
 def main(base: Recipe) -> Experiment:
-    """Table 6.1: every baseline beside semantic ids of text, of LETTER and of the fusion; and UNGER."""
+    """Table 6.1: every baseline beside semantic ids of text, of LETTER and of the fusion; UNGER; EAGER."""
     return Experiment(
         name="main",
         question="How good are unified semantic ids beside baselines without ids, and ids of text and of LETTER?",
@@ -52,6 +53,7 @@ def main(base: Recipe) -> Experiment:
             *_recommenders(base),
             Method("unger", named(unified(base), "unger")),
             Method("uqf-unigrec", named(with_unigrec(base), "uqf-unigrec")),
+            Method("eager", named(two_streams(base), "eager")),
         ),
         ours=_named(base, "uqf"),
     )

@@ -96,6 +96,8 @@ def settings(kind: str, folder: Path) -> BackboneConfig:
     config = plug_in("backbones", kind)
     if kind == "parallel":
         return config(decode="graph")
+    if kind == "eager":
+        return config(first_width=3)
     if "content" in config.__dataclass_fields__:
         return config(content=(), dense=False)
     return config(model=str(language_model(folder))) if "model" in config.__dataclass_fields__ else config()
@@ -107,3 +109,13 @@ def index_of(sizes: tuple[int, ...], num_items: int = 30, seed: int = 0) -> Inde
     chosen = np.random.default_rng(seed).permutation(whole)[: min(num_items, whole)]
     vectors = np.random.default_rng(seed + 1).normal(size=(len(chosen), 7)).astype(np.float32)
     return Index.of(np.stack(np.unravel_index(chosen, sizes), 1), sizes, {"fused": vectors})
+
+
+def halved_index(sizes: tuple[int, ...] = (6, 5, 5, 6), seed: int = 0) -> Index:
+    """An index of as many items as either half of its levels can name, each of which names all of them."""
+    half, rng = len(sizes) // 2, np.random.default_rng(seed)
+    halves = [
+        np.stack(np.unravel_index(rng.permutation(int(np.prod(own))), own), 1) for own in (sizes[:half], sizes[half:])
+    ]
+    vectors = rng.normal(size=(len(halves[0]), 7)).astype(np.float32)
+    return Index.of(np.concatenate(halves, 1), sizes, {"fused": vectors})

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from tests.backbones.models import index_of, settings
+from tests.backbones.models import halved_index, settings
 from unisid.artifacts.store import Place
 from unisid.backbones import PAD, Backbone, Batch, Limits, TokenBackbone
 from unisid.config import from_record, plug_ins, to_record
 from unisid.decoding.beam import Decoder
 
-SIZES = (4, 5, 3)
-INDEX = index_of(SIZES)
+INDEX = halved_index()
+SIZES = INDEX.sizes
 HISTORIES = torch.tensor([[3, 17, 29, 8], [11, 2, PAD, PAD]])
 TARGETS = torch.tensor([5, 20])
 TOKENS, TARGET_TOKENS = INDEX.tokens(HISTORIES).flatten(1), INDEX.tokens(TARGETS)

@@ -32,13 +32,13 @@ def made(config: Config = CONFIG) -> Unger:
 def test_the_summary_token_changes_no_codes_loss() -> None:
     """To rounding, in value and in gradient: it stands behind all codes and the decoder looks back only."""
     model = made()
-    loss, state = model.tiger.summarised(HISTORIES, TARGETS, model.summary)
+    loss, state = model.tiger.summarised(model.tiger.memory_of(HISTORIES), TARGETS, model.summary)
     plain = model.tiger.token_loss(HISTORIES, TARGETS)
     assert torch.allclose(loss, plain, atol=1e-6)
     parameters = list(model.tiger.parameters())
     pairs = zip(torch.autograd.grad(loss, parameters), torch.autograd.grad(plain, parameters), strict=True)
     assert all(torch.allclose(one, other, atol=1e-5) for one, other in pairs)
-    other, _ = model.tiger.summarised(HISTORIES, TARGETS, model.summary + 5)
+    other, _ = model.tiger.summarised(model.tiger.memory_of(HISTORIES), TARGETS, model.summary + 5)
     assert torch.allclose(other, plain, atol=1e-6)
     assert state.shape == (3, 16)
 
@@ -46,17 +46,17 @@ def test_the_summary_token_changes_no_codes_loss() -> None:
 @torch.no_grad()
 def test_the_summary_sees_the_targets_own_codes() -> None:
     model = made().eval()
-    _, state = model.tiger.summarised(HISTORIES, TARGETS, model.summary)
+    _, state = model.tiger.summarised(model.tiger.memory_of(HISTORIES), TARGETS, model.summary)
     last = TARGETS.clone()
     last[0, -1] = 9 + (last[0, -1] - 9 + 1) % 3
-    _, other = model.tiger.summarised(HISTORIES, last, model.summary)
+    _, other = model.tiger.summarised(model.tiger.memory_of(HISTORIES), last, model.summary)
     assert not torch.allclose(state[0], other[0], atol=1e-4)
     assert torch.allclose(state[1:], other[1:], atol=1e-6)
 
 
 def test_the_distillation_is_that_of_the_formula_and_no_negative_is_the_target() -> None:
     model = made()
-    _, state = model.tiger.summarised(HISTORIES, TARGETS, model.summary)
+    _, state = model.tiger.summarised(model.tiger.memory_of(HISTORIES), TARGETS, model.summary)
     vectors, found = INDEX.vectors["fused"], model.project(functional.normalize(state, dim=-1))
     expected = []
     for row, target in zip(found, BATCH.targets.tolist(), strict=True):
@@ -88,7 +88,7 @@ def test_draws_are_of_all_items_and_as_many_as_are_wanted() -> None:
 
 def test_the_loss_adds_beta_times_the_distillation() -> None:
     model = made(dataclasses.replace(CONFIG, distillation_weight=0.5))
-    loss, state = model.tiger.summarised(HISTORIES, TARGETS, model.summary)
+    loss, state = model.tiger.summarised(model.tiger.memory_of(HISTORIES), TARGETS, model.summary)
     distilled = model.distillation(state, BATCH.targets, INDEX.vectors["fused"])
     assert torch.allclose(model.loss(BATCH, INDEX), loss + 0.5 * distilled, atol=1e-6)
 
@@ -137,7 +137,7 @@ def test_it_learns_to_point_at_the_targets_vector() -> None:
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     losses = []
     for _ in range(60):
-        _, state = model.tiger.summarised(HISTORIES, TARGETS, model.summary)
+        _, state = model.tiger.summarised(model.tiger.memory_of(HISTORIES), TARGETS, model.summary)
         losses.append(model.distillation(state, BATCH.targets, vectors))
         optimizer.zero_grad()
         losses[-1].backward()

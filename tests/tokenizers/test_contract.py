@@ -41,7 +41,7 @@ def kind(request) -> str:
 
 
 def test_the_folder_is_the_registry():
-    assert {"rqvae", "rqkmeans", "letter", "balanced", "hkmeans", "opq"} <= set(KINDS)
+    assert {"rqvae", "rqkmeans", "letter", "balanced", "hkmeans", "opq", "paired"} <= set(KINDS)
 
 
 def test_settings_say_their_sizes_and_survive_the_record(kind):

@@ -35,7 +35,7 @@ from unisid.runtime.local import LocalCompute
 from unisid.serving.recommender import Recommender
 from unisid.stages.catalog import extend
 from unisid.stages.codes.extend import _along_used
-from unisid.stages.codes.unique import Encoder, Taken, matrix, unique_codes
+from unisid.stages.codes.unique import Encoder, Taken, matrix, slices, unique_codes
 from unisid.tokenizers import read_tokenizer, rqkmeans, write_tokenizer
 from unisid.versions.extend import extended, next_version
 
@@ -241,6 +241,8 @@ def test_every_tokenizer_is_extended_frozen(published, grown, kind):
     folder, store, recipe = published
     settings = plug_in("tokenizers", kind)
     small = {"num_levels": 3, "codebook_size": 5, "widths": (8, 4), "num_clusters": 2, "restarts": 1, "rotations": 2}
+    if kind == "paired":  # either half names an item
+        small |= {"num_levels": 4, "codebook_size": 10}
     known = {field.name for field in dataclasses.fields(settings)}
     tokenizer = settings(**{name: value for name, value in small.items() if name in known})
     own = replace(recipe, name=kind, codes=replace(recipe.codes, tokenizer=tokenizer))
@@ -252,6 +254,8 @@ def test_every_tokenizer_is_extended_frozen(published, grown, kind):
     assert np.array_equal(second.codes[: shop.ITEMS], first.codes)
     assert len(np.unique(second.codes, axis=0)) == shop.ITEMS + shop.NEW
     assert first.place.read("weights.safetensors") == second.place.read("weights.safetensors")
+    for own in slices(tokenizer.parts):
+        assert len(np.unique(second.codes[:, own], axis=0)) == shop.ITEMS + shop.NEW
 
 
 def test_a_fusion_that_knows_nothing_of_new_items_is_refused(tmp_path):

@@ -313,6 +313,13 @@ class BackboneConfig(PlugIn):
         return {}
 
 
+def draw_items(num_items: int, most: int, device: torch.device) -> Int[Tensor, " K"]:
+    """Items drawn by torch's random state; all of them, each once, where they are no more than `most`."""
+    if num_items <= most:
+        return torch.arange(num_items, device=device)
+    return torch.randint(num_items, (most,), device=device)
+
+
 def level_starts(sizes: tuple[int, ...], first: int) -> tuple[int, ...]:
     """The entry of code 0, by level, where the levels follow each other from entry `first` on."""
     return tuple(itertools.accumulate(sizes[:-1], initial=first))

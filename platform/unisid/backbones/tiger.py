@@ -82,25 +82,28 @@ class Tiger(TokenBackbone):
         )
 
     def token_loss(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, ""]:
-        return self.states_loss(self.target_states(self._read(histories), targets), targets)
+        return self.loss_after(self.memory_of(histories), targets)
+
+    def loss_after(self, memory: Memory, targets: Int[Tensor, "B L"]) -> Float[Tensor, ""]:
+        """`token_loss` after histories that were read."""
+        return self.states_loss(self.target_states(memory, targets), targets)
 
     def token_log_probs(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, "B L"]:
-        entries = (targets + FIRST_TOKEN)[..., None]
-        return self._target_logits(histories, targets).log_softmax(-1).gather(-1, entries)[..., 0]
+        return self.log_probs_after(self.memory_of(histories), targets[:, None])[:, 0]
 
     def summarised(
-        self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"], token: Float[Tensor, " D"]
+        self, memory: Memory, targets: Int[Tensor, "B L"], token: Float[Tensor, " D"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "B D"]]:
-        """`token_loss`, and the state of a further token behind the target's own."""
+        """`token_loss` after histories that were read, and the state of a further token behind the target's own."""
         entries = functional.pad(targets + FIRST_TOKEN, (1, 0), value=START)
         embedded = torch.cat([self.t5.shared(entries), token.expand(len(targets), 1, -1)], 1)
-        hidden, _ = decode(self.t5.decoder, embedded[:, None], self._read(histories), Past())
+        hidden, _ = decode(self.t5.decoder, embedded[:, None], memory, Past())
         logits = self.logits(hidden[:, 0, :-2], slice(None)).float() / self.temperature
         loss = functional.cross_entropy(logits.flatten(0, 1), (targets + FIRST_TOKEN).flatten())
         return loss, hidden[:, 0, -1]
 
     def start(self, prompts: Int[Tensor, "B T"]) -> tuple[State, Float[Tensor, "B 1 D"]]:
-        return self.begin(self._read(prompts))
+        return self.begin(self.memory_of(prompts))
 
     def step(
         self, state: State, tokens: Int[Tensor, "B K"], parents: Int[Tensor, "B K"]
@@ -140,11 +143,20 @@ class Tiger(TokenBackbone):
         logits = self.logits(states, slice(None)).float() / self.temperature
         return functional.cross_entropy(logits.flatten(0, 1), (targets + FIRST_TOKEN).flatten())
 
-    def _target_logits(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, "B L V"]:
-        """What the target's tokens are drawn from, each after the ones before it."""
-        return self.logits(self.target_states(self._read(histories), targets), slice(None)).float()
+    def logits_after(self, memory: Memory, targets: Int[Tensor, "B C L"]) -> Float[Tensor, "B C L V"]:
+        """What the tokens of C targets of each user are drawn from, after histories that were read."""
+        shifted = functional.pad(targets[..., :-1] + FIRST_TOKEN, (1, 0), value=START)
+        hidden, _ = decode(self.t5.decoder, self.t5.shared(shifted), memory, Past())
+        found = self.logits(hidden.flatten(1, 2), slice(None)).float()
+        return found.unflatten(1, targets.shape[1:])
 
-    def _read(self, histories: Int[Tensor, "B T"]) -> Memory:
+    def log_probs_after(self, memory: Memory, targets: Int[Tensor, "B C L"]) -> Float[Tensor, "B C L"]:
+        """`token_log_probs` of C targets of each user."""
+        entries = (targets + FIRST_TOKEN)[..., None]
+        return self.logits_after(memory, targets).log_softmax(-1).gather(-1, entries)[..., 0]
+
+    def memory_of(self, histories: Int[Tensor, "B T"]) -> Memory:
+        """What the decoder sees of histories."""
         return self.read(self.embed(histories), histories >= 0)[0]
 
     def _append(self, memory: Memory, past: Past, entries: Tensor) -> tuple[State, Tensor]:

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unisid.artifacts.vectors import check_nouns
-from unisid.backbones import BackboneConfig, Batch, Index, TokenBackbone, tiger
+from unisid.backbones import BackboneConfig, Batch, Index, TokenBackbone, draw_items, tiger
 from unisid.bounds import Count, NotNegative, Positive
 from unisid.errors import ArtifactError
 from unisid.layers.transformer import SPREAD
-from unisid.ops.contrast import info_nce
+from unisid.ops.contrast import drawn_info_nce
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class Unger(TokenBackbone):
         histories, targets = index.tokens(batch.histories).flatten(1), index.tokens(batch.targets)
         if not self.config.distillation_weight:
             return self.tiger.token_loss(histories, targets)
-        loss, state = self.tiger.summarised(histories, targets, self.summary)
+        loss, state = self.tiger.summarised(self.tiger.memory_of(histories), targets, self.summary)
         distilled = self.distillation(state, batch.targets, vectors_of(index, self.config.towards))
         return loss + self.config.distillation_weight * distilled
 
@@ -90,19 +90,13 @@ class Unger(TokenBackbone):
         self, state: Float[Tensor, "B D"], targets: Int[Tensor, " B"], vectors: Float[Tensor, "N W"]
     ) -> Float[Tensor, ""]:
         """L_IKD, the mean over samples; no negative is its row's target."""
-        drawn = self.negatives(len(vectors), vectors.device)
         found = self.project(functional.normalize(state.float(), dim=-1))
-        candidates = torch.cat([vectors[targets], vectors[drawn]])
-        rows = torch.arange(len(targets), device=targets.device)
-        others = torch.ones(len(rows), len(rows), dtype=torch.bool, device=rows.device)
-        ignored = torch.cat([others, drawn == targets[:, None]], 1)
-        return info_nce(found, candidates, rows, ignored, self.config.temperature)
+        drawn = self.negatives(len(vectors), vectors.device)
+        return drawn_info_nce(found, vectors, targets, drawn, self.config.temperature)
 
     def negatives(self, num_items: int, device: torch.device) -> Int[Tensor, " K"]:
         """Items drawn for a step."""
-        if num_items <= self.config.num_negatives:
-            return torch.arange(num_items, device=device)
-        return torch.randint(num_items, (self.config.num_negatives,), device=device)
+        return draw_items(num_items, self.config.num_negatives, device)
 
     def weights(self) -> dict[str, Tensor]:
         """TIGER's: the summary token and its map serve training alone."""

@@ -45,6 +45,20 @@ def known(
     return found.scatter_(1, column, True)[:, place]
 
 
+def drawn_info_nce(
+    anchors: Float[Tensor, "B D"],
+    vectors: Float[Tensor, "N D"],
+    targets: Int[Tensor, " B"],
+    drawn: Int[Tensor, " K"],
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """InfoNCE of anchors with their targets' vectors, among drawn items'; a draw of the target does not count."""
+    rows = torch.arange(len(targets), device=targets.device)
+    others = torch.ones(len(rows), len(rows), dtype=torch.bool, device=rows.device)
+    ignored = torch.cat([others, drawn == targets[:, None]], 1)
+    return info_nce(anchors, torch.cat([vectors[targets], vectors[drawn]]), rows, ignored, temperature)
+
+
 def paired_info_nce(
     anchors: Float[Tensor, "U D"],
     candidates: Float[Tensor, "U D"],

@@ -41,6 +41,11 @@ class TokenizerConfig(PlugIn, abc.ABC):
         return (self.codebook_size,) * self.num_levels
 
     @property
+    def parts(self) -> tuple[int, ...]:
+        """The levels of every part of a semantic id whose codes are unique by themselves; one part by default."""
+        return (self.num_levels,)
+
+    @property
     def collaborative_width(self) -> int:
         """Width of the collaborative vectors that its loss needs; 0: it needs none."""
         return 0
@@ -116,6 +121,10 @@ class Tokenizer(nn.Module, abc.ABC):
         if level:
             latents = latents - self.lookup(prefix[:, :-1]) - self.codebooks[level - 1][prefix[:, -1]]
         return torch.cat([prefix, quantize(latents, self.codebooks[level:])], 1)
+
+    def part(self, levels: slice) -> "Tokenizer":
+        """The tokenizer of some levels alone; for kinds of several `parts`."""
+        raise NotImplementedError
 
     def encode(self, vectors: Float[Tensor, "n D"]) -> Int[Tensor, "n L"]:
         """The codes of vectors: the nearest codeword, level by level. Not yet unique."""

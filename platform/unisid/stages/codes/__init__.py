@@ -31,7 +31,7 @@ from unisid.ops.assignment import ordinals
 from unisid.ops.prefixes import row_keys
 from unisid.progress import ReportingMapper, mapped
 from unisid.stages.codes.collaborative import Collaborative, collaborative
-from unisid.stages.codes.unique import PART_ROWS, Encoder, matrix, moved_distances, unique_codes
+from unisid.stages.codes.unique import PART_ROWS, Encoder, matrix, moved_distances, unique_by_part
 from unisid.stages.extension import Base
 from unisid.tokenizers import Batch, LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
 from unisid.training.loop import Training, run
@@ -79,6 +79,11 @@ class Config(Settings):
         super().__post_init__()
         if self.batch_size % max(1, self.pool.workers):
             raise ConfigError(f"codes: batch_size {self.batch_size} is not a multiple of {self.pool.workers} workers")
+        if self.unique == "append" and len(self.tokenizer.parts) > 1:
+            raise ConfigError(
+                f"codes.unique: is append, and each of {len(self.tokenizer.parts)} parts of an id by "
+                f"'{self.tokenizer.kind}' must name an item by itself; must be assign"
+            )
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ def make(job: Job[Config]) -> Json:
     if config.unique == "assign":
         LOG.info(f"{len(codes):,} items, {report['distinct_share']:.1%} distinct; resolving the rest")
         telling = ReportingMapper(job, "parts", of="resolving")
-        codes = unique_codes(telling, config.pool, job.work, encoder, codes, sizes)
+        codes = unique_by_part(telling, config.pool, job.work, encoder, codes, sizes, config.tokenizer.parts)
         report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes)
     else:
         codes, sizes = append_ordinal(codes, sizes)
@@ -150,14 +155,16 @@ def judged(
 
 def check_room(config: Config, num_items: int) -> None:
     """Refuse a code space that is smaller than the catalogue."""
-    levels, size = config.tokenizer.num_levels, config.tokenizer.codebook_size
+    parts, size = config.tokenizer.parts, config.tokenizer.codebook_size
+    levels = min(parts)
     if config.unique == "assign" and size**levels < num_items:
         enough_levels = next(n for n in range(levels, 64) if size**n >= num_items)
         enough_codes = math.ceil(num_items ** (1 / levels))
         enough_codes += enough_codes**levels < num_items  # the root is rounded
+        each = "" if len(parts) == 1 else f", in each of {len(parts)} parts,"
         raise ConfigError(
-            f"codes.tokenizer: {levels} levels of {size} codes name {size**levels:,} items, the catalogue has "
-            f"{num_items:,}; num_levels={enough_levels} or codebook_size={enough_codes} would do"
+            f"codes.tokenizer: {levels} levels of {size} codes{each} name {size**levels:,} items, the catalogue has "
+            f"{num_items:,}; num_levels={enough_levels * len(parts)} or codebook_size={enough_codes} would do"
         )
 
 

@@ -10,6 +10,7 @@ N items, M of them published, L levels.
 
 import functools
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,17 @@ from unisid.log import logger
 from unisid.ops.assignment import ordinals
 from unisid.ops.prefixes import row_keys
 from unisid.ops.semantic_ids import spell_all
-from unisid.progress import ReportingMapper, mapped
+from unisid.progress import Mapper, ReportingMapper, mapped
 from unisid.stages import codes as stage
-from unisid.stages.codes.unique import Encoder, Taken, matrix, moved_distances, room_below, unique_codes
+from unisid.stages.codes.unique import (
+    Encoder,
+    Taken,
+    matrix,
+    moved_distances,
+    room_below,
+    slices,
+    unique_codes,
+)
 from unisid.stages.extension import base_of, take_over
 from unisid.tokenizers import DESCRIPTION, WEIGHTS
 
@@ -64,19 +73,20 @@ def make(job: Job[stage.Config]) -> Json:
     published = len(base.codes)
     report = quality.describe(nearest, config.tokenizer.sizes) | {"reconstruction_error": error}
     LOG.info(f"{len(nearest) - published:,} items are new, {published:,} keep their semantic ids")
-    taken = Taken.write(job.work / "taken", base.codes)
     telling = ReportingMapper(job, "parts", of="resolving")
-    new, sizes = base.codes[published:], base.sizes  # of a day without new items, none
-    if len(nearest) > published:
-        usable = nearest_used(job, encoder, base, taken, nearest[published:])
-        if config.unique == "assign":
-            new = unique_codes(telling, config.pool, job.work, encoder, usable, sizes, taken, published)
-        else:
-            new, sizes = further_ordinals(base, usable)
+    new, sizes, apart = base.codes[published:], base.sizes, 0  # of a day without new items, none
+    if len(nearest) > published and config.unique == "assign":
+        parts = [placed(job, telling, encoder, base, nearest, own) for own in slices(config.tokenizer.parts)]
+        new = np.concatenate([own for own, _ in parts], axis=1)
+        apart = int(np.any([alone for _, alone in parts], axis=0).sum())
+    elif len(nearest) > published:
+        taken = Taken.write(job.work / "taken", base.codes)
+        usable = nearest_used(job, encoder, base.sizes, published, taken, nearest[published:])
+        new, sizes = further_ordinals(base, usable)
+        apart = int((taken.at(new[:, : len(sizes) - 1]) == 0).sum())
     codes = np.concatenate([base.codes, new])
     levels = config.tokenizer.num_levels
     report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes[:, :levels])
-    apart = int((taken.at(new[:, : len(sizes) - 1]) == 0).sum())
     if apart:
         LOG.warning(
             f"{apart:,} new items have a prefix that no published item has: no recommender that was "
@@ -109,13 +119,33 @@ def check(config: stage.Config, base: Codes, num_items: int, num_vectors: int) -
         )
 
 
+def placed(
+    job: Job[stage.Config], telling: Mapper, encoder: Encoder, base: Codes, nearest: NDArray[np.int32], own: slice
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Codes of new items in the levels of one part of the ids [n, l], none of them taken; and whether no published item
+    has the prefix of each."""
+    published, sizes = len(base.codes), base.sizes[own]
+    if len(sizes) < base.num_levels:
+        encoder = replace(encoder, levels=(own.start, own.stop))
+    taken = Taken.write(job.work / f"taken-{own.start}", base.codes[:, own])
+    usable = nearest_used(job, encoder, sizes, published, taken, nearest[published:, own])
+    config = job.config
+    new = unique_codes(telling, config.pool, job.work, encoder, usable, sizes, taken, published)
+    return new, taken.at(new[:, :-1]) == 0
+
+
 def nearest_used(
-    job: Job[stage.Config], encoder: Encoder, base: Codes, taken: Taken, nearest: NDArray[np.int32]
+    job: Job[stage.Config],
+    encoder: Encoder,
+    sizes: tuple[int, ...],
+    published: int,
+    taken: Taken,
+    nearest: NDArray[np.int32],
 ) -> NDArray[np.int32]:
     """Codes of new items [n, L]: at every level but the index's last the nearest that is used after the prefix and has
     room below; where there is none, the nearest of all."""
-    codes, first = nearest.copy(), len(base.codes)
-    step = Step(functools.partial(_along_used, encoder, taken, base.sizes, first, codes.shape[1]), job.config.pool)
+    codes = nearest.copy()
+    step = Step(functools.partial(_along_used, encoder, taken, sizes, published, codes.shape[1]), job.config.pool)
     for table in mapped(job, stage.row_parts(len(codes)), step, "parts", of="placing"):
         start = table["row"][0].as_py()
         codes[start : start + len(table)] = matrix(table["codes"])

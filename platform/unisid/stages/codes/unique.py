@@ -12,7 +12,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -54,9 +54,12 @@ class Encoder:
     vectors: Shards
     place: Place
     pool: Pool
+    levels: tuple[int, int] | None = None
+    """The levels of one part of the ids, where it is to encode these alone."""
 
     def tokenizer(self) -> Tokenizer:
-        return read_tokenizer(self.place).to(self.pool.device())
+        whole = read_tokenizer(self.place).to(self.pool.device())
+        return whole if self.levels is None else whole.part(slice(*self.levels))
 
     def read(self, tokenizer: Tokenizer, rows: NDArray[np.int64]) -> Tensor:
         """The vectors of items [n, D], where the tokenizer is."""
@@ -131,6 +134,31 @@ def unique_codes(
         for table in revisit(compute, pool, work / f"crowded-{level}", rows, starts, codes, step):
             codes[table["row"].to_numpy()] = matrix(table["codes"])
     return codes
+
+
+def unique_by_part(
+    compute: Mapper,
+    pool: Pool,
+    work: Place,
+    encoder: Encoder,
+    codes: NDArray[np.int32],
+    sizes: tuple[int, ...],
+    parts: tuple[int, ...],
+) -> NDArray[np.int32]:
+    """`unique_codes` of every part of so many levels by itself: either alone names an item."""
+    if len(parts) == 1:
+        return unique_codes(compute, pool, work, encoder, codes, sizes)
+    found = [
+        unique_codes(compute, pool, work, replace(encoder, levels=(own.start, own.stop)), codes[:, own], sizes[own])
+        for own in slices(parts)
+    ]
+    return np.concatenate(found, axis=1)
+
+
+def slices(parts: tuple[int, ...]) -> list[slice]:
+    """Where parts of so many levels lie: (2, 3) -> [0:2], [2:5]."""
+    edges = [0, *itertools.accumulate(parts)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
 def matrix(column: pa.ChunkedArray) -> NDArray[np.int32]:
