@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from mlflow import MlflowClient
 from tests.lines import logged
 from tests.runtime.stores import mlflow_at
 from tests.versions import shop
+from unisid import cli
 from unisid.api.daily import day_tables
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
@@ -227,6 +229,13 @@ def test_the_gate():
     assert decide(Gate(most_loss=0.2), little, old).passed
     assert not decide(Gate(least_samples=401), better, old).passed
     assert decide(Gate(metric="HR@5"), better, old).figures["new"]["mean"] == pytest.approx((better <= 5).mean())
+
+
+def test_the_level_of_the_gate_is_not_that_of_the_news():
+    words = ["update", "shop", "--items", "items.parquet"]
+    plain, quiet = (cli._parser().parse_args([*words, *more]) for more in ([], ["--quiet", "--level", "0.01"]))
+    assert (plain.gate_level, plain.level) == (0.05, logging.INFO)
+    assert (quiet.gate_level, quiet.level) == (0.01, logging.WARNING)
 
 
 @pytest.mark.slow

@@ -30,7 +30,9 @@ def add_commands(command: Command, session: Session) -> None:
     gate = sub.add_argument_group("the gate: promoted only if not worse")
     gate.add_argument("--metric", default="NDCG@10", help="what decides: HR@K or NDCG@K (default: NDCG@10)")
     gate.add_argument("--history", choices=("excluded", "allowed"), default="excluded", help="which items are ranked")
-    gate.add_argument("--level", type=float, default=0.05, help="refused if worse at this level (default: 0.05)")
+    gate.add_argument(
+        "--level", type=float, default=0.05, dest="gate_level", help="refused if worse at this level (default: 0.05)"
+    )
     gate.add_argument("--most-loss", type=float, help="refused too unless a larger loss than this is ruled out")
     gate.add_argument("--least-samples", type=int, default=30, help="test samples that it needs (default: 30)")
     sub.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
@@ -47,7 +49,7 @@ def _update(args: argparse.Namespace, session: Session) -> None:
     gate = Gate(
         metric=args.metric,
         history=args.history,
-        level=args.level,
+        level=args.gate_level,  # `level` is that of the news
         most_loss=args.most_loss,
         least_samples=args.least_samples,
     )
