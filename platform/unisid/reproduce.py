@@ -22,12 +22,12 @@ from unisid.artifacts.roles import in_flow, name_of, noun_of
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.artifacts.weights import read_json
 from unisid.compute import Compute
-from unisid.config import Json, differences, flatten, from_record
+from unisid.config import differences, flatten
 from unisid.errors import ArtifactError, ConfigError
 from unisid.pipeline import Recipe
 from unisid.planned import Planned
 from unisid.stages.extension import Base
-from unisid.stages.flow import STAGES
+from unisid.stages.flow import settings_of
 from unisid.stages.joint import FIRST, TEACHER
 
 GONE_ON_FROM = ("base", "start", "teacher")
@@ -142,7 +142,7 @@ def recipe_of(
 
 def _settings_of(noun: str, record: Record, there: Mapping[str, Base]) -> Any:
     """A stage's settings as recorded; what it goes on from is the repetition of that."""
-    config: Any = from_record(STAGES[noun].Config, _settings(record))
+    config = settings_of(noun, record)
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     bases: dict[str, Any] = {n: there[value.fingerprint] for n, value in values.items() if isinstance(value, Base)}
     if "older" in values:
@@ -172,22 +172,6 @@ def _what_differs(noun: str, first: Place, second: Place) -> Iterator[str]:
         shifts = {name: abs(float(old[name]) - float(new[name])) for name in old if name in new}
         worst = max(shifts, key=lambda name: shifts[name])
         yield f"{worst} by {shifts[worst]:.2g}, no figure by more"
-
-
-def _settings(record: Record) -> Json:
-    """All settings of a record: those of identity and the others, as one tree."""
-    tree: Json = _copied(record.config)
-    for key, value in record.runtime.items():
-        *sections, name = key.split(".")
-        inner = tree
-        for section in sections:
-            inner = inner.setdefault(section, {})
-        inner[name] = value
-    return tree
-
-
-def _copied(tree: Mapping[str, Any]) -> Json:
-    return {name: _copied(value) if isinstance(value, Mapping) else value for name, value in tree.items()}
 
 
 def _refuse_other(record: Record, planned: Planned) -> None:

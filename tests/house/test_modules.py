@@ -35,7 +35,6 @@ THROUGH = {
     "runtime/http/bodies.py": "runtime/http/test_app.py",
     "runtime/http/guard.py": "runtime/http/test_app.py",
     "runtime/http/measures.py": "runtime/http/test_app.py",
-    "runtime/http/refusal.py": "runtime/http/test_app.py",
     "runtime/in_use.py": "runtime/test_follower.py",
     "runtime/machines.py": "test_cli.py",
     "runtime/process_group.py": "runtime/test_local.py",

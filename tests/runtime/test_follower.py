@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 from tests.runtime.stores import mlflow_at
 from tests.serving import shop
 from unisid.errors import ArtifactError, ConfigError
+from unisid.runtime import promotion
 from unisid.runtime.follower import Follower, Source
 from unisid.runtime.registry import CHAMPION, index_of, recommender_of
 from unisid.serving.settings import Serving
@@ -114,3 +115,22 @@ def test_a_source_is_a_name_or_a_recommender():
     for wrong in ({}, {"name": "shop", "model": "model/ring/1"}, {"name": "shop", "codes": "codes/ring/1"}):
         with pytest.raises(ConfigError, match="serve: "):
             Source("runs", **wrong)
+
+
+def test_a_withdrawn_pair_is_not_loaded_again_and_its_aliases_move_back(world, follower):
+    _, client, versions = world
+    first, second = (promotion.Pair(*pair) for pair in versions)
+    registered = promotion.Registered(client, "shop")
+    registered.give(promotion.PREVIOUS, first)
+    give(client, *versions[1])
+    assert follower.look()
+    follower.withdraw(follower.used[-1], "all rows failed")
+    assert registered.pair(CHAMPION) == first
+    assert registered.tags(recommender_of("shop"), second.recommender)["withdrawn"] == "all rows failed"
+    follower.withdraw(follower.used[-1], "all rows failed")  # another replica, later: forward again it goes not
+    assert registered.pair(CHAMPION) == first
+    assert follower.look()
+    assert follower.pair.versions.model == "model/ring/1"
+    give(client, *versions[1])  # by hand
+    assert not follower.look()
+    assert "which was withdrawn: all rows failed" in follower.refused[-1]

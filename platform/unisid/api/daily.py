@@ -56,7 +56,8 @@ def update(
         recipe: the recipe that was run: a ready recipe's name, `file.py:function`, a recipe, or a function that returns
             one. Its data are tables.
         store: a folder or a URI; None for UNISID_STORE, else `runs`.
-        items, interactions: what is new: paths, or tables of pandas, Polars or Arrow; None for what a day lacks.
+        items: the new ones: a path, or a table of pandas, Polars or Arrow; None where a day has none.
+        interactions: likewise.
         settings: dotted keys of the recipe and their values, as it was run with.
         daily: dotted keys of the update: {"epochs": 2, "gate.level": 0.01}.
         version: of what is made; empty for the next number.

@@ -15,6 +15,8 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import require_input
 from unisid.artifacts.store import NOUNS, Address, Store
 from unisid.errors import ConfigError
+from unisid.ops.semantic_ids import spell
+from unisid.printable import printable
 
 if TYPE_CHECKING:
     from unisid.cli.search import Machines
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 ACTIONS = {
     "extend": "give new items semantic ids, as version n + 1; published ones never move",
+    "add": "give new items semantic ids by their texts alone, and put the index into use at once",
     "compare": "show what changes from one index to another",
     "cold-start": "hold items out of training, extend the index by them, and see whether they are recommended",
 }
@@ -42,7 +45,7 @@ class Session:
 
 def add_commands(command: Command, session: Session) -> None:
     """Add both commands to the parser."""
-    acts = {"extend": _extend, "compare": _compare, "cold-start": _cold_start}
+    acts = {"extend": _extend, "add": _add, "compare": _compare, "cold-start": _cold_start}
     sub = command("index", lambda args: acts[args.action](args, session), "Extend, compare and try an index.")
     actions = sub.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, text in ACTIONS.items():
@@ -63,6 +66,10 @@ def _add_options(name: str, action: argparse.ArgumentParser) -> None:
     if name == "compare":
         action.add_argument("left", help="an index, such as codes/demo/1")
         action.add_argument("right", help="another, such as codes/demo/2")
+    elif name == "add":
+        action.add_argument("items", help="a table of the new items, with the columns of the catalogue's")
+        action.add_argument("--name", required=True, help="the registered name whose index they are added to")
+        action.add_argument("--compute", choices=("ray", "local"), default="local", help="where the work is done")
     else:
         action.add_argument("recipe", help="a ready recipe's name, or file.py:function; --section.key value may follow")
         action.add_argument("--compute", choices=("ray", "local"), default="ray", help="where the work is done")
@@ -105,6 +112,23 @@ def _extend(args: argparse.Namespace, session: Session) -> None:
         f"added, {done['resolved']:,} of these found their nearest one taken"
     )
     print(f"who got which: {codes.place}/added-*.parquet; next: unisid promote {codes.record.address}")
+
+
+def _add(args: argparse.Namespace, session: Session) -> None:
+    """Add items to the index in use, and say which ids they have."""
+    from unisid.runtime.tracking import tracker
+    from unisid.versions.add import add
+
+    if args.rest:
+        raise ConfigError(f"unisid index add: has {' '.join(args.rest)}; must be a table of items, and --name")
+    store = session.store(args)
+    machines = functools.partial(session.machines, args.compute)
+    found = add(store, args.name, args.items, machines, tracker(store.root))
+    if args.json:
+        return print(json.dumps(found, indent=2, sort_keys=True))
+    codes, catalog = _read(store, found["index"]["address"])
+    for item in range(found["catalog"]["published"], catalog.num_items):
+        print(f"{printable(catalog.item_ids[item].as_py())}  {spell(codes.codes[item])}")
 
 
 def _compare(args: argparse.Namespace, session: Session) -> None:

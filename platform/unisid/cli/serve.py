@@ -80,6 +80,7 @@ def _serve_here(source: Source, settings: Serving) -> None:
 
     server = Server(settings)
     follower = Follower(source, settings, server.use, server.refuse)
+    server.withdraw, server.adding = follower.withdraw, follower.adding()
     follower.look()
     if server.pair is None:
         raise ArtifactError(server.refused)

@@ -10,7 +10,8 @@ from unisid.artifacts.record import require, require_input
 from unisid.artifacts.store import Address, Place, Stamp, Store
 from unisid.errors import ArtifactError, ConfigError, UnisidError
 from unisid.log import logger
-from unisid.runtime import registry
+from unisid.runtime import promotion, registry
+from unisid.runtime.http.adding import Adding
 from unisid.runtime.promotion import Registered, held_in
 from unisid.runtime.registry import CHAMPION, recommender_of
 from unisid.runtime.tracking import tracker
@@ -56,6 +57,8 @@ class Follower:
     refuse: Callable[[str], None] = lambda why: None
     """Takes the reason why what is promoted is not loaded; empty when all is well again."""
     pair: Pair | None = None
+    withdrawn: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Versions of pairs that were withdrawn -> why: they are not loaded again."""
     _stamp: Stamp | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -84,6 +87,25 @@ class Follower:
         thread = threading.Thread(target=self._follow, name="unisid-follower", daemon=True)
         thread.start()
         return thread
+
+    def withdraw(self, pair: Pair, why: str) -> None:
+        """Move the aliases back from a pair that the guard found wanting, and load it no more."""
+        versions = (pair.versions.index_version, pair.versions.model_version)
+        self.withdrawn[versions], self.pair = why, None
+        LOG.error(f"{pair.versions.model} over {pair.versions.index} is withdrawn: {why}")
+        if not self.source.name:
+            return
+        try:
+            back = promotion.withdraw(self._registered, promotion.Pair(*versions), why)
+            LOG.error(f"in use under '{self.source.name}' again: {back}")
+        except Exception as error:
+            if not is_trouble(error):
+                raise
+            LOG.error(f"MLflow: {fault(error)}; the aliases stay where they are, this server keeps the pair before")
+
+    def adding(self) -> Adding | None:
+        """What adds items to the index in use; None where the settings or the source allow none."""
+        return Adding(self._store, self.source.name) if self.settings.adds and self.source.name else None
 
     def stop(self) -> None:
         """Look no more."""
@@ -145,6 +167,8 @@ class Follower:
         used = self.pair and (self.pair.versions.index_version, self.pair.versions.model_version)
         if used == (now.index, now.recommender):
             return None
+        if (why := self.withdrawn.get((now.index, now.recommender))) is not None:
+            raise ArtifactError(f"serve: '{name}' has {now}, which was withdrawn: {why}")
         if not registered.fits(now):
             raise ArtifactError(
                 f"serve: '{name}' has {now}, and its recommender belongs to another index; promote "

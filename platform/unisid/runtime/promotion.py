@@ -245,6 +245,21 @@ def label(tracker: Tracker, store: Store, name: str, codes: Address, model: Addr
     _reached(tracker, act)
 
 
+def withdraw(registered: Registered, failed: Pair, why: str) -> Pair:
+    """Put the pair before a failed one back into use, if the failed one still is; returns what is in use then.
+
+    The failed version of the recommender says why, as `withdrawn`. Several servers may do it: the first one does.
+    """
+    now, before = registered.pair(CHAMPION), registered.pair(PREVIOUS)
+    if failed.recommender is not None:
+        model = recommender_of(registered.name)
+        registered.client.set_model_version_tag(model, failed.recommender, "withdrawn", why)
+    if now != failed or before.index is None or not registered.fits(before):
+        return now
+    registered.give(CHAMPION, before)
+    return before
+
+
 def in_use(tracker: Tracker, name: str) -> dict[str, Pair]:
     """Alias -> the pair that has it."""
     return _reached(

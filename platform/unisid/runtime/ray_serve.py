@@ -43,6 +43,7 @@ class Replica:
         torch.set_num_threads(max(1, int(chosen.cpus)))
         self.server = Server(chosen)
         self.follower = Follower(Source(**source), chosen, self.server.use, self.server.refuse)
+        self.server.withdraw, self.server.adding = self.follower.withdraw, self.follower.adding()
         self.follower.look()
         self.follower.follow()
         self.thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="unisid-rank")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from unisid.bounds import Count, NotNegative, Positive, Range, Settings
+from unisid.bounds import Count, CountOrNone, NotNegative, Positive, Range, Settings, Share
 from unisid.errors import ConfigError
 
 TOKEN = "UNISID_SERVE_TOKEN"
@@ -44,6 +44,20 @@ class Serving(Settings):
     """Most bytes of a request's body."""
     timeout: Positive = 30.0
     """Seconds until a request that is not answered gets 504, and a body that does not arrive 408."""
+    adds: bool = False
+    """Whether `POST /items` gives new items semantic ids, as `unisid index add` does; the server then writes to the
+    store and to the registry."""
+    most_added: Count = 1000
+    """Most items of a `POST /items`."""
+    guard_rows: CountOrNone = 0
+    """After another pair is promoted: so many rows decide whether it stays (see the limits below); 0: none do."""
+    most_errors: Share = 0.01
+    """The guard: the largest share of rows that may fail."""
+    most_slower: NotNegative = 3.0
+    """The guard: how many times the time of a row with the pair before; 0: times are not looked at."""
+    least_agreement: Share = 0.0
+    """The guard: the least share of its items that the pair before recommends too, over a tenth of the requests; 0:
+    they are not compared."""
     poll: Positive = 5.0
     """Seconds between two looks at the registry and at the table of columns."""
     columns: str = ""

@@ -8,9 +8,10 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
+from unisid.artifacts.record import Record
 from unisid.bounds import Settings
 from unisid.compute import Job
-from unisid.config import Json
+from unisid.config import Json, from_record
 from unisid.stages import (
     baseline,
     catalog,
@@ -75,3 +76,24 @@ def extension(noun: str) -> Maker:
 def emission(noun: str) -> Maker:
     """What makes a noun of a tokenizer and a recommender that were trained together."""
     return cast(Maker, importlib.import_module(f"unisid.stages.{noun}.emitted"))
+
+
+def settings_of(noun: str, record: Record) -> Any:
+    """A stage's settings as recorded."""
+    return from_record(STAGES[noun].Config, _settings(record))
+
+
+def _settings(record: Record) -> Json:
+    """All settings of a record: those of identity and the others, as one tree."""
+    tree: Json = _copied(record.config)
+    for key, value in record.runtime.items():
+        *sections, name = key.split(".")
+        inner = tree
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[name] = value
+    return tree
+
+
+def _copied(tree: Mapping[str, Any]) -> Json:
+    return {name: _copied(value) if isinstance(value, Mapping) else value for name, value in tree.items()}

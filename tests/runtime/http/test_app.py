@@ -1,6 +1,7 @@
 """The HTTP application in process: answers equal `Recommender.rank`, every limit has its own refusal."""
 
 import asyncio
+import dataclasses
 import json
 import threading
 
@@ -12,6 +13,7 @@ from starlette.testclient import TestClient
 
 from tests.recommenders import TITLES
 from tests.serving.shop import ids, pair
+from unisid.errors import ArtifactError
 from unisid.runtime.http.app import Server, application
 from unisid.serving.answers import answers
 from unisid.serving.settings import TOKEN, Serving
@@ -300,3 +302,68 @@ def test_the_page_for_people_asks_for_nothing_from_elsewhere(client):
     assert "http://" not in answer.text
     assert "https://" not in answer.text
     assert "innerHTML" not in answer.text
+
+
+class Pairs:
+    """A server that a second pair comes into, whose rows may fail."""
+
+    def __init__(self, folder, **limits):
+        self.withdrawn, self.fails, self.done = [], False, threading.Event()
+        self.server = Server(Serving(guard_rows=4, most_slower=0, **limits), withdraw=self.withdraw)
+        self.first = pair(folder)
+        self.second = dataclasses.replace(
+            self.first, versions=dataclasses.replace(self.first.versions, model="model/ring/2")
+        )
+        self.server.use(self.first)
+
+    def withdraw(self, pair, why):
+        self.withdrawn.append((pair.versions.model, why))
+        self.done.set()
+
+    async def rank(self, pair, rows):
+        if self.fails and pair.versions.model == "model/ring/2":
+            raise ArtifactError("not a number")
+        return answers(pair, rows)
+
+
+def test_a_promoted_pair_whose_rows_fail_is_withdrawn(tmp_path):
+    world = Pairs(tmp_path)
+    with TestClient(application(world.server, world.rank)) as client:
+        for _ in range(5):
+            asked(client, histories=[ids(1)])
+        world.fails = True
+        world.server.use(world.second)
+        for _ in range(4):
+            refused(client.post("/recommend", json={"histories": [ids(1)]}), 503, "model")
+        assert asked(client, histories=[ids(1)])["pair"]["model"] == "model/ring/1"
+        assert world.done.wait(60)
+        assert world.withdrawn == [("model/ring/2", "4 of 4 rows failed, serving.most_errors is 0.01")]
+        assert "model/ring/2 over codes/ring/1 was withdrawn: 4 of 4" in client.get("/version").json()["refused"]
+        assert "unisid_pairs_withdrawn_total 1.0" in client.get("/metrics").text
+
+
+def test_a_promoted_pair_that_does_well_stays(tmp_path):
+    world = Pairs(tmp_path, least_agreement=0.9)
+    with TestClient(application(world.server, world.rank)) as client:
+        world.server.use(world.second)
+        for _ in range(12):
+            assert asked(client, histories=[ids(1)])["pair"]["model"] == "model/ring/2"
+        assert world.server.tally.compared >= 1
+        assert world.server.judged
+        assert not world.withdrawn
+
+
+def test_a_promoted_pair_that_recommends_other_items_is_withdrawn(tmp_path):
+    world = Pairs(tmp_path, least_agreement=0.9)
+
+    async def otherwise(pair, rows):
+        turned = [dataclasses.replace(row, history=ids(15), exclude=tuple(ids(*range(10)))) for row in rows]
+        return answers(pair, turned if pair.versions.model == "model/ring/2" else rows)
+
+    with TestClient(application(world.server, otherwise)) as client:
+        world.server.use(world.second)
+        for _ in range(4):
+            asked(client, histories=[ids(1)], k=5)
+        assert world.done.wait(60)
+        assert "of its items are recommended by the pair before too" in world.withdrawn[0][1]
+        assert world.server.pair is world.first

@@ -9,7 +9,15 @@ from tests.serving.shop import pair
 from unisid.runtime.http.app import Server, application
 from unisid.serving.settings import Serving
 
-PATHS = ("POST /recommend", "GET /items", "GET /items/{item_id}", "GET /healthz", "GET /version", "GET /metrics")
+PATHS = (
+    "POST /recommend",
+    "POST /items",
+    "GET /items",
+    "GET /items/{item_id}",
+    "GET /healthz",
+    "GET /version",
+    "GET /metrics",
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +38,8 @@ def test_every_path_is_described(operations):
     [  # any text is a good id, so there are no bad ones
         ("POST /recommend", GenerationMode.POSITIVE),
         ("POST /recommend", GenerationMode.NEGATIVE),
+        ("POST /items", GenerationMode.POSITIVE),
+        ("POST /items", GenerationMode.NEGATIVE),
         ("GET /items", GenerationMode.POSITIVE),
         ("GET /items", GenerationMode.NEGATIVE),
         ("GET /items/{item_id}", GenerationMode.POSITIVE),

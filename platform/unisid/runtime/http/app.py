@@ -1,8 +1,11 @@
 """The HTTP application: routes over a pair in use, for Ray Serve, for uvicorn and for tests alike."""
 
 import asyncio
+import contextlib
 import dataclasses
 import os
+import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +22,12 @@ from unisid import __version__
 from unisid.errors import UnisidError
 from unisid.printable import printable
 from unisid.runtime.http import bodies
+from unisid.runtime.http.adding import Adding
 from unisid.runtime.http.guard import FAULT, Guard
 from unisid.runtime.http.measures import Measures
 from unisid.runtime.http.refusal import RefusedError, answered
 from unisid.serving.answers import Answer, Problem, Query, answers
+from unisid.serving.guard import Tally, fault_of
 from unisid.serving.pair import Pair
 from unisid.serving.settings import TOKEN, Serving
 
@@ -56,13 +61,42 @@ class Server:
     measures: Measures = field(default_factory=Measures)
     waiting: int = 0
     """Rows that wait or are being ranked."""
+    adding: Adding | None = None
+    """Adds items to the index in use; None where the server adds none."""
+    withdraw: Callable[[Pair, str], None] = lambda pair, why: None
+    """Takes a pair that the guard found wanting, and why, in a thread."""
+    before: Pair | None = None
+    """The pair before this one."""
+    tally: Tally = field(default_factory=Tally)
+    """What the pair in use did so far."""
+    tally_before: Tally = field(default_factory=Tally)
+    judged: bool = True
+    """Whether the guard has looked at the pair in use."""
 
     def use(self, pair: Pair) -> None:
         """Answer by this pair from now on; what began with another ends with it."""
         if self.pair is not None:
             self.measures.swaps.inc()
         self.measures.in_use(pair.versions)
+        if self.pair is not None and pair.versions != self.pair.versions:
+            self.before, self.tally_before, self.tally = self.pair, self.tally, Tally()
+            self.judged = not self.settings.guard_rows
         self.pair = pair
+
+    def saw(self, pair: Pair, rows: int, errors: int, seconds: float) -> None:
+        """Count what a pair did; where the guard finds the promoted pair wanting, the one before it answers again."""
+        if self.pair is None or pair.versions != self.pair.versions:
+            return
+        self.tally.add(rows, errors, seconds)
+        if self.judged or self.tally.rows < self.settings.guard_rows:
+            return
+        self.judged = True
+        if (why := fault_of(self.tally, self.tally_before, self.settings)) and self.before is not None:
+            self.measures.withdrawn.inc()
+            self.pair, self.tally = self.before, self.tally_before
+            self.measures.in_use(self.pair.versions)
+            self.refuse(f"serve: {pair.versions.model} over {pair.versions.index} was withdrawn: {why}")
+            threading.Thread(target=self.withdraw, args=(pair, why), daemon=True).start()
 
     def refuse(self, why: str) -> None:
         """Say why the promoted pair is not in use; empty when it is."""
@@ -106,20 +140,7 @@ def routes(server: Server, rank: Rank) -> FastAPI:
             {"pair": dataclasses.asdict(pair.versions), "answers": [bodies.row(pair, row) for row in found]}
         )
 
-    @app.get("/items")
-    async def items(title: str, limit: Annotated[int, fastapi.Query(ge=1, le=100)] = 20) -> Response:
-        """Items whose titles have all of some words."""
-        pair = server.in_use()
-        found = await asyncio.to_thread(pair.titled, title, limit)
-        return answered({"items": [_named(pair, item) for item in found]})
-
-    @app.get("/items/{item_id:path}", responses={404: {"model": bodies.RefusedBody}})
-    async def item(item_id: str) -> Response:
-        """An item: its title, semantic ID and columns, and the items beside it in the index."""
-        pair = server.in_use()
-        if item_id not in pair.item_of:
-            raise RefusedError(404, "item", f"item '{printable(item_id)[:100]}': not in {pair.catalog.record.address}")
-        return answered(_item(pair, pair.item_of[item_id]))
+    _item_routes(app, server)
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
@@ -138,7 +159,8 @@ def routes(server: Server, rank: Rank) -> FastAPI:
     async def version() -> Response:
         """The pair in use, and why a promoted one is not."""
         pair = None if server.pair is None else dataclasses.asdict(server.pair.versions)
-        return answered({"unisid": __version__, "pair": pair, "refused": server.refused})
+        adding = None if server.adding is None else server.adding.state()
+        return answered({"unisid": __version__, "pair": pair, "refused": server.refused, "adding": adding})
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -146,6 +168,35 @@ def routes(server: Server, rank: Rank) -> FastAPI:
         return Response(server.measures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return app
+
+
+def _item_routes(app: FastAPI, server: Server) -> None:
+    """The routes about items."""
+
+    @app.get("/items")
+    async def items(title: str, limit: Annotated[int, fastapi.Query(ge=1, le=100)] = 20) -> Response:
+        """Items whose titles have all of some words."""
+        pair = server.in_use()
+        found = await asyncio.to_thread(pair.titled, title, limit)
+        return answered({"items": [_named(pair, item) for item in found]})
+
+    @app.post("/items", status_code=202, response_model=bodies.AddedBody, responses=REFUSALS)
+    async def add(body: bodies.ItemsBody) -> Response:
+        """Give new items semantic ids by their texts alone; `GET /items/{id}` finds those that can be recommended."""
+        if server.adding is None:
+            raise RefusedError(403, "adds", "this server adds no items; start it with --adds True and --name")
+        if len(body.items) > server.settings.most_added:
+            most = server.settings.most_added
+            raise RefusedError(422, "items", f"items: has {len(body.items)}; must be at most {most}")
+        return answered(await server.adding.add(body.items), 202)
+
+    @app.get("/items/{item_id:path}", responses={404: {"model": bodies.RefusedBody}})
+    async def item(item_id: str) -> Response:
+        """An item: its title, semantic ID and columns, and the items beside it in the index."""
+        pair = server.in_use()
+        if item_id not in pair.item_of:
+            raise RefusedError(404, "item", f"item '{printable(item_id)[:100]}': not in {pair.catalog.record.address}")
+        return answered(_item(pair, pair.item_of[item_id]))
 
 
 async def _ranked(server: Server, rank: Rank, pair: Pair, rows: Sequence[Query | Problem]) -> list[Answer | Problem]:
@@ -162,14 +213,36 @@ async def _ranked(server: Server, rank: Rank, pair: Pair, rows: Sequence[Query |
     server.measures.waiting.set(server.waiting)
     work = asyncio.ensure_future(rank(pair, wanted))
     work.add_done_callback(lambda _: _left(server, len(wanted)))
+    begun = time.monotonic()
     try:
-        found = iter(await asyncio.shield(work))  # who gives up leaves its rows in the queue until they are done
+        ranked = await asyncio.shield(work)  # who gives up leaves its rows in the queue until they are done
     except UnisidError as error:
+        server.saw(pair, len(wanted), len(wanted), time.monotonic() - begun)
         raise RefusedError(503, "model", str(error)) from None
+    except Exception:
+        server.saw(pair, len(wanted), len(wanted), time.monotonic() - begun)
+        raise
+    await _compared(server, rank, pair, wanted, ranked)
+    server.saw(pair, len(wanted), 0, time.monotonic() - begun)
+    found = iter(ranked)
     every = [row if isinstance(row, Problem) else next(found) for row in rows]
     for each in every:
         server.measures.rows.labels("problem" if isinstance(each, Problem) else each.source).inc()
     return every
+
+
+async def _compared(
+    server: Server, rank: Rank, pair: Pair, rows: Sequence[Query], ranked: Sequence[Answer | Problem]
+) -> None:
+    """Let the pair before answer a tenth of the requests too, unseen, while the guard has not decided."""
+    before, settings = server.before, server.settings
+    if server.judged or before is None or not settings.least_agreement or server.tally.rows % 10:
+        return
+    with contextlib.suppress(Exception):  # a failure of the pair before is none of this one
+        for new, old in zip(ranked, await rank(before, rows), strict=True):
+            if isinstance(new, Answer) and isinstance(old, Answer):
+                ids = [[each.item_ids[item] for item in row.items] for each, row in ((pair, new), (before, old))]
+                server.tally.compare(*ids)
 
 
 def _left(server: Server, rows: int) -> None:

@@ -49,6 +49,25 @@ class RecommendBody(_Body):
     )
 
 
+class ItemsBody(_Body):
+    """New items, with the columns of the shop's own table of items."""
+
+    items: list[dict[str, str]] = Field(min_length=1)
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"items": [{"item_id": "item-9", "title": "a red lamp"}]}]},
+    )
+
+
+class AddedBody(BaseModel):
+    """Items that were taken in, and how many others wait before them."""
+
+    accepted: int
+    waiting: int
+
+
 class ItemBody(BaseModel):
     """An item of an answer."""
 

@@ -27,6 +27,7 @@ class Measures:
         self.batches = made(Histogram, "batch_rows", "rows ranked at once", buckets=ROWS)
         self.waiting = made(Gauge, "waiting_rows", "rows that wait or are being ranked")
         self.swaps = made(Counter, "swaps", "pairs put into use after the first")
+        self.withdrawn = made(Counter, "pairs_withdrawn", "promoted pairs that the guard withdrew")
         self.refused = made(Gauge, "pair_refused", "1 while the promoted pair is not the one in use")
         self.pair = made(Gauge, "pair", "the pair in use", ("index_fingerprint", "model_fingerprint"))
 
