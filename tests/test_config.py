@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unisid.config import (
+    did_you_mean,
     differences,
     fingerprint,
     flatten,
@@ -113,6 +114,11 @@ def test_override_sets_a_dotted_key_and_types_its_value():
 def test_override_refuses(key, value, message):
     with pytest.raises(ConfigError, match=message):
         override(Outer(), key, value)
+
+
+def test_a_word_that_differs_in_case_alone_is_the_one_that_is_meant():
+    assert did_you_mean("item_id", ["title", "items", "ITEM_ID"]) == "; did you mean 'ITEM_ID'?"
+    assert did_you_mean("titel", ["title", "TIT"]) == "; did you mean 'title'?"
 
 
 def test_an_unknown_field_in_a_record_is_named():

@@ -201,8 +201,10 @@ def plug_ins(folder: str) -> list[str]:
 
 
 def did_you_mean(word: str, known: typing.Iterable[str]) -> str:
-    """'; did you mean ...?' for the nearest known word, or nothing."""
-    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+    """'; did you mean ...?' for the nearest known word, best one that differs in case alone, or nothing."""
+    words = list(known)
+    alike = [other for other in words if other.casefold() == str(word).casefold()]
+    close = alike or difflib.get_close_matches(str(word), words, n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 

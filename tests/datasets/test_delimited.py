@@ -148,6 +148,8 @@ def test_wide_characters_without_a_mark_are_named(items_of):
         r"set catalog.dataset.encoding to utf-16-le",
     ):
         items_of(ITEMS.encode("utf-16-le"))
+    with pytest.raises(DataError, match=r"items.csv, line 3: is not UTF-8 .*looks like UTF-16 .* to utf-16-be$"):
+        items_of(ITEMS.replace("Ink", "In\u00e9").encode("utf-16-be"))
     with pytest.raises(DataError, match=r"items.csv, line 3: holds the byte 0 and is no text; write it again"):
         items_of(ITEMS.encode().replace(b"Ink", b"I\0k"))
 

@@ -1,3 +1,4 @@
+import bz2
 import errno
 import gzip
 
@@ -24,6 +25,20 @@ def test_blocks_are_whole_lines_and_know_their_numbers(tmp_path_factory, data, s
         assert first == number
         number += block.count(b"\n")
     assert all(block.endswith(b"\n") for _, block in found[:-1])
+
+
+@pytest.mark.parametrize("codec", ["gzip", "bz2", "zstd", "xz"])
+def test_what_is_compressed_twice_is_called_so(tmp_path, codec):
+    import lzma
+
+    import pyarrow as pa
+
+    text = b"item_id,title\n1,Pen\n" * 50
+    ways = {"gzip": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+    way = ways.get(codec, lambda data: pa.compress(data, "zstd", asbytes=True))
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(way(text)))
+    with pytest.raises(DataError, match=rf"a.csv.gz: is compressed twice \({codec} inside\); unpack it once$"):
+        files.read_whole(str(tmp_path / "a.csv.gz"))
 
 
 def test_a_digest_is_of_the_content_and_not_the_name(tmp_path, monkeypatch):

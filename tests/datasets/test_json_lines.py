@@ -125,3 +125,20 @@ def test_a_row_a_user_is_refused(config):
 def test_empty_files(config, data):
     with pytest.raises(DataError, match=r"items.jsonl: is empty"):
         read_all(config(items=data))
+
+
+def test_what_programs_write_for_absent_numbers_is_absent(config):
+    """Python and JavaScript's neighbours write NaN, which is no id that users share."""
+    rows = lines(ROWS) + '{"user_id": NaN, "item_id": 7, "timestamp": 1500000000}\n'
+    with pytest.raises(DataError, match=r"rows.json, column 'user_id', line 3: the id is missing \(1 such rows\)"):
+        read_all(config(rows=rows))
+    items = GIVEN + '{"item_id": 9, "title": NaN, "description": [NaN, "a", -Infinity]}\n'
+    found = read_all(config(items=items))[0][2]
+    assert found.pop("categories") == found.pop("extra") == ""
+    assert found == {"item_id": "9", "title": "", "description": "a"}
+
+
+def test_half_a_character_is_refused_by_its_line(config):
+    items = GIVEN + '{"item_id": 9, "title": "\\ud83d\\ude00"}\n{"item_id": 10, "title": "cut \\uD83D"}\n'
+    with pytest.raises(DataError, match=r"items.jsonl, line 4: is not a whole object .*surrogates not allowed"):
+        read_all(config(items=items))

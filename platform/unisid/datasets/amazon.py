@@ -8,7 +8,6 @@ list several categories to read them in parallel.
 import ast
 import functools
 import io
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -22,7 +21,7 @@ from unisid.datasets.decoding import check_encoding
 from unisid.datasets.files import find
 from unisid.datasets.folders import Found
 from unisid.datasets.ids import ids
-from unisid.datasets.json_lines import joined_text, objects, text_blocks, values_of
+from unisid.datasets.json_lines import joined_text, objects, parsed, text_blocks, values_of
 from unisid.datasets.rows import Lines, Numbered, Rows
 from unisid.datasets.time_ranges import Clock, Times, Unit, in_one_unit
 from unisid.datasets.times import times
@@ -46,8 +45,8 @@ class Release:
 
 RELEASES = {
     "2014": Release("reviewerID", "asin", "unixReviewTime", "s", "brand", "categories", ast.literal_eval),
-    "2018": Release("reviewerID", "asin", "unixReviewTime", "s", "brand", "category", json.loads),
-    "2023": Release("user_id", "parent_asin", "timestamp", "ms", "store", "categories", json.loads),
+    "2018": Release("reviewerID", "asin", "unixReviewTime", "s", "brand", "category", parsed),
+    "2023": Release("user_id", "parent_asin", "timestamp", "ms", "store", "categories", parsed),
 }
 
 
@@ -124,7 +123,7 @@ def _reviews(policy: Times, release: Release, path: str, number: int, data: byte
     except pa.ArrowInvalid:
         rows = None
     if rows is None or rows.num_rows != data.count(b"\n") + (not data.endswith(b"\n")):  # slower, but it has the lines
-        found, lines = _lines(path, number, data, json.loads)
+        found, lines = _lines(path, number, data, parsed)
         rows = pa.table({name: values_of(path, name, [line.get(name) for line in found], lines) for name in fields})
         numbers = Lines(lines)
     clock = Clock(release.unit, policy, "check catalog.dataset.release: these may be files of another year")

@@ -54,7 +54,11 @@ def codec_of(head: bytes) -> str:
 
 
 def no_table(head: bytes) -> str:
-    """What a file with these first bytes is, where that is no table, and what would be right; otherwise empty."""
+    """What a file with these first bytes is, where that is no table, and what would be right; otherwise empty.
+
+    Args:
+        head: decompressed.
+    """
     if head.startswith(b"PK\x03\x04"):
         workbook = b"[Content_Types].xml" in head or b"xl/" in head
         return f"an Excel workbook; {EXPORT}" if workbook else f"a ZIP archive; {UNPACK}"
@@ -62,6 +66,8 @@ def no_table(head: bytes) -> str:
         return f"a tar archive; {UNPACK}"
     if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
         return "an HTML page; fetch the file again, for a page came in its place"
+    if codec := codec_of(head):
+        return f"compressed twice ({codec} inside); unpack it once"
     return next((words for start, words in NO_TABLES.items() if head.startswith(start)), "")
 
 

@@ -41,14 +41,15 @@ def decoded(data: bytes, path: str, encoding: str = "", first: int = 1) -> bytes
         elif not _is_utf8(data):
             data.decode("utf8")
     except UnicodeDecodeError as error:
+        remedy = "; set catalog.dataset.encoding to the encoding it was written in, such as cp1252 or latin-1"
         raise DataError(
             f"{path}, line {_line(data, codec, error.start) + first}: is not {_name(codec)} (byte "
-            f"0x{data[error.start]:02x} after '{_before(data, codec, error.start)}'); set "
-            "catalog.dataset.encoding to the encoding it was written in, such as cp1252 or latin-1"
+            f"0x{data[error.start]:02x} after '{_before(data, codec, error.start)}'){_wide(data) or remedy}"
         ) from None
     if (place := data.find(0)) >= 0:
         raise DataError(
-            f"{path}, line {data.count(10, 0, place) + first}: holds the byte 0 and is no text{_wide(data)}"
+            f"{path}, line {data.count(10, 0, place) + first}: holds the byte 0 and is no text"
+            f"{_wide(data) or '; write it again, or give the file that was meant'}"
         )
     return data
 
@@ -63,11 +64,11 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _wide(data: bytes) -> str:
-    """The likely cause of bytes that are 0, as the end of an error."""
+    """The encoding whose every other byte is 0, as the end of an error; nothing where they are not."""
     for order, rest in (("le", data[1:HEAD:2]), ("be", data[0:HEAD:2])):
-        if rest.count(0) > len(rest) // 2:
+        if rest.count(0) > len(rest) // 2 and any(data[:HEAD]):
             return f"; it looks like UTF-16 without a byte order mark: set catalog.dataset.encoding to utf-16-{order}"
-    return "; write it again, or give the file that was meant"
+    return ""
 
 
 def _line(data: bytes, codec: str, place: int) -> int:

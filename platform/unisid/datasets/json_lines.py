@@ -21,6 +21,7 @@ FIRST = 1000
 """How many lines of a block decide the types that are read fast; where a later line differs, all are read slowly."""
 FAST: dict[type | None, pa.DataType] = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 Line = dict[str, Any]
+DECODER = json.JSONDecoder(parse_constant=lambda name: None)
 
 
 def is_json(start: bytes) -> bool:
@@ -29,9 +30,18 @@ def is_json(start: bytes) -> bool:
     return text.startswith(("{", "[{", "[[", "[]"))
 
 
-def objects(
-    path: str, number: int, text: str, parse: Callable[[str], Any] = json.loads
-) -> tuple[list[Line], list[int]]:
+def parsed(line: str) -> Any:
+    """The JSON of a line. NaN and infinities, which JSON lacks and programs write for what is not there, are absent.
+
+    Raises ValueError where it is none, or holds one half of a pair of characters, which is no text.
+    """
+    found = DECODER.decode(line)
+    if "\\ud" in line.lower():
+        json.dumps(found, ensure_ascii=False).encode("utf8")
+    return found
+
+
+def objects(path: str, number: int, text: str, parse: Callable[[str], Any] = parsed) -> tuple[list[Line], list[int]]:
     """The objects of a text, one a line, and their lines; `number` is that of the first line."""
     found, lines = [], []
     for index, line in enumerate(text.split("\n"), number):
@@ -122,7 +132,7 @@ def text_blocks(path: str, encoding: str = "") -> Iterator[tuple[int, bytes]]:
 def _read_fast(read: _Read, number: int, block: bytes, typed: Sequence[str]) -> bool:
     """Read fields of one type each; False, and nothing read, where they are not or there is more to it."""
     try:
-        first = [json.loads(line) for line in block.split(b"\n", FIRST)[:FIRST] if line.strip()]
+        first = [parsed(line) for line in block.split(b"\n", FIRST)[:FIRST] if line.strip()]
         schema = pa.schema({name: FAST[_type([line.get(name) for line in first])] for name in typed})
         options = pajson.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
         table = pajson.read_json(io.BytesIO(block), parse_options=options)
