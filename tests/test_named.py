@@ -5,6 +5,7 @@ import pytest
 from unisid import recipes
 from unisid.errors import ConfigError, DataError
 from unisid.experiments import definition
+from unisid.pipeline import Recipe
 
 GOOD = """
 from unisid.pipeline import Recipe
@@ -37,6 +38,17 @@ def test_annotations_may_be_kept_as_texts(written):
 
 def test_a_path_may_hold_a_colon_and_blanks(written):
     assert recipes.find(f"{written(GOOD, 'my: recipes.py')}:shop").name == "shop"
+
+
+def test_ready_recipes_are_those_that_need_nothing():
+    """Parts of recipes, which take one and return one, lie in the same modules."""
+    found = recipes.ready()
+    assert {"demo", "shop", "beauty", "demo_parallel"} <= set(found)
+    assert not {"by_retrieval", "in_parallel"} & set(found)
+    assert all(isinstance(make(), Recipe) for make in found.values())
+    with pytest.raises(ConfigError, match="recipe 'by_retrieval': not known"):
+        recipes.find("by_retrieval")
+    assert "main" in definition.ready()
 
 
 BODY = "from unisid.pipeline import Recipe\n\n\ndef shop() -> Recipe:\n    {}\n"

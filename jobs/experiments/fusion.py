@@ -4,13 +4,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from jobs.experiments.thesis import letter_of
-from unisid.experiments.definition import Experiment, Method
-from unisid.fusion import FusionConfig, Loss, concat, single, uqf
+from unisid.baselines import related
+from unisid.encoders import steps
+from unisid.experiments.definition import Experiment, Method, with_baseline
+from unisid.fusion import TEXT, FusionConfig, Loss, concat, single, uqf
+from unisid.layers.recall import MemoryConfig
 from unisid.pipeline import Recipe
+from unisid.stages import embeddings
 from unisid.tokenizers import rqkmeans
 
 QUERIES = (1, 2, 4, 8, 16, 32)
 DROPOUTS = (0.0, 0.1, 0.2, 0.35, 0.5)
+STEPS = "steps"
+HALF = {TEXT: 0.5}
+"""Of parts of length one: a text of a few words says less of the next item than the graph does."""
 
 
 def fusion(base: Recipe) -> Experiment:
@@ -34,10 +41,53 @@ def fusion(base: Recipe) -> Experiment:
             *plain,
             Method("letter", letter, index_alone=True),
             Method("uqf", _fused(base, _uqf(base)), index_alone=True),
+            *(Method(name, recipe, index_alone=True) for name, recipe in _with_steps(base).items()),
             *(Method(name, recipe, index_alone=True) for name, recipe in _parts(base)),
         ),
         ours="uqf",
     )
+
+
+def alike(base: Recipe) -> Experiment:
+    """What vectors are worth as a relation of items: related items whose alike vectors are of one kind a row.
+
+    Nothing but the fusion and the weights of a few tables is learned: seconds a row once its vectors are there.
+    """
+    rows = {
+        "text": _fused(base, single.Config(modality="text")),
+        "graph": _fused(base, single.Config(modality="graph")),
+        "concat": _fused(base, concat.Config()),
+        "uqf": _fused(base, _uqf(base)),
+        **_with_steps(base),
+    }
+    memory = MemoryConfig(alike=("fused",))
+    return Experiment(
+        name="alike",
+        question="Which vectors relate items best, beside what follows what and words in common?",
+        methods=tuple(
+            Method(name, with_baseline(recipe, related.Config(memory=memory))) for name, recipe in rows.items()
+        ),
+        ours="joined-steps",
+    )
+
+
+def _with_steps(base: Recipe) -> dict[str, Recipe]:
+    """Fusions of which steps of training sequences are a part, scaled as a whole: as a modality (`steps` alone; joined
+    with the graph and the text at half weight, beside the same without it), or as what UQF is taught by, which begins
+    as these side by side."""
+    shape, loss = _uqf(base), replace(base.fused.loss, structure_weight=1.0, reconstruction_weight=0.0)
+    modality = embeddings.Config(encoder=steps.Config(), keep_states=False, pool=base.embeddings.pool)
+    wider = replace(base, modalities={**base.modalities, STEPS: modality})
+    joined, begun = concat.Config(weights=HALF), replace(shape, start="concat", weights=HALF)
+    taught = replace(base.fused, structure="steps")
+    rows = {
+        "steps": _fused(wider, single.Config(modality=STEPS)),
+        "joined": _fused(base, joined),
+        "joined-steps": _fused(wider, joined),
+        "uqf-taught": _fused(replace(base, fused=taught), begun, loss),
+        "uqf-joined-steps": _fused(replace(wider, fused=taught), begun, loss),
+    }
+    return {name: replace(row, codes=replace(row.codes, scale="whole")) for name, row in rows.items()}
 
 
 def _parts(base: Recipe) -> Iterator[tuple[str, Recipe]]:

@@ -114,5 +114,5 @@ def unigrec_beauty() -> Recipe:
             ),
             pool=ONE_GPU,
         ),
-        metrics=metrics.Config(method="unigrec-tiger", beam=30, pool=ONE_GPU),
+        metrics=metrics.Config(method="unigrec-tiger", beam=30, cutoffs=(5, 10, 20), pool=ONE_GPU),
     )

@@ -18,15 +18,20 @@ from unisid.errors import ConfigError, UnisidError
 Functions = dict[str, Callable[..., Any]]
 
 
-def ready(folder: str, returns: type) -> Functions:
-    """The public functions of a package's modules that are annotated to return a type, by name."""
+def ready(folder: str, returns: type, given: int = 0) -> Functions:
+    """The public functions of a package's modules that are annotated to return a type, by name.
+
+    Args:
+        given: with how many arguments they can be called; what needs more is a part of others, and no name to give.
+    """
     try:
         package = importlib.import_module(folder)
     except ModuleNotFoundError:
         return {}
     found: Functions = {}
     for module in pkgutil.iter_modules(package.__path__):
-        found |= _functions_of(importlib.import_module(f"{folder}.{module.name}"), returns)
+        functions = _functions_of(importlib.import_module(f"{folder}.{module.name}"), returns)
+        found |= {name: function for name, function in functions.items() if _takes(function, given)}
     return found
 
 
@@ -43,7 +48,7 @@ def make(name: str, folder: str, returns: type, what: str, *arguments: Any) -> A
     path, colon, function = name.rpartition(":")
     if not path.endswith(".py"):
         path, function = (name, "") if name.endswith(".py") and not colon else ("", name)
-    found = _own(Path(path), function, returns, what) if path else _ready(name, folder, returns, what)
+    found = _own(Path(path), function, returns, what) if path else _ready(name, folder, returns, what, len(arguments))
     _check_parameters(found, name, returns, what, len(arguments))
     made = _run(lambda: found(*arguments), inspect.getfile(found), f"{what} '{name}'")
     if not isinstance(made, returns):
@@ -51,8 +56,8 @@ def make(name: str, folder: str, returns: type, what: str, *arguments: Any) -> A
     return made
 
 
-def _ready(name: str, folder: str, returns: type, what: str) -> Callable[..., Any]:
-    known = ready(folder, returns)
+def _ready(name: str, folder: str, returns: type, what: str, given: int) -> Callable[..., Any]:
+    known = ready(folder, returns, given)
     if name not in known:
         raise ConfigError(
             f"{what} '{name}': not known{did_you_mean(name, known)}; known: {_listed(known)}; or give a "
@@ -107,14 +112,21 @@ def _returned(function: Callable[..., Any]) -> Any:
 
 
 def _check_parameters(function: Callable[..., Any], name: str, returns: type, what: str, given: int) -> None:
-    signature = inspect.signature(function)
-    try:
-        signature.bind(*range(given))
-    except TypeError:
+    if not _takes(function, given):
+        signature = inspect.signature(function)
         right = "none" if not given else f"{given}, the recipe of a dataset"
         raise ConfigError(
             f"{what} '{name}': takes {len(signature.parameters)} arguments, {signature}; must take {right}"
-        ) from None
+        )
+
+
+def _takes(function: Callable[..., Any], given: int) -> bool:
+    """Whether a function can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*range(given))
+    except TypeError:
+        return False
+    return True
 
 
 def _load(path: Path, what: str) -> ModuleType:

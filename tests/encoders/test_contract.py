@@ -7,6 +7,10 @@ import pytest
 import torch
 
 from tests.encoders.models import tiny_qwen3
+from unisid.artifacts.catalog import TRAIN, write_interactions
+from unisid.artifacts.record import Record, write_record
+from unisid.artifacts.store import Place
+from unisid.artifacts.tables import write_table
 from unisid.config import from_record, plug_in, plug_ins, to_record
 from unisid.encoders import EncoderConfig
 from unisid.encoders.encode import encode
@@ -15,11 +19,23 @@ TEXTS = ["red table", "large old printer with ink and paper", "lamp", "red table
 CPU = torch.device("cpu")
 
 
+def steps_between(place: Place, ids: list[str]) -> Place:
+    """A catalogue of these items, which three users took in turn."""
+    write_table(place, "items", 0, pa.table({"item_id": ids}))
+    users, items = np.repeat(np.arange(3), len(ids)), np.tile(np.arange(len(ids)), 3)
+    write_interactions(place, users, items, np.arange(len(users)), np.full(len(users), TRAIN))
+    counts = {"items": len(ids), "users": 3}
+    write_record(place, Record(address="catalog/toy/1", config={}, inputs={}, counts=counts))
+    return place
+
+
 @pytest.fixture(params=plug_ins("encoders"))
 def config(request, tmp_path) -> EncoderConfig:
     kind = plug_in("encoders", request.param)
+    ids = [*dict.fromkeys(TEXTS), *(f"i{n}" for n in range(8))]
+    if "catalog" in kind.__dataclass_fields__:
+        return kind(width=6).of(steps_between(Place.of(tmp_path / "catalog"), ids))
     if kind.reads == "item_id":
-        ids = [*dict.fromkeys(TEXTS), *(f"i{n}" for n in range(8))]
         vectors = np.random.default_rng(0).normal(size=(len(ids), 6)).astype(np.float32)
         pq.write_table(pa.table({"item_id": ids, "vector": list(vectors)}), tmp_path / "vectors.parquet")
         return kind(path=str(tmp_path / "vectors.parquet"))

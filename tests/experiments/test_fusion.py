@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jobs.experiments.fusion import fusion
+from jobs.experiments.fusion import alike, fusion
 from tests.end_to_end.recipes import tiny
 from tests.search.quick_search import quick
 from unisid import config as settings
@@ -15,7 +15,8 @@ from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import InTurn
 from unisid.trials.telling import NullExperimentTracker
 
-PLAIN = ("text", "graph", "concat", "letter", "uqf")
+STEPS = ("steps", "joined", "joined-steps", "uqf-taught", "uqf-joined-steps")
+PLAIN = ("text", "graph", "concat", "letter", "uqf", *STEPS)
 
 
 def test_every_part_is_changed_by_itself():
@@ -40,6 +41,21 @@ def test_no_recommender_is_trained_and_only_letter_has_a_tokenizer_of_its_own():
     assert next(method for method in found if method.name == "letter").recipe.codes.tokenizer.kind == "letter"
 
 
+def test_steps_are_a_modality_of_the_rows_that_name_them_and_of_no_other():
+    rows = {method.name: method.recipe for method in fusion(tiny()).methods}
+    having = {name for name, recipe in rows.items() if "steps" in recipe.modalities}
+    assert having == {"steps", "joined-steps", "uqf-joined-steps"}
+    assert {name for name, recipe in rows.items() if recipe.codes.scale == "whole"} == set(STEPS)
+
+
+def test_vectors_are_compared_as_a_relation_of_items():
+    found = {method.name: method for method in alike(tiny()).methods}
+    assert set(found) == {"text", "graph", "concat", "uqf", *STEPS}
+    assert all(method.until == "baseline" for method in found.values())
+    memories = [method.recipe.baseline.baseline.memory for method in found.values()]
+    assert all(memory.alike == ("fused",) and memory.words for memory in memories)
+
+
 def test_a_base_that_does_not_fuse_gets_a_small_uqf():
     own = next(method for method in fusion(quick()).methods if method.name == "uqf").recipe.fused.fusion
     assert isinstance(own, uqf.Config)
@@ -48,12 +64,12 @@ def test_a_base_that_does_not_fuse_gets_a_small_uqf():
 
 @pytest.mark.slow
 def test_some_of_its_rows_run_small(tmp_path):
-    experiment = fusion(tiny()).only(["concat", "uqf", "gate-half"])
+    experiment = fusion(tiny()).only(["concat", "uqf", "joined-steps", "uqf-joined-steps"])
     said: list[str] = []
     store = Store(Place.of(tmp_path))
     folder = run(experiment, tiny(), [1], store, LocalCompute(), InTurn(), NullExperimentTracker(), said.append)
     found = json.loads(folder.read("results.json"))["indexes"]
-    assert set(found) == {"tiny-concat-1", "tiny-uqf-1", "tiny-gate-half-1"}
+    assert set(found) == {f"tiny-{name}-1" for name in ("concat", "uqf", "joined-steps", "uqf-joined-steps")}
     assert found["tiny-concat-1"]["structure learned"] is None
     assert isinstance(found["tiny-uqf-1"]["structure learned"], float)
     for figures in found.values():

@@ -9,7 +9,7 @@ from tests.fusion.test_uqf import GRAPH, TEXT, both, known, small
 from unisid.config import to_record
 from unisid.fusion import Items
 from unisid.fusion.uqf import UQF, Config
-from unisid.ops.ragged import pack
+from unisid.ops.ragged import Ragged, pack
 
 SWITCHES: list[dict[str, Any]] = [
     {"gate": "half"},
@@ -80,6 +80,19 @@ def test_a_start_from_both_side_by_side_begins_there_and_learns(weights: dict[st
     learned = {name for name, each in model.named_parameters() if each.grad is not None and each.grad.abs().sum() > 0}
     assert {"queries", "text_in.0.weight", "graph_in.0.weight", "out.weight"} <= learned
     assert not torch.allclose(model(items), begun, atol=1e-3)
+
+
+def test_further_modalities_lie_beside_these_two_at_the_start_and_are_reconstructed() -> None:
+    settings = vars(small()) | {"start": "concat"}
+    model = Config(**settings).build({"text": TEXT, "graph": GRAPH, "steps": 5}).eval()
+    items, _, order = seen()
+    near = torch.randn(len(order), 1, 5)
+    wider = Items({**items.modalities, "steps": Ragged.rectangle(near)})
+    vectors = model(wider)
+    assert vectors.shape == (len(order), TEXT + GRAPH + 5)
+    assert torch.allclose(vectors[:, -5:], torch.nn.functional.normalize(near[:, 0], dim=1), atol=1e-6)
+    widths = {name: found.shape[1] for name, found in model.reconstruct(vectors).items()}
+    assert widths == {"text": TEXT, "graph": GRAPH, "steps": 5}
 
 
 def test_what_the_start_changes_bears_identity() -> None:

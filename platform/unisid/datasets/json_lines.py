@@ -132,7 +132,7 @@ def text_blocks(path: str, encoding: str = "") -> Iterator[tuple[int, bytes]]:
 def _read_fast(read: _Read, number: int, block: bytes, typed: Sequence[str]) -> bool:
     """Read fields of one type each; False, and nothing read, where they are not or there is more to it."""
     try:
-        first = [parsed(line) for line in block.split(b"\n", FIRST)[:FIRST] if line.strip()]
+        first = [parsed(line.decode()) for line in block.split(b"\n", FIRST)[:FIRST] if line.strip()]
         schema = pa.schema({name: FAST[_type([line.get(name) for line in first])] for name in typed})
         options = pajson.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
         table = pajson.read_json(io.BytesIO(block), parse_options=options)

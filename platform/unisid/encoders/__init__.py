@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unisid.artifacts.store import Place
 from unisid.config import Json, PlugIn
 
 
@@ -63,6 +64,10 @@ class EncoderConfig(PlugIn):
     @abc.abstractmethod
     def build(self, device: torch.device) -> Encoder:
         """The encoder, its weights loaded, on a device."""
+
+    def of(self, catalog: Place) -> "EncoderConfig":
+        """The encoder of a catalogue's items: itself, unless it learns from their interactions."""
+        return self
 
     def source(self) -> Json | None:
         """The weights from outside that decide the result: {"address", "fingerprint"}; None where there are none."""

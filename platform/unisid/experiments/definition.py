@@ -92,7 +92,7 @@ class Experiment:
 
 def ready() -> dict[str, Callable[[Recipe], Experiment]]:
     """The experiments that come with the repository, by name."""
-    return named.ready(FOLDER, Experiment)
+    return named.ready(FOLDER, Experiment, 1)
 
 
 def find(name: str, base: Recipe) -> Experiment:

@@ -121,7 +121,7 @@ class UQF(LearnedFusion):
         self.graph_decoder = _decoder(self.width, self.width // 2, graph_width)
         # Last, so that all weights above are drawn as they are without these.
         self.names = in_order(widths)[2:]
-        self.further = nn.ModuleList(Further(config, widths[name]) for name in self.names)
+        self.further = nn.ModuleList(Further(config, widths[name], self.width) for name in self.names)
 
     def forward(self, items: Items) -> Float[Tensor, "B W"]:
         added = self._added(self._read_of(items)).float()
@@ -163,11 +163,11 @@ class UQF(LearnedFusion):
 class Further(nn.Module):
     """All that a modality beside text and graph needs: the way in, one `Read` a layer, and a decoder."""
 
-    def __init__(self, config: Config, width: int) -> None:
+    def __init__(self, config: Config, width: int, vector: int) -> None:
         super().__init__()
         self.enter = nn.Sequential(nn.Linear(width, config.width, bias=config.bias), nn.LayerNorm(config.width))
         self.reads = nn.ModuleList(Read(config) for _ in range(config.num_layers))
-        self.decoder = _decoder(config.output_width, config.output_width, width)
+        self.decoder = _decoder(vector, vector, width)
 
 
 class Read(nn.Module):

@@ -33,6 +33,7 @@ from unisid.ops.prompts import clean
 from unisid.ops.semantic_ids import parse
 from unisid.runtime import served
 from unisid.serving import ids
+from unisid.serving.inputs import beams
 from unisid.serving.recommender import Answer, Recommender
 
 COLUMNS = ("history", "text", "item_id", "sid")
@@ -62,6 +63,8 @@ class Recommending(mlflow.pyfunc.PythonModel):
             limits = list(model_input["allowed"]) if "allowed" in model_input else [None] * len(values)
             if column != "history" and (list(settings["allowed"]) != EVERY or any(map(_is_given, limits))):
                 raise ConfigError(f"recommender: 'allowed' is for histories, not for '{column}'; leave it out")
+            if column in ("history", "text"):  # also where no row can be answered
+                beams(k, None, len(self.item_ids))
             if column == "history":
                 return self._ranked(values, limits, k, bool(settings["exclude_history"]), list(settings["allowed"]))
             if column == "text":

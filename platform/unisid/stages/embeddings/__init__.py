@@ -9,7 +9,7 @@ import functools
 import json
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -80,8 +80,8 @@ def sources(config: Config) -> dict[str, Json]:
 
 def make(job: Job[Config]) -> Json:
     """Write the missing shards `states-*.arrow`; returns what all of them hold, in numbers."""
-    config = job.config
     catalog = Catalog.read(job.inputs["catalog"])
+    config = replace(job.config, encoder=job.config.encoder.of(catalog.place))
     if catalog.num_items == 0:
         raise DataError(f"{catalog.place}: has no items; there is nothing to embed")
     Reader(catalog.place, config).tokenize([PLACEHOLDER])  # a missing model is found here, not in a worker
