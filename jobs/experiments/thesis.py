@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 
+from jobs.experiments.etegrec import with_etegrec
 from jobs.experiments.joint import named
 from jobs.experiments.unigrec import with_unigrec
 from jobs.recipes.eager import two_streams
@@ -54,6 +55,7 @@ def main(base: Recipe) -> Experiment:
             Method("unger", named(unified(base), "unger")),
             Method("uqf-unigrec", named(with_unigrec(base), "uqf-unigrec")),
             Method("eager", named(two_streams(base), "eager")),
+            Method("uqf-etegrec", named(with_etegrec(base), "uqf-etegrec")),
         ),
         ours=_named(base, "uqf"),
     )

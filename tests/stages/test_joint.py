@@ -25,7 +25,7 @@ from unisid.baselines import popularity, sasrec
 from unisid.compute import Pool
 from unisid.config import to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
-from unisid.joint import unigrec
+from unisid.joint import etegrec, unigrec
 from unisid.runtime.local import LocalCompute
 from unisid.serving.recommender import Recommender
 from unisid.stages import baseline, codes, joint, model, sequences
@@ -242,6 +242,50 @@ def test_two_workers_share_the_work(world, place):
     make(config, world, place / "two", said)
     assert [values["epoch"] for values in said if isinstance(values, dict)] == [1, 2, 3]
     assert len(np.unique(Joint.read(place / "two").codes, axis=0)) == N
+
+
+# --- in turns ---
+
+
+@pytest.fixture(scope="module")
+def in_turns(world, tmp_path_factory):
+    """The folders of one, two and three epochs of ETEGRec: the tokenizer's turn, the recommender's, the tokenizer's."""
+    place = Place.of(tmp_path_factory.mktemp("turns"))
+    tokenizer = rqvae.Config(num_levels=2, codebook_size=8, widths=(16, 8), restart_after=0)
+    first = dataclasses.replace(CODES, tokenizer=tokenizer, training=Training(epochs=20, validate_every=20))
+    counts = codes.make(ring.job(first, world, place / "codes", LocalCompute()))
+    ring.record(place / "codes", "codes", to_record(first), counts)
+    found = []
+    for epochs in (1, 2, 3):
+        training = Training(epochs=epochs, learning_rate=3e-3, schedule="constant", checkpoint_seconds=0.0)
+        recommender = dataclasses.replace(RECOMMENDER, training=training)
+        method = etegrec.Config(tokenizer_rate=3e-3, warm_epochs=0, alignment_weight=0.1, preference_weight=0.1)
+        config = joint.Config(method=method, recommender=recommender)
+        found.append(last_kept(config, world | {"codes.first": place / "codes"}, place / str(epochs)))
+    return place / "codes", *found
+
+
+def last_kept(config, inputs, out) -> Place:
+    """Every validation counts as better, so that the last weights are those that are kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unisid.training.loop._better", lambda score, best, higher: True)
+        make(config, inputs, out)
+    return out
+
+
+def test_who_is_at_rest_stays_bit_for_bit_and_codes_with_the_tokenizer(in_turns):
+    first, one, two, three = in_turns
+
+    def same(a, b, name):
+        return a.read(name) == b.read(name)
+
+    assert not same(first, one, "weights.safetensors")
+    assert same(one, two, "weights.safetensors")
+    assert not same(two, three, "weights.safetensors")
+    assert not same(one, two, "model.safetensors")
+    assert same(two, three, "model.safetensors")
+    assert np.array_equal(Joint.read(one).codes, Joint.read(two).codes)
+    assert all(len(np.unique(Joint.read(place).codes, axis=0)) == N for place in (one, two, three))
 
 
 # --- what cannot be ---
