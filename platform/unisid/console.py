@@ -35,14 +35,18 @@ class Console:
     def write(self, text: str) -> int:
         parts = COLOUR.split(text) if self.styled else [text]  # every second one is a colour
         shown = "".join(part if number % 2 else printable(part, lines=True) for number, part in enumerate(parts))
-        shown = masked(shown)
+        self.draw(masked(shown))
+        return len(text)
+
+    def draw(self, shown: str) -> int:
+        """Write what a terminal is to obey: of a library that draws, over text that was cleaned before."""
         coding = getattr(self.stream, "encoding", None) or "utf-8"
         shown = shown.encode(coding, "backslashreplace").decode(coding)
         try:
             self.stream.write(shown)
         except OSError as error:
             self._lost(error)
-        return len(text)
+        return len(shown)
 
     def flush(self) -> None:
         try:

@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Literal, TextIO, get_args
 
 from unisid.masked import masked
@@ -23,10 +24,23 @@ Format = Literal["text", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 INDENT = " " * 6
 """Before the lines of an artifact's making, below the line that names the artifact."""
+TICK = 5
+"""The level of a count that moved since its last line: below details, and only for what draws it."""
 ARTIFACT: ContextVar[str] = ContextVar("artifact", default="")
 """The address of the artifact that this thread makes; empty for none."""
 SILENT: ContextVar[bool] = ContextVar("silent", default=False)
 """Whether what this thread logs is dropped."""
+
+
+@dataclass(frozen=True)
+class Advance:
+    """How far a count towards a known total is: what a record has as `advance`, for a bar."""
+
+    name: str
+    done: int
+    total: int
+    is_all: bool = False
+    """Whether the record's line has nothing else, so that a bar may stand in its place."""
 
 
 class Cleaned(logging.Filter):
@@ -121,16 +135,18 @@ class Printing(logging.Handler):
 
 @contextlib.contextmanager
 def logged_to(handler: logging.Handler, level: int, form: Format = "text") -> Iterator[None]:
-    """Inside, records of this level and above go to the handler and nowhere else."""
+    """Inside, records of this level and above go to the handler and nowhere else; a handler with a level of its own
+    that is lower gets those too, and shows what it likes."""
     found = logging.getLogger(ROOT)
     before = found.level, found.propagate
     handler.setFormatter(JsonLines() if form == "json" else Lines(detailed=level < logging.INFO))
     found.addHandler(handler)
-    found.setLevel(level)
+    found.setLevel(min(level, handler.level or level))
     found.propagate = False
     try:
         yield
     finally:
         found.removeHandler(handler)
+        handler.close()
         found.level, found.propagate = before
         found.setLevel(before[0])

@@ -18,7 +18,7 @@ from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
 from unisid.legend import legend, shown
-from unisid.log import logger
+from unisid.log import TICK, Advance, logger
 from unisid.planned import Planned
 from unisid.progress import SECONDS, Throttle
 from unisid.stages.flow import Maker
@@ -62,7 +62,7 @@ def make(entry: Planned, stage: Maker, config: Any, around: Surroundings, log: S
             out=out,
             name=f"{entry.address}-{entry.fingerprint[:12]}",
             compute=around.compute,
-            report=_reporting(curve, log, Shown(entry.noun)),
+            report=_reporting(curve, log, Shown(entry.noun, epochs=_epochs(config))),
         )
         with _whose(entry.noun):
             counts = stage.make(job)
@@ -74,7 +74,7 @@ def make(entry: Planned, stage: Maker, config: Any, around: Surroundings, log: S
         retell(out, log)
     draft.finish(out, around.places[entry.noun])
     draft.discard(around.store, entry.address)
-    LOG.info(f"done in {record.seconds:.1f} s")
+    LOG.info(f"done in {record.seconds:.1f} s", extra={"is_end": True})
     log.finish(record, around.places[entry.noun])
 
 
@@ -129,8 +129,9 @@ class Shown:
     What a figure is stands above the line that has it first; an arrow beside its value points to where it is better.
     """
 
-    def __init__(self, noun: str, seconds: float = SECONDS) -> None:
-        self.noun, self.due = noun, Throttle(seconds, at_once=True)
+    def __init__(self, noun: str, seconds: float = SECONDS, epochs: int = 0) -> None:
+        """`epochs`: at most so many there will be, for a bar; 0 where the stage has none."""
+        self.noun, self.epochs, self.due = noun, epochs, Throttle(seconds, at_once=True)
         self.explained: set[str] = set()
 
     def show(self, values: Metrics) -> None:
@@ -140,7 +141,21 @@ class Shown:
                 LOG.info(line)
             self.explained |= values.keys()
             line = "  ".join(shown(self.noun, name, value) for name, value in values.items())
-            LOG.info(line, extra={"figures": dict(values)})
+            LOG.info(line, extra={"figures": dict(values)} | self._moved(values))
+        elif moved := self._moved(values):
+            LOG.log(TICK, self.noun, extra=moved)
+
+    def _moved(self, values: Metrics) -> dict[str, Any]:
+        """The record's `advance`, where these values are an epoch's."""
+        if not (self.epochs and "epoch" in values):
+            return {}
+        return {"advance": Advance("epochs", int(values["epoch"]), self.epochs)}
+
+
+def _epochs(config: Any) -> int:
+    """How many epochs a stage trains at most, as its settings say; 0 for a stage that does not train."""
+    found = getattr(getattr(config, "training", config), "epochs", 0)
+    return found if isinstance(found, int) else 0
 
 
 def _runtime(config: Any, identity: Json) -> Json:

@@ -1,6 +1,5 @@
 """Throttled progress reports (console and tracker) for mapped work."""
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +8,14 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from unisid.compute import Job, Metrics, Part, Report, Step
-from unisid.log import logger
+from unisid.log import TICK, Advance, logger
 
 LOG = logger(__name__)
 
 SECONDS = 5.0
 """Between one report and the next."""
+DRAWN_SECONDS = 0.2
+"""Between two positions of a bar."""
 
 
 class Throttle:
@@ -47,11 +48,16 @@ class Progress:
     done: int = 0
     begun: float = field(default_factory=lambda: time.monotonic())
     due: Throttle = field(default_factory=lambda: Throttle(SECONDS))
+    drawn: Throttle = field(default_factory=lambda: Throttle(DRAWN_SECONDS, at_once=True))
 
     def advance(self, count: int = 1) -> None:
         """So many more are done."""
         self.done += count
+        title = f"{self.of}: {self.what}" if self.of else self.what
+        moved: dict[str, Any] = {"advance": Advance(title, self.done, self.total, is_all=self.done < self.total)}
         if not self.due() and self.done < self.total:
+            if self.lines and LOG.isEnabledFor(TICK) and self.drawn():
+                LOG.log(TICK, title, extra=moved)
             return
         rate = self.done / max(time.monotonic() - self.begun, 1e-9)
         name = f"{self.of}.{self.what}" if self.of else self.what
@@ -60,7 +66,11 @@ class Progress:
             self.report(figures)
         start = f"{self.of}: " if self.of else ""
         line = f"{start}{self.done:,} of {self.total:,} {self.what}, {rate:,.3g} a second"
-        LOG.log(logging.INFO if self.lines else logging.DEBUG, line, extra={"figures": dict(figures)})
+        shown = {"figures": dict(figures)}
+        if self.lines:
+            LOG.info(line, extra=moved | shown)
+        else:
+            LOG.debug(line, extra=shown)
 
 
 class Mapper(Protocol):

@@ -19,11 +19,11 @@ from unisid.artifacts.record import as_json, check_files, read_record, require, 
 from unisid.artifacts.store import Address, Store
 from unisid.artifacts.verify import verify
 from unisid.cli import overnight
+from unisid.cli.tables import show
 from unisid.errors import ArtifactError, ConfigError, DataError, UnreadableError
 from unisid.in_use import index_in_use, named_pair
 from unisid.ops.semantic_ids import parse, spell
 from unisid.report.described import description
-from unisid.report.tables import align
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,7 +124,7 @@ def _verify(args: argparse.Namespace, store: Store) -> None:
     if args.json:
         print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
     else:
-        print(align([names, *((address, f"{files:,}", f"{size:,}", state) for address, files, size, state in rows)]))
+        show([names, *((address, f"{files:,}", f"{size:,}", state) for address, files, size, state in rows)])
     _complain(store, damaged, unread)
 
 
@@ -227,7 +227,7 @@ def _recommend(machines: Machines, args: argparse.Namespace, store: Store) -> No
         body = {"model": str(pair.model.address), "codes": str(pair.codes.address), "why": pair.why}
         print(json.dumps(body | {"items": [dict(zip(names, row, strict=True)) for row in rows]}, indent=2))
     else:
-        print(align([names, *((str(rank), f"{score:.3f}", item, str(title)) for rank, score, item, title in rows)]))
+        show([names, *((str(rank), f"{score:.3f}", item, str(title)) for rank, score, item, title in rows)])
     if len(rows) < args.k:
         print(
             f"only {len(rows)} items may be recommended: the rest is in the history, not allowed, or excluded",
@@ -280,7 +280,7 @@ def _print_items(codes: Codes, catalog: Catalog, items: Sequence[int], as_json: 
         names = ("item", "semantic_id", "title")
         print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
     else:
-        print(align([("item", "semantic id", "title"), *((item, sid, str(title)) for item, sid, title in rows)]))
+        show([("item", "semantic id", "title"), *((item, sid, str(title)) for item, sid, title in rows)])
 
 
 def _index(args: argparse.Namespace, store: Store) -> tuple[Codes, Catalog]:

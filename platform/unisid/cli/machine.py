@@ -22,14 +22,14 @@ def add_commands(command: Command, parser: argparse.ArgumentParser) -> None:
 
 def _doctor(args: argparse.Namespace) -> None:
     from unisid.api.doctor import doctor
+    from unisid.cli.tables import show
     from unisid.errors import ConfigError
-    from unisid.report.tables import align
 
     found = doctor(args.store)
     if args.json:
         print(json.dumps([dataclasses.asdict(check) for check in found], indent=2))
     else:
-        print(align([("part", "state", "found"), *((c.name, c.state, c.found) for c in found)]))
+        show([("part", "state", "found"), *((c.name, c.state, c.found) for c in found)])
         for state, title in (("absent", "optional, and not there"), ("fault", "to be put right")):
             lines = [f"  {c.name}: {c.remedy}" for c in found if c.state == state]
             if lines:

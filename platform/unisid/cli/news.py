@@ -7,8 +7,10 @@ import argparse
 import contextlib
 import logging
 import os
+import sys
 
 from unisid.config import did_you_mean
+from unisid.console import Console
 from unisid.errors import ConfigError
 from unisid.log import FORMATS, Format, Printing, logged_to
 
@@ -37,8 +39,20 @@ def news(args: argparse.Namespace, *, on_output: bool) -> contextlib.AbstractCon
     Raises:
         ConfigError: the environment variable names no format.
     """
-    shown = Printing("stdout" if on_output and not getattr(args, "json", False) else "stderr")
-    return logged_to(shown, args.level, args.log_format or _from_environment())
+    form = args.log_format or _from_environment()
+    to_output = on_output and not getattr(args, "json", False)
+    if to_output and form == "text" and args.level == logging.INFO and (console := drawable()) is not None:
+        from unisid.cli.terminal import Terminal
+
+        return logged_to(Terminal(console), args.level)
+    return logged_to(Printing("stdout" if to_output else "stderr"), args.level, form)
+
+
+def drawable() -> Console | None:
+    """Standard output where it is a terminal that obeys cursor movements, else nothing."""
+    output = sys.stdout
+    can = isinstance(output, Console) and output.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+    return output if isinstance(output, Console) and can else None
 
 
 def _from_environment() -> Format:

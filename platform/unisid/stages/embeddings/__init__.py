@@ -27,7 +27,7 @@ from unisid.config import Json, identity_where, runtime
 from unisid.encoders import EncoderConfig, Tokens, transformer
 from unisid.encoders.encode import Encoded, encode
 from unisid.errors import ArtifactError, ConfigError, DataError
-from unisid.log import logger
+from unisid.log import Advance, logger
 from unisid.ops.pooling import Pooling
 from unisid.ops.text import PLACEHOLDER
 from unisid.progress import SECONDS, Throttle
@@ -114,8 +114,10 @@ def write_parts(job: Job[Config], catalog: Place, missing: list[Part], config: C
             }
         )
         if due() or done == len(missing):
+            rate = total["items"] / (now - begun)
             LOG.info(
-                f"{done}/{len(missing)} shards, {total['items']:,} items, {total['items'] / (now - begun):,.0f} items/s"
+                f"{done}/{len(missing)} shards, {total['items']:,} items, {rate:,.0f} items/s",
+                extra={"advance": Advance("shards", done, len(missing), is_all=done < len(missing))},
             )
 
 
