@@ -43,6 +43,16 @@ def test_samples_of_several_files(tmp_path):
     assert sequences == {"u": ["1", "2", "3"], "v": ["4", "4", "4"], "w": ["1"]}
 
 
+def test_files_without_a_sample_hold_no_interaction(tmp_path):
+    schema = pa.schema({"user_id": pa.string(), "history": pa.list_(pa.int64()), "target": pa.int64()})
+    pq.write_table(schema.empty_table(), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"item_id": [1], "title": ["A"]}), tmp_path / "items.parquet")
+    dataset = windows.Config(items=str(tmp_path / "items.parquet"), samples=(str(tmp_path / "a.parquet"),)).build()
+    [part] = [part for part in dataset.parts() if part["table"] == "interactions"]
+    found = dataset.read(part)
+    assert (found.num_rows, found.column_names) == (0, ["user_id", "item_id", "position"])
+
+
 def test_a_missing_column_is_named(tmp_path):
     pq.write_table(pa.table({"user_id": ["u"], "histories": [[1]], "target": [2]}), tmp_path / "a.parquet")
     config = windows.Config(

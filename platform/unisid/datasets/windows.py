@@ -153,14 +153,14 @@ def _interactions(samples: pa.Table) -> pa.Table:
     order = np.argsort(users.indices.to_numpy(), kind="stable")
     number = users.indices.to_numpy()[order]
     histories = samples["history"].take(order).combine_chunks()
-    ends = np.cumsum(np.asarray(pc.fill_null(pc.list_value_length(histories), 0)))
+    ends = np.cumsum(np.asarray(pc.fill_null(pc.list_value_length(histories), 0)), dtype=np.int64)
     flat = pc.list_flatten(histories).to_pylist()
     targets = samples["target"].take(order).to_pylist()
     starts = np.append(0, ends)
     windows = [[*flat[a:b], target] for (a, b), target in zip(pairwise(starts.tolist()), targets, strict=True)]
-    bounds = np.append(np.flatnonzero(np.diff(number, prepend=-1)), len(number)).tolist()
-    sequences = [joined(windows[a:b]) for a, b in pairwise(bounds)]
-    lengths = np.array([len(s) for s in sequences])
+    bounds = np.append(np.flatnonzero(np.diff(number, prepend=-1)), len(number))
+    sequences = [joined(windows[a:b]) for a, b in pairwise(bounds.tolist())]
+    lengths = np.array([len(s) for s in sequences], np.int64)
     position = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     return pa.table(
         {
