@@ -11,6 +11,7 @@ import pytest
 import unisid
 from tests.api import notebook
 from tests.house.test_house import PLUG_INS
+from tests.runtime.stores import mlflow_restored
 from unisid.config import plug_ins
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,8 @@ def folder(tmp_path_factory):
 def there(folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with mlflow_restored():  # the pages send MLflow to the shop's own database
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,8 @@ def ran(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        [outputs] = notebook.run([{"source": [block]}], scope)
+        with mlflow_restored():
+            [outputs] = notebook.run([{"source": [block]}], scope)
     return scope, "".join(line for output in outputs for line in output.get("text", []))
 
 

@@ -60,14 +60,23 @@ def client_of(folder: Path) -> MlflowClient:
 
 
 @contextlib.contextmanager
-def mlflow_at(uri: str) -> Iterator[None]:
-    """MLflow's own functions, which load by `models:/...`, go to this database until the context ends."""
+def mlflow_restored() -> Iterator[None]:
+    """MLflow's own functions, wherever they are sent inside, go to where they went before."""
     variables = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
     before = tracking._tracking_uri, registering._registry_uri
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    yield
-    tracking._tracking_uri, registering._registry_uri = before
-    for name, value in variables.items():
-        os.environ.pop(name, None)
-        os.environ.update({} if value is None else {name: value})
+    try:
+        yield
+    finally:
+        tracking._tracking_uri, registering._registry_uri = before
+        for name, value in variables.items():
+            os.environ.pop(name, None)
+            os.environ.update({} if value is None else {name: value})
+
+
+@contextlib.contextmanager
+def mlflow_at(uri: str) -> Iterator[None]:
+    """MLflow's own functions, which load by `models:/...`, go to this database until the context ends."""
+    with mlflow_restored():
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        yield

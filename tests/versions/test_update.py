@@ -249,8 +249,8 @@ def test_on_the_command_line_with_a_registry(world, tmp_path, monkeypatch, capsy
         f"{world.recipe.catalog.dataset.interactions!r})\n"
     )
     words = ["--store", str(world.store.root)]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # before MLflow sets it too, so that none stays
     with mlflow_at(uri):
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         assert main(["promote", "codes/shop/1", "model/shop/1", *words]) == 0
         capsys.readouterr()
         items = shop.items(tmp_path, shop.ITEMS + shop.NEW, "more")
