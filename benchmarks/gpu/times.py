@@ -50,12 +50,12 @@ def uqf_step(device: Device, size: Size) -> Figures:
     batch = known.view(np.arange(items), np.zeros(items, np.int64))[0].to(on)
     optimizer = torch.optim.AdamW(model.parameters(), fused=on.type == "cuda")
     own = torch.arange(size.batch, device=on)
-    nobody = torch.zeros(size.batch, size.batch, dtype=torch.bool, device=on)
+    none = torch.zeros(size.batch, size.batch, dtype=torch.bool, device=on)
 
     def step(run: Callable[..., Tensor]) -> None:
         with torch.autocast(on.type, HALF):
             anchors, structure, semantic = run(batch).float().chunk(3)
-            loss = info_nce(anchors, structure, own, nobody, 0.05) + info_nce(anchors, semantic, own, nobody, 0.05)
+            loss = info_nce(anchors, structure, own, none, 0.05) + info_nce(anchors, semantic, own, none, 0.05)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -1,6 +1,5 @@
 """Tables in memory: from pandas, Polars, Arrow and whatever else has the Arrow C data interface."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,12 +7,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unisid.artifacts.store import Place, Store
+from unisid.artifacts.store import Store
+from unisid.artifacts.tables import write_given
 from unisid.datasets.texts import decoded_runs
 from unisid.errors import DataError
 
-FOLDER = "tables"
-"""The store's folder of tables that came from memory."""
 ROWS_PER_GROUP = 1 << 20
 
 
@@ -66,13 +64,7 @@ def path_of(data: Any, store: Store, name: str) -> str:
             f"{name}{_refused(table)}: cannot be written as Parquet ({' '.join(str(error).split())}); leave that "
             "column out, or give it as texts, numbers or times"
         ) from error
-    content = sink.getvalue()
-    place: Place = store.root / FOLDER
-    file = f"{name}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
-    if not place.exists(file):
-        with place.writing(file, summed=False) as stream:
-            stream.write(content)
-    return (place / file).uri
+    return write_given(store.root, name, sink.getvalue())
 
 
 def _plain(table: pa.Table) -> pa.Table:

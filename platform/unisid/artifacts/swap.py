@@ -104,22 +104,27 @@ class Swap:
             return False
         inner = getattr(getattr(fs, "handler", None), "fs", None)
         path = f"{self.folder.filesystem[1]}/{self.name}"
+        if inner is None:
+            return self._settled(body)
         try:
-            if inner is None:
-                raise NotImplementedError
             inner.makedirs(path.rpartition("/")[0], exist_ok=True)
             inner.pipe_file(path, body, mode="create")
         except FileExistsError:
             return self.read() == body
-        except (NotImplementedError, ValueError, TypeError):
-            self.folder.write(self.name, body)
-            time.sleep(SETTLE_SECONDS)
+        except (NotImplementedError, ValueError, TypeError):  # it cannot create exclusively
+            return self._settled(body)
         except OSError as error:
             if self.read() != body:
                 raise ArtifactError(
                     f"{self.folder / self.name}: cannot be written ({error}); free space or rights "
                     "are needed, or another place for the store (--store)"
                 ) from error
+        return self.read() == body
+
+    def _settled(self, body: bytes) -> bool:
+        """Write, and read back after others that wrote at the same time."""
+        self.folder.write(self.name, body)
+        time.sleep(SETTLE_SECONDS)
         return self.read() == body
 
     def _on_s3(self, client: Any, bucket: str, prefix: str, before: bytes | None, after: bytes | None) -> bool:

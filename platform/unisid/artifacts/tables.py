@@ -1,5 +1,6 @@
 """Tables in Parquet: written in numbered files, read whole or by column."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from unisid.errors import ArtifactError
 
 ROWS_PER_GROUP = 1 << 14
 TABLE = "a whole Parquet file"
+GIVEN = "tables"
+"""The store's folder of tables that came without a file: from memory, or in a request."""
 
 
 def table_name(family: str, index: int) -> str:
@@ -34,6 +37,20 @@ def write_tables(place: Place, family: str, tables: Iterable[pa.Table]) -> int:
         write_table(place, family, index, table)
         rows += table.num_rows
     return rows
+
+
+def write_given(root: Place, name: str, content: Any) -> str:
+    """The URI of a Parquet file below a store's root that is named for its content: the same rows are written once.
+
+    Args:
+        name: what the table is, such as items.
+        content: the bytes of the file.
+    """
+    place, file = root / GIVEN, f"{name}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
+    if not place.exists(file):
+        with place.writing(file, summed=False) as stream:
+            stream.write(content)
+    return (place / file).uri
 
 
 def table_names(place: Place, family: str) -> list[str]:

@@ -130,7 +130,7 @@ class Recommender:
             DataError: for a history that is empty, is no list of integers, or has an unknown item.
             ArtifactError: for a model whose weights give NaN or infinite scores.
         """
-        found = self._ranked(histories, k, exclude_history, beam_width, allowed, renormalised)
+        found = self.prove(histories, k, exclude_history, beam_width, allowed, renormalised)
         return found.items, found.scores
 
     @torch.no_grad()
@@ -153,39 +153,35 @@ class Recommender:
         Raises:
             ConfigError: as `rank`, and for a `widest` below the width of the first search.
         """
-        first, width = beams(k, beam_width, len(self.index.codes))
+        k, width = beams(k, beam_width, len(self.index.codes))
         if widest is not None and beams(k, widest, len(self.index.codes))[1] < width:
             raise ConfigError(f"recommender: widest is {widest}, the first beam {width}; must be at least as wide")
         rows = history_rows(histories, len(self.index.codes))
         mask = item_subset(allowed, len(rows), len(self.index.codes))
-        found = self._ranked(rows, first, exclude_history, width, allowed, renormalised)
+        flags = claim(exclude_history, "exclude_history"), claim(renormalised, "renormalised")
+        found = self._ranked(rows, mask, k, width, *flags)
         while width < (widest or 0) and len(again := np.flatnonzero(~found.whole)):
             width = min(2 * width, widest or 0)
             some = mask if mask is None or mask.ndim == 1 else mask[again]
-            wider = self._ranked([rows[n] for n in again], first, exclude_history, width, some, renormalised)
+            wider = self._ranked([rows[n] for n in again], some, k, width, *flags)
             for name in ("items", "scores", "bound", "beam"):
                 getattr(found, name)[again] = getattr(wider, name)
         return found
 
     def _ranked(
         self,
-        histories: Sequence[ArrayLike],
+        rows: Sequence[NDArray[np.int64]],
+        mask: NDArray[np.bool_] | None,
         k: int,
-        exclude_history: bool,
-        beam_width: int | None,
-        allowed: ArrayLike | None,
+        width: int,
+        excluding: bool,
         renormalised: bool,
     ) -> Proven:
-        """What one search finds."""
-        k, width = beams(k, beam_width, len(self.index.codes))
-        rows = history_rows(histories, len(self.index.codes))
-        mask = item_subset(allowed, len(rows), len(self.index.codes))
+        """What one search finds, of arguments that were checked."""
         prompts = [row[-self.history_length :] for row in rows]
-        excluding = claim(exclude_history, "exclude_history")
-        among_items = claim(renormalised, "renormalised")
 
         def search(read: Tensor, limits: Limits) -> Ranked:
-            return self.backbone.search(read, self.index, k=k, beam=width, limits=limits, renormalised=among_items)
+            return self.backbone.search(read, self.index, k=k, beam=width, limits=limits, renormalised=renormalised)
 
         items, scores, bound = self._search(search, prompts, k, mask, rows, excluding)
         return Proven(items, scores, bound, np.full(len(rows), width))

@@ -123,8 +123,9 @@ class Tokenizer(nn.Module, abc.ABC):
         return torch.cat([prefix, quantize(latents, self.codebooks[level:])], 1)
 
     def part(self, levels: slice) -> "Tokenizer":
-        """The tokenizer of some levels alone; for kinds of several `parts`."""
-        raise NotImplementedError
+        """The tokenizer of the levels of one of its `parts` alone; of a kind of one part, itself."""
+        assert (levels.start or 0, levels.stop) == (0, len(self.codebooks)), levels
+        return self
 
     def encode(self, vectors: Float[Tensor, "n D"]) -> Int[Tensor, "n L"]:
         """The codes of vectors: the nearest codeword, level by level. Not yet unique."""

@@ -50,17 +50,23 @@ class Config(TokenizerConfig):
 
 
 @runtime_checkable
-class Settings(Protocol):
-    """Settings that the autoencoder reads; `Config` documents each."""
+class Shape(Protocol):
+    """Settings that an autoencoder with codebooks is built from."""
 
-    @property
-    def kind(self) -> str: ...
     @property
     def num_levels(self) -> int: ...
     @property
     def codebook_size(self) -> int: ...
     @property
     def widths(self) -> tuple[int, ...]: ...
+
+
+@runtime_checkable
+class Settings(Shape, Protocol):
+    """Settings that the autoencoder reads; `Config` documents each."""
+
+    @property
+    def kind(self) -> str: ...
     @property
     def beta(self) -> float: ...
     @property
@@ -91,18 +97,14 @@ class Step:
     shown: dict[str, Tensor]
 
 
-class RQVAE(LearnedTokenizer):
-    """The autoencoder, its codebooks, and for how many steps each codeword has been idle."""
+class Autoencoder(LearnedTokenizer):
+    """An autoencoder, and a codebook a level that starts from residual k-means of its latent vectors."""
 
-    idle: Int[Tensor, "L K"]
-
-    def __init__(self, config: Settings, width: int) -> None:
+    def __init__(self, config: Shape, width: int) -> None:
         super().__init__(width)
-        self.config = config
         self.encoder = perceptron((width, *config.widths))
         self.decoder = perceptron((*reversed(config.widths), width))
         self.codebooks = nn.Parameter(torch.zeros(config.num_levels, config.codebook_size, config.widths[-1]))
-        self.register_buffer("idle", torch.zeros(config.num_levels, config.codebook_size, dtype=torch.long))
 
     def latent(self, standard: Float[Tensor, "n D"]) -> Float[Tensor, "n d"]:
         latents: Tensor = self.encoder(standard)
@@ -116,6 +118,17 @@ class RQVAE(LearnedTokenizer):
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
         latents = self.latent(self.standardise(vectors))
         self.codebooks.copy_(residual_kmeans(latents, *self.codebooks.shape[:2], seed=seed))
+
+
+class RQVAE(Autoencoder):
+    """The autoencoder, its codebooks, and for how many steps each codeword has been idle."""
+
+    idle: Int[Tensor, "L K"]
+
+    def __init__(self, config: Settings, width: int) -> None:
+        super().__init__(config, width)
+        self.config = config
+        self.register_buffer("idle", torch.zeros(config.num_levels, config.codebook_size, dtype=torch.long))
 
     def loss(self, batch: Batch, peers: Peers) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """|xhat - x|^2 + w_q sum_m (|sg r - e|^2 + beta |r - sg e|^2) (UQF thesis, 3.3)."""

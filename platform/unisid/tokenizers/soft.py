@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from unisid.bounds import Count, NotNegative, Positive, Width
 from unisid.errors import ConfigError
-from unisid.ops.kmeans import residual_kmeans
 from unisid.ops.soft import Soft, median_distances, negative_entropy, soft_residual
-from unisid.tokenizers import Batch, CodebookSize, LearnedTokenizer, Levels, Peers, TokenizerConfig
-from unisid.tokenizers.rqvae import perceptron
+from unisid.tokenizers import Batch, CodebookSize, Levels, Peers, TokenizerConfig
+from unisid.tokenizers.rqvae import Autoencoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,35 +55,23 @@ class Config(TokenizerConfig):
         return SoftQuantizer(self, width)
 
 
-class SoftQuantizer(LearnedTokenizer):
+class SoftQuantizer(Autoencoder):
     """The autoencoder, its codebooks, what temperatures are shares of, and how many steps it has learned for."""
 
     unit: Float[Tensor, " L"]
     steps: Int[Tensor, ""]
 
     def __init__(self, config: Config, width: int) -> None:
-        super().__init__(width)
+        super().__init__(config, width)
         self.config = config
-        self.encoder = perceptron((width, *config.widths))
-        self.decoder = perceptron((*reversed(config.widths), width))
-        self.codebooks = nn.Parameter(torch.zeros(config.num_levels, config.codebook_size, config.widths[-1]))
         self.register_buffer("unit", torch.ones(config.num_levels))
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
-    def latent(self, standard: Float[Tensor, "n D"]) -> Float[Tensor, "n d"]:
-        latents: Tensor = self.encoder(standard)
-        return latents.float()
-
-    def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
-        restored: Tensor = self.decoder(latents)
-        return restored.float()
-
     @torch.no_grad()
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
-        latents = self.latent(self.standardise(vectors))
-        self.codebooks.copy_(residual_kmeans(latents, *self.codebooks.shape[:2], seed=seed))
+        super().start(vectors, seed)
         if self.config.relative:
-            self.unit.copy_(median_distances(latents, self.codebooks))
+            self.unit.copy_(median_distances(self.latent(self.standardise(vectors)), self.codebooks))
 
     def temperatures(self) -> Float[Tensor, " L"]:
         """tau of the present step, by level: eq. 16."""

@@ -42,7 +42,7 @@ LOG = logger(__name__)
 AT_ONCE = 256
 """Samples that a baseline scores at once."""
 AMONG = ("all items", "new items")
-"""Who may be answered: everything, as in use; or the new items alone, whom nothing familiar outshines."""
+"""Who may be answered: everything, as in use; or the new items alone, without familiar ones above them."""
 FILE = "cold-start.json"
 OTHERS = 4000
 """Samples of older targets that are ranked, drawn by seed where there are more."""

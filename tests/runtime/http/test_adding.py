@@ -75,6 +75,31 @@ def test_a_failure_is_shown(tmp_path):
     asyncio.run(come())
 
 
+def test_a_process_that_cannot_be_begun_is_a_failure_and_the_next_table_is_added(tmp_path):
+    async def come():
+        index, begun = Index(tmp_path), []
+
+        async def run(uri):
+            begun.append(uri)
+            if len(begun) == 1:
+                raise BlockingIOError(11, "Resource temporarily unavailable")
+            return ""
+
+        index.adding.run = run
+        await index.adding.add([item(1)])
+        await asyncio.gather(*index.adding._work)
+        assert index.adding.state() == {
+            "waiting": 0,
+            "added": 0,
+            "failed": "[Errno 11] Resource temporarily unavailable",
+        }
+        await index.adding.add([item(2)])
+        await asyncio.gather(*index.adding._work)
+        assert index.adding.state() == {"waiting": 0, "added": 1, "failed": ""}
+
+    asyncio.run(come())
+
+
 def test_the_command_says_why_it_failed(tmp_path):
     adding = Adding(Store(Place.of(tmp_path / "store")), "shop")
     why = asyncio.run(adding._command("nothing.parquet"))

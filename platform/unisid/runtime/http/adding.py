@@ -5,7 +5,6 @@ every replica follows.
 """
 
 import asyncio
-import hashlib
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,14 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unisid.artifacts.store import Place, Store
+from unisid.artifacts.store import Store
+from unisid.artifacts.tables import write_given
 from unisid.errors import UnisidError
 from unisid.log import logger
 from unisid.printable import printable
 from unisid.runtime.http.refusal import RefusedError
 
-FOLDER = "tables"
-"""The store's folder of tables that came without a file."""
 MOST_WAITING = 16
 """Tables that wait; a further one gets 503."""
 LOG = logger(__name__)
@@ -79,23 +77,19 @@ class Adding:
     async def _add(self, uri: str, items: int) -> None:
         try:
             async with self._turn:
-                self.failed = await (self.run or self._command)(uri)
+                try:
+                    self.failed = await (self.run or self._command)(uri)
+                except OSError as error:  # no process can be begun
+                    self.failed = printable(str(error))[:1000]
             self.added += 0 if self.failed else items
         finally:
             self._waiting -= 1
 
     def _written(self, items: list[dict[str, str]]) -> str:
         """The URI of the table, named for its content: the same items are added once."""
-        table = pa.Table.from_pylist(items)
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink)
-        content = sink.getvalue()
-        place: Place = self.store.root / FOLDER
-        file = f"items-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
-        if not place.exists(file):
-            with place.writing(file, summed=False) as stream:
-                stream.write(content)
-        return (place / file).uri
+        pq.write_table(pa.Table.from_pylist(items), sink)
+        return write_given(self.store.root, "items", sink.getvalue())
 
     async def _command(self, uri: str) -> str:
         words = ("index", "add", uri, "--name", self.name, "--store", self.store.root.uri)
