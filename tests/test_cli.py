@@ -124,7 +124,7 @@ def test_sync_tells_what_is_there_and_refuses_what_is_not(shop):
     assert "nothing of 'shop' is complete under these settings" in complaint
     assert not (shop.folder / "store").exists()
     shop.run("--until", "catalog")
-    assert shop("sync", shop.recipe)[:2] == (0, "told MLflow of catalog/shop/1\n")
+    assert shop("sync", shop.recipe)[:2] == (0, "logged to MLflow: catalog/shop/1\n")
     code, out, complaint = shop("sync", shop.recipe, "--catalog.seed", "7")
     assert (code, out) == (1, "")
     assert "catalog/shop/1: was made from other settings" in complaint

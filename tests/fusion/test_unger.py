@@ -97,8 +97,8 @@ def test_the_transformers_loss_is_the_softmax_over_all_items() -> None:
     assert fusion.sequence is not None
     states = fusion.sequence(fusion.items[batch.read.clamp(min=0)])
     expected = sum(
-        softmax_loss(states[row, place][None], fusion.items, batch.asked[row, place][None])
-        for row, place in (batch.asked != PAD).nonzero().tolist()
+        softmax_loss(states[row, place][None], fusion.items, batch.targets[row, place][None])
+        for row, place in (batch.targets != PAD).nonzero().tolist()
     )
     assert fusion.next_loss(batch).item() == pytest.approx(torch.as_tensor(expected).item(), rel=1e-5)
 

@@ -82,8 +82,8 @@ def test_a_server_that_was_down_at_the_end_of_a_stage_is_told_later(port, tmp_pa
     with server(tmp_path, port):
         assert cli.main(["sync", *WORDS, "--store", str(tmp_path / "store")]) == 0
         said = capsys.readouterr().out
-        assert [line for line in said.splitlines() if line.startswith("told")] == [
-            f"told MLflow of {noun}/tiny/1" for noun in NOUNS
+        assert [line for line in said.splitlines() if line.startswith("logged")] == [
+            f"logged to MLflow: {noun}/tiny/1" for noun in NOUNS
         ]
         client = MlflowClient(tracking_uri=f"http://127.0.0.1:{port}")
         runs = client.search_runs([client.get_experiment_by_name("unisid").experiment_id])
@@ -117,12 +117,12 @@ def test_sync_claims_no_success_where_the_experiment_was_deleted(store, capsys):
     capsys.readouterr()
     assert cli.main(["sync", *WORDS, "--store", str(store)]) == 1
     said = capsys.readouterr()
-    assert "told MLflow" not in said.out
+    assert "logged to MLflow" not in said.out
     assert "sync: not all was synchronised; missing: catalog/tiny/1, report, registry" in said.err
     assert f"mlflow experiments restore --experiment-id {experiment}" in said.err
     client.restore_experiment(experiment)
     assert cli.main(["sync", *WORDS, "--store", str(store)]) == 0
-    assert "told MLflow of catalog/tiny/1" in capsys.readouterr().out
+    assert "logged to MLflow: catalog/tiny/1" in capsys.readouterr().out
 
 
 @pytest.mark.slow

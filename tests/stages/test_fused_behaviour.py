@@ -117,7 +117,7 @@ def test_only_items_of_training_sequences_are_learned(inputs) -> None:
 
 def test_a_step_holds_its_targets_once_with_their_counts(inputs) -> None:
     for batch in objective(inputs).batches(0):
-        asked = batch.asked[batch.asked != PAD]
+        asked = batch.targets[batch.targets != PAD]
         assert batch.items.numbers is not None
         for item, count in zip(batch.items.numbers.tolist(), batch.counts.tolist(), strict=True):
             assert int((asked == item).sum()) == count
@@ -144,7 +144,7 @@ def test_validation_is_of_samples_that_training_never_saw(inputs) -> None:
     ours = objective(inputs)
     assert {ours.catalog.split[row] for row in ours.valid} == {1}
     batch = ours._sample(ours.valid[:5], 0)
-    assert batch.asked[batch.asked != PAD].tolist() == ours.catalog.item[ours.valid[:5]].tolist()
+    assert batch.targets[batch.targets != PAD].tolist() == ours.catalog.item[ours.valid[:5]].tolist()
     with torch.no_grad():
         assert ours.validate() == ours.validate()
         halves = [objective(inputs, Alone(rank, 2)).validate() for rank in range(2)]

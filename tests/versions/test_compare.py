@@ -100,6 +100,6 @@ def test_on_the_command_line(place, pair, capsys):
     assert main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == compare(*pair)
     assert main([*words, "--codes.unique", "append"]) == 1
-    assert "knows no --codes.unique append" in capsys.readouterr().err
+    assert "has --codes.unique append; must be two indexes" in capsys.readouterr().err
     assert main(["index", "compare", "codes/c/1", "codes/c/9", "--store", str(place)]) == 1
     assert "no complete codes here" in capsys.readouterr().err

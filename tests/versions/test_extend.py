@@ -457,8 +457,8 @@ def test_mlflow_is_told_later_of_an_extension_that_it_missed(published, grown, t
         str(folder / "more.parquet"),
     ]
     assert main(words) == 0
-    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("told MLflow of ")]
-    assert told == [f"told MLflow of {noun}/shop/2" for noun in ("catalog", "embeddings", "graph", "fused", "codes")]
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("logged to MLflow: ")]
+    assert told == [f"logged to MLflow: {noun}/shop/2" for noun in ("catalog", "embeddings", "graph", "fused", "codes")]
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     (registered,) = client.search_model_versions("name='shop-index'")
     assert registered.tags["address"] == "codes/shop/2"

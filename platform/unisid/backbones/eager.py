@@ -112,8 +112,8 @@ class Eager(Backbone):
         if not hasattr(self, "summaries"):
             parts = [self._stream(n).loss_after(memory, own) for n, (memory, own) in enumerate(pairs)]
             return torch.stack(parts).sum()
-        told = [self._stream(n).summarised(memory, own, self.summaries[n]) for n, (memory, own) in enumerate(pairs)]
-        loss, states = told[0][0] + told[1][0], [state for _, state in told]
+        found = [self._stream(n).summarised(memory, own, self.summaries[n]) for n, (memory, own) in enumerate(pairs)]
+        loss, states = found[0][0] + found[1][0], [state for _, state in found]
         if any(self.config.contrasts):
             loss = loss + self.contrast(states, batch.targets, index)
         if self.config.transfer:

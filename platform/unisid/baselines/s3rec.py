@@ -115,8 +115,8 @@ class S3Rec(LearnedBaseline):
         """MIP and MAP, weighted, summed over hidden items."""
         config, gaps = self.config, self.hide(windows)
         states = self.around(windows.items.masked_fill(gaps, self.gap))
-        asked = windows.items.masked_fill(~gaps, PAD)
-        items = asked_loss(states, asked, self._table, windows, config.loss, config.num_negatives)
+        masked = windows.items.masked_fill(~gaps, PAD)
+        items = asked_loss(states, masked, self._table, windows, config.loss, config.num_negatives)
         named = self._predicted(self.of_gap(states[gaps]), windows.items[gaps])
         return config.hidden_weight * items + config.hidden_attribute_weight * named
 

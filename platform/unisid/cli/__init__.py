@@ -84,11 +84,11 @@ def _ended(error: BaseException, came: Sequence[int]) -> int:
 
     Whatever error arrives after a signal, the signal is its cause: libraries turn what it raises into their own.
     """
-    told = came or isinstance(error, KeyboardInterrupt)
+    stopped = came or isinstance(error, KeyboardInterrupt)
     said = str(error) if isinstance(error, UnisidError) else in_words(error)
-    if os.environ.get("UNISID_TRACEBACK") or (said is None and not told):
+    if os.environ.get("UNISID_TRACEBACK") or (said is None and not stopped):
         traceback.print_exception(error)
-    if told:
+    if stopped:
         settled()
         print("interrupted: what is complete stays; the same command goes on from there", file=sys.stderr)
         return 128 + (came[0] if came else signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
@@ -259,7 +259,7 @@ def _sync(args: argparse.Namespace) -> None:
 
     store = _store(args)
     for address in pipeline.sync(_recipe(args), store, _tracker(store)):
-        print(f"told MLflow of {address}")
+        print(f"logged to MLflow: {address}")
 
 
 def _recipes(args: argparse.Namespace) -> None:

@@ -101,7 +101,7 @@ def _extend(args: argparse.Namespace, session: Session) -> None:
     whole = extended(wanted, store, base, args.to or next_version(base.version))
     if args.sync:
         for address in pipeline.sync(whole, store, session.tracker(store), args.until):
-            print(f"told MLflow of {address}")
+            print(f"logged to MLflow: {address}")
         return
     machines, tracker = functools.partial(session.machines, args.compute), session.tracker(store)
     places = pipeline.run_on(whole, store, machines, tracker, args.until)
@@ -135,7 +135,7 @@ def _compare(args: argparse.Namespace, session: Session) -> None:
     from unisid.versions.compare import compare, table
 
     if args.rest:
-        raise ConfigError(f"unisid index compare: knows no {' '.join(args.rest)}; takes two indexes, and --json")
+        raise ConfigError(f"unisid index compare: has {' '.join(args.rest)}; must be two indexes, and --json")
     found = compare(*(_read(session.store(args), text) for text in (args.left, args.right)))
     print(json.dumps(found, indent=2) if args.json else table(found))
 
@@ -156,19 +156,19 @@ def _promote(args: argparse.Namespace, session: Session) -> None:
     from unisid.runtime.tracking import tracker
 
     store = session.store(args)
-    told = tracker(store.root)
+    tracking = tracker(store.root)
     if args.status:
-        pairs = promotion.in_use(told, args.status)
+        pairs = promotion.in_use(tracking, args.status)
         body = json.dumps({alias: dataclasses.asdict(pair) for alias, pair in pairs.items()}, indent=2)
         print(body if args.json else "\n".join(f"{alias:<10} {pair}" for alias, pair in pairs.items()))
         return
     if args.rollback:
-        pair, name = promotion.roll_back(told, args.rollback), args.rollback
+        pair, name = promotion.roll_back(tracking, args.rollback), args.rollback
     else:
         found = _addresses(args.address)
         name = args.name or next(iter(found.values())).name
         gate = {figure: getattr(args, figure) for figure in GATE if getattr(args, figure) is not None}
-        pair = promotion.promote(told, store, found.get("codes"), found.get("model"), name, gate)
+        pair = promotion.promote(tracking, store, found.get("codes"), found.get("model"), name, gate)
     print(f"in use under '{name}': {pair}; back again: unisid promote --rollback {name}")
 
 

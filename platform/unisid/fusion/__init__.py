@@ -148,7 +148,7 @@ class Following:
 
     read: Int[Tensor, "n T"]
     """What users took, oldest first."""
-    asked: Int[Tensor, "n T"]
+    targets: Int[Tensor, "n T"]
     """What came next, at the places that count."""
     items: Items
     """The distinct targets of the whole step, with their numbers."""
@@ -162,12 +162,12 @@ class Following:
     @property
     def num_targets(self) -> int:
         """What the losses of these rows are sums over."""
-        return int((self.asked != PAD).sum())
+        return int((self.targets != PAD).sum())
 
     def to(self, device: torch.device) -> "Following":
         tensors = (self.counts, self.own, self.draws)
         return Following(
-            self.read.to(device), self.asked.to(device), self.items.to(device), *(each.to(device) for each in tensors)
+            self.read.to(device), self.targets.to(device), self.items.to(device), *(each.to(device) for each in tensors)
         )
 
 

@@ -148,8 +148,8 @@ class Unger(SequenceFusion):
 
     def next_loss(self, batch: Following) -> Float[Tensor, ""]:
         """L_next, summed over this share's targets."""
-        places = batch.asked != PAD
-        targets, table = batch.asked[places], self._table
+        places = batch.targets != PAD
+        targets, table = batch.targets[places], self._table
         negatives = (batch.draws * len(table)).long()
         if isinstance(self.sequence, Interest):
             history, real = self._before(batch.read, places)

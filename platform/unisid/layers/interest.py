@@ -62,9 +62,9 @@ class Interest(nn.Module):
         candidates: Float[Tensor, "Q C D"],
     ) -> Float[Tensor, "P C"]:
         """Histories have their latest item first."""
-        found, (asked, width) = history.shape, candidates.shape[1:]
+        found, (wanted, width) = history.shape, candidates.shape[1:]
         products = (candidates[..., None] * self.of_product).transpose(1, 2).flatten(2)  # [Q, D, C * PAIR]
-        pairs = (history @ products).unflatten(-1, (asked, -1))
+        pairs = (history @ products).unflatten(-1, (wanted, -1))
         pairs = pairs + self.of_item(history)[:, :, None] + self.of_candidate(candidates)[:, None]
         weights = self.weigh(pairs)[..., 0] * real[..., None]  # [P, T, C]
         which = functional.one_hot(self.stretch[: found[1]], self.num_stretches).to(history.dtype)

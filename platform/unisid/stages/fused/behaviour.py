@@ -60,14 +60,14 @@ class NextItems:
         for whole, own in self.steps.windows(epoch):
             yield self.following(whole.items[:, :-1], whole.items[:, 1:], own).to(self.worker.device)
 
-    def following(self, read: Tensor, asked: Tensor, own: Windows) -> Following:
+    def following(self, read: Tensor, targets: Tensor, own: Windows) -> Following:
         """A worker's share of a step whose windows all workers know."""
-        targets, counts = np.unique(asked[asked != PAD].numpy(), return_counts=True)
+        distinct, counts = np.unique(targets[targets != PAD].numpy(), return_counts=True)
         share = slice(own.first, own.first + len(own))
-        mine = asked[share]
-        items, place = self.reader.read(targets).view(np.arange(len(targets)), np.zeros(len(targets), np.int64))
+        mine = targets[share]
+        items, place = self.reader.read(distinct).view(np.arange(len(distinct)), np.zeros(len(distinct), np.int64))
         order = np.argsort(place)  # as the items lie
-        times = np.bincount(np.searchsorted(targets, mine[mine != PAD].numpy()), minlength=len(targets))
+        times = np.bincount(np.searchsorted(distinct, mine[mine != PAD].numpy()), minlength=len(distinct))
         draws = own.shared_draws(self.fusion.num_negatives, stream=DRAWS)
         return Following(
             read[share], mine, items, torch.from_numpy(counts[order]), torch.from_numpy(times[order]), draws.float()
@@ -95,15 +95,15 @@ class NextItems:
         return {"score": means.pop("loss"), **means}
 
     def _sample(self, rows: NDArray[np.int64], number: int) -> Following:
-        """Validation samples, whose last item alone is asked for."""
+        """Validation samples, each with its last item alone as a target."""
         items, lengths = self.catalog.history(rows)
         read = pad(items.astype(np.int64), lengths)
-        asked = torch.full_like(read, PAD)
-        asked[torch.arange(len(rows)), torch.from_numpy(lengths) - 1] = torch.from_numpy(
+        targets = torch.full_like(read, PAD)
+        targets[torch.arange(len(rows)), torch.from_numpy(lengths) - 1] = torch.from_numpy(
             self.catalog.item[rows].astype(np.int64)
         )
         own = Windows(read, torch.from_numpy(self.catalog.user[rows].astype(np.int64)), seed_of(self.seed, number))
-        return self.following(read, asked, own)
+        return self.following(read, targets, own)
 
 
 def learned_items(catalog: Catalog) -> Tensor:
