@@ -36,7 +36,8 @@ from unisid.artifacts.store import Address, Place, Store
 from unisid.artifacts.tables import write_table
 from unisid.backbones import Index, tiger
 from unisid.config import to_record
-from unisid.runtime.http.app import Server, application
+from unisid.runtime.http.app import application
+from unisid.runtime.http.server import Server
 from unisid.serving.pair import Pair
 from unisid.serving.settings import TOKEN, Serving
 

@@ -10,7 +10,7 @@ from tests.serving import shop
 from unisid.errors import ArtifactError, ConfigError
 from unisid.runtime import promotion
 from unisid.runtime.follower import Follower, Source
-from unisid.runtime.registry import CHAMPION, index_of, recommender_of
+from unisid.runtime.registry import CANDIDATE, CHAMPION, index_of, recommender_of
 from unisid.serving.settings import Serving
 
 
@@ -134,3 +134,36 @@ def test_a_withdrawn_pair_is_not_loaded_again_and_its_aliases_move_back(world, f
     give(client, *versions[1])  # by hand
     assert not follower.look()
     assert "which was withdrawn: all rows failed" in follower.refused[-1]
+
+
+def test_a_candidate_is_tried_until_it_is_promoted_or_dismissed(world):
+    store, client, versions = world
+    give(client, *versions[0])
+    tried = []
+    follower = Follower(Source(store.root.uri, "shop"), Serving(shadow=0.5), lambda pair: None, try_out=tried.append)
+
+    def candidate(index, recommender):
+        client.set_registered_model_alias(index_of("shop"), CANDIDATE, index)
+        client.set_registered_model_alias(recommender_of("shop"), CANDIDATE, recommender)
+
+    candidate(*versions[1])
+    assert follower.look()
+    assert not follower.look()
+    assert [pair.versions.model for pair in tried] == ["model/ring/2"]
+    candidate(versions[0][0], versions[1][1])  # a recommender of another index
+    assert follower.look()
+    assert tried[-1] is None
+    candidate(*versions[1])
+    follower.look()
+    give(client, *versions[1])
+    assert follower.look()
+    assert tried[-1] is None
+    give(client, *versions[0])
+    follower.look()
+    assert tried[-1].versions.model == "model/ring/2"
+    follower.dismiss(tried[-1], "slow")
+    registered = promotion.Registered(client, "shop")
+    assert registered.pair(CANDIDATE) == promotion.Pair(None, None)
+    assert registered.tags(recommender_of("shop"), versions[1][1])["withdrawn"] == "slow"
+    candidate(*versions[1])
+    assert not follower.look()  # it was dismissed

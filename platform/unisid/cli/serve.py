@@ -76,11 +76,13 @@ def _serve_here(source: Source, settings: Serving) -> None:
 
     from unisid.errors import ArtifactError
     from unisid.runtime.follower import Follower
-    from unisid.runtime.http.app import Server, application
+    from unisid.runtime.http.app import application
+    from unisid.runtime.http.server import Server
 
     server = Server(settings)
-    follower = Follower(source, settings, server.use, server.refuse)
-    server.withdraw, server.adding = follower.withdraw, follower.adding()
+    follower = Follower(source, settings, server.use, server.refuse, server.try_out)
+    server.withdraw, server.dismiss = follower.withdraw, follower.dismiss
+    server.adding = follower.adding()
     follower.look()
     if server.pair is None:
         raise ArtifactError(server.refused)

@@ -13,7 +13,7 @@ from unisid.log import logger
 from unisid.runtime import promotion, registry
 from unisid.runtime.http.adding import Adding
 from unisid.runtime.promotion import Registered, held_in
-from unisid.runtime.registry import CHAMPION, recommender_of
+from unisid.runtime.registry import CANDIDATE, CHAMPION, recommender_of
 from unisid.runtime.tracking import tracker
 from unisid.runtime.tracking_faults import fault, is_trouble
 from unisid.serving.columns import Columns, read_table
@@ -56,10 +56,14 @@ class Follower:
     """Takes each new pair, already warm."""
     refuse: Callable[[str], None] = lambda why: None
     """Takes the reason why what is promoted is not loaded; empty when all is well again."""
+    try_out: Callable[[Pair | None], None] = lambda pair: None
+    """Takes each new candidate, already warm; None where there is none any more."""
     pair: Pair | None = None
+    candidate: Pair | None = None
     withdrawn: dict[tuple[str, str], str] = field(default_factory=dict)
     """Versions of pairs that were withdrawn -> why: they are not loaded again."""
     _stamp: Stamp | None = None
+    _trouble: str = ""
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
@@ -103,6 +107,18 @@ class Follower:
                 raise
             LOG.error(f"MLflow: {fault(error)}; the aliases stay where they are, this server keeps the pair before")
 
+    def dismiss(self, pair: Pair, why: str) -> None:
+        """Take the alias `candidate` from a pair that the guard found wanting, and load it no more."""
+        versions = (pair.versions.index_version, pair.versions.model_version)
+        self.withdrawn[versions], self.candidate = why, None
+        LOG.error(f"the candidate {pair.versions.model} over {pair.versions.index} is dismissed: {why}")
+        try:
+            promotion.dismiss(self._registered, promotion.Pair(*versions), why)
+        except Exception as error:
+            if not is_trouble(error):
+                raise
+            LOG.error(f"MLflow: {fault(error)}; its alias stays where it is, this server loads it no more")
+
     def adding(self) -> Adding | None:
         """What adds items to the index in use; None where the settings or the source allow none."""
         return Adding(self._store, self.source.name) if self.settings.adds and self.source.name else None
@@ -121,16 +137,47 @@ class Follower:
     def _look(self) -> bool:
         stamp = self._stamp_of_columns()
         made = self._named if self.source.model else self._promoted
-        places = made()
-        if places is None:
-            if self.pair is None or stamp == self._stamp:
-                return False
-            filters = Filters(self._columns(self.pair.catalog), self.settings.named_rules())
-            found = replace(self.pair, filters=filters)
-        else:
-            found = places()
-        self.pair, self._stamp = found.warm(), stamp
-        self.use(found)
+        places, same = made(), stamp == self._stamp
+        if places is not None or (self.pair is not None and not same):
+            found = places() if places is not None else self._with_columns(self.pair)
+            self.pair, self._stamp = found.warm(), stamp
+            self.use(found)
+        candidate = self._look_at_candidate(same)
+        return candidate or places is not None or not same
+
+    def _with_columns(self, pair: Pair | None) -> Pair:
+        """A pair with the table of columns as it is now."""
+        assert pair is not None
+        return replace(pair, filters=Filters(self._columns(pair.catalog), self.settings.named_rules()))
+
+    def _look_at_candidate(self, same: bool) -> bool:
+        """Load the candidate where it is to answer; one that cannot be loaded costs the pair in use nothing.
+
+        Args:
+            same: whether the table of columns did not change.
+        """
+        if not self.source.name or not (self.settings.shadow or self.settings.canary):
+            return False
+        now = self._registered.pair(CANDIDATE)
+        versions = (now.index, now.recommender)
+        known = self.candidate and (self.candidate.versions.index_version, self.candidate.versions.model_version)
+        try:
+            if now == self._registered.pair(CHAMPION) or None in versions or versions in self.withdrawn:
+                found = None
+            elif versions == known:
+                found = self.candidate if same else self._with_columns(self.candidate).warm()
+            else:
+                found = self._registered_pair(now)().warm()
+            trouble = ""
+        except UnisidError as error:
+            found, trouble = None, str(error)
+        if trouble and trouble != self._trouble:
+            LOG.warning(f"the candidate of '{self.source.name}' is not tried: {trouble}")
+        self._trouble = trouble
+        if found is self.candidate:
+            return False
+        self.candidate = found
+        self.try_out(found)
         return True
 
     @functools.cached_property
@@ -169,11 +216,18 @@ class Follower:
             return None
         if (why := self.withdrawn.get((now.index, now.recommender))) is not None:
             raise ArtifactError(f"serve: '{name}' has {now}, which was withdrawn: {why}")
+        return self._registered_pair(now)
+
+    def _registered_pair(self, now: promotion.Pair) -> Callable[[], Pair]:
+        """What loads the versions of a pair; raises ArtifactError where they do not fit or the store lacks them."""
+        registered, name = self._registered, self.source.name
         if not registered.fits(now):
             raise ArtifactError(
                 f"serve: '{name}' has {now}, and its recommender belongs to another index; promote "
                 "both, or finish the promotion that was cut short"
             )
+        assert now.index is not None  # the caller has looked
+        assert now.recommender is not None
         tags = registered.tags(recommender_of(name), now.recommender)
         model, codes, catalog = (held_in(self._store, tags, noun, "serve") for noun in registry.RECOMMENDER)
         nouns = [noun for noun in vectors_of(model) if f"lineage.{noun}" in tags]

@@ -260,6 +260,15 @@ def withdraw(registered: Registered, failed: Pair, why: str) -> Pair:
     return before
 
 
+def dismiss(registered: Registered, failed: Pair, why: str) -> None:
+    """Take the alias `candidate` from a pair that is found wanting, where it still has it; its version says why."""
+    if failed.recommender is not None:
+        model = recommender_of(registered.name)
+        registered.client.set_model_version_tag(model, failed.recommender, "withdrawn", why)
+    if registered.pair(CANDIDATE) == failed:
+        registered.give(CANDIDATE, Pair(None, None))
+
+
 def in_use(tracker: Tracker, name: str) -> dict[str, Pair]:
     """Alias -> the pair that has it."""
     return _reached(

@@ -19,7 +19,8 @@ from unisid.errors import UnisidError
 from unisid.log import logger
 from unisid.runtime import ray_session
 from unisid.runtime.follower import Follower, Source
-from unisid.runtime.http.app import Server, application
+from unisid.runtime.http.app import application
+from unisid.runtime.http.server import Server
 from unisid.serving.answers import Answer, Problem, Query, answers
 from unisid.serving.pair import Pair
 from unisid.serving.settings import Serving
@@ -42,8 +43,9 @@ class Replica:
         chosen = from_record(Serving, settings)
         torch.set_num_threads(max(1, int(chosen.cpus)))
         self.server = Server(chosen)
-        self.follower = Follower(Source(**source), chosen, self.server.use, self.server.refuse)
-        self.server.withdraw, self.server.adding = self.follower.withdraw, self.follower.adding()
+        self.follower = Follower(Source(**source), chosen, self.server.use, self.server.refuse, self.server.try_out)
+        self.server.withdraw, self.server.dismiss = self.follower.withdraw, self.follower.dismiss
+        self.server.adding = self.follower.adding()
         self.follower.look()
         self.follower.follow()
         self.thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="unisid-rank")

@@ -1,8 +1,16 @@
-"""Whether a pair that was just promoted stays: what it did with live rows, beside what the pair before it did."""
+"""Whether a pair stays that was just promoted or is a candidate: what it does with live rows, beside another pair."""
 
-from dataclasses import dataclass
+import hashlib
+import math
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from unisid.ops.ranking import paired_test
 from unisid.serving.settings import Serving
+
+MOST_CLICKS = 1 << 18
+"""Clicks that a tally keeps; the first ones."""
 
 
 @dataclass
@@ -17,20 +25,46 @@ class Tally:
     """Rows that the pair before answered too."""
     agreement: float = 0.0
     """The sum over these of the share of items that both recommend."""
+    clicks: list[tuple[float, float]] = field(default_factory=list, repr=False)
+    """For each click the gain of the item in the list of this pair and of the other: 1 / log2(1 + rank), 0 where it is
+    not listed (NDCG of one item)."""
 
     def add(self, rows: int, errors: int, seconds: float) -> None:
         """Rows that were answered together, in so much time for all of them."""
         self.rows, self.errors, self.seconds = self.rows + rows, self.errors + errors, self.seconds + seconds
 
-    def compare(self, new: list[int], old: list[int]) -> None:
+    def compare(self, new: list[str], old: list[str]) -> None:
         """A row's items by both pairs."""
         self.compared += 1
         self.agreement += len({*new} & {*old}) / max(1, len(new))
+
+    def click(self, new: list[str], old: list[str], clicked: str) -> None:
+        """A clicked item, and what both pairs recommend to the user at that time, best first."""
+        if len(self.clicks) < MOST_CLICKS:
+            self.clicks.append((gain(new, clicked), gain(old, clicked)))
+
+    def figures(self) -> dict[str, float]:
+        """What is known, for people: rows, errors, milliseconds a row, agreement and the gain of clicks by both."""
+        found = {"rows": self.rows, "errors": self.errors, "ms_per_row": 1000 * self.each}
+        found |= {"compared": self.compared, "agreement": self.agreement / max(1, self.compared)}
+        gains = np.array(self.clicks or [(0.0, 0.0)]).mean(axis=0).tolist()
+        return found | {"clicks": len(self.clicks), "click_gain": gains[0], "click_gain_in_use": gains[1]}
 
     @property
     def each(self) -> float:
         """Seconds a row."""
         return self.seconds / max(1, self.rows)
+
+
+def gain(listed: list[str], item: str) -> float:
+    """1 / log2(1 + rank) of an item in a list, best first; 0 where it is not there."""
+    return 1.0 / math.log2(2 + listed.index(item)) if item in listed else 0.0
+
+
+def chosen(key: str, share: float) -> bool:
+    """Whether a key is among a share of all keys; the same in every process, and chosen at a larger share too."""
+    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < share * 2**64
 
 
 def fault_of(now: Tally, before: Tally, settings: Serving) -> str:
@@ -50,4 +84,24 @@ def fault_of(now: Tally, before: Tally, settings: Serving) -> str:
             f"{agreement:.3f} of its items are recommended by the pair before too, serving.least_agreement is "
             f"{settings.least_agreement:g}"
         )
-    return ""
+    return _worse_by_clicks(now, settings)
+
+
+def _worse_by_clicks(now: Tally, settings: Serving) -> str:
+    """Why clicks speak against a pair: a paired one-sided t-test at n, 2n, 4n, ... clicks, n = `guard_clicks`.
+
+    The look number i, from 0, is at `click_level` / 2^(i + 1), so that all looks together find a loss where there is
+    none with a probability of at most `click_level`.
+    """
+    least = settings.guard_clicks
+    if not least or len(now.clicks) < least:
+        return ""
+    look = int(math.log2(len(now.clicks) // least))
+    new, old = np.array(now.clicks[: least << look]).T
+    found = paired_test(old, new)
+    if found.p >= settings.click_level / 2 ** (look + 1):
+        return ""
+    return (
+        f"it ranks what is clicked lower: NDCG@10 {new.mean():.4f} against {old.mean():.4f} over {len(new)} clicks, "
+        f"p {found.p:.2g}, serving.click_level is {settings.click_level:g}"
+    )

@@ -58,6 +58,16 @@ class Serving(Settings):
     least_agreement: Share = 0.0
     """The guard: the least share of its items that the pair before recommends too, over a tenth of the requests; 0:
     they are not compared."""
+    guard_clicks: CountOrNone = 0
+    """The guard: so many clicks sent to `POST /clicks` are needed to test whether a pair ranks what is clicked worse
+    than the other one; 0: clicks are not looked at."""
+    click_level: Annotated[float, Range(0, 1, above=True, below=True)] = 0.05
+    """The guard: the level of that test, over all its looks (half of it at the first, a quarter at the next, ...)."""
+    shadow: Share = 0.0
+    """The share of requests that the candidate (alias `candidate` in the registry) answers too, unseen, after the
+    answer is sent."""
+    canary: Share = 0.0
+    """The share of users whom the candidate answers; the guard must watch it (`guard_rows`)."""
     poll: Positive = 5.0
     """Seconds between two looks at the registry and at the table of columns."""
     columns: str = ""
@@ -68,6 +78,10 @@ class Serving(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.named_rules()
+        if self.canary and not self.guard_rows:
+            raise ConfigError(
+                f"serving.canary: is {self.canary:g} and serving.guard_rows 0; must have a guard: --guard-rows 500"
+            )
         if self.batch_size > self.most_waiting:
             raise ConfigError(
                 f"serving.batch_size: is {self.batch_size}; must be at most serving.most_waiting, {self.most_waiting}"

@@ -9,8 +9,9 @@ from starlette.testclient import TestClient
 from tests.serving.shop import pair
 from unisid.artifacts.store import Place, Store
 from unisid.runtime.http.adding import MOST_WAITING, Adding
-from unisid.runtime.http.app import Server, application
+from unisid.runtime.http.app import application
 from unisid.runtime.http.refusal import RefusedError
+from unisid.runtime.http.server import Server
 from unisid.serving.settings import Serving
 
 

@@ -14,7 +14,8 @@ from starlette.testclient import TestClient
 from tests.recommenders import TITLES
 from tests.serving.shop import ids, pair
 from unisid.errors import ArtifactError
-from unisid.runtime.http.app import Server, application
+from unisid.runtime.http.app import application
+from unisid.runtime.http.server import Server
 from unisid.serving.answers import answers
 from unisid.serving.settings import TOKEN, Serving
 

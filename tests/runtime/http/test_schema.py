@@ -6,11 +6,13 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 
 from tests.serving.shop import pair
-from unisid.runtime.http.app import Server, application
+from unisid.runtime.http.app import application
+from unisid.runtime.http.server import Server
 from unisid.serving.settings import Serving
 
 PATHS = (
     "POST /recommend",
+    "POST /clicks",
     "POST /items",
     "GET /items",
     "GET /items/{item_id}",
@@ -23,8 +25,10 @@ PATHS = (
 @pytest.fixture(scope="module")
 def operations(tmp_path_factory):
     """Method and path -> what the OpenAPI page says of it."""
-    server = Server(Serving(most_rows=20, most_k=20, most_body=100_000))
-    server.use(pair(tmp_path_factory.mktemp("schema")))
+    server = Server(Serving(most_rows=20, most_k=20, most_body=100_000, guard_clicks=5))
+    shop = pair(tmp_path_factory.mktemp("schema"))
+    server.use(shop)
+    server.try_out(shop)
     schema = schemathesis.openapi.from_asgi("/openapi.json", application(server))
     return {found.ok().label: found.ok() for found in schema.get_all_operations()}
 
@@ -38,6 +42,8 @@ def test_every_path_is_described(operations):
     [  # any text is a good id, so there are no bad ones
         ("POST /recommend", GenerationMode.POSITIVE),
         ("POST /recommend", GenerationMode.NEGATIVE),
+        ("POST /clicks", GenerationMode.POSITIVE),
+        ("POST /clicks", GenerationMode.NEGATIVE),
         ("POST /items", GenerationMode.POSITIVE),
         ("POST /items", GenerationMode.NEGATIVE),
         ("GET /items", GenerationMode.POSITIVE),

@@ -1,13 +1,8 @@
 """The HTTP application: routes over a pair in use, for Ray Serve, for uvicorn and for tests alike."""
 
 import asyncio
-import contextlib
 import dataclasses
 import os
-import threading
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,19 +17,15 @@ from unisid import __version__
 from unisid.errors import UnisidError
 from unisid.printable import printable
 from unisid.runtime.http import bodies
-from unisid.runtime.http.adding import Adding
 from unisid.runtime.http.guard import FAULT, Guard
-from unisid.runtime.http.measures import Measures
 from unisid.runtime.http.refusal import RefusedError, answered
-from unisid.serving.answers import Answer, Problem, Query, answers
-from unisid.serving.guard import Tally, fault_of
+from unisid.runtime.http.server import Rank, Server
+from unisid.serving.answers import Answer
 from unisid.serving.pair import Pair
-from unisid.serving.settings import TOKEN, Serving
+from unisid.serving.settings import TOKEN
 
 PAGE = Path(__file__).with_name("page.html")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
-Rank = Callable[[Pair, Sequence[Query]], Awaitable[list[Answer | Problem]]]
-"""Answers queries by a pair: at once, or in batches with those of other requests."""
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": bodies.RefusedBody, "description": text}
     for status, text in (
@@ -47,72 +38,6 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         (504, "not answered in time"),
     )
 }
-
-
-@dataclass
-class Server:
-    """What the routes share."""
-
-    settings: Serving
-    pair: Pair | None = None
-    """The pair in use; another takes its place in one assignment."""
-    refused: str = ""
-    """Why the promoted pair is not in use; empty where it is."""
-    measures: Measures = field(default_factory=Measures)
-    waiting: int = 0
-    """Rows that wait or are being ranked."""
-    adding: Adding | None = None
-    """Adds items to the index in use; None where the server adds none."""
-    withdraw: Callable[[Pair, str], None] = lambda pair, why: None
-    """Takes a pair that the guard found wanting, and why, in a thread."""
-    before: Pair | None = None
-    """The pair before this one."""
-    tally: Tally = field(default_factory=Tally)
-    """What the pair in use did so far."""
-    tally_before: Tally = field(default_factory=Tally)
-    judged: bool = True
-    """Whether the guard has looked at the pair in use."""
-
-    def use(self, pair: Pair) -> None:
-        """Answer by this pair from now on; what began with another ends with it."""
-        if self.pair is not None:
-            self.measures.swaps.inc()
-        self.measures.in_use(pair.versions)
-        if self.pair is not None and pair.versions != self.pair.versions:
-            self.before, self.tally_before, self.tally = self.pair, self.tally, Tally()
-            self.judged = not self.settings.guard_rows
-        self.pair = pair
-
-    def saw(self, pair: Pair, rows: int, errors: int, seconds: float) -> None:
-        """Count what a pair did; where the guard finds the promoted pair wanting, the one before it answers again."""
-        if self.pair is None or pair.versions != self.pair.versions:
-            return
-        self.tally.add(rows, errors, seconds)
-        if self.judged or self.tally.rows < self.settings.guard_rows:
-            return
-        self.judged = True
-        if (why := fault_of(self.tally, self.tally_before, self.settings)) and self.before is not None:
-            self.measures.withdrawn.inc()
-            self.pair, self.tally = self.before, self.tally_before
-            self.measures.in_use(self.pair.versions)
-            self.refuse(f"serve: {pair.versions.model} over {pair.versions.index} was withdrawn: {why}")
-            threading.Thread(target=self.withdraw, args=(pair, why), daemon=True).start()
-
-    def refuse(self, why: str) -> None:
-        """Say why the promoted pair is not in use; empty when it is."""
-        self.refused = why
-        self.measures.refused.set(bool(why))
-
-    def in_use(self) -> Pair:
-        """The pair in use; raises RefusedError where there is none."""
-        if self.pair is None:
-            raise RefusedError(503, "no-pair", self.refused or "no pair is in use yet", {"Retry-After": "1"})
-        return self.pair
-
-    async def rank_here(self, pair: Pair, rows: Sequence[Query]) -> list[Answer | Problem]:
-        """Rank the rows of one request as one batch, in a thread."""
-        self.measures.batches.observe(len(rows))
-        return await asyncio.to_thread(answers, pair, rows)
 
 
 def application(server: Server, rank: Rank | None = None) -> ASGIApp:
@@ -131,14 +56,19 @@ def routes(server: Server, rank: Rank) -> FastAPI:
     @app.post("/recommend", response_model=bodies.AnswerBody, responses=REFUSALS)
     async def recommend(body: bodies.RecommendBody) -> Response:
         """The best next items for histories or users, within rules."""
-        pair = server.in_use()
+        pair = server.pair_for(bodies.key_of(body))
         if body.rule or body.partition or body.quota:
             await asyncio.to_thread(bodies.check, pair, body)
         rows = bodies.queries(body, server.settings)
-        found = await _ranked(server, rank, pair, rows)
+        pair, found = await server.ranked(rank, pair, rows)
         return answered(
             {"pair": dataclasses.asdict(pair.versions), "answers": [bodies.row(pair, row) for row in found]}
         )
+
+    @app.post("/clicks", status_code=202, response_model=bodies.CountedBody, responses=REFUSALS)
+    async def clicks(body: bodies.ClicksBody) -> Response:
+        """What users took: the guard ranks it by the pair on trial and by the other one, and compares."""
+        return answered(await _clicked(server, rank, body), 202)
 
     _item_routes(app, server)
 
@@ -160,7 +90,15 @@ def routes(server: Server, rank: Rank) -> FastAPI:
         """The pair in use, and why a promoted one is not."""
         pair = None if server.pair is None else dataclasses.asdict(server.pair.versions)
         adding = None if server.adding is None else server.adding.state()
-        return answered({"unisid": __version__, "pair": pair, "refused": server.refused, "adding": adding})
+        return answered(
+            {
+                "unisid": __version__,
+                "pair": pair,
+                "refused": server.refused,
+                "adding": adding,
+                "candidate": server.trial(),
+            }
+        )
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -168,6 +106,27 @@ def routes(server: Server, rank: Rank) -> FastAPI:
         return Response(server.measures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return app
+
+
+async def _clicked(server: Server, rank: Rank, body: bodies.ClicksBody) -> dict[str, Any]:
+    """Count clicks where a pair is on trial; returns how many were counted."""
+    rows = bodies.clicked(body, server.settings)
+    trial = server.on_trial()
+    if trial is None or not server.settings.guard_clicks:
+        return {"counted": 0, "note": "no pair is on trial, or --guard-clicks is 0"}
+    lists = []
+    for pair in trial:
+        try:
+            found = await server.within_room(rank, pair, rows)
+        except UnisidError as error:
+            raise RefusedError(503, "model", str(error)) from None
+        lists.append([[pair.item_ids[i] for i in row.items] if isinstance(row, Answer) else None for row in found])
+    counted = 0
+    for new, old, item in zip(*lists, body.items, strict=True):
+        if new is not None and old is not None and server.on_trial() == trial:
+            server.clicked(new, old, item)
+            counted += 1
+    return {"counted": counted, "note": ""}
 
 
 def _item_routes(app: FastAPI, server: Server) -> None:
@@ -197,57 +156,6 @@ def _item_routes(app: FastAPI, server: Server) -> None:
         if item_id not in pair.item_of:
             raise RefusedError(404, "item", f"item '{printable(item_id)[:100]}': not in {pair.catalog.record.address}")
         return answered(_item(pair, pair.item_of[item_id]))
-
-
-async def _ranked(server: Server, rank: Rank, pair: Pair, rows: Sequence[Query | Problem]) -> list[Answer | Problem]:
-    """An answer a row; raises RefusedError where too many rows wait, or the model cannot answer."""
-    wanted = [row for row in rows if isinstance(row, Query)]
-    if server.waiting + len(wanted) > server.settings.most_waiting:
-        raise RefusedError(
-            503,
-            "full",
-            f"{server.waiting} rows wait; there is room for {server.settings.most_waiting}",
-            {"Retry-After": "1"},
-        )
-    server.waiting += len(wanted)
-    server.measures.waiting.set(server.waiting)
-    work = asyncio.ensure_future(rank(pair, wanted))
-    work.add_done_callback(lambda _: _left(server, len(wanted)))
-    begun = time.monotonic()
-    try:
-        ranked = await asyncio.shield(work)  # who gives up leaves its rows in the queue until they are done
-    except UnisidError as error:
-        server.saw(pair, len(wanted), len(wanted), time.monotonic() - begun)
-        raise RefusedError(503, "model", str(error)) from None
-    except Exception:
-        server.saw(pair, len(wanted), len(wanted), time.monotonic() - begun)
-        raise
-    await _compared(server, rank, pair, wanted, ranked)
-    server.saw(pair, len(wanted), 0, time.monotonic() - begun)
-    found = iter(ranked)
-    every = [row if isinstance(row, Problem) else next(found) for row in rows]
-    for each in every:
-        server.measures.rows.labels("problem" if isinstance(each, Problem) else each.source).inc()
-    return every
-
-
-async def _compared(
-    server: Server, rank: Rank, pair: Pair, rows: Sequence[Query], ranked: Sequence[Answer | Problem]
-) -> None:
-    """Let the pair before answer a tenth of the requests too, unseen, while the guard has not decided."""
-    before, settings = server.before, server.settings
-    if server.judged or before is None or not settings.least_agreement or server.tally.rows % 10:
-        return
-    with contextlib.suppress(Exception):  # a failure of the pair before is none of this one
-        for new, old in zip(ranked, await rank(before, rows), strict=True):
-            if isinstance(new, Answer) and isinstance(old, Answer):
-                ids = [[each.item_ids[item] for item in row.items] for each, row in ((pair, new), (before, old))]
-                server.tally.compare(*ids)
-
-
-def _left(server: Server, rows: int) -> None:
-    server.waiting -= rows
-    server.measures.waiting.set(server.waiting)
 
 
 def _named(pair: Pair, item: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The bodies of requests and answers, as OpenAPI shows them; a request's rows as queries."""
 
+import json
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -42,11 +43,32 @@ class RecommendBody(_Body):
     rule: str = Field("", description="a condition on columns: in_stock and retailer == 7 and price < 20")
     partition: str = Field("", description="the name of a rule that the server has")
     quota: QuotaBody | None = None
+    cohort: str = Field("", description="what decides whether the candidate answers: a user or session id, of anybody")
     explain: bool = Field(False, description="say for each item its path in the index, and what moved it")
 
     model_config = ConfigDict(
         extra="forbid", strict=True, json_schema_extra={"examples": [{"histories": [["item-1", "item-2"]], "k": 5}]}
     )
+
+
+class ClicksBody(_Body):
+    """What users took after these histories: an item a row."""
+
+    histories: list[Loose] | None = Field(None, description="item ids before the click, oldest first; or `users`")
+    users: list[User] | None = Field(None, description="user ids of the catalogue; or `histories`")
+    items: list[str] = Field(min_length=1, description="the item that each of them took")
+    exclude_history: bool = Field(True, description="as in `/recommend`: false where items of a history may come again")
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"histories": [["item-1"]], "items": ["item-2"]}]}
+    )
+
+
+class CountedBody(BaseModel):
+    """How many clicks the guard took into account, and why not all."""
+
+    counted: int
+    note: str
 
 
 class ItemsBody(_Body):
@@ -167,6 +189,26 @@ def queries(body: RecommendBody, limits: Serving) -> list[Query | Problem]:
     if body.users is not None:
         return [_of_user(user, common) for user in body.users]
     return [_query(history, limits, common) for history in rows]
+
+
+def clicked(body: ClicksBody, limits: Serving) -> list[Query]:
+    """The queries that rank what was clicked, 10 items each; raises RefusedError for a row that has no answer."""
+    wanted = RecommendBody.model_validate(body.model_dump(exclude={"items"}))
+    rows = queries(wanted, limits)
+    if len(rows) != len(body.items):
+        raise RefusedError(422, "items", f"items: has {len(body.items)}; must be one a row, {len(rows)}")
+    found = [row for row in rows if isinstance(row, Query)]
+    if len(found) < len(rows):
+        raise RefusedError(422, "rows", next(row.message for row in rows if isinstance(row, Problem)))
+    return found
+
+
+def key_of(body: RecommendBody) -> str:
+    """What decides which pair answers a request: its cohort, else its first user, else its first history."""
+    if body.cohort:
+        return body.cohort
+    first = (body.users or body.histories or [""])[0]
+    return first if isinstance(first, str) else json.dumps(first, default=str)
 
 
 def _of_user(user: Any, common: dict[str, Any]) -> Query | Problem:

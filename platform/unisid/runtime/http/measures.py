@@ -29,12 +29,19 @@ class Measures:
         self.swaps = made(Counter, "swaps", "pairs put into use after the first")
         self.withdrawn = made(Counter, "pairs_withdrawn", "promoted pairs that the guard withdrew")
         self.refused = made(Gauge, "pair_refused", "1 while the promoted pair is not the one in use")
+        self.candidate = made(Gauge, "candidate", "the candidate on trial", ("index_fingerprint", "model_fingerprint"))
         self.pair = made(Gauge, "pair", "the pair in use", ("index_fingerprint", "model_fingerprint"))
 
     def in_use(self, versions: Versions) -> None:
         """Another pair answers from now on."""
         self.pair.clear()
         self.pair.labels(versions.index_fingerprint, versions.model_fingerprint).set(1)
+
+    def try_out(self, versions: Versions | None) -> None:
+        """This candidate is on trial from now on; None: none is."""
+        self.candidate.clear()
+        if versions is not None:
+            self.candidate.labels(versions.index_fingerprint, versions.model_fingerprint).set(1)
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""
