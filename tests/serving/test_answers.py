@@ -7,7 +7,7 @@ import pytest
 from tests.recommenders import N
 from tests.serving.shop import TABLE, ids, pair
 from unisid.errors import ConfigError, DataError
-from unisid.serving.answers import MODEL, POPULARITY, Answer, Problem, Query, answers
+from unisid.serving.answers import MODEL, POPULARITY, TEXT, Answer, Problem, Query, answers
 from unisid.serving.columns import Columns
 from unisid.serving.filters import Filters
 from unisid.serving.quotas import Quota
@@ -177,3 +177,27 @@ def test_columns_join_by_item_id_and_say_what_they_leave(shop):
         Columns.of(shop.catalog, pa.table({"id": ["id-1"]}))
     with pytest.raises(DataError, match="has the item 'id-1' more than once"):
         Columns.of(shop.catalog, pa.table({"item_id": ["id-1", "id-1"]}))
+
+
+def test_who_took_nothing_gets_items_by_text_then_popular_ones(shop):
+    popular = one(shop, history=[], k=N)
+    found = one(shop, history=[], text="old pen", k=N)
+    assert found.source == TEXT
+    assert found.note == "history: is empty: items whose titles have words of the text"
+    assert sorted(found.items.tolist()) == list(range(N))
+    worded = [item for item in found.items.tolist() if {"old", "pen"} & set(shop.titles[item].split())]
+    assert found.items.tolist()[: len(worded)] == worded
+    assert shop.titles[worded[0]] == "old pen"
+    assert found.items.tolist()[len(worded) :] == [item for item in popular.items.tolist() if item not in worded]
+    assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)
+
+
+def test_a_text_obeys_rules_and_is_not_read_beside_a_history(shop):
+    found = one(shop, history=["gone"], text="old pen", k=3, rule="stock", exclude=tuple(ids(12)))
+    assert all(item % 3 and item != 12 for item in found.items.tolist())
+    assert (found.source, found.skipped) == (TEXT, ("gone",))
+    assert one(shop, history=ids(1), text="old pen").items.tolist() == one(shop, history=ids(1)).items.tolist()
+    assert one(shop, history=[], text="zeppelin").source == POPULARITY
+    assert one(shop, user="nobody", text="old").note == "user 'nobody' is not in the catalogue: items whose titles " + (
+        "have words of the text"
+    )

@@ -6,15 +6,19 @@ import sys
 import time
 from dataclasses import replace
 
+import deltalake
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.catalog.memory import InMemoryCatalog
 
 from tests.lines import logged
 from tests.serving import shop
 from unisid.artifacts.store import Address, Place
 from unisid.cli import main
 from unisid.compute import Pool
+from unisid.datasets.lake import find_table
+from unisid.datasets.lake_output import WrittenTable
 from unisid.errors import ArtifactError, DataError, DriftError
 from unisid.runtime.local import LocalCompute
 from unisid.serving import overnight
@@ -159,3 +163,71 @@ def test_the_command_writes_and_refuses_words_that_do_not_go_together(tmp_path, 
     ):
         assert command(store, *words) == 1
         assert message in capsys.readouterr().err
+
+
+def test_a_quota_holds_for_every_user(sources, tmp_path):
+    facts = tmp_path / "facts.parquet"
+    pq.write_table(shop.TABLE, facts)
+    settings = replace(SMALL, columns=str(facts), quota="colour", most_of_each=1)
+    run(sources, tmp_path / "out", settings)
+    colour = dict(zip(shop.TABLE["item_id"].to_pylist(), shop.TABLE["colour"].to_pylist(), strict=True))
+    table = pq.read_table(tmp_path / "out").to_pandas()
+    colours = table.item_id.map(colour).groupby(table.user_id)
+    assert (colours.nunique() == colours.size()).all()
+    assert colours.size().max() == 4
+    with pytest.raises(DataError, match="size"):
+        run(sources, tmp_path / "other", replace(settings, quota="size"))
+
+
+@pytest.mark.parametrize("kind", ["delta", "lance"])
+def test_the_rows_go_into_a_table_in_one_commit(sources, tmp_path, capsys, kind):
+    store = str(sources.model.parent.parent.parent)
+    words = ["recommend", "--store", store, "--model", "model/ring/1", "--all", "--k", "4", "--shard", "5"]
+    words += ["--compute", "local", "--out", str(tmp_path / "out"), "--into", f"{kind}:{tmp_path / 'table'}"]
+    for version in range(2):  # the second time the files lie there already, and the table is replaced
+        assert main(words) == 0
+        line = capsys.readouterr().out.splitlines()[-1]
+        assert line == f"{kind}:{Place.of(tmp_path / 'table').uri}: version {version + (kind == 'lance')}"
+        address = find_table("test", str(tmp_path / "table"))
+        held = address.open()
+        rows = pa.concat_tables([held.read(n, held.schema.names) for n in range(len(held.files))])
+        order = [("user_id", "ascending"), ("rank", "ascending")]
+        assert rows.sort_by(order).to_pylist() == pq.read_table(tmp_path / "out").sort_by(order).to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--quota", "brand"], "--quota brand: must be COLUMN=N"),
+        (["--quota", "brand=0"], "--quota brand=0: must be COLUMN=N"),
+        (["--into", "nowhere"], "--into nowhere: must be delta:PATH, lance:PATH or iceberg:CATALOG/SPACE.TABLE"),
+        (["--into", "iceberg:shop"], "--into iceberg:shop: must be delta:PATH"),
+    ],
+)
+def test_words_that_name_no_quota_and_no_table_are_refused(sources, tmp_path, capsys, words, message):
+    store = str(sources.model.parent.parent.parent)
+    given = ["recommend", "--store", store, "--model", "model/ring/1", "--all", "--out", str(tmp_path / "out"), *words]
+    assert main(given) != 0
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_of_other_columns_stays_as_it_was(sources, tmp_path):
+    run(sources, tmp_path / "out")
+    deltalake.write_deltalake(str(tmp_path / "table"), pa.table({"other": [1]}))
+    table = WrittenTable.of("test", f"delta:{tmp_path / 'table'}")
+    with pytest.raises(DataError, match=r"a Delta Lake table that cannot be written .*; the files lie in "):
+        table.replace(Place.of(tmp_path / "out"), overnight.FAMILY, 3)
+    assert deltalake.DeltaTable(str(tmp_path / "table")).to_pyarrow_table().to_pydict() == {"other": [1]}
+
+
+def test_an_iceberg_table_is_replaced(sources, tmp_path, monkeypatch):
+    run(sources, tmp_path / "out")
+    catalog = InMemoryCatalog("shop", warehouse=f"file://{tmp_path}")
+    catalog.create_namespace("shop")
+    monkeypatch.setattr("pyiceberg.catalog.load_catalog", lambda name: catalog)
+    table = WrittenTable.of("test", "iceberg:shop/shop.tonight")
+    for _ in range(2):
+        assert table.replace(Place.of(tmp_path / "out"), overnight.FAMILY, 3).startswith("snapshot ")
+        rows = catalog.load_table("shop.tonight").scan().to_arrow().to_pandas()
+        assert sorted(rows.item_id) == sorted(pq.read_table(tmp_path / "out").to_pandas().item_id)

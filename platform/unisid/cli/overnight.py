@@ -27,6 +27,13 @@ def add_options(sub: argparse.ArgumentParser, who: argparse._MutuallyExclusiveGr
         help="where the Parquet files go: a folder or a URI; the same command goes on with what lies there",
     )
     group.add_argument("--rule", default="", help="only items that obey it, such as 'in_stock and price < 20'")
+    group.add_argument("--quota", default="", metavar="COLUMN=N", help="at most N items of each category: brand=2")
+    group.add_argument(
+        "--into",
+        default="",
+        metavar="TABLE",
+        help="a lake's table that is to hold the rows too: delta:PATH, lance:PATH or iceberg:CATALOG/SPACE.TABLE",
+    )
     group.add_argument("--columns", default="", metavar="FILE", help="facts about the items, by item_id, for the rule")
     group.add_argument("--shard", type=int, default=4096, help="users a file (default: 4096)")
     group.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
@@ -40,8 +47,10 @@ def is_for_all(args: argparse.Namespace) -> bool:
     everybody = bool(args.everybody or args.histories)
     if everybody and not args.out:
         raise ConfigError("unisid recommend: --all and --histories write files; say where: --out FOLDER")
-    if not everybody and (args.out or args.rule or args.columns):
-        raise ConfigError("unisid recommend: --out, --rule and --columns are for --all and --histories")
+    if not everybody and (args.out or args.rule or args.columns or args.quota or args.into):
+        raise ConfigError(
+            "unisid recommend: --out, --rule, --columns, --quota and --into are for --all and --histories"
+        )
     if everybody and (args.allowed or args.excluded):
         raise ConfigError(
             "unisid recommend: --allowed and --excluded are for one user; for everybody give a rule on a "
@@ -53,16 +62,21 @@ def is_for_all(args: argparse.Namespace) -> bool:
 def recommend_all(args: argparse.Namespace, store: Store, machines: Machines) -> None:
     """Write recommendations for everybody, and say how many."""
     from unisid.compute import Pool
+    from unisid.datasets.lake_output import WrittenTable
     from unisid.in_use import named_pair
-    from unisid.serving.overnight import Overnight, Sources
+    from unisid.serving.overnight import FAMILY, Overnight, Sources
     from unisid.serving.overnight import recommend_all as recommend
 
+    column, most = _quota(args.quota)
+    written = WrittenTable.of("unisid recommend: --into", args.into) if args.into else None
     model, codes = (Address.parse(text) if text else None for text in (args.model, args.codes))
     pair = named_pair(store, model, codes, None)
     settings = Overnight(
         k=args.k,
         exclude_history=not args.allow_history,
         rule=args.rule,
+        quota=column,
+        most_of_each=most,
         columns=args.columns,
         histories=args.histories or "",
         shard=args.shard,
@@ -76,3 +90,13 @@ def recommend_all(args: argparse.Namespace, store: Store, machines: Machines) ->
         f"{out}: {counts['rows']:,} rows for {counts['users']:,} users in {counts['shards']:,} files; "
         f"{counts['popularity']:,} users got popular items, {counts['problems']:,} have no history that can be read"
     )
+    if written is not None:
+        print(f"{written}: {written.replace(out, FAMILY, counts['shards'])}")
+
+
+def _quota(text: str) -> tuple[str, int]:
+    """The column and the number of COLUMN=N; raises ConfigError for anything else."""
+    column, _, most = text.rpartition("=")
+    if text and not (column and most.isdecimal() and int(most) > 0):
+        raise ConfigError(f"unisid recommend: --quota {text}: must be COLUMN=N with N from 1 up, such as brand=2")
+    return column, int(most or 1)

@@ -77,7 +77,7 @@ def find_table(where: str, path: str) -> LakeTable | None:
     """
     if named := CATALOG.fullmatch(path):
         with _readable("iceberg", f"{where}: '{path}'"):
-            table = _package("iceberg").catalog.load_catalog(named[1]).load_table(named[2])
+            table = package("iceberg").catalog.load_catalog(named[1]).load_table(named[2])
             return LakeTable("iceberg", str(table.metadata_location), "")
     if path.endswith(METADATA):
         return LakeTable("iceberg", Place.of(path).uri, "")
@@ -87,10 +87,10 @@ def find_table(where: str, path: str) -> LakeTable | None:
     folders = set(place.folders())
     if "_delta_log" in folders:
         with _readable("delta", f"{where}: '{path}'"):
-            return LakeTable("delta", place.uri, str(_package("delta").DeltaTable(place.uri).version()))
+            return LakeTable("delta", place.uri, str(package("delta").DeltaTable(place.uri).version()))
     if "_versions" in folders:
         with _readable("lance", f"{where}: '{path}'"):
-            return LakeTable("lance", place.uri, str(_package("lance").dataset(place.uri).version))
+            return LakeTable("lance", place.uri, str(package("lance").dataset(place.uri).version))
     if "metadata" in folders and (found := [n for n in (place / "metadata").sizes() if n.endswith(METADATA)]):
         return LakeTable("iceberg", str(place / "metadata" / max(found, key=_number)), "")
     return None
@@ -108,7 +108,8 @@ def _number(name: str) -> tuple[int, str]:
     return (int(digits[1]) if digits else -1), name
 
 
-def _package(kind: Kind) -> Any:
+def package(kind: Kind) -> Any:
+    """The package of a kind of table; raises ModuleNotFoundError where it is not installed."""
     if kind == "iceberg":
         importlib.import_module("pyiceberg.catalog")
         importlib.import_module("pyiceberg.table")
@@ -143,7 +144,7 @@ def _readable(kind: Kind, where: str) -> Iterator[None]:
 
 class _Delta:
     def __init__(self, uri: str, version: str) -> None:
-        table = _package("delta").DeltaTable(uri, version=int(version))
+        table = package("delta").DeltaTable(uri, version=int(version))
         data = table.to_pyarrow_dataset()
         self.schema = data.schema
         self.fragments = sorted(data.get_fragments(), key=lambda fragment: fragment.path)
@@ -156,7 +157,7 @@ class _Delta:
 
 class _Lance:
     def __init__(self, uri: str, version: str) -> None:
-        data = _package("lance").dataset(uri, version=int(version))
+        data = package("lance").dataset(uri, version=int(version))
         self.schema = data.schema
         self.fragments = data.get_fragments()
         root = Place.of(uri)
@@ -174,7 +175,7 @@ class _Lance:
 
 class _Iceberg:
     def __init__(self, uri: str, version: str) -> None:
-        self.table = _package("iceberg").table.StaticTable.from_metadata(uri)
+        self.table = package("iceberg").table.StaticTable.from_metadata(uri)
         self.schema = self.table.schema().as_arrow()
         self.tasks = sorted(self.table.scan().plan_files(), key=lambda task: task.file.file_path)
         self.files = [
@@ -183,7 +184,7 @@ class _Iceberg:
 
     def read(self, number: int, columns: Sequence[str]) -> pa.Table:
         scan = self.table.scan(selected_fields=tuple(columns))
-        arrow = _package("iceberg").io.pyarrow.ArrowScan
+        arrow = package("iceberg").io.pyarrow.ArrowScan
         return arrow(self.table.metadata, self.table.io, scan.projection(), scan.row_filter).to_table(
             [self.tasks[number]]
         )

@@ -1,4 +1,5 @@
-"""Queries in, answers out: the best items for each, by the model where it reads the history, else by popularity.
+"""Queries in, answers out: the best items for each, by the model where it reads the history, else by text or by
+popularity.
 
 Every row stands alone: one that cannot be answered gives a `Problem` and changes nothing for the others. n queries,
 k items each, N items.
@@ -19,7 +20,7 @@ from unisid.serving.inputs import BEAM
 from unisid.serving.pair import Pair
 from unisid.serving.quotas import Quota, Quotas
 
-MODEL, POPULARITY = "model", "popularity"
+MODEL, TEXT, POPULARITY = "model", "text", "popularity"
 """What an answer comes from."""
 
 
@@ -31,6 +32,8 @@ class Query:
     """Item ids, oldest first; whatever else it is, is the row's problem."""
     user: Any = None
     """A user id of the catalogue, whose history is read there; instead of `history`."""
+    text: str = ""
+    """What the user looks for, in words; it is read where the history has no item of the catalogue."""
     k: int = 10
     """Items wanted."""
     exclude_history: bool = True
@@ -55,7 +58,8 @@ class Answer:
 
     items: NDArray[np.int64]
     scores: NDArray[np.float32]
-    """Log-probabilities of the model; for popularity the logarithm of an item's share of the users."""
+    """Log-probabilities of the model; by text the logarithm of the cosine of its words and a title's, by popularity
+    that of an item's share of the users."""
     source: str
     skipped: tuple[str, ...] = ()
     """Item ids of the request that the catalogue lacks."""
@@ -72,6 +76,9 @@ class Problem:
     message: str
 
 
+_Ranked = tuple[NDArray[np.int64], NDArray[np.float32]]
+
+
 @dataclass(frozen=True)
 class _Row:
     """A query that was understood."""
@@ -79,13 +86,14 @@ class _Row:
     query: Query
     history: NDArray[np.int64]
     """Items of the catalogue; none for a cold user."""
+    source: str
+    cold: _Ranked | None
+    """All items and their scores, best first, for a cold user."""
     mask: Mask | None
     k: int
     skipped: tuple[str, ...]
     note: str
-    taken: tuple[NDArray[np.int64], NDArray[np.float32]] = field(
-        default_factory=lambda: (np.empty(0, np.int64), np.empty(0, np.float32))
-    )
+    taken: _Ranked = field(default_factory=lambda: (np.empty(0, np.int64), np.empty(0, np.float32)))
     """What a quota has let through so far."""
 
 
@@ -121,7 +129,7 @@ def _answer(pair: Pair, row: _Row, items: NDArray[np.int64], scores: NDArray[np.
         fewer = f"only {len(items)} items may be recommended under what the request allows"
     note = "; ".join(text for text in (row.note, fewer) if text)
     explained = tuple(explanations(pair, row.history, items)) if row.query.explain else ()
-    return Answer(items, scores, MODEL if len(row.history) else POPULARITY, row.skipped, note, explained)
+    return Answer(items, scores, row.source, row.skipped, note, explained)
 
 
 def _read(pair: Pair, query: Query) -> _Row:
@@ -136,7 +144,12 @@ def _read(pair: Pair, query: Query) -> _Row:
             known = [pair.item_of[item_id] for item_id in listed if item_id in pair.item_of]
             skipped += [item_id for item_id in listed if item_id not in pair.item_of]
             mask = restricted(mask, pair.num_items, known, allowed)
-    return _Row(query, history, mask, min(query.k, pair.num_items), tuple(dict.fromkeys(skipped)), note)
+    source, cold = MODEL, None
+    if not len(history):
+        source, cold = _cold(pair, query.text)
+        note += ": popular items" if source == POPULARITY else ": items whose titles have words of the text"
+    k = min(query.k, pair.num_items)
+    return _Row(query, history, source, cold, mask, k, tuple(dict.fromkeys(skipped)), note)
 
 
 def _history(pair: Pair, query: Query) -> tuple[NDArray[np.int64], list[str], str]:
@@ -146,27 +159,27 @@ def _history(pair: Pair, query: Query) -> tuple[NDArray[np.int64], list[str], st
             raise DataError(f"user: is {query.user!r:.60}; must be a user id, as text")
         user = pair.user_of.get(query.user)
         if user is None:
-            return np.empty(0, np.int64), [], f"user {some([query.user])} is not in the catalogue: popular items"
-        return pair.history_of(user), [], ""
+            return np.empty(0, np.int64), [], f"user {some([query.user])} is not in the catalogue"
+        history = pair.history_of(user)
+        return history, [], "" if len(history) else f"user {some([query.user])} has taken nothing"
     given = ids_of(query.history, "history")
     if bad := [each for each in query.history if not isinstance(each, str)]:
         raise DataError(f"history: has {bad[0]!r:.60}; must be a list of item ids, as text")
     known = [pair.item_of[item_id] for item_id in given if item_id in pair.item_of]
     unknown = [item_id for item_id in given if item_id not in pair.item_of]
     what = f"the catalogue has none of its items ({some(unknown)})" if unknown else "is empty"
-    return np.array(known, np.int64), unknown, "" if known else f"history: {what}: popular items"
+    return np.array(known, np.int64), unknown, "" if known else f"history: {what}"
 
 
-Found = dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]]
+Found = dict[int, _Ranked]
 
 
 def _ranked(pair: Pair, rows: dict[int, _Row]) -> Found:
     """The k best of each row, within its mask."""
-    cold = {number: row for number, row in rows.items() if not len(row.history)}
-    found: Found = {number: _popular(pair, row) for number, row in cold.items()}
+    found: Found = {number: _first(row.cold, row) for number, row in rows.items() if row.cold is not None}
     alike: dict[tuple[int, bool], list[int]] = {}
     for number, row in rows.items():
-        if number not in cold:
+        if row.cold is None:
             alike.setdefault((max(row.k, BEAM), row.query.exclude_history), []).append(number)
     for (width, excludes), numbers in alike.items():
         chosen = [rows[number] for number in numbers]
@@ -179,8 +192,20 @@ def _ranked(pair: Pair, rows: dict[int, _Row]) -> Found:
     return found
 
 
-def _popular(pair: Pair, row: _Row) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    order, scores = pair.popular
+def _cold(pair: Pair, text: str) -> tuple[str, _Ranked]:
+    """What the answer to a user without a history comes from, and all items for it, best first: those that share a
+    word with the text, then the others by popularity, their scores below those."""
+    items, scores = pair.texts.nearest(text) if text else pair.popular
+    if not text or not len(items):
+        return POPULARITY, pair.popular
+    others, popularity = pair.popular
+    rest = ~np.isin(others, items)
+    return TEXT, (np.concatenate([items, others[rest]]), np.concatenate([scores, scores[-1] + popularity[rest]]))
+
+
+def _first(ranked: _Ranked, row: _Row) -> _Ranked:
+    """The first items of a ranking that the row's mask lets through."""
+    order, scores = ranked
     places = np.arange(len(order)) if row.mask is None else np.flatnonzero(row.mask[order])
     return order[places[: row.k]], scores[places[: row.k]]
 

@@ -26,6 +26,7 @@ from unisid.progress import Progress
 from unisid.serving.answers import Answer, Query, answers
 from unisid.serving.columns import Columns, read_table
 from unisid.serving.pair import Pair
+from unisid.serving.quotas import Quota
 
 LOG = logger(__name__)
 
@@ -55,6 +56,10 @@ class Overnight(Settings):
     """Whether items of the history are left out."""
     rule: str = ""
     """A condition on columns that every item obeys."""
+    quota: str = ""
+    """The column of which at most `most_of_each` items of each category are recommended to a user; empty for none."""
+    most_of_each: Count = 1
+    """Most items of each category of `quota`."""
     columns: str = ""
     """A Parquet or CSV file of facts about the items, by item_id; empty for none."""
     histories: str = ""
@@ -88,7 +93,7 @@ def recommend_all(sources: Sources, settings: Overnight, out: Place, compute: Co
 
     Raises:
         DriftError: other recommendations lie at `out`, or were begun there.
-        DataError: the rule does not fit the columns, or the table of histories is none.
+        DataError: the rule or the quota does not fit the columns, or the table of histories is none.
     """
     asked = {"pair": sources.identity(), "settings": _identity(settings)}
     _claim(out, asked)
@@ -175,6 +180,7 @@ class _Users:
     def queries(self, start: int, stop: int, settings: Overnight) -> Iterator[tuple[str, Query]]:
         """The users of a shard, each with its query."""
         common: dict[str, Any] = {"k": settings.k, "exclude_history": settings.exclude_history, "rule": settings.rule}
+        common["quota"] = Quota(settings.quota, settings.most_of_each) if settings.quota else None
         ids = self.user_ids.slice(start, stop - start).to_pylist()
         if self.histories is None:
             yield from ((user_id, Query(user=user_id, **common)) for user_id in ids)
@@ -196,6 +202,8 @@ class _Worker:
         )
         if settings.rule:
             self.pair.filters.rule(settings.rule)
+        if settings.quota:
+            self.pair.filters.categories(settings.quota)
         self.users = _Users.of(catalog, settings.histories)
 
     def __call__(self, parts: pa.Table) -> pa.Table:

@@ -23,6 +23,7 @@ from unisid.ops.semantic_ids import spell_all
 from unisid.serving.columns import Columns
 from unisid.serving.filters import Filters
 from unisid.serving.recommender import Recommender
+from unisid.serving.texts import Texts
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,11 @@ class Pair:
         """The words of every title [N], and how many titles have each."""
         found = [words_of(title) for title in self.titles]
         return found, counted(found)
+
+    @functools.cached_property
+    def texts(self) -> Texts:
+        """The titles, for queries in words."""
+        return Texts(self.titles)
 
     def titled(self, text: str, most: int) -> list[int]:
         """The first items whose titles have all words of a text, whatever their case."""

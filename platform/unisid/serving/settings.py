@@ -38,6 +38,8 @@ class Serving(Settings):
     """Most item ids of a history."""
     most_ids: Count = 100_000
     """Most ids in `exclude` and in `allowed`."""
+    most_text: Count = 1000
+    """Most characters of a text."""
     most_explained: Count = 8
     """Most rows of a request that is to be explained, which takes a ranking more for every item of a history."""
     most_body: Count = 8 << 20

@@ -36,6 +36,7 @@ class RecommendBody(_Body):
 
     histories: list[Loose] | None = Field(None, description="item ids, oldest first; or `users`")
     users: list[User] | None = Field(None, description="user ids of the catalogue; or `histories`")
+    texts: list[str] | None = Field(None, description="what each looks for, in words: for rows without a history")
     k: int = Field(10, ge=1, description="items wanted for each row")
     exclude_history: bool = Field(True, description="leave the items of a history out of its answer")
     exclude: list[str] = Field([], description="item ids to leave out")
@@ -134,7 +135,7 @@ class RowBody(BaseModel):
     """The answer of a row: items, best first; or its error."""
 
     items: list[ItemBody] | None = None
-    source: str | None = Field(None, description="model, or popularity for a user without a history")
+    source: str | None = Field(None, description="model; text or popularity for a user without a history")
     skipped: list[str] | None = Field(None, description="ids of the request that the catalogue lacks")
     note: str | None = Field(None, description="why the answer differs from the request; empty where it does not")
     error: ErrorBody | None = None
@@ -186,9 +187,14 @@ def queries(body: RecommendBody, limits: Serving) -> list[Query | Problem]:
         "quota": body.quota and _quota(body.quota),
         "explain": body.explain,
     }
+    texts = [""] * len(rows) if body.texts is None else body.texts
+    if len(texts) != len(rows):
+        raise RefusedError(422, "texts", f"texts: has {len(texts)}; must be one a row, {len(rows)}")
+    _within(max(map(len, texts), default=0), limits.most_text, "texts", "a text", "characters")
+    each = zip(rows, texts, strict=True)
     if body.users is not None:
-        return [_of_user(user, common) for user in body.users]
-    return [_query(history, limits, common) for history in rows]
+        return [_of_user(user, {**common, "text": text}) for user, text in each]
+    return [_query(history, limits, {**common, "text": text}) for history, text in each]
 
 
 def clicked(body: ClicksBody, limits: Serving) -> list[Query]:
