@@ -1,16 +1,18 @@
-"""What each part of the fusion is worth, judged by vectors and codes alone: no recommender is trained."""
+"""What each part of the fusion is worth: by vectors and codes alone, as a relation of items, and by a recommender."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 from jobs.experiments.thesis import letter_of
+from jobs.recipes.recommenders import over_items
+from unisid.backbones import hierarchical
 from unisid.baselines import related
 from unisid.encoders import steps
 from unisid.experiments.definition import Experiment, Method, with_baseline
 from unisid.fusion import TEXT, FusionConfig, Loss, concat, single, uqf
 from unisid.layers.recall import MemoryConfig
 from unisid.pipeline import Recipe
-from unisid.stages import embeddings
+from unisid.stages import embeddings, model
 from unisid.tokenizers import rqkmeans
 
 QUERIES = (1, 2, 4, 8, 16, 32)
@@ -26,26 +28,61 @@ def fusion(base: Recipe) -> Experiment:
     All are quantized by residual k-means of the base's shape, which learns nothing, so that the vectors alone differ;
     LETTER has a tokenizer of its own.
     """
+    rows = {**_sources(base), **dict(_parts(base))}
+    return Experiment(
+        name="fusion",
+        question="Which parts does the fusion need to be above each modality, both joined, and LETTER?",
+        methods=tuple(Method(name, recipe, index_alone=True) for name, recipe in rows.items()),
+        ours="uqf",
+    )
+
+
+def fusion_ids(base: Recipe) -> Experiment:
+    """What codes carry by themselves: the recommender over items reads semantic IDs alone, without own vectors,
+    content or memory, one source of codes a row."""
+    config, shape = _over_items(base)
+    alone = replace(shape, dense=False, content=(), memory=None)
+    return _recommended(base, replace(config, backbone=alone), "ids")
+
+
+def fusion_whole(base: Recipe) -> Experiment:
+    """What codes add to the whole recommender over items: `fusion_ids` with own vectors, content and memory."""
+    return _recommended(base, _over_items(base)[0], "whole")
+
+
+def _over_items(base: Recipe) -> tuple[model.Config, hierarchical.Config]:
+    """The base's recommender over items, or the one that recipes have; and its backbone."""
+    own = base.model.backbone
+    config = base.model if isinstance(own, hierarchical.Config) else over_items(hierarchical.Config(), base.model.pool)
+    assert isinstance(config.backbone, hierarchical.Config)
+    return config, config.backbone
+
+
+def _recommended(base: Recipe, config: model.Config, form: str) -> Experiment:
+    """One recommender on the codes of every source."""
+    methods = []
+    for source, recipe in _sources(base).items():
+        name = f"{source}-{form}"
+        told = replace(recipe.metrics, method=name, baselines=())
+        methods.append(Method(name, replace(recipe, instructions=None, model=config, metrics=told)))
+    return Experiment(
+        name=f"fusion-{form}",
+        question=f"Which vectors make the codes that a recommender ({form}) finds the next item by?",
+        methods=tuple(methods),
+        ours=f"uqf-{form}",
+    )
+
+
+def _sources(base: Recipe) -> dict[str, Recipe]:
+    """Every source of codes by name: the parts of the fusion, both joined, LETTER, UQF, and those that know steps."""
     kinds: dict[str, FusionConfig] = {
         "text": single.Config(modality="text"),
         "graph": single.Config(modality="graph"),
         "concat": concat.Config(),
     }
-    plain = [Method(name, _fused(base, kind), index_alone=True) for name, kind in kinds.items()]
-    text = plain[0].recipe
-    letter = replace(text, codes=replace(text.codes, tokenizer=letter_of(base)))
-    return Experiment(
-        name="fusion",
-        question="Which parts does the fusion need to be above each modality, both joined, and LETTER?",
-        methods=(
-            *plain,
-            Method("letter", letter, index_alone=True),
-            Method("uqf", _fused(base, _uqf(base)), index_alone=True),
-            *(Method(name, recipe, index_alone=True) for name, recipe in _with_steps(base).items()),
-            *(Method(name, recipe, index_alone=True) for name, recipe in _parts(base)),
-        ),
-        ours="uqf",
-    )
+    rows = {name: _fused(base, kind) for name, kind in kinds.items()}
+    rows["letter"] = replace(rows["text"], codes=replace(rows["text"].codes, tokenizer=letter_of(base)))
+    return {**rows, "uqf": _fused(base, _uqf(base)), **_with_steps(base)}
 
 
 def alike(base: Recipe) -> Experiment:

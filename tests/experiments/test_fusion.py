@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jobs.experiments.fusion import alike, fusion
+from jobs.experiments.fusion import alike, fusion, fusion_ids, fusion_whole
 from tests.end_to_end.recipes import tiny
 from tests.search.quick_search import quick
 from unisid import config as settings
@@ -54,6 +54,22 @@ def test_vectors_are_compared_as_a_relation_of_items():
     assert all(method.until == "baseline" for method in found.values())
     memories = [method.recipe.baseline.baseline.memory for method in found.values()]
     assert all(memory.alike == ("fused",) and memory.words for memory in memories)
+
+
+def test_one_recommender_reads_the_codes_of_every_source_alone_or_with_all_else():
+    alone, whole = fusion_ids(tiny()), fusion_whole(tiny())
+    for found, form in ((alone, "ids"), (whole, "whole")):
+        assert {method.name for method in found.methods} == {f"{name}-{form}" for name in PLAIN}
+        assert all(method.until == "metrics" for method in found.methods)
+        assert len({str(settings.to_record(method.recipe.model)) for method in found.methods}) == 1
+        assert found.reference == f"uqf-{form}"
+    backbones = [found.methods[0].recipe.model.backbone for found in (alone, whole)]
+    assert [(each.dense, each.content, each.memory is None) for each in backbones] == [
+        (False, (), True),
+        (True, ("embeddings", "graph"), False),
+    ]
+    codes = [{m.name.rpartition("-")[0]: m.recipe.codes for m in found.methods} for found in (alone, whole)]
+    assert codes[0] == codes[1]
 
 
 def test_a_base_that_does_not_fuse_gets_a_small_uqf():
