@@ -8,6 +8,7 @@ from jobs.experiments.joint import named
 from jobs.experiments.unigrec import with_unigrec
 from jobs.recipes.eager import two_streams
 from jobs.recipes.recommenders import by_retrieval, in_parallel, over_items, token_by_token
+from jobs.recipes.thesis import TASKS
 from jobs.recipes.unger import unified
 from unisid.backbones import BackboneConfig, hierarchical, lcrec, tiger
 from unisid.baselines import (
@@ -30,6 +31,7 @@ from unisid.errors import ConfigError
 from unisid.experiments.definition import Experiment, Method, with_baseline
 from unisid.fusion import FusionConfig, concat, single
 from unisid.pipeline import Recipe
+from unisid.stages import instructions
 from unisid.tokenizers import TokenizerConfig, balanced, hkmeans, letter, opq, rqkmeans, rqvae
 
 STRUCTURE_WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -39,6 +41,10 @@ LANGUAGE_MODELS = {
     3.0: "Qwen/Qwen2.5-3B-Instruct",
 }
 WIDTHS = (48, 96, 192)
+FIRST = ("next",)
+"""The first task alone: what the thesis calls TIGER-style, as we read it."""
+SOURCES = ("text", "graph", "concat", "letter", "uqf")
+"""What semantic ids are made of, in the order of tables."""
 
 
 def main(base: Recipe) -> Experiment:
@@ -48,9 +54,9 @@ def main(base: Recipe) -> Experiment:
         question="How good are unified semantic ids beside baselines without ids, and ids of text and of LETTER?",
         methods=(
             *_baselines(base),
-            _tokenized(base, "text"),
-            _tokenized(base, "letter"),
-            _tokenized(base, "uqf"),
+            tokenized(base, "text"),
+            tokenized(base, "letter"),
+            tokenized(base, "uqf"),
             *_recommenders(base),
             Method("unger", named(unified(base), "unger")),
             Method("uqf-unigrec", named(with_unigrec(base), "uqf-unigrec")),
@@ -69,7 +75,7 @@ def recommenders(base: Recipe) -> Experiment:
     return Experiment(
         name="recommenders",
         question="Which recommender makes most of the same semantic ids?",
-        methods=(*baselines, _tokenized(base, "uqf"), *_recommenders(base)),
+        methods=(*baselines, tokenized(base, "uqf"), *_recommenders(base)),
         ours="uqf-hierarchical",
     )
 
@@ -86,11 +92,20 @@ def rivals(base: Recipe) -> Experiment:
 
 def ablation(base: Recipe) -> Experiment:
     """Table 6.3: semantic ids of text, of the graph, of both joined, of LETTER and of the fusion."""
-    names = ("text", "graph", "concat", "letter", "uqf")
     return Experiment(
         name="ablation",
         question="Is it the fusion before quantization that helps?",
-        methods=tuple(_tokenized(base, name) for name in names),
+        methods=tuple(tokenized(base, name) for name in SOURCES),
+        ours=_named(base, "uqf"),
+    )
+
+
+def families(base: Recipe) -> Experiment:
+    """Table 6.3 with both families of recommenders: every source of semantic ids for each, in one paired table."""
+    return Experiment(
+        name="families",
+        question="Is it the fusion before quantization that helps, whatever reads the semantic ids?",
+        methods=tuple(tokenized(each, name) for each in both_families(base) for name in SOURCES),
         ours=_named(base, "uqf"),
     )
 
@@ -100,7 +115,7 @@ def significance(base: Recipe) -> Experiment:
     return Experiment(
         name="significance",
         question="Is the fusion's advantage more than chance?",
-        methods=tuple(_tokenized(base, name) for name in ("text", "letter", "uqf")),
+        methods=tuple(tokenized(base, name) for name in ("text", "letter", "uqf")),
         ours=_named(base, "uqf"),
     )
 
@@ -116,7 +131,7 @@ def tokenizers(base: Recipe) -> Experiment:
         "hkmeans": hkmeans.Config(num_levels=levels, codebook_size=min(size, _most(levels))),
         "opq": opq.Config(num_levels=levels, codebook_size=size),
     }
-    ours = _tokenized(base, "uqf").recipe
+    ours = tokenized(base, "uqf").recipe
     methods = (Method(f"{kind}-{_backbone(base)}", _quantized(ours, kind, config)) for kind, config in kinds.items())
     return Experiment(
         name="tokenizers",
@@ -128,7 +143,7 @@ def tokenizers(base: Recipe) -> Experiment:
 
 def sensitivity(base: Recipe) -> Experiment:
     """Figure 6.2: how much structure and how much text count in the fusion's loss, w_s + w_t = 1."""
-    ours = _tokenized(base, "uqf").recipe
+    ours = tokenized(base, "uqf").recipe
     methods = []
     for weight in STRUCTURE_WEIGHTS:
         loss = replace(ours.fused.loss, structure_weight=weight)
@@ -145,7 +160,7 @@ def sensitivity(base: Recipe) -> Experiment:
 
 def scaling(base: Recipe) -> Experiment:
     """Table 6.4, figures 6.3 and 6.4: the same semantic ids, larger recommenders."""
-    ours = _tokenized(base, "uqf").recipe
+    ours = tokenized(base, "uqf").recipe
     backbone = ours.model.backbone
     if isinstance(backbone, lcrec.Config):
         sized = {size: replace(backbone, model=name) for size, name in LANGUAGE_MODELS.items()}
@@ -173,14 +188,27 @@ def scaling(base: Recipe) -> Experiment:
 
 def interpretability(base: Recipe) -> Experiment:
     """Figures 6.5 and 6.6: what prefixes mean, and the users that their items share; no recommender is trained."""
-    names = ("text", "graph", "concat", "letter", "uqf")
-    methods = (replace(_tokenized(base, name), index_alone=True) for name in names)
+    methods = (replace(tokenized(base, name), index_alone=True) for name in SOURCES)
     return Experiment(
         name="interpretability",
         question="What do the prefixes of semantic ids say of items?",
         methods=tuple(methods),
         ours=_named(base, "uqf"),
     )
+
+
+def both_families(base: Recipe) -> tuple[Recipe, Recipe]:
+    """The base and its twin of the other family: of a language model with all tasks that with the first alone, and of
+    one with the first alone that with all; of any other recommender TIGER, and of TIGER the recommender over items."""
+    if isinstance(base.model.backbone, lcrec.Config):
+        told = base.instructions or instructions.Config()
+        alone = tuple(told.tasks) == FIRST
+        other = replace(told, tasks=TASKS if alone else FIRST, weights=())
+        return base, replace(base, instructions=other)
+    of_tiger = isinstance(base.model.backbone, tiger.Config)
+    pool = base.model.pool
+    twin = over_items(hierarchical.Config(), pool) if of_tiger else token_by_token(pool)
+    return base, replace(base, instructions=None, model=twin)
 
 
 def _baselines(base: Recipe) -> tuple[Method, ...]:
@@ -204,7 +232,7 @@ def _baselines(base: Recipe) -> tuple[Method, ...]:
     return tuple(Method(name, with_baseline(base, kind)) for name, kind in kinds.items())
 
 
-def _tokenized(base: Recipe, source: str) -> Method:
+def tokenized(base: Recipe, source: str) -> Method:
     """The base with semantic ids of one source and its own backbone; without baselines in its metrics."""
     name = _named(base, source)
     fusions: dict[str, FusionConfig] = {
@@ -239,7 +267,7 @@ def _recommenders(base: Recipe) -> tuple[Method, ...]:
         "uqf-hierarchical-no-content": replace(whole, backbone=replace(shape, content=())),
         "uqf-tiger": token_by_token(pool),
     }
-    ours = replace(_tokenized(base, "uqf").recipe, instructions=None)
+    ours = replace(tokenized(base, "uqf").recipe, instructions=None)
     found = {
         name: replace(ours, model=config, metrics=replace(ours.metrics, method=name)) for name, config in kinds.items()
     }
@@ -282,5 +310,5 @@ def _backbone(base: Recipe) -> str:
     """As tables call it: `tiger-llm` is a language model that is taught the first task alone, our reading of the
     thesis's TIGER-style runs."""
     kind = base.model.backbone.kind
-    alone = base.instructions is None or tuple(base.instructions.tasks) == ("next",)
+    alone = base.instructions is None or tuple(base.instructions.tasks) == FIRST
     return "tiger-llm" if kind == "lcrec" and alone else kind

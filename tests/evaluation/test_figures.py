@@ -76,6 +76,34 @@ def test_the_thesis_form_pairs_cut_offs():
     assert found["ALL"].p == pytest.approx(stats.ttest_rel(first, second, alternative="greater").pvalue)
 
 
+def test_the_thesis_form_has_relative_differences_and_intervals_of_students_t():
+    ours, theirs = (values_of([ranks(seed, better)], CUTOFFS).mean((0, 1)) for seed, better in ((1, 2.0), (2, 1.0)))
+    found = over_cutoffs(ours, theirs)
+    for name, part in {"HR": slice(3), "NDCG": slice(3, None), "ALL": slice(None)}.items():
+        reach = stats.ttest_rel(ours[part], theirs[part]).confidence_interval(0.95)
+        assert (found[name].low, found[name].high) == pytest.approx((reach.low, reach.high))
+        assert found[name].relative == pytest.approx(ours[part].mean() / theirs[part].mean() - 1)
+
+
+def test_the_thesis_own_intervals_follow_from_its_differences_and_effect_sizes():
+    """Table 6.2, UQF-LC-Rec minus LC-Rec on Office Products by HR: six cut-offs, .0084, d 1.02, [-.0002, .0170]."""
+    spread = np.array([-1.0, -1, -1, 1, 1, 1])
+    theirs = np.full(6, 0.1375)
+    found = over_cutoffs(np.tile(theirs + 0.0084 + spread * 0.0084 / 1.02 / spread.std(ddof=1), 2), np.tile(theirs, 2))[
+        "HR"
+    ]
+    assert (round(found.low, 4), round(found.high, 4)) == (-0.0002, 0.0170)
+    assert found.relative == pytest.approx(0.0611, abs=1e-4)
+    assert found.p == pytest.approx(0.0271, abs=1e-3)
+
+
+def test_one_cut_off_has_no_interval():
+    found = over_cutoffs(np.array([0.2, 0.1]), np.array([0.0, 0.1]))
+    assert found["HR"].relative is None
+    assert found["HR"].low is found["HR"].high is None
+    assert found["NDCG"].relative == 0
+
+
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []

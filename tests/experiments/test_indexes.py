@@ -49,6 +49,41 @@ def test_overlap_without_pairs_is_no_number():
     assert np.isnan(indexes.overlap_across(np.zeros(24, np.int64), users, items))
 
 
+def test_siblings_are_pairs_under_one_first_code():
+    taken, users, items = interactions()
+    codes = np.column_stack([random.integers(0, 3, 24), random.integers(0, 2, 24), np.arange(24)]).astype(np.int32)
+    found = indexes.siblings(codes, users, items)
+    shared = {True: [], False: []}
+    for i, j in itertools.combinations(range(24), 2):
+        if codes[i, 0] == codes[j, 0]:
+            shared[bool(codes[i, 1] == codes[j, 1])].append((taken[:, i] & taken[:, j]).sum())
+    assert found.within.value == pytest.approx(np.mean(shared[True]))
+    assert found.across == pytest.approx(np.mean(shared[False]))
+    assert found.within.p > 0.005
+
+
+def test_siblings_by_chance_keep_their_first_code():
+    """Second codes say nothing here beyond first ones, which say all: chance is what is found."""
+    first = np.repeat([0, 1], 12)
+    codes = np.column_stack([first, np.tile([0, 1], 12), np.arange(24)]).astype(np.int32)
+    taken = np.zeros((40, 24), bool)
+    for user in range(40):
+        taken[user, first == user % 2] = True
+    found = indexes.siblings(codes, *np.nonzero(taken))
+    assert found.within.value == pytest.approx(found.within.by_chance) == pytest.approx(20)
+    assert found.within.p == 1.0
+
+
+def test_siblings_that_cannot_be_are_no_numbers():
+    _, users, items = interactions()
+    for codes in (np.arange(24)[:, None], np.column_stack([np.zeros(24), np.arange(24)])):
+        found = indexes.siblings(codes.astype(np.int32), users, items)
+        assert np.isnan(found.within.value)
+        assert found.within.p == 1.0
+    alone = np.column_stack([np.arange(24) // 2, np.zeros(24)]).astype(np.int32)
+    assert np.isnan(indexes.siblings(alone, users, items).across)
+
+
 def test_purity_is_the_share_of_the_commonest_label():
     groups, labels = np.array([0, 0, 0, 1, 1, 2]), np.array([5, 5, 1, 1, 1, 0])
     assert indexes.purity(groups, labels).value == pytest.approx((2 + 2 + 1) / 6)

@@ -56,6 +56,7 @@ def experiment(args: argparse.Namespace, base: Recipe, store: Store, machines: M
     """Run an experiment on the machines of a kind, 'ray' or 'local'."""
     from unisid.experiments import definition
     from unisid.experiments.run import run
+    from unisid.experiments.series import run_series
 
     if args.experiment is None:
         for name, function in sorted(definition.ready().items()):
@@ -63,7 +64,11 @@ def experiment(args: argparse.Namespace, base: Recipe, store: Store, machines: M
         return
     found = definition.find(args.experiment, base).only(args.methods)
     with machines(args.compute) as compute:
-        run(found, base, args.seeds, store, compute, runner_on(args, compute), experiment_tracker(store), print)
+        runner, tracker = runner_on(args, compute), experiment_tracker(store)
+        if isinstance(found, definition.Series):
+            run_series(found, base, args.seeds, store, compute, runner, tracker, print)
+        else:
+            run(found, base, args.seeds, store, compute, runner, tracker, print)
 
 
 def add_reproduce_options(sub: argparse.ArgumentParser) -> None:

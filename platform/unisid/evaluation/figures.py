@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float
 from numpy.typing import NDArray
 
@@ -70,6 +71,22 @@ class Correlation:
     indexes: int
 
 
+@dataclass(frozen=True)
+class OverCutoffs:
+    """Ours minus another's in the UQF thesis's form (its table 6.2): pairs are the means at the cut-offs, C of them."""
+
+    difference: float
+    """The mean over the cut-offs."""
+    relative: float | None
+    """The same in shares of the other's mean; None where that is 0. The thesis prints it in per cent."""
+    p: float
+    """One-sided, of a paired t-test; 1 for fewer than two cut-offs."""
+    cohens_d: float
+    low: float | None
+    """95% by Student's t with C - 1 degrees of freedom, two-sided; None for fewer than two cut-offs."""
+    high: float | None
+
+
 def values_of(ranks: Sequence[NDArray[np.float64]], cutoffs: Sequence[int]) -> Float[NDArray[np.float64], "n S M"]:
     """Each seed's and sample's value of every metric, from ranks [S] by seed."""
     return np.stack([metric_values(each, cutoffs) for each in ranks])
@@ -101,11 +118,25 @@ def paired(
 
 def over_cutoffs(
     ours: Float[NDArray[np.float64], " M"], theirs: Float[NDArray[np.float64], " M"]
-) -> dict[str, PairedTest]:
-    """The UQF thesis's form (6.1.1): pairs are the means at the cut-offs. HR, NDCG and both together."""
+) -> dict[str, OverCutoffs]:
+    """The UQF thesis's form (6.1.1): pairs are the means at the cut-offs. HR, NDCG and both together.
+
+    It says how alike cut-offs are and nothing of users: figures of one list at 5, 10 and 20 are no samples.
+    """
     half = len(ours) // 2
     groups = {"HR": slice(half), "NDCG": slice(half, None), "ALL": slice(None)}
-    return {name: paired_test(ours[part], theirs[part]) for name, part in groups.items()}
+    return {name: _over_cutoffs(ours[part], theirs[part]) for name, part in groups.items()}
+
+
+def _over_cutoffs(ours: Float[NDArray[np.float64], " C"], theirs: Float[NDArray[np.float64], " C"]) -> OverCutoffs:
+    test, count, mean = paired_test(ours, theirs), len(ours), float(theirs.mean())
+    low = high = None
+    if count > 1:
+        error = float((ours - theirs).std(ddof=1)) / np.sqrt(count)
+        reach = float(scipy.stats.t.ppf(0.975, count - 1)) * error
+        low, high = test.difference - reach, test.difference + reach
+    relative = test.difference / mean if mean else None
+    return OverCutoffs(test.difference, relative, test.p, test.cohens_d, low, high)
 
 
 def over_seeds(values: Float[NDArray[np.float64], "n S M"], cutoffs: Sequence[int]) -> dict[str, Figure]:

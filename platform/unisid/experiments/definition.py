@@ -1,8 +1,8 @@
-"""Definition of an experiment: methods on one catalogue, each a recipe, and which of them is ours."""
+"""Definition of an experiment: methods on one catalogue, each a recipe, and which is ours; and of a series of them."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from unisid import config as settings
 from unisid import named
@@ -90,14 +90,61 @@ class Experiment:
         return replace(self, methods=kept, ours=self.ours if self.ours in names else "")
 
 
-def ready() -> dict[str, Callable[[Recipe], Experiment]]:
-    """The experiments that come with the repository, by name."""
-    return named.ready(FOLDER, Experiment, 1)
+@dataclass(frozen=True)
+class Chapter:
+    """One experiment of a series, and what its files stand for."""
+
+    experiment: Experiment
+    title: str
+    """What its table answers to, such as 'Table 6.3'."""
+    figures: Mapping[str, str] = field(default_factory=dict)
+    """Of its plots by name ('line'): what each stands for, such as 'Figure 6.2'."""
 
 
-def find(name: str, base: Recipe) -> Experiment:
-    """The experiment of a name, or of a file and function ('my_experiments.py:mine'), on a dataset's recipe."""
-    found: Experiment = named.make(name, FOLDER, Experiment, "experiment", base)
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """Experiments on one catalogue that are told on one page. What they share is made once, by its fingerprint."""
+
+    name: str
+    question: str
+    chapters: tuple[Chapter, ...]
+
+    def __post_init__(self) -> None:
+        names = [chapter.experiment.name for chapter in self.chapters]
+        if not names:
+            raise ConfigError(f"series {self.name}: has no experiments")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigError(f"series {self.name}: {', '.join(twice)} is in it twice; rename one")
+
+    def only(self, names: Sequence[str]) -> "Series":
+        """The same with some of the methods; experiments that have none of them are left out."""
+        if not names:
+            return self
+        having = {m.name for chapter in self.chapters for m in chapter.experiment.methods}
+        for name in names:
+            if name not in having:
+                raise ConfigError(
+                    f"series {self.name}: has no method '{name}'{did_you_mean(name, having)}; "
+                    f"its methods: {', '.join(sorted(having))}"
+                )
+        kept = []
+        for chapter in self.chapters:
+            own = [method.name for method in chapter.experiment.methods if method.name in names]
+            if own:
+                kept.append(replace(chapter, experiment=chapter.experiment.only(own)))
+        return replace(self, chapters=tuple(kept))
+
+
+def ready() -> dict[str, Callable[[Recipe], Experiment | Series]]:
+    """The experiments and series of them that come with the repository, by name."""
+    return {**named.ready(FOLDER, Experiment, 1), **named.ready(FOLDER, Series, 1)}
+
+
+def find(name: str, base: Recipe) -> Experiment | Series:
+    """The experiment or series of a name, or the experiment of a file and function ('my_experiments.py:mine'), on a
+    dataset's recipe."""
+    kind = Series if name in named.ready(FOLDER, Series, 1) else Experiment
+    found: Experiment | Series = named.make(name, FOLDER, kind, "experiment", base)
     return found
 
 

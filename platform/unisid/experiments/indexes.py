@@ -19,6 +19,7 @@ from unisid.artifacts.embeddings import Embeddings
 from unisid.artifacts.fused import Fused
 from unisid.evaluation.figures import Correlation
 from unisid.evaluation.index import gini, recorded
+from unisid.experiments.categories import Categories, categories_of
 from unisid.experiments.next_items import by_cosine, by_prefix, held_out_steps, share_found
 from unisid.ops.kmeans import kmeans
 from unisid.ops.prefixes import row_keys
@@ -62,6 +63,8 @@ class Known:
     """[N]."""
     steps: NDArray[np.int64]
     """The last item before each validation target, and that target [S, 2], as positions in `rows`."""
+    categories: Categories | None = None
+    """As the shop calls them, where the catalogue says."""
 
     @classmethod
     def of(cls, catalog: Catalog, embeddings: Embeddings) -> "Known":
@@ -75,7 +78,8 @@ class Known:
         here = place[items] >= 0
         text = np.asarray(embeddings.pooled(rows), np.float32)
         steps = held_out_steps(catalog, rows)
-        return cls(rows, users[here].astype(np.int64), place[items][here], text, text_labels(text), steps)
+        edges = users[here].astype(np.int64), place[items][here]
+        return cls(rows, *edges, text, text_labels(text), steps, categories_of(catalog, rows))
 
 
 def text_labels(vectors: NDArray[np.float32], num_labels: int = LABELS) -> NDArray[np.int64]:
@@ -124,19 +128,67 @@ def overlap_across(groups: NDArray[np.int64], users: NDArray[np.int64], items: N
     return (of_users - _squares(groups, users, items)) / 2 / pairs if pairs else float("nan")
 
 
+@dataclass(frozen=True)
+class Siblings:
+    """Users that two items of one first code share: under one second code too, and under different ones."""
+
+    within: Chance
+    """Beside second codes that change places among the items of each first code."""
+    across: float
+
+
+def siblings(codes: NDArray[np.int32], users: NDArray[np.int64], items: NDArray[np.int64]) -> Siblings:
+    """What second codes say beyond first ones (UQF thesis, figure 6.6), over all pairs, counted exactly.
+
+    All is NaN for ids of one level, and `across` where no first code has two second ones.
+    """
+    if codes.shape[1] < 2:
+        return Siblings(Chance(float("nan"), float("nan"), 1.0), float("nan"))
+    first, second = groups_of(codes, 1), groups_of(codes, 2)
+    pairs = [float((sizes * (sizes - 1.0)).sum() / 2) for sizes in (np.bincount(first), np.bincount(second))]
+
+    def shared(groups: NDArray[np.int64]) -> float:
+        return (_squares(groups, users, items) - len(items)) / 2
+
+    def value(groups: NDArray[np.int64]) -> float:
+        return shared(groups) / pairs[1]
+
+    if not pairs[1]:
+        return Siblings(Chance(float("nan"), float("nan"), 1.0), float("nan"))
+    within = beside_chance(value, second, first)
+    apart = pairs[0] - pairs[1]
+    return Siblings(within, (shared(first) - shared(second)) / apart if apart else float("nan"))
+
+
 def _squares(groups: NDArray[np.int64], users: NDArray[np.int64], items: NDArray[np.int64]) -> float:
     """sum_ug n_ug^2."""
     taken = np.unique(users * (groups.max() + 1) + groups[items], return_counts=True)[1].astype(np.float64)
     return float((taken * taken).sum())
 
 
-def beside_chance(value: Callable[[NDArray[np.int64]], float], items: NDArray[np.int64]) -> Chance:
-    """A figure of what items are, in their order, and its mean when they change places at random."""
+def beside_chance(
+    value: Callable[[NDArray[np.int64]], float], items: NDArray[np.int64], inside: NDArray[np.int64] | None = None
+) -> Chance:
+    """A figure of what items are, in their order, and its mean when they change places at random.
+
+    Args:
+        inside: groups [N] within which alone they change places; None: anywhere.
+    """
     found = value(items)
     random = np.random.default_rng(SEED)
-    drawn = np.array([value(random.permutation(items)) for _ in range(PERMUTATIONS)])
+    drawn = np.array([value(_shuffled(items, inside, random)) for _ in range(PERMUTATIONS)])
     at_least = int((drawn >= found - 1e-12).sum())
     return Chance(found, float(drawn.mean()), (1 + at_least) / (1 + PERMUTATIONS))
+
+
+def _shuffled(
+    items: NDArray[np.int64], inside: NDArray[np.int64] | None, random: np.random.Generator
+) -> NDArray[np.int64]:
+    if inside is None:
+        return random.permutation(items)
+    moved = np.empty_like(items)
+    moved[np.argsort(inside, kind="stable")] = items[np.lexsort((random.random(len(items)), inside))]
+    return moved
 
 
 def neighbour_recall(codes: NDArray[np.int32], vectors: NDArray[np.float32]) -> float:
@@ -211,15 +263,25 @@ def quality(codes: Codes, known: Known, graph: NDArray[np.float32], fused: Fused
     told, own, vectors = recorded(codes.record), codes.codes[known.rows], fused.vectors(known.rows)
     first = groups_of(own, 1)
     pure, overlap = purity(first, known.labels), user_overlap(first, known.users, known.items)
+    named = Chance(float("nan"), float("nan"), 1.0)
+    if known.categories is not None:
+        named = purity(first, known.categories.labels)
+    second = siblings(own, known.users, known.items)
     return {
         "usage": float(np.mean(told["usage"])),
         "entropy": float(np.mean(told["entropy"])),
         "distinct": told["distinct_share"],
         "purity": pure.value,
         "purity by chance": pure.by_chance,
+        "category purity": named.value,
+        "category purity by chance": named.by_chance,
         "overlap within": overlap.value,
         "overlap across": overlap_across(first, known.users, known.items),
         "overlap p": overlap.p,
+        "siblings within": second.within.value,
+        "siblings by chance": second.within.by_chance,
+        "siblings across": second.across,
+        "siblings p": second.within.p,
         "text neighbours": neighbour_recall(own, known.text),
         "graph neighbours": neighbour_recall(own, graph),
         "gini": float(np.mean([gini(np.bincount(groups_of(own, length))) for length in _short_of_whole(own)])),

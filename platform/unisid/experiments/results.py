@@ -156,10 +156,13 @@ class IndexQuality:
         if method not in self._codes:
             return found
         codes, known, catalog = self._codes[method]
-        titles = catalog.titles.take(known.rows).to_pylist()
-        names = interpret.name_labels([title or "" for title in titles], known.labels)
+        if (kinds := known.categories) is not None:
+            labels, names, source = kinds.labels, kinds.names, f"column '{kinds.column}'"
+        else:
+            titles = [title or "" for title in catalog.titles.take(known.rows).to_pylist()]
+            labels, names, source = known.labels, interpret.name_labels(titles, known.labels), "clusters of text"
         return found | {
-            "labels": interpret.labels_of_prefixes(codes, known.labels, names),
+            "labels": interpret.labels_of_prefixes(codes, labels, names, source),
             "shared-users": interpret.shared_users(codes, known.users, known.items),
         }
 

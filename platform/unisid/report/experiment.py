@@ -8,8 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 
-from unisid.evaluation.figures import Comparison, Correlation, Figure
-from unisid.ops.ranking import PairedTest
+from unisid.evaluation.figures import Comparison, Correlation, Figure, OverCutoffs
 from unisid.printable import printable
 from unisid.report.colors import INK, PALETTE, REST
 from unisid.report.plots import STYLE
@@ -26,7 +25,7 @@ class Results:
     """method -> metric."""
     comparisons: Mapping[str, Mapping[str, Comparison]]
     """method -> metric: ours minus it."""
-    over_cutoffs: Mapping[str, Mapping[str, PairedTest]]
+    over_cutoffs: Mapping[str, Mapping[str, OverCutoffs]]
     """method -> HR, NDCG, ALL: the thesis's form."""
 
 
@@ -101,6 +100,11 @@ def _sections(table: Table, qualities: Qualities, correlations: Correlations) ->
         if results.comparisons:
             heading = f"history {rule}: {table.ours} minus the other, {table.decisive}, paired by test sample"
             yield heading, _tests(table, results)
+            heading = (
+                f"history {rule}: {table.ours} minus the other in the thesis's form (table 6.2), over the cut-offs "
+                f"{', '.join(map(str, table.cutoffs))}; it says nothing of users"
+            )
+            yield heading, _over_cutoffs(results)
     if qualities:
         yield "indexes, without a recommender", _qualities(qualities)
     if correlations:
@@ -138,21 +142,22 @@ def plain(table: Table, qualities: Qualities, correlations: Correlations) -> dic
 
 
 def plots(table: Table) -> dict[str, Drawing]:
-    """By file name."""
+    """By file name, for each history rule; what is allowed to be ranked again is in the name where it is."""
     found: dict[str, Drawing] = {}
-    if not table.rules:
-        return found
-    results = table.rules["excluded"]
-    if results.comparisons:
-        found["forest"] = forest(table, results)
-    if table.axis and len(table.at) > 1:
-        found["line"] = line(table, results)
+    for rule, results in table.rules.items():
+        suffix = "" if rule == "excluded" else f"-{rule}"
+        if results.comparisons:
+            found[f"forest{suffix}"] = forest(table, rule)
+        if table.axis and len(table.at) > 1:
+            found[f"line{suffix}"] = line(table, rule)
+            found[f"bars{suffix}"] = bars(table, rule)
     return found
 
 
 @mpl.rc_context(STYLE)
-def forest(table: Table, results: Results) -> Drawing:
+def forest(table: Table, rule: str) -> Drawing:
     """Ours minus each other method, HR and NDCG, with 95% intervals; filled where it does not reach 0."""
+    results = table.rules[rule]
     methods = list(results.comparisons)[::-1]
     figure = Drawing(figsize=(8.4, 1.1 + 0.32 * len(methods)), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
@@ -165,21 +170,19 @@ def forest(table: Table, results: Results) -> Drawing:
             axis.plot(c.test.difference, row, "o", color=color, markerfacecolor=color if sure else "white")
         axis.axvline(0, color=INK, linewidth=0.8)
         axis.set_yticks(range(len(methods)), [printable(method) for method in methods])
-        axis.set_title(f"{table.ours} minus the other, {metric}")
+        axis.set_title(f"{table.ours} minus the other, {metric}, history {rule}", fontsize=8)
         axis.grid(visible=True, axis="x")
         axis.locator_params(axis="x", nbins=5)
     return figure
 
 
 @mpl.rc_context(STYLE)
-def line(table: Table, results: Results) -> Drawing:
+def line(table: Table, rule: str) -> Drawing:
     """HR and NDCG over the experiment's axis: dots are seeds, the line their mean, the band its 95% interval."""
     figure = Drawing(figsize=(7.6, 2.9), layout="constrained")
-    cutoffs = [k for k in (5, 10) if k in table.cutoffs] or list(table.cutoffs)[:2]
-    methods = sorted(table.at, key=lambda name: table.at[name])
-    methods = [name for name in methods if name in results.figures]
+    methods, results = _along(table, rule), table.rules[rule]
     for axis, metric in zip(figure.subplots(1, 2), ("HR", "NDCG"), strict=True):
-        for number, k in enumerate(cutoffs):
+        for number, k in enumerate(_drawn_cutoffs(table)):
             cells = [results.figures[name][f"{metric}@{k}"] for name in methods]
             where = [table.at[name] for name in methods]
             axis.plot(where, [c.mean for c in cells], "o-", color=PALETTE[number], markersize=4, label=f"@{k}")
@@ -188,10 +191,43 @@ def line(table: Table, results: Results) -> Drawing:
             )
             for place, cell in zip(where, cells, strict=True):
                 axis.plot([place] * len(cell.by_seed), cell.by_seed, ".", color=REST, markersize=4, zorder=1)
-        axis.set_title(f"{metric}, history excluded")
+        axis.set_title(f"{metric}, history {rule}")
         axis.set_xlabel(table.axis)
         axis.legend()
     return figure
+
+
+@mpl.rc_context(STYLE)
+def bars(table: Table, rule: str) -> Drawing:
+    """HR and NDCG side by side for each place on the experiment's axis, with 95% intervals (thesis, figure 6.4)."""
+    figure = Drawing(figsize=(7.6, 2.9), layout="constrained")
+    methods, results, cutoffs = _along(table, rule), table.rules[rule], _drawn_cutoffs(table)
+    width = 0.8 / max(1, len(methods))
+    for axis, metric in zip(figure.subplots(1, 2), ("HR", "NDCG"), strict=True):
+        for number, method in enumerate(methods):
+            cells = [results.figures[method][f"{metric}@{k}"] for k in cutoffs]
+            places = np.arange(len(cutoffs)) + (number - (len(methods) - 1) / 2) * width
+            reach = np.array([[c.mean - c.low for c in cells], [c.high - c.mean for c in cells]])
+            color = PALETTE[number % len(PALETTE)]
+            label = f"{table.axis} {table.at[method]:g}"
+            axis.bar(places, [c.mean for c in cells], width, color=color, label=label)
+            axis.errorbar(
+                places, [c.mean for c in cells], yerr=np.maximum(reach, 0), fmt="none", ecolor=INK, elinewidth=0.8
+            )
+        axis.set_xticks(range(len(cutoffs)), [f"@{k}" for k in cutoffs])
+        axis.set_title(f"{metric}, history {rule}")
+        axis.grid(visible=False, axis="x")
+    axis.legend(fontsize=7)
+    return figure
+
+
+def _along(table: Table, rule: str) -> list[str]:
+    """The methods that stand on the axis and have figures, in its order."""
+    return [name for name in sorted(table.at, key=lambda name: table.at[name]) if name in table.rules[rule].figures]
+
+
+def _drawn_cutoffs(table: Table) -> list[int]:
+    return [k for k in SHOWN_CUTOFFS if k in table.cutoffs] or list(table.cutoffs)[:2]
 
 
 @mpl.rc_context(STYLE)
@@ -241,22 +277,36 @@ def _intervals(table: Table, results: Results) -> list[list[str]]:
 
 
 def _tests(table: Table, results: Results) -> list[list[str]]:
-    rows = [["than", "difference", "from", "to", "one-sided p", "Holm", "Cohen's d", "p over cut-offs (thesis)"]]
+    rows = [["than", "difference", "from", "to", "relative", "one-sided p", "Holm", "Cohen's d"]]
     for method, by_metric in results.comparisons.items():
-        c, thesis = by_metric[table.decisive], results.over_cutoffs[method]["ALL"]
+        c, theirs = by_metric[table.decisive], results.figures[method][table.decisive].mean
         rows.append(
             [
                 method,
                 f"{c.test.difference:+.4f}",
                 f"{c.low:+.4f}",
                 f"{c.high:+.4f}",
+                _percent(c.test.difference / theirs if theirs else None),
                 f"{c.test.p:.2g}",
                 f"{c.holm:.2g}",
                 f"{c.test.cohens_d:+.3f}",
-                f"{thesis.p:.2g}",
             ]
         )
     return rows
+
+
+def _over_cutoffs(results: Results) -> list[list[str]]:
+    rows = [["than", "metrics", "difference", "relative", "from", "to", "one-sided p", "Cohen's d"]]
+    for method, groups in results.over_cutoffs.items():
+        for group, c in groups.items():
+            ends = ("-" if end is None else f"{end:+.4f}" for end in (c.low, c.high))
+            figures = [f"{c.difference:+.4f}", _percent(c.relative), *ends, f"{c.p:.2g}", f"{c.cohens_d:+.2f}"]
+            rows.append([method, group, *figures])
+    return rows
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:+.1%}"
 
 
 def _qualities(qualities: Qualities) -> list[list[str]]:

@@ -19,6 +19,10 @@ from unisid.report.plots import STYLE
 
 PREFIXES = 10
 ITEMS = 60
+SIBLINGS = 3
+"""Second codes under one first code that are shown side by side."""
+NAME = 40
+"""Letters of a label that are shown."""
 
 
 def name_labels(titles: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
@@ -31,15 +35,21 @@ def name_labels(titles: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
 
 
 @mpl.rc_context(STYLE)
-def labels_of_prefixes(codes: NDArray[np.int32], labels: NDArray[np.int64], names: Sequence[str]) -> Figure:
-    """The labels of the largest first-level prefixes, and of the second-level ones inside the largest (thesis, 6.5)."""
+def labels_of_prefixes(
+    codes: NDArray[np.int32], labels: NDArray[np.int64], names: Sequence[str], source: str
+) -> Figure:
+    """The labels of the largest first-level prefixes, and of the second-level ones inside the largest (thesis, 6.5).
+
+    Args:
+        source: what the labels are, for the title.
+    """
     figure = Figure(figsize=(9.6, 3.6), layout="constrained")
     axes = figure.subplots(1, 2)
     largest = np.bincount(codes[:, 0]).argmax()
     inside = codes[:, 0] == largest
     _stack(axes[0], codes[:, 0], labels, names, lambda code: spell((code,)))
     _stack(axes[1], codes[inside, 1], labels[inside], names, lambda code: spell((int(largest), code)))
-    axes[0].set_title("first codes")
+    axes[0].set_title(f"first codes; labels: {source}")
     axes[1].set_title(f"second codes under {spell((int(largest),))}")
     handles = {h.get_label(): h for axis in axes for h in axis.get_legend_handles_labels()[0]}
     figure.legend(list(handles.values()), list(handles), loc="outside right center", fontsize=7)
@@ -55,7 +65,8 @@ def _stack(axis, codes, labels, names, spelled) -> None:  # type: ignore[no-unty
         matches = labels == label if label >= 0 else ~np.isin(labels, common)
         shares = np.array([(matches & (codes == code)).sum() / (codes == code).sum() for code in chosen])
         color = PALETTE[label % len(PALETTE)] if label >= 0 else REST
-        axis.barh(range(len(chosen)), shares, left=left, color=color, label=names[label] if label >= 0 else "others")
+        name = names[label][:NAME] if label >= 0 else "others"
+        axis.barh(range(len(chosen)), shares, left=left, color=color, label=name)
         left += shares
     axis.set_yticks(range(len(chosen)), [spelled(int(code)) for code in chosen])
     axis.set_xlabel("share of items")
@@ -66,32 +77,56 @@ def _stack(axis, codes, labels, names, spelled) -> None:  # type: ignore[no-unty
 @mpl.rc_context(STYLE)
 def shared_users(codes: NDArray[np.int32], users: NDArray[np.int64], items: NDArray[np.int64]) -> Figure:
     """|U_i and U_j| of items in the order of their semantic ids (thesis, 6.6): of the largest first-level prefix, with
-    lines between second codes, and of as many items of other prefixes."""
+    lines between second codes; of the largest sibling prefixes of two codes; and of items of other first codes."""
     ones = np.ones(len(items), np.float32)
     users_of = sparse.csr_matrix((ones, (items, users)), shape=(len(codes), int(users.max(initial=0)) + 1))
     order = np.lexsort(codes.T[::-1])
     prefix = np.bincount(codes[:, 0]).argmax()
     own = order[codes[order, 0] == prefix][:ITEMS]
+    sisters = _siblings(codes, order)
     others = order[codes[order, 0] != prefix]
     mixed = others[np.linspace(0, len(others) - 1, min(ITEMS, len(others))).astype(int)] if len(others) else others
-    figure = Figure(figsize=(8.6, 4.2), layout="constrained")
-    axes = figure.subplots(1, 2)
+    figure = Figure(figsize=(12.4, 4.2), layout="constrained")
+    axes = figure.subplots(1, 3)
     top = 1.0
     drawn = []
-    for axis, rows in zip(axes, (own, mixed), strict=True):
+    for axis, rows in zip(axes, (own, sisters, mixed), strict=True):
         shared = np.asarray((users_of[rows] @ users_of[rows].T).todense())
         np.fill_diagonal(shared, 0)
         top = max(top, float(np.quantile(shared, 0.99)) if shared.size else 1.0)
-        drawn.append(axis.imshow(shared, cmap="viridis"))
+        drawn.append(axis.imshow(shared if shared.size else np.zeros((1, 1)), cmap="viridis"))
         axis.set(xticks=[], yticks=[])
         axis.grid(visible=False)
     for image in drawn:
         image.set_clim(0, top)
     if codes.shape[1] > 1:
-        for place in np.flatnonzero(np.diff(codes[own, 1])) + 0.5:
-            axes[0].axhline(place, color="white", linewidth=0.5)
-            axes[0].axvline(place, color="white", linewidth=0.5)
+        for axis, rows in ((axes[0], own), (axes[1], sisters)):
+            for place in np.flatnonzero(np.diff(codes[rows, 1])) + 0.5:
+                axis.axhline(place, color="white", linewidth=0.5)
+                axis.axvline(place, color="white", linewidth=0.5)
     axes[0].set_title(f"{len(own)} items under {spell((int(prefix),))}")
-    axes[1].set_title(f"{len(mixed)} items of other prefixes")
+    seconds = [spell(tuple(map(int, pair))) for pair in np.unique(codes[sisters][:, :2], axis=0)]
+    axes[1].set_title(f"{len(sisters)} items under {', '.join(seconds) or 'siblings: none'}", fontsize=8)
+    axes[2].set_title(f"{len(mixed)} items of other first codes")
     figure.colorbar(drawn[0], ax=axes, shrink=0.8, label="users in common")
     return figure
+
+
+def _siblings(codes: NDArray[np.int32], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Items of the largest prefixes of two codes under one first code, in order: that where the second of them has
+    most; none where no first code has two second ones."""
+    if codes.shape[1] < 2:
+        return order[:0]
+    pairs, sizes = np.unique(codes[:, :2], axis=0, return_counts=True)
+    by_first: dict[int, list[tuple[int, int]]] = {}
+    for (first, second), size in zip(pairs.tolist(), sizes.tolist(), strict=True):
+        by_first.setdefault(first, []).append((size, second))
+    ranked = {first: sorted(found, reverse=True) for first, found in by_first.items() if len(found) > 1}
+    if not ranked:
+        return order[:0]
+    first = max(ranked, key=lambda code: (ranked[code][1][0], -code))
+    shown = []
+    for _, second in sorted(ranked[first][:SIBLINGS], key=lambda each: each[1]):
+        inside = (codes[order, 0] == first) & (codes[order, 1] == second)
+        shown.append(order[inside][: ITEMS // SIBLINGS])
+    return np.concatenate(shown)
