@@ -32,7 +32,7 @@ from unisid.planned import Planned, State
 from unisid.recipe_roles import address_of, config_of, emits, key_of, roles_of
 from unisid.stages.catalog.fits import check_fits
 from unisid.stages.extension import Base
-from unisid.stages.flow import STAGES, Maker, emission, extension
+from unisid.stages.flow import STAGES, Maker, emission, extension, gift
 from unisid.stages.joint.fits import check_planned
 from unisid.tracker import NullTracker as NullTracker
 from unisid.tracker import Tracker as Tracker
@@ -77,6 +77,8 @@ class Recipe(Settings):
             if name in ("text", "graph"):
                 raise ConfigError(f"recipe.modalities: has the name '{name}', which is that of every recipe's own "
                                   f"{name}; give it another")  # fmt: skip
+        if self.joint is not None and self.codes.given is not None:
+            raise ConfigError("recipe.joint: trains a tokenizer, and codes.given has ids without one; leave one out")
 
 
 def plan(
@@ -108,7 +110,7 @@ def plan(
         if noun == "joint":
             check_planned(config, recipe.codes.tokenizer, recipe.instructions is not None, inputs["catalog"])
         identity = settings.to_record(config, identity=True)
-        entry = _resolve(noun, address_of(recipe, noun), identity, inputs, store, there)
+        entry = resolve(noun, address_of(recipe, noun), identity, inputs, store, there)
         if entry.state in ("half made", "to make") and str(entry.address) in makes:
             entry = replace(entry, at_work=f"at work ({owner})")
         planned[noun] = entry
@@ -124,7 +126,7 @@ def look_again(planned: list[Planned], store: Store) -> list[Planned]:
         if entry.state not in ("complete", "shared"):
             inputs = {role: given | ({"address": str(found[role].address)} if role in found else {})
                       for role, given in entry.inputs.items()}  # fmt: skip
-            entry = _resolve(entry.noun, entry.address, entry.config, inputs, store, {})
+            entry = resolve(entry.noun, entry.address, entry.config, inputs, store, {})
         found[entry.noun] = entry
     return list(found.values())
 
@@ -310,9 +312,12 @@ def inputs_of(recipe: Recipe, role: str) -> list[str]:
 
 
 def stage_of(recipe: Recipe, role: str) -> Maker:
-    """What makes a role's artifact: its noun's stage, or the one that extends where the settings name a base."""
+    """What makes a role's artifact: its noun's stage, or the one that extends where the settings name a base,
+    or the one that takes what others made."""
     if getattr(config_of(recipe, role), "base", None) is not None:
         return extension(noun_of(role))
+    if getattr(config_of(recipe, role), "given", None) is not None:
+        return gift(noun_of(role))
     return emission(role) if emits(recipe, role) else STAGES[noun_of(role)]
 
 
@@ -354,9 +359,10 @@ def _made_from(store: Store, recipe: Recipe) -> dict[str, Json]:
     return dict(record.inputs) if record is not None else {"raw data": {"address": "not read", "fingerprint": ""}}
 
 
-def _resolve(
+def resolve(
     noun: str, address: Address, identity: Json, inputs: dict[str, Json], store: Store, there: dict[str, Address]
 ) -> Planned:
+    """One artifact's entry in a plan, of its settings and inputs."""
     wanted = fingerprint_of(noun_of(noun), identity, inputs)
     if (known := there.get(wanted)) is not None:
         return Planned(noun, known, "complete" if known == address else "shared", wanted, identity, inputs)

@@ -25,6 +25,7 @@ from unisid.decoding.beam import Ranked
 from unisid.decoding.beam import search as beam_search
 from unisid.decoding.trie import Trie
 from unisid.errors import ConfigError
+from unisid.language.hugging_face import HuggingFace, none_of_it
 
 PAD = -1
 """Fills short rows of histories."""
@@ -169,6 +170,10 @@ class Backbone(nn.Module):
     def files(self) -> dict[str, bytes]:
         """What must lie beside the weights so that others can load them."""
         return {}
+
+    def hugging_face(self) -> HuggingFace:
+        """What the transformers library loads by itself; raises ConfigError where this is no model of it."""
+        raise none_of_it(type(self).__module__)
 
 
 class TokenBackbone(Backbone):

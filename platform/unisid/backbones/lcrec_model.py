@@ -27,6 +27,7 @@ from unisid.language import files as saved
 from unisid.language import loading
 from unisid.language import vocabulary as words
 from unisid.language.chat import Frame
+from unisid.language.hugging_face import HuggingFace
 from unisid.language.loading import Language
 from unisid.language.lora import Lora, inject, merged, unmerged
 from unisid.ops import prompts as wording
@@ -213,6 +214,11 @@ class LCRec(LanguageBackbone):
 
     def files(self) -> dict[str, bytes]:
         return saved.files(self.language, self.tokenizer, self.frame)
+
+    def hugging_face(self) -> HuggingFace:
+        asked = {"kind": "decoder", "room": self.room, "end": self.ending[0]}
+        asked |= {name: getattr(self, name).tolist() for name in ("before", "separator", "after")}
+        return HuggingFace(self.files(), self.weights(), self.level_starts, asked)
 
     def prompts(self, histories: Int[Tensor, "B T"]) -> tuple[Int[Tensor, "B S"], Bool[Tensor, "B S"]]:
         """Histories in the words of the first task, padded on the right; which entries are real.

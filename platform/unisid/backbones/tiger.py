@@ -5,6 +5,7 @@ has as many tokens as there are levels, so nothing needs to say where it ends. B
 K beams, D width, V vocabulary entries.
 """
 
+import json
 from dataclasses import dataclass, field
 
 import torch
@@ -17,6 +18,7 @@ from unisid.bounds import Layers, Positive, ShareBelowOne, Width
 from unisid.config import identity_where
 from unisid.decoding.past import Past
 from unisid.decoding.t5 import Memory, decode, encode, remember
+from unisid.language.hugging_face import HuggingFace
 
 START = 0
 FIRST_TOKEN = 1
@@ -158,6 +160,16 @@ class Tiger(TokenBackbone):
     def memory_of(self, histories: Int[Tensor, "B T"]) -> Memory:
         """What the decoder sees of histories."""
         return self.read(self.embed(histories), histories >= 0)[0]
+
+    def hugging_face(self) -> HuggingFace:
+        config = {**self.t5.config.to_dict(), "architectures": ["T5ForConditionalGeneration"]}
+        return HuggingFace(
+            {"config.json": (json.dumps(config, indent=2, sort_keys=True, default=str) + "\n").encode()},
+            {"shared.weight": self.t5.shared.weight}
+            | {name: value for name, value in self.t5.state_dict().items() if value is not self.t5.shared.weight},
+            self.level_starts,
+            {"kind": "encoder-decoder", "pad": START, "decoder_start": START},
+        )
 
     def _append(self, memory: Memory, past: Past, entries: Tensor) -> tuple[State, Tensor]:
         hidden, past = decode(self.t5.decoder, self.t5.shared(entries)[:, :, None], memory, past)

@@ -38,7 +38,8 @@ EPILOG = (
 )
 FAULT = 70
 """The exit code of a fault of the program (EX_SOFTWARE)."""
-MAKING = ("run", "search", "experiment", "reproduce", "sync", "index", "update", "promote", "serve", "drop")
+EXCHANGING = ("export", "import")
+MAKING = ("run", "search", "experiment", "reproduce", "sync", "index", "update", "promote", "serve", "drop", *EXCHANGING)
 """Commands that do more than print."""
 SHOWING_NEWS = ("judge", "certify")
 """Commands that only print, whose news stands above their tables."""
@@ -105,7 +106,7 @@ def _ended(error: BaseException, came: Sequence[int]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from unisid.api.places import default_store
-    from unisid.cli import index, judge, look, machine, report, serve, update
+    from unisid.cli import exchange, index, judge, look, machine, report, serve, update
 
     parser = argparse.ArgumentParser(
         prog="unisid",
@@ -133,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     index.add_commands(command, session)
     update.add_commands(command, session)
     judge.add_commands(command, _store)
+    exchange.add_commands(command, _store)
     machine.add_commands(command, parser)
     report.add_commands(command, _store)
     return parser

@@ -78,6 +78,11 @@ def emission(noun: str) -> Maker:
     return cast(Maker, importlib.import_module(f"unisid.stages.{noun}.emitted"))
 
 
+def gift(noun: str) -> Maker:
+    """What makes a noun of what others made."""
+    return cast(Maker, importlib.import_module(f"unisid.stages.{noun}.given"))
+
+
 def settings_of(noun: str, record: Record) -> Any:
     """A stage's settings as recorded."""
     return from_record(STAGES[noun].Config, _settings(record))

@@ -6,8 +6,9 @@ K codes of a level.
 """
 
 import abc
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +19,7 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.bounds import Count, Range
 from unisid.config import PlugIn, from_record, to_record
+from unisid.errors import ConfigError
 from unisid.ops.residual import lookup, quantize, squared_distances
 
 Levels = Annotated[int, Range(1, 1024)]
@@ -75,6 +77,30 @@ class Batch:
     """Collaborative vectors of the same items, zeros where there is none; for settings that need them."""
 
 
+@dataclass(frozen=True)
+class Portable:
+    """How a fitted tokenizer encodes, for readers without torch: layers to the latent space, and codewords there.
+
+    A layer is a matrix [outputs, inputs] and a bias [outputs], with ReLU after each but the last.
+    """
+
+    quantizer: Literal["residual", "product", "tree"]
+    """What the codewords quantize: residuals; pieces of the latent vector; or one cluster within another, the children
+    of node n of a level being the rows n K to (n + 1) K of the next."""
+    codewords: Float[Tensor, "... d"]
+    """[L, K, d], or for a tree all levels joined [W, d]."""
+    layers: Sequence[tuple[Tensor, Tensor]] = ()
+    normalise: bool = False
+    """Standardised vectors are brought to length sqrt(D) first."""
+
+    def arrays(self) -> Mapping[str, Tensor]:
+        """All tensors by name: `codewords`, `weight_0`, `bias_0`, ..."""
+        named = {"codewords": self.codewords}
+        for number, (weight, bias) in enumerate(self.layers):
+            named |= {f"weight_{number}": weight, f"bias_{number}": bias}
+        return named
+
+
 class Tokenizer(nn.Module, abc.ABC):
     """Vectors -> codes -> vectors. Inputs are standardised per dimension by `mean` and `std`, kept with the weights.
 
@@ -126,6 +152,18 @@ class Tokenizer(nn.Module, abc.ABC):
         """The tokenizer of the levels of one of its `parts` alone; of a kind of one part, itself."""
         assert (levels.start or 0, levels.stop) == (0, len(self.codebooks)), levels
         return self
+
+    def portable(self) -> Portable:
+        """How it encodes, in arrays.
+
+        Raises:
+            ConfigError: its codes are not the nearest codewords, or nothing says that they are.
+        """
+        kind = type(self).__module__.rpartition(".")[2]
+        raise ConfigError(
+            f"tokenizer '{kind}': its codes are not the nearest codewords, so that no reader without this product can "
+            "make them; export an index of another kind, such as rqvae, rqkmeans or opq"
+        )
 
     def encode(self, vectors: Float[Tensor, "n D"]) -> Int[Tensor, "n L"]:
         """The codes of vectors: the nearest codeword, level by level. Not yet unique."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unisid.bounds import Count
 from unisid.ops.kmeans import balanced_residual_kmeans
-from unisid.tokenizers import CodebookSize, Levels, Tokenizer, TokenizerConfig
+from unisid.tokenizers import CodebookSize, Levels, Portable, Tokenizer, TokenizerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,9 @@ class Balanced(Tokenizer):
 
     def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
         return latents
+
+    def portable(self) -> Portable:
+        return Portable("residual", self.codebooks)
 
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
         self.codebooks.copy_(

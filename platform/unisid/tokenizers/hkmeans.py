@@ -13,7 +13,7 @@ from unisid.bounds import Count
 from unisid.errors import ConfigError
 from unisid.ops.kmeans import groups, hierarchical_kmeans
 from unisid.ops.residual import squared_distances
-from unisid.tokenizers import CodebookSize, Levels, Tokenizer, TokenizerConfig
+from unisid.tokenizers import CodebookSize, Levels, Portable, Tokenizer, TokenizerConfig
 
 MOST_CENTROIDS = 1 << 20
 """A tree of more is refused: at a width of 1,024 it would take more than 4 GiB."""
@@ -68,6 +68,9 @@ class HKMeans(Tokenizer):
 
     def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
         return latents
+
+    def portable(self) -> Portable:
+        return Portable("tree", self.centroids)
 
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
         points = -(-self.config.sample // self.config.codebook_size)

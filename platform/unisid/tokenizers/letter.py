@@ -13,7 +13,7 @@ from unisid.bounds import Count, CountOrNone, NotNegative, Width
 from unisid.errors import ConfigError
 from unisid.ops.alignment import alignment_loss, diversity_loss
 from unisid.ops.kmeans import balanced_kmeans
-from unisid.tokenizers import Batch, CodebookSize, LearnedTokenizer, Levels, Peers, TokenizerConfig
+from unisid.tokenizers import Batch, CodebookSize, LearnedTokenizer, Levels, Peers, Portable, TokenizerConfig
 from unisid.tokenizers.rqvae import RQVAE, check_autoencoder
 
 
@@ -77,6 +77,9 @@ class LETTER(LearnedTokenizer):
 
     def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
         return self.autoencoder.restore(latents)
+
+    def portable(self) -> Portable:
+        return self.autoencoder.portable()
 
     def lookup(self, codes: Int[Tensor, "n l"]) -> Float[Tensor, "n d"]:
         return self.autoencoder.lookup(codes)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from unisid.bounds import Count, CountOrNone
 from unisid.ops.product import learn_rotation, product_kmeans, product_lookup, product_quantize
 from unisid.ops.residual import squared_distances
-from unisid.tokenizers import CodebookSize, Levels, Tokenizer, TokenizerConfig
+from unisid.tokenizers import CodebookSize, Levels, Portable, Tokenizer, TokenizerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,10 @@ class OPQ(Tokenizer):
 
     def restore(self, latents: Float[Tensor, "n P"]) -> Float[Tensor, "n D"]:
         return (latents @ self.rotation.T)[:, : len(self.mean)]
+
+    def portable(self) -> Portable:
+        rotation = self.rotation[: len(self.mean)].T
+        return Portable("product", self.codebooks, [(rotation, torch.zeros(len(rotation)))])
 
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
         config, standard = self.config, self.standardise(vectors)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from unisid.bounds import Count
 from unisid.ops.kmeans import residual_kmeans
-from unisid.tokenizers import CodebookSize, Levels, Tokenizer, TokenizerConfig
+from unisid.tokenizers import CodebookSize, Levels, Portable, Tokenizer, TokenizerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +53,9 @@ class RQKMeans(Tokenizer):
 
     def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
         return latents
+
+    def portable(self) -> Portable:
+        return Portable("residual", self.codebooks, normalise=self.config.normalise)
 
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
         rows = self.latent(self.standardise(vectors))

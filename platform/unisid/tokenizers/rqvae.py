@@ -17,7 +17,7 @@ from unisid.errors import ConfigError
 from unisid.ops.kmeans import residual_kmeans
 from unisid.ops.residual import lookup, nearest, quantization_loss, squared_distances, straight_through
 from unisid.ops.sinkhorn import balanced_codes
-from unisid.tokenizers import Batch, CodebookSize, LearnedTokenizer, Levels, Peers, TokenizerConfig
+from unisid.tokenizers import Batch, CodebookSize, LearnedTokenizer, Levels, Peers, Portable, TokenizerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +113,10 @@ class Autoencoder(LearnedTokenizer):
     def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
         restored: Tensor = self.decoder(latents)
         return restored.float()
+
+    def portable(self) -> Portable:
+        layers = [(layer.weight, layer.bias) for layer in self.encoder if isinstance(layer, nn.Linear)]
+        return Portable("residual", self.codebooks, layers)
 
     @torch.no_grad()
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:

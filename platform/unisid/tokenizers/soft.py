@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from unisid.bounds import Count, NotNegative, Positive, Width
 from unisid.errors import ConfigError
 from unisid.ops.soft import Soft, median_distances, negative_entropy, soft_residual
-from unisid.tokenizers import Batch, CodebookSize, Levels, Peers, TokenizerConfig
+from unisid.tokenizers import Batch, CodebookSize, Levels, Peers, Portable, Tokenizer, TokenizerConfig
 from unisid.tokenizers.rqvae import Autoencoder
 
 
@@ -66,6 +66,9 @@ class SoftQuantizer(Autoencoder):
         self.config = config
         self.register_buffer("unit", torch.ones(config.num_levels))
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+    def portable(self) -> Portable:
+        return Tokenizer.portable(self)  # what a level takes away is its mean codeword, not the chosen one
 
     @torch.no_grad()
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:

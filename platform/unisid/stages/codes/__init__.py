@@ -26,6 +26,7 @@ from unisid.compute import Job, Metrics, Part, Pool, Step, Worker
 from unisid.config import Json, identity_where, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.evaluation import index as quality
+from unisid.exchange.given import Given
 from unisid.log import logger
 from unisid.ops.assignment import ordinals
 from unisid.ops.prefixes import row_keys
@@ -45,26 +46,35 @@ UNTRAINED = 0.9
 and codes that say no more of them than the mean (an error of 1) must not be kept for it."""
 
 
+MADE_HERE = identity_where(lambda config: config.given is None)
+"""Settings that decide nothing where the ids are given."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config(Settings):
     """How vectors become semantic ids."""
 
-    tokenizer: TokenizerConfig = field(default_factory=rqvae.Config)
+    given: Given | None = field(default=None, metadata=identity_where(lambda config: config.given is not None))
+    """Ids that others made (a package, or a file as LC-Rec and others publish it), taken in place of all below but the
+    gate; None: they are made here."""
+    tokenizer: TokenizerConfig = field(default_factory=rqvae.Config, metadata=MADE_HERE)
     """What quantizes the vectors."""
-    unique: Literal["assign", "append"] = "assign"
+    unique: Literal["assign", "append"] = field(default="assign", metadata=MADE_HERE)
     """Colliding items: `assign` gives them other codes at least distance, `append` adds a level that counts (TIGER)."""
-    keep: Literal["collisions", "reconstruction"] = "collisions"
+    keep: Literal["collisions", "reconstruction"] = field(default="collisions", metadata=MADE_HERE)
     """The checkpoint that is kept: of the fewest collisions (MiniOneRec), or of the least reconstruction error."""
     scale: Literal["dimension", "whole"] = field(
-        default="dimension", metadata=identity_where(lambda config: config.scale != "dimension")
+        default="dimension",
+        metadata=identity_where(lambda config: config.scale != "dimension" and config.given is None),
     )
     """What centred vectors are divided by: the standard deviation of each `dimension`; or one number for the `whole`,
     which leaves the distances between them what they are, as in papers that cluster vectors as they come."""
     training: Training = field(
-        default_factory=lambda: Training(epochs=2000, patience=50, validate_every=10, weight_decay=0.1)
+        default_factory=lambda: Training(epochs=2000, patience=50, validate_every=10, weight_decay=0.1),
+        metadata=MADE_HERE,
     )
     """The gradient descent of a tokenizer that learns; its seed serves every tokenizer."""
-    batch_size: Count = 2048
+    batch_size: Count = field(default=2048, metadata=MADE_HERE)
     """Items of a global batch, over all workers; a multiple of `pool.workers`."""
     gate: quality.Gate = field(default_factory=quality.Gate)
     """The quality below which the index is refused."""
@@ -79,6 +89,8 @@ class Config(Settings):
         super().__post_init__()
         if self.batch_size % max(1, self.pool.workers):
             raise ConfigError(f"codes: batch_size {self.batch_size} is not a multiple of {self.pool.workers} workers")
+        if self.given is not None and self.base is not None:
+            raise ConfigError("codes.given: ids that others made extend no index (codes.base); must be None")
         if self.unique == "append" and len(self.tokenizer.parts) > 1:
             raise ConfigError(
                 f"codes.unique: is append, and each of {len(self.tokenizer.parts)} parts of an id by "

@@ -1,0 +1,1 @@
+"""Indexes and recommenders given to other systems, and taken from them."""
