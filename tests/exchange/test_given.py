@@ -121,7 +121,7 @@ def test_what_the_catalog_lacks_is_left_out_and_named(catalog, tmp_path):
         ('{"B0": [-1], "B1": [1]}', "codes from -1 to 1; must lie in 0 to"),
     ],
     ids=["missing", "other catalog", "list", "broken", "letters", "number", "real", "unequal", "negative"],
-)  # fmt: skip
+)
 def test_bad_files_are_refused(catalog, tmp_path, body, message):
     (tmp_path / "i.json").write_text(body)
     with pytest.raises(DataError, match=message):
@@ -139,7 +139,7 @@ def test_bad_files_are_refused(catalog, tmp_path, body, message):
         (lambda p: "none.json", "cannot be read"),
     ],
     ids=["columns", "parquet", "reals", "npy", "pickle", "none"],
-)  # fmt: skip
+)
 def test_files_of_another_kind_are_refused(tmp_path, write, message):
     with pytest.raises(DataError, match=message):
         read(Given(path=str(tmp_path / write(tmp_path))))

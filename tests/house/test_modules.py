@@ -55,6 +55,7 @@ THROUGH = {
     "stages/catalog/reading.py": "stages/test_catalog.py",
     "stages/catalog/statistics.py": "stages/test_catalog.py",
     "stages/codes/given.py": "exchange/test_given.py",
+    "stages/codes/moments.py": "stages/test_codes.py",
     "stages/embeddings/extend.py": "versions/test_extend.py",
     "stages/fused/extend.py": "versions/test_extend.py",
     "stages/fused/neighbours.py": "stages/test_fused.py",

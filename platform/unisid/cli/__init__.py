@@ -38,8 +38,8 @@ EPILOG = (
 )
 FAULT = 70
 """The exit code of a fault of the program (EX_SOFTWARE)."""
-EXCHANGING = ("export", "import")
-MAKING = ("run", "search", "experiment", "reproduce", "sync", "index", "update", "promote", "serve", "drop", *EXCHANGING)
+IN_USE = ("index", "update", "promote", "serve")
+MAKING = ("run", "search", "experiment", "reproduce", "sync", *IN_USE, "drop", "export", "import")
 """Commands that do more than print."""
 SHOWING_NEWS = ("judge", "certify")
 """Commands that only print, whose news stands above their tables."""

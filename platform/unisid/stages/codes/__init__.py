@@ -22,7 +22,7 @@ from unisid.artifacts.shards import Shards, to_arrow
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import write_json
 from unisid.bounds import Count, Settings
-from unisid.compute import Job, Metrics, Part, Pool, Step, Worker
+from unisid.compute import Job, Metrics, Pool, Step, Worker
 from unisid.config import Json, identity_where, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.evaluation import index as quality
@@ -32,6 +32,7 @@ from unisid.ops.assignment import ordinals
 from unisid.ops.prefixes import row_keys
 from unisid.progress import ReportingMapper, mapped
 from unisid.stages.codes.collaborative import Collaborative, collaborative
+from unisid.stages.codes.moments import moments, row_parts
 from unisid.stages.codes.unique import PART_ROWS, Encoder, matrix, moved_distances, unique_by_part
 from unisid.stages.extension import Base
 from unisid.tokenizers import Batch, LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
@@ -178,69 +179,6 @@ def check_room(config: Config, num_items: int) -> None:
             f"codes.tokenizer: {levels} levels of {size} codes{each} name {size**levels:,} items, the catalogue has "
             f"{num_items:,}; num_levels={enough_levels * len(parts)} or codebook_size={enough_codes} would do"
         )
-
-
-def row_parts(num_rows: int) -> list[Part]:
-    """The rows in parts of PART_ROWS."""
-    return [{"start": s, "stop": min(s + PART_ROWS, num_rows)} for s in range(0, num_rows, PART_ROWS)]
-
-
-def moments(job: Job[Config], vectors: Shards) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation per dimension; raises DataError that names rows which are not finite."""
-    step = Step(functools.partial(_measure, vectors), job.config.pool)
-    measured = mapped(job, row_parts(len(vectors)), step, "parts", of="moments")
-    rows = [row for table in measured for row in table.to_pylist()]
-    rows.sort(key=lambda row: row["start"])
-    bad = [item for row in rows for item in row["bad"]]
-    if bad:
-        shown = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
-        raise DataError(
-            f"{vectors.place}: NaN or infinite values in the vectors of items {shown} "
-            f"({len(bad):,} of {len(vectors):,}); make the fused vectors anew"
-        )
-    counts = np.array([row["count"] for row in rows], np.float64)[:, None]
-    means, squares = (np.array([row[key] for row in rows]) for key in ("mean", "squares"))
-    mean = (counts * means).sum(0) / counts.sum()
-    variance = (squares + counts * (means - mean) ** 2).sum(0) / counts.sum()
-    std = np.sqrt(variance if job.config.scale == "dimension" else np.full_like(variance, variance.mean()))
-    constant = std <= 1e-6 * np.abs(mean)
-    return mean.astype(np.float32), np.where(constant, 1.0, std).astype(np.float32)
-
-
-def _measure(vectors: Shards) -> Any:
-    def measure(part: pa.Table) -> pa.Table:
-        start, stop = part["start"][0].as_py(), part["stop"][0].as_py()
-        values = vectors.read("vector", np.arange(start, stop)).astype(np.float64)
-        bad = start + np.flatnonzero(~np.isfinite(values).all(1))
-        values = np.where(
-            np.isfinite(values), values, 0.0
-        )  # an error names the bad ones; until then they shall not warn
-        mean = values.mean(0)
-        return pa.Table.from_pylist(
-            [
-                {
-                    "start": start,
-                    "count": stop - start,
-                    "mean": mean.tolist(),
-                    "squares": ((values - mean) ** 2).sum(0).tolist(),
-                    "bad": bad.tolist(),
-                }
-            ],
-            schema=_MEASURED,
-        )
-
-    return measure
-
-
-_MEASURED = pa.schema(
-    {
-        "start": pa.int64(),
-        "count": pa.int64(),
-        "mean": pa.list_(pa.float64()),
-        "squares": pa.list_(pa.float64()),
-        "bad": pa.list_(pa.int64()),
-    }
-)
 
 
 def encode(job: Job[Config], encoder: Encoder) -> tuple[NDArray[np.int32], float]:

@@ -33,6 +33,7 @@ from unisid.ops.prefixes import row_keys
 from unisid.ops.semantic_ids import spell_all
 from unisid.progress import Mapper, ReportingMapper, mapped
 from unisid.stages import codes as stage
+from unisid.stages.codes.moments import row_parts
 from unisid.stages.codes.unique import (
     Encoder,
     Taken,
@@ -146,7 +147,7 @@ def nearest_used(
     room below; where there is none, the nearest of all."""
     codes = nearest.copy()
     step = Step(functools.partial(_along_used, encoder, taken, sizes, published, codes.shape[1]), job.config.pool)
-    for table in mapped(job, stage.row_parts(len(codes)), step, "parts", of="placing"):
+    for table in mapped(job, row_parts(len(codes)), step, "parts", of="placing"):
         start = table["row"][0].as_py()
         codes[start : start + len(table)] = matrix(table["codes"])
     return codes
