@@ -135,6 +135,11 @@ def test_another_encoding_is_named_with_the_line(items_of):
         items_of("item_id,title,pr\u00e9cis\n1,a,b\n".encode("latin-1"))
 
 
+def test_an_encoding_that_fails_without_a_place_is_named(items_of):
+    with pytest.raises(DataError, match=r"items.csv: is not punycode \(.*\); set catalog.dataset.encoding"):
+        items_of(ITEMS, encoding="punycode")
+
+
 @pytest.mark.parametrize("encoding", ["klingon", "hex", "undefined", "utf\x008"])
 def test_what_is_no_encoding_is_refused_before_anything_is_read(encoding):
     with pytest.raises(ConfigError, match=r"catalog.dataset.encoding: there is no encoding of text"):

@@ -7,10 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.datasets.reading import read_all
+from tests.lines import logged
 from unisid.artifacts.store import Place
+from unisid.compute import Job
 from unisid.datasets import folders, tables
 from unisid.datasets.rows import unread_of
 from unisid.errors import DataError
+from unisid.runtime.local import LocalCompute
 from unisid.stages import catalog
 
 DAYS = {"2024-05-01": ["u0", "u1"], "2024-05-02": ["u0"]}
@@ -99,3 +102,22 @@ def test_tables_are_read_and_descriptions_of_them_are_not(tmp_path):
     for name in found:
         (tmp_path / name).unlink()
     assert [file.path for file in folders.find_tables("rows", str(tmp_path))] == [str(tmp_path / "schema.json")]
+
+
+def test_what_a_folder_holds_beside_its_tables_is_named(tmp_path):
+    rows = tmp_path / "rows"
+    (rows / "2024").mkdir(parents=True)
+    names = ("a.csv", "b.csv.zip", "c.jsonl", "d.txt", "README.md", "_SUCCESS", ".crc", "2024/e.csv")
+    for name in names:
+        (rows / name).write_text("user_id,item_id,timestamp\nu,7,5\n")
+    found = folders.find_tables("rows", str(rows))
+    assert [file.path for file in found] == [str(rows / "a.csv")]
+    assert folders.passed_over({"rows": found, "items": []}) == {"rows": ["2024/", "b.csv.zip", "c.jsonl", "d.txt"]}
+    (tmp_path / "items.csv").write_text("item_id,title\n7,Pen\n")
+    dataset = tables.Config(items=str(tmp_path / "items.csv"), interactions=str(rows))
+    config = catalog.Config(dataset=dataset, protocol="leave-one-out", k_core=0)
+    out = Place.of(tmp_path / "catalog")
+    job = Job(config=config, inputs={}, out=out, name="t", compute=LocalCompute(), report=lambda _: None)
+    with logged() as said:
+        catalog.make(job)
+    assert "the folder of the interactions holds what is not read: 2024/, b.csv.zip, c.jsonl, d.txt;" in str(said)

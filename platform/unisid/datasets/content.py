@@ -17,6 +17,7 @@ EXPORT = "export it as CSV or Parquet"
 UNPACK = "unpack it, and give the file of the table in it"
 NO_TABLES = {
     PARQUET: "a Parquet file; give it as it is written, not compressed once more",
+    b"PK\x07\x08": f"a part of a ZIP archive; {UNPACK}",
     b"PK\x05\x06": f"an empty ZIP archive; {UNPACK}",
     b"7z\xbc\xaf\x27\x1c": f"a 7-Zip archive; {UNPACK}",
     b"Rar!": f"a RAR archive; {UNPACK}",

@@ -40,7 +40,12 @@ def decoded(data: bytes, path: str, encoding: str = "", first: int = 1) -> bytes
             data = data.decode(codec).encode("utf8")
         elif not _is_utf8(data):
             data.decode("utf8")
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
+        if not isinstance(error, UnicodeDecodeError):  # of encodings such as punycode and idna, which say no place
+            raise DataError(
+                f"{path}: is not {_name(codec)} ({shown(error)}); set catalog.dataset.encoding to the encoding it was "
+                "written in"
+            ) from None
         remedy = "; set catalog.dataset.encoding to the encoding it was written in, such as cp1252 or latin-1"
         raise DataError(
             f"{path}, line {_line(data, codec, error.start) + first}: is not {_name(codec)} (byte "

@@ -20,7 +20,7 @@ from unisid.artifacts.store import Place
 from unisid.datasets.columns import column
 from unisid.datasets.delimited import Format, read_text
 from unisid.datasets.files import head, is_parquet, read_whole
-from unisid.datasets.folders import Found, columns_of, find_tables
+from unisid.datasets.folders import OF_A_FOLDER, Found, columns_of, find_tables, passed_over
 from unisid.datasets.ids import ids
 from unisid.datasets.json_lines import is_json, objects, text_blocks
 from unisid.datasets.lake import opened, table_at
@@ -30,6 +30,9 @@ from unisid.datasets.texts import is_list, stored
 from unisid.datasets.time_ranges import Clock, Times
 from unisid.datasets.times import times
 from unisid.errors import ConfigError, DataError
+from unisid.log import logger
+
+LOG = logger(__name__)
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "user": ("user_id", "user", "uid", "userId", "query_id", "qid"),
@@ -85,7 +88,10 @@ def read_lists(path: str, catalog: Catalog, names: Mapping[str, str] | None = No
     for kind in names or {}:
         if kind not in NAMES:
             raise ConfigError(f"columns: '{kind}' is no kind of column; they are {', '.join(NAMES)}")
-    pieces = [_read(found, dict(names or {})) for found in find_tables("lists", path)]
+    files = find_tables("lists", path)
+    for over in passed_over({"lists": files}).values():
+        LOG.warning(f"{path}: the folder holds what is not read: {listed(over)}; {OF_A_FOLDER}")
+    pieces = [_read(found, dict(names or {})) for found in files]
     kinds = {tuple(sorted(piece.column_names)) for piece in pieces}
     if len(kinds) > 1:
         raise DataError(f"{path}: its files have different columns; give them the same ones")

@@ -23,7 +23,7 @@ from unisid.errors import DataError
 from unisid.runtime.local import LocalCompute
 from unisid.stages import catalog
 from unisid.stages.catalog import summary
-from unisid.stages.catalog.policies import greater_ids, repeats, taken_before
+from unisid.stages.catalog.policies import crowds, greater_ids, repeats, taken_before
 
 START = 1_600_000_000
 ONE_OUT = {"protocol": "leave-one-out"}
@@ -315,6 +315,17 @@ def test_targets_that_nearly_all_repeat_the_history_are_said(tmp_path):
     assert "model.valid_history to allowed" in warned[0]
     assert "10 of 10 test targets" in warned[1]
     assert "'allowed'" in warned[1]
+
+
+def test_a_user_who_is_many_or_nobody_is_said(tmp_path):
+    rows = walks([START + 86_400 * n for n in range(4)]) + [("NULL", f"i{n}", START + 86_400 * n) for n in range(5)]
+    counts, words = said(shop(tmp_path, rows, **ONE_OUT), Place.of(tmp_path / "x"))
+    assert counts["crowds"] == {"NULL": 5}
+    assert any("warning: 5 of 29 interactions are of the user 'NULL', and count as one" in line for line in words)
+    many = np.array([*range(30), *[7] * 10])
+    assert crowds(many, pa.array([f"u{n}" for n in range(30)])) == {"u7": 11}
+    assert crowds(many[:36], pa.array([f"u{n}" for n in range(30)])) == {}
+    assert crowds(np.array([], int), pa.array([], pa.string())) == {}
 
 
 def test_an_order_that_follows_the_ids_is_measured_and_said(tmp_path):

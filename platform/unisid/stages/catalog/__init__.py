@@ -20,6 +20,7 @@ from unisid.bounds import Count, CountOrNone, Kind, Positive, Range, Seed, Setti
 from unisid.compute import Job, Pool
 from unisid.config import Json, fingerprint, identity_where, runtime
 from unisid.datasets import DatasetConfig, synthetic
+from unisid.datasets.folders import passed_over
 from unisid.datasets.rows import unread_of
 from unisid.datasets.time_ranges import PER_SECOND
 from unisid.errors import ConfigError, DataError
@@ -188,7 +189,7 @@ def make(job: Job[Config]) -> Json:
     if rows.kind is not None:
         weight, counts["weights"] = weigh(rows.kind, counts["events"], config.event_weights)
     write_interactions(job.out, rows.user, rows.item, rows.timestamp, split, weight)
-    counts = statistics(rows, split, item_ids, len(users)) | counts
+    counts = statistics(rows, split, item_ids, users) | counts
     if config.published:
         counts["published"] = published.compared(counts, config.published)
         LOG.info(published.in_words(counts))
@@ -220,7 +221,8 @@ def _read(job: Job[Config], config: Config) -> tuple[pa.Table, pa.Array, Rows, J
     unread = {name: columns for name, columns in unread.items() if columns}
     left = "".join(f"; not read of the {name}: {columns}" for name, columns in unread.items())
     LOG.info(f"{items.num_rows:,} items, {len(rows):,} interactions of {len(users):,} users read{left}")
-    further = {name: found for name, found in (("events", events), ("unread", unread)) if found}
+    found = {"events": events, "unread": unread, "passed_over": passed_over(dataset.sources())}
+    further = {name: value for name, value in found.items() if value}
     return items, users, rows, {"dropped": lost, "oddities": {"duplicate_items": repeated}} | further
 
 

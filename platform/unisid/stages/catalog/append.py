@@ -19,6 +19,7 @@ from unisid.artifacts.tables import table_names, write_tables
 from unisid.compute import Job
 from unisid.config import Json
 from unisid.datasets import Dataset
+from unisid.datasets.folders import passed_over
 from unisid.datasets.time_ranges import UNITS, Unit, rescaled
 from unisid.errors import DataError
 from unisid.log import logger
@@ -82,6 +83,7 @@ def make(job: Job[stage.Config]) -> Json:
     write_tables(job.out, "users", [pa.table({"user_id": users.ids})])
     counts = _write_rows(job, base, items.ids, users, dropped)
     counts |= {"dropped": dropped, "oddities": items.counts.get("oddities", {})}
+    counts |= {"passed_over": over} if (over := passed_over(dataset.sources())) else {}
     counts["extension"] |= {
         "published": base.num_items,
         "added": len(items.ids) - base.num_items,
@@ -214,4 +216,4 @@ def _write_rows(job: Job[stage.Config], base: Catalog, item_ids: pa.Array, users
     split = newest_split(rows.user, rows.timestamp, newest, config.valid_share, config.test_share)
     write_interactions(job.out, rows.user, rows.item, rows.timestamp, split, weight)
     added = {"interactions": int(new.sum()), "late": int((new & ~newest).sum()), "repeated": int(again.sum())}
-    return statistics(rows, split, item_ids, len(users.ids)) | {"extension": added} | kinds
+    return statistics(rows, split, item_ids, users.ids) | {"extension": added} | kinds

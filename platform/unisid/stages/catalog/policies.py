@@ -16,6 +16,10 @@ from unisid.datasets.time_ranges import Times, outlying, when
 from unisid.errors import DataError
 
 Mask = NDArray[np.bool_]
+NOBODY = ("nan", "nat", "null", "none", "na", "n/a", "<na>", "\\n", "nil", "undefined", "unknown", "anonymous", "guest")
+"""Ids that programs write where there is no user, in small letters."""
+MANY, LARGE = 20, 0.2
+"""Of so many users none has such a share of all interactions."""
 
 
 def timed(table: pa.Table, policy: Times) -> tuple[Mask, dict[str, int]]:
@@ -136,6 +140,19 @@ def greater_ids(user: NDArray[Any], item: NDArray[Any], item_ids: pa.ChunkedArra
     step = rank[item[1:]] - rank[item[:-1]]
     step = step[(user[1:] == user[:-1]) & (step != 0)]
     return {"steps": len(step), "to_greater_id": float((step > 0).mean()) if len(step) else 0.5}
+
+
+def crowds(user: NDArray[Any], user_ids: pa.ChunkedArray | pa.Array) -> dict[str, int]:
+    """The ids that look like no single user, and how many of the interactions [E] each has: words for nothing, and one
+    that among many users has a large share of everything."""
+    if not len(user):
+        return {}
+    found = np.bincount(user, minlength=len(user_ids))
+    most = int(found.argmax())
+    nobody = pc.is_in(pc.utf8_lower(user_ids), value_set=pa.array(NOBODY, user_ids.type)).to_numpy(zero_copy_only=False)
+    if len(user_ids) >= MANY and found[most] > LARGE * len(user):
+        nobody[most] = True
+    return {user_ids[place].as_py(): int(found[place]) for place in np.flatnonzero(nobody)}
 
 
 def _ascending(names: pa.ChunkedArray | pa.Array) -> NDArray[Any]:

@@ -7,12 +7,13 @@ from unisid.artifacts.catalog import SPLITS
 from unisid.config import Json
 from unisid.datasets.time_ranges import when
 from unisid.ops.splits import first_rows, tied_steps
-from unisid.stages.catalog.policies import greater_ids, taken_before
+from unisid.stages.catalog.policies import crowds, greater_ids, taken_before
 from unisid.stages.catalog.reading import Ints, Rows
 
 
-def statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, users: int) -> Json:
+def statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, user_ids: pa.Array) -> Json:
     """What is in the interactions, which lie by user and time."""
+    users = len(user_ids)
     user, sampled = rows.user, ~first_rows(rows.user)
     samples, again = (
         np.bincount(split[chosen], minlength=len(SPLITS)).tolist()
@@ -28,6 +29,7 @@ def statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, users: int) -
         **dict(zip(SPLITS, samples, strict=True)),
         "taken_before": dict(zip(SPLITS, again, strict=True)),
         "order": greater_ids(user, rows.item, item_ids),
+        "crowds": crowds(rows.user, user_ids),
         **_clock(rows),
     }
 

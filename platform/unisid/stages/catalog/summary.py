@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from unisid.artifacts.catalog import SPLITS
+from unisid.datasets.folders import OF_A_FOLDER
+from unisid.datasets.rows import listed, shown
 from unisid.log import logger
 from unisid.stages.catalog.published import in_words
 
@@ -91,7 +93,7 @@ def _weighed(counts: Counts) -> list[Decision]:
 def warnings(counts: Counts) -> list[str]:
     """Warnings to read before relying on the figures of this catalog."""
     found = [_kinds(counts), _empty(counts), _sparse(counts), _ties(counts), _early(counts), _leaning(counts)]
-    found += _repeats(counts)
+    found += _repeats(counts) + _passed_over(counts) + _crowds(counts)
     return [text for text in found if text]
 
 
@@ -150,6 +152,22 @@ def _repeats(counts: Counts) -> list[str]:
     return [
         repeated_in(counts, "valid", "set model.valid_history to allowed"),
         repeated_in(counts, "test", OTHER_RULE),
+    ]
+
+
+def _passed_over(counts: Counts) -> list[str]:
+    return [
+        f"the folder of the {role} holds what is not read: {listed(names)}; {OF_A_FOLDER}: give all files in one form, "
+        "or take out what does not belong to them"
+        for role, names in _at(counts, "passed_over", {}).items()
+    ]
+
+
+def _crowds(counts: Counts) -> list[str]:
+    return [
+        f"{found:,} of {counts['interactions']:,} interactions are of the user '{shown(name)}', and count as one "
+        "person's history: if that is a word for many or for nobody, drop these rows"
+        for name, found in _at(counts, "crowds", {}).items()
     ]
 
 
