@@ -117,6 +117,19 @@ def test_a_source_is_a_name_or_a_recommender():
             Source("runs", **wrong)
 
 
+def test_a_server_that_is_away_and_a_name_that_it_cannot_have_are_refused_before_anything_is_loaded(world, monkeypatch):
+    store, _, _ = world
+    for name in ("a/b", "a:b", "it's", "a\nb"):
+        with pytest.raises(
+            ConfigError, match="registered name 'a|registered name 'it's': has .* in it; must be such as"
+        ):
+            Follower(Source(store.root.uri, name), Serving(), lambda pair: None).check()
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(ArtifactError, match="serve: MLflow: cannot be reached"):
+        Follower(Source(store.root.uri, "shop"), Serving(), lambda pair: None).check()
+
+
 def test_a_withdrawn_pair_is_not_loaded_again_and_its_aliases_move_back(world, follower):
     _, client, versions = world
     first, second = (promotion.Pair(*pair) for pair in versions)

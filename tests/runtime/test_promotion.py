@@ -17,7 +17,7 @@ from unisid.api.recommender import Recommender
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Address, Place, Store
 from unisid.cli import main
-from unisid.errors import ArtifactError, DataError
+from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.in_use import index_in_use, pair_in_use
 from unisid.runtime import registry
 from unisid.runtime.promotion import PREVIOUS, Pair, Registered, in_use, promote, roll_back
@@ -120,6 +120,14 @@ def test_an_index_below_its_gate_is_refused_with_the_figures(told, store):
     with pytest.raises(DataError, match=r"distinct_share is 0\.\d+, the gate requires 1\.000; entropy of level 1 is"):
         put(told, store, "codes/shop/2", distinct=1.0, usage=1.0, entropy=1.0)
     assert champions(told) == Pair("1", "1")
+
+
+def test_a_record_without_a_gate_and_a_name_that_mlflow_cannot_have_are_refused(told, tmp_path):
+    plain = stored(tmp_path)
+    with pytest.raises(ArtifactError, match=r"record.json: is not the record of an index with its gate .*'gate'"):
+        promote(told, plain, at("codes/ring/1"), None, "shop", {})
+    with pytest.raises(ConfigError, match=r"registered name 'a/b': has '/' in it; must be such as shop or my-shop"):
+        promote(told, plain, at("codes/ring/1"), None, "a/b", {})
 
 
 def test_a_promotion_that_was_cut_short_is_completed_by_the_same_command(told, store, monkeypatch):

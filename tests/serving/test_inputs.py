@@ -4,6 +4,7 @@ import copy
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -72,6 +73,14 @@ def test_a_subset_may_come_in_any_form_of_bools(tiger, form):
         (np.ones((3, N), bool), rf"allowed has the shape \(3, {N}\); must be \({N},\), .* or \(2, {N}\)"),
         (np.ones((N, 2), bool), "allowed has the shape"),
         (np.ones((1, 2, N), bool), "allowed has the shape"),
+        (np.ma.array(np.ones(N, bool), mask=np.arange(N) == 3), "allowed is no array .some of its entries are masked"),
+        (torch.ones(N, dtype=torch.bool, device="meta"), "allowed is no array"),
+        (pd.Series(True, index=np.arange(N)[::-1]), r"allowed has rows .* .the first is 19\), .* allowed.to_numpy\(\)"),
+        (pd.DataFrame(True, range(2), [f"id-{n}" for n in range(N)]), "not labelled 0, 1, 2, ... .the first is 'id-0'"),
+    ],
+    ids=[
+        *("int8", "float", "integers", "words", "ragged", "a word", "one", "longer", "three rows", "by item", "deep"),
+        *("masked", "nowhere", "in another order", "by item id"),
     ],
 )
 def test_a_subset_of_another_type_or_shape_is_refused(tiger, allowed, message):

@@ -87,8 +87,22 @@ def _serve_here(source: Source, settings: Serving) -> None:
     if server.pair is None:
         raise ArtifactError(server.refused)
     follower.follow()
-    with socket.create_server((settings.host, settings.port)) as listening:  # port 0 is a free one
+    with _listening(settings) as listening:
         port = listening.getsockname()[1]
         LOG.info(f"serving {server.pair.versions.model} at http://{settings.host}:{port}; /docs describes it")
         running = uvicorn.Server(uvicorn.Config(application(server), log_level="warning"))
         running.run(sockets=[listening])
+
+
+def _listening(settings: Serving) -> socket.socket:
+    """What accepts requests; port 0 is a free one. Raises ConfigError for an address that this machine lacks, or a port
+    that another program has."""
+    from unisid.errors import ConfigError
+
+    try:
+        return socket.create_server((settings.host, settings.port))
+    except OSError as error:
+        raise ConfigError(
+            f"serve: cannot listen at {settings.host}:{settings.port} ({error.strerror or error}); must be an address "
+            "of this machine (--host) and a port that no other program has (--port; 0: any)"
+        ) from None

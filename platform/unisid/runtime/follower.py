@@ -68,7 +68,14 @@ class Follower:
 
     def check(self) -> None:
         """Raise UnisidError where there is nothing to load, or it is not in the store; loads nothing."""
-        (self._named if self.source.model else self._promoted)()
+        try:
+            (self._named if self.source.model else self._promoted)()
+        except UnisidError:
+            raise
+        except Exception as error:
+            if not is_trouble(error):
+                raise
+            raise ArtifactError(f"serve: MLflow: {fault(error)}") from None
 
     def look(self) -> bool:
         """Look once; returns whether another pair, or other columns, are in use now. Never raises for what may pass:

@@ -14,7 +14,8 @@ from mlflow.exceptions import MlflowException
 
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.model import Model
-from unisid.artifacts.record import Record, require, require_input
+from unisid.artifacts.reading import whole
+from unisid.artifacts.record import RECORD, Record, require, require_input
 from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ArtifactError, DataError, UnisidError
 from unisid.evaluation import index as quality
@@ -131,7 +132,9 @@ class Promotion:
     def _passed(self, codes: Address, gate: Mapping[str, float]) -> Codes:
         """An index that is not below its gate."""
         index = Codes.read(self.store.place(codes))
-        quality.check(quality.Gate(**(index.record.config["gate"] | gate)), quality.recorded(index.record))
+        with whole(index.place, RECORD, "the record of an index with its gate and its figures"):
+            wanted, found = quality.Gate(**{**index.record.config["gate"], **gate}), quality.recorded(index.record)
+        quality.check(wanted, found)
         return index
 
     def _require_champions(self, model: Address, index: Codes) -> None:

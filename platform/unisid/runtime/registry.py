@@ -8,6 +8,7 @@ Everything else that moves aliases is `promotion`.
 import contextlib
 import io
 import json
+import re
 import shutil
 import tempfile
 import warnings
@@ -29,6 +30,8 @@ from packaging.version import Version
 import unisid
 from unisid.artifacts.record import Record, require
 from unisid.artifacts.store import Place
+from unisid.errors import ConfigError
+from unisid.printable import printable
 from unisid.serving.recommender import vectors_of
 
 CANDIDATE, CHAMPION = "candidate", "champion"
@@ -37,6 +40,8 @@ INDEX, RECOMMENDER = ("codes", "catalog"), ("model", "codes", "catalog")
 PACKAGES = ("torch", "transformers", "pyarrow", "numpy", "safetensors", "pandas", "jaxtyping", "fsspec", "packaging")
 """What serving imports beside this package and MLflow."""
 HERE = Path(__file__).parent
+NOT_IN_NAMES = re.compile("[/:'\"`\x00-\x1f\x7f]")
+"""What MLflow refuses in a name, or its searches misread."""
 
 
 def register(client: MlflowClient, run: str, name: str, places: Mapping[str, Place]) -> Iterator[str]:
@@ -48,13 +53,22 @@ def register(client: MlflowClient, run: str, name: str, places: Mapping[str, Pla
 
 
 def index_of(name: str) -> str:
-    """What the index of a name is registered as."""
-    return f"{name}-index"
+    """What the index of a name is registered as. Raises ConfigError for a name that MLflow cannot have."""
+    return f"{_allowed(name)}-index"
 
 
 def recommender_of(name: str) -> str:
-    """What the recommender of a name is registered as."""
-    return f"{name}-recommender"
+    """What the recommender of a name is registered as. Raises ConfigError for a name that MLflow cannot have."""
+    return f"{_allowed(name)}-recommender"
+
+
+def _allowed(name: str) -> str:
+    if found := NOT_IN_NAMES.search(name):
+        raise ConfigError(
+            f"registered name '{printable(name)}': has {printable(found[0])!r} in it; must be such as shop or my-shop, "
+            "without / : quotation marks and line breaks"
+        )
+    return name
 
 
 def log_index(client: MlflowClient, run: str, name: str, places: Mapping[str, Place]) -> str:

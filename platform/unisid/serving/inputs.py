@@ -14,6 +14,8 @@ from unisid.errors import ConfigError, DataError
 
 BEAM = 50
 """Beams where the caller names none."""
+NO_ARRAY = (TypeError, ValueError, RuntimeError)
+"""What numpy and torch raise for what is no array in this computer's memory."""
 
 
 def history_rows(histories: Iterable[ArrayLike], num_items: int) -> list[NDArray[np.int64]]:
@@ -59,9 +61,14 @@ def item_subset(allowed: ArrayLike | None, num_users: int, num_items: int) -> ND
     if allowed is None:
         return None
     shapes = f"({num_items},), an entry an item, or ({num_users}, {num_items}), a row a history"
+    if (labels := _labels(allowed)) is not None:
+        raise ConfigError(
+            f"recommender: allowed has rows or columns that are not labelled 0, 1, 2, ... (the first is "
+            f"{labels!r:.60}), and items are counted by place; must be in the order of the items: allowed.to_numpy()"
+        )
     try:
-        mask = np.asarray(allowed)
-    except (TypeError, ValueError) as error:
+        mask = _array(allowed)
+    except NO_ARRAY as error:
         raise ConfigError(f"recommender: allowed is no array ({error}); must be of True and False, {shapes}") from error
     if mask.dtype != np.bool_:
         raise ConfigError(
@@ -127,13 +134,32 @@ def _one_dimensional(row: Any, where: str) -> NDArray[Any]:
     if isinstance(row, str | bytes):
         raise DataError(f"{where}: is the text {row!r:.60}; {right}")
     try:
-        values = np.asarray(row)
-    except (TypeError, ValueError) as error:
+        values = _array(row)
+    except NO_ARRAY as error:
         raise DataError(f"{where}: {row!r:.60} cannot be read as an array ({error}); {right}") from error
     if values.ndim != 1:
         what = f"has the shape {values.shape}" if values.ndim else f"is {row!r:.60}"
         raise DataError(f"{where}: {what}; {right}")
     return values
+
+
+def _array(given: Any) -> NDArray[Any]:
+    """The values as an array; raises one of `NO_ARRAY` where they are none, or where some of them are masked."""
+    if np.ma.is_masked(given):
+        raise ValueError("some of its entries are masked")
+    return np.asarray(given)
+
+
+def _labels(allowed: Any) -> Any:
+    """The first label of a table's axis that does not count places from 0; None where all do, or there are none."""
+    for axis in ("index", "columns"):
+        labels = getattr(allowed, axis, None)
+        if not hasattr(labels, "to_numpy"):  # a list's `index` is a method
+            continue
+        for place, label in enumerate(labels):
+            if label != place:
+                return label
+    return None
 
 
 def _is_integer(value: Any) -> bool:

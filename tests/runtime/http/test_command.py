@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,6 +41,14 @@ def test_a_partition_that_fits_no_column_is_refused(store, capsys):
     words = ["--model", "model/ring/1", "--compute", "local", "--partitions", "cheap=price < 3"]
     assert main(["serve", "--store", str(store.root), *words]) == 1
     assert "partition 'cheap': rule 'price < 3': no column 'price'" in capsys.readouterr().err
+
+
+def test_an_address_that_this_machine_lacks_and_a_port_that_is_taken_are_refused(store, capsys):
+    words = ["serve", "--store", str(store.root), "--model", "model/ring/1", "--compute", "local"]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for where in (["--host", "192.0.2.1"], ["--port", str(taken.getsockname()[1])]):
+            assert main([*words, *where]) == 1
+            assert re.search(r"serve: cannot listen at \S+:\d+ \(.+\); must be an address", capsys.readouterr().err)
 
 
 @pytest.mark.slow
