@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.artifacts.failing_disks import Brittle
+from tests.encoders.models import tiny_bert
 from tests.three_stages import CODES, MADE, Config, Recipe, run, states, use_small_stages
 from unisid import pipeline
 from unisid.artifacts import lease, swap
@@ -14,6 +15,8 @@ from unisid.artifacts.by_fingerprint import FOLDER
 from unisid.artifacts.curve import read_curve
 from unisid.artifacts.record import Record, read_record, require, require_input, write_record
 from unisid.artifacts.store import Address, Place, Store
+from unisid.backbones import hierarchical, parallel, retrieval
+from unisid.encoders import transformer
 from unisid.errors import ArtifactError, ConfigError, DataError, DriftError
 
 
@@ -336,6 +339,24 @@ def test_a_recipe_without_a_baseline_plans_as_if_there_were_no_such_noun(place, 
     assert alone == ["catalog", "baseline"]
     with pytest.raises(ConfigError, match=r"has no baseline; give it settings: baseline=baseline.Config\(\)"):
         pipeline.plan(without, store, "baseline")
+
+
+@pytest.mark.parametrize("kind", [hierarchical, parallel, retrieval], ids=lambda kind: kind.__name__.rpartition(".")[2])
+def test_a_backbone_that_reads_shorter_histories_is_refused_by_the_plan(place, monkeypatch, kind):
+    monkeypatch.undo()
+    recipe = pipeline.Recipe()
+    short = replace(recipe.model, backbone=kind.Config(max_length=recipe.catalog.history_length - 1))
+    with pytest.raises(ConfigError, match="max_length: is 9, the catalogue's histories have 10 items; must be"):
+        pipeline.plan(replace(recipe, model=short), Store(place))
+
+
+def test_an_encoder_that_cannot_read_so_much_is_refused_before_anything_is_made(place, monkeypatch, tmp_path):
+    monkeypatch.undo()
+    encoder = transformer.Config(model=str(tiny_bert(tmp_path)))
+    recipe = replace(pipeline.Recipe(), embeddings=pipeline.stages.embeddings.Config(encoder=encoder, max_tokens=65))
+    with pytest.raises(ConfigError, match=r"max_tokens: is 65, but the encoder .* reads at most 64"):
+        run(Store(place), recipe, "embeddings")
+    assert Store(place).addresses() == []
 
 
 @pytest.mark.parametrize("kind", [DataError, ConfigError])

@@ -103,6 +103,13 @@ class Settings:
     def fits(self, num_items: int) -> None:
         """Raise ConfigError where these settings need more than a catalogue of so many items has."""
 
+    def fits_history(self, length: int) -> None:
+        """Raise ConfigError where these settings cannot read histories of so many items."""
+
+    def check_tools(self) -> None:
+        """Raise ConfigError where what these settings name beside artifacts, such as a pretrained model, cannot be used
+        as they say. Called before anything is made; it may take seconds."""
+
 
 @functools.cache
 def _fields(cls: Any) -> list[tuple[str, Any]]:

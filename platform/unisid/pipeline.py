@@ -30,7 +30,7 @@ from unisid.errors import ArtifactError, ConfigError, DriftError
 from unisid.log import about, logger
 from unisid.planned import Planned, State
 from unisid.recipe_roles import address_of, config_of, emits, key_of, roles_of
-from unisid.stages.catalog.fits import check_fits
+from unisid.stages.catalog import fits
 from unisid.stages.extension import Base
 from unisid.stages.flow import STAGES, Maker, emission, extension, gift
 from unisid.stages.joint.fits import check_planned
@@ -114,8 +114,9 @@ def plan(
         if entry.state in ("half made", "to make") and str(entry.address) in makes:
             entry = replace(entry, at_work=f"at work ({owner})")
         planned[noun] = entry
+    fits.check_planned(recipe.catalog, (config_of(recipe, noun) for noun in planned))
     if "catalog" in planned and planned["catalog"].state in ("complete", "shared"):
-        check_fits(store.place(planned["catalog"].address), (config_of(recipe, noun) for noun in planned))
+        fits.check_fits(store.place(planned["catalog"].address), (config_of(recipe, noun) for noun in planned))
     return list(planned.values())
 
 
@@ -188,6 +189,9 @@ def _carry_out(
     """Make what is missing of a plan, then the report."""
     places = {entry.noun: store.place(entry.address) for entry in planned}
     wanted = missing(planned)
+    for entry in wanted:
+        if isinstance(config := config_of(recipe, entry.noun), Settings):
+            config.check_tools()
     opened = machines() if wanted else contextlib.nullcontext()
     with opened as compute, _told(recipe, store, planned, tracker):
         for number, entry in enumerate(wanted, 1):
@@ -201,7 +205,7 @@ def _carry_out(
                 around = making.Surroundings(store, places, compute, held)
                 making.make(entry, stage_of(recipe, entry.noun), config, around, log)
             if entry.noun == "catalog":
-                check_fits(places["catalog"], (config_of(recipe, noun) for noun in places))
+                fits.check_fits(places["catalog"], (config_of(recipe, noun) for noun in places))
         held.check()
 
 

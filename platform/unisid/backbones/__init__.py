@@ -330,10 +330,9 @@ def level_starts(sizes: tuple[int, ...], first: int) -> tuple[int, ...]:
     return tuple(itertools.accumulate(sizes[:-1], initial=first))
 
 
-def check_length(kind: str, max_length: int, catalog: Catalog) -> None:
-    """Raises ConfigError where a catalogue's histories are longer than what a backbone reads."""
-    if catalog.history_length > max_length:
+def check_length(kind: str, max_length: int, length: int) -> None:
+    """Raises ConfigError where a catalogue's histories, of so many items, are longer than what a backbone reads."""
+    if length > max_length:
         raise ConfigError(
-            f"{kind}.max_length: is {max_length}, the catalogue's histories have {catalog.history_length} items; "
-            "must be at least that"
+            f"{kind}.max_length: is {max_length}, the catalogue's histories have {length} items; must be at least that"
         )

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from unisid.artifacts.vectors import check_nouns
-from unisid.backbones import BackboneConfig, Index
+from unisid.backbones import BackboneConfig, Index, check_length
 from unisid.bounds import Count, CountOrNone, Layers, ShareBelowOne, Width
 from unisid.config import identity_where
 from unisid.errors import ConfigError
@@ -76,6 +76,9 @@ class Config(BackboneConfig):
         from unisid.backbones.hierarchical_model import Hierarchical
 
         return Hierarchical(self, index)
+
+    def fits_history(self, length: int) -> None:
+        check_length("hierarchical", self.max_length, length)
 
     def vectors(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.content, *(self.memory.alike if self.memory else ()))))

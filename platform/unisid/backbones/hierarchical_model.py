@@ -100,7 +100,7 @@ class Hierarchical(Backbone):
                 self.register_buffer(f"{noun}_mean_{number}", mean, persistent=False)
 
     def count(self, catalog: Catalog, index: Index) -> None:
-        check_length("hierarchical", self.config.max_length, catalog)
+        check_length("hierarchical", self.config.max_length, catalog.history_length)
         for term in self.repeats:
             term.get_buffer("longest").fill_(catalog.history_length)
         self.counts.copy_(training_counts(catalog))

@@ -72,6 +72,9 @@ class PooledConfig(BackboneConfig):
     def vectors(self) -> tuple[str, ...]:
         return self.memory.alike if self.memory else ()
 
+    def fits_history(self, length: int) -> None:
+        check_length(self.kind, self.max_length, length)
+
 
 @dataclass(frozen=True)
 class States:
@@ -117,7 +120,7 @@ class Pooled(Backbone):
     # What is kept beside the weights
 
     def count(self, catalog: Catalog, index: Index) -> None:
-        check_length(self.config.kind, self.config.max_length, catalog)
+        check_length(self.config.kind, self.config.max_length, catalog.history_length)
         self.counts.copy_(training_counts(catalog))
         if self.memory is not None:
             self.memory.count(catalog, index.vectors)

@@ -153,7 +153,7 @@ def _array(given: Any) -> NDArray[Any]:
 def _labels(allowed: Any) -> Any:
     """The first label of a table's axis that does not count places from 0; None where all do, or there are none."""
     for axis in ("index", "columns"):
-        labels = getattr(allowed, axis, None)
+        labels: Any = getattr(allowed, axis, None)
         if not hasattr(labels, "to_numpy"):  # a list's `index` is a method
             continue
         for place, label in enumerate(labels):

@@ -66,6 +66,10 @@ class Config(Settings):
     pool: Pool = runtime(Pool())
     """Who runs the encoder; `gpus` of 0.5 lets one worker write while the other computes."""
 
+    def check_tools(self) -> None:
+        if self.encoder.reads == "text":  # else the catalog says what its tokens are
+            self.encoder.tokenizer(self.max_tokens)
+
 
 def inputs(config: Config) -> tuple[str, ...]:
     """The nouns that it reads; one that the recipe leaves out is absent."""

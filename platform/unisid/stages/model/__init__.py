@@ -96,6 +96,9 @@ class Config(Settings):
                 "would"
             )
 
+    def fits_history(self, length: int) -> None:
+        self.backbone.fits_history(length)
+
     def micro_batch_size(self, workers: int) -> int:
         """Samples that each of so many workers takes through the model at once."""
         return self.micro_batch or self.batch_size // max(1, workers)
