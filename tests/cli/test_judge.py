@@ -42,10 +42,12 @@ def test_two_systems_are_judged(judge):
 def test_json_is_only_json_and_several_paths_are_seeds(judge):
     code, out, news = judge("--lists", f"mine={judge.a},{judge.b}", "--json", "--cutoffs", "5")
     assert code == 0
-    found = json.loads(out)
+    found = json.loads(out, parse_constant=pytest.fail)
     assert found["seeds"] == {"mine": 2}
     assert found["cutoffs"] == [5]
     assert "mine: 20 lists" in news
+    once = json.loads(judge("--lists", f"mine={judge.a}", "--json")[1], parse_constant=pytest.fail)
+    assert once["rules"]["excluded"]["figures"]["mine"]["HR@5"]["deviation"] is None  # of one seed
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,9 @@ def test_json_is_only_json_and_several_paths_are_seeds(judge):
         (("--lists", "a=b.csv", "a=c.csv"), "--lists: 'a' is given twice"),
         (("--lists", "a=none.csv"), "lists: there is no file 'none.csv'"),
         (("--metrics", "metrics/none/1"), "metrics/none/1: not in"),
+        (("--lists", "a=b", "--cutoffs", "5", "0"), "--cutoffs: 5, 0; must be at least 1"),
+        (("--lists", "a=b", "--difference", "nan"), "--difference: is nan; must be above 0 and at most 1"),
+        (("--lists", "a=b", "--difference", "-0.1"), "--difference: is -0.1; must be above 0 and at most 1"),
         (("--catalog", "catalog/none/1", "--lists", "a=b"), "catalog/none/1: not in"),
     ],
 )
@@ -68,7 +73,7 @@ def test_what_cannot_be_judged_is_refused(judge, words, message):
 def test_cutoffs_beyond_the_lists_are_refused(judge):
     code, _, complaint = judge("--lists", f"mine={judge.a}", "--cutoffs", "11")
     assert code == 1
-    assert "--cutoffs: 11 is more than" in complaint
+    assert "--cutoffs: 11 is more than the shortest lists' 10 items" in complaint
 
 
 def test_certify_prints_how_sure_each_width_is(tmp_path, capsys):

@@ -115,6 +115,7 @@ def test_equal_scores_are_ties(table, catalog, tmp_path):
             lambda t: t.assign(rank=[*t["rank"][:-1], np.nan]),
             "column 'rank', row 100: must be a number",
         ),
+        (lambda t: t.assign(rank=-t["score"]), r"has the rank -\d.*; ranks count from 0 or 1"),
         (lambda t: t.assign(rank="first"), "column 'rank': must hold numbers"),
         (lambda t: t.drop(columns="item_id"), r"no column of the item; it has: user_id, rank, score; name one of them"),
         (lambda t: t[:0], "holds no entry"),

@@ -14,6 +14,7 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import require_input
 from unisid.artifacts.store import NOUNS, Address, Store
+from unisid.cli.tables import json_text
 from unisid.errors import ConfigError
 from unisid.ops.semantic_ids import spell
 from unisid.printable import printable
@@ -125,7 +126,7 @@ def _add(args: argparse.Namespace, session: Session) -> None:
     machines = functools.partial(session.machines, args.compute)
     found = add(store, args.name, args.items, machines, tracker(store.root))
     if args.json:
-        return print(json.dumps(found, indent=2, sort_keys=True))
+        return print(json_text(found))
     codes, catalog = _read(store, found["index"]["address"])
     for item in range(found["catalog"]["published"], catalog.num_items):
         print(f"{printable(catalog.item_ids[item].as_py())}  {spell(codes.codes[item])}")
@@ -137,7 +138,7 @@ def _compare(args: argparse.Namespace, session: Session) -> None:
     if args.rest:
         raise ConfigError(f"unisid index compare: has {' '.join(args.rest)}; must be two indexes, and --json")
     found = compare(*(_read(session.store(args), text) for text in (args.left, args.right)))
-    print(json.dumps(found, indent=2) if args.json else table(found))
+    print(json_text(found) if args.json else table(found))
 
 
 def _cold_start(args: argparse.Namespace, session: Session) -> None:
@@ -146,7 +147,7 @@ def _cold_start(args: argparse.Namespace, session: Session) -> None:
     recipe, store = session.recipe(args), session.store(args)
     with session.machines(args.compute) as compute:
         found = cold_start(recipe, args.share, args.seed, store, compute, session.tracker(store))
-    print(json.dumps(found, indent=2) if args.json else table(found))
+    print(json_text(found) if args.json else table(found))
 
 
 def _promote(args: argparse.Namespace, session: Session) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
 import argparse
-import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.lookup import newest_of, place_of
 from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.store import Address, Store
+from unisid.cli.tables import json_text
 from unisid.errors import ConfigError
 from unisid.log import logger
 
@@ -71,6 +71,8 @@ def _judge(args: argparse.Namespace, store: Store) -> None:
     address = Address.parse(args.catalog) if args.catalog else newest_of(store, "catalog", None)[0]
     catalog = Catalog.read(place_of(store, address))
     check_cutoffs(tuple(args.cutoffs), "--cutoffs")
+    if args.difference is not None and not 0 < args.difference <= 1:
+        raise ConfigError(f"--difference: is {args.difference}; must be above 0 and at most 1, such as 0.01")
     systems: dict[str, list[Ranks]] = {}
     lengths = []
     for name, paths in _named(args.lists, "--lists"):
@@ -79,7 +81,9 @@ def _judge(args: argparse.Namespace, store: Store) -> None:
             ranks, longest = _ranked(path, name, catalog, dict(_named(args.columns, "--columns")))
             systems[name].append(ranks)
             lengths.append(longest)
-    cutoffs = usable_cutoffs(tuple(args.cutoffs), min([catalog.num_items, *lengths]), "--cutoffs")
+    most = min([catalog.num_items, *lengths])
+    of = "catalogue's" if most == catalog.num_items else "shortest lists'"
+    cutoffs = usable_cutoffs(tuple(args.cutoffs), most, "--cutoffs", of)
     given = set(systems)
     for text in args.metrics:
         metrics = Metrics.read(place_of(store, Address.parse(text)))
@@ -90,7 +94,7 @@ def _judge(args: argparse.Namespace, store: Store) -> None:
     if not systems:
         raise ConfigError("unisid judge: no system is given; give --lists NAME=PATH, --metrics ADDRESS or both")
     found = judge(systems, catalog, cutoffs, args.difference)
-    print(json.dumps(found, indent=2) if args.json else judgement(found))
+    print(json_text(found) if args.json else judgement(found))
 
 
 def _certify(args: argparse.Namespace, store: Store) -> None:
@@ -109,7 +113,7 @@ def _certify(args: argparse.Namespace, store: Store) -> None:
         LOG.info(f"beam {width} done")
 
     found = certainty(recommender, Catalog.read(pair.catalog), args.widths, args.k, args.users, advance)
-    print(json.dumps({"model": str(pair.model.address)} | found, indent=2) if args.json else certainties(found))
+    print(json_text({"model": str(pair.model.address)} | found) if args.json else certainties(found))
 
 
 def _ranked(path: str, name: str, catalog: Catalog, columns: dict[str, str]) -> tuple[Ranks, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations  # what is heavy is named here and imported w
 
 import argparse
 import functools
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from unisid.artifacts.record import as_json, check_files, read_record, require, 
 from unisid.artifacts.store import Address, Store
 from unisid.artifacts.verify import verify
 from unisid.cli import overnight
-from unisid.cli.tables import show
+from unisid.cli.tables import json_text, show
 from unisid.errors import ArtifactError, ConfigError, DataError, UnreadableError
 from unisid.in_use import index_in_use, named_pair
 from unisid.ops.semantic_ids import parse, spell
@@ -103,7 +102,7 @@ def _list(args: argparse.Namespace, store: Store) -> None:
         made = {"fingerprint": record.fingerprint, "created": record.created} if sound and record is not None else {}
         rows.append({"address": str(address), "state": "complete" if sound else state} | made)
     if args.json:
-        print(json.dumps(rows, indent=2))
+        print(json_text(rows))
     _complain(store, damaged, unread)
 
 
@@ -122,7 +121,7 @@ def _verify(args: argparse.Namespace, store: Store) -> None:
         rows.append((str(address), found.files, found.size, found.state))
     names = ("artifact", "files", "bytes", "state")
     if args.json:
-        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+        print(json_text([dict(zip(names, row, strict=True)) for row in rows]))
     else:
         show([names, *((address, f"{files:,}", f"{size:,}", state) for address, files, size, state in rows)])
     _complain(store, damaged, unread)
@@ -156,7 +155,7 @@ def _show(args: argparse.Namespace, store: Store) -> None:
     place = place_of(store, asked)
     record = require(place, asked.noun)
     if args.json:
-        print(json.dumps(as_json(record) | {"place": str(place)}, indent=2))
+        print(json_text(as_json(record) | {"place": str(place)}))
         return
     if record.address != str(asked):
         print(f"{asked} is shared, it lies at:\n")
@@ -225,7 +224,7 @@ def _recommend(machines: Machines, args: argparse.Namespace, store: Store) -> No
     names = ("rank", "score", "item", "title")
     if args.json:
         body = {"model": str(pair.model.address), "codes": str(pair.codes.address), "why": pair.why}
-        print(json.dumps(body | {"items": [dict(zip(names, row, strict=True)) for row in rows]}, indent=2))
+        print(json_text(body | {"items": [dict(zip(names, row, strict=True)) for row in rows]}))
     else:
         show([names, *((str(rank), f"{score:.3f}", item, str(title)) for rank, score, item, title in rows)])
     if len(rows) < args.k:
@@ -278,7 +277,7 @@ def _print_items(codes: Codes, catalog: Catalog, items: Sequence[int], as_json: 
     ]
     if as_json:
         names = ("item", "semantic_id", "title")
-        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+        print(json_text([dict(zip(names, row, strict=True)) for row in rows]))
     else:
         show([("item", "semantic id", "title"), *((item, sid, str(title)) for item, sid, title in rows)])
 

@@ -1,6 +1,9 @@
-"""Tables of a command's results: drawn in a terminal, in plain columns elsewhere."""
+"""Results of a command: tables drawn in a terminal, in plain columns elsewhere; or JSON."""
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from unisid.cli.news import drawable
 from unisid.report.tables import align
@@ -14,3 +17,16 @@ def show(rows: Sequence[Sequence[str]]) -> None:
     from unisid.cli.terminal import table
 
     table(console, rows)
+
+
+def json_text(value: Any) -> str:
+    """A result as JSON, which has no NaN and no infinity: null stands for them, and for figures that nothing gives."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value

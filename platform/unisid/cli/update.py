@@ -4,9 +4,10 @@ from __future__ import annotations  # what is heavy is named here and imported w
 
 import argparse
 import functools
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from unisid.cli.tables import json_text
 
 if TYPE_CHECKING:
     from unisid.cli.index import Session
@@ -64,4 +65,4 @@ def _update(args: argparse.Namespace, session: Session) -> None:
     machines = functools.partial(session.machines, args.compute)
     found = update(recipe, store, settings, machines, tracker(store.root), args.to)
     if args.json:
-        print(json.dumps(found, indent=2, sort_keys=True))
+        print(json_text(found))

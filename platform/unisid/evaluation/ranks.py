@@ -26,20 +26,23 @@ Ranks = dict[str, NDArray[np.float64]]
 
 
 def check_cutoffs(cutoffs: tuple[int, ...], where: str) -> None:
-    """Raise ConfigError for cut-offs that are given twice."""
+    """Raise ConfigError for cut-offs below 1, or that are given twice."""
+    if min(cutoffs, default=1) < 1:
+        raise ConfigError(f"{where}: {', '.join(map(str, cutoffs))}; must be at least 1")
     if len(set(cutoffs)) < len(cutoffs):
         raise ConfigError(f"{where}: {', '.join(map(str, cutoffs))}; must be different")
 
 
-def usable_cutoffs(wanted: tuple[int, ...], num_items: int, where: str) -> tuple[int, ...]:
+def usable_cutoffs(wanted: tuple[int, ...], num_items: int, where: str, of: str = "catalogue's") -> tuple[int, ...]:
     """The cut-offs given, or the standard ones that fit the catalogue.
 
     Args:
         where: the setting's name, for the error.
+        of: whose items these are, for the error.
     """
     if max(wanted, default=0) > num_items:
         raise ConfigError(
-            f"{where}: {max(wanted)} is more than the catalogue's {num_items} items; must be at most {num_items}"
+            f"{where}: {max(wanted)} is more than the {of} {num_items} items; must be at most {num_items}"
         )
     return tuple(sorted(set(wanted))) or tuple(k for k in CUTOFFS if k <= num_items)
 
