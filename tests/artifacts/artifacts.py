@@ -110,6 +110,7 @@ def write(store: Store) -> None:
         "user": [1],
         "target": [2],
         "head": ["took "],
+        "separator": [", "],
         "pieces": [[3, 1]],
         "tail": ["?"],
         "response": ["<a_1>"],

@@ -29,6 +29,7 @@ from unisid.artifacts.store import NOUNS, Place
 from unisid.artifacts.tables import read_rows, read_table, table_name, write_table, write_tables
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.errors import ArtifactError
+from unisid.ops.prompts import Prompts
 from unisid.ops.semantic_ids import parse, spell
 
 N, D, LAYERS = 7, 3, 2
@@ -211,6 +212,7 @@ def test_instructions(anywhere):
         "target": [2, 5],
         "head": ["took ", ""],
         "pieces": [[3, 1], [5]],
+        "separator": [", ", "\n"],
         "tail": [", then?", " is?"],
         "response": ["<a_1>", "naïve «pen»"],
     }
@@ -224,6 +226,26 @@ def test_instructions(anywhere):
     assert read.table("valid").schema == table.schema
     assert (read.num_rows("train"), read.num_rows("valid")) == (2, 0)
     assert read.tasks == ("next", "sid_to_title")
+    assert read.prompts() == Prompts()
+    assert read.words == (*instructions.WORDS, "separator")
+
+
+def test_instructions_of_an_older_version_have_no_separator(anywhere):
+    rows = {"task": ["next"], "user": [4], "target": [2], "head": ["took "], "pieces": [["x"]], "tail": ["?"]}
+    write_table(anywhere, "train", 0, pa.table(rows | {"response": ["<a_1>"]}))
+    complete(anywhere, "instructions", {"train": 1, "valid": 0}, {"tasks": ["next"]})
+    read = instructions.Instructions.read(anywhere)
+    assert read.words == instructions.WORDS
+    assert read.table("train").column_names == [name for name in instructions.COLUMNS if name != "separator"]
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b'{"next": ["a", "b"]}', b'{"next": "abc"}'])
+def test_damaged_prompts_are_named(anywhere, data):
+    with anywhere.writing("prompts.json") as stream:
+        stream.write(data)
+    complete(anywhere, "instructions", {"train": 0, "valid": 0}, {"tasks": ["next"]})
+    with pytest.raises(ArtifactError, match=r"/prompts.json: is not"):
+        instructions.Instructions.read(anywhere).prompts()
 
 
 @pytest.mark.parametrize("weights", [{"a": torch.arange(6.0).reshape(2, 3), "n": torch.tensor(3)}, None])

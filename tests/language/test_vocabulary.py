@@ -37,6 +37,23 @@ def test_new_words_are_the_last_rows_and_no_padding_is_left(language, tied, padd
     assert all(torch.equal(old, was) and len(new) == 7 for (old, new), was in zip(after, before, strict=True))
 
 
+@pytest.mark.parametrize("padding", [0, 3, 61])
+def test_the_librarys_rows_are_the_mean_row_and_old_padding(language, padding):
+    model, tokenizer = language(padding=padding)
+    old = model.get_input_embeddings().weight.detach().clone()
+    first = vocabulary.add(model, tokenizer, WORDS, "it")
+    [(rest, new)] = vocabulary.rows(model, first)
+    padded = min(padding, len(WORDS))
+    found = vocabulary.as_library(rest.detach(), new.detach(), padded)
+    assert torch.equal(found[:padded], old[first : first + padded])
+    table = old[: first + padded]
+    theirs = table.mean(0) + 1e-4 * table.std(0) * torch.tensor([[-1.0], [1.0]])
+    assert ((theirs[0] < found[padded:]) & (found[padded:] < theirs[1])).all(), (
+        "the mean, with 3e-5 deviations of noise"
+    )
+    assert found.shape == new.shape
+
+
 def test_words_within_a_text_become_one_entry_each(language):
     model, tokenizer = language()
     first = vocabulary.add(model, tokenizer, WORDS, "it")

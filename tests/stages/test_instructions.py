@@ -10,6 +10,7 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.instructions import COLUMNS, Instructions
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.tables import write_table
+from unisid.config import to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.prompts import SEPARATOR
 from unisid.ops.semantic_ids import spell
@@ -110,8 +111,8 @@ def test_no_row_shows_what_its_user_did_later(place, inputs):
 
 def test_the_prompts_are_the_tasks_own(place, inputs):
     read, _ = made(place, inputs)
-    known = {kind: instructions.plug_in("tasks", kind)().prompt for kind in ALL}
-    assert {(r["task"], r["head"], r["tail"]) for r in rows(read)} == {(k, *known[k]) for k in ALL}
+    known = {kind: instructions.Config().prompts(kind)[0] for kind in ALL}
+    assert {(r["task"], r["head"], r["tail"], r["separator"]) for r in rows(read)} == {(k, *known[k]) for k in ALL}
     example = next(r for r in rows(read) if r["task"] == "next" and len(r["pieces"]) == 2)
     text = example["head"] + SEPARATOR.join(example["pieces"]) + example["tail"]
     assert text.count("<a_") == 2
@@ -125,6 +126,89 @@ def test_weights_say_how_often_a_source_is_asked(place, inputs):
     assert sum(found["next"].values()) == round(0.25 * sum(wanted["next"].values()))
     assert found["next"] <= wanted["next"]
     assert found["title_to_sid"] == Counter(dict.fromkeys(wanted["title_to_sid"], 3))
+
+
+def test_each_row_has_one_of_several_wordings_and_nothing_else_changes(place, inputs, monkeypatch):
+    """By seed and by the row's number alone: not by the files; a repeated row draws again; validation has the first."""
+    plain, _ = made(place / "plain", inputs, tasks=ALL, valid_rows=0)
+    read, _ = made(place, inputs, wordings="lcrec", valid_rows=0)
+    config = instructions.Config(wordings="lcrec")
+    for split in ("train", "valid"):
+        assert counted(rows(read, split)) == counted(rows(plain, split))
+    for kind in ALL:
+        drawn = {(r["head"], r["tail"], r["separator"]) for r in rows(read) if r["task"] == kind}
+        assert drawn == {tuple(prompt) for prompt in config.prompts(kind)}
+        [valid] = {(r["head"], r["tail"], r["separator"]) for r in rows(read, "valid") if r["task"] == kind}
+        assert valid == config.prompts(kind)[0]
+
+    def drawn_in(where, **settings):
+        found, _ = made(place / where, inputs, wordings="lcrec", **settings)
+        return Counter((r["task"], r["user"], r["target"], r["response"], r["head"]) for r in rows(found))
+
+    monkeypatch.setattr(instructions, "ROWS_PER_FILE", 100)
+    assert drawn_in("files") == drawn_in("again")
+    assert drawn_in("files-too", seed=7) != drawn_in("again-too")
+    threefold = drawn_in("threefold", tasks=("sid_to_title",), weights=(6.0,))
+    assert len({head for _, _, target, _, head in threefold if target == 3}) > 1
+
+
+def test_the_thesiss_wording_says_the_category(place, inputs):
+    read, _ = made(place, inputs, wordings="thesis", category="Office Product")
+    asked = {r["task"]: r["head"] + r["separator"].join(r["pieces"]) + r["tail"] for r in rows(read)}
+    assert asked["next"].startswith("The user has interacted with items <a_")
+    assert asked["titles_to_title"].startswith("The user has played the following Office Products before: item ")
+    assert 'the following Office Product items in chronological order: "item' in asked["titles_to_sid"]
+    prompts = read.prompts()
+    assert prompts.next == instructions.Config(tasks=("next",), wordings="thesis").prompts("next")[0]
+    assert prompts.title_to_sid.head == "Which item has the title: "
+
+
+def test_at_most_takes_a_seeded_share_of_all_rows(place, inputs):
+    read, counts = made(place, inputs, tasks=("next", "title_to_sid"), at_most=(20, 0))
+    found, wanted = counted(rows(read)), expected(inputs, "train")
+    assert (counts["tasks"]["next"]["train"], counts["tasks"]["title_to_sid"]["train"]) == (20, N)
+    assert found["next"] <= wanted["next"]
+    again, _ = made(place / "again", inputs, tasks=("next", "title_to_sid"), at_most=(20, 0), wordings="lcrec")
+    assert counted(rows(again)) == found
+    other, _ = made(place / "other", inputs, tasks=("next", "title_to_sid"), at_most=(20, 0), seed=7)
+    assert counted(rows(other)) != found
+
+
+def described(place, texts):
+    inputs = inputs_at(place)
+    columns = {"item_id": TITLES, "title": TITLES, "text": TITLES, "about": pa.array(texts, pa.string())}
+    write_table(inputs["catalog"], "items", 0, pa.table(columns))
+    return inputs
+
+
+def test_descriptions_answer_and_ask(place):
+    """Of items that have one, as one line, cut between words; the others make no row and are counted."""
+    texts = [f"It is the {i}th.\nSecond line: of many words" if i % 4 else None for i in range(N)]
+    kinds = ("description_to_sid", "sid_to_description", "next_description")
+    inputs = described(place, texts)
+    read, counts = made(place, inputs, tasks=kinds, description="about", description_length=24)
+    assert counts["items_without_description"] == N // 4
+    codes = Codes.read(inputs["codes"]).codes
+    for row in rows(read):
+        told = f"It is the {row['target']}th. Second"
+        sid = spell(codes[row["target"]])
+        if row["task"] == "description_to_sid":
+            assert (row["pieces"], row["response"]) == ([told], sid)
+        else:
+            assert row["response"] == told
+    assert {r["target"] for r in rows(read) if r["task"] == "sid_to_description"} == {i for i in range(N) if i % 4}
+    with pytest.raises(DataError, match=r"its items have no column 'description'.*they have item_id, title, text"):
+        made(place / "unnamed", inputs, tasks=kinds)
+    bare = described(place / "bare", [""] * N)
+    with pytest.raises(DataError, match=rf"task 'sid_to_description' has no row, because {N} of {N} items have no d"):
+        made(place / "bare", bare, tasks=("next", "sid_to_description"), description="about")
+
+
+def test_settings_that_change_nothing_bear_no_identity():
+    plain = to_record(instructions.Config(), identity=True)
+    assert plain == to_record(instructions.Config(category="Gift", description="x", at_most=()), identity=True)
+    assert set(plain) == {"tasks", "weights", "valid_rows", "seed"}
+    assert "category" in to_record(instructions.Config(wordings="thesis", category="Gift"), identity=True)
 
 
 def test_every_file_is_the_same_mixture(place, inputs, monkeypatch):
@@ -218,6 +302,8 @@ def test_an_index_of_another_catalog_is_refused(place, inputs):
         ({"weights": (1.0,)}, "must be a positive number for each"),
         ({"tasks": ("next",), "weights": (0.0,)}, "weights: is 0.0; must be above 0"),
         ({"tasks": ("next",), "weights": (float("nan"),)}, "weights: is nan; must be a finite number"),
+        ({"at_most": (3,)}, "at_most: .* must be a number of rows for each"),
+        ({"wordings": "thesis"}, "category: is empty, but the wording 'The user has played the .* must be a word for"),
         ({"valid_rows": -1}, "valid_rows: is -1; must be at least 0"),
     ],
 )

@@ -7,13 +7,14 @@ import pyarrow as pa
 import pytest
 
 from unisid.config import from_record, plug_in, plug_ins, to_record
-from unisid.ops.prompts import clean
+from unisid.ops.prompts import Wordings, clean
 from unisid.ops.semantic_ids import spell
 from unisid.tasks import Source, TaskConfig, Words
 
 KINDS = plug_ins("tasks")
 SIDS = [spell([n, n + 1, n + 2]) for n in range(3)]
-WORDS = Words(pa.array(SIDS), pa.array(["lamp", "pen", ""]))
+TITLES, DESCRIPTIONS = pa.array(["lamp", "pen", ""]), pa.array(["It shines.", "", "It rules."])
+WORDS = Words(pa.array(SIDS), TITLES, DESCRIPTIONS)
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -34,13 +35,26 @@ def test_the_record_makes_the_same_task(kind: str) -> None:
 def test_it_asks_of_something_with_words_of_its_own(kind: str) -> None:
     task = task_of(kind)
     assert task.source in typing.get_args(Source)
-    assert all(part.strip() for part in task.prompt)
+    [own] = task.prompts("ours", "")
+    assert all(part.strip() for part in own[:2])
+
+
+@every_kind
+@pytest.mark.parametrize("wordings", typing.get_args(Wordings))
+def test_every_wording_asks_and_tells_tasks_apart(kind: str, wordings: Wordings) -> None:
+    """Each prompt is there once, in every wording; the thesis has one a task."""
+    prompts = task_of(kind).prompts(wordings, "Gift")
+    assert len(set(prompts)) == len(prompts) > 0
+    assert all((prompt.head + prompt.tail).strip() and prompt.separator for prompt in prompts)
+    assert "{" not in "".join("".join(prompt) for prompt in prompts)
+    assert wordings == "lcrec" or len(prompts) == 1
+    assert wordings != "lcrec" or len(prompts) > 2
 
 
 @every_kind
 def test_no_title_can_pass_for_a_line_of_its_prompt(kind: str) -> None:
     """Heads and tails are whole lines that end in a colon, as no cleaned title does."""
-    prompt = task_of(kind).prompt
+    [prompt] = task_of(kind).prompts("ours", "")
     assert prompt.head.endswith(":\n")
     assert prompt.tail.startswith("\n")
     lines = (prompt.head.strip() + prompt.tail).split("\n")
@@ -51,14 +65,14 @@ def test_no_title_can_pass_for_a_line_of_its_prompt(kind: str) -> None:
 def test_every_item_has_its_place_in_prompt_and_response(kind: str) -> None:
     """A text an item, in order, that tells items apart; none is missing, so that what is empty can be left out."""
     task = task_of(kind)
-    backwards = Words(WORDS.sids[::-1], WORDS.titles[::-1])
+    backwards = Words(WORDS.sids[::-1], TITLES[::-1], DESCRIPTIONS[::-1])
     for texts_of in (task.pieces, task.responses):
         texts = texts_of(WORDS)
         assert pa.types.is_string(texts.type)
         assert len(texts) == len(set(texts.to_pylist())) == len(SIDS)
         assert texts.null_count == 0
         assert texts_of(backwards) == texts[::-1]
-        assert len(texts_of(Words(WORDS.sids[:0], WORDS.titles[:0]))) == 0
+        assert len(texts_of(Words(WORDS.sids[:0], TITLES[:0], DESCRIPTIONS[:0]))) == 0
 
 
 @every_kind
@@ -67,8 +81,12 @@ def test_an_item_asked_of_itself_does_not_hold_its_answer(kind: str) -> None:
     assert task.source == "samples" or task.pieces(WORDS) != task.responses(WORDS)
 
 
-def test_prompts_that_read_alike_ask_for_one_answer() -> None:
+@pytest.mark.parametrize("wordings", typing.get_args(Wordings))
+def test_prompts_that_read_alike_ask_for_one_answer(wordings: Wordings) -> None:
     """Two tasks with the same prompt and the same words in it would teach two answers to one question."""
-    tasks = [task_of(kind) for kind in KINDS]
-    asked = Counter((task.prompt.head, task.prompt.tail, task.pieces(WORDS)[0].as_py()) for task in tasks)
+    asked = Counter(
+        (prompt, task.pieces(WORDS)[0].as_py())
+        for task in map(task_of, KINDS)
+        for prompt in task.prompts(wordings, "Gift")
+    )
     assert not [question for question, times in asked.items() if times > 1]

@@ -26,6 +26,7 @@ from unisid.decoding.beam import search as beam_search
 from unisid.decoding.trie import Trie
 from unisid.errors import ConfigError
 from unisid.language.hugging_face import HuggingFace, none_of_it
+from unisid.ops.prompts import Prompts
 
 PAD = -1
 """Fills short rows of histories."""
@@ -266,6 +267,15 @@ class LanguageBackbone(TokenBackbone):
     """Entries that end a response."""
     max_tokens: int
     """Of the longest prompt and response together."""
+    asks: Prompts
+    """What histories, titles and semantic ids are put into: the same in training, validation and serving."""
+
+    @abstractmethod
+    def ask_with(self, prompts: Prompts) -> None:
+        """Ask with these prompts from here on, and lay them beside the weights: once before training.
+
+        Raises ConfigError where they leave no room for an item.
+        """
 
     @abstractmethod
     def start_from(self, codes: NDArray[Any], texts: Sequence[str]) -> None:

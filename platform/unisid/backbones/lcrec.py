@@ -25,9 +25,11 @@ class Config(BackboneConfig):
     """Branch, tag or commit on the hub; only a commit pins the weights. Paths and packages have none."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the weights; what steps are computed in is training.precision."""
-    rows: Literal["moments", "item_text"] = "moments"
-    """First rows of the new tokens: drawn from the old rows' mean and covariance, or the mean of the words in the
-    titles of the items that bear the token."""
+    rows: Literal["library", "moments", "item_text"] = "moments"
+    """First rows of the new tokens. `library`: what transformers gives by default, the old rows' mean with next to no
+    noise, and untrained padding rows where the table has some; most papers' "random" rows. `moments`: drawn from the
+    old rows' mean and covariance. `item_text`: the mean of the words in the titles of the items that bear the
+    token."""
     trained: Literal["all", "rows", "lora"] = "all"
     """All weights; the new tokens' rows alone; or those and `lora`."""
     lora: Lora = field(default_factory=Lora, metadata=identity_where(lambda config: config.trained == "lora"))

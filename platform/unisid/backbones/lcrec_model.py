@@ -1,8 +1,8 @@
 """LC-Rec's model: a language model of the transformers library, prompted with histories in words.
 
 The levels' tokens are entries after the language's own. A history is put into the first task's
-prompt (`ops.prompts.NEXT`); what is too long loses its oldest items. B samples, T history tokens, S entries of the
-longest prompt, L levels, K beams, D width, V vocabulary entries, N items, n prompts.
+prompt (`ops.prompts.Prompts.next`); what is too long loses its oldest items. B samples, T history tokens, S entries of
+the longest prompt, L levels, K beams, D width, V vocabulary entries, N items, n prompts.
 """
 
 import itertools
@@ -30,7 +30,7 @@ from unisid.language.chat import Frame
 from unisid.language.hugging_face import HuggingFace
 from unisid.language.loading import Language
 from unisid.language.lora import Lora, inject, merged, unmerged
-from unisid.ops import prompts as wording
+from unisid.ops.prompts import Prompts, clean
 from unisid.ops.semantic_ids import tokens
 from unisid.pretrained import Pretrained
 
@@ -77,7 +77,13 @@ class LCRec(LanguageBackbone):
     after: Tensor
 
     def __init__(
-        self, config: Settings, language: Language, frame: Frame, starts: tuple[int, ...], sizes: tuple[int, ...]
+        self,
+        config: Settings,
+        language: Language,
+        frame: Frame,
+        starts: tuple[int, ...],
+        sizes: tuple[int, ...],
+        asks: Prompts,
     ) -> None:
         super().__init__()
         self.config, self.level_starts, self.sizes = config, starts, sizes
@@ -86,43 +92,39 @@ class LCRec(LanguageBackbone):
         self.max_tokens = config.max_tokens
         end = self.ending[0]
         self.language.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=end)
-        separator, head, tail = self.encode([wording.SEPARATOR, *wording.NEXT])
-        for name, entries in (
-            ("separator", separator),
-            ("before", self.opening + head),
-            ("after", tail + self.closing),
-        ):
-            self.register_buffer(name, torch.tensor(entries), persistent=False)
-        self.room = self._room()
+        self.ask_with(asks)
 
     @classmethod
     def begin(cls, config: Settings, sizes: tuple[int, ...]) -> "LCRec":
         """Of a pretrained language model, with first rows for the new tokens."""
         found = config.language()
         language = loading.load(found, getattr(torch, config.dtype), config.attention)
+        held = language.model.get_input_embeddings().num_embeddings
         first = words.add(language.model, language.tokenizer, tokens(sizes), str(found))
-        built = cls(config, language, Frame.of(language.tokenizer, str(found)), level_starts(sizes, first), sizes)
-        built.prepare()
+        frame, starts = Frame.of(language.tokenizer, str(found)), level_starts(sizes, first)
+        built = cls(config, language, frame, starts, sizes, Prompts())
+        built.prepare(min(held - first, sum(sizes)))
         return built
 
     @classmethod
     def of_files(cls, config: Settings, sizes: tuple[int, ...], files: Mapping[str, bytes]) -> "LCRec":
         """The structure alone, of what `files` wrote."""
-        language, frame = saved.read(files, getattr(torch, config.dtype), config.attention)
+        language, frame, asks = saved.read(files, getattr(torch, config.dtype), config.attention)
         given = language.tokenizer.convert_tokens_to_ids(tokens(sizes))
         if given != list(range(given[0], len(language.tokenizer))):
             raise ArtifactError(
                 f"model: its tokenizer has no tokens for semantic ids of level sizes {list(sizes)}; load it with the "
                 "index it was trained on"
             )
-        return cls(config, language, frame, level_starts(sizes, given[0]), sizes)
+        return cls(config, language, frame, level_starts(sizes, given[0]), sizes, asks)
 
-    def prepare(self) -> None:
-        """First rows for the new tokens; and what shall not learn is frozen."""
+    def prepare(self, padded: int = 0) -> None:
+        """First rows for the new tokens, of which so many lay in the table before; what shall not learn is frozen."""
         first, config = self.level_starts[0], self.config
         with torch.no_grad():
             for old, new in words.rows(self.language, first):
-                new.copy_(words.draw(old, len(new)))
+                is_library = config.rows == "library"
+                new.copy_(words.as_library(old, new, padded) if is_library else words.draw(old, len(new)))
         if config.trained != "all":
             words.split(self.language, first)
         if config.trained == "lora":
@@ -131,6 +133,18 @@ class LCRec(LanguageBackbone):
                 new.requires_grad_(True)
         if config.gradient_checkpointing:
             self.language.activation_checkpointing_enable({"use_reentrant": False})
+
+    def ask_with(self, prompts: Prompts) -> None:
+        self.asks = prompts
+        head, tail, separator = self.encode(prompts.next)
+        for name, entries in (
+            ("separator", separator),
+            ("before", self.opening + head),
+            ("after", tail + self.closing),
+        ):
+            device = self.language.device
+            self.register_buffer(name, torch.tensor(entries, dtype=torch.long, device=device), persistent=False)
+        self.room = self._room()
 
     @torch.no_grad()
     def start_from(self, codes: NDArray[Any], texts: Sequence[str]) -> None:
@@ -213,7 +227,7 @@ class LCRec(LanguageBackbone):
         self.language.load_state_dict(unmerged(words.parted({**weights, **tied}, held), held))
 
     def files(self) -> dict[str, bytes]:
-        return saved.files(self.language, self.tokenizer, self.frame)
+        return saved.files(self.language, self.tokenizer, self.frame, self.asks)
 
     def hugging_face(self) -> HuggingFace:
         asked = {"kind": "decoder", "room": self.room, "end": self.ending[0]}
@@ -261,7 +275,7 @@ class LCRec(LanguageBackbone):
         return State(memory, Past()), hidden[:, None]
 
     def _titles(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        cleaned = map(wording.clean, texts)
+        cleaned = map(clean, texts)
         while some := list(itertools.islice(cleaned, TEXTS_AT_ONCE)):
             yield from self.encode(some)
 

@@ -14,23 +14,26 @@ from unisid.decoding import causal
 from unisid.errors import ArtifactError
 from unisid.language.chat import Frame
 from unisid.language.loading import Language
+from unisid.ops.prompts import Prompts
 
-FRAME = "frame.json"
+FRAME, PROMPTS = "frame.json", "prompts.json"
 
 
-def files(model: Any, tokenizer: Any, frame: Frame) -> dict[str, bytes]:
-    """The settings of model, generation and tokenizer, and the frame."""
+def files(model: Any, tokenizer: Any, frame: Frame, prompts: Prompts) -> dict[str, bytes]:
+    """The settings of model, generation and tokenizer, the frame, and what the model is asked with."""
     with tempfile.TemporaryDirectory() as folder:
         model.config.architectures = [type(model).__name__]
         model.config.dtype = next(model.parameters()).dtype
         model.config.save_pretrained(folder)
         model.generation_config.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        return {path.name: path.read_bytes() for path in Path(folder).iterdir()} | {FRAME: frame.to_json()}
+        library = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+    return library | {FRAME: frame.to_json(), PROMPTS: prompts.to_json()}
 
 
-def read(files: Mapping[str, bytes], dtype: torch.dtype, attention: str) -> tuple[Language, Frame]:
-    """The inverse of `files`, but for the weights, which are whatever the memory held.
+def read(files: Mapping[str, bytes], dtype: torch.dtype, attention: str) -> tuple[Language, Frame, Prompts]:
+    """The inverse of `files`, but for the weights, which are whatever the memory held. A model that was saved before
+    prompts were is asked in our own wording, as it was taught.
 
     Raises:
         ArtifactError: something is missing or damaged, or names code that would have to be run.
@@ -48,7 +51,8 @@ def read(files: Mapping[str, bytes], dtype: torch.dtype, attention: str) -> tupl
             )
         model.tie_weights()
         causal.check(model)
-        return Language(model, tokenizer), Frame.from_json(files[FRAME])
+        prompts = Prompts.from_json(files[PROMPTS]) if PROMPTS in files else Prompts()
+        return Language(model, tokenizer), Frame.from_json(files[FRAME]), prompts
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"model: what lies beside its weights is not whole ({error}); make it anew") from None
 

@@ -16,6 +16,9 @@ from torch.nn import functional
 
 from unisid.errors import ConfigError
 
+LIBRARY_SHARE = 1e-9
+"""Of the old rows' covariance, in the rows that transformers 4.46 and later draw by default."""
+
 
 def add(model: Any, tokenizer: Any, words: Sequence[str], whose: str) -> int:
     """Give the tokenizer new words and the model a row for each; returns the first one's entry.
@@ -67,8 +70,9 @@ def rows(model: Any, first: int) -> list[tuple[Tensor, Tensor]]:
     return found[:1] if is_tied(model) else found
 
 
-def draw(old: Float[Tensor, "V D"], count: int) -> Float[Tensor, "M D"]:
-    """Rows drawn from the normal distribution of the old rows' mean and covariance, by torch's global seed."""
+def draw(old: Float[Tensor, "V D"], count: int, share: float = 1.0) -> Float[Tensor, "M D"]:
+    """Rows drawn from the normal distribution of the old rows' mean and a share of their covariance, by torch's global
+    seed."""
     mean = old.mean(0, dtype=torch.float32)
     covariance = torch.zeros(old.shape[1], old.shape[1], device=old.device)
     for rows in old.split(1 << 14):
@@ -76,7 +80,18 @@ def draw(old: Float[Tensor, "V D"], count: int) -> Float[Tensor, "M D"]:
         covariance += centred.T @ centred
     variances, axes = torch.linalg.eigh((covariance / len(old)).double())
     drawn = torch.randn(count, old.shape[1]).to(old.device, torch.float64) * variances.clamp_min(0).sqrt()
-    return (mean + (drawn @ axes.T).float()).to(old.dtype)
+    return (mean + share**0.5 * (drawn @ axes.T).float()).to(old.dtype)
+
+
+def as_library(old: Float[Tensor, "V D"], new: Float[Tensor, "M D"], padded: int) -> Float[Tensor, "M D"]:
+    """Rows as the transformers library gives them: the mean row, with noise of `LIBRARY_SHARE` of the covariance; but
+    those that fall on the table's old padding keep what lay there, which no training has touched.
+
+    Args:
+        padded: how many of the new rows lay in the table before.
+    """
+    drawn = draw(torch.cat([old, new[:padded]]), len(new) - padded, LIBRARY_SHARE)
+    return torch.cat([new[:padded], drawn])
 
 
 def mean_of_texts(

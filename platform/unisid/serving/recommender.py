@@ -26,7 +26,7 @@ from unisid.config import from_record
 from unisid.decoding import beam
 from unisid.decoding.beam import Ranked
 from unisid.errors import ConfigError, DataError
-from unisid.ops.prompts import SID_TO_TITLE, TITLE_TO_SID, Prompt, clean
+from unisid.ops.prompts import Prompt, clean
 from unisid.ops.semantic_ids import spell_all
 from unisid.serving.inputs import beams, claim, history_rows, item_numbers, item_subset, worded
 from unisid.training.feed import padded
@@ -201,7 +201,7 @@ class Recommender:
         if "" in cleaned:
             number = cleaned.index("")
             raise DataError(f"text {number}: {texts[number]!r} has no words in it; a text needs at least one")
-        prompts = _asked(language, TITLE_TO_SID, cleaned, len(self.index.sizes))
+        prompts = _asked(language, language.asks.title_to_sid, cleaned, len(self.index.sizes))
 
         def search(read: Tensor, limits: Limits) -> Ranked:
             return beam.search(_InWords(language), read, self.index.trie, k=k, beam=width)
@@ -221,7 +221,7 @@ class Recommender:
             return []
         numbers = item_numbers(items, len(self.index.codes), "items")
         sids = spell_all(self.index.codes.cpu().numpy()[numbers])
-        prompts = _asked(language, SID_TO_TITLE, sids, 0)
+        prompts = _asked(language, language.asks.sid_to_title, sids, 0)
         limit = min(TITLE_TOKENS, language.max_tokens - max(map(len, prompts), default=0))
         titles = np.empty(len(items), dtype=object)
         for some in self._batches(prompts):
@@ -288,7 +288,7 @@ def _settings(place: Place, model: Model) -> BackboneConfig:
 
 def _asked(language: LanguageBackbone, prompt: Prompt, texts: Sequence[str], answer: int) -> list[list[int]]:
     """Prompts in entries, as training makes them; words that leave no room for so long an answer are cut."""
-    head, tail = language.encode(prompt)
+    head, tail = language.encode(prompt[:2])
     before, after = language.opening + head, tail + language.closing
     room = max(1, language.max_tokens - len(before) - len(after) - answer - len(language.ending))
     return [[*before, *entries[:room], *after] for entries in language.encode(texts)]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from unisid.ops.prompts import Prompt
+from unisid.ops.prompts import Prompt, Worded
 from unisid.tasks import TaskConfig, Words
 
 
@@ -13,7 +13,23 @@ class Config(TaskConfig):
     """Ties what is read as ids to words."""
 
     source = "samples"
-    prompt = Prompt("Items so far:\n", "\nNext title:")
+    wordings = Worded(
+        ours=(Prompt("Items so far:\n", "\nNext title:"),),
+        thesis=(
+            Prompt(
+                "The user has sequentially interacted with items ",
+                ". Can you recommend the next item for him?Tell me the title of the item",
+                ", ",
+            ),
+        ),
+        lcrec=(
+            Prompt("A user took ", ", oldest first. What is the title of the item that comes next?", ", "),
+            Prompt("Title of the item that follows ", "?", ", "),
+            Prompt("Given the items ", ", name the next one by its title.", ", "),
+            Prompt("What would you recommend after ", "? Answer with a title.", ", "),
+            Prompt("The list ", ", goes on with the item of which title?", ", "),
+        ),
+    )
 
     def pieces(self, words: Words) -> pa.Array:
         return words.sids

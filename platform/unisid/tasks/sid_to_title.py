@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from unisid.ops.prompts import SID_TO_TITLE
+from unisid.ops.prompts import SID_TO_TITLE, Prompt, Worded
 from unisid.tasks import TaskConfig, Words
 
 
@@ -13,7 +13,17 @@ class Config(TaskConfig):
     """Teaches what an index says in words."""
 
     source = "items"
-    prompt = SID_TO_TITLE
+    wordings = Worded(
+        ours=(SID_TO_TITLE,),
+        thesis=(Prompt('What is the title of item "', '"?'),),
+        lcrec=(
+            Prompt("Say the title of item ", "."),
+            Prompt("What do we call item ", "?"),
+            Prompt("Item ", " has which title?"),
+            Prompt("Give the name under which ", " is sold."),
+            Prompt("Put item ", " into words: what is its title?"),
+        ),
+    )
 
     def pieces(self, words: Words) -> pa.Array:
         return words.sids

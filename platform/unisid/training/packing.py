@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from unisid.artifacts import instructions
 from unisid.artifacts.instructions import WORDS
 from unisid.backbones import NO_LOSS, LanguageBackbone, Packed
 from unisid.errors import ConfigError
@@ -100,11 +101,12 @@ class Packer:
         self._known: dict[str, list[int]] = {}
 
     def samples(self, table: pa.Table) -> list[Sample]:
-        """The rows of a table (columns head, pieces, tail, response) that fit."""
-        rows = list(zip(*(table[name].to_pylist() for name in WORDS), strict=True))
-        self._learn(
-            {SEPARATOR, *(text for head, pieces, tail, response in rows for text in (head, *pieces, tail, response))}
-        )
+        """The rows of a table (columns head, pieces, tail, response; separator where it is not our own) that fit."""
+        columns = [table[name].to_pylist() for name in WORDS]
+        own = instructions.SEPARATOR not in table.column_names
+        columns.append([SEPARATOR] * table.num_rows if own else table[instructions.SEPARATOR].to_pylist())
+        rows = list(zip(*columns, strict=True))
+        self._learn({text for head, pieces, *others in rows for text in (head, *pieces, *others)})
         found = [self._sample(*row) for row in rows]
         self.counts.update(samples=len(found), dropped=found.count(None))
         return [sample for sample in found if sample is not None]
@@ -117,12 +119,12 @@ class Packer:
         bounds = [len(samples) * n // number for n in range(number + 1)]
         return [pack([[sample] for sample in by_length[a:b]]) for a, b in pairwise(bounds)]
 
-    def _sample(self, head: str, pieces: Sequence[str], tail: str, response: str) -> Sample | None:
+    def _sample(self, head: str, pieces: Sequence[str], tail: str, response: str, separator: str) -> Sample | None:
         known, backbone = self._known, self.backbone
         before, after = [*backbone.opening, *known[head]], [*known[tail], *backbone.closing]
         answer = known[response]
         room = backbone.max_tokens - len(before) - len(after) - len(answer) - len(backbone.ending)
-        kept = newest([known[piece] for piece in pieces], known[SEPARATOR], room)
+        kept = newest([known[piece] for piece in pieces], known[separator], room)
         if not kept:
             cut = shorter(
                 [*pieces[-1:], response], [*(known[piece] for piece in pieces[-1:]), answer], room + len(answer)
@@ -134,7 +136,7 @@ class Packer:
         elif len(kept) < len(pieces):
             self.counts["shortened"] += 1
         learned = [*answer, *backbone.ending]
-        return Sample([*before, *joined(kept, known[SEPARATOR]), *after, *learned], len(learned))
+        return Sample([*before, *joined(kept, known[separator]), *after, *learned], len(learned))
 
     def _learn(self, texts: set[str]) -> None:
         """Have the tokens of all these texts at hand."""
@@ -215,7 +217,7 @@ class Steps:
     """The endless order of steps, one worker's share of them."""
 
     def __init__(self, tables: Callable[[], Iterator[pa.Table]], packer: Packer, batching: Batching, seed: int) -> None:
-        """`tables` starts one pass over the worker's share of the stream (columns `artifacts.instructions.WORDS`)."""
+        """`tables` starts one pass over the worker's share of the stream (columns `Instructions.words`)."""
         self.tables, self.packer, self.batching, self.seed = tables, packer, batching, seed
         self._drawn: Iterator[pa.Table] = iter(())
         self._next = -1

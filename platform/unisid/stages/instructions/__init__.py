@@ -1,5 +1,8 @@
 """Makes the instructions: the tasks' rows in words, mixed, one table a split.
 
+Each row has one of its task's prompts, drawn by seed from the number of the row alone; the first of a task's prompts is
+the one that serves and that all validation rows have. `prompts.json` hands these on to the model.
+
 A part is one file: of every task the same share, in an order drawn by seed. Samples come in the order in which
 `sequences` shuffled them and items in the catalog's, which is drawn by seed too; so each file is a fair mixture, and
 no worker needs more than its file's rows, the titles and the codes. S samples, N items.
@@ -9,23 +12,25 @@ import functools
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
+from unisid.artifacts.instructions import PROMPTS
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import Rows, write_table
-from unisid.bounds import CountOrNone, Positive, Seed, Settings
+from unisid.artifacts.tables import Rows, open_table, read_texts, table_names, write_table
+from unisid.bounds import Count, CountOrNone, Positive, Seed, Settings
 from unisid.compute import Job, Part, Pool, Step
-from unisid.config import Json, plug_in, runtime
+from unisid.config import Json, did_you_mean, identity_where, plug_in, runtime
 from unisid.errors import ArtifactError, ConfigError, DataError
+from unisid.ops.prompts import CATEGORY, Prompt, Prompts, Wordings
 from unisid.ops.seeded import seed_of
 from unisid.progress import Progress
-from unisid.stages.instructions.rows import PromptRows, Speller, write_rows
+from unisid.stages.instructions.rows import Asking, PromptRows, Speller, write_rows
 from unisid.tasks import Source, TaskConfig
 
 SPLITS = ("train", "valid")
@@ -43,6 +48,18 @@ class Config(Settings):
     weights: tuple[Positive, ...] = ()
     """By task, the rows that a pass holds for every row of the task's source (a training sample or an item): 1 for
     each once, 0.25 for a quarter of them, 3 for each three times. Empty: 1 for every task."""
+    at_most: tuple[CountOrNone, ...] = field(default=(), metadata=identity_where(lambda config: bool(config.at_most)))
+    """By task, the rows of a pass at most, a seeded share of all; 0 for no limit. Empty: none for any task."""
+    wordings: Wordings = field(default="ours", metadata=identity_where(lambda config: config.wordings != "ours"))
+    """How prompts are worded: `ours`, one short prompt a task; `thesis`, the sentences of the UQF thesis's listings
+    (and TS-Rec's, where they have none); `lcrec`, several sentences a task, one drawn for each row, as LC-Rec has it,
+    in words of our own. Serving asks with the first."""
+    category: str = field(default="", metadata=identity_where(lambda config: config.says_category))
+    """A word for the shop's items that some prompts of the thesis say, such as 'Office Product'."""
+    description: str = field(default="description", metadata=identity_where(lambda config: config.describes))
+    """The catalogue's column that tasks with descriptions read."""
+    description_length: Count = field(default=300, metadata=identity_where(lambda config: config.describes))
+    """Characters of a description that are kept, cut between words."""
     valid_rows: CountOrNone = 2000
     """Validation rows a task, at most; 0 for all."""
     seed: Seed = 42
@@ -60,11 +77,45 @@ class Config(Settings):
             raise ConfigError(
                 f"instructions.weights: {self.weights} for the tasks {self.tasks}; must be a positive number for each"
             )
+        if self.at_most and len(self.at_most) != len(self.tasks):
+            raise ConfigError(
+                f"instructions.at_most: {self.at_most} for the tasks {self.tasks}; must be a number of rows for each"
+            )
+        for kind in self.tasks:
+            self.prompts(kind)
 
     @property
     def mix(self) -> dict[str, float]:
         """The weight of every task."""
         return dict(zip(self.tasks, self.weights or (1.0,) * len(self.tasks), strict=True))
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The most rows of every task; 0 for no limit."""
+        return dict(zip(self.tasks, self.at_most or (0,) * len(self.tasks), strict=True))
+
+    @property
+    def describes(self) -> bool:
+        """Whether a task reads descriptions of items."""
+        return any("description" in _task(kind).needs for kind in self.tasks)
+
+    @property
+    def says_category(self) -> bool:
+        """Whether a prompt names the shop's category."""
+        worded = [getattr(_task(kind).wordings, self.wordings) for kind in self.tasks]
+        return any(CATEGORY in text for prompts in worded for prompt in prompts for text in prompt)
+
+    def prompts(self, kind: str) -> tuple[Prompt, ...]:
+        """A task's prompts in the wording chosen; the first serves.
+
+        Raises ConfigError where one names the category and there is none.
+        """
+        return _task(kind).prompts(self.wordings, self.category)
+
+
+def prompts_of(config: Config) -> Prompts:
+    """What a model that learns from such instructions is asked with: the first prompt of each task."""
+    return Prompts.of(lambda kind: config.prompts(kind)[0])
 
 
 def inputs(config: Config) -> tuple[str, ...]:
@@ -92,12 +143,15 @@ def make(job: Job[Config]) -> Json:
         total = sum(_share(config, kind, split, sizes).rows for kind in config.tasks)
         files = max(1, -(-total // ROWS_PER_FILE))
         parts += [{"split": split, "file": file, "files": files} for file in range(files)]
+    _check_described(config, catalog)
     writer = functools.partial(_writer, job.inputs, job.out, config)
     counts: Counter[str] = Counter()
     progress = Progress(job.report, len(parts), "files")
     for counted in job.compute.map(parts, Step(writer, config.pool)):
         counts.update({name: counted[name][0].as_py() for name in counted.column_names})
         progress.advance()
+    with job.out.writing(PROMPTS) as stream:
+        stream.write(prompts_of(config).to_json())
     return _checked(config, counts, catalog)
 
 
@@ -106,20 +160,33 @@ def _inputs(job: Job[Config]) -> tuple[Catalog, Codes, Sequences]:
     return Catalog.read(catalog), Codes.read(codes), Sequences.read(samples)
 
 
+def _check_described(config: Config, catalog: Catalog) -> None:
+    """Raise DataError where the catalogue lacks the column of descriptions that a task reads."""
+    names = open_table(catalog.place, table_names(catalog.place, "items")[0]).schema_arrow.names
+    if config.describes and config.description not in names:
+        like = did_you_mean(config.description, names)
+        raise DataError(
+            f"{catalog.place}: its items have no column '{config.description}'{like}; they have {', '.join(names)}: "
+            "set instructions.description to the one that describes them, or leave out the tasks that read it"
+        )
+
+
 def _checked(config: Config, counts: Counter[str], catalog: Catalog) -> Json:
     """The counts for the record; raises DataError where a task has nothing to teach."""
     tasks = {kind: {name: counts[f"{kind}.{name}"] for name in (*SPLITS, "skipped")} for kind in config.tasks}
     for kind, counted in tasks.items():
         if not counted["train"]:
+            lack = "description" if "description" in _task(kind).needs else "title"
             raise DataError(
-                f"{catalog.place}: task '{kind}' has no row, because {counts['untitled']} of "
-                f"{catalog.num_items} items have no title; leave it out of instructions.tasks"
+                f"{catalog.place}: task '{kind}' has no row, because {counts[f'without {lack}']} of "
+                f"{catalog.num_items} items have no {lack}; leave it out of instructions.tasks"
             )
     return {
         **{split: sum(counted[split] for counted in tasks.values()) for split in SPLITS},
         "tasks": tasks,
-        "items_without_title": counts["untitled"],
+        "items_without_title": counts["without title"],
         "titles_cleaned": counts["cleaned"],
+        **({"items_without_description": counts["without description"]} if config.describes else {}),
     }
 
 
@@ -131,13 +198,13 @@ class Share:
     first: int
     size: int
 
-    def spans(self, file: int, files: int) -> Iterator[tuple[int, int]]:
-        """The rows of one of so many files, as ranges of the source."""
+    def spans(self, file: int, files: int) -> Iterator[tuple[int, int, int]]:
+        """The rows of one of so many files, as ranges of the source, each with its first row's number in the pass."""
         at, stop = (self.first + self.rows * number // files for number in (file, file + 1))
         while at < stop:
             start = at % self.size
             end = min(self.size, start + stop - at)
-            yield start, end
+            yield start, end, at - self.first
             at += end - start
 
 
@@ -145,6 +212,7 @@ def _share(config: Config, kind: str, split: str, sizes: dict[Source, int]) -> S
     size = sizes[_task(kind).source]
     if split == "train":
         rows = max(1, round(config.mix[kind] * size)) if size else 0
+        rows = min(rows, config.limits[kind] or rows)
     else:
         rows = min(size, config.valid_rows or size)
     return Share(rows, seed_of(config.seed, zlib.crc32(f"{split}.{kind}".encode())) % max(1, size), size)
@@ -158,7 +226,8 @@ def _task(kind: str) -> TaskConfig:
 def _writer(inputs: Mapping[str, Place], out: Place, config: Config) -> Callable[[pa.Table], pa.Table]:
     """What a worker keeps: the titles, the codes, and where the samples lie."""
     catalog = Catalog.read(inputs["catalog"])
-    speller = Speller(Codes.read(inputs["codes"]).codes, catalog.titles)
+    told = read_texts(catalog.place, "items", config.description) if config.describes else None
+    speller = Speller(Codes.read(inputs["codes"]).codes, catalog.titles, told, config.description_length)
     samples = {split: Rows.of(inputs["sequences"], split) for split in SPLITS}
 
     def write(part: pa.Table) -> pa.Table:
@@ -166,10 +235,12 @@ def _writer(inputs: Mapping[str, Place], out: Place, config: Config) -> Callable
         sizes: dict[Source, int] = {"samples": samples[split].size, "items": catalog.num_items}
         tables: list[pa.Table] = []
         counts: dict[str, int] = {}
-        for number, kind in enumerate(config.tasks):
+        for kind in config.tasks:
             task, share = _task(kind), _share(config, kind, split, sizes)
             asked = PromptRows.joined([_asked(task.source, samples[split], *span) for span in share.spans(file, files)])
-            written = write_rows(task, number, config.tasks, asked, speller)
+            prompts = config.prompts(kind) if split == "train" else config.prompts(kind)[:1]
+            seed = seed_of(config.seed, zlib.crc32(f"{kind}.wording".encode()))
+            written = write_rows(Asking(task, config.tasks, prompts, seed), asked, speller)
             tables.append(written)
             counts |= {f"{kind}.{split}": written.num_rows, f"{kind}.skipped": len(asked) - written.num_rows}
         table = pa.concat_tables(tables)
@@ -182,7 +253,7 @@ def _writer(inputs: Mapping[str, Place], out: Place, config: Config) -> Callable
     return write
 
 
-def _asked(source: Source, samples: Rows, start: int, stop: int) -> PromptRows:
+def _asked(source: Source, samples: Rows, start: int, stop: int, first: int) -> PromptRows:
     if source == "items":
-        return PromptRows.of_items(start, stop)
-    return PromptRows.of_samples(samples.read(start, stop, ["user", "history", "target"]))
+        return PromptRows.of_items(start, stop, first)
+    return PromptRows.of_samples(samples.read(start, stop, ["user", "history", "target"]), first)

@@ -8,14 +8,14 @@ decides which weights are kept (`model_validation.py`).
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.instructions import WORDS
+from unisid.artifacts.instructions import Instructions
 from unisid.artifacts.metrics import HistoryRule
 from unisid.artifacts.model import write_model
 from unisid.artifacts.sequences import USERS, Sequences
@@ -69,6 +69,11 @@ class Config(Settings):
     valid_history: HistoryRule = "excluded"
     """Which items are ranked for them: all but the history, as with every baseline, or `allowed`: all,
     for a shop whose users come back for the same."""
+    select: Literal["ndcg", "loss"] = field(
+        default="ndcg", metadata=identity_where(lambda config: config.select != "ndcg")
+    )
+    """What decides which epoch's weights are kept and when training stops: NDCG@10 over the validation samples, or, of
+    a model that learns from instructions, the mean loss of the validation instructions (the UQF thesis)."""
     beam: Annotated[int, Range(CUTOFF, MOST_BEAMS)] = 20
     """Beams of the validation's search."""
     starts_from: Base | None = field(default=None, metadata=identity_where(lambda config: bool(config.starts_from)))
@@ -128,6 +133,11 @@ def make(job: Job[Config]) -> Json:
     """Train, keep the best weights, say how it went."""
     warm_start.check(job.config.starts_from, job.config.backbone, job.inputs["codes"])
     instructions = job.inputs.get("instructions")
+    if job.config.select == "loss" and instructions is None:
+        raise ConfigError(
+            "model.select: is loss, which is that of validation instructions, and the recipe has none; give it "
+            "instructions, or set model.select to ndcg"
+        )
     task = Task(job.config, dict(job.inputs), job.out)
     counts = Catalog.read(job.inputs["catalog"]).record.counts
     left = repeated_in(counts, "valid", "set model.valid_history to allowed")
@@ -138,7 +148,7 @@ def make(job: Job[Config]) -> Json:
     elif instructions is None:
         stream = Stream(job.inputs["sequences"], "train-", ("history", "target"))
     else:
-        stream = Stream(instructions, "train-", WORDS)
+        stream = Stream(instructions, "train-", Instructions.read(instructions).words)
     return job.compute.fit(
         train, task, name=job.name, pool=task.config.pool, work=job.work, streams={"train": stream}, report=job.report
     )
@@ -155,6 +165,8 @@ def train(worker: Worker, task: Task) -> Json:
         backbone.count(catalog, index)
     else:
         warm_start.load(start, backbone, catalog, index)
+    if "instructions" in task.inputs and isinstance(backbone, LanguageBackbone):
+        backbone.ask_with(Instructions.read(task.inputs["instructions"]).prompts())
     objective = _objective(worker, task, catalog, index.to(worker.device), backbone)
     outcome = loop.run(worker, objective, config.training, objective.accumulation, validate_first=start is not None)
     if worker.rank == 0:
@@ -162,7 +174,7 @@ def train(worker: Worker, task: Task) -> Json:
     samples = outcome.epochs * objective.steps_per_epoch() * config.batch_size
     return {
         "parameters": sum(p.numel() for p in backbone.parameters()),
-        f"valid_ndcg_{CUTOFF}": outcome.best_score,
+        f"valid_ndcg_{CUTOFF}": outcome.best.get(f"ndcg_{CUTOFF}", outcome.best_score),
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,
         "samples_per_second": round(samples / max(outcome.seconds, 1e-9), 1),
@@ -210,7 +222,7 @@ def _objective(
         workers=worker.size,
         packed=config.packed,
     )
-    return Instructed(worker, task.inputs["instructions"], backbone, judge, batching, config.samples_per_epoch, seed)
+    return Instructed(worker, task.inputs["instructions"], backbone, judge, batching, config)
 
 
 class NextItem:

@@ -5,27 +5,37 @@ it nor how many micro-batches they cut it into changes what is learned.
 """
 
 from collections.abc import Iterator
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unisid.artifacts.instructions import WORDS, Instructions
+from unisid.artifacts.instructions import Instructions
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_table
 from unisid.backbones import LanguageBackbone, Packed
 from unisid.compute import Metrics, Worker
 from unisid.config import Json
 from unisid.errors import DataError
-from unisid.evaluation.validation import ValidationRanker
-from unisid.training.loop import Accumulation
+from unisid.evaluation.validation import CUTOFF, ValidationRanker
+from unisid.training.loop import Accumulation, Training
 from unisid.training.packing import COUNTED, Batching, Packer, Steps
+
+
+class Learning(Protocol):
+    """The settings that it reads; `stages.model.Config` says what each means."""
+
+    @property
+    def select(self) -> Literal["ndcg", "loss"]: ...
+    @property
+    def samples_per_epoch(self) -> int: ...
+    @property
+    def training(self) -> Training: ...
 
 
 class Instructed:
     """The objective of a recipe that has instructions."""
-
-    higher_is_better: bool = True
 
     def __init__(
         self,
@@ -34,14 +44,15 @@ class Instructed:
         language: LanguageBackbone,
         judge: ValidationRanker,
         batching: Batching,
-        samples_per_epoch: int,
-        seed: int,
+        learning: Learning,
     ) -> None:
+        self.higher_is_better = learning.select == "ndcg"
+        seed = learning.training.seed
         self.worker, self.language, self.judge, self.batching = worker, language, judge, batching
         self.model: nn.Module = language
         self.packer = Packer(language, batching.packed)
         self.order = Steps(lambda: worker.stream("train"), self.packer, batching, seed)
-        wanted = samples_per_epoch or Instructions.read(place).num_rows("train")
+        wanted = learning.samples_per_epoch or Instructions.read(place).num_rows("train")
         self.steps = max(1, wanted // batching.batch_size)
         self.valid = self._validation(place, seed)
 
@@ -68,14 +79,16 @@ class Instructed:
         return self.language.loss_of(batch.to(self.worker.device)), {}
 
     def validate(self) -> Metrics:
-        """What ranking says, and the mean loss of the validation instructions' learned entries."""
+        """What ranking says, and the mean loss of the validation instructions' learned entries; one is the score."""
         sums = torch.zeros(2, dtype=torch.float64, device=self.worker.device)
         for packed in self.valid:
             sums += torch.stack(
                 [self.language.loss_of(packed.to(self.worker.device)), sums.new_tensor(packed.num_labels)]
             )
         total, count = self.worker.all_reduce(sums).tolist()
-        return {**self.judge(self.language), "loss": total / max(1.0, count)}
+        ranked, loss = self.judge(self.language), total / max(1.0, count)
+        ndcg = {} if self.higher_is_better else {f"ndcg_{CUTOFF}": ranked["score"], "score": loss}
+        return {**ranked, **ndcg, "loss": loss}
 
     def counts(self) -> Json:
         """What became of the rows that the first worker read, those read again included."""
@@ -83,7 +96,7 @@ class Instructed:
 
     def _validation(self, place: Place, seed: int) -> list[Packed]:
         """This worker's share of the validation instructions: as many, drawn by seed, as samples are ranked."""
-        table = read_table(place, "valid", list(WORDS))
+        table = read_table(place, "valid", list(Instructions.read(place).words))
         drawn = np.random.default_rng(seed).permutation(table.num_rows)[: len(self.judge.rows)]
         own = table.take(np.sort(drawn)[self.worker.rank :: self.worker.size])
         samples = Packer(self.language, self.packer.packed).samples(own) if own.num_rows else []
