@@ -12,9 +12,12 @@ import pytest
 from tests.artifacts.failing_disks import Brittle, no_file_larger_than
 from tests.recommenders import N, stored
 from tests.stages import ring
+from tests.words import commands, unexplained
 from unisid import cli, pipeline
 from unisid.artifacts.record import RECORD, read_record, require, write_record
 from unisid.artifacts.store import Address, Place, Store
+from unisid.cli.commands import every
+from unisid.cli.session import Session
 
 RECIPE = """
 from dataclasses import replace
@@ -35,7 +38,7 @@ ROWS = "user_id,item_id,timestamp\n" + "".join(f"u{u},i{(u + n) % 8},{n}\n" for 
 
 @pytest.fixture(autouse=True)
 def untold(monkeypatch):
-    monkeypatch.setattr(cli, "_tracker", lambda store: pipeline.NullTracker())
+    monkeypatch.setattr(Session, "tracker", lambda session: pipeline.NullTracker())
 
 
 @pytest.fixture
@@ -525,30 +528,80 @@ def test_a_lookup_needs_no_torch():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def commands():
-    """(words, its parser) of every command, and of every action of one."""
+@pytest.mark.parametrize("name", list(commands()))
+def test_every_command_and_each_of_its_words_is_explained(name, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main([*name.split(), "--help"])
+    shown = capsys.readouterr().out
+    assert left.value.code == 0
+    assert "exit codes: 0 done" in shown
+    kind = dict(every())[name]
+    assert kind.__doc__.endswith(".")
+    assert unexplained(kind) == []
+    for word in commands()[name]:
+        assert word.is_positional or f"--{word.name.replace('_', '-')}" in shown
 
-    def below(parser, words):
-        for action in parser._actions:
-            for name, sub in getattr(action, "choices", None).items() if isinstance(action.choices, dict) else ():
-                yield f"{words} {name}".strip(), sub
-                yield from below(sub, f"{words} {name}".strip())
 
-    return dict(below(cli._parser(), ""))
+def test_help_names_every_command_and_says_what_it_does(capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--help"])
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert left.value.code == 0
+    for name, kind in every():
+        assert name.startswith("index ") or f"• {name} {kind.__doc__.split(chr(10))[0]}" in shown
 
 
-@pytest.mark.parametrize("words", sorted(commands()))
-def test_every_command_and_each_of_its_words_is_explained(words):
-    parser = commands()[words]
-    assert parser.description.endswith(".")
-    assert "exit codes" in parser.format_help()
-    unexplained = [action.dest for action in parser._actions if not action.help and action.dest != "action"]
-    assert not unexplained
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "Expected one of {plan, run,"),
+        (("plna", "demo"), "unisid: no command 'plna'; did you mean 'plan'?"),
+        (("index",), "Expected one of {extend, add, compare, cold-start}"),
+        (("index", "extent"), "unisid index: no command 'extent'; did you mean 'extend'?"),
+        (("list", "more"), "Unrecognized options: more"),
+        (("sid", "i1", "--cods", "codes/a"), "--codes ADDRESS"),
+        (("sid",), "no ITEM is given; give one or more"),
+        (("recommend",), "Missing required argument group"),
+        (("recommend", "--user", "a", "--all"), "--user and --all are not allowed together"),
+        (("run", "demo", "--compute", "cloud"), "invalid choice 'cloud' for argument '--compute'"),
+        (("items", "--limit", "few"), "invalid literal for int() with base 10: 'few'"),
+        (("list", "--quiet", "--verbose"), "--quiet and --verbose are not allowed together"),
+        (("reproduce", "metrics/demo/1"), "--into"),
+        (("plan", "demo", "extra"), "demo extra are 2 words; must be one RECIPE"),
+    ],
+)
+def test_wrong_words_are_said_and_end_with_2(words, message, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main(list(words))
+    out, complaint = capsys.readouterr()
+    assert (left.value.code, out) == (2, "")
+    assert message in " ".join(complaint.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--catalog.seed", "3", "demo"), "which recipe, which stands before its settings (--catalog.seed 3 demo)?"),
+        (("demo", "--untli", "codes"), "no setting '--untli'; did you mean 'until'?"),
+    ],
+)
+def test_a_recipe_stands_before_its_settings(words, message, capsys):
+    assert cli.main(["plan", *words]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_help_on_a_recipe_has_its_settings(shop, capsys):
+    with pytest.raises(SystemExit) as left:
+        shop("run", "--help", shop.recipe)
+    assert left.value.code == 0
+    shown = capsys.readouterr().out
+    assert "Make what a recipe still lacks" in shown
+    assert "--codes.tokenizer.num-levels" in shown
 
 
 def test_the_architecture_names_every_command():
     page = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text()
-    assert [words for words in commands() if f"`{words}`" not in page] == []
+    assert [name for name in commands() if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize(

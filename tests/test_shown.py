@@ -7,6 +7,7 @@ import pytest
 
 from tests.test_cli import RECIPE
 from unisid import cli, pipeline
+from unisid.cli.session import Session
 from unisid.printable import printable
 from unisid.report import charts, search
 from unisid.report.experiment import _rows
@@ -37,7 +38,7 @@ def shop(tmp_path_factory):
 @pytest.fixture
 def unisid(shop, monkeypatch, capsys):
     """Runs a command; returns the exit code and both outputs, once they are seen to be harmless."""
-    monkeypatch.setattr(cli, "_tracker", lambda store: pipeline.NullTracker())
+    monkeypatch.setattr(Session, "tracker", lambda session: pipeline.NullTracker())
 
     def unisid(*words):
         code = cli.main([*words, "--store", str(shop / "store")])

@@ -4,7 +4,7 @@ A recipe is a function without arguments that returns a whole `Recipe`. The read
 own is named by file: `my_recipes.py:beauty`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 
 import tyro
@@ -29,8 +29,17 @@ def find(name: str) -> Recipe:
     return found
 
 
-def configure(recipe: Recipe, arguments: list[str], prog: str = "unisid run RECIPE") -> Recipe:
-    """The recipe with `--section.key value` applied; a plug-in takes its kind: `--fused.fusion concat`."""
+def configure(
+    recipe: Recipe, arguments: list[str], prog: str = "unisid run RECIPE", own: Collection[str] = ()
+) -> Recipe:
+    """The recipe with `--section.key value` applied; a plug-in takes its kind: `--fused.fusion concat`.
+
+    Args:
+        own: a command's own options, which a mistyped word may mean.
+
+    Raises:
+        ConfigError: a word is no setting, or its value is wrong.
+    """
     rest: list[str] = []
     words = iter(arguments)
     for word in words:
@@ -41,7 +50,7 @@ def configure(recipe: Recipe, arguments: list[str], prog: str = "unisid run RECI
             recipe = settings.override(recipe, name, value if has_value else next(words, ""))
         else:
             rest.append(word)
-    _refuse_unknown(recipe, rest)
+    _refuse_unknown(recipe, rest, own)
     options = (tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff)
 
     def parsed(words: list[str]) -> Recipe:
@@ -78,9 +87,9 @@ def _in_full(error: ConfigError, words: list[str], parsed: Callable[[list[str]],
     return error
 
 
-def _refuse_unknown(recipe: Recipe, words: list[str]) -> None:
+def _refuse_unknown(recipe: Recipe, words: list[str], own: Collection[str]) -> None:
     known = {key for key, _ in settings.leaves(recipe)}
     for word in words:
         key = word.removeprefix("--").partition("=")[0].replace("-", "_")
         if word.startswith("--") and word != "--help" and key not in known:
-            raise ConfigError(f"recipe '{recipe.name}': no setting '--{key}'{did_you_mean(key, known)}")
+            raise ConfigError(f"recipe '{recipe.name}': no setting '--{key}'{did_you_mean(key, [*known, *own])}")

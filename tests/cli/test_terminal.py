@@ -1,6 +1,5 @@
 """What is drawn in a terminal: bars below the lines, which leave nothing behind; tables that cut no cell."""
 
-import argparse
 import contextlib
 import io
 import logging
@@ -127,11 +126,9 @@ def test_what_cannot_move_its_cursor_gets_plain_lines(monkeypatch, term):
 
 
 def test_news_is_drawn_in_a_terminal_unless_it_is_to_be_quiet(monkeypatch):
-    args = argparse.Namespace(level=logging.INFO, log_format=None, json=False)
-    with terminal(monkeypatch) as (_, screen), news(args, on_output=True):
+    with terminal(monkeypatch) as (_, screen), news(logging.INFO, None, on_output=True):
         LOG.warning("left aside")
         assert isinstance(logging.getLogger("unisid").handlers[-1], Terminal)
     assert screen.getvalue() == "warning: left aside\n"
-    args.level = logging.WARNING
-    with terminal(monkeypatch) as (_, screen), news(args, on_output=True):
+    with terminal(monkeypatch) as (_, screen), news(logging.WARNING, None, on_output=True):
         assert not isinstance(logging.getLogger("unisid").handlers[-1], Terminal)

@@ -29,6 +29,7 @@ from unisid.artifacts.filesystems import filesystem_of
 from unisid.artifacts.record import read_record, require
 from unisid.artifacts.shards import Shards, shard_indices, write_array
 from unisid.artifacts.store import Address, Place, Store
+from unisid.cli.session import Session
 from unisid.errors import ArtifactError, ConfigError
 from unisid.runtime.local import LocalCompute
 
@@ -261,7 +262,7 @@ def test_a_place_is_fetched_whole(at, tmp_path):
 @pytest.fixture
 def quiet(monkeypatch, capsys):
     """The command line in this process; returns the exit code and the complaint."""
-    monkeypatch.setattr(cli, "_tracker", lambda store: pipeline.NullTracker())
+    monkeypatch.setattr(Session, "tracker", lambda session: pipeline.NullTracker())
 
     def run(store):
         code = cli.main(["run", RECIPE, "--until", "catalog", "--compute", "local", "--store", store])

@@ -15,7 +15,8 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.serve.schema import ServeDeploySchema
 
-from unisid import __version__, cli, recipes
+from unisid import __version__, recipes
+from unisid.cli.commands import parse
 from unisid.compute import Pool
 from unisid.runtime import ray_serve
 
@@ -110,8 +111,8 @@ def test_the_nightly_job_differs_from_a_run_by_its_command_alone():
     words = shlex.split(template.pop("entrypoint"))
     assert {**template, "entrypoint": ""} == {**job["spec"], "entrypoint": ""}
     assert words[:4] == ["python", "-m", "jobs.update", "production"]
-    parsed = cli._parser().parse_known_args(["update", *words[3:]])
-    assert (parsed[0].items, parsed[1]) == ("s3://unisid/days/latest/items.parquet", ["--name", "shop"])
+    parsed = parse(["update", *words[3:]])
+    assert (parsed.items, parsed.settings) == ("s3://unisid/days/latest/items.parquet", ("--name", "shop"))
 
 
 def test_what_a_job_is_told_of_its_cluster_is_what_the_cluster_can_grow_to():

@@ -8,14 +8,14 @@ import pytest
 
 from tests.search.quick_search import RECIPE
 from unisid import cli
-from unisid.cli import search
+from unisid.cli.session import Session
 from unisid.trials.telling import NullExperimentTracker
 
 
 @pytest.fixture
 def unisid(tmp_path, capsys, monkeypatch):
     """Runs a command; returns the exit code, what was printed and what was complained of."""
-    monkeypatch.setattr(search, "experiment_tracker", lambda store: NullExperimentTracker())
+    monkeypatch.setattr(Session, "experiment_tracker", lambda session: NullExperimentTracker())
 
     def unisid(*words):
         code = cli.main(["search", *words, "--compute", "local", "--store", str(tmp_path)])

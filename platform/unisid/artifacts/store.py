@@ -23,25 +23,12 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from unisid.artifacts.filesystems import filesystem_of, give_name, split_uri
+from unisid.artifacts.nouns import NOUNS as NOUNS
 from unisid.artifacts.sums import BLOCK, LEFT, Summed, checksum, left_as, left_there
 from unisid.config import did_you_mean
 from unisid.errors import ArtifactError, ConfigError, UnreadableError
 from unisid.masked import masked
 
-NOUNS = (
-    "catalog",
-    "embeddings",
-    "graph",
-    "fused",
-    "joint",
-    "codes",
-    "sequences",
-    "instructions",
-    "model",
-    "baseline",
-    "metrics",
-)
-"""The arrows of the data flow, in order."""
 Stamp = tuple[int, int]
 """Size in bytes and time of change in nanoseconds, 0 where the file system keeps none."""
 

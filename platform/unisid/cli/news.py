@@ -3,7 +3,6 @@
 What a command is for (tables, addresses, JSON) is printed to standard output and is no news.
 """
 
-import argparse
 import contextlib
 import logging
 import os
@@ -18,34 +17,23 @@ FORMAT = "UNISID_LOG_FORMAT"
 """The environment variable for `--log-format`, for jobs of a cluster."""
 
 
-def add_options(sub: argparse.ArgumentParser) -> None:
-    """Add to a command's parser what all commands have."""
-    group = sub.add_argument_group("news")
-    amount = group.add_mutually_exclusive_group()
-    for option, level, text in (
-        ("--quiet", logging.WARNING, "only warnings and results"),
-        ("--verbose", logging.DEBUG, "details too, with times and the modules that they are from"),
-    ):
-        amount.add_argument(option, action="store_const", const=level, default=logging.INFO, dest="level", help=text)
-    group.add_argument("--log-format", choices=FORMATS, help=f"lines of text, or a JSON object a line ({FORMAT})")
-
-
-def news(args: argparse.Namespace, *, on_output: bool) -> contextlib.AbstractContextManager[None]:
+def news(level: int, form: Format | None, on_output: bool) -> contextlib.AbstractContextManager[None]:
     """Inside, the product's log is shown.
 
     Args:
-        on_output: on standard output, unless that holds JSON; else on standard error.
+        level: the least that is shown.
+        form: None for what the environment names, else text.
+        on_output: on standard output; else on standard error.
 
     Raises:
         ConfigError: the environment variable names no format.
     """
-    form = args.log_format or _from_environment()
-    to_output = on_output and not getattr(args, "json", False)
-    if to_output and form == "text" and args.level == logging.INFO and (console := drawable()) is not None:
+    form = form or _from_environment()
+    if on_output and form == "text" and level == logging.INFO and (console := drawable()) is not None:
         from unisid.cli.terminal import Terminal
 
-        return logged_to(Terminal(console), args.level)
-    return logged_to(Printing("stdout" if to_output else "stderr"), args.level, form)
+        return logged_to(Terminal(console), level)
+    return logged_to(Printing("stdout" if on_output else "stderr"), level, form)
 
 
 def drawable() -> Console | None:

@@ -2,39 +2,44 @@
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
-import argparse
 import contextlib
-import webbrowser
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from unisid.artifacts.lookup import newest_of
-from unisid.artifacts.store import NOUNS, Place, Store
+from tyro.conf import Positional
+
+from unisid.cli.options import UNSAID, Flag, at_most_one
+from unisid.cli.session import Command
 from unisid.config import did_you_mean
 from unisid.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
-    Command = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
+    from unisid.artifacts.store import Place, Store
 
 FILE = "report.html"
 
 
-def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store]) -> None:
-    """Tell the parser of the command."""
-    sub = command("report", lambda args: _report(args, store_of(args)), "Print where a run's report lies, or open it.")
-    sub.add_argument("name", nargs="?", help="such as demo or demo/2 (default: of the newest artifacts)")
-    sub.add_argument("--open", action="store_true", help="open it in a browser")
+@dataclass(frozen=True, kw_only=True)
+class Report(Command):
+    """Print where a run's report lies, or open it."""
 
+    name: Annotated[Positional[str], at_most_one("NAME"), UNSAID] = ""
+    """such as demo or demo/2; nothing for that of the newest artifacts"""
+    open: Flag = False
+    """open it in a browser"""
 
-def _report(args: argparse.Namespace, store: Store) -> None:
-    place = _found(store, args.name) if args.name else _newest(store)
-    print(place / FILE)
-    if args.open:
-        if not place.is_local:
-            raise ConfigError(f"{place / FILE}: is not on this machine; fetch it, and open it there")
-        if not webbrowser.open((Path(place.filesystem[1]) / FILE).as_uri()):
-            raise ConfigError(f"{place / FILE}: no browser is found to open it; open it by hand, or set BROWSER")
+    def act(self) -> None:
+        import webbrowser
+
+        store = self.session.opened
+        place = _found(store, self.name) if self.name else _newest(store)
+        print(place / FILE)
+        if self.open:
+            if not place.is_local:
+                raise ConfigError(f"{place / FILE}: is not on this machine; fetch it, and open it there")
+            if not webbrowser.open((Path(place.filesystem[1]) / FILE).as_uri()):
+                raise ConfigError(f"{place / FILE}: no browser is found to open it; open it by hand, or set BROWSER")
 
 
 def _found(store: Store, name: str) -> Place:
@@ -49,6 +54,9 @@ def _found(store: Store, name: str) -> Place:
 
 def _newest(store: Store) -> Place:
     """Where the report of the artifacts that were completed last lies, of the furthest noun that has any."""
+    from unisid.artifacts.lookup import newest_of
+    from unisid.artifacts.nouns import NOUNS
+
     names = _names(store)
     for noun in reversed(NOUNS):
         with contextlib.suppress(ArtifactError):

@@ -1,72 +1,74 @@
-"""`unisid serve`: its words, and what carries them out."""
+"""`unisid serve`."""
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
-import argparse
 import os
 import socket
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
+from unisid.cli.options import Address, Machines, text
+from unisid.cli.session import Configured
+from unisid.console import styled
 from unisid.log import logger
 
 if TYPE_CHECKING:
-    from unisid.artifacts.store import Store
     from unisid.runtime.follower import Source
     from unisid.serving.settings import Serving
-
-    Command = Callable[..., argparse.ArgumentParser]
 
 LOG = logger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def add_commands(command: Command, store_of: Callable[[argparse.Namespace], Store]) -> None:
-    """Add `serve` to the parser; its settings follow as `--key value`."""
-    sub = command("serve", lambda args: _serve(args, store_of(args)), "Answer requests over HTTP.", add_help=False)
-    sub.add_argument("--name", default="", help="the registered name whose promoted pair answers, and is followed")
-    sub.add_argument("--model", default="", help="a recommender that answers instead, such as model/demo/1")
-    sub.add_argument("--codes", default="", help="an index that extends that recommender's (default: its own)")
-    sub.add_argument(
-        "--compute",
-        choices=("ray", "local"),
-        default="ray",
-        help="Ray Serve, or this process alone (no batches over requests)",
-    )
-    sub.add_argument("-h", "--help", action="store_true", help="this text, and the settings")
-    sub.set_defaults(usage=sub.format_help)
+@dataclass(frozen=True, kw_only=True)
+class Serve(Configured):
+    """Answer requests over HTTP."""
+
+    name: Annotated[str | None, text("NAME")] = None
+    """the registered name whose promoted pair answers, and is followed"""
+    model: Address = None
+    """a recommender that answers instead, such as model/demo/1"""
+    codes: Annotated[str | None, text("ADDRESS", "its own")] = None
+    """an index that extends that recommender's"""
+    compute: Machines = "ray"
+    """Ray Serve, or this process alone (no batches over requests)"""
+
+    @property
+    def makes(self) -> bool:
+        return True
+
+    def act(self) -> None:
+        store, settings = self.session.opened, self._settings()
+        from unisid.runtime.follower import Follower, Source
+        from unisid.serving.settings import TOKEN
+
+        source = Source(store.root.uri, self.name or "", self.model or "", self.codes or "")
+        Follower(source, settings, lambda pair: None).check()
+        if settings.host not in LOOPBACK and not os.environ.get(TOKEN):
+            LOG.warning(
+                f"{settings.host} can be reached from other machines, and {TOKEN} is not set: all may send requests"
+            )
+        if self.compute == "ray":
+            from unisid.runtime import ray_serve
+
+            ray_serve.run(source, settings, threading.Event())
+        else:
+            _serve_here(source, settings)
+
+    def show_settings(self, prog: str) -> None:
+        _parsed(["--help"])
+
+    def _settings(self) -> Serving:
+        return _parsed(list(self.settings))
 
 
-def _serve(args: argparse.Namespace, store: Store) -> None:
-    settings = _settings(args)
-    from unisid.runtime.follower import Follower, Source
-    from unisid.serving.settings import TOKEN
-
-    source = Source(store.root.uri, args.name, args.model, args.codes)
-    Follower(source, settings, lambda pair: None).check()
-    if settings.host not in LOOPBACK and not os.environ.get(TOKEN):
-        LOG.warning(
-            f"{settings.host} can be reached from other machines, and {TOKEN} is not set: all may send requests"
-        )
-    if args.compute == "ray":
-        from unisid.runtime import ray_serve
-
-        ray_serve.run(source, settings, threading.Event())
-    else:
-        _serve_here(source, settings)
-
-
-def _settings(args: argparse.Namespace) -> Serving:
+def _parsed(words: list[str]) -> Serving:
     import tyro
 
-    from unisid.console import styled
     from unisid.serving.settings import Serving
 
-    if args.help:
-        print(args.usage(), flush=True)
     with styled():
-        words = [*args.rest, *(["--help"] if args.help else [])]
         return tyro.cli(Serving, args=words, prog="unisid serve", config=(tyro.conf.FlagConversionOff,))
 
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unisid.cli.news import drawable
-from unisid.report.tables import align
 
 
 def show(rows: Sequence[Sequence[str]]) -> None:
     """Print a table whose first row is its head."""
     if (console := drawable()) is None:
+        from unisid.report.tables import align
+
         print(align(rows))
         return
     from unisid.cli.terminal import table

@@ -1,6 +1,5 @@
 """Command lines of random words: exit code 0, 1 or 2, one message, no traceback. No machine is started."""
 
-import argparse
 import contextlib
 import os
 import random
@@ -11,8 +10,10 @@ from unittest import mock
 
 from tests.fuzz import store as small
 from tests.fuzz.law import SECONDS, command
-from unisid import cli, pipeline
+from tests.words import Word, commands
+from unisid import pipeline
 from unisid.artifacts.store import NOUNS, Place, Store
+from unisid.cli.session import Session
 from unisid.errors import ConfigError
 
 IN_CI = 120
@@ -109,7 +110,7 @@ class Ground:
         self.folder, self.whole, self.store = folder, folder / "whole", folder / "store"
         small.write(Store(Place.of(self.whole)))
         shutil.copytree(self.whole, self.store)
-        self.parsers = _parsers(cli._parser())
+        self.commands = {tuple(name.split()): words for name, words in commands().items()}
 
     def attempt(self, chance: random.Random, note: list[str]) -> bool:
         words = self._line(chance)
@@ -123,18 +124,17 @@ class Ground:
     def _line(self, chance: random.Random) -> list[str]:
         if chance.random() < 0.05:
             return [chance.choice(WORDS) for _ in range(chance.randint(0, 4))]
-        names = [names for names in sorted(self.parsers) if names[0] != "promote" or chance.random() < 0.1]
+        names = [names for names in sorted(self.commands) if names[0] != "promote" or chance.random() < 0.1]
         chosen = chance.choice(names)
         words = list(chosen)
-        actions = [a for a in self.parsers[chosen] if not isinstance(a, argparse._SubParsersAction)]
-        for action in actions:
-            if not action.option_strings:
-                words += [_value(action, chance) for _ in range(chance.choice([0, 1, 1, 1, 1, 2]))]
-        options = [action for action in actions if action.option_strings]
-        for action in chance.sample(options, min(len(options), chance.choice([0, 1, 1, 2, 3]))):
-            words.append(chance.choice(action.option_strings))
-            if action.nargs != 0 and chance.random() < 0.95:
-                words.append(_value(action, chance))
+        for word in self.commands[chosen]:
+            if word.is_positional:
+                words += [_value(word, chance) for _ in range(chance.choice([0, 1, 1, 1, 1, 2]))]
+        options = [word for word in self.commands[chosen] if not word.is_positional]
+        for word in chance.sample(options, min(len(options), chance.choice([0, 1, 1, 2, 3]))):
+            words.append("--" + word.name.replace("_", chance.choice("-_")))
+            if not word.is_flag and chance.random() < 0.95:
+                words.append(_value(word, chance))
         if chance.random() < 0.1:
             words.insert(chance.randrange(len(words) + 1), chance.choice(WORDS))
         return words
@@ -150,8 +150,8 @@ def without_machines() -> Iterator[None]:
         yield
 
     with (
-        mock.patch.object(cli, "_machines", none),
-        mock.patch.object(cli, "_tracker", return_value=pipeline.NullTracker()),
+        mock.patch.object(Session, "machines", none),
+        mock.patch.object(Session, "tracker", return_value=pipeline.NullTracker()),
     ):
         yield
 
@@ -166,10 +166,10 @@ def _here(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def _value(action: argparse.Action, chance: random.Random) -> str:
-    if action.choices is not None and chance.random() < 0.8:
-        return str(chance.choice(sorted(action.choices)))
-    if action.type in (int, float) and chance.random() < 0.7:
+def _value(word: Word, chance: random.Random) -> str:
+    if word.choices and chance.random() < 0.8:
+        return chance.choice(sorted(word.choices))
+    if word.is_number and chance.random() < 0.7:
         return str(chance.choice([0, 1, 2, 5, 20, 21, -1, 10**12]))
     fitting = {
         "item": ["item 1", "item 5"],
@@ -183,19 +183,5 @@ def _value(action: argparse.Action, chance: random.Random) -> str:
         "right": ["codes/ring/1"],
         "sid": ["1", "<a_1>"],
     }
-    known = fitting.get(action.dest, [])
+    known = fitting.get(word.name, [])
     return chance.choice(known) if known and chance.random() < 0.6 else chance.choice(WORDS)
-
-
-def _parsers(parser: argparse.ArgumentParser) -> dict[tuple[str, ...], list[argparse.Action]]:
-    """The options of every command, by its words."""
-    found: dict[tuple[str, ...], list[argparse.Action]] = {}
-    todo: list[tuple[tuple[str, ...], argparse.ArgumentParser]] = [((), parser)]
-    while todo:
-        names, sub = todo.pop()
-        if names:
-            found[names] = list(sub._actions)
-        for action in sub._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                todo += [((*names, name), inner) for name, inner in action.choices.items()]
-    return found

@@ -1,0 +1,116 @@
+"""`unisid plan`, `run`, `sync` and `recipes`."""
+
+from __future__ import annotations  # what is heavy is named here and imported where it is used
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from unisid.cli.configured import RecipeCommand
+from unisid.cli.options import Flag, Machines, text
+from unisid.cli.session import Command
+
+if TYPE_CHECKING:
+    from unisid.artifacts.store import Place, Store
+    from unisid.pipeline import Recipe
+
+Until = Annotated[str | None, text("NOUN", "metrics")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(RecipeCommand):
+    """Print the tree of a recipe's artifacts: what exists and what would run."""
+
+    until: Until = None
+    """the last artifact to make"""
+    json: Flag = False
+    """print JSON instead of a tree"""
+    without_data: Flag = False
+    """plan where the raw data are not at hand"""
+
+    def act(self) -> None:
+        from unisid.artifacts.store import NOUNS
+        from unisid.pipeline import plan
+        from unisid.report.tables import plan_tree
+
+        recipe, until = self.configured(), NOUNS[-1] if self.until is None else self.until
+        entries = plan(recipe, self.session.opened, until, without_data=self.without_data)
+        print(
+            json.dumps([dataclasses.asdict(e) | {"address": str(e.address)} for e in entries], indent=2)
+            if self.json
+            else plan_tree(entries)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(RecipeCommand):
+    """Make what a recipe still lacks, and print the results."""
+
+    until: Until = None
+    """the last artifact to make"""
+    compute: Machines = "ray"
+    """where the work is done"""
+
+    @property
+    def makes(self) -> bool:
+        return True
+
+    def act(self) -> None:
+        from unisid import pipeline
+        from unisid.artifacts.store import NOUNS
+
+        recipe, store, session = self.configured(), self.session.opened, self.session
+        until = NOUNS[-1] if self.until is None else self.until
+        places = pipeline.run_on(recipe, store, lambda: session.machines(self.compute), session.tracker(), until)
+        _results(recipe, store, places)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sync(RecipeCommand):
+    """Log a recipe's complete artifacts to MLflow (when it was away during the run)."""
+
+    @property
+    def makes(self) -> bool:
+        return True
+
+    def act(self) -> None:
+        from unisid import pipeline
+
+        store = self.session.opened
+        for address in pipeline.sync(self.configured(), store, self.session.tracker()):
+            print(f"logged to MLflow: {address}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipes(Command):
+    """List the ready recipes."""
+
+    json: Flag = False
+    """print JSON instead of a table"""
+
+    def act(self) -> None:
+        from unisid import recipes
+
+        rows = {n: (made.__doc__ or "").strip().splitlines()[0] for n, made in sorted(recipes.ready().items())}
+        if self.json:
+            print(json.dumps([{"name": name, "text": line} for name, line in rows.items()], indent=2))
+            return
+        for name, line in rows.items():
+            print(f"{name:<24}{line}")
+
+
+def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:
+    from unisid.pipeline import report_place
+    from unisid.report.tables import results
+    from unisid.runtime.tracking_place import how_to_look
+
+    if shown := results(places):
+        print(shown)
+    if recipe.note:
+        print(f"\nNote: {recipe.note}")
+    print("\nartifacts")
+    for place in places.values():
+        print(f"  {place}")
+    print(f"report   {report_place(recipe, store) / 'report.html'}")
+    print(f"MLflow   {how_to_look(store.root)}")
