@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Annotated, Any, Union
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, Union
 
 import tyro
+from tyro.conf import Positional
 
 from unisid import __version__
 from unisid.cli import (
@@ -28,6 +29,18 @@ from unisid.config import did_you_mean
 from unisid.console import styled
 
 Commands = Mapping[str, type[Command] | tuple[str, Mapping[str, type[Command]]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion(Command):
+    """Print what completes words in a shell: source <(unisid completion bash)."""
+
+    shell: Positional[Literal["bash", "zsh", "fish"]]
+    """the shell that reads it"""
+
+    def act(self) -> None:
+        _parsed(["--tyro-print-completion", self.shell])
+
 
 INDEX = {"extend": index.Extend, "add": index.Add, "compare": index.Compare, "cold-start": index.ColdStart}
 COMMANDS: Commands = {
@@ -52,7 +65,7 @@ COMMANDS: Commands = {
     "judge": judge.Judge,
     "certify": judge.Certify,
     "doctor": machine.Doctor,
-    "completion": machine.Completion,
+    "completion": Completion,
     "report": report.Report,
 }
 """Each command by its word; one that has actions with what it is for."""
@@ -116,11 +129,6 @@ def every() -> Iterator[tuple[str, type[Command]]]:
             yield name, found
         else:
             yield from ((f"{name} {action}", kind) for action, kind in found[1].items())
-
-
-def print_completion(shell: str) -> None:
-    """Print the script that completes words in a shell."""
-    _parsed(["--tyro-print-completion", shell])
 
 
 def _help(names: Sequence[str], words: Sequence[str]) -> None:

@@ -1,11 +1,8 @@
-"""`unisid doctor` and `unisid completion`: this machine, and the shell."""
+"""`unisid doctor`: what this machine has."""
 
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Literal
-
-from tyro.conf import Positional
 
 from unisid.cli.options import Flag
 from unisid.cli.session import Command
@@ -35,16 +32,3 @@ class Doctor(Command):
         faults = [check.name for check in found if check.state == "fault"]
         if faults:
             raise ConfigError(f"this machine: {', '.join(faults)} must be put right, as listed")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Completion(Command):
-    """Print what completes words in a shell: source <(unisid completion bash)."""
-
-    shell: Positional[Literal["bash", "zsh", "fish"]]
-    """the shell that reads it"""
-
-    def act(self) -> None:
-        from unisid.cli.commands import print_completion
-
-        print_completion(self.shell)
