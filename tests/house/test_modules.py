@@ -16,6 +16,7 @@ CIRCLES = {("backbones/hierarchical.py", "backbones/hierarchical_model.py")}
 """Settings whose `build` imports the model, which has them as a parameter's type."""
 THROUGH = {
     "api/doctor.py": "runtime/test_doctor.py",
+    "artifacts/nouns.py": "artifacts/test_store.py",
     "artifacts/vectors.py": "backbones/test_hierarchical.py",
     "cli/configured.py": "test_cli.py",
     "cli/flow.py": "test_cli.py",
