@@ -1,5 +1,6 @@
 """All commands, and a line of words read as one of them."""
 
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +40,8 @@ class Completion(Command):
     """the shell that reads it"""
 
     def act(self) -> None:
-        _parsed(["--tyro-print-completion", self.shell])
+        with contextlib.suppress(SystemExit):  # as tyro ends
+            _parsed(["--tyro-print-completion", self.shell])
 
 
 INDEX = {"extend": index.Extend, "add": index.Add, "compare": index.Compare, "cold-start": index.ColdStart}
