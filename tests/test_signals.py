@@ -140,8 +140,8 @@ def test_a_signal_in_the_middle_of_imports_is_one_message(number, tmp_path):
 def test_an_interrupt_of_what_is_run_from_text_is_still_an_exit_code(tmp_path):
     """Python itself would end by the signal: it takes the interrupt for one that was not handled."""
     (tmp_path / "cut.py").write_text(
-        "import os, sys\nfrom unisid import cli\n"
-        "cli._recipes = lambda known: exec('os.kill(os.getpid(), 2)')\nsys.exit(cli.main(['recipes']))\n"
+        "import os, sys\nfrom unisid.cli import flow, main\n"
+        "flow.Recipes.act = lambda self: exec('os.kill(os.getpid(), 2)')\nsys.exit(main(['recipes']))\n"
     )
     environment = os.environ | {"PYTHONPATH": f"{ROOT}/platform:{ROOT}:{tmp_path}"}
     done = subprocess.run([sys.executable, "-m", "cut"], env=environment, capture_output=True, text=True, check=False)

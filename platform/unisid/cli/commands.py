@@ -11,6 +11,7 @@ from tyro.conf import Positional
 
 from unisid import __version__
 from unisid.cli import (
+    exchange,
     experiment,
     flow,
     index,
@@ -66,6 +67,8 @@ COMMANDS: Commands = {
     "update": update.Update,
     "judge": judge.Judge,
     "certify": judge.Certify,
+    "export": exchange.Export,
+    "import": exchange.Import,
     "doctor": machine.Doctor,
     "completion": Completion,
     "report": report.Report,
