@@ -1,6 +1,5 @@
 """`unisid export` and `unisid import`: an index or a recommender given to other systems, an index taken from them."""
 
-import json
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -8,6 +7,7 @@ from tyro.conf import Positional, arg
 
 from unisid.cli.options import Flag, text
 from unisid.cli.session import Command
+from unisid.cli.tables import json_text
 from unisid.errors import ConfigError
 
 
@@ -55,7 +55,7 @@ class Export(Command):
                 f"unisid export: {address} is no index and no recommender; must be codes/... or model/..."
             )
         if self.json:
-            return print(json.dumps(manifest, indent=2, sort_keys=True))
+            return print(json_text(manifest))
         size = sum(file["bytes"] for file in manifest["files"].values())
         print(f"{address}: {manifest['items']:,} items, {len(manifest['files'])} files of {size:,} bytes in {self.to}")
         if address.noun == "codes":
@@ -94,7 +94,7 @@ class Import(Command):
         quality = codes.record.part("quality")
         if self.json:
             body = {"address": codes.record.address, **codes.record.counts}
-            return print(json.dumps(body, indent=2, sort_keys=True))
+            return print(json_text(body))
         shop = Catalog.read(place_of(store, catalog)).record.address
         print(
             f"{codes.record.address}: {len(codes.codes):,} items of {shop}, levels of "

@@ -3,13 +3,13 @@
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from unisid.cli.configured import RecipeCommand
 from unisid.cli.options import Flag, Machines, text
 from unisid.cli.session import Command
+from unisid.cli.tables import json_text
 
 if TYPE_CHECKING:
     from unisid.artifacts.store import Place, Store
@@ -37,7 +37,7 @@ class Plan(RecipeCommand):
         recipe, until = self.configured(), NOUNS[-1] if self.until is None else self.until
         entries = plan(recipe, self.session.opened, until, without_data=self.without_data)
         print(
-            json.dumps([dataclasses.asdict(e) | {"address": str(e.address)} for e in entries], indent=2)
+            json_text([dataclasses.asdict(e) | {"address": str(e.address)} for e in entries])
             if self.json
             else plan_tree(entries)
         )
@@ -94,7 +94,7 @@ class Recipes(Command):
 
         rows = {n: (made.__doc__ or "").strip().splitlines()[0] for n, made in sorted(recipes.ready().items())}
         if self.json:
-            print(json.dumps([{"name": name, "text": line} for name, line in rows.items()], indent=2))
+            print(json_text([{"name": name, "text": line} for name, line in rows.items()]))
             return
         for name, line in rows.items():
             print(f"{name:<24}{line}")

@@ -57,6 +57,8 @@ class Judge(Command):
         address = Address.parse(self.catalog) if self.catalog else newest_of(store, "catalog", None)[0]
         catalog = Catalog.read(place_of(store, address))
         check_cutoffs(self.cutoffs, "--cutoffs")
+        if self.difference is not None and not 0 < self.difference <= 1:
+            raise ConfigError(f"--difference: is {self.difference}; must be above 0 and at most 1, such as 0.01")
         systems: dict[str, list[Ranks]] = {}
         lengths = []
         for name, paths in _named(self.lists, "--lists"):
@@ -65,7 +67,9 @@ class Judge(Command):
                 ranks, longest = _ranked(path, name, catalog, dict(_named(self.columns, "--columns")))
                 systems[name].append(ranks)
                 lengths.append(longest)
-        cutoffs = usable_cutoffs(self.cutoffs, min([catalog.num_items, *lengths]), "--cutoffs")
+        most = min([catalog.num_items, *lengths])
+        of = "catalogue's" if most == catalog.num_items else "shortest lists'"
+        cutoffs = usable_cutoffs(self.cutoffs, most, "--cutoffs", of)
         given = set(systems)
         for measured in self.metrics:
             metrics = Metrics.read(place_of(store, Address.parse(measured)))

@@ -1,11 +1,11 @@
 """`unisid doctor`: what this machine has."""
 
 import dataclasses
-import json
 from dataclasses import dataclass
 
 from unisid.cli.options import Flag
 from unisid.cli.session import Command
+from unisid.cli.tables import json_text, show
 from unisid.errors import ConfigError
 
 
@@ -18,11 +18,10 @@ class Doctor(Command):
 
     def act(self) -> None:
         from unisid.api.doctor import doctor
-        from unisid.cli.tables import show
 
         found = doctor(self.session.store)
         if self.json:
-            print(json.dumps([dataclasses.asdict(check) for check in found], indent=2))
+            print(json_text([dataclasses.asdict(check) for check in found]))
         else:
             show([("part", "state", "found"), *((c.name, c.state, c.found) for c in found)])
             for state, title in (("absent", "optional, and not there"), ("fault", "to be put right")):

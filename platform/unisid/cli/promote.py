@@ -3,7 +3,6 @@
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from unisid.cli.options import Flag, shown, text
 from unisid.cli.session import Command
+from unisid.cli.tables import json_text
 from unisid.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Promote(Command):
         tracking = self.session.tracking()
         if self.status:
             pairs = promotion.in_use(tracking, self.status)
-            body = json.dumps({alias: dataclasses.asdict(pair) for alias, pair in pairs.items()}, indent=2)
+            body = json_text({alias: dataclasses.asdict(pair) for alias, pair in pairs.items()})
             print(body if self.json else "\n".join(f"{alias:<10} {pair}" for alias, pair in pairs.items()))
             return
         if self.rollback:

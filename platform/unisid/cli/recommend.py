@@ -2,7 +2,6 @@
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
-import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from tyro.conf import create_mutex_group
 from unisid.cli.options import UNSAID, Flag, Machines, several, text
 from unisid.cli.overnight import Everybody, recommend_all
 from unisid.cli.session import Command
+from unisid.cli.tables import json_text, show
 from unisid.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -92,7 +92,6 @@ class Recommend(Command):
     def _recommend(self, pair: Pair) -> None:
         from unisid.artifacts.catalog import Catalog
         from unisid.artifacts.lookup import history_of, item_numbers
-        from unisid.cli.tables import show
         from unisid.serving.recommender import Recommender
 
         catalog = Catalog.read(pair.catalog)
@@ -113,7 +112,7 @@ class Recommend(Command):
         names = ("rank", "score", "item", "title")
         if self.json:
             body = {"model": str(pair.model.address), "codes": str(pair.codes.address), "why": pair.why}
-            print(json.dumps(body | {"items": [dict(zip(names, row, strict=True)) for row in rows]}, indent=2))
+            print(json_text(body | {"items": [dict(zip(names, row, strict=True)) for row in rows]}))
         else:
             show([names, *((str(rank), f"{score:.3f}", item, str(title)) for rank, score, item, title in rows)])
         if len(rows) < self.k:

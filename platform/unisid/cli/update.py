@@ -1,12 +1,12 @@
 """`unisid update`."""
 
 import functools
-import json
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from unisid.cli.configured import RecipeCommand
 from unisid.cli.options import Flag, Machines, shown, text
+from unisid.cli.tables import json_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,4 +70,4 @@ class Update(RecipeCommand):
         machines = functools.partial(self.session.machines, self.compute)
         found = update.update(recipe, store, settings, machines, self.session.tracking(), self.to or "")
         if self.json:
-            print(json.dumps(found, indent=2, sort_keys=True))
+            print(json_text(found))
