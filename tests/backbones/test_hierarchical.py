@@ -269,3 +269,66 @@ def test_a_sample_of_all_items_is_the_loss_over_all_and_small_ones_stay_near(cat
 def test_how_many_are_sampled_bears_identity_only_where_it_is_set():
     assert "negatives" not in to_record(CONFIG, identity=True)
     assert to_record(dataclasses.replace(CONFIG, negatives=7), identity=True)["negatives"] == 7
+
+
+def grown_from(model, num_new):
+    """The model over an index of further items, and that index."""
+    whole = index_of(SIZES, N + num_new)
+    added = np.random.default_rng(2).normal(size=(num_new, 7)).astype(np.float32)
+    index = Index.of(whole.codes.numpy(), SIZES, {"fused": np.concatenate([VECTORS["fused"], added])})
+    grown = model.config.build(index)
+    grown.load(model.weights(), index)
+    return grown.eval(), index
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("share", [None, 0.3])
+def test_new_items_together_hold_their_share_of_the_probability(catalog, share):
+    grown, index = grown_from(made(catalog), 12)
+    assert grown.weigh_new(catalog, index, share) != 0
+    taken = [each[each < N] for each in np.split(*user_rows(catalog))]
+    held = []
+    for past in filter(len, taken):
+        past = torch.from_numpy(past.astype(np.int64))[None]
+        found = grown.search(
+            past[:, -ring.HISTORY :], index, k=N + 12, beam=N + 12, limits=Limits(taken=past), renormalised=True
+        )
+        held.append(float(found.scores.exp()[found.items >= N].sum()))
+    assert np.mean(held) == pytest.approx(12 / (N + 12) if share is None else share, abs=1e-4)
+
+
+def user_rows(catalog):
+    rows = catalog.split == 0
+    users = catalog.user[rows]
+    return catalog.item[rows], np.flatnonzero(np.diff(users)) + 1
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("memory", [None, CONFIG.memory], ids=["no memory", "memory"])
+@pytest.mark.parametrize("limited", [False, True])
+def test_wide_beams_find_new_items_as_scores_of_all_do(catalog, monkeypatch, limited, memory):
+    grown, index = grown_from(made(catalog, dataclasses.replace(CONFIG, memory=memory)), 12)
+    grown.weigh_new(catalog, index, 0.9)
+    limits = Limits(HISTORIES, torch.arange(N + 12) % 7 > 0) if limited else Limits()
+    exact = grown.search(HISTORIES, index, k=N, beam=N, limits=limits)
+    assert (exact.items[:, :10] >= N).sum() > 12
+    monkeypatch.setattr(hierarchical_model, "EXACT", 0)
+    beams = grown.search(HISTORIES, index, k=N, beam=N + 12, limits=limits)
+    assert torch.equal(beams.items, exact.items)
+    assert torch.allclose(beams.scores, exact.scores, atol=1e-3)
+    few = grown.search(HISTORIES, index, k=3, beam=3, limits=limits)
+    assert (few.items >= N).any(1).all()  # new items have beams of their own
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("exact", [True, False])
+def test_where_no_item_is_new_no_score_changes(catalog, monkeypatch, exact):
+    if not exact:
+        monkeypatch.setattr(hierarchical_model, "EXACT", 0)
+    model = made(catalog)
+    model.counts.clamp_min_(1)
+    before = model.search(HISTORIES, INDEX, k=10, beam=20)
+    assert model.weigh_new(catalog, INDEX) == 0
+    after = model.search(HISTORIES, INDEX, k=10, beam=20)
+    assert torch.equal(before.items, after.items)
+    assert torch.equal(before.scores, after.scores)

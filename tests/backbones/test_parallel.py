@@ -165,6 +165,26 @@ def test_where_the_walk_meets_too_few_that_may_be_answered_all_are_scored(catalo
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("memory", [None, CONFIG.memory], ids=["no memory", "memory"])
+def test_new_items_are_raised_and_walked_to(catalog, memory):
+    whole = index_of(SIZES, N + 12)
+    added = np.random.default_rng(2).normal(size=(12, 7)).astype(np.float32)
+    index = Index.of(whole.codes.numpy(), SIZES, {"fused": np.concatenate([VECTORS["fused"], added])})
+    found = {}
+    for decode, edges in (("exact", 1), ("graph", N + 12), ("graph", 3)):
+        config = dataclasses.replace(CONFIG, memory=memory, decode=decode, edges=edges, rounds=1)
+        model = config.build(index)
+        model.load(made(catalog, config).weights(), index)
+        assert model.eval().weigh_new(catalog, index, 0.9) != 0
+        found[decode, edges] = model.search(HISTORIES, index, k=20, beam=N + 12)
+    exact, walked, sparse = found.values()
+    assert (exact.items >= N).sum() > 12
+    assert torch.equal(walked.items, exact.items)
+    assert torch.allclose(walked.scores, exact.scores, atol=1e-4)
+    assert (sparse.items >= N).any(1).all()
+
+
+@torch.no_grad()
 def test_the_graph_is_made_anew_after_training(catalog):
     walking = made(catalog, dataclasses.replace(CONFIG, decode="graph"))
     walking.search(HISTORIES, INDEX, k=3, beam=3)

@@ -155,6 +155,17 @@ class Backbone(nn.Module):
         """
         return {}
 
+    def weigh_new(self, catalog: Catalog, index: Index, share: float | None = None) -> float:
+        """Raise the scores of items without training interactions to those of others; returns what is added to one.
+
+        By default nothing is. Called once when a trained recommender is loaded; never while it trains.
+
+        Args:
+            catalog: whose training interactions show histories.
+            share: of the probability, for new items together; None: their share of the catalogue; 0: nothing is added.
+        """
+        return 0.0
+
     def weights(self) -> dict[str, Tensor]:
         """What is saved, under the names that others load it by; tied tensors once."""
         return self.state_dict()

@@ -31,16 +31,20 @@ class Candidates:
     parts: Float[Tensor, "B C F"]
     real: Bool[Tensor, "B C"]
     """False: fills a short row."""
+    added: Float[Tensor, "B C"] | None = None
+    """What is added to the weighted sum of parts."""
 
     def scores(self, weights: Float[Tensor, " F"]) -> Float[Tensor, "B C"]:
-        """The weighted sums; -inf where an item is not real."""
-        return (self.parts @ weights.to(self.parts.dtype)).masked_fill(~self.real, -torch.inf)
+        """The weighted sums, and what is added; -inf where an item is not real."""
+        found = self.parts @ weights.to(self.parts.dtype)
+        return (found if self.added is None else found + self.added).masked_fill(~self.real, -torch.inf)
 
     def best(self, weights: Float[Tensor, " F"], size: int) -> "Candidates":
         """Those of the largest scores."""
         top = self.scores(weights).topk(min(size, self.items.shape[1]), dim=1).indices
         parts = self.parts.gather(1, top[:, :, None].expand(-1, -1, self.parts.shape[2]))
-        return Candidates(self.items.gather(1, top), parts, self.real.gather(1, top))
+        added = None if self.added is None else self.added.gather(1, top)
+        return Candidates(self.items.gather(1, top), parts, self.real.gather(1, top), added)
 
     def judged(self, targets: Int[Tensor, " B"]) -> Judged:
         """What the weights are fitted to."""

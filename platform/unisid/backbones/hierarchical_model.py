@@ -3,6 +3,7 @@
 Letters as in `hierarchical`; X nodes looked at, n nodes of a level.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -13,14 +14,16 @@ from torch import Tensor, nn
 from unisid.artifacts.catalog import Catalog
 from unisid.backbones import NO_LIMITS, PAD, Backbone, Batch, Index, Limits, check_length, hierarchical
 from unisid.backbones.candidates import CANDIDATES, TABLE, Candidates, fit_to
-from unisid.backbones.hierarchical_search import best_of_all, candidates, some_of_all
+from unisid.backbones.hierarchical_search import best_of_all, candidates, parts_of_all, some_of_all
 from unisid.decoding.beam import Ranked
 from unisid.decoding.hierarchy import Below, Children, parents, paths, segment_log_softmax, sizes_below
 from unisid.decoding.trie import Trie
 from unisid.layers.dense import sample_size, softmax_loss, training_counts
 from unisid.layers.history import Repeat, Seen, seen_at_end, seen_in_windows
+from unisid.layers.new_items import offset_of
 from unisid.layers.recall import Memory
 from unisid.layers.transformer import CausalTransformer, start
+from unisid.ops.blend import weighted_sum
 from unisid.ops.principal import principal, project
 
 EXACT = 1 << 16
@@ -52,6 +55,8 @@ class Hierarchical(Backbone):
     counts: Tensor
     part_weights: Tensor
     paths: Tensor
+    new_offset: float = 0.0
+    """What is added to the score of an item that is new (`backbones.new_items`)."""
 
     def __init__(self, config: "hierarchical.Config", index: Index) -> None:
         super().__init__()
@@ -250,6 +255,17 @@ class Hierarchical(Backbone):
     def was_learned(self) -> Bool[Tensor, " N"]:
         """Whether an item's own vector was learned: it occurs in the training interactions."""
         return self.counts > 0
+
+    def weigh_new(self, catalog: Catalog, index: Index, share: float | None = None) -> float:
+        self.new_offset = offset_of(functools.partial(self._scores, index), catalog, ~self.was_learned(), share)
+        return self.new_offset
+
+    def _scores(
+        self, index: Index, histories: Int[Tensor, "B T"], taken: Int[Tensor, "B E"] | None
+    ) -> Float[Tensor, "B N"]:
+        """Of all items, new ones not raised."""
+        states = self.last_states(histories[:, -self.config.max_length :], index, taken)
+        return weighted_sum(self.part_weights, parts_of_all(self, states, index))
 
     def search(
         self,

@@ -5,16 +5,18 @@ in `hierarchical`; K beams, C candidates, F parts, n nodes of a level.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unisid.backbones import PAD, Index, Limits
 from unisid.backbones.candidates import Candidates, best_items, may_be_answered, require_sound
 from unisid.decoding.beam import Ranked, best, check, limits_of
 from unisid.decoding.hierarchy import segment_log_softmax
+from unisid.layers.new_items import raised
 from unisid.ops.blend import weighted_sum
 
 PATHS_AT_ONCE = 1 << 11
@@ -43,6 +45,7 @@ def best_of_all(
     """The best k of all items."""
     check(k, k, len(index.codes))
     scores = weighted_sum(model.part_weights, parts_of_all(model, states, index))
+    scores = raised(scores, ~model.was_learned(), model.new_offset)
     if renormalised:
         scores = scores.log_softmax(1)
     require_sound(scores.isfinite().all())
@@ -90,33 +93,58 @@ def _repeated(
     return share.clamp_min(-1 + 1e-6).log1p()
 
 
+@dataclass(frozen=True)
+class _Found:
+    """Items that a search has found, each once."""
+
+    scores: Float[Tensor, "B C"]
+    """log p under the trie."""
+    items: Int[Tensor, "B C"]
+    real: Bool[Tensor, "B C"]
+    """False: fills a short row."""
+
+    def and_then(self, other: "_Found") -> "_Found":
+        """With further items, of which those that are here already do not count."""
+        here = self.items.masked_fill(~self.real, PAD)
+        real = other.real & ~(other.items[:, :, None] == here[:, None, :]).any(2)
+        pairs = (self.scores, other.scores), (self.items, other.items), (self.real, real)
+        return _Found(*(torch.cat(pair, 1) for pair in pairs))
+
+
 def candidates(model: "Hierarchical", states: "States", index: Index, beam: int, limits: Limits) -> Candidates:
-    """What beams over the trie find, and what the memory recalls; no item twice."""
+    """What beams over the trie find, and what the memory recalls; both of all items, and of new ones apart. No item
+    twice."""
     check(beam, beam, len(index.codes))
-    scores, leaves = _beams(model, states, index, beam, limits)
-    items, real = index.trie.items[leaves].long(), scores > -torch.inf
-    memory, before = model.memory, states.seen.before
+    memory, before, new = model.memory, states.seen.before, ~model.was_learned()
     held = {} if memory is None else memory.entries(before)
-    if memory is not None:
-        known = memory.recalled(held, before, model.part_weights[1 + model.config.dense :])
-        twice = (known[:, :, None] == items.masked_fill(~real, PAD)[:, None, :]).any(2) | (known == PAD)
-        known = known.clamp_min(0)
-        scores = torch.cat([scores, _path_scores(model, states, known, index)], 1)
-        items, real = torch.cat([items, known], 1), torch.cat([real, ~twice & may_be_answered(known, index, limits)], 1)
-    scores = scores.masked_fill(~real, 0.0)
+    found = _beams(model, states, index, beam, limits)
+    if model.new_offset:
+        found = found.and_then(_beams(model, states, index, beam, _limited_to(new, limits)))
+    for some in (None, new)[: 1 + bool(model.new_offset)] if memory is not None else ():
+        known = memory.recalled(held, before, model.part_weights[1 + model.config.dense :], some)
+        further, real = known.clamp_min(0), known != PAD
+        real = real & may_be_answered(further, index, limits)
+        found = found.and_then(_Found(_path_scores(model, states, further, index), further, real))
+    items, real = found.items, found.real
+    scores = found.scores.masked_fill(~real, 0.0)
     parts = [scores[:, :, None]]
     if model.own is not None:
         dense = torch.where(model.was_learned()[items], _dense_logits(model, states, items), scores)
         parts.append(dense[:, :, None])
     if memory is not None:
         parts.append(memory.of(held, before, items))
-    return Candidates(items, torch.cat(parts, 2), real)
+    return Candidates(items, torch.cat(parts, 2), real, model.new_offset * new[items] if model.new_offset else None)
+
+
+def _limited_to(some: Bool[Tensor, " N"], limits: Limits) -> Limits:
+    """The limits, and none but some items."""
+    return replace(limits, allowed=some if limits.allowed is None else limits.allowed & some)
 
 
 def _beams(
     model: "Hierarchical", states: "States", index: Index, beam: int, limits: Limits
-) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
-    """log p and the leaves of the likeliest items that may be answered, under the trie."""
+) -> _Found:
+    """The likeliest items that may be answered, under the trie."""
     users, device = len(states.trie), states.trie.device
     rows = torch.arange(users, device=device)
     open_ = limits_of(index.trie, users, limits.excluded, limits.allowed)
@@ -138,7 +166,7 @@ def _beams(
         chosen = best(totals, candidates, min(beam, len(level), totals.shape[1]))
         scores, nodes = totals.gather(1, chosen), candidates.gather(1, chosen)
     require_sound(sound)
-    return scores, nodes
+    return _Found(scores, index.trie.items[nodes].long(), scores > -torch.inf)
 
 
 def _path_scores(

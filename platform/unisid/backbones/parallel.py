@@ -135,10 +135,19 @@ class Parallel(Pooled):
             return may_be_answered(items, index, limits)
 
         items, scores = walk(self.graph, known, score, allowed, beam, self.settings.rounds)
+        new = self.counts == 0
+        if self.new_offset:
+            further, of_new = walk(
+                self.graph, known, score, lambda found: allowed(found) & new[found], beam, self.settings.rounds
+            )
+            twice = (further[:, :, None] == items[:, None, :]).any(2)
+            items = torch.cat([items, further.masked_fill(twice, PAD)], 1)
+            scores = torch.cat([scores, of_new], 1)
         real, items = items != PAD, items.clamp_min(0)
         parts = [scores.masked_fill(~real, 0.0), *taken_of_some(before, items)]
         recalled = [] if memory is None else [memory.of(held, before, items)]
-        return Candidates(items, torch.cat([torch.stack(parts, 2), *recalled], 2), real)
+        added = self.new_offset * new[items] if self.new_offset else None
+        return Candidates(items, torch.cat([torch.stack(parts, 2), *recalled], 2), real, added)
 
     @torch.no_grad()
     def code_vectors(self, index: Index) -> Float[Tensor, "N LD"]:

@@ -10,6 +10,7 @@ with items' vectors. A memory (`layers.recall`) gives further parts of an item's
 B histories or windows, T items, P positions with a target, N items, L levels, D width, C candidates, F parts.
 """
 
+import functools
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,7 @@ from unisid.decoding.beam import Ranked, check
 from unisid.errors import ConfigError
 from unisid.layers.dense import training_counts
 from unisid.layers.history import Seen, seen_at_end, seen_in_windows
+from unisid.layers.new_items import offset_of, raised
 from unisid.layers.recall import Memory, MemoryConfig
 from unisid.layers.transformer import CausalTransformer, start
 from unisid.ops.blend import weighted_sum
@@ -89,6 +91,8 @@ class Pooled(Backbone):
 
     counts: Tensor
     part_weights: Tensor
+    new_offset: float = 0.0
+    """What is added to the score of an item that is new (`backbones.new_items`)."""
     names: tuple[str, ...]
     """Of the head's own parts, the first of which has weight 1 before validation, the others 0."""
     fits_excluded = False
@@ -172,6 +176,17 @@ class Pooled(Backbone):
             before = states.seen.before
             yield from self.memory.of_all(self.memory.entries(before), before, len(index.codes))
 
+    def weigh_new(self, catalog: Catalog, index: Index, share: float | None = None) -> float:
+        self.new_offset = offset_of(functools.partial(self._scores, index), catalog, self.counts == 0, share)
+        return self.new_offset
+
+    def _scores(
+        self, index: Index, histories: Int[Tensor, "B T"], taken: Int[Tensor, "B E"] | None
+    ) -> Float[Tensor, "B N"]:
+        """Of all items, new ones not raised."""
+        states = self.last_states(histories, index, taken)
+        return weighted_sum(self.part_weights, self.parts_of_all(states, index))
+
     def search(
         self,
         histories: Int[Tensor, "B T"],
@@ -184,8 +199,7 @@ class Pooled(Backbone):
     ) -> Ranked:
         """Exact: every item is scored. Scores are log p where there is one part, sums of parts else."""
         check(k, max(k, beam), len(index.codes))
-        states = self.last_states(histories, index, limits.taken)
-        scores = weighted_sum(self.part_weights, self.parts_of_all(states, index))
+        scores = raised(self._scores(index, histories, limits.taken), self.counts == 0, self.new_offset)
         if renormalised:
             scores = scores.log_softmax(1)
         require_sound(scores.isfinite().all())

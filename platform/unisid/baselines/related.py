@@ -7,7 +7,7 @@ common, alike vectors. The weights are fitted to what validation's users took ne
 F parts.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,8 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.vectors import item_vectors
 from unisid.baselines import Baseline, BaselineConfig, Histories, validation_rows
 from unisid.bounds import CountOrNone, Seed
+from unisid.layers import history
+from unisid.layers.new_items import offset_of, raised
 from unisid.layers.recall import Memory, MemoryConfig
 from unisid.ops.blend import fit_weights, weighted_sum
 from unisid.ops.related import PAD
@@ -70,21 +72,32 @@ class RelatedItems:
         self.memory, self.num_items = Memory(config, num_items), num_items
         self.weights = torch.ones(len(self.memory.parts), dtype=torch.float64)
         self.chosen: dict[str, float] = {}
+        self.new, self.new_offset = torch.zeros(num_items, dtype=torch.bool), 0.0
 
     def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
-        parts = self._parts(latest_first(histories))
-        return weighted_sum(self.weights, parts)
+        return raised(self._scores(latest_first(histories)), self.new, self.new_offset)
+
+    def _scores(self, before: Int[Tensor, "B T"]) -> Float[Tensor, "B N"]:
+        return weighted_sum(self.weights, self._parts(before))
 
     def _parts(self, before: Int[Tensor, "B T"]) -> list[Float[Tensor, "B N"]]:
         return list(self.memory.of_all(self.memory.entries(before), before, self.num_items))
 
-    def over(self, num_items: int, vectors: Mapping[str, NDArray[np.float32]], titles: Sequence[str]) -> "RelatedItems":
+    def over(self, catalog: Catalog, vectors: Mapping[str, NDArray[np.float32]]) -> "RelatedItems":
         """The same for a catalogue that has more items after these, of which no training interaction is known."""
+        num_items, titles = catalog.num_items, catalog.titles.to_pylist()
         found = RelatedItems(self.memory.config, num_items)
         held = self.memory.extended(self.memory.state_dict(), "", num_items - self.num_items)
         found.memory.load_state_dict(held)
         found.memory.take_in(self.num_items, {noun: torch.from_numpy(each) for noun, each in vectors.items()}, titles)
         found.weights, found.chosen = self.weights, self.chosen
+        found.new = torch.arange(num_items) >= self.num_items
+        found.new_offset = offset_of(
+            lambda read, _: found._scores(history.latest_first(read, (read != PAD).sum(1) - 1)),
+            catalog,
+            found.new,
+            None,
+        )
         return found
 
     def fit(self, catalog: Catalog, rows: NDArray[np.int64]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from unisid.artifacts.catalog import TRAIN, Catalog
@@ -152,13 +152,26 @@ class Memory(nn.Module):
         return torch.stack([torch.log1p(masses[part.table] / part.eps) for part in self.parts], 2)
 
     def recalled(
-        self, held: dict[str, Entries], before: Int[Tensor, "P T"], weights: Float[Tensor, " F"]
+        self,
+        held: dict[str, Entries],
+        before: Int[Tensor, "P T"],
+        weights: Float[Tensor, " F"],
+        some: Bool[Tensor, " N"] | None = None,
     ) -> Int[Tensor, "P J"]:
-        """The items whose weighted parts are largest, each once; PAD where fewer are recalled."""
+        """The items, of all or of some, whose weighted parts are largest, each once; PAD where fewer are recalled."""
         size = self.config.recalled
+        if some is not None:
+            held = {name: _of_some(each, some) for name, each in held.items()}
         most = size + before.shape[1]  # of which some may be items of the history
         found = torch.cat([recall(*held[name], most)[0] for name in self.names], 1).sort(1).values
         found[:, 1:] = torch.where(found[:, 1:] == found[:, :-1], PAD, found[:, 1:])
         found = torch.where((found[:, :, None] == before[:, None, :]).any(2), PAD, found)
         scores = (self.of(held, before, found) @ weights.float()).masked_fill(found == PAD, -torch.inf)
         return found.gather(1, scores.topk(min(size, found.shape[1]), dim=1).indices)
+
+
+def _of_some(entries: Entries, some: Bool[Tensor, " N"]) -> Entries:
+    """The entries of some items; those of others are filled up with PAD and 0."""
+    found, mass = entries
+    kept = (found != PAD) & some[found.clamp_min(0)]
+    return torch.where(kept, found, PAD), torch.where(kept, mass, 0.0)

@@ -250,7 +250,8 @@ class Follower:
         registered: tuple[str, str] = ("", ""),
     ) -> Pair:
         columns = self._columns(Catalog.read(catalog))
-        return Pair.load(model, codes, catalog, columns, self.settings.named_rules(), vectors, registered)
+        rules, share = self.settings.named_rules(), self.settings.new_share
+        return Pair.load(model, codes, catalog, columns, rules, vectors, registered, new_share=share)
 
     def _columns(self, catalog: Catalog) -> Columns:
         path = self.settings.columns

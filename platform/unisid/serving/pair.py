@@ -65,17 +65,19 @@ class Pair:
         vectors: Mapping[str, Place] | None = None,
         registered: tuple[str, str] = ("", ""),
         device: torch.device | None = None,
+        new_share: float | None = None,
     ) -> "Pair":
         """The pair of stored artifacts.
 
         Args:
             registered: the versions of index and recommender in MLflow's registry.
+            new_share: as `Recommender.load`.
 
         Raises:
             ArtifactError: as `Recommender.load`.
             ConfigError: for a partition whose rule does not fit the columns.
         """
-        recommender = Recommender.load(model, codes, catalog, device, vectors)
+        recommender = Recommender.load(model, codes, catalog, device, vectors, new_share)
         read, shop, trained = Codes.read(codes), Catalog.read(catalog), require(model, "model")
         item_ids = shop.item_ids.to_pylist()
         versions = Versions(

@@ -80,10 +80,13 @@ class Recommender:
         catalog: Place,
         device: torch.device | None = None,
         vectors: Mapping[str, Place] | None = None,
+        new_share: float | None = None,
     ) -> "Recommender":
         """A recommender of stored artifacts.
 
         Args:
+            new_share: of the probability, that items without training interactions are to hold together, where the
+                backbone can raise their scores; None: their share of the catalogue; 0: they are as they score.
             vectors: where the item vectors lie that the backbone reads, by noun (fused, graph); those of the index
                 where an extended one has items that the model was not trained on. Left out, such items have none.
 
@@ -100,7 +103,9 @@ class Recommender:
         backbone = settings.rebuild(index, trained.files())
         with whole(model, WEIGHTS, f"the weights of the backbone that {BACKBONE} describes"):
             backbone.load(trained.weights(), index)
-        return cls(backbone.to(device).eval(), index.to(device), shop.history_length, device)
+        backbone, index = backbone.to(device).eval(), index.to(device)
+        backbone.weigh_new(shop, index, new_share)
+        return cls(backbone, index, shop.history_length, device)
 
     @torch.no_grad()
     def rank(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from unisid.bounds import Count, CountOrNone, NotNegative, Positive, Range, Settings, Share
+from unisid.bounds import Count, CountOrNone, NotNegative, Positive, Range, Settings, Share, ShareBelowOne
 from unisid.errors import ConfigError
 
 TOKEN = "UNISID_SERVE_TOKEN"
@@ -74,6 +74,9 @@ class Serving(Settings):
     """Seconds between two looks at the registry and at the table of columns."""
     columns: str = ""
     """A Parquet or CSV file of facts about the items, by item_id, for rules and quotas; empty for none."""
+    new_share: ShareBelowOne | None = None
+    """Of the probability, that items without training interactions are to hold together, by recommenders over items;
+    None: their share of the catalogue; 0: nothing is added to their scores."""
     partitions: tuple[str, ...] = ()
     """Rules with a name, NAME=RULE: `shop-7=retailer == 7 and in_stock`."""
 

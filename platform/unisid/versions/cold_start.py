@@ -225,7 +225,7 @@ def fitted_without(base: Mapping[str, Place], whole: Mapping[str, Place]) -> dic
     alone = config.fitted(without, vectors[0])
     return {
         "popularity": Popularity(count_users(without)).over(catalog.num_items),
-        "related": alone.over(catalog.num_items, vectors[1], catalog.titles.to_pylist()),
+        "related": alone.over(catalog, vectors[1]),
     }
 
 

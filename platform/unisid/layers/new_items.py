@@ -1,0 +1,71 @@
+"""Items without training interactions among the others: how far their scores are raised.
+
+    p(item | history) = softmax over items of (score + offset, where the item is new)
+
+What is counted and learned of an item comes from its interactions; a new one has what follows from its codes, its
+content and what it is like, which makes lower scores than those of items that are as likely. The offset is the one with
+which new items together hold a given share of the probability, in the mean over histories that training shows
+(`ops.offset`): by default their share of the catalogue, which takes a new item to be as likely as the average one. It
+is found without any interaction of a new item, and where no item is new there is none.
+
+B histories of T items, E items taken, N items.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from unisid.artifacts.catalog import TRAIN, Catalog
+from unisid.ops.offset import log_odds, offset_to_share
+
+PAD = -1
+HISTORIES = 256
+"""Users whose histories decide, drawn by seed where there are more."""
+SCORES_AT_ONCE = 1 << 22
+Scores = Callable[[Int[Tensor, "B T"], Int[Tensor, "B E"]], Float[Tensor, "B N"]]
+"""Of all items, from histories and all that was taken, of which a history holds the last."""
+
+
+@torch.no_grad()
+def offset_of(scores: Scores, catalog: Catalog, new: Bool[Tensor, " N"], share: float | None) -> float:
+    """What is added to the scores of new items; 0 where none is new, or none is not, or no user is known.
+
+    Args:
+        scores: with nothing added to those of new items.
+        share: of the probability, for new items together; None: their share of the catalogue; 0: nothing is added.
+    """
+    wanted = float(new.double().mean()) if share is None else share
+    if not new.any() or new.all() or not 0 < wanted < 1:
+        return 0.0
+    past = known_histories(catalog, ~new.cpu().numpy())
+    size = max(1, SCORES_AT_ONCE // len(new))
+    found = []
+    for start in range(0, len(past), size):
+        taken = filled(past[start : start + size]).to(new.device)
+        read = filled([each[-catalog.history_length :] for each in past[start : start + size]]).to(new.device)
+        found.append(log_odds(scores(read, taken), new))
+    return offset_to_share(torch.cat(found), wanted) if found else 0.0
+
+
+def known_histories(catalog: Catalog, known: Bool[np.ndarray, " N"]) -> list[Int[np.ndarray, " t"]]:
+    """What some users took in training of the items `known`, oldest first; none is empty."""
+    rows = np.flatnonzero((catalog.split == TRAIN) & known[catalog.item])
+    users, starts, counts = np.unique(catalog.user[rows], return_index=True, return_counts=True)
+    chosen = np.sort(np.random.default_rng(0).permutation(len(users))[:HISTORIES])
+    return [catalog.item[rows[starts[u] : starts[u] + counts[u]]].astype(np.int64) for u in chosen]
+
+
+def filled(rows: list[Int[np.ndarray, " t"]]) -> Int[Tensor, "B T"]:
+    """Rows filled up with PAD on the right."""
+    found = np.full((len(rows), max(map(len, rows))), PAD, np.int64)
+    for number, row in enumerate(rows):
+        found[number, : len(row)] = row
+    return torch.from_numpy(found)
+
+
+def raised(scores: Float[Tensor, "B N"], new: Bool[Tensor, " N"], offset: float) -> Float[Tensor, "B N"]:
+    """The scores of all items with the offset of those that are new."""
+    return scores + offset * new if offset else scores
