@@ -21,7 +21,9 @@ CLUSTER = np.concatenate([np.arange(N) // OLD, np.arange(ADDED) // NEW])
 VECTORS = (np.eye(CLUSTERS)[CLUSTER] + 0.1 * RANDOM.normal(size=(N + ADDED, CLUSTERS))).astype(np.float32)
 MEMORY = MemoryConfig(neighbours=10, recalled=20, alike=("fused",), words=False)
 KINDS = {
-    "hierarchical": hierarchical.Config(width=16, feedforward_width=16, num_layers=1, content=("fused",), memory=MEMORY),
+    "hierarchical": hierarchical.Config(
+        width=16, feedforward_width=16, num_layers=1, content=("fused",), memory=MEMORY
+    ),
     "parallel": parallel.Config(width=16, feedforward_width=16, num_layers=1, memory=MEMORY),
     "retrieval": retrieval.Config(width=16, feedforward_width=16, num_layers=1, memory=MEMORY),
 }

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from unisid.config import to_record
 from unisid.errors import ConfigError
 from unisid.tokenizers import opq
 
@@ -45,6 +46,32 @@ def test_no_code_depends_on_another():
     other = (nearest[:, :2] + 1) % 8
     assert torch.equal(tokenizer.complete(latents, other)[:, 2:], nearest[:, 2:])
     assert torch.equal(tokenizer.distances(latents, other), tokenizer.distances(latents, nearest[:, :2]))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("kept", "levels"), [(3, 3), (8, 4), (3, 2)])
+def test_whitened_components_vary_alike_and_the_way_back_is_that_of_the_kept_ones(kept, levels):
+    rows = correlated() - correlated().mean(0)
+    tokenizer = fitted(rows, whitened=kept, num_levels=levels)
+    latents = tokenizer.latent(rows)
+    assert latents.shape == (600, -(-kept // levels) * levels)
+    components = (latents @ tokenizer.rotation.T)[:, :kept]
+    torch.testing.assert_close(components.T @ components / 600, torch.eye(kept), atol=1e-3, rtol=0)
+    restored = tokenizer.restore(latents)
+    assert float((restored - rows).square().mean()) < (1e-6 if kept == 8 else 0.02)
+    torch.testing.assert_close(tokenizer.latent(restored), latents, atol=1e-3, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_more_components_than_dimensions_are_zeros():
+    tokenizer = fitted(correlated(), whitened=12)
+    assert tokenizer.axes[:, 8:].abs().max() == tokenizer.back[8:].abs().max() == 0
+    assert tokenizer.encode(correlated()).shape == (600, 4)
+
+
+def test_whitening_bears_identity_only_where_it_is_set():
+    assert "whitened" not in to_record(opq.Config(), identity=True)
+    assert to_record(opq.Config(whitened=64), identity=True)["whitened"] == 64
 
 
 def test_bad_settings_are_refused():

@@ -141,9 +141,7 @@ def _limited_to(some: Bool[Tensor, " N"], limits: Limits) -> Limits:
     return replace(limits, allowed=some if limits.allowed is None else limits.allowed & some)
 
 
-def _beams(
-    model: "Hierarchical", states: "States", index: Index, beam: int, limits: Limits
-) -> _Found:
+def _beams(model: "Hierarchical", states: "States", index: Index, beam: int, limits: Limits) -> _Found:
     """The likeliest items that may be answered, under the trie."""
     users, device = len(states.trie), states.trie.device
     rows = torch.arange(users, device=device)

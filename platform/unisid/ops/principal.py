@@ -7,6 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+FLAT = 1e-10
+"""Of the largest variance: an axis of less does not vary."""
+
 
 def principal(values: Float[Tensor, "N W"], width: int) -> tuple[Float[Tensor, " W"], Float[Tensor, "W C"]]:
     """The mean, and the axes of most variance divided by one number so that all components together have variance 1.
@@ -23,6 +26,33 @@ def principal(values: Float[Tensor, "N W"], width: int) -> tuple[Float[Tensor, "
     found = torch.zeros(len(mean), width, dtype=torch.double)
     found[:, :kept] = axes * largest.sign() / scale
     return mean.float(), found.float()
+
+
+def whitened(
+    values: Float[Tensor, "N W"], width: int
+) -> tuple[Float[Tensor, " W"], Float[Tensor, "W C"], Float[Tensor, "C W"]]:
+    """The mean, the axes whose components have variance 1 each, and the way back: components @ back + mean.
+
+    An axis along which nothing varies has components of 0, and so have those beyond the vectors' own width. An axis
+    points to its largest entry.
+
+    >>> mean, axes, back = whitened(torch.tensor([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]]), 2)
+    >>> (torch.tensor([[2.0, 1.0]]) @ axes).round(decimals=3), (axes @ back).round(decimals=3)
+    (tensor([[1.4140, 1.4140]]), tensor([[1., 0.],
+            [0., 1.]]))
+    """
+    mean = values.double().mean(0)
+    centred = values.double() - mean
+    variance, vectors = torch.linalg.eigh(centred.T @ centred / max(1, len(values)))
+    kept = min(width, len(mean))
+    variance, vectors = variance.flip(0)[:kept].clamp_min(0), vectors.flip(1)[:, :kept]
+    vectors = vectors * vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()
+    varies = variance > FLAT * variance[:1].clamp_min(torch.finfo(torch.double).tiny)
+    scale = torch.where(varies, variance, 1.0).sqrt()
+    axes, back = torch.zeros(len(mean), width, dtype=torch.double), torch.zeros(width, len(mean), dtype=torch.double)
+    axes[:, :kept] = torch.where(varies, vectors / scale, 0.0)
+    back[:kept] = torch.where(varies, vectors * scale, 0.0).T
+    return mean.float(), axes.float(), back.float()
 
 
 def project(
