@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unisid.decoding.walk import PAD, Graph, walk
+from unisid.decoding.walk import PAD, Graph, longest_axes, walk
 
 N, B = 60, 3
 VECTORS = torch.randn(N, 8, generator=torch.Generator().manual_seed(0))
@@ -28,6 +28,29 @@ def test_neighbours_are_the_nearest_others_by_cosine():
 
 def test_a_graph_of_few_items_has_as_many_edges_as_there_are_others():
     assert Graph.of(VECTORS[:4], 64).neighbours.sort(1).values.tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]
+
+
+def test_many_wide_vectors_are_compared_at_their_longest_axes(monkeypatch):
+    """Vectors of few directions and a little noise: a graph of the sampled axes has the true neighbours."""
+    generator = torch.Generator().manual_seed(2)
+    inner = torch.randn(600, 6, generator=generator)
+    wide = inner @ torch.randn(6, 40, generator=generator) + 0.01 * torch.randn(600, 40, generator=generator)
+    exact = Graph.of(wide, 5).neighbours
+    for name, value in {"EXACT": 100, "KEPT": 6, "SAMPLE": 200, "AT_ONCE": 250}.items():
+        monkeypatch.setattr(f"unisid.decoding.walk.{name}", value)
+    made = []
+
+    def part(some):
+        made.append(len(wide[some]))
+        return wide[some]
+
+    found = Graph.of_parts(part, 600, 5).neighbours
+    assert found.dtype == torch.int32
+    assert max(made) == 250
+    shared = (found[:, :, None] == exact[:, None, :]).any(2).float().mean()
+    assert shared > 0.8
+    alone = longest_axes(wide, 6)
+    torch.testing.assert_close(alone.T @ alone, torch.eye(6), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("beam", [1, 4, N])

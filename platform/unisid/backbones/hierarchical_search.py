@@ -120,11 +120,12 @@ def candidates(model: "Hierarchical", states: "States", index: Index, beam: int,
     found = _beams(model, states, index, beam, limits)
     if model.new_offset:
         found = found.and_then(_beams(model, states, index, beam, _limited_to(new, limits)))
-    for some in (None, new)[: 1 + bool(model.new_offset)] if memory is not None else ():
-        known = memory.recalled(held, before, model.part_weights[1 + model.config.dense :], some)
-        further, real = known.clamp_min(0), known != PAD
-        real = real & may_be_answered(further, index, limits)
-        found = found.and_then(_Found(_path_scores(model, states, further, index), further, real))
+    if memory is not None:
+        for some in (None, new)[: 1 + bool(model.new_offset)]:
+            known = memory.recalled(held, before, model.part_weights[1 + model.config.dense :], some)
+            further, real = known.clamp_min(0), known != PAD
+            real = real & may_be_answered(further, index, limits)
+            found = found.and_then(_Found(_path_scores(model, states, further, index), further, real))
     items, real = found.items, found.real
     scores = found.scores.masked_fill(~real, 0.0)
     parts = [scores[:, :, None]]

@@ -119,7 +119,7 @@ class Parallel(Pooled):
 
     def walked(self, states: States, index: Index, beam: int, limits: Limits) -> Candidates:
         """The best items of a walk by log p, and what the memory recalls; no item twice."""
-        self.graph = self.graph or Graph.of(self.code_vectors(index), self.settings.edges)
+        self.graph = self.graph or self._graph_of(index)
         by_level = self.level_log_probs(states)
         memory, before = self.memory, states.seen.before
         held = {} if memory is None else memory.entries(before)
@@ -150,10 +150,15 @@ class Parallel(Pooled):
         return Candidates(items, torch.cat([torch.stack(parts, 2), *recalled], 2), real, added)
 
     @torch.no_grad()
-    def code_vectors(self, index: Index) -> Float[Tensor, "N LD"]:
-        """The codes' vectors side by side, each of length 1: the cosine of two items' is the mean of their codes'."""
+    def _graph_of(self, index: Index) -> Graph:
+        """By the codes' vectors side by side, each of length 1: two items' cosine is the mean of their codes'."""
         codes = functional.normalize(self.codes.weight.float(), dim=-1)
-        return codes[index.tokens(torch.arange(len(index.codes), device=codes.device))].flatten(1)
+        items = torch.arange(len(index.codes), device=codes.device)
+
+        def vectors(some: slice) -> Float[Tensor, "n LD"]:
+            return codes[index.tokens(items[some])].flatten(1)
+
+        return Graph.of_parts(vectors, len(items), self.settings.edges)
 
 
 def _of_codes(by_level: Float[Tensor, "L P K"], codes: Int[Tensor, "P L"]) -> Float[Tensor, "L P"]:
@@ -166,7 +171,7 @@ def _of_many(
 ) -> Float[Tensor, "B C"]:
     """log p of some items; -inf for PAD."""
     total = by_level.new_zeros(items.shape)
-    wanted = codes[items.clamp_min(0)].long()
+    known = items.clamp_min(0)
     for level, values in enumerate(by_level):
-        total = total + values.gather(1, wanted[..., level])
+        total = total + values.gather(1, codes[known, level].long())
     return total.masked_fill(items == PAD, -torch.inf)

@@ -2,12 +2,13 @@
 
 From some items to their neighbours and on, the best so far are kept at every step; where every item is a neighbour of
 every other, one step finds what scoring all would (Hou et al. 2025). B samples, N items, E edges of an item, S items to
-begin with, C items scored, K kept.
+begin with, C items scored, K kept, W width of vectors.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -21,6 +22,24 @@ AT_ONCE = 1 << 14
 """Items whose neighbours are looked for at once."""
 
 
+KEPT = 128
+"""Width at which so many items are compared."""
+SAMPLE = 1 << 13
+"""Vectors whose longest axes these are."""
+
+
+def longest_axes(vectors: Float[Tensor, "n W"], count: int) -> Float[Tensor, "W C"]:
+    """The orthonormal axes along which vectors are longest: of all projections on so many, that which keeps most of
+    their products.
+
+    >>> longest_axes(torch.tensor([[3.0, 0.0], [0.0, 1.0]]), 1).abs()
+    tensor([[1.],
+            [0.]])
+    """
+    rows = vectors.detach().double()
+    return torch.linalg.eigh(rows.T @ rows).eigenvectors.flip(1)[:, :count].float()
+
+
 @dataclass(frozen=True)
 class Graph:
     """Every item's neighbours."""
@@ -31,11 +50,27 @@ class Graph:
     @classmethod
     def of(cls, vectors: Float[Tensor, "N W"], edges: int) -> "Graph":
         """The nearest by cosine, of one's own no part."""
-        rows = vectors.detach().float().cpu().numpy()
-        nearest, width = Nearest.build(rows, exact_limit=EXACT), min(edges, len(rows) - 1)
-        starts = range(0, len(rows), AT_ONCE)
-        parts = [nearest.neighbours(start, min(start + AT_ONCE, len(rows)), width) for start in starts]
-        return cls(torch.cat([torch.from_numpy(part) for part in parts]).to(vectors.device))
+        return cls.of_parts(vectors.__getitem__, len(vectors), edges)
+
+    @classmethod
+    def of_parts(cls, part: Callable[[slice], Float[Tensor, "n W"]], count: int, edges: int) -> "Graph":
+        """The same of N vectors that are made some at a time. Above `EXACT` items the cosine is that of the `KEPT` axes
+        along which a sample of them is longest, so that all are never held at their full width."""
+        first, width = part(slice(0, 1)), min(edges, count - 1)
+        axes = None
+        if count > EXACT and first.shape[1] > KEPT:
+            some = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:SAMPLE].sort().values
+            axes = longest_axes(torch.cat([part(slice(row, row + 1)) for row in some.tolist()]), KEPT)
+        rows = np.empty((count, first.shape[1] if axes is None else KEPT), np.float32)
+        for start in range(0, count, AT_ONCE):
+            values = part(slice(start, start + AT_ONCE)).detach().float()
+            rows[start : start + AT_ONCE] = (values if axes is None else values @ axes).cpu().numpy()
+        nearest = Nearest.build(rows, exact_limit=EXACT)
+        found = np.empty((count, width), np.int32)
+        for start in range(0, count, AT_ONCE):
+            stop = min(start + AT_ONCE, count)
+            found[start:stop] = nearest.neighbours(start, stop, width)
+        return cls(torch.from_numpy(found).to(first.device))
 
     def anywhere(self, size: int) -> Int[Tensor, " S"]:
         """Some items to begin with, the same ones every time."""
