@@ -1,10 +1,11 @@
 """A table whose cells are not all there: every value stands under its own seed."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 
-from unisid.evaluation.figures import over_seeds, values_of
+from unisid.evaluation.figures import comparisons, over_cutoffs, over_seeds, values_of
 from unisid.experiments.results import cells_of
 from unisid.report import experiment as shown
 from unisid.report.tables import comma_separated
@@ -54,3 +55,37 @@ def test_every_cell_that_is_shown_has_its_mean_deviation_and_interval():
         told = [f"{f.low:.4f} to {f.high:.4f}" for f in figures.values()]
         seeds = [f"{value:.4f}" for value in figures["NDCG@10"].by_seed]
         assert lines[ends + row].split() == [method, *" ".join(told).split(), *seeds]
+
+
+def over_an_axis() -> shown.Table:
+    """The same with both methods on an axis, compared, under both history rules."""
+    found, values = table(), values_of([np.arange(1.0, 51)], (10,))
+    own = found.rules["excluded"]
+    compared = shown.Results(
+        own.figures,
+        comparisons(values, {"rival": values * 0.5}, (10,)),
+        {"rival": over_cutoffs(np.array([0.3, 0.2]), np.array([0.2, 0.2]))},
+    )
+    return replace(found, rules={"excluded": compared, "allowed": compared}, axis="size", at={"ours": 2, "rival": 1})
+
+
+def test_every_plot_is_drawn_under_both_rules_and_says_which():
+    plots = shown.plots(over_an_axis())
+    assert set(plots) == {f"{name}{rule}" for name in ("forest", "line", "bars") for rule in ("", "-allowed")}
+    for name, figure in plots.items():
+        rule = "allowed" if name.endswith("allowed") else "excluded"
+        assert all(f"history {rule}" in axis.get_title(loc="left") for axis in figure.axes)
+
+
+def test_bars_stand_side_by_side_in_the_order_of_the_axis():
+    first, second = shown.bars(over_an_axis(), "allowed").axes[1].containers[::2]
+    assert [first.get_label(), second.get_label()] == ["size 1", "size 2"]
+    assert first[0].get_x() < second[0].get_x()
+    assert first[0].get_height() == over_an_axis().rules["allowed"].figures["rival"]["NDCG@10"].mean
+
+
+def test_both_forms_of_a_comparison_are_printed():
+    text = shown.text(over_an_axis(), {}, {})
+    assert "in the thesis's form (table 6.2), over the cut-offs 10; it says nothing of users" in text
+    row = next(line.split() for line in text.splitlines() if line.split()[:2] == ["rival", "HR"])
+    assert row == ["rival", "HR", "+0.1000", "+50.0%", "-", "-", "1", "+0.00"]
