@@ -13,7 +13,7 @@ def test_siblings_are_of_the_first_code_whose_second_largest_prefix_is_largest()
     codes = np.column_stack([np.array(pairs), np.arange(20)]).astype(np.int32)
     figure = shared_users(codes, np.zeros(20, np.int64), np.arange(20))
     titles = [axis.get_title(loc="left") for axis in figure.axes[:3]]
-    assert titles == ["9 items under <a_0>", "7 items under <a_1><b_5>, <a_1><b_6>", "11 items of other first codes"]
+    assert titles == ["9 items under <a_0>", "7 items under <a_1>, second codes 5, 6", "11 items of other first codes"]
     matrix = figure.axes[1].images[0].get_array()
     assert matrix.shape == (7, 7)
     assert (matrix == 1 - np.eye(7)).all()  # one user took all
@@ -41,3 +41,13 @@ def test_labels_are_named_by_their_source_and_cut_to_a_length():
     assert figure.axes[0].get_title(loc="left") == "first codes; labels: column 'class'"
     shown = {text.get_text() for text in figure.legends[0].get_texts()}
     assert shown == {"x" * NAME, "y", "others"}
+
+
+def test_no_two_labels_have_one_color():
+    """Of 30 labels ten have a color each, whatever their numbers are; the rest are others."""
+    codes = np.column_stack([np.arange(300) % 2, np.arange(300) % 3]).astype(np.int32)
+    figure = labels_of_prefixes(codes, random.integers(0, 30, 300), [f"kind {n}" for n in range(30)], "x")
+    shown = [(text.get_text(), patch.get_facecolor()) for text, patch in zip(
+        figure.legends[0].get_texts(), figure.legends[0].get_patches(), strict=True
+    )]  # fmt: skip
+    assert len(shown) == len({color for _, color in shown}) == 11

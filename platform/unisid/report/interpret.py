@@ -4,7 +4,8 @@ N items, P prefixes, C labels, M items shown.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
@@ -43,8 +44,14 @@ def labels_of_prefixes(
     axes = figure.subplots(1, 2)
     largest = np.bincount(codes[:, 0]).argmax()
     inside = codes[:, 0] == largest
-    _stack(axes[0], codes[:, 0], labels, names, lambda code: spell((code,)))
-    _stack(axes[1], codes[inside, 1], labels[inside], names, lambda code: spell((int(largest), code)))
+    panels = (
+        _Panel(codes[:, 0], labels, lambda code: spell((code,))),
+        _Panel(codes[inside, 1], labels[inside], lambda code: spell((int(largest), code))),
+    )
+    seen = Counter(label for panel in panels for label in panel.labels[np.isin(panel.codes, panel.chosen)].tolist())
+    colors = {label: PALETTE[place] for place, (label, _) in enumerate(seen.most_common(len(PALETTE)))}
+    for axis, panel in zip(axes, panels, strict=True):
+        _stack(axis, panel, colors, names)
     axes[0].set_title(f"first codes; labels: {source}")
     axes[1].set_title(f"second codes under {spell((int(largest),))}")
     handles = {h.get_label(): h for axis in axes for h in axis.get_legend_handles_labels()[0]}
@@ -52,19 +59,31 @@ def labels_of_prefixes(
     return figure
 
 
-def _stack(axis, codes, labels, names, spelled) -> None:  # type: ignore[no-untyped-def]
-    found, counts = np.unique(codes, return_counts=True)
-    chosen = found[np.argsort(-counts, kind="stable")][:PREFIXES][::-1]
-    common = [label for label, _ in Counter(labels[np.isin(codes, chosen)].tolist()).most_common(len(PALETTE))]
+@dataclass(frozen=True)
+class _Panel:
+    """Items with their code and label, and how a code is spelled."""
+
+    codes: NDArray[np.int32]
+    labels: NDArray[np.int64]
+    spelled: Callable[[int], str]
+
+    @property
+    def chosen(self) -> NDArray[np.int32]:
+        """The codes of most items, the largest last."""
+        found, counts = np.unique(self.codes, return_counts=True)
+        return found[np.argsort(-counts, kind="stable")][:PREFIXES][::-1]
+
+
+def _stack(axis, panel, colors, names) -> None:  # type: ignore[no-untyped-def]
+    chosen = panel.chosen
     left = np.zeros(len(chosen))
-    for label in [*common, -1]:
-        matches = labels == label if label >= 0 else ~np.isin(labels, common)
-        shares = np.array([(matches & (codes == code)).sum() / (codes == code).sum() for code in chosen])
-        color = PALETTE[label % len(PALETTE)] if label >= 0 else REST
+    for label in [*colors, -1]:
+        matches = panel.labels == label if label >= 0 else ~np.isin(panel.labels, list(colors))
+        shares = np.array([(matches & (panel.codes == code)).sum() / (panel.codes == code).sum() for code in chosen])
         name = names[label][:NAME] if label >= 0 else "others"
-        axis.barh(range(len(chosen)), shares, left=left, color=color, label=name)
+        axis.barh(range(len(chosen)), shares, left=left, color=colors.get(label, REST), label=name)
         left += shares
-    axis.set_yticks(range(len(chosen)), [spelled(int(code)) for code in chosen])
+    axis.set_yticks(range(len(chosen)), [panel.spelled(int(code)) for code in chosen])
     axis.set_xlabel("share of items")
     axis.set_xlim(0, 1)
     axis.grid(visible=False)
@@ -101,11 +120,18 @@ def shared_users(codes: NDArray[np.int32], users: NDArray[np.int64], items: NDAr
                 axis.axhline(place, color="white", linewidth=0.5)
                 axis.axvline(place, color="white", linewidth=0.5)
     axes[0].set_title(f"{len(own)} items under {spell((int(prefix),))}")
-    seconds = [spell(tuple(map(int, pair))) for pair in np.unique(codes[sisters][:, :2], axis=0)]
-    axes[1].set_title(f"{len(sisters)} items under {', '.join(seconds) or 'siblings: none'}", fontsize=8)
+    axes[1].set_title(f"{len(sisters)} items under {_named(codes[sisters])}")
     axes[2].set_title(f"{len(mixed)} items of other first codes")
     figure.colorbar(drawn[0], ax=axes, shrink=0.8, label="users in common")
     return figure
+
+
+def _named(codes: NDArray[np.int32]) -> str:
+    """First code and second codes of siblings."""
+    if not len(codes):
+        return "siblings: none"
+    seconds = ", ".join(map(str, np.unique(codes[:, 1])))
+    return f"{spell((int(codes[0, 0]),))}, second codes {seconds}"
 
 
 def _siblings(codes: NDArray[np.int32], order: NDArray[np.int64]) -> NDArray[np.int64]:
