@@ -12,9 +12,9 @@ from unisid.errors import ConfigError
 from unisid.joint import unigrec
 from unisid.pipeline import found_bases, needed, stage_of
 from unisid.recipe_roles import address_of, config_of, key_of, role_of, roles_at, roles_of
-from unisid.stages import baseline, joint
+from unisid.stages import align, baseline, joint
 from unisid.stages.extension import Base
-from unisid.stages.flow import STAGES, emission, extension
+from unisid.stages.flow import ALIGN, STAGES, emission, extension
 from unisid.tokenizers import soft
 
 PLAIN = replace(tiny(), codes=replace(tiny().codes, tokenizer=soft.Config(num_levels=3, codebook_size=8)))
@@ -100,6 +100,41 @@ def test_a_plan_refuses_a_tokenizer_that_the_method_cannot_train(tmp_path):
     other = replace(TOGETHER, codes=tiny().codes)
     with pytest.raises(ConfigError, match=r"codes.tokenizer: 'rqkmeans' cannot be trained .* must be soft"):
         pipeline.plan(other, Store(Place.of(tmp_path)))
+
+
+def test_a_recipe_that_aligns_begins_with_the_model_of_the_recipe_that_does_not(tmp_path):
+    """So all arms of a comparison share one supervised recommender."""
+    whole = replace(PLAIN, align=align.Config())
+    assert needed(whole, "metrics")[-3:] == ["model.first", "model", "metrics"]
+    assert stage_of(whole, "model.first") is STAGES["model"]
+    assert stage_of(whole, "model") is ALIGN
+    assert config_of(whole, "model.first") is whole.model
+    assert config_of(whole, "model").recommender == whole.model
+    assert (key_of("model.first", whole), key_of("model", whole), key_of("model", PLAIN)) == ("model", "align", "model")
+    assert role_of("align.training.seed") == "model"
+    assert "model.first" in roles_at("model.training.seed")
+    store = Store(Place.of(tmp_path))
+    plans = [{entry.noun: entry for entry in pipeline.plan(recipe, store)} for recipe in (PLAIN, whole)]
+    assert plans[0]["model"].fingerprint == plans[1]["model.first"].fingerprint
+    assert plans[0]["model"].fingerprint != plans[1]["model"].fingerprint
+    assert set(plans[1]["model"].inputs) == {"catalog", "codes", "sequences", "model.first"}
+    assert plans[1]["metrics"].inputs["model"]["fingerprint"] == plans[1]["model"].fingerprint
+
+
+def test_what_was_trained_together_may_be_aligned_after():
+    both = replace(TOGETHER, align=align.Config())
+    assert needed(both, "metrics")[-5:] == ["joint", "codes", "model.first", "model", "metrics"]
+    assert stage_of(both, "model.first") is emission("model")
+    assert stage_of(both, "codes") is emission("codes")
+    assert stage_of(both, "model") is ALIGN
+
+
+def test_a_model_to_align_by_its_address_is_no_part_of_the_flow(tmp_path):
+    there = replace(PLAIN, align=align.Config(starts_from=Base(fingerprint="f", address="model/a/1", place="/a")))
+    assert "model.first" not in needed(there, "metrics")
+    lost = override(replace(PLAIN, align=align.Config()), "align.starts_from", "model/lost/1")
+    with pytest.raises(Exception, match="model/lost/1"):
+        found_bases(lost, Store(Place.of(tmp_path)))
 
 
 def test_a_method_s_own_settings_are_its_identity():

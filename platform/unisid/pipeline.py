@@ -29,10 +29,10 @@ from unisid.config import Json, runtime
 from unisid.errors import ArtifactError, ConfigError, DriftError
 from unisid.log import about, logger
 from unisid.planned import Planned, State
-from unisid.recipe_roles import address_of, config_of, emits, key_of, roles_of
+from unisid.recipe_roles import address_of, config_of, emits, is_aligned, key_of, roles_of
 from unisid.stages.catalog import fits
 from unisid.stages.extension import Base
-from unisid.stages.flow import STAGES, Maker, emission, extension, gift
+from unisid.stages.flow import ALIGN, STAGES, Maker, emission, extension, gift
 from unisid.stages.joint.fits import check_planned
 from unisid.tracker import NullTracker as NullTracker
 from unisid.tracker import Tracker as Tracker
@@ -63,12 +63,12 @@ class Recipe(Settings):
     """How `codes` and `model` are trained together, after the tokenizer was by itself; a recipe that leaves it out
     trains one after the other."""
     codes: stages.codes.Config = field(default_factory=stages.codes.Config)
-    keywords: stages.keywords.Config | None = None
-    """What the items of every token have in common, in words; a recipe that leaves it out makes none."""
     sequences: stages.sequences.Config = field(default_factory=stages.sequences.Config)
     instructions: stages.instructions.Config | None = None
     """What a language model is taught in words; a recipe that leaves it out makes none."""
     model: stages.model.Config = field(default_factory=stages.model.Config)
+    align: stages.align.Config | None = None
+    """How the recommender goes on to learn from its own answers; a recipe that leaves it out ends with `model`."""
     baseline: stages.baseline.Config | None = None
     """A trained baseline, which the metrics then show too; a recipe that leaves it out trains none."""
     metrics: stages.metrics.Config = field(default_factory=stages.metrics.Config)
@@ -81,11 +81,6 @@ class Recipe(Settings):
                                   f"{name}; give it another")  # fmt: skip
         if self.joint is not None and self.codes.given is not None:
             raise ConfigError("recipe.joint: trains a tokenizer, and codes.given has ids without one; leave one out")
-        for stage, config in ((stages.instructions, self.instructions), (stages.model, self.model)):
-            if config is not None and self.keywords is None and "keywords" in stage.inputs(config):
-                noun = stage.__name__.rpartition(".")[2]
-                raise ConfigError(f"recipe.keywords: is left out, but {noun} reads what tokens have in common; give it "
-                                  "keywords=keywords.Config()")  # fmt: skip
 
 
 def plan(
@@ -206,7 +201,9 @@ def _carry_out(
             assert compute is not None
             config = config_of(recipe, entry.noun)
             with (
-                tracker.stage(entry.noun, settings.flatten(settings.to_record(config), key_of(entry.noun))) as log,
+                tracker.stage(
+                    entry.noun, settings.flatten(settings.to_record(config), key_of(entry.noun, recipe))
+                ) as log,
                 about(str(entry.address)),
             ):
                 around = making.Surroundings(store, places, compute, held)
@@ -241,7 +238,7 @@ def sync(
     with at_work.writing(store, recipe.name, recipe.version, planned), _told(recipe, store, planned, tracker):
         for entry in planned:
             record = require(places[entry.noun], noun_of(entry.noun))
-            params = settings.flatten(record.config | record.runtime, key_of(entry.noun))
+            params = settings.flatten(record.config | record.runtime, key_of(entry.noun, recipe))
             with tracker.stage(entry.noun, params) as log:
                 making.retell(places[entry.noun], log)
                 log.finish(record, places[entry.noun])
@@ -329,7 +326,9 @@ def stage_of(recipe: Recipe, role: str) -> Maker:
         return extension(noun_of(role))
     if getattr(config_of(recipe, role), "given", None) is not None:
         return gift(noun_of(role))
-    return emission(role) if emits(recipe, role) else STAGES[noun_of(role)]
+    if is_aligned(recipe, role):
+        return ALIGN
+    return emission(noun_of(role)) if emits(recipe, role) else STAGES[noun_of(role)]
 
 
 def found_bases(recipe: Recipe, store: Store) -> Recipe:
@@ -340,7 +339,7 @@ def found_bases(recipe: Recipe, store: Store) -> Recipe:
         ArtifactError: nothing lies there.
     """
     for role, (name, noun) in itertools.product(roles_of(recipe), GONE_ON_FROM.items()):
-        key = f"{key_of(role)}.{name}"
+        key = f"{key_of(role, recipe)}.{name}"
         base: Base | None = settings.at(recipe, key)
         if base is not None and not (base.fingerprint and base.place):
             if base.address == str(address_of(recipe, role)):

@@ -26,6 +26,7 @@ from unisid.config import differences, flatten
 from unisid.errors import ArtifactError, ConfigError
 from unisid.pipeline import Recipe
 from unisid.planned import Planned
+from unisid.stages import align
 from unisid.stages.extension import Base
 from unisid.stages.flow import settings_of
 from unisid.stages.joint import FIRST, TEACHER
@@ -135,7 +136,10 @@ def recipe_of(
         parts.setdefault("codes", parts[FIRST])
         parts.setdefault("model", joint.recommender)
         parts["joint"] = dataclasses.replace(joint, teacher=parts.get(TEACHER, joint.teacher), recommender=None)
-    parts = {role: part for role, part in parts.items() if role not in (FIRST, TEACHER)}
+    if isinstance(aligned := parts.get("model"), align.Config):
+        parts |= {"align": dataclasses.replace(aligned, recommender=None)}
+        parts["model"] = parts.get(align.START, aligned.recommender)
+    parts = {role: part for role, part in parts.items() if role not in (FIRST, TEACHER, align.START)}
     modalities = {name: parts.pop(role) for role in list(parts) if (name := name_of(role))}
     return Recipe(name=AGAIN, version=version, modalities=modalities, **parts)
 

@@ -58,6 +58,35 @@ def test_the_probabilities_of_all_items_are_those_of_the_search(backbone):
             assert torch.allclose(log_p.sum(1), found.scores[:, place], atol=1e-4)
 
 
+def test_it_answers_by_the_log_p_that_it_would_learn_from(backbone):
+    """The answers of `likeliest` are those of highest `log_probs`; all of a prompt's at once, as one by one."""
+    items = torch.tensor([[5, 0, 29], [20, 7, PAD]])
+    with torch.no_grad():
+        found = backbone.eval().likeliest(HISTORIES, INDEX, k=6)
+        log_p = backbone.log_probs_of(HISTORIES, found.items, INDEX)
+        assert torch.allclose(log_p.sum(2), found.scores, atol=1e-4)
+        together = backbone.log_probs_of(HISTORIES, items, INDEX)
+        single = torch.stack([backbone.log_probs(HISTORIES, items[:, c].clamp_min(0), INDEX) for c in range(3)], 1)
+    assert torch.allclose(together, single, atol=1e-4)
+
+
+def test_its_draws_are_of_what_may_be_answered_and_of_the_likeliest_where_it_is_cold(config, backbone):
+    if not config.aligns:
+        pytest.skip("its scores are no log p to draw by")
+    excluded = torch.tensor([[3, 17, 29, 8], [11, 2, PAD, PAD]])
+    torch.manual_seed(0)
+    with torch.no_grad():
+        drawn = backbone.eval().draw(HISTORIES, INDEX, k=4000, limits=Limits(excluded))
+        cold = backbone.draw(HISTORIES, INDEX, k=50, temperature=1e-4)
+        first = backbone.likeliest(HISTORIES, INDEX, k=1).items
+    assert drawn.shape == (2, 4000)
+    assert not set(drawn[0].tolist()) & {3, 17, 29, 8}
+    assert len(set(drawn[0].tolist())) > 1
+    assert (cold == cold[:, :1]).all()
+    if not isinstance(backbone, TokenBackbone):  # whose draws go by codes, each the likeliest after those before
+        assert torch.equal(cold[:, :1], first)
+
+
 def test_renormalised_probabilities_add_up_to_one(backbone):
     with torch.no_grad():
         found = backbone.eval().search(HISTORIES, INDEX, k=30, beam=30, renormalised=True)

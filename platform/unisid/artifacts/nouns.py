@@ -7,7 +7,6 @@ NOUNS = (
     "fused",
     "joint",
     "codes",
-    "keywords",
     "sequences",
     "instructions",
     "model",

@@ -23,6 +23,7 @@ from unisid.config import Json, PlugIn
 from unisid.decoding import trie
 from unisid.decoding.beam import Ranked
 from unisid.decoding.beam import search as beam_search
+from unisid.decoding.sample import draw, log_probs_of
 from unisid.decoding.trie import Trie
 from unisid.errors import ConfigError
 from unisid.language.hugging_face import HuggingFace, none_of_it
@@ -139,6 +140,33 @@ class Backbone(nn.Module):
             renormalised: scores are log probabilities among the items of the index alone, which add up to 1.
         """
 
+    def log_probs_of(
+        self, histories: Int[Tensor, "B T"], items: Int[Tensor, "B C"], index: Index
+    ) -> Float[Tensor, "B C L"]:
+        """`log_probs` of C items after every history, which is read once where a backbone can; of any item where one
+        is `PAD`."""
+        rows = histories.repeat_interleave(items.shape[1], 0)
+        return self.log_probs(rows, items.clamp_min(0).flatten(), index).unflatten(0, items.shape)
+
+    def likeliest(self, histories: Int[Tensor, "B T"], index: Index, *, k: int, limits: Limits = NO_LIMITS) -> Ranked:
+        """The k items of highest `log_probs` alone, by k beams: `search` without what else a backbone's scores have."""
+        return self.search(histories, index, k=k, beam=k, limits=limits)
+
+    def draw(
+        self,
+        histories: Int[Tensor, "B T"],
+        index: Index,
+        *,
+        k: int,
+        temperature: float = 1.0,
+        limits: Limits = NO_LIMITS,
+    ) -> Int[Tensor, "B k"]:
+        """k items after every history by torch's random state, each by itself, so that one may come twice; -1 where
+        none may be answered. By `log_probs` over the items of the index that may, divided by the temperature."""
+        scores = self.likeliest(histories, index, k=len(index.codes), limits=limits)
+        chances = (scores.scores / temperature).softmax(1).nan_to_num(1.0)
+        return scores.items.gather(1, torch.multinomial(chances, k, replacement=True))
+
     def count(self, catalog: Catalog, index: Index) -> None:
         """Take what is counted from the training interactions, once before training; nothing where none is."""
 
@@ -221,6 +249,26 @@ class TokenBackbone(Backbone):
     ) -> Float[Tensor, "B L"]:
         return self.token_log_probs(index.tokens(histories).flatten(1), index.tokens(targets))
 
+    def log_probs_of(
+        self, histories: Int[Tensor, "B T"], items: Int[Tensor, "B C"], index: Index
+    ) -> Float[Tensor, "B C L"]:
+        tokens = index.tokens(items.clamp_min(0)) + self.level_starts[0]
+        return log_probs_of(self, index.tokens(histories).flatten(1), tokens)
+
+    def draw(
+        self,
+        histories: Int[Tensor, "B T"],
+        index: Index,
+        *,
+        k: int,
+        temperature: float = 1.0,
+        limits: Limits = NO_LIMITS,
+    ) -> Int[Tensor, "B k"]:
+        prompts = index.tokens(histories).flatten(1)
+        return draw(
+            self, prompts, index.trie, k=k, temperature=temperature, excluded=limits.excluded, allowed=limits.allowed
+        )
+
     def loss(self, batch: Batch, index: Index) -> Float[Tensor, ""]:
         return self.token_loss(index.tokens(batch.histories).flatten(1), index.tokens(batch.targets))
 
@@ -299,18 +347,6 @@ class LanguageBackbone(TokenBackbone):
         self.load(weights, index)  # the new tokens' rows are learned already
 
     @abstractmethod
-    def start_from_keywords(self, levels: NDArray[Any], codes: NDArray[Any], keywords: Sequence[Sequence[str]]) -> None:
-        """Take first rows of the new tokens from their keywords, once before training, where the settings say so.
-
-        Args:
-            levels, codes: of every token [M] that has keywords.
-        """
-
-    @abstractmethod
-    def new_rows(self) -> Float[Tensor, "M D"]:
-        """A copy of the new tokens' rows in the embedding, level after level, on the CPU."""
-
-    @abstractmethod
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The entries of texts, nothing added to them; a semantic id's tokens become one entry each."""
 
@@ -323,9 +359,9 @@ class LanguageBackbone(TokenBackbone):
         """Read prompts in entries of the vocabulary, padded on the right with `PAD`; goes on as `start` does."""
 
     @abstractmethod
-    def answer(self, prompts: Sequence[Sequence[int]], limit: int, beams: int = 1) -> list[str]:
-        """The likeliest next word after each prompt (entries), and so on, or the likeliest of so many beams: words of
-        the language alone, until the response ends or has `limit` entries."""
+    def answer(self, prompts: Sequence[Sequence[int]], limit: int) -> list[str]:
+        """The likeliest next word after each prompt (entries), and so on: words of the language alone, until the
+        response ends or has `limit` entries."""
 
 
 class BackboneConfig(PlugIn):
@@ -333,6 +369,8 @@ class BackboneConfig(PlugIn):
 
     learns_from: ClassVar[Literal["samples", "windows"]] = "samples"
     """Histories with one target each, or windows of users' sequences in which every item but the first is one."""
+    aligns: ClassVar[bool] = True
+    """Whether it can learn from its own answers: whether what it is ranked by has a log p with a gradient."""
 
     @abstractmethod
     def build(self, index: Index) -> Backbone:
@@ -344,10 +382,6 @@ class BackboneConfig(PlugIn):
 
     def vectors(self) -> tuple[str, ...]:
         """The names of the item vectors that it reads (fused, graph): nouns whose artifacts hold them."""
-        return ()
-
-    def reads(self) -> tuple[Literal["keywords"], ...]:
-        """Nouns besides vectors that its first weights are made from."""
         return ()
 
     def sources(self) -> dict[str, Json]:

@@ -13,6 +13,7 @@ vectors.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -37,6 +38,8 @@ VECTORS = "fused"
 @dataclass(frozen=True, kw_only=True)
 class Config(BackboneConfig):
     """The streams, of the size of the released code, and what training adds to their losses."""
+
+    aligns: ClassVar[bool] = False
 
     decoder: tiger.Config = field(
         default_factory=lambda: tiger.Config(

@@ -13,8 +13,15 @@ from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
 from unisid.backbones import NO_LIMITS, PAD, Backbone, Batch, Index, Limits, check_length, hierarchical
-from unisid.backbones.candidates import CANDIDATES, TABLE, Candidates, fit_to
-from unisid.backbones.hierarchical_search import best_of_all, candidates, parts_of_all, some_of_all
+from unisid.backbones.candidates import CANDIDATES, TABLE, Candidates, best_items, fit_to
+from unisid.backbones.hierarchical_search import (
+    best_of_all,
+    best_of_trie,
+    candidates,
+    parts_of_all,
+    some_of_all,
+    trie_log_probs,
+)
 from unisid.decoding.beam import Ranked
 from unisid.decoding.hierarchy import Below, Children, parents, paths, segment_log_softmax, sizes_below
 from unisid.decoding.trie import Trie
@@ -224,6 +231,12 @@ class Hierarchical(Backbone):
     ) -> Float[Tensor, "B L"]:
         return self.path_log_probs(self.last_states(histories[:, -self.config.max_length :], index), targets, index)
 
+    def log_probs_of(
+        self, histories: Int[Tensor, "B T"], items: Int[Tensor, "B C"], index: Index
+    ) -> Float[Tensor, "B C L"]:
+        states = self.last_states(histories[:, -self.config.max_length :], index).repeated(items.shape[1])
+        return self.path_log_probs(states, items.clamp_min(0).flatten(), index).unflatten(0, items.shape)
+
     def path_log_probs(self, states: States, targets: Int[Tensor, " P"], index: Index) -> Float[Tensor, "P L"]:
         """log p of the node on the target's path among its siblings, level by level."""
         path, below = self.paths[targets], self.below(states, index.trie)
@@ -282,6 +295,12 @@ class Hierarchical(Backbone):
         if len(index.codes) <= EXACT:
             return best_of_all(self, states, index, k, limits, renormalised)
         return candidates(self, states, index, beam, limits).chosen(self.part_weights, index, k, limits)
+
+    def likeliest(self, histories: Int[Tensor, "B T"], index: Index, *, k: int, limits: Limits = NO_LIMITS) -> Ranked:
+        states = self.last_states(histories[:, -self.config.max_length :], index, limits.taken)
+        if len(index.codes) <= EXACT:
+            return best_items(trie_log_probs(self, states, index), index, k, limits)
+        return best_of_trie(self, states, index, k, limits)
 
     def blend(
         self, samples: Iterable[tuple[Batch, Limits]], index: Index, total: Callable[[Tensor], Tensor]

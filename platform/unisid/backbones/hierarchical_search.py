@@ -137,6 +137,12 @@ def candidates(model: "Hierarchical", states: "States", index: Index, beam: int,
     return Candidates(items, torch.cat(parts, 2), real, model.new_offset * new[items] if model.new_offset else None)
 
 
+def best_of_trie(model: "Hierarchical", states: "States", index: Index, k: int, limits: Limits) -> Ranked:
+    """The best k items by log p under the trie alone, by as many beams."""
+    found = _beams(model, states, index, k, limits)
+    return Ranked(torch.where(found.real, found.items, PAD), found.scores)
+
+
 def _limited_to(some: Bool[Tensor, " N"], limits: Limits) -> Limits:
     """The limits, and none but some items."""
     return replace(limits, allowed=some if limits.allowed is None else limits.allowed & some)

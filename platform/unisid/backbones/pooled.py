@@ -205,6 +205,10 @@ class Pooled(Backbone):
         require_sound(scores.isfinite().all())
         return best_items(scores, index, k, limits)
 
+    def likeliest(self, histories: Int[Tensor, "B T"], index: Index, *, k: int, limits: Limits = NO_LIMITS) -> Ranked:
+        scores = next(iter(self.head_parts(self.last_states(histories, index, limits.taken), index)))
+        return best_items(scores, index, k, limits)
+
     def blend(
         self, samples: Iterable[tuple[Batch, Limits]], index: Index, total: Callable[[Tensor], Tensor]
     ) -> dict[str, float]:

@@ -93,6 +93,12 @@ class Tiger(TokenBackbone):
     def token_log_probs(self, histories: Int[Tensor, "B T"], targets: Int[Tensor, "B L"]) -> Float[Tensor, "B L"]:
         return self.log_probs_after(self.memory_of(histories), targets[:, None])[:, 0]
 
+    def log_probs_of(
+        self, histories: Int[Tensor, "B T"], items: Int[Tensor, "B C"], index: Index
+    ) -> Float[Tensor, "B C L"]:
+        memory = self.memory_of(index.tokens(histories).flatten(1))
+        return self.log_probs_after(memory, index.tokens(items.clamp_min(0)))
+
     def summarised(
         self, memory: Memory, targets: Int[Tensor, "B L"], token: Float[Tensor, " D"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "B D"]]:

@@ -161,11 +161,18 @@ def check(k: int, beam: int, num_items: int) -> None:
 def _log_probabilities(
     decoder: Decoder[P, S], hidden: Float[Tensor, "B K D"], children: Children, depth: int, renormalised: bool
 ) -> Float[Tensor, "B K W"]:
+    if renormalised:
+        return allowed_log_probabilities(decoder, hidden, children, depth)
     codes = children.codes.view(*hidden.shape[:2], -1)
-    start = decoder.level_starts[depth]
-    ends = (*decoder.level_starts, None)
-    if not renormalised:
-        return _whole_softmax(decoder, hidden, codes + start)
+    return _whole_softmax(decoder, hidden, codes + decoder.level_starts[depth])
+
+
+def allowed_log_probabilities(
+    decoder: Decoder[P, S], hidden: Float[Tensor, "B K D"], children: Children, depth: int
+) -> Float[Tensor, "B K W"]:
+    """log p of every prefix's codes among those that the trie has; -inf where an entry is not valid."""
+    codes = children.codes.view(*hidden.shape[:2], -1)
+    start, ends = decoder.level_starts[depth], (*decoder.level_starts, None)
     logits = decoder.logits(hidden, slice(start, ends[depth + 1])).float().gather(-1, codes)
     return logits.masked_fill(~children.valid.view_as(codes), -torch.inf).log_softmax(-1)
 

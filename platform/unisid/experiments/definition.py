@@ -57,6 +57,10 @@ class Experiment:
     """The method that every other is compared with; the first where none is named."""
     axis: str = ""
     """What `Method.at` measures; a line is drawn over it."""
+    reseeded: tuple[str, ...] = ("",)
+    """What the keys begin with of seeds that an experiment's seeds replace; by default those of all that is learned."""
+    cutoffs: tuple[int, ...] = ()
+    """Of the printed table, where others than a table's usual ones answer the question."""
 
     def __post_init__(self) -> None:
         names = [method.name for method in self.methods]
@@ -170,12 +174,12 @@ def cells(experiment: Experiment, base: Recipe, seeds: Sequence[int]) -> list[Tr
     for method in experiment.methods:
         for seed in seeds:
             name = f"{base.name}-{method.name}-{seed}"
-            recipe = replace(seeded(method.recipe, seed), name=name, version=base.version)
+            recipe = replace(seeded(method.recipe, seed, experiment.reseeded), name=name, version=base.version)
             found.append(Trial(name, {"method": method.name}, seed, recipe, method.until))
     return found
 
 
-def seeded(recipe: Recipe, seed: int) -> Recipe:
-    """The recipe with this seed in everything that is learned."""
+def seeded(recipe: Recipe, seed: int, begins: tuple[str, ...] = ("",)) -> Recipe:
+    """The recipe with this seed in everything that is learned, of the settings whose keys begin with one of these."""
     keys = [key for key, _ in settings.leaves(recipe) if key.endswith(".seed") and not key.startswith(NOT_SEEDED)]
-    return override(recipe, dict.fromkeys(keys, seed))
+    return override(recipe, dict.fromkeys((key for key in keys if key.startswith(begins)), seed))

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from unisid.artifacts.baseline import Baseline
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.curve import read_curve
 from unisid.artifacts.embeddings import Embeddings
 from unisid.artifacts.fused import Fused
 from unisid.artifacts.graph import Graph
@@ -21,6 +20,7 @@ from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place, Store
 from unisid.errors import ArtifactError
 from unisid.evaluation import figures
+from unisid.evaluation.groups import THIRDS
 from unisid.evaluation.index import recorded
 from unisid.experiments import indexes
 from unisid.experiments.definition import Experiment
@@ -95,8 +95,7 @@ def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[
     folder.write("table.md", shown.markdown(table, seen.figures, correlations).encode())
     folder.write("cells.csv", comma_separated(cells_of(table)))
     folder.write("results.json", (json.dumps(shown.plain(table, seen.figures, correlations), indent=2) + "\n").encode())
-    learned = {"curves": shown.curves(found)} if (found := _curves(store, trials)) else {}
-    for name, figure in (shown.plots(table) | seen.plots(experiment.reference) | learned).items():
+    for name, figure in (shown.plots(table) | seen.plots(experiment.reference)).items():
         folder.write(f"{name}.png", png(figure))
     return f"\n{text}\n\nexperiment  {folder}"
 
@@ -122,24 +121,34 @@ def _table(experiment: Experiment, ranked: Sequence[tuple[Trial, Judged]]) -> sh
         cutoffs=cutoffs,
         ours=experiment.reference,
         rules=rules,
+        printed=experiment.cutoffs,
+        spread=_spread(by_method) if experiment.cutoffs else {},
         axis=experiment.axis,
         at={m.name: m.at for m in experiment.methods if m.at is not None},
     )
 
 
-def _curves(store: Store, trials: Sequence[Trial]) -> dict[str, dict[str, list[tuple[int, float]]]]:
-    """Method -> figure -> its values by step, of the recommenders' validations under the first seed; empty where fewer
-    than two recommenders were trained."""
-    found: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    for trial in trials:
-        places = {e.noun: store.place(e.address) for e in plan(trial.recipe, store, trial.until)}
-        if "model" in places and trial.settings["method"] not in found:
-            by_name: dict[str, list[tuple[int, float]]] = {}
-            for step, name, value in read_curve(places["model"]):
-                if name.startswith("valid_"):
-                    by_name.setdefault(name.removeprefix("valid_"), []).append((step, value))
-            found[trial.settings["method"]] = by_name
-    return found if len(found) > 1 else {}
+def _spread(by_method: Mapping[str, Sequence[Judged]]) -> dict[str, dict[str, float]]:
+    """method -> coverage, Gini and novelty of its lists, and HR of targets by popularity; mean over its cells."""
+    found = {}
+    for method, cells in by_method.items():
+        each = [_lists_of(cell.record) for cell in cells if "lists" in cell.record.counts]
+        names = dict.fromkeys(name for own in each for name in own)
+        found[method] = {name: float(np.mean([own[name] for own in each if name in own])) for name in names}
+    return {method: own for method, own in found.items() if own}
+
+
+def _lists_of(record: Record) -> dict[str, float]:
+    """Of one cell."""
+    lists, groups = record.part("lists"), record.part("groups", "excluded")
+    hit = {
+        f"{metric} {name}": float(value)
+        for name in THIRDS
+        if name in groups
+        for metric, value in groups[name].items()
+        if metric.startswith("HR@")
+    }
+    return {name: float(lists[name]) for name in ("coverage", "gini", "novelty")} | hit
 
 
 class IndexQuality:

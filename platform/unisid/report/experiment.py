@@ -1,7 +1,7 @@
 """What an experiment shows: its table as text and Markdown, a forest plot, and lines over its axis."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import matplotlib as mpl
@@ -42,6 +42,10 @@ class Table:
     ours: str
     rules: Mapping[str, Results]
     """By history rule."""
+    printed: Sequence[int] = ()
+    """Cut-offs of the printed table; the usual ones where none are given."""
+    spread: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """method -> what its lists are like and whom they serve, history excluded, mean over seeds."""
     axis: str = ""
     at: Mapping[str, float]
     """Where methods stand on the axis."""
@@ -54,7 +58,7 @@ class Table:
     @property
     def shown(self) -> list[str]:
         """The metrics of the printed table."""
-        cutoffs = [k for k in SHOWN_CUTOFFS if k in self.cutoffs] or list(self.cutoffs)
+        cutoffs = [k for k in self.printed or SHOWN_CUTOFFS if k in self.cutoffs] or list(self.cutoffs)
         return [f"{metric}@{k}" for metric in ("HR", "NDCG") for k in cutoffs]
 
     @property
@@ -105,6 +109,11 @@ def _sections(table: Table, qualities: Qualities, correlations: Correlations) ->
                 f"{', '.join(map(str, table.cutoffs))}; it says nothing of users"
             )
             yield heading, _over_cutoffs(results)
+    if table.spread:
+        names = list(dict.fromkeys(name for own in table.spread.values() for name in own))
+        rows = [["method", *names]]
+        rows += [[m, *(_number(own.get(n, np.nan)) for n in names)] for m, own in table.spread.items()]
+        yield "history excluded: lists of the recommenders, and HR by how popular the target is", rows
     if qualities:
         yield "indexes, without a recommender", _qualities(qualities)
     if correlations:
@@ -138,7 +147,8 @@ def plain(table: Table, qualities: Qualities, correlations: Correlations) -> dic
         index: {name: value if np.isfinite(value) else None for name, value in own.items()}
         for index, own in qualities.items()
     }
-    return heading | {"history": rules, "indexes": indexes, "foretold": told}
+    lists = {method: dict(own) for method, own in table.spread.items()}
+    return heading | {"history": rules, "lists": lists, "indexes": indexes, "foretold": told}
 
 
 def plots(table: Table) -> dict[str, Drawing]:
@@ -228,23 +238,6 @@ def _along(table: Table, rule: str) -> list[str]:
 
 def _drawn_cutoffs(table: Table) -> list[int]:
     return [k for k in SHOWN_CUTOFFS if k in table.cutoffs] or list(table.cutoffs)[:2]
-
-
-@mpl.rc_context(STYLE)
-def curves(by_method: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) -> Drawing:
-    """A panel a figure of the validations, a line a method, over steps."""
-    names = list(dict.fromkeys(name for own in by_method.values() for name in own))
-    figure = Drawing(figsize=(3.8 * max(1, len(names)), 2.9), layout="constrained")
-    for panel, name in zip(figure.subplots(1, max(1, len(names)), squeeze=False)[0], names, strict=False):
-        for number, (method, own) in enumerate(by_method.items()):
-            if own.get(name):
-                steps, values = zip(*own[name], strict=True)
-                color = PALETTE[number % len(PALETTE)]
-                panel.plot(steps, values, "o-", color=color, markersize=3, label=printable(method))
-        panel.set_title(f"validation, {name}")
-        panel.set_xlabel("step")
-        panel.legend(fontsize=6)
-    return figure
 
 
 @mpl.rc_context(STYLE)

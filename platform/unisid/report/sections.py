@@ -80,7 +80,6 @@ def results(places: Mapping[str, Place]) -> Section:
             for rule in HISTORY_RULES
         ],
         "groups": _groups(places, found),
-        "known": found.counts.get("comprehension"),
     }
 
 

@@ -13,6 +13,7 @@ from unisid.bounds import Settings
 from unisid.compute import Job
 from unisid.config import Json, from_record
 from unisid.stages import (
+    align,
     baseline,
     catalog,
     codes,
@@ -21,7 +22,6 @@ from unisid.stages import (
     graph,
     instructions,
     joint,
-    keywords,
     metrics,
     model,
     sequences,
@@ -60,7 +60,6 @@ STAGES: Mapping[str, Stage] = {
     "fused": fused,
     "joint": joint,
     "codes": codes,
-    "keywords": keywords,
     "sequences": sequences,
     "instructions": instructions,
     "model": model,
@@ -68,6 +67,8 @@ STAGES: Mapping[str, Stage] = {
     "metrics": metrics,
 }
 """By noun, in the order of the flow."""
+ALIGN: Stage = align
+"""Makes the model of a recipe that aligns its recommender."""
 
 
 def extension(noun: str) -> Maker:
@@ -87,7 +88,8 @@ def gift(noun: str) -> Maker:
 
 def settings_of(noun: str, record: Record) -> Any:
     """A stage's settings as recorded."""
-    return from_record(STAGES[noun].Config, _settings(record))
+    stage = ALIGN if noun == "model" and "objective" in record.config else STAGES[noun]
+    return from_record(stage.Config, _settings(record))
 
 
 def _settings(record: Record) -> Json:

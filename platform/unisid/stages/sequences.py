@@ -80,13 +80,15 @@ def _rows(catalog: Catalog, name: str, config: Config) -> NDArray[np.int64]:
     """What the rows of a table are, in the order they are stored: interactions that are targets, or users."""
     if name == USERS:
         return np.random.default_rng(config.seed).permutation(_users(catalog))
-    rows = catalog.samples(SPLITS.index(name))
     if name != SPLITS[TRAIN]:
-        return rows
-    if not config.sliding_window:
-        last = np.append(np.diff(catalog.user[rows]) != 0, True)[: len(rows)]
-        rows = rows[last]
-    return np.random.default_rng(config.seed).permutation(rows)
+        return catalog.samples(SPLITS.index(name))
+    return np.random.default_rng(config.seed).permutation(training_rows(catalog, config.sliding_window))
+
+
+def training_rows(catalog: Catalog, sliding_window: bool) -> NDArray[np.int64]:
+    """The interactions that are targets of training samples, ascending."""
+    rows = catalog.samples(TRAIN)
+    return rows if sliding_window else rows[np.append(np.diff(catalog.user[rows]) != 0, True)[: len(rows)]]
 
 
 def _users(catalog: Catalog) -> NDArray[np.int64]:

@@ -1,0 +1,284 @@
+"""Makes the model of a recipe with `align`: the recommender that its `model` settings train, then taught by its own
+answers.
+
+Prompts are training interactions, known by their row: the history before it is the prompt, its item the target. For
+each prompt the recommender answers a group of items, and an objective (`unisid.alignment`) says what is learned from
+them. What comes out is an ordinary model of the same backbone. B prompts, G answers, C compared items.
+"""
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unisid.alignment import AlignmentConfig, Answered, Group, Shown, grpo
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.model import write_model
+from unisid.artifacts.reading import contents, whole
+from unisid.artifacts.sequences import Sequences
+from unisid.artifacts.store import Place
+from unisid.backbones import Backbone, Batch, Index, LanguageBackbone, Limits
+from unisid.bounds import Count, CountOrNone, Positive, Range, Settings
+from unisid.compute import Job, Metrics, Pool, Worker
+from unisid.config import Json, identity_where, runtime, to_record
+from unisid.decoding.beam import MOST_BEAMS
+from unisid.errors import ConfigError
+from unisid.evaluation.validation import CUTOFF, ValidationRanker
+from unisid.ops.prompts import Prompts
+from unisid.stages import model
+from unisid.stages.align.prompts import TrainingRows
+from unisid.stages.extension import Base
+from unisid.stages.model import warm_start
+from unisid.training import loop
+from unisid.training.loop import Accumulation, Training
+
+START = "model.first"
+"""The role of the recommender that it begins with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Settings):
+    """How the recipe's recommender goes on from what supervised training made of it."""
+
+    objective: AlignmentConfig = field(default_factory=grpo.Config)
+    """What is learned from its answers: any kind in `alignment`; `sft` is the control."""
+    rollout: Literal["beam", "sample"] = "beam"
+    """How a prompt is answered: by the likeliest items of a beam search, or by items drawn from the distribution."""
+    temperature: Positive = field(default=1.0, metadata=identity_where(lambda config: config.rollout == "sample"))
+    """Of `sample`: what log p is divided by."""
+    answers: Annotated[int, Range(2, MOST_BEAMS)] = 16
+    """G: of every prompt. All are items of the index; beams are distinct, samples need not be."""
+    batch_size: Count = 64
+    """Prompts a step, over all workers."""
+    micro_batch: CountOrNone = runtime(0)
+    """Prompts that a worker learns from at once. 0: its whole share of a step."""
+    prompts_per_epoch: CountOrNone = 0
+    """Prompts between two validations; 0 for all training interactions. None comes twice before all came once."""
+    training: Training = field(
+        default_factory=lambda: Training(epochs=2, learning_rate=1e-5, warmup_steps=20, gradient_clip=0.3, patience=100)
+    )
+    """How long and how fast; its seed also draws the prompts."""
+    keeps_start: bool = True
+    """Whether the weights that it begins with are kept where no later validation is better."""
+    starts_from: Base | None = field(default=None, metadata=identity_where(lambda config: bool(config.starts_from)))
+    """A trained model to begin with, by its address (model/NAME/VERSION), of this recipe's index and backbone. Left
+    out: the recipe trains it by its `model` settings."""
+    recommender: model.Config | None = None
+    """The recipe's own `model`: filled in where a run is planned."""
+    pool: Pool = runtime(Pool())
+    """The workers that train."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        workers = max(1, self.pool.workers)
+        if self.batch_size % workers:
+            raise ConfigError(f"align: batch_size {self.batch_size} over {workers} workers; must divide evenly")
+        share = self.batch_size // workers
+        if self.micro_batch and share % self.micro_batch:
+            raise ConfigError(
+                f"align: micro_batch {self.micro_batch} does not divide the {share} prompts that each worker has of "
+                f"batch_size {self.batch_size}; {math.gcd(share, self.micro_batch)} would"
+            )
+
+    def fits(self, num_items: int) -> None:
+        if self.answers > num_items:
+            raise ConfigError(
+                f"align.answers: is {self.answers}, the catalog has {num_items} items; must be at most {num_items}"
+            )
+
+
+@dataclass(frozen=True)
+class Task:
+    """A worker's instructions."""
+
+    config: Config
+    inputs: Mapping[str, Place]
+    out: Place
+
+    @property
+    def recommender(self) -> model.Config:
+        """The settings that the recommender was trained by."""
+        assert self.config.recommender is not None
+        return self.config.recommender
+
+
+def inputs(config: Config) -> tuple[str, ...]:
+    """The roles that it reads."""
+    read = config.recommender.backbone.vectors() if config.recommender is not None else ()
+    return ("catalog", "codes", "sequences", *read, *((START,) if config.starts_from is None else ()))
+
+
+def sources(config: Config) -> dict[str, Json]:
+    """The pretrained weights that the backbone began with, where it did, and the model that it begins with."""
+    pretrained = config.recommender.backbone.sources() if config.recommender is not None else {}
+    return pretrained | ({"start": config.starts_from.source()} if config.starts_from else {})
+
+
+def make(job: Job[Config]) -> Json:
+    """Train, keep the best weights, say how it went."""
+    task = Task(job.config, dict(job.inputs), job.out)
+    check(task)
+    return job.compute.fit(train, task, name=job.name, pool=job.config.pool, work=job.work, report=job.report)
+
+
+def check(task: Task) -> None:
+    """Raise ConfigError or ArtifactError, before anything trains, for what cannot be aligned."""
+    config, backbone = task.config, task.recommender.backbone
+    if not backbone.aligns:
+        raise ConfigError(
+            f"align: '{backbone.kind}' ranks by two streams merged, which have no log p to learn from; must be another "
+            "backbone"
+        )
+    catalog = Catalog.read(task.inputs["catalog"])
+    config.fits(catalog.num_items)
+    config.objective.check(len(Codes.read(task.inputs["codes"]).sizes))
+    warm_start.check(config.starts_from, backbone, task.inputs["codes"])
+    number = len(TrainingRows(catalog, Sequences.read(task.inputs["sequences"]), config.training.seed))
+    if config.batch_size > number:
+        raise ConfigError(
+            f"align.batch_size: is {config.batch_size}, there are {number} training prompts; must be at most {number}"
+        )
+
+
+def train(worker: Worker, task: Task) -> Json:
+    """What every worker runs; the first writes the model."""
+    config, recommender = task.config, task.recommender
+    catalog = Catalog.read(task.inputs["catalog"])
+    index = model.index_of(task.inputs, recommender.backbone, catalog)
+    torch.manual_seed(config.training.seed)
+    backbone = recommender.backbone.build(index)
+    start = warm_start.place_of(config.starts_from, {}) or task.inputs[START]
+    warm_start.load(start, backbone, catalog, index)
+    _ask_as_before(start, backbone)
+    objective = Aligned(worker, task, catalog, index.to(worker.device), backbone)
+    outcome = loop.run(worker, objective, config.training, objective.accumulation, validate_first=config.keeps_start)
+    if worker.rank == 0:
+        write_model(task.out, to_record(recommender.backbone), backbone.weights(), backbone.files())
+    prompts = outcome.epochs * objective.steps_per_epoch() * config.batch_size
+    return {
+        "parameters": sum(p.numel() for p in backbone.parameters()),
+        f"valid_ndcg_{CUTOFF}": outcome.best_score,
+        "best_epoch": outcome.best_epoch,
+        "epochs": outcome.epochs,
+        "prompts": prompts,
+        "prompts_per_second": round(prompts / max(outcome.seconds, 1e-9), 1),
+    }
+
+
+def _ask_as_before(start: Place, backbone: Backbone) -> None:
+    """Let a language model be asked with what lies beside the weights that it begins with."""
+    if not isinstance(backbone, LanguageBackbone):
+        return
+    from unisid.language.files import PROMPTS  # slow, with transformers: of language models alone
+
+    if start.exists(PROMPTS):
+        with whole(start, PROMPTS, "what a language model is asked with"):
+            backbone.ask_with(Prompts.from_json(contents(start, PROMPTS)))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Prompts, and what is known of their answers."""
+
+    batch: Batch
+    excluded: Int[Tensor, "B E"] | None
+    """Items that may not be answered."""
+    group: Group | None = None
+    shown: Shown = field(default_factory=dict)
+    reference: Float[Tensor, "B C L"] | None = None
+
+
+class Aligned:
+    """The objective: prompts, the recommender's answers, and the loss that the settings name.
+
+    The recommender stays in evaluation mode: with dropout, what answered and what learns would be two models.
+    """
+
+    higher_is_better: bool = True
+
+    def __init__(self, worker: Worker, task: Task, catalog: Catalog, index: Index, backbone: Backbone) -> None:
+        config, recommender = task.config, task.recommender
+        sequences = Sequences.read(task.inputs["sequences"])
+        self.worker, self.config, self.index = worker, config, index
+        self.model: nn.Module = backbone
+        self.backbone, self.reference = backbone, self._kept(backbone)
+        self.prompts = TrainingRows(catalog, sequences, config.training.seed)
+        self.steps = max(1, (config.prompts_per_epoch or len(self.prompts)) // config.batch_size)
+        share = config.batch_size // worker.size
+        self.at_once = config.micro_batch or share
+        self.accumulation: Accumulation[Asked] = Accumulation(micro_batches=share // self.at_once)
+        self.excludes = recommender.valid_history == "excluded"
+        self.judge = ValidationRanker(
+            worker,
+            catalog,
+            index,
+            sequences,
+            samples=recommender.valid_samples,
+            history=recommender.valid_history,
+            width=recommender.beam,
+            seed=recommender.training.seed,
+            at_once=recommender.valid_batch,
+        )
+
+    def _kept(self, backbone: Backbone) -> Backbone | None:
+        """The recommender as it begins, where the objective reads it: whole on every worker."""
+        if not self.config.objective.needs_reference:
+            return None
+        kept = copy.deepcopy(backbone).requires_grad_(False).eval()
+        return kept.to(self.worker.device)
+
+    def steps_per_epoch(self) -> int:
+        return self.steps
+
+    def batches(self, epoch: int) -> Iterator[Asked]:
+        self.model.eval()
+        for step in range(epoch * self.steps, (epoch + 1) * self.steps):
+            rows = self.prompts.step(step, self.config.batch_size)[self.worker.rank :: self.worker.size]
+            for start in range(0, len(rows), self.at_once):
+                yield self.asked(rows[start : start + self.at_once])
+
+    def asked(self, rows: NDArray[np.int64]) -> Asked:
+        """The prompts of some training interactions."""
+        device = self.worker.device
+        excluded = self.prompts.past(rows).to(device) if self.excludes else None
+        return Asked(self.prompts.batch(rows).to(device), excluded)
+
+    def rollout(self, asked: Asked) -> Asked:
+        """Prompts with the recommender's answers, what is compared of them, and what the first one gave it."""
+        objective, batch = self.config.objective, asked.batch
+        answers = self.answers(asked) if objective.explores else batch.targets[:, None]
+        group, shown = objective.group(Answered(answers, batch.targets, self.index.codes))
+        found = replace(asked, group=group, shown=shown)
+        if self.reference is None:
+            return found
+        return replace(found, reference=self.reference.log_probs_of(batch.histories, group.items, self.index))
+
+    def answers(self, asked: Asked) -> Int[Tensor, "B G"]:
+        """What the recommender answers, best first where it searches."""
+        limits, histories, k = Limits(excluded=asked.excluded), asked.batch.histories, self.config.answers
+        if self.config.rollout == "beam":
+            return self.backbone.likeliest(histories, self.index, k=k, limits=limits).items
+        return self.backbone.draw(histories, self.index, k=k, temperature=self.config.temperature, limits=limits)
+
+    def loss(self, asked: Asked) -> tuple[Tensor, Metrics]:
+        """The mean over prompts; those that have no gradient are not read."""
+        assert asked.group is not None
+        group, histories = asked.group, asked.batch.histories
+        if group.useful is not None:
+            rows = group.useful.nonzero()[:, 0]
+            rows = rows if len(rows) else rows.new_zeros(1)
+            group, histories = group.rows(rows), histories[rows]
+        log_p = self.backbone.log_probs_of(histories, group.items, self.index)
+        losses, shown = self.config.objective.loss(group, log_p, asked.reference)
+        return losses.sum() / len(asked.batch.targets), {**asked.shown, **shown}
+
+    def validate(self) -> Metrics:
+        return self.judge(self.backbone)

@@ -1,0 +1,47 @@
+"""What is asked: the training interactions that have something before them, in an order drawn by seed.
+
+A prompt is known by the row of its interaction. What is looked up by it (history, target, all that its user took
+before) is that interaction's own, however many others have the same history or a title in common. S prompts.
+"""
+
+import numpy as np
+from jaxtyping import Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.sequences import Sequences
+from unisid.backbones import Batch
+from unisid.stages.sequences import training_rows
+from unisid.training.feed import Block, padded
+
+
+class TrainingRows:
+    """The targets of the training samples: rows of a catalogue."""
+
+    def __init__(self, catalog: Catalog, sequences: Sequences, seed: int) -> None:
+        self.catalog, self.seed = catalog, seed
+        self.rows = training_rows(catalog, bool(sequences.record.config.get("sliding_window", True)))
+        self._pass, self._order = -1, self.rows[:0]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def step(self, number: int, size: int) -> NDArray[np.int64]:
+        """The rows of a step of so many prompts: none twice in a pass, and another order in every pass."""
+        passed, place = divmod(number, len(self.rows) // size)
+        if passed != self._pass:
+            self._pass, self._order = passed, np.random.default_rng((self.seed, passed)).permutation(self.rows)
+        return self._order[place * size : (place + 1) * size]
+
+    def batch(self, rows: NDArray[np.int64]) -> Batch:
+        """Histories and targets of some rows."""
+        items, lengths = self.catalog.history(rows)
+        ends = np.cumsum(lengths)
+        block = Block(items, ends - lengths, lengths, self.catalog.item[rows])
+        return block.batch(np.arange(len(rows)))
+
+    def past(self, rows: NDArray[np.int64]) -> Int[Tensor, "B E"]:
+        """All that the users of some rows took before them; `PAD` fills short rows."""
+        items, lengths = self.catalog.past(rows)
+        return padded(items, np.cumsum(lengths) - lengths, lengths)
