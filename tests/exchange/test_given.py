@@ -119,8 +119,9 @@ def test_what_the_catalog_lacks_is_left_out_and_named(catalog, tmp_path):
         ('{"B0": [1.5]}', "item 'B0': is \\[1.5\\]; must be tokens"),
         ('{"B0": [1, 2], "B1": [1]}', "item 'B1' has 1 codes, 'B0' 2; must have one a level each"),
         ('{"B0": [-1], "B1": [1]}', "codes from -1 to 1; must lie in 0 to"),
+        ('{"B0": [1], "B1": [2], "B0": [3]}', "item 'B0' has two semantic ids; must have one"),
     ],
-    ids=["missing", "other catalog", "list", "broken", "letters", "number", "real", "unequal", "negative"],
+    ids=["missing", "other catalog", "list", "broken", "letters", "number", "real", "unequal", "negative", "twice"],
 )
 def test_bad_files_are_refused(catalog, tmp_path, body, message):
     (tmp_path / "i.json").write_text(body)
@@ -137,8 +138,21 @@ def test_bad_files_are_refused(catalog, tmp_path, body, message):
         (lambda p: (p / "i.npy").write_bytes(b"x") and "i.npy", "is no matrix"),
         (lambda p: torch.save({"a": print}, p / "i.pt") or "i.pt", "is no matrix"),
         (lambda p: "none.json", "cannot be read"),
+        (
+            lambda p: (
+                pq.write_table(pa.table({"item_id": [None, "a"], "codes": [[1], [2]]}), p / "i.parquet") or "i.parquet"
+            ),
+            "column 'item_id', row 1: the id is missing",
+        ),
+        (
+            lambda p: (
+                pq.write_table(pa.table([["a"], ["b"], [[1]]], ["item_id", "item_id", "codes"]), p / "i.parquet")
+                or "i.parquet"
+            ),
+            "2 columns are called 'item_id'",
+        ),
     ],
-    ids=["columns", "parquet", "reals", "npy", "pickle", "none"],
+    ids=["columns", "parquet", "reals", "npy", "pickle", "none", "no id", "column twice"],
 )
 def test_files_of_another_kind_are_refused(tmp_path, write, message):
     with pytest.raises(DataError, match=message):
@@ -148,6 +162,11 @@ def test_files_of_another_kind_are_refused(tmp_path, write, message):
 def test_numbers_without_an_id_are_named(tmp_path):
     with pytest.raises(DataError, match="has no id of 3 items, such as number '2', '3', '4'"):
         read(Given(path=written(tmp_path, "lcrec.json"), items=item2id(tmp_path, "B0\nB1\n")))
+
+
+def test_a_number_with_two_ids_is_refused(tmp_path):
+    with pytest.raises(DataError, match="number '1' stands twice; must have one id"):
+        read(Given(path=written(tmp_path, "lcrec.json"), items=item2id(tmp_path, "B0\t0\nB1\t1\nB2\t1\n")))
 
 
 def test_the_file_is_the_source_and_not_its_place(tmp_path):

@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ from unisid.artifacts.reading import contents
 from unisid.artifacts.store import Place
 from unisid.bounds import Settings
 from unisid.config import Json, runtime
+from unisid.datasets.columns import require
+from unisid.datasets.ids import ids
 from unisid.datasets.rows import shown
 from unisid.errors import DataError, UnisidError
 from unisid.exchange import reader
@@ -129,9 +132,7 @@ def read(given: Given) -> Theirs:
         names, rows = _of_json(path, data)
     if given.items:
         names = _ids(given.items, names)
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{path}: item '{shown(twice)}' has two semantic ids; must have one")
+    _check_once(path, "item", names, "has two semantic ids; must have one")
     codes = _array(path, names, rows)
     return Theirs(names, codes, tuple((codes.max(0) + 1).tolist()))
 
@@ -159,19 +160,19 @@ def _bytes(path: str) -> bytes:
 
 def _of_json(path: str, data: bytes) -> tuple[list[str], list[Any]]:
     try:
-        found = json.loads(data)
+        found = json.loads(data, object_pairs_hook=tuple)  # a name that stands twice stays twice
     except (ValueError, RecursionError) as error:
         raise DataError(
             f"{path}: is no JSON ({error}); must be item -> tokens, .parquet, .npy, .pt or a package"
         ) from None
-    if not isinstance(found, dict) or not found:
+    if not isinstance(found, tuple) or not found:
         raise DataError(f'{path}: must hold item -> tokens, such as {{"0": ["<a_12>", "<b_7>"]}}')
-    return list(found), [_codes_of(path, name, value) for name, value in found.items()]
+    return [name for name, _ in found], [_codes_of(path, name, value) for name, value in found]
 
 
 def _of_table(path: str, data: bytes) -> tuple[list[str], list[Any]]:
     try:
-        table = pq.read_table(io.BytesIO(data))
+        table = pq.ParquetFile(io.BytesIO(data)).read()
     except pa.ArrowException as error:
         raise DataError(f"{path}: is not a whole Parquet file ({error}); write or fetch it again") from None
     column = next((name for name in ("codes", "sid") if name in table.column_names), None)
@@ -180,7 +181,8 @@ def _of_table(path: str, data: bytes) -> tuple[list[str], list[Any]]:
             f"{path}: has the columns {', '.join(table.column_names)} and {table.num_rows} rows; must have item_id and "
             "codes (or sid), and a row an item"
         )
-    names = list(map(str, table["item_id"].to_pylist()))
+    require(table, ["item_id", column], path)
+    names = ids(table["item_id"], f"{path}, column 'item_id'").to_pylist()
     return names, [_codes_of(path, *row) for row in zip(names, table[column].to_pylist(), strict=True)]
 
 
@@ -225,11 +227,19 @@ def _ids(path: str, numbers: list[str]) -> list[str]:
     else:
         pairs = [row for row in rows if len(row) == 2]
         turned = all(row[0].isdecimal() for row in pairs) and not all(row[1].isdecimal() for row in pairs)
+        _check_once(path, "number", [row[not turned] for row in pairs], "stands twice; must have one id")
         by_number = {row[0]: row[1] for row in pairs} if turned else {row[1]: row[0] for row in pairs}
     lacking = [number for number in numbers if number not in by_number]
     if lacking:
         raise DataError(f"{path}: has no id of {len(lacking):,} items, such as number {_some(lacking)}; must have all")
     return [by_number[number] for number in numbers]
+
+
+def _check_once(path: str, what: str, names: Sequence[str], wrong: str) -> None:
+    """Raise DataError for a name that stands there twice."""
+    name, times = next(iter(Counter(names).most_common(1)), ("", 0))
+    if times > 1:
+        raise DataError(f"{path}: {what} '{shown(name)}' {wrong}")
 
 
 def _array(path: str, names: Sequence[str], rows: Any) -> NDArray[np.int32]:
