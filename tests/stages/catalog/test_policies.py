@@ -298,6 +298,15 @@ def test_items_without_texts_are_said(tmp_path, texts, words):
     assert counts["oddities"]["empty_texts"] == (12 if words else 0)
 
 
+def test_characters_that_were_lost_before_are_said(tmp_path):
+    titles = {f"i{n}": "caf\ufffd" if n < 3 else "caf\u00e9" for n in range(12)}
+    counts, words = said(
+        shop(tmp_path, walks([START + n for n in range(4)]), titles, **ONE_OUT), Place.of(tmp_path / "x")
+    )
+    assert counts["oddities"]["lost_characters"] == 3
+    assert any("3 kept: texts in which a character was lost before they came here (U+FFFD)" in line for line in words)
+
+
 def test_equal_times_are_said(tmp_path):
     _, words = said(shop(tmp_path, walks([START] * 4), **ONE_OUT), Place.of(tmp_path / "x"))
     assert any("warning: all times of a user are equal: the order" in line for line in words)

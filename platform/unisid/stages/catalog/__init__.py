@@ -42,6 +42,8 @@ LOG = logger(__name__)
 ITEMS_PER_FILE = 1 << 18
 MOST_WORDS = 20
 """Titles with more words than this are dropped by the title rules."""
+LOST = "\N{REPLACEMENT CHARACTER}"
+"""What programs write for a character that they could not read."""
 AnomalyPolicy = Literal["refuse", "count"]
 
 
@@ -236,6 +238,7 @@ def write_items(job: Job[Config], items: pa.Table, order: Ints) -> dict[str, int
     return {
         "titles_with_markup": int(items["markup"].to_numpy()[order].sum()),
         "empty_texts": int(pc.equal(items["text"], PLACEHOLDER).to_numpy()[order].sum()),
+        "lost_characters": int(pc.match_substring(items["text"], LOST).to_numpy()[order].sum()),
         "items_dropped": items.num_rows - len(order),
     }
 

@@ -71,6 +71,11 @@ DECISIONS = (
         "catalog.keep_cold_items True keeps them",
     ),
     ("oddities.cold_items", "kept: items without interactions", "catalog.keep_cold_items"),
+    (
+        "oddities.lost_characters",
+        "kept: texts in which a character was lost before they came here (U+FFFD)",
+        "export them anew, in one encoding",
+    ),
     ("oddities.empty_texts", "made up: texts of items that have none, 'item without text'", "catalog.text"),
 )
 """Count, what it means, the setting that decides."""
