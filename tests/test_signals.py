@@ -16,6 +16,7 @@ from tests.end_to_end.recipes import tiny
 from unisid import cli, pipeline
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
+from unisid.cli import flow
 from unisid.runtime.local import LocalCompute
 from unisid.signals import ENDING, Terminated, deferred, kept, stoppable
 
@@ -79,7 +80,7 @@ def test_the_exit_code_tells_who_stopped_it(monkeypatch, capsys, stop, code):
     def act(known):
         raise stop
 
-    monkeypatch.setattr(cli, "_recipes", act)
+    monkeypatch.setattr(flow.Recipes, "act", act)
     assert cli.main(["recipes"]) == code
     assert "interrupted: what is complete stays" in capsys.readouterr().err
 
@@ -98,7 +99,7 @@ def test_a_signal_stays_the_cause_whatever_a_library_makes_of_it(monkeypatch, ca
                 raise
             raise error("cut short") from None
 
-    monkeypatch.setattr(cli, "_recipes", act)
+    monkeypatch.setattr(flow.Recipes, "act", act)
     before = {each: signal.getsignal(each) for each in ENDING}
     assert cli.main(["recipes"]) == code
     assert capsys.readouterr().err == "interrupted: what is complete stays; the same command goes on from there\n"
@@ -107,7 +108,7 @@ def test_a_signal_stays_the_cause_whatever_a_library_makes_of_it(monkeypatch, ca
 
 def test_a_signal_that_is_ignored_stays_so(monkeypatch, capsys):
     """As `nohup` wants it."""
-    monkeypatch.setattr(cli, "_recipes", lambda known: os.kill(os.getpid(), signal.SIGHUP))
+    monkeypatch.setattr(flow.Recipes, "act", lambda known: os.kill(os.getpid(), signal.SIGHUP))
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         assert cli.main(["recipes"]) == 0
@@ -135,6 +136,24 @@ def test_a_signal_in_the_middle_of_imports_is_one_message(number, tmp_path):
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (128 + number, "")
         assert done.stderr == "interrupted: what is complete stays; the same command goes on from there\n"
+
+
+def test_an_interrupt_before_anything_listens_is_silent():
+    """In the first moment of all, while the command line itself is imported."""
+    program = """if True:
+        import os, sys
+
+        class Finder:
+            def find_spec(self, name, path=None, target=None):
+                if name == sys.argv[1]:
+                    os.kill(os.getpid(), 2)
+
+        sys.meta_path.insert(0, Finder())
+        import unisid.cli
+    """
+    for module in ("unisid.console", "unisid.faults"):
+        done = subprocess.run([sys.executable, "-c", program, module], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_an_interrupt_of_what_is_run_from_text_is_still_an_exit_code(tmp_path):

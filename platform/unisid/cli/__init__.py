@@ -7,17 +7,23 @@ complete stays, `unisid run` goes on from there); 141 the reader of a command th
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
-import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 
-from unisid import __version__
-from unisid.console import Console, consoles
-from unisid.errors import UnisidError
-from unisid.faults import in_words
 from unisid.signals import Terminated, deferred, settled, stoppable
+
+try:
+    with deferred():  # nothing listens yet: Ctrl-C in the middle of these would print a traceback
+        import os
+        import traceback
+
+        from unisid import __version__
+        from unisid.console import Console, consoles
+        from unisid.errors import UnisidError
+        from unisid.faults import in_words
+except KeyboardInterrupt:
+    sys.exit(128 + signal.SIGINT)
 
 FAULT = 70
 """The exit code of a fault of the program (EX_SOFTWARE)."""
