@@ -89,6 +89,15 @@ def test_a_server_that_answers_is_fine(tmp_path, monkeypatch):
         assert found(tmp_path)["MLflow"].state == "ok"
 
 
+@pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns", "ftp://shop:secret@host"])
+def test_a_place_that_mlflow_does_not_write_to_is_a_fault(tmp_path, monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    check = found(tmp_path)["MLflow"]
+    assert check.state == "fault"
+    assert "which MLflow does not write to" in check.found
+    assert "secret" not in check.found
+
+
 def test_a_full_disk_is_a_fault(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1 << 20, total=1 << 40))
     check = found(tmp_path)["disk of the store"]

@@ -136,6 +136,11 @@ def _mlflow(store: Store) -> Iterator[Check]:
     uri = tracking_uri(store.root)
     shown = f"{version('mlflow')}, {masked(uri)}"
     database, parts = sqlite_file(uri), urlsplit(uri)
+    if (kind := parts.scheme.partition("+")[0]) not in TRACKERS and not os.environ.get("MLFLOW_ALLOW_FILE_STORE"):
+        what = f"of the kind {kind}://" if kind not in ("", "file") else "a folder"
+        remedy = "set MLFLOW_TRACKING_URI to a server or a database, or unset it for a database in the store"
+        yield Check("MLflow", "fault", f"{shown}: is {what}, which MLflow does not write to", remedy)
+        return
     if database is not None:
         there = next((p for p in (database, *database.parents) if p.exists()), Path("/"))
         may = os.access(there, os.W_OK)
@@ -192,6 +197,8 @@ def _space(name: str, folder: Path) -> Check:
     return Check(name, "fault" if little else "ok", found, "at least 2 GiB should be free" if little else "")
 
 
+TRACKERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
+"""The kinds of URI that MLflow writes runs to."""
 LOOKS: dict[str, Callable[[Store], Iterator[Check]]] = {
     "Python": _python,
     "machine": _machine,
