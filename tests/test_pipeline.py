@@ -15,7 +15,7 @@ from unisid.artifacts.by_fingerprint import FOLDER
 from unisid.artifacts.curve import read_curve
 from unisid.artifacts.record import Record, read_record, require, require_input, write_record
 from unisid.artifacts.store import Address, Place, Store
-from unisid.backbones import hierarchical, parallel, retrieval
+from unisid.backbones import hierarchical, lcrec, parallel, retrieval
 from unisid.encoders import transformer
 from unisid.errors import ArtifactError, ConfigError, DataError, DriftError
 
@@ -307,6 +307,25 @@ def test_a_damaged_artifact_is_never_shared(place, file, body):
     assert [entry.state for entry in pipeline.plan(Recipe(name="b"), store, "codes")] == ["shared", "shared", "to make"]
 
 
+def test_keywords_go_where_tokens_are_told_of_and_nowhere_else(place, monkeypatch):
+    monkeypatch.undo()
+    stages = pipeline.stages
+    store = Store(place)
+    told = pipeline.Recipe(
+        keywords=stages.keywords.Config(), instructions=stages.instructions.Config(tasks=("next", "token_to_text"))
+    )
+    planned = {entry.noun: entry for entry in pipeline.plan(told, store)}
+    assert set(planned["keywords"].inputs) == {"catalog", "codes"}
+    assert set(planned["instructions"].inputs) == {"catalog", "codes", "keywords", "sequences"}
+    assert "keywords" not in planned["model"].inputs
+    rows = replace(told, model=replace(told.model, backbone=lcrec.Config(rows="keywords", model=str(place / "none"))))
+    assert "keywords" in pipeline.inputs_of(rows, "model")
+    with pytest.raises(ConfigError, match=r"recipe.keywords: is left out, but instructions reads what tokens have in"):
+        replace(told, keywords=None)
+    with pytest.raises(ConfigError, match=r"recipe.keywords: is left out, but model reads what tokens have in common"):
+        replace(rows, keywords=None, instructions=None)
+
+
 def test_a_recipe_without_instructions_plans_as_if_there_were_no_such_noun(place, monkeypatch):
     """What was made before the noun existed is still complete."""
     monkeypatch.undo()
@@ -316,7 +335,7 @@ def test_a_recipe_without_instructions_plans_as_if_there_were_no_such_noun(place
     assert set(planned["model"].inputs) == {"catalog", "codes", "sequences"}
     taught = replace(without, instructions=pipeline.stages.instructions.Config())
     changed = {entry.noun: entry for entry in pipeline.plan(taught, store)}
-    assert list(changed) == [noun for noun in pipeline.NOUNS if noun not in ("baseline", "joint")]
+    assert list(changed) == [noun for noun in pipeline.NOUNS if noun not in ("baseline", "joint", "keywords")]
     assert set(changed["instructions"].inputs) == {"catalog", "codes", "sequences"}
     assert set(changed["model"].inputs) == {"catalog", "codes", "sequences", "instructions"}
     before = pipeline.fingerprint_of("model", planned["model"].config, planned["model"].inputs)

@@ -63,6 +63,8 @@ class Recipe(Settings):
     """How `codes` and `model` are trained together, after the tokenizer was by itself; a recipe that leaves it out
     trains one after the other."""
     codes: stages.codes.Config = field(default_factory=stages.codes.Config)
+    keywords: stages.keywords.Config | None = None
+    """What the items of every token have in common, in words; a recipe that leaves it out makes none."""
     sequences: stages.sequences.Config = field(default_factory=stages.sequences.Config)
     instructions: stages.instructions.Config | None = None
     """What a language model is taught in words; a recipe that leaves it out makes none."""
@@ -81,6 +83,11 @@ class Recipe(Settings):
                                   f"{name}; give it another")  # fmt: skip
         if self.joint is not None and self.codes.given is not None:
             raise ConfigError("recipe.joint: trains a tokenizer, and codes.given has ids without one; leave one out")
+        for stage, config in ((stages.instructions, self.instructions), (stages.model, self.model)):
+            if config is not None and self.keywords is None and "keywords" in stage.inputs(config):
+                noun = stage.__name__.rpartition(".")[2]
+                raise ConfigError(f"recipe.keywords: is left out, but {noun} reads what tokens have in common; give it "
+                                  "keywords=keywords.Config()")  # fmt: skip
 
 
 def plan(

@@ -17,6 +17,7 @@ from unisid.artifacts import (
     graph,
     instructions,
     joint,
+    keywords,
     metrics,
     model,
 )
@@ -26,6 +27,7 @@ from unisid.artifacts.shards import to_arrow, to_ragged, write_array, write_shar
 from unisid.artifacts.store import Address, Place, Store
 from unisid.artifacts.tables import write_table
 from unisid.artifacts.weights import read_json, write_json
+from unisid.ops.prompts import Prompts
 
 N, D, LAYERS = 7, 3, 2
 SIZES = (3, 4)
@@ -98,6 +100,12 @@ def write(store: Store) -> None:
     write_json(place_of(store, "codes"), "quality.json", {"distinct": 1.0})
     done("codes", {"sizes": list(SIZES)}, {"levels": 2}, "fused", "catalog")
 
+    at = place_of(store, "keywords")
+    words = ["<a_0>", 0, 0, 3, ["pen", "ink"], 0.75, "What they share: pen, ink."]
+    values = zip(keywords.SCHEMA, words, strict=True)
+    write_table(at, "tokens", 0, pa.table({field.name: pa.array([value], field.type) for field, value in values}))
+    done("keywords", {"tokens": 1}, None, "catalog", "codes")
+
     at = place_of(store, "sequences")
     rows = {"user": [0, 1], "history": [[1, 2], [3]], "target": [4, 5], "tokens": [[0, 3, 1, 4], [2, 5]]}
     for split in ("train", "valid", "test"):
@@ -117,6 +125,8 @@ def write(store: Store) -> None:
     }
     for split in ("train", "valid"):
         write_table(at, split, 0, pa.table(words))
+    with at.writing("prompts.json") as stream:
+        stream.write(Prompts().to_json())
     done("instructions", {"train": 1, "valid": 1}, {"tasks": ["next"]}, "codes")
 
     model.write_model(place_of(store, "model"), settings, tensors, {"config.json": b'{"model_type": "t"}'})
@@ -182,9 +192,18 @@ def _sequences(place: Place) -> list[Any]:
     return [value for split in ("train", "valid", "test") for value in (read.num_samples(split), read.table(split))]
 
 
+def _keywords(place: Place) -> list[Any]:
+    read = keywords.Keywords.read(place)
+    return [read.tokens, read.level, read.code, read.coverage, read.descriptions, read.words]
+
+
 def _instructions(place: Place) -> list[Any]:
     read = instructions.Instructions.read(place)
-    return [read.tasks, *(v for split in ("train", "valid") for v in (read.num_rows(split), read.table(split)))]
+    return [
+        read.tasks,
+        read.prompts(),
+        *(v for split in ("train", "valid") for v in (read.num_rows(split), read.table(split))),
+    ]
 
 
 def _model(place: Place) -> list[Any]:
@@ -211,6 +230,7 @@ READERS: Mapping[str, Callable[[Place], list[Any]]] = {
     "fused": _fused,
     "joint": _joint,
     "codes": _codes,
+    "keywords": _keywords,
     "sequences": _sequences,
     "instructions": _instructions,
     "model": _model,

@@ -212,6 +212,78 @@ def test_first_rows_may_be_the_words_of_their_items(config, rows, trained):
     assert torch.equal(table[first + 1], before[first + 1])  # no item has the code
 
 
+KEYWORDS = (np.array([0, 0, 1, 2]), np.array([0, 2, 1, 3]), [["red lamp", "lamp"], ["pen"], ["ink"], []])
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("trained", ["all", "rows"])
+def test_first_rows_may_be_the_mean_of_keywords(tmp_path, tied, trained):
+    """Equation 9 of TS-Rec: over sub-words with repetition; each keyword as inside a text; old rows untouched bit for
+    bit; an untied head has a mean of its own; a token without keywords keeps its row."""
+    folder = str(language_model(tmp_path, tied=tied, padding=9))
+    lcrec = build(Config(model=folder, rows="keywords", trained=trained))
+    names = ["model.embed_tokens.weight", *([] if tied else ["lm_head.weight"])]
+    before = {name: lcrec.weights()[name].clone() for name in names}
+    lcrec.start_from_keywords(*KEYWORDS)
+    first = lcrec.level_starts[0]
+    for name in names:
+        table = lcrec.weights()[name]
+        assert torch.equal(table[:first], before[name][:first])
+        entries = [*lcrec.encode([" red lamp"])[0], *lcrec.encode([" lamp"])[0]]
+        assert torch.allclose(table[first], torch.stack([table[entry] for entry in entries]).mean(0), atol=1e-5)
+        assert torch.allclose(table[first + 6 + 1], table[lcrec.encode([" ink"])[0]].mean(0), atol=1e-5)
+        untouched = [n for n in range(15) if n not in (0, 2, 7)]
+        assert torch.equal(table[first:][untouched], before[name][first:][untouched])
+    assert tied or not torch.allclose(*(lcrec.weights()[name][first] for name in names))
+
+
+@pytest.mark.parametrize("rows", ["item_text", "keywords"])
+def test_words_may_stand_for_the_first_levels_alone_and_rows_be_as_long_as_old_ones(config, rows):
+    def started(**changes):
+        lcrec = build(config, rows=rows, **changes)
+        lcrec.start_from(np.array([[0, 1, 3], [2, 1, 3]]), ["lamp", "pen"])
+        lcrec.start_from_keywords(*KEYWORDS)
+        table, first = lcrec.weights()["model.embed_tokens.weight"], lcrec.level_starts[0]
+        return table[:first], table[first:]
+
+    (old, plain), (_, shallow), (_, long) = started(), started(depth=1), started(norm="match")
+    (_, library), (_, moments) = started(depth=1, otherwise="library"), build_rows(config, "moments")
+    assert torch.equal(shallow[[0, 2]], plain[[0, 2]])
+    assert not torch.equal(shallow[7], plain[7])
+    assert torch.equal(shallow[7], moments[7])
+    assert torch.equal(library[[0, 2]], plain[[0, 2]])
+    assert torch.allclose(library[10], library[9], atol=1e-2), "the library's rows are the mean row"
+    assert torch.allclose(long[[0, 2, 7]].norm(dim=1), old.norm(dim=1).median())
+    assert torch.allclose(functional.normalize(long[0], dim=0), functional.normalize(plain[0], dim=0), atol=1e-5)
+
+
+def build_rows(config, rows):
+    lcrec = build(config, rows=rows)
+    table, first = lcrec.weights()["model.embed_tokens.weight"], lcrec.level_starts[0]
+    return table[:first], table[first:]
+
+
+def test_the_new_rows_are_a_copy(config):
+    lcrec = build(config)
+    _, new = build_rows(config, "moments")
+    assert torch.equal(lcrec.new_rows(), new)
+    lcrec.new_rows().zero_()
+    assert torch.equal(lcrec.new_rows(), new)
+
+
+def test_what_concerns_rows_of_words_is_no_identity_of_others(config):
+    plain = to_record(config, identity=True)
+    assert to_record(dataclasses.replace(config, depth=2, otherwise="library", norm="match"), identity=True) == plain
+    spoken = dataclasses.replace(config, rows="keywords")
+    assert set(to_record(dataclasses.replace(spoken, depth=2, otherwise="library", norm="match"), identity=True)) == {
+        *to_record(spoken, identity=True),
+        "depth",
+        "otherwise",
+        "norm",
+    }
+    assert (spoken.reads(), config.reads()) == (("keywords",), ())
+
+
 def learn(lcrec, steps=3):
     _, _, histories, targets = histories_and_targets()
     optimizer = torch.optim.AdamW([p for p in lcrec.parameters() if p.requires_grad], lr=0.01, weight_decay=0.1)

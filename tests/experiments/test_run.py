@@ -67,7 +67,7 @@ def test_every_cell_is_in_the_table(finished):
     assert text in "\n".join(said) + "\n"
     rows = list(csv.DictReader(folder.read("cells.csv").decode().splitlines()))
     assert len(rows) == 2 * 4 * 2 * len(results["cutoffs"]) * 2
-    assert {"forest.png", "line.png", "labels.png", "shared-users.png", "table.md"} <= set(folder.sizes())
+    assert {"forest.png", "line.png", "curves.png", "labels.png", "shared-users.png", "table.md"} <= set(folder.sizes())
 
 
 def test_a_figure_is_that_of_the_cells_own_metrics(finished):

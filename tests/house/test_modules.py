@@ -39,7 +39,6 @@ THROUGH = {
     "planned.py": "test_pipeline.py",
     "report/described.py": "test_cli.py",
     "report/interpret.py": "experiments/test_command.py",
-    "ops/naming.py": "serving/test_explain.py",
     "runtime/http/bodies.py": "runtime/http/test_app.py",
     "runtime/http/guard.py": "runtime/http/test_app.py",
     "runtime/http/measures.py": "runtime/http/test_app.py",

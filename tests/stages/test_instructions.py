@@ -8,6 +8,7 @@ import pytest
 from tests.stages import ring
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.instructions import COLUMNS, Instructions
+from unisid.artifacts.keywords import SCHEMA
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.tables import write_table
 from unisid.config import to_record
@@ -202,6 +203,28 @@ def test_descriptions_answer_and_ask(place):
     bare = described(place / "bare", [""] * N)
     with pytest.raises(DataError, match=rf"task 'sid_to_description' has no row, because {N} of {N} items have no d"):
         made(place / "bare", bare, tasks=("next", "sid_to_description"), description="about")
+
+
+def test_two_tasks_ask_about_every_token(place, inputs):
+    """One answers with the token, one entry; the other with what its items share. No item is their target."""
+    table = [("<a_1>", 0, 1, "What they share: pens."), ("<b_2>", 1, 2, ""), ("<c_0>", 2, 0, "What they share: <ink>.")]
+    at = place / "keywords"
+    rows_of = [(t, level, code, 4, ["pens"], 0.5, told) for t, level, code, told in table]
+    columns = zip(SCHEMA, zip(*rows_of, strict=True), strict=True)
+    write_table(at, "tokens", 0, pa.table({field.name: pa.array(values, field.type) for field, values in columns}))
+    ring.record(at, "keywords", {}, {})
+    kinds = ("next", "text_to_token", "token_to_text")
+    read, counts = made(place, inputs | {"keywords": at}, tasks=kinds)
+    asked = [r for r in rows(read) if r["task"] != "next"]
+    assert {(r["task"], *r["pieces"], r["response"]) for r in asked} == {
+        ("text_to_token", "What they share: pens.", "<a_1>"),
+        ("token_to_text", "<a_1>", "What they share: pens."),
+        ("text_to_token", "What they share: ‹ink›.", "<c_0>"),
+        ("token_to_text", "<c_0>", "What they share: ‹ink›."),
+    }
+    assert {(r["user"], r["target"]) for r in asked} == {(-1, -1)}
+    assert counts["tasks"]["text_to_token"] == {"train": 2, "valid": 2, "skipped": 2}
+    assert instructions.inputs(instructions.Config(tasks=kinds)) == ("catalog", "codes", "keywords", "sequences")
 
 
 def test_settings_that_change_nothing_bear_no_identity():

@@ -1,7 +1,8 @@
 """The model: a trained recommender and the fingerprint of the codes it was trained on.
 
 `model.safetensors`, `backbone.json` (the settings that build it), and beside them whatever the library of a language
-model needs to load the weights on its own (`config.json`, `tokenizer.json`, ...). Loading it with other codes is
+model needs to load the weights on its own (`config.json`, `tokenizer.json`, ...) and
+`new_rows.safetensors`, the rows of its new tokens before training and after. Loading it with other codes is
 refused; only an index that extends the one it was trained on will do, as far as its levels have not grown.
 """
 
@@ -19,7 +20,7 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.errors import ArtifactError
 
-WEIGHTS, BACKBONE = "model.safetensors", "backbone.json"
+WEIGHTS, BACKBONE, NEW_ROWS = "model.safetensors", "backbone.json", "new_rows.safetensors"
 
 
 def write_model(
@@ -71,8 +72,12 @@ class Model:
         """The backbone's weights, by name, on the CPU."""
         return read_weights(self.place, WEIGHTS)
 
+    def new_rows(self) -> dict[str, Tensor]:
+        """The rows of a language model's new tokens [M, D]: 'first' before training, 'last' after; else empty."""
+        return read_weights(self.place, NEW_ROWS) if NEW_ROWS in self.place.sizes() else {}
+
     def files(self) -> dict[str, bytes]:
         """What lies beside the weights for others, by name."""
-        known = {WEIGHTS, BACKBONE, RECORD, CURVE}
+        known = {WEIGHTS, BACKBONE, NEW_ROWS, RECORD, CURVE}
         names = self.record.files or self.place.sizes()  # files added later by others are not the model's
         return {name: contents(self.place, name) for name in names if name not in known}

@@ -7,6 +7,7 @@ NOUNS = (
     "fused",
     "joint",
     "codes",
+    "keywords",
     "sequences",
     "instructions",
     "model",

@@ -347,6 +347,18 @@ class LanguageBackbone(TokenBackbone):
         self.load(weights, index)  # the new tokens' rows are learned already
 
     @abstractmethod
+    def start_from_keywords(self, levels: NDArray[Any], codes: NDArray[Any], keywords: Sequence[Sequence[str]]) -> None:
+        """Take first rows of the new tokens from their keywords, once before training, where the settings say so.
+
+        Args:
+            levels, codes: of every token [M] that has keywords.
+        """
+
+    @abstractmethod
+    def new_rows(self) -> Float[Tensor, "M D"]:
+        """A copy of the new tokens' rows in the embedding, level after level, on the CPU."""
+
+    @abstractmethod
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The entries of texts, nothing added to them; a semantic id's tokens become one entry each."""
 
@@ -359,9 +371,9 @@ class LanguageBackbone(TokenBackbone):
         """Read prompts in entries of the vocabulary, padded on the right with `PAD`; goes on as `start` does."""
 
     @abstractmethod
-    def answer(self, prompts: Sequence[Sequence[int]], limit: int) -> list[str]:
-        """The likeliest next word after each prompt (entries), and so on: words of the language alone, until the
-        response ends or has `limit` entries."""
+    def answer(self, prompts: Sequence[Sequence[int]], limit: int, beams: int = 1) -> list[str]:
+        """The likeliest next word after each prompt (entries), and so on, or the likeliest of so many beams: words of
+        the language alone, until the response ends or has `limit` entries."""
 
 
 class BackboneConfig(PlugIn):
@@ -382,6 +394,10 @@ class BackboneConfig(PlugIn):
 
     def vectors(self) -> tuple[str, ...]:
         """The names of the item vectors that it reads (fused, graph): nouns whose artifacts hold them."""
+        return ()
+
+    def reads(self) -> tuple[Literal["keywords"], ...]:
+        """Nouns besides vectors that its first weights are made from."""
         return ()
 
     def sources(self) -> dict[str, Json]:

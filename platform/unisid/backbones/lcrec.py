@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from unisid.backbones import Backbone, BackboneConfig, Index
-from unisid.bounds import Count, Positive
+from unisid.bounds import Count, CountOrNone, Positive
 from unisid.config import Json, identity_where, runtime
 from unisid.language.lora import Lora
 from unisid.pretrained import Pretrained
@@ -25,11 +25,22 @@ class Config(BackboneConfig):
     """Branch, tag or commit on the hub; only a commit pins the weights. Paths and packages have none."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the weights; what steps are computed in is training.precision."""
-    rows: Literal["library", "moments", "item_text"] = "moments"
+    rows: Literal["library", "moments", "item_text", "keywords"] = "moments"
     """First rows of the new tokens. `library`: what transformers gives by default, the old rows' mean with next to no
     noise, and untrained padding rows where the table has some; most papers' "random" rows. `moments`: drawn from the
     old rows' mean and covariance. `item_text`: the mean of the words in the titles of the items that bear the
-    token."""
+    token. `keywords`: the mean of the sub-words of the token's keywords (TS-Rec), of a recipe with `keywords`."""
+    depth: CountOrNone = field(default=0, metadata=identity_where(lambda config: config.depth and config.speaks))
+    """Levels whose rows come from words, of `rows` item_text and keywords; the deeper ones are `otherwise`. 0: all."""
+    otherwise: Literal["library", "moments"] = field(
+        default="moments", metadata=identity_where(lambda config: config.otherwise != "moments" and config.speaks)
+    )
+    """Rows of the tokens that no words stand for."""
+    norm: Literal["keep", "match"] = field(
+        default="keep", metadata=identity_where(lambda config: config.norm != "keep" and config.speaks)
+    )
+    """Length of the rows that come from words: as the mean has it, which is short and near one direction, or the median
+    length of the old rows."""
     trained: Literal["all", "rows", "lora"] = "all"
     """All weights; the new tokens' rows alone; or those and `lora`."""
     lora: Lora = field(default_factory=Lora, metadata=identity_where(lambda config: config.trained == "lora"))
@@ -44,6 +55,11 @@ class Config(BackboneConfig):
     attention: Literal["sdpa", "eager", "flash_attention_2"] = runtime("sdpa")
     """Which of the library's kernels training uses; what is saved is served by sdpa."""
 
+    @property
+    def speaks(self) -> bool:
+        """Whether rows come from words."""
+        return self.rows in ("item_text", "keywords")
+
     def build(self, index: Index) -> Backbone:
         from unisid.backbones.lcrec_model import LCRec  # slow, with transformers: not where settings are only read
 
@@ -54,6 +70,9 @@ class Config(BackboneConfig):
 
         served = replace(self, attention="sdpa")  # the kernel of training may be missing where it serves
         return LCRec.of_files(served, index.sizes, files)
+
+    def reads(self) -> tuple[Literal["keywords"], ...]:
+        return ("keywords",) if self.rows == "keywords" else ()
 
     def language(self) -> Pretrained:
         """Where the language model lies."""

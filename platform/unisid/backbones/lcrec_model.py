@@ -46,6 +46,14 @@ class Settings(Protocol):
     @property
     def rows(self) -> str: ...
     @property
+    def depth(self) -> int: ...
+    @property
+    def otherwise(self) -> str: ...
+    @property
+    def norm(self) -> str: ...
+    @property
+    def speaks(self) -> bool: ...
+    @property
     def trained(self) -> str: ...
     @property
     def lora(self) -> Lora: ...
@@ -123,7 +131,7 @@ class LCRec(LanguageBackbone):
         first, config = self.level_starts[0], self.config
         with torch.no_grad():
             for old, new in words.rows(self.language, first):
-                is_library = config.rows == "library"
+                is_library = "library" in (config.rows, config.otherwise if config.speaks else "")
                 new.copy_(words.as_library(old, new, padded) if is_library else words.draw(old, len(new)))
         if config.trained != "all":
             words.split(self.language, first)
@@ -150,9 +158,30 @@ class LCRec(LanguageBackbone):
     def start_from(self, codes: NDArray[Any], texts: Sequence[str]) -> None:
         if self.config.rows == "item_text":
             offsets = torch.tensor(self.level_starts, dtype=torch.int32) - self.level_starts[0]
-            stands_for = torch.from_numpy(codes.astype(np.int32)) + offsets
+            stands_for = (torch.from_numpy(codes.astype(np.int32)) + offsets)[:, : self.config.depth or None]
             for old, new in words.rows(self.language, self.level_starts[0]):
-                new.copy_(words.mean_of_texts(old, new, self._titles(texts), stands_for))
+                self._take(old, new, words.mean_of_texts(old, new, self._titles(texts), stands_for))
+
+    @torch.no_grad()
+    def start_from_keywords(self, levels: NDArray[Any], codes: NDArray[Any], keywords: Sequence[Sequence[str]]) -> None:
+        if self.config.rows != "keywords":
+            return
+        number = self.config.depth or len(self.sizes)
+        chosen = [n for n, (level, own) in enumerate(zip(levels, keywords, strict=True)) if level < number and own]
+        starts = np.array(self.level_starts) - self.level_starts[0]
+        stands_for = torch.from_numpy((starts[levels[chosen]] + codes[chosen]).astype(np.int32))[:, None]
+        # Each keyword as it stands inside a text, without separators, which would pull all rows together.
+        entries = [list(itertools.chain(*self.encode([f" {word}" for word in keywords[n]]))) for n in chosen]
+        for old, new in words.rows(self.language, self.level_starts[0]):
+            self._take(old, new, words.mean_of_texts(old, new, entries, stands_for))
+
+    def _take(self, old: Tensor, new: Tensor, found: Tensor) -> None:
+        """Make rows that were found for some tokens the new tokens' own."""
+        new.copy_(words.as_long(old, new, found) if self.config.norm == "match" else found)
+
+    @torch.no_grad()
+    def new_rows(self) -> Float[Tensor, "M D"]:
+        return words.rows(self.language, self.level_starts[0])[0][1].float().cpu().clone()
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         # What a text holds of the tokenizer's special tokens is treated as text.
@@ -195,7 +224,7 @@ class LCRec(LanguageBackbone):
         return causal.head(self.language, hidden, entries)
 
     @torch.no_grad()
-    def answer(self, prompts: Sequence[Sequence[int]], limit: int) -> list[str]:
+    def answer(self, prompts: Sequence[Sequence[int]], limit: int, beams: int = 1) -> list[str]:
         longest = max(len(prompt) for prompt in prompts)
         device, end = self.before.device, self.ending[0]
         ids = torch.tensor([[end] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
@@ -208,6 +237,7 @@ class LCRec(LanguageBackbone):
             max_new_tokens=limit,
             use_cache=True,
             suppress_tokens=list(new),
+            **({"num_beams": beams, "length_penalty": 0.0} if beams > 1 else {}),
         )
         texts: list[str] = self.tokenizer.batch_decode(spoken[:, longest:], skip_special_tokens=True)
         return [text.strip() for text in texts]

@@ -198,6 +198,13 @@ class Items(Command):
             found = [item for item in found if all(word in (titles[item] or "").lower() for word in words)]
         if not found:
             raise DataError(f"{where}: no title has '{' '.join(words)}' in it; fewer or shorter words find more")
+        if 0 < len(prefix) < codes.num_levels and not self.json:
+            from unisid.ops.keywords import names_below
+            from unisid.printable import printable
+
+            texts = [title or "" for title in catalog.titles.to_pylist()]
+            name = names_below(prefix[:-1], codes, texts).get(prefix, "")
+            print(f"{spell(prefix)}: {len(codes.find(prefix)):,} items{printable(name and f', {name}')}")
         _print_items(codes, catalog, found[: self.limit], self.json)
         if len(found) > self.limit:
             print(f"... and {len(found) - self.limit:,} more (--limit)", file=sys.stderr if self.json else sys.stdout)

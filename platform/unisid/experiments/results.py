@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from unisid.artifacts.baseline import Baseline
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
+from unisid.artifacts.curve import read_curve
 from unisid.artifacts.embeddings import Embeddings
 from unisid.artifacts.fused import Fused
 from unisid.artifacts.graph import Graph
@@ -95,7 +96,8 @@ def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[
     folder.write("table.md", shown.markdown(table, seen.figures, correlations).encode())
     folder.write("cells.csv", comma_separated(cells_of(table)))
     folder.write("results.json", (json.dumps(shown.plain(table, seen.figures, correlations), indent=2) + "\n").encode())
-    for name, figure in (shown.plots(table) | seen.plots(experiment.reference)).items():
+    learned = {"curves": shown.curves(found)} if (found := _curves(store, trials)) else {}
+    for name, figure in (shown.plots(table) | seen.plots(experiment.reference) | learned).items():
         folder.write(f"{name}.png", png(figure))
     return f"\n{text}\n\nexperiment  {folder}"
 
@@ -149,6 +151,21 @@ def _lists_of(record: Record) -> dict[str, float]:
         if metric.startswith("HR@")
     }
     return {name: float(lists[name]) for name in ("coverage", "gini", "novelty")} | hit
+
+
+def _curves(store: Store, trials: Sequence[Trial]) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """Method -> figure -> its values by step, of the recommenders' validations under the first seed; empty where fewer
+    than two recommenders were trained."""
+    found: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for trial in trials:
+        places = {e.noun: store.place(e.address) for e in plan(trial.recipe, store, trial.until)}
+        if "model" in places and trial.settings["method"] not in found:
+            by_name: dict[str, list[tuple[int, float]]] = {}
+            for step, name, value in read_curve(places["model"]):
+                if name.startswith("valid_"):
+                    by_name.setdefault(name.removeprefix("valid_"), []).append((step, value))
+            found[trial.settings["method"]] = by_name
+    return found if len(found) > 1 else {}
 
 
 class IndexQuality:

@@ -123,6 +123,14 @@ def mean_of_texts(
     return torch.where(counts[:, None] > 0, sums / counts.clamp_min(1)[:, None], new.float()).to(new.dtype)
 
 
+def as_long(old: Float[Tensor, "V D"], new: Float[Tensor, "M D"], found: Float[Tensor, "M D"]) -> Float[Tensor, "M D"]:
+    """Rows that differ from the new ones, made as long as the old rows' median; the others as they are."""
+    lengths = old.float().norm(dim=1)
+    changed = (found != new).any(1)
+    scaled = functional.normalize(found.float(), dim=1) * lengths.median()
+    return torch.where(changed[:, None], scaled.to(found.dtype), found)
+
+
 class SplitEmbedding(nn.Module):
     """An embedding whose old rows rest while the new ones learn."""
 

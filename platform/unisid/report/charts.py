@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from unisid import legend
 from unisid.artifacts.metrics import HISTORY_RULES
-from unisid.ops.semantic_ids import spell
+from unisid.ops.semantic_ids import spell, token
 from unisid.printable import printable
 from unisid.report.colors import INK, PALETTE, REST
 from unisid.report.tables import cut
@@ -167,6 +167,35 @@ def prefix_map(
     signs = signs.encode(x=alt.X("x:Q", **axis), y=alt.Y("y:Q", **axis), text="text:N")
     layers: list[alt.Chart] = [dots.mark_circle(size=22, opacity=0.75), signs]
     return [_panel(layers, "").properties(width=620, height=420)]
+
+
+def rows_map(first: NDArray[Any], last: NDArray[Any], sizes: Sequence[int]) -> list[Panel]:
+    """The new tokens' rows before training and after, on the two widest directions of both together (PCA), by level.
+
+    Args:
+        first, last: [M, D], level after level.
+    """
+    flat = _flat(np.concatenate([first, last]))
+    levels = np.repeat(np.arange(len(sizes)), sizes)
+    named = [f"level {level + 1}" for level in range(len(sizes))]
+    colors = alt.Scale(domain=named, range=[PALETTE[level % len(PALETTE)] for level in range(len(sizes))])
+    panels = []
+    for title, places in (("before training", flat[: len(first)]), ("after", flat[len(first) :])):
+        starts = np.cumsum([0, *sizes])
+        rows = [
+            {"x": x, "y": y, "level": named[level], "text": token(int(level), number - int(starts[level]))}
+            for number, ((x, y), level) in enumerate(zip(places.tolist(), levels, strict=True))
+        ]
+        axis: dict[str, Any] = {"axis": None, "scale": alt.Scale(domain=[-1, 1])}
+        dots = alt.Chart(alt.Data(values=rows)).mark_circle(size=18, opacity=0.7)
+        dots = dots.encode(
+            x=alt.X("x:Q", **axis),
+            y=alt.Y("y:Q", **axis),
+            color=alt.Color("level:N", scale=colors, legend=alt.Legend(title=None, orient="bottom")),
+            description="text:N",
+        )
+        panels.append(_panel([dots], title).properties(width=300, height=300))
+    return panels
 
 
 def _flat(vectors: NDArray[Any]) -> NDArray[np.float64]:

@@ -241,6 +241,23 @@ def _drawn_cutoffs(table: Table) -> list[int]:
 
 
 @mpl.rc_context(STYLE)
+def curves(by_method: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) -> Drawing:
+    """A panel a figure of the validations, a line a method, over steps."""
+    names = list(dict.fromkeys(name for own in by_method.values() for name in own))
+    figure = Drawing(figsize=(3.8 * max(1, len(names)), 2.9), layout="constrained")
+    for panel, name in zip(figure.subplots(1, max(1, len(names)), squeeze=False)[0], names, strict=False):
+        for number, (method, own) in enumerate(by_method.items()):
+            if own.get(name):
+                steps, values = zip(*own[name], strict=True)
+                color = PALETTE[number % len(PALETTE)]
+                panel.plot(steps, values, "o-", color=color, markersize=3, label=printable(method))
+        panel.set_title(f"validation, {name}")
+        panel.set_xlabel("step")
+        panel.legend(fontsize=6)
+    return figure
+
+
+@mpl.rc_context(STYLE)
 def figures_of_indexes(qualities: Mapping[str, Sequence[Mapping[str, float]]], ours: str) -> Drawing:
     """A panel a figure, a row a method: small dots are seeds, the large one their mean; the line is that of ours."""
     methods, names = list(qualities), list(next(iter(qualities.values()))[0])

@@ -11,7 +11,8 @@ import numpy as np
 from markupsafe import Markup
 
 from unisid.artifacts.store import Place
-from unisid.report import facts, prefixes
+from unisid.ops import keywords
+from unisid.report import facts
 from unisid.report.tables import cut
 
 ITEMS = 100_000
@@ -28,7 +29,7 @@ def explorer(places: Mapping[str, Place]) -> dict[str, Any] | None:
     if found is None or not found.titles:
         return None
     rows = _fitting(found)
-    names = prefixes.names(found.codes, facts.texts(places, min(len(rows), prefixes.ITEMS)))
+    names = keywords.names(found.codes, facts.texts(places, min(len(rows), keywords.ITEMS)))
     named = [f"{_json(','.join(map(str, prefix)))}:{_json(cut(words))}" for prefix, words in names.items()]
     return {
         "shown": len(rows),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.curve import read_curve
 from unisid.artifacts.metrics import HistoryRule, Metrics
+from unisid.artifacts.model import Model
 from unisid.artifacts.record import Record, read_record
 from unisid.artifacts.store import NOUNS, Place
 from unisid.artifacts.tables import open_table, read_group, table_names
@@ -140,6 +141,19 @@ def activity(places: Mapping[str, Place]) -> Activity | None:
     taken = np.sort(np.bincount(item, minlength=record.count("items")))[::-1]
     tenth = taken[: max(1, len(taken) // 10)].sum() / len(item)
     return Activity(len(lengths), named, typical, float(tenth))
+
+
+def new_rows(places: Mapping[str, Place]) -> tuple[NDArray[Any], NDArray[Any], tuple[int, ...]] | None:
+    """The rows of a language model's new tokens before training and after, and the sizes of the levels; None for other
+    recommenders."""
+    known = records(places)
+    if not {"model", "codes"} <= set(known):
+        return None
+    found = Model(places["model"], known["model"]).new_rows()
+    sizes = Codes(places["codes"], known["codes"]).sizes
+    if not found or len(found["first"]) != sum(sizes):
+        return None
+    return found["first"].numpy(), found["last"].numpy(), sizes
 
 
 def texts(places: Mapping[str, Place], most: int) -> list[str]:

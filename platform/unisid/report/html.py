@@ -15,8 +15,9 @@ from markupsafe import Markup
 
 from unisid.artifacts.fused import Fused
 from unisid.artifacts.store import Place
+from unisid.ops import keywords
 from unisid.printable import printable
-from unisid.report import charts, facts, prefixes, sections
+from unisid.report import charts, facts, sections
 from unisid.report.explorer import explorer
 
 FILE = "report.html"
@@ -76,8 +77,10 @@ def draw(places: Mapping[str, Place]) -> dict[str, list[charts.Panel]]:
     if index is not None and "fused" in (records := facts.records(places)):
         shown = len(index.titles)
         vectors = Fused(places["fused"], records["fused"]).vectors(np.arange(shown))
-        names = prefixes.names(index.codes, facts.texts(places, prefixes.ITEMS), levels=1)
+        names = keywords.names(index.codes, facts.texts(places, keywords.ITEMS), levels=1)
         found["prefix_map"] = charts.prefix_map(vectors, index.codes[:shown], index.titles, names)
+    if (rows := facts.new_rows(places)) is not None:
+        found["rows_map"] = charts.rows_map(*rows)
     return {name: panels for name, panels in found.items() if panels}
 
 

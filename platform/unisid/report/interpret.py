@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import sparse
 
-from unisid.ops.naming import counted, name_of, words_of
+from unisid.ops.keywords import named_groups
 from unisid.ops.semantic_ids import spell
 from unisid.report.colors import PALETTE, REST
 from unisid.report.plots import STYLE
@@ -27,12 +27,8 @@ NAME = 40
 
 
 def name_labels(titles: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
-    """Each label by the words that its titles have more often than others: n_wc^2 / n_w, the largest first."""
-    words = [words_of(title) for title in titles]
-    everywhere = counted(words)
-    groups = [np.flatnonzero(labels == label) for label in range(int(labels.max(initial=-1)) + 1)]
-    named = [name_of((words[item] for item in group), everywhere) for group in groups]
-    return [name or f"label {label}" for label, name in enumerate(named)]
+    """Each label by the keywords of its titles."""
+    return [name or f"label {label}" for label, name in enumerate(named_groups(titles, labels))]
 
 
 @mpl.rc_context(STYLE)

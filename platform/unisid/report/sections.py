@@ -80,6 +80,7 @@ def results(places: Mapping[str, Place]) -> Section:
             for rule in HISTORY_RULES
         ],
         "groups": _groups(places, found),
+        "known": found.counts.get("comprehension"),
     }
 
 

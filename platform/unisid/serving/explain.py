@@ -10,15 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unisid.ops.naming import name_of
 from unisid.ops.semantic_ids import spell
 from unisid.serving.inputs import BEAM
 from unisid.serving.pair import Pair
 
 MOVERS = 3
 """Items of the history that an explanation names."""
-TITLES = 2000
-"""Titles that name a prefix; of more, evenly spaced ones."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,8 @@ class Step:
     items: int
     """Items below it."""
     words: str
-    """What their titles have more often than others; empty where there are no words."""
+    """What their titles have and those of the prefixes beside it have less (`ops.keywords`); empty for few items and
+    where they share nothing."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +72,5 @@ def _gains(
 
 def _step(pair: Pair, prefix: tuple[int, ...], named: dict[tuple[int, ...], Step]) -> Step:
     if prefix not in named:
-        below = pair.codes.find(prefix)
-        words, everywhere = pair.words
-        some = below[:: -(-len(below) // TITLES)]
-        named[prefix] = Step(spell(prefix), len(below), name_of((words[item] for item in some), everywhere))
+        named[prefix] = Step(spell(prefix), len(pair.codes.find(prefix)), pair.name_of(prefix))
     return named[prefix]

@@ -5,7 +5,6 @@ A pair never changes. Another one takes its place whole, and what began with one
 
 import functools
 import itertools
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,7 +17,7 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Place
 from unisid.baselines.popularity import count_users
-from unisid.ops.naming import counted, words_of
+from unisid.ops.keywords import Prefix, names_below
 from unisid.ops.semantic_ids import spell_all
 from unisid.serving.columns import Columns
 from unisid.serving.filters import Filters
@@ -117,11 +116,17 @@ class Pair:
         order = np.argsort(-counts, kind="stable")
         return order, np.log(counts / counts.sum())[order].astype(np.float32)
 
+    def name_of(self, prefix: Prefix) -> str:
+        """What the titles of a prefix's items share and those of the prefixes beside it do not; '' where nothing is."""
+        before = prefix[:-1]
+        if before not in self._named:
+            self._named[before] = names_below(before, self.codes, self.titles)
+        return self._named[before].get(prefix, "")
+
     @functools.cached_property
-    def words(self) -> tuple[list[set[str]], Counter[str]]:
-        """The words of every title [N], and how many titles have each."""
-        found = [words_of(title) for title in self.titles]
-        return found, counted(found)
+    def _named(self) -> dict[Prefix, dict[Prefix, str]]:
+        """The names of the prefixes one code longer than those that were asked for."""
+        return {}
 
     @functools.cached_property
     def texts(self) -> Texts:

@@ -214,8 +214,11 @@ class Recommender:
         return self._search(search, [np.array(prompt) for prompt in prompts], k)[:2]
 
     @torch.no_grad()
-    def title_of(self, items: Sequence[int]) -> list[str]:
+    def title_of(self, items: Sequence[int] | NDArray[np.int64], beams: int = 1) -> list[str]:
         """What the backbone itself calls the items [n]: its most probable words, not the catalogue's.
+
+        Args:
+            beams: of the search for them; 1 takes the likeliest next word each time.
 
         Raises:
             ConfigError: where the backbone is no language model.
@@ -230,7 +233,7 @@ class Recommender:
         limit = min(TITLE_TOKENS, language.max_tokens - max(map(len, prompts), default=0))
         titles = np.empty(len(items), dtype=object)
         for some in self._batches(prompts):
-            titles[some] = language.answer([prompts[number] for number in some], limit)
+            titles[some] = language.answer([prompts[number] for number in some], limit, beams)
         return list(titles)
 
     def _search(

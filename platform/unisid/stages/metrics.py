@@ -6,7 +6,7 @@ no rank. B batch, k list length, S samples, M metrics.
 """
 
 import functools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Annotated
 
 import numpy as np
@@ -20,12 +20,13 @@ from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, write_groups, write
 from unisid.artifacts.model import Model
 from unisid.artifacts.sequences import Sequences
 from unisid.baselines import Histories
-from unisid.bounds import Count, Name, Range, Seed, Settings
+from unisid.bounds import Count, CountOrNone, Name, Range, Seed, Settings
 from unisid.compute import Job, Pool, Step
-from unisid.config import Json, plug_in, runtime
+from unisid.config import Json, identity_where, plug_in, runtime
 from unisid.decoding.beam import MOST_BEAMS
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.evaluation import fitting
+from unisid.evaluation.comprehension import comprehension
 from unisid.evaluation.figures import over_cutoffs, paired
 from unisid.evaluation.fitting import Task
 from unisid.evaluation.groups import all_groups, described, groups_of
@@ -65,6 +66,9 @@ class Config(Settings):
     """Bootstrap resamples for the 95% intervals."""
     seed: Seed = 42
     """Of the bootstrap."""
+    comprehension: CountOrNone = field(default=0, metadata=identity_where(lambda config: bool(config.comprehension)))
+    """Items of which a language model is asked the semantic id by title and the title by semantic id, with beams of 5;
+    0: none."""
     batch_size: Count = runtime(64)
     """Samples decoded at once."""
     rows_per_part: Count = runtime(1024)
@@ -150,7 +154,17 @@ def make(job: Job[Config]) -> Json:
         "groups": groups[config.method],
         "lists": described(listed, catalog, config.seed),
         "advantage": _advantage(comparisons, names),
+        **_comprehension(job),
     }
+
+
+def _comprehension(job: Job[Config]) -> Json:
+    """What a language model knows of its index by heart, where that is asked; nothing else."""
+    config = job.config
+    if not config.comprehension:
+        return {}
+    places = {noun: job.inputs[noun] for noun in ("model", "codes", "catalog")}
+    return {"comprehension": comprehension(job, places, config.pool, config.comprehension, config.seed)}
 
 
 def rank_model(job: Job[Config], num_samples: int, num_items: int, length: int) -> tuple[Ranks, NDArray[np.int64]]:

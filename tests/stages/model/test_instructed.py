@@ -8,9 +8,12 @@ import torch
 
 from tests.backbones.models import language_model
 from tests.stages import ring
+from unisid import recipes
+from unisid.artifacts.instructions import Instructions
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_weights
 from unisid.backbones import NO_LOSS, Packed, lcrec, tiger
+from unisid.backbones.lcrec_model import LCRec
 from unisid.compute import Pool
 from unisid.errors import ConfigError, DataError
 from unisid.runtime.local import LocalCompute
@@ -109,6 +112,38 @@ def test_learned_again_it_is_the_same_byte_for_byte(undivided, config, inputs, p
     assert again["valid_ndcg_10"] == counts["valid_ndcg_10"]
 
 
+def test_a_fit_that_is_killed_within_an_epoch_goes_on_to_the_same_bytes(undivided, config, inputs, place, monkeypatch):
+    """In the middle of a pass over the instructions too: an epoch here is a part of one."""
+    out, _, said = undivided
+    rows = Instructions.read(inputs["instructions"]).num_rows("train")
+    assert rows % 64, "no epoch ends with a pass"
+    loss, steps = LCRec.loss_of, []
+
+    def struck(self, packed):
+        if self.training:
+            steps.append(packed)
+        if len(steps) == 6:  # the second step of the second epoch, four steps long
+            raise RuntimeError("struck")
+        return loss(self, packed)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LCRec, "loss_of", struck)
+        with pytest.raises(Exception, match="struck"):
+            model.make(ring.job(config, inputs, place / "model", LocalCompute()))
+    _, told = make(config, inputs, place / "model")
+    assert [values["epoch"] for values in told] == [2]
+    assert (place / "model").read("model.safetensors") == out.read("model.safetensors")
+    assert told[-1]["loss"] == said[-1]["loss"]
+
+
+def test_what_is_cut_is_counted_in_the_record(config, inputs, place):
+    """A model that reads less of a prompt: the oldest items are gone, and the record says of how many rows."""
+    short = dataclasses.replace(config, backbone=dataclasses.replace(config.backbone, max_tokens=68))
+    counts, _ = make(short, inputs, place / "short")
+    assert counts["instructions"]["shortened"] > 0
+    assert counts["instructions"]["shortened"] + counts["instructions"]["dropped"] < counts["instructions"]["samples"]
+
+
 @pytest.mark.parametrize("settings", [{"micro_batch": 4}, {"micro_batch": 8, "packed": False}])
 def test_how_a_step_is_cut_changes_nothing(undivided, config, inputs, place, settings):
     found = make(dataclasses.replace(config, **settings), inputs, place / "cut")
@@ -182,3 +217,33 @@ def test_tokens_are_those_of_samples():
     positions = torch.tensor([[0, 1, 2, 0, 1, 0], [0, 1, 0, 0, 0, 0]])
     packed = Packed(torch.ones_like(positions), positions, torch.full_like(positions, NO_LOSS))
     assert num_tokens(packed) == 7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["qwen2", "qwen3"])
+def test_the_full_size_recipe_learns_in_small_on_two_workers(inputs, place, tmp_path, family):
+    """Everything of `lcrec_office_15b` but its sizes, its shop and its machines: the thesis's words, the library's
+    rows, the loss that selects, ZeRO 1."""
+    recipe = recipes.find("lcrec_office_15b")
+    folder = str(language_model(tmp_path / family, family, padding=100))
+    asked = dataclasses.replace(recipe.instructions, valid_rows=8, pool=Pool())
+    counts = instructions.make(ring.job(asked, inputs, place / "instructions", LocalCompute()))
+    ring.record(place / "instructions", "instructions", {"tasks": list(asked.tasks)}, counts)
+    small = dataclasses.replace(
+        recipe.model,
+        backbone=dataclasses.replace(recipe.model.backbone, model=folder, dtype="float32", max_tokens=600),
+        training=dataclasses.replace(recipe.model.training, epochs=2, learning_rate=3e-3, warmup_steps=2),
+        batch_size=16,
+        micro_batch=4,
+        samples_per_epoch=32,
+        valid_samples=4,
+        beam=N,
+        pool=TWO,
+    )
+    assert (small.training.zero, small.select, small.backbone.rows) == (1, "loss", "library")
+    counts, said = make(small, inputs | {"instructions": place / "instructions"}, place / "model")
+    assert said[-1]["loss"] < said[0]["loss"]
+    assert said[-1]["valid_score"] == said[-1]["valid_loss"]
+    served = Recommender.load(place / "model", inputs["codes"], inputs["catalog"], torch.device("cpu"))
+    assert served.backbone.asks.next.head == "The user has interacted with items "
+    assert set(counts["first_rows_cosine"]) == {"a", "b", "c"}

@@ -20,6 +20,7 @@ import pyarrow as pa
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.instructions import PROMPTS
+from unisid.artifacts.keywords import Keywords
 from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import Rows, open_table, read_texts, table_names, write_table
@@ -30,7 +31,7 @@ from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.prompts import CATEGORY, Prompt, Prompts, Wordings
 from unisid.ops.seeded import seed_of
 from unisid.progress import Progress
-from unisid.stages.instructions.rows import Asking, PromptRows, Speller, write_rows
+from unisid.stages.instructions.rows import Asking, PromptRows, Speller, TokenSpeller, write_rows
 from unisid.tasks import Source, TaskConfig
 
 SPLITS = ("train", "valid")
@@ -58,7 +59,9 @@ class Config(Settings):
     """A word for the shop's items that some prompts of the thesis say, such as 'Office Product'."""
     description: str = field(default="description", metadata=identity_where(lambda config: config.describes))
     """The catalogue's column that tasks with descriptions read."""
-    description_length: Count = field(default=300, metadata=identity_where(lambda config: config.describes))
+    description_length: Count = field(
+        default=300, metadata=identity_where(lambda config: config.describes or config.tells_tokens)
+    )
     """Characters of a description that are kept, cut between words."""
     valid_rows: CountOrNone = 2000
     """Validation rows a task, at most; 0 for all."""
@@ -100,6 +103,11 @@ class Config(Settings):
         return any("description" in _task(kind).needs for kind in self.tasks)
 
     @property
+    def tells_tokens(self) -> bool:
+        """Whether a task is about tokens, whose keywords it reads."""
+        return any(_task(kind).source == "tokens" for kind in self.tasks)
+
+    @property
     def says_category(self) -> bool:
         """Whether a prompt names the shop's category."""
         worded = [getattr(_task(kind).wordings, self.wordings) for kind in self.tasks]
@@ -120,7 +128,7 @@ def prompts_of(config: Config) -> Prompts:
 
 def inputs(config: Config) -> tuple[str, ...]:
     """The nouns that it reads; one that the recipe leaves out is absent."""
-    return ("catalog", "codes", "sequences")
+    return ("catalog", "codes", *(("keywords",) if config.tells_tokens else ()), "sequences")
 
 
 def sources(config: Config) -> dict[str, Json]:
@@ -131,7 +139,8 @@ def sources(config: Config) -> dict[str, Json]:
 def make(job: Job[Config]) -> Json:
     """Write the tables; the counts are the rows of each split and task, and what became of the titles."""
     config = job.config
-    catalog, codes, samples = _inputs(job)
+    catalog, codes = Catalog.read(job.inputs["catalog"]), Codes.read(job.inputs["codes"])
+    samples = Sequences.read(job.inputs["sequences"])
     if len(codes.codes) != catalog.num_items:
         raise ArtifactError(
             f"{codes.place}: has codes for {len(codes.codes)} items, the catalog {catalog.place} has "
@@ -139,7 +148,7 @@ def make(job: Job[Config]) -> Json:
         )
     parts: list[Part] = []
     for split in SPLITS:
-        sizes: dict[Source, int] = {"samples": samples.num_samples(split), "items": catalog.num_items}
+        sizes = _sizes(job.inputs, samples.num_samples(split), catalog)
         total = sum(_share(config, kind, split, sizes).rows for kind in config.tasks)
         files = max(1, -(-total // ROWS_PER_FILE))
         parts += [{"split": split, "file": file, "files": files} for file in range(files)]
@@ -153,11 +162,6 @@ def make(job: Job[Config]) -> Json:
     with job.out.writing(PROMPTS) as stream:
         stream.write(prompts_of(config).to_json())
     return _checked(config, counts, catalog)
-
-
-def _inputs(job: Job[Config]) -> tuple[Catalog, Codes, Sequences]:
-    catalog, codes, samples = (job.inputs[noun] for noun in inputs(job.config))
-    return Catalog.read(catalog), Codes.read(codes), Sequences.read(samples)
 
 
 def _check_described(config: Config, catalog: Catalog) -> None:
@@ -176,6 +180,11 @@ def _checked(config: Config, counts: Counter[str], catalog: Catalog) -> Json:
     tasks = {kind: {name: counts[f"{kind}.{name}"] for name in (*SPLITS, "skipped")} for kind in config.tasks}
     for kind, counted in tasks.items():
         if not counted["train"]:
+            if _task(kind).source == "tokens":
+                raise DataError(
+                    f"instructions: task '{kind}' has no row, because no token has keywords; leave it out of "
+                    "instructions.tasks, or look for keywords in other columns (keywords.text)"
+                )
             lack = "description" if "description" in _task(kind).needs else "title"
             raise DataError(
                 f"{catalog.place}: task '{kind}' has no row, because {counts[f'without {lack}']} of "
@@ -218,6 +227,12 @@ def _share(config: Config, kind: str, split: str, sizes: dict[Source, int]) -> S
     return Share(rows, seed_of(config.seed, zlib.crc32(f"{split}.{kind}".encode())) % max(1, size), size)
 
 
+def _sizes(inputs: Mapping[str, Place], samples: int, catalog: Catalog) -> dict[Source, int]:
+    """How many rows each source has."""
+    tokens = len(Keywords.read(inputs["keywords"]).tokens) if "keywords" in inputs else 0
+    return {"samples": samples, "items": catalog.num_items, "tokens": tokens}
+
+
 def _task(kind: str) -> TaskConfig:
     task: TaskConfig = plug_in("tasks", kind)()
     return task
@@ -228,11 +243,12 @@ def _writer(inputs: Mapping[str, Place], out: Place, config: Config) -> Callable
     catalog = Catalog.read(inputs["catalog"])
     told = read_texts(catalog.place, "items", config.description) if config.describes else None
     speller = Speller(Codes.read(inputs["codes"]).codes, catalog.titles, told, config.description_length)
+    tokens = _token_speller(inputs, config) if config.tells_tokens else None
     samples = {split: Rows.of(inputs["sequences"], split) for split in SPLITS}
 
     def write(part: pa.Table) -> pa.Table:
         split, file, files = (part[name][0].as_py() for name in ("split", "file", "files"))
-        sizes: dict[Source, int] = {"samples": samples[split].size, "items": catalog.num_items}
+        sizes = _sizes(inputs, samples[split].size, catalog)
         tables: list[pa.Table] = []
         counts: dict[str, int] = {}
         for kind in config.tasks:
@@ -240,7 +256,8 @@ def _writer(inputs: Mapping[str, Place], out: Place, config: Config) -> Callable
             asked = PromptRows.joined([_asked(task.source, samples[split], *span) for span in share.spans(file, files)])
             prompts = config.prompts(kind) if split == "train" else config.prompts(kind)[:1]
             seed = seed_of(config.seed, zlib.crc32(f"{kind}.wording".encode()))
-            written = write_rows(Asking(task, config.tasks, prompts, seed), asked, speller)
+            about = tokens if tokens is not None and task.source == "tokens" else speller
+            written = write_rows(Asking(task, config.tasks, prompts, seed), asked, about)
             tables.append(written)
             counts |= {f"{kind}.{split}": written.num_rows, f"{kind}.skipped": len(asked) - written.num_rows}
         table = pa.concat_tables(tables)
@@ -253,7 +270,14 @@ def _writer(inputs: Mapping[str, Place], out: Place, config: Config) -> Callable
     return write
 
 
+def _token_speller(inputs: Mapping[str, Place], config: Config) -> TokenSpeller:
+    """The tokens in an order drawn by seed, as samples and items lie: so that any share of them is a fair one."""
+    read = Keywords.read(inputs["keywords"])
+    order = pa.array(np.random.default_rng(config.seed).permutation(len(read.tokens)))
+    return TokenSpeller(read.tokens.take(order), read.descriptions.take(order), config.description_length)
+
+
 def _asked(source: Source, samples: Rows, start: int, stop: int, first: int) -> PromptRows:
-    if source == "items":
+    if source != "samples":
         return PromptRows.of_items(start, stop, first)
     return PromptRows.of_samples(samples.read(start, stop, ["user", "history", "target"]), first)

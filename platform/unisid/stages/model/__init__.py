@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.instructions import Instructions
+from unisid.artifacts.keywords import LOW, Keywords
 from unisid.artifacts.metrics import HistoryRule
-from unisid.artifacts.model import write_model
+from unisid.artifacts.model import NEW_ROWS, write_model
 from unisid.artifacts.sequences import USERS, Sequences
 from unisid.artifacts.store import Place
 from unisid.artifacts.vectors import item_vectors
+from unisid.artifacts.weights import write_weights
 from unisid.backbones import Backbone, BackboneConfig, Batch, Index, LanguageBackbone, tiger
 from unisid.bounds import Count, CountOrNone, Range, Settings
 from unisid.compute import Job, Metrics, Pool, Stream, Worker
@@ -29,6 +32,7 @@ from unisid.decoding.beam import MOST_BEAMS
 from unisid.errors import ArtifactError, ConfigError
 from unisid.evaluation.validation import CUTOFF, ValidationRanker
 from unisid.log import logger
+from unisid.ops.rows import cosine_by_level
 from unisid.stages.catalog.summary import repeated_in
 from unisid.stages.extension import Base
 from unisid.stages.model import warm_start
@@ -39,6 +43,8 @@ from unisid.training.loop import Accumulation, Training
 from unisid.training.packing import Batching
 
 LOG = logger(__name__)
+PARALLEL = 0.95
+"""Mean cosine of a level's first rows above which they are as good as one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +127,7 @@ class Task:
 
 def inputs(config: Config) -> tuple[str, ...]:
     """The nouns that it reads; one that the recipe leaves out is absent."""
-    return ("catalog", "codes", "sequences", "instructions", *config.backbone.vectors())
+    return ("catalog", "codes", *config.backbone.reads(), "sequences", "instructions", *config.backbone.vectors())
 
 
 def sources(config: Config) -> dict[str, Json]:
@@ -163,14 +169,18 @@ def train(worker: Worker, task: Task) -> Json:
     start = warm_start.place_of(config.starts_from, task.inputs)
     if start is None:
         backbone.count(catalog, index)
+        first = first_rows(task, backbone, index)
     else:
         warm_start.load(start, backbone, catalog, index)
+        first = None
     if "instructions" in task.inputs and isinstance(backbone, LanguageBackbone):
         backbone.ask_with(Instructions.read(task.inputs["instructions"]).prompts())
     objective = _objective(worker, task, catalog, index.to(worker.device), backbone)
     outcome = loop.run(worker, objective, config.training, objective.accumulation, validate_first=start is not None)
     if worker.rank == 0:
         write_model(task.out, to_record(config.backbone), backbone.weights(), backbone.files())
+        if first is not None and isinstance(backbone, LanguageBackbone):
+            write_weights(task.out, NEW_ROWS, {"first": first, "last": backbone.new_rows()})
     samples = outcome.epochs * objective.steps_per_epoch() * config.batch_size
     return {
         "parameters": sum(p.numel() for p in backbone.parameters()),
@@ -179,7 +189,26 @@ def train(worker: Worker, task: Task) -> Json:
         "epochs": outcome.epochs,
         "samples_per_second": round(samples / max(outcome.seconds, 1e-9), 1),
         **objective.counts(),
+        **({} if first is None else {"first_rows_cosine": cosine_by_level(first, index.sizes)}),
     }
+
+
+def first_rows(task: Task, backbone: Backbone, index: Index) -> Float[Tensor, "M D"] | None:
+    """Give a language model's new tokens rows from keywords, where it reads them; returns what they begin with."""
+    if not isinstance(backbone, LanguageBackbone):
+        return None
+    if "keywords" in task.config.backbone.reads():
+        read = Keywords.read(task.inputs["keywords"])
+        told = [own if covered >= LOW else [] for own, covered in zip(read.words, read.coverage, strict=True)]
+        backbone.start_from_keywords(read.level, read.code, told)
+    first = backbone.new_rows()
+    for level, cosine in cosine_by_level(first, index.sizes).items():
+        if cosine > PARALLEL:
+            LOG.warning(
+                f"model: two first rows of level {level} have a cosine of {cosine:.3f} in the mean: they are nearly "
+                "one row, and the model begins without telling the codes apart; model.backbone.rows may change that"
+            )
+    return first
 
 
 def index_of(inputs: Mapping[str, Place], backbone: BackboneConfig, catalog: Catalog) -> Index:

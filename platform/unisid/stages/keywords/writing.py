@@ -1,0 +1,88 @@
+"""What the items of a token have in common as a text: a sentence around its keywords, or what a language model writes.
+
+The question that the model is asked is our own, after the fields and the rules of TS-Rec's appendix A.1: what all items
+share, no brands, no numbers, no praise.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unisid.language import loading
+from unisid.language.chat import Frame
+from unisid.ops.keywords import Keywords
+from unisid.ops.prompts import clean
+from unisid.pretrained import Pretrained
+
+SAID = 8
+"""Keywords in a sentence."""
+LONGEST = 120
+"""Entries of a description that a model writes."""
+ITEM_LENGTH = 80
+"""Characters of an item's text that the model reads."""
+QUESTION = (
+    "These products of a shop belong to one family:\n{items}\nWords that many of them share: {words}.\n"
+    "Describe in two or three plain sentences what all of them have in common: what they are, what they are for, how "
+    "they are made. Name no brand and no number, and do not praise."
+)
+
+
+def sentence(own: Keywords, categories: Sequence[str]) -> str:
+    """The first keywords, and the two categories that most items have; empty where there are none."""
+    common = [name for name, _ in Counter(filter(None, categories)).most_common(2)]
+    shared = f"What they share: {', '.join(own.terms[:SAID])}." if own.terms else ""
+    kinds = f"Mostly of {' and '.join(common)}." if common else ""
+    return " ".join(filter(None, (shared, kinds)))
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A language model on this machine that describes items."""
+
+    model: Any
+    tokenizer: Any
+    frame: Frame
+    shown: int
+    """Items of a token that it reads."""
+
+    @classmethod
+    def load(cls, found: Pretrained, shown: int) -> "Writer":
+        """Raises ConfigError where the model cannot be had or used."""
+        language = loading.load(found, torch.float32, "sdpa")
+        return cls(language.model.eval(), language.tokenizer, Frame.of(language.tokenizer, str(found)), shown)
+
+    @torch.no_grad()
+    def write(
+        self, tokens: Sequence[str], chosen: Sequence[Keywords], groups: NDArray[Any], texts: Sequence[str],
+        otherwise: Sequence[str],
+    ) -> list[str]:  # fmt: skip
+        """A text for every group of items; the other one where the model says nothing.
+
+        Args:
+            groups: of every item.
+        """
+        found = []
+        for group, own in enumerate(chosen):
+            items = np.flatnonzero(groups == group)
+            drawn = np.random.default_rng(zlib.crc32(tokens[group].encode())).permutation(items)[: self.shown]
+            shown = "\n".join(f"- {clean(texts[item], ITEM_LENGTH)}" for item in np.sort(drawn))
+            said = self._answer(QUESTION.format(items=shown, words=", ".join(own.terms)))
+            found.append(" ".join(said.split()) or otherwise[group])
+        return found
+
+    def _answer(self, question: str) -> str:
+        entries = self.tokenizer([question], add_special_tokens=False, split_special_tokens=True)["input_ids"][0]
+        room = self.model.config.max_position_embeddings - LONGEST - len(self.frame.opening) - len(self.frame.closing)
+        ids = torch.tensor([[*self.frame.opening, *entries[:room], *self.frame.closing]])
+        end = self.frame.ending[0]
+        spoken = self.model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=LONGEST, use_cache=True,
+            eos_token_id=end, pad_token_id=end, temperature=None, top_p=None, top_k=None, repetition_penalty=1.0,
+        )  # fmt: skip
+        return str(self.tokenizer.decode(spoken[0, ids.shape[1] :], skip_special_tokens=True))
