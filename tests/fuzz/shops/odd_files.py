@@ -125,6 +125,8 @@ def bytes_changed(sheet: Sheet, chance: random.Random) -> None:
     sheet.changes[table] = change
     sheet.odd(f"{table}: {name}", good=name in ("no last line end", "blank last lines"))
     sheet.decidable &= name not in ("cut", "one bit", "noise at the end", "one line only")
+    if sheet.form == "tsv":  # where a comma is a sign of the text
+        sheet.decidable &= name != "a quote left open"
     if sheet.form == "jsonl":  # whose first line is a row
         sheet.decidable &= name not in ("no header", "header only")
 
