@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tests.alignment.test_contract import TARGETS, answered, backbone, beams, losses  # noqa: F401, a fixture
-from unisid.alignment import grpo
+from tests.alignment.test_contract import INDEX, TARGETS, answered, backbone, beams, losses  # noqa: F401, a fixture
+from unisid.alignment import Answered, grpo
 from unisid.errors import ConfigError
 
 
@@ -20,6 +20,18 @@ def test_four_answers_by_hand():
     assert group.useful.tolist() == [True, False, False]
     assert float(shown["hit_groups"]) == pytest.approx(1 / 3)
     assert float(shown["signal"]) == pytest.approx(1 / 3)
+
+
+def test_an_answer_is_scored_as_an_item_and_not_by_how_it_is_spelled():
+    """Another item with the target's codes up to the last is no hit; ids are unique, so that no item shares one."""
+    codes = INDEX.codes.tolist()
+    pairs = [(a, b) for a in range(24) for b in range(24) if a != b and codes[a][:2] == codes[b][:2]]
+    target, near = pairs[0]
+    group = Answered(torch.tensor([[near, target]]), torch.tensor([target]), INDEX.codes)
+    assert group.hits.tolist() == [[False, True]]
+    found, _ = grpo.Config(rank=0.0).group(group)
+    assert found.credit[0, 0, 0] < 0 < found.credit[0, 1, 0]
+    assert len({tuple(code) for code in codes}) == len(codes)
 
 
 def test_without_a_hit_only_the_divergence_acts(backbone):  # noqa: F811

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from unisid.artifacts.record import Record
 from unisid.evaluation.figures import comparisons, over_cutoffs, over_seeds, values_of
-from unisid.experiments.results import cells_of
+from unisid.experiments.results import cells_of, lists_of
 from unisid.report import experiment as shown
 from unisid.report.tables import comma_separated
 
@@ -89,3 +90,22 @@ def test_both_forms_of_a_comparison_are_printed():
     assert "in the thesis's form (table 6.2), over the cut-offs 10; it says nothing of users" in text
     row = next(line.split() for line in text.splitlines() if line.split()[:2] == ["rival", "HR"])
     assert row == ["rival", "HR", "+0.1000", "+50.0%", "-", "-", "1", "+0.00"]
+
+
+def test_what_lists_are_like_and_whom_they_serve_is_shown_where_it_was_judged():
+    spread = {"ours": {"coverage": 0.5, "HR@10 middle third": 0.25}, "rival": {"coverage": 0.75}}
+    whole = replace(table(), spread=spread, printed=(10, 50))
+    lines = shown.text(whole, {}, {}).splitlines()
+    [place] = [n for n, line in enumerate(lines) if line.startswith("history excluded: lists of the recommenders")]
+    assert lines[place + 1].split() == ["method", "coverage", "HR@10", "middle", "third"]
+    assert [line.split() for line in lines[place + 2 : place + 4]] == [["ours", "0.5", "0.25"], ["rival", "0.75", "-"]]
+    assert shown.plain(whole, {}, {})["lists"] == spread
+    assert whole.shown == ["HR@10", "NDCG@10"]  # of what is printed, what was measured
+    assert "lists of the recommenders" not in shown.text(table(), {}, {})
+
+
+def test_a_cell_has_the_figures_of_its_lists_and_of_popularity():
+    groups = {"most popular third": {"samples": 3, "HR@10": 0.5, "NDCG@10": 0.4}, "cold items": {"HR@10": 0.0}}
+    counts = {"lists": {"coverage": 0.5, "gini": 0.2, "novelty": 3.0, "likeness": 0.1}, "groups": {"excluded": groups}}
+    record = Record(address="metrics/a/1", config={}, inputs={}, counts=counts)
+    assert lists_of(record) == {"coverage": 0.5, "gini": 0.2, "novelty": 3.0, "HR@10 most popular third": 0.5}

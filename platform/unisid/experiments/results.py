@@ -134,13 +134,13 @@ def _spread(by_method: Mapping[str, Sequence[Judged]]) -> dict[str, dict[str, fl
     """method -> coverage, Gini and novelty of its lists, and HR of targets by popularity; mean over its cells."""
     found = {}
     for method, cells in by_method.items():
-        each = [_lists_of(cell.record) for cell in cells if "lists" in cell.record.counts]
+        each = [lists_of(cell.record) for cell in cells if "lists" in cell.record.counts]
         names = dict.fromkeys(name for own in each for name in own)
         found[method] = {name: float(np.mean([own[name] for own in each if name in own])) for name in names}
     return {method: own for method, own in found.items() if own}
 
 
-def _lists_of(record: Record) -> dict[str, float]:
+def lists_of(record: Record) -> dict[str, float]:
     """Of one cell."""
     lists, groups = record.part("lists"), record.part("groups", "excluded")
     hit = {
