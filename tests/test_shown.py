@@ -9,7 +9,7 @@ from tests.test_cli import RECIPE
 from unisid import cli, pipeline
 from unisid.cli.session import Session
 from unisid.printable import printable
-from unisid.report import charts, search
+from unisid.report import charts, search_plots
 from unisid.report.experiment import _rows
 from unisid.versions.compare import table
 
@@ -130,7 +130,7 @@ def test_an_index_compared_with_another_shows_ids_in_one_line():
 
 def test_markdown_and_plots():
     assert_harmless(_rows([["method", "HR"], [EVIL + BREAK, "1"]]))
-    assert_harmless(search._label(EVIL))
+    assert_harmless(search_plots._label(EVIL))
     means = {
         EVIL: {
             rule: {f"{m}@5": {"mean": 0.5, "low": 0.4, "high": 0.6} for m in ("HR", "NDCG")}

@@ -12,7 +12,7 @@ from unisid.config import plug_ins
 
 ROOT = Path(__file__).parents[2]
 PLUG_INS = ("datasets", "encoders", "graphs", "fusion", "tokenizers", "backbones", "baselines", "tasks", "alignment")
-DRAWING = ("matplotlib", "altair", "vl_convert")
+DRAWING = ("altair", "vl_convert")
 SLOW = ("transformers", "tokenizers", "scipy.stats", *DRAWING, "sklearn", "faiss", "ray", "mlflow", "deepspeed")
 """Imported where they are used: each takes a person's time, and none decides a setting."""
 UNSAFE = {

@@ -38,7 +38,6 @@ THROUGH = {
     "language/hugging_face.py": "exchange/test_models.py",
     "planned.py": "test_pipeline.py",
     "report/described.py": "test_cli.py",
-    "report/interpret.py": "experiments/test_command.py",
     "runtime/http/bodies.py": "runtime/http/test_app.py",
     "runtime/http/guard.py": "runtime/http/test_app.py",
     "runtime/http/measures.py": "runtime/http/test_app.py",

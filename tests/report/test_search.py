@@ -1,9 +1,8 @@
-"""The table and the plots of trials with known values."""
+"""The tables of trials with known values."""
 
 import numpy as np
-import pytest
 
-from tests.evaluation.outcomes import TEXTS, grid, outcome
+from tests.evaluation.outcomes import outcome
 from unisid.evaluation.estimates import configurations
 from unisid.report import search
 
@@ -37,48 +36,6 @@ def test_every_trial_is_a_row():
         '"a,b",7,complete,0.5,',
         "c,,failed,,why",
     ]
-
-
-def test_sensitivity_draws_means_bands_and_trials():
-    trials = grid("fused.loss.structure_weight")
-    figures = search.plots(trials, ["ndcg"], TEXTS)
-    assert set(figures) == {"sensitivity"}
-    ndcg, index = figures["sensitivity"].axes
-    assert (ndcg.get_title(loc="left"), index.get_title(loc="left")) == ("NDCG", "index quality")
-    assert ndcg.get_xlabel() == "structure weight"
-    means = [c.estimates["ndcg"].mean for c in configurations(trials, ["ndcg"])]
-    line = next(line for line in ndcg.lines if len(line.get_xdata()) == 3 and line.get_linewidth() == 1.6)
-    assert line.get_ydata() == pytest.approx(means)
-    assert list(line.get_xdata()) == [1.0, 2.0, 3.0]
-    assert len(ndcg.collections) == 1, "the band"
-    once = search.plots(grid("a", seeds=(1,)), ["ndcg"], TEXTS)["sensitivity"]
-    assert not once.axes[0].collections, "no band without repeats"
-
-
-def test_rates_stand_on_a_logarithmic_axis_and_words_in_order():
-    rates = [outcome({"rate": rate}, {"ndcg": 0.1}) for rate in (1e-4, 1e-3, 1e-2)]
-    assert search.plots(rates, ["ndcg"], {"ndcg": "NDCG"})["sensitivity"].axes[0].get_xscale() == "log"
-    words = [outcome({"kind": kind}, {"ndcg": 0.1}) for kind in ("uqf", "concat")]
-    axis = search.plots(words, ["ndcg"], {"ndcg": "NDCG"})["sensitivity"].axes[0]
-    assert [label.get_text() for label in axis.get_xticklabels()] == ["concat", "uqf"]
-
-
-def test_two_dimensions_are_a_heat_map():
-    trials = grid("codes.levels", "codes.size")
-    figures = search.plots(trials, ["ndcg", "index"], TEXTS)
-    assert set(figures) == {"heat-map", "sensitivity", "pareto"}
-    cells = figures["heat-map"].axes[0].images[0].get_array()
-    assert cells.shape == (2, 3)
-    found = configurations(trials, ["ndcg"])
-    for c in found:
-        at = int(c.settings["codes.size"]) - 1, int(c.settings["codes.levels"]) - 1
-        assert cells[at] == c.estimates["ndcg"].mean
-    assert len(figures["sensitivity"].axes) == 4
-
-
-def test_a_single_value_or_nothing_complete():
-    assert set(search.plots([outcome({"a": 1}, {"ndcg": 0.2})], ["ndcg"], {"ndcg": "NDCG"})) == {"sensitivity"}
-    assert search.plots([outcome({"a": 1}, {}, state="failed")], ["ndcg"], {"ndcg": "NDCG"}) == {}
 
 
 def test_keys_are_as_short_as_tells_them_apart():

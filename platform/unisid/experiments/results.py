@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from unisid.artifacts.baseline import Baseline
@@ -27,8 +26,8 @@ from unisid.experiments import indexes
 from unisid.experiments.definition import Experiment
 from unisid.pipeline import plan
 from unisid.report import experiment as shown
-from unisid.report import interpret
-from unisid.report.plots import png
+from unisid.report import experiment_plots, interpret
+from unisid.report.plots import Drawing, png
 from unisid.report.tables import comma_separated
 from unisid.trials.trial import Trial
 
@@ -96,9 +95,10 @@ def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[
     folder.write("table.md", shown.markdown(table, seen.figures, correlations).encode())
     folder.write("cells.csv", comma_separated(cells_of(table)))
     folder.write("results.json", (json.dumps(shown.plain(table, seen.figures, correlations), indent=2) + "\n").encode())
-    learned = {"curves": shown.curves(found)} if (found := _curves(store, trials)) else {}
-    for name, figure in (shown.plots(table) | seen.plots(experiment.reference) | learned).items():
-        folder.write(f"{name}.png", png(figure))
+    found = _curves(store, trials)
+    learned = {"curves": experiment_plots.curves(found)} if found else {}
+    for name, picture in (experiment_plots.plots(table) | seen.plots(experiment.reference) | learned).items():
+        folder.write(f"{name}.png", png(picture))
     return f"\n{text}\n\nexperiment  {folder}"
 
 
@@ -192,10 +192,10 @@ class IndexQuality:
         self._by_method.setdefault(trial.settings["method"], []).append(self.figures[trial.recipe.name])
         self._codes.setdefault(trial.settings["method"], (codes.codes[known.rows], known, catalog))
 
-    def plots(self, method: str) -> dict[str, Figure]:
+    def plots(self, method: str) -> dict[str, Drawing]:
         """The figures of all methods' indexes; of one method's first index, the labels of its prefixes and the users
         that their items share."""
-        found = {"indexes": shown.figures_of_indexes(self._by_method, method)} if self._by_method else {}
+        found = {"indexes": experiment_plots.figures_of_indexes(self._by_method, method)} if self._by_method else {}
         if method not in self._codes:
             return found
         codes, known, catalog = self._codes[method]

@@ -99,7 +99,7 @@ def _curve(noun: str, name: str, points: Sequence[tuple[int, float]], epochs: Ma
     if name != "loss":
         layers += _best(rows, up, across, x, y)
     words = "training loss" if name == "loss" else "validation"
-    return _panel(layers, f"{noun}: {words}, {'higher' if up else 'lower'} is better")
+    return panel(layers, f"{noun}: {words}, {'higher' if up else 'lower'} is better")
 
 
 def _best(rows: Sequence[Mapping[str, Any]], up: bool, across: str, x: alt.X, y: alt.Y) -> list[alt.Chart]:
@@ -128,7 +128,7 @@ def level_usage(codes: NDArray[Any], sizes: Sequence[int]) -> list[Panel]:
             .mark_rule(color=PALETTE[1], strokeDash=[5, 3], strokeWidth=1.5)
             .encode(y="y:Q", description="text:N"),
         ]
-        panels.append(_panel(layers, f"level {level + 1}: {int((counts > 0).sum())} of {size} used"))
+        panels.append(panel(layers, f"level {level + 1}: {int((counts > 0).sum())} of {size} used"))
     return panels
 
 
@@ -166,7 +166,7 @@ def prefix_map(
     signs = alt.Chart(alt.Data(values=middles)).mark_text(fontWeight="bold", fontSize=10, aria=False)
     signs = signs.encode(x=alt.X("x:Q", **axis), y=alt.Y("y:Q", **axis), text="text:N")
     layers: list[alt.Chart] = [dots.mark_circle(size=22, opacity=0.75), signs]
-    return [_panel(layers, "").properties(width=620, height=420)]
+    return [panel(layers, "").properties(width=620, height=420)]
 
 
 def rows_map(first: NDArray[Any], last: NDArray[Any], sizes: Sequence[int]) -> list[Panel]:
@@ -194,7 +194,7 @@ def rows_map(first: NDArray[Any], last: NDArray[Any], sizes: Sequence[int]) -> l
             color=alt.Color("level:N", scale=colors, legend=alt.Legend(title=None, orient="bottom")),
             description="text:N",
         )
-        panels.append(_panel([dots], title).properties(width=300, height=300))
+        panels.append(panel([dots], title).properties(width=300, height=300))
     return panels
 
 
@@ -229,7 +229,7 @@ def _bars(metric: str, rule: str, means: Mapping[str, Any], methods: Sequence[st
         base.mark_bar(height={"band": 0.7}).encode(x=alt.X("mean:Q").title(metric), color=color),
         base.mark_rule(color=INK).encode(x=alt.X("low:Q").title(metric), x2="high:Q"),
     ]
-    return _panel(layers, f"{metric}, history {rule}").properties(height=24 * len(rows) + 10)
+    return panel(layers, f"{metric}, history {rule}").properties(height=24 * len(rows) + 10)
 
 
 def activity_bars(lengths: Mapping[str, int]) -> list[Panel]:
@@ -237,13 +237,18 @@ def activity_bars(lengths: Mapping[str, int]) -> list[Panel]:
     rows = [{"x": span, "y": users, "text": f"{span} interactions: {users:,} users"} for span, users in lengths.items()]
     x = alt.X("x:N").sort(list(lengths)).title("interactions of a user").axis(labelAngle=0, labelOverlap=True)
     bars = alt.Chart(alt.Data(values=rows)).mark_bar(color=PALETTE[0])
-    return [_panel([bars.encode(x=x, y=alt.Y("y:Q").title("users"), description="text:N")], "how long histories are")]
+    return [panel([bars.encode(x=x, y=alt.Y("y:Q").title("users"), description="text:N")], "how long histories are")]
 
 
 def png(panels: Sequence[Panel]) -> bytes:
     """All panels in one picture, on white."""
     whole = alt.concat(*panels, columns=3 if len(panels) > 4 else 2).resolve_scale(color="independent")
-    return vl_convert.vegalite_to_png(_spec(whole) | {"background": "white"}, scale=2)
+    return picture(whole)
+
+
+def picture(chart: alt.LayerChart | alt.ConcatChart) -> bytes:
+    """A chart as PNG, on white."""
+    return vl_convert.vegalite_to_png(_spec(chart) | {"background": "white"}, scale=2)
 
 
 def svgs(panels: Sequence[Panel]) -> list[str]:
@@ -258,7 +263,8 @@ def _spec(chart: alt.LayerChart | alt.ConcatChart) -> dict[str, Any]:
     return chart.to_dict(validate=False) | {"config": CONFIG}
 
 
-def _panel(layers: Sequence[alt.Chart], title: str) -> Panel:
+def panel(layers: Sequence[alt.Chart], title: str) -> Panel:
+    """Layers over one another under a title."""
     layered = alt.layer(*layers)
     assert isinstance(layered, alt.LayerChart)
     return layered.properties(width=WIDTH, height=HEIGHT, title=title)

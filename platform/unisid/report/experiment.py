@@ -1,17 +1,13 @@
-"""What an experiment shows: its table as text and Markdown, a forest plot, and lines over its axis."""
+"""What an experiment shows: its tables, as text and as Markdown."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure as Drawing
 
 from unisid.evaluation.figures import Comparison, Correlation, Figure, OverCutoffs
 from unisid.printable import printable
-from unisid.report.colors import INK, PALETTE, REST
-from unisid.report.plots import STYLE
 from unisid.report.tables import align
 
 SHOWN_CUTOFFS = (5, 10, 20)
@@ -149,138 +145,6 @@ def plain(table: Table, qualities: Qualities, correlations: Correlations) -> dic
     }
     lists = {method: dict(own) for method, own in table.spread.items()}
     return heading | {"history": rules, "lists": lists, "indexes": indexes, "foretold": told}
-
-
-def plots(table: Table) -> dict[str, Drawing]:
-    """By file name, for each history rule; what is allowed to be ranked again is in the name where it is."""
-    found: dict[str, Drawing] = {}
-    for rule, results in table.rules.items():
-        suffix = "" if rule == "excluded" else f"-{rule}"
-        if results.comparisons:
-            found[f"forest{suffix}"] = forest(table, rule)
-        if table.axis and len(table.at) > 1:
-            found[f"line{suffix}"] = line(table, rule)
-            found[f"bars{suffix}"] = bars(table, rule)
-    return found
-
-
-@mpl.rc_context(STYLE)
-def forest(table: Table, rule: str) -> Drawing:
-    """Ours minus each other method, HR and NDCG, with 95% intervals; filled where it does not reach 0."""
-    results = table.rules[rule]
-    methods = list(results.comparisons)[::-1]
-    figure = Drawing(figsize=(8.4, 1.1 + 0.32 * len(methods)), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
-    for axis, metric in zip(axes, (table.decisive.replace("NDCG", "HR"), table.decisive), strict=True):
-        for row, method in enumerate(methods):
-            c = results.comparisons[method][metric]
-            sure = c.low > 0 or c.high < 0
-            color = PALETTE[0] if c.low > 0 else PALETTE[3] if c.high < 0 else REST
-            axis.plot([c.low, c.high], [row, row], color=color, linewidth=1.6)
-            axis.plot(c.test.difference, row, "o", color=color, markerfacecolor=color if sure else "white")
-        axis.axvline(0, color=INK, linewidth=0.8)
-        axis.set_yticks(range(len(methods)), [printable(method) for method in methods])
-        axis.set_title(f"{table.ours} minus the other, {metric}, history {rule}", fontsize=8)
-        axis.grid(visible=True, axis="x")
-        axis.locator_params(axis="x", nbins=5)
-    return figure
-
-
-@mpl.rc_context(STYLE)
-def line(table: Table, rule: str) -> Drawing:
-    """HR and NDCG over the experiment's axis: dots are seeds, the line their mean, the band its 95% interval."""
-    figure = Drawing(figsize=(7.6, 2.9), layout="constrained")
-    methods, results = _along(table, rule), table.rules[rule]
-    for axis, metric in zip(figure.subplots(1, 2), ("HR", "NDCG"), strict=True):
-        for number, k in enumerate(_drawn_cutoffs(table)):
-            cells = [results.figures[name][f"{metric}@{k}"] for name in methods]
-            where = [table.at[name] for name in methods]
-            axis.plot(where, [c.mean for c in cells], "o-", color=PALETTE[number], markersize=4, label=f"@{k}")
-            axis.fill_between(
-                where, [c.low for c in cells], [c.high for c in cells], color=PALETTE[number], alpha=0.15, linewidth=0
-            )
-            for place, cell in zip(where, cells, strict=True):
-                axis.plot([place] * len(cell.by_seed), cell.by_seed, ".", color=REST, markersize=4, zorder=1)
-        axis.set_title(f"{metric}, history {rule}")
-        axis.set_xlabel(table.axis)
-        axis.legend()
-    return figure
-
-
-@mpl.rc_context(STYLE)
-def bars(table: Table, rule: str) -> Drawing:
-    """HR and NDCG side by side for each place on the experiment's axis, with 95% intervals (thesis, figure 6.4)."""
-    figure = Drawing(figsize=(7.6, 2.9), layout="constrained")
-    methods, results, cutoffs = _along(table, rule), table.rules[rule], _drawn_cutoffs(table)
-    width = 0.8 / max(1, len(methods))
-    for axis, metric in zip(figure.subplots(1, 2), ("HR", "NDCG"), strict=True):
-        for number, method in enumerate(methods):
-            cells = [results.figures[method][f"{metric}@{k}"] for k in cutoffs]
-            places = np.arange(len(cutoffs)) + (number - (len(methods) - 1) / 2) * width
-            reach = np.array([[c.mean - c.low for c in cells], [c.high - c.mean for c in cells]])
-            color = PALETTE[number % len(PALETTE)]
-            label = f"{table.axis} {table.at[method]:g}"
-            axis.bar(places, [c.mean for c in cells], width, color=color, label=label)
-            axis.errorbar(
-                places, [c.mean for c in cells], yerr=np.maximum(reach, 0), fmt="none", ecolor=INK, elinewidth=0.8
-            )
-        axis.set_xticks(range(len(cutoffs)), [f"@{k}" for k in cutoffs])
-        axis.set_title(f"{metric}, history {rule}")
-        axis.grid(visible=False, axis="x")
-    axis.legend(fontsize=7)
-    return figure
-
-
-def _along(table: Table, rule: str) -> list[str]:
-    """The methods that stand on the axis and have figures, in its order."""
-    return [name for name in sorted(table.at, key=lambda name: table.at[name]) if name in table.rules[rule].figures]
-
-
-def _drawn_cutoffs(table: Table) -> list[int]:
-    return [k for k in SHOWN_CUTOFFS if k in table.cutoffs] or list(table.cutoffs)[:2]
-
-
-@mpl.rc_context(STYLE)
-def curves(by_method: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) -> Drawing:
-    """A panel a figure of the validations, a line a method, over steps."""
-    names = list(dict.fromkeys(name for own in by_method.values() for name in own))
-    figure = Drawing(figsize=(3.8 * max(1, len(names)), 2.9), layout="constrained")
-    for panel, name in zip(figure.subplots(1, max(1, len(names)), squeeze=False)[0], names, strict=False):
-        for number, (method, own) in enumerate(by_method.items()):
-            if own.get(name):
-                steps, values = zip(*own[name], strict=True)
-                color = PALETTE[number % len(PALETTE)]
-                panel.plot(steps, values, "o-", color=color, markersize=3, label=printable(method))
-        panel.set_title(f"validation, {name}")
-        panel.set_xlabel("step")
-        panel.legend(fontsize=6)
-    return figure
-
-
-@mpl.rc_context(STYLE)
-def figures_of_indexes(qualities: Mapping[str, Sequence[Mapping[str, float]]], ours: str) -> Drawing:
-    """A panel a figure, a row a method: small dots are seeds, the large one their mean; the line is that of ours."""
-    methods, names = list(qualities), list(next(iter(qualities.values()))[0])
-    columns = min(4, len(names))
-    rows = -(-len(names) // columns)
-    figure = Drawing(figsize=(2.6 * columns + 1.2, rows * (0.9 + 0.16 * len(methods))), layout="constrained")
-    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
-    for panel, name in zip(panels, names, strict=False):
-        for row, method in enumerate(methods[::-1]):
-            values = [value for each in qualities[method] if np.isfinite(value := each[name])]
-            if not values:
-                continue
-            color = PALETTE[0] if method == ours else INK
-            panel.plot(values, [row] * len(values), ".", color=REST, markersize=4)
-            panel.plot(np.mean(values), row, "o", color=color, markersize=5)
-            if method == ours:
-                panel.axvline(float(np.mean(values)), color=PALETTE[0], linewidth=0.8)
-        panel.set_yticks(range(len(methods)), [printable(method) for method in methods[::-1]])
-        panel.set_title(name)
-        panel.locator_params(axis="x", nbins=4)
-    for panel in panels[len(names) :]:
-        panel.set_visible(False)
-    return figure
 
 
 def _means(table: Table, results: Results) -> list[list[str]]:

@@ -4,19 +4,19 @@ N items, P prefixes, C labels, M items shown.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
+import altair as alt
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import sparse
 
 from unisid.ops.keywords import named_groups
 from unisid.ops.semantic_ids import spell
+from unisid.report.charts import Panel, panel
 from unisid.report.colors import PALETTE, REST
-from unisid.report.plots import STYLE
+from unisid.report.plots import Drawing, drawing, rows
 
 PREFIXES = 10
 ITEMS = 60
@@ -31,99 +31,110 @@ def name_labels(titles: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
     return [name or f"label {label}" for label, name in enumerate(named_groups(titles, labels))]
 
 
-@mpl.rc_context(STYLE)
 def labels_of_prefixes(
     codes: NDArray[np.int32], labels: NDArray[np.int64], names: Sequence[str], source: str
-) -> Figure:
+) -> Drawing:
     """The labels of the largest first-level prefixes, and of the second-level ones inside the largest (thesis, 6.5).
 
     Args:
         source: what the labels are, for the title.
     """
-    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
-    axes = figure.subplots(1, 2)
-    largest = np.bincount(codes[:, 0]).argmax()
+    largest = int(np.bincount(codes[:, 0]).argmax())
     inside = codes[:, 0] == largest
-    panels = (
-        _Panel(codes[:, 0], labels, lambda code: spell((code,))),
-        _Panel(codes[inside, 1], labels[inside], lambda code: spell((int(largest), code))),
+    parts = (
+        Part(codes[:, 0], labels, (), f"first codes; labels: {source}"),
+        Part(codes[inside, 1], labels[inside], (largest,), f"second codes under {spell((largest,))}"),
     )
-    seen = Counter(label for panel in panels for label in panel.labels[np.isin(panel.codes, panel.chosen)].tolist())
+    seen = Counter(label for part in parts for label in part.labels[np.isin(part.codes, part.chosen)].tolist())
     colors = {label: PALETTE[place] for place, (label, _) in enumerate(seen.most_common(len(PALETTE)))}
-    for axis, panel in zip(axes, panels, strict=True):
-        _stack(axis, panel, colors, names)
-    axes[0].set_title(f"first codes; labels: {source}")
-    axes[1].set_title(f"second codes under {spell((int(largest),))}")
-    handles = {h.get_label(): h for axis in axes for h in axis.get_legend_handles_labels()[0]}
-    figure.legend(list(handles.values()), list(handles), loc="outside right center", fontsize=7)
-    return figure
+    return drawing([_stack(part, colors, names) for part in parts], columns=2)
 
 
 @dataclass(frozen=True)
-class _Panel:
-    """Items with their code and label, and how a code is spelled."""
+class Part:
+    """Items with their code and label, under a prefix."""
 
     codes: NDArray[np.int32]
     labels: NDArray[np.int64]
-    spelled: Callable[[int], str]
+    prefix: tuple[int, ...]
+    title: str
 
     @property
     def chosen(self) -> NDArray[np.int32]:
-        """The codes of most items, the largest last."""
+        """The codes of most items, the largest first."""
         found, counts = np.unique(self.codes, return_counts=True)
-        return found[np.argsort(-counts, kind="stable")][:PREFIXES][::-1]
+        return found[np.argsort(-counts, kind="stable")][:PREFIXES]
 
 
-def _stack(axis, panel, colors, names) -> None:  # type: ignore[no-untyped-def]
-    chosen = panel.chosen
-    left = np.zeros(len(chosen))
-    for label in [*colors, -1]:
-        matches = panel.labels == label if label >= 0 else ~np.isin(panel.labels, list(colors))
-        shares = np.array([(matches & (panel.codes == code)).sum() / (panel.codes == code).sum() for code in chosen])
-        name = names[label][:NAME] if label >= 0 else "others"
-        axis.barh(range(len(chosen)), shares, left=left, color=colors.get(label, REST), label=name)
-        left += shares
-    axis.set_yticks(range(len(chosen)), [panel.spelled(int(code)) for code in chosen])
-    axis.set_xlabel("share of items")
-    axis.set_xlim(0, 1)
-    axis.grid(visible=False)
+def _stack(part: Part, colors: Mapping[int, str], names: Sequence[str]) -> Panel:
+    """Which share of each code's items has which label; labels without a colour are the others."""
+    shown = [*colors, -1]
+    called = [names[label][:NAME] if label >= 0 else "others" for label in shown]
+    shares = []
+    for order, label in enumerate(shown):
+        matches = part.labels == label if label >= 0 else ~np.isin(part.labels, list(colors))
+        for code in part.chosen:
+            inside = part.codes == code
+            share = float((matches & inside).sum() / inside.sum())
+            spelled = spell((*part.prefix, int(code)))
+            shares.append({"code": spelled, "share": share, "label": called[order], "order": order})
+    codes = [spell((*part.prefix, int(code))) for code in part.chosen]
+    bars = alt.Chart(rows(shares)).mark_bar()
+    bars = bars.encode(
+        x=alt.X("share:Q").stack("zero").title("share of items").scale(domain=[0, 1]),
+        y=alt.Y("code:N").sort(codes).title(None),
+        color=alt.Color("label:N", scale=alt.Scale(domain=called, range=[*colors.values(), REST])).title(None),
+        order="order:O",
+    )
+    return panel([bars], part.title).properties(height=22 * len(codes) + 10)
 
 
-@mpl.rc_context(STYLE)
-def shared_users(codes: NDArray[np.int32], users: NDArray[np.int64], items: NDArray[np.int64]) -> Figure:
+def shared_users(codes: NDArray[np.int32], users: NDArray[np.int64], items: NDArray[np.int64]) -> Drawing:
     """|U_i and U_j| of items in the order of their semantic ids (thesis, 6.6): of the largest first-level prefix, with
     lines between second codes; of the largest sibling prefixes of two codes; and of items of other first codes."""
     ones = np.ones(len(items), np.float32)
     users_of = sparse.csr_matrix((ones, (items, users)), shape=(len(codes), int(users.max(initial=0)) + 1))
     order = np.lexsort(codes.T[::-1])
-    prefix = np.bincount(codes[:, 0]).argmax()
+    prefix = int(np.bincount(codes[:, 0]).argmax())
     own = order[codes[order, 0] == prefix][:ITEMS]
     sisters = _siblings(codes, order)
     others = order[codes[order, 0] != prefix]
     mixed = others[np.linspace(0, len(others) - 1, min(ITEMS, len(others))).astype(int)] if len(others) else others
-    figure = Figure(figsize=(12.4, 4.2), layout="constrained")
-    axes = figure.subplots(1, 3)
-    top = 1.0
-    drawn = []
-    for axis, rows in zip(axes, (own, sisters, mixed), strict=True):
-        shared = np.asarray((users_of[rows] @ users_of[rows].T).todense())
-        np.fill_diagonal(shared, 0)
-        top = max(top, float(np.quantile(shared, 0.99)) if shared.size else 1.0)
-        drawn.append(axis.imshow(shared if shared.size else np.zeros((1, 1)), cmap="viridis"))
-        axis.set(xticks=[], yticks=[])
-        axis.grid(visible=False)
-    for image in drawn:
-        image.set_clim(0, top)
-    if codes.shape[1] > 1:
-        for axis, rows in ((axes[0], own), (axes[1], sisters)):
-            for place in np.flatnonzero(np.diff(codes[rows, 1])) + 0.5:
-                axis.axhline(place, color="white", linewidth=0.5)
-                axis.axvline(place, color="white", linewidth=0.5)
-    axes[0].set_title(f"{len(own)} items under {spell((int(prefix),))}")
-    axes[1].set_title(f"{len(sisters)} items under {_named(codes[sisters])}")
-    axes[2].set_title(f"{len(mixed)} items of other first codes")
-    figure.colorbar(drawn[0], ax=axes, shrink=0.8, label="users in common")
-    return figure
+    shared = []
+    for chosen in (own, sisters, mixed):
+        matrix = np.asarray((users_of[chosen] @ users_of[chosen].T).todense())
+        np.fill_diagonal(matrix, 0)
+        shared.append(matrix)
+    top = max([1.0, *(float(np.quantile(matrix, 0.99)) for matrix in shared if matrix.size)])
+    bounds = [
+        (np.flatnonzero(np.diff(codes[chosen, 1])) + 1).tolist() if codes.shape[1] > 1 else []
+        for chosen in (own, sisters)
+    ]
+    titles = (
+        f"{len(own)} items under {spell((prefix,))}",
+        f"{len(sisters)} items under {_named(codes[sisters])}",
+        f"{len(mixed)} items of other first codes",
+    )
+    panels = [_matrix(*each, top) for each in zip(shared, (*bounds, []), titles, strict=True)]
+    return drawing(panels, columns=3)
+
+
+def _matrix(matrix: NDArray[np.float32], bounds: Sequence[int], title: str, top: float) -> Panel:
+    """A square of cells, the first row on top, with white lines before the rows and columns of `bounds`."""
+    size = len(matrix)
+    cells = [
+        {"x": x, "x2": x + 1, "y": y, "y2": y + 1, "users": float(value)} for (y, x), value in np.ndenumerate(matrix)
+    ]
+    scale = alt.Scale(domain=[0, size], nice=False)
+    x, y = alt.X("x:Q", axis=None, scale=scale), alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[size, 0], nice=False))
+    color = alt.Color("users:Q").scale(scheme="viridis", domain=[0, top], clamp=True).title("users in common")
+    lines = alt.Chart(rows([{"x": bound, "y": bound} for bound in bounds])).mark_rule(color="white", strokeWidth=0.5)
+    layers = [
+        alt.Chart(rows(cells)).mark_rect(strokeWidth=0).encode(x=x, x2="x2:Q", y=y, y2="y2:Q", color=color),
+        lines.encode(x=x),
+        lines.encode(y=y),
+    ]
+    return panel(layers, title).properties(width=260, height=260)
 
 
 def _named(codes: NDArray[np.int32]) -> str:

@@ -1,41 +1,29 @@
-"""The style of the plots of searches and experiments, by matplotlib without a screen, and their bytes as PNG."""
+"""Pictures of searches and experiments: panels beside one another, as PNG files beside their tables."""
 
-import io
+from collections.abc import Sequence
+from typing import Any, Literal
 
-import matplotlib as mpl
-from cycler import cycler
-from matplotlib.figure import Figure
+import altair as alt
 
-from unisid.report.colors import INK, PALETTE, REST
+from unisid.report import charts
 
-STYLE = {
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.prop_cycle": cycler(color=PALETTE),
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": REST,
-    "grid.alpha": 0.25,
-    "grid.linewidth": 0.6,
-    "font.size": 9,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "figure.dpi": 120,
-}
+Drawing = alt.ConcatChart
 
 
-@mpl.rc_context(STYLE)
-def png(figure: Figure) -> bytes:
+def drawing(
+    panels: Sequence[charts.Panel], columns: int, color: Literal["shared", "independent"] = "shared"
+) -> Drawing:
+    """Panels in rows of so many; `color` says whether one scale of colours and one legend are for all of them."""
+    whole = alt.concat(*panels, columns=columns).resolve_scale(color=color)
+    assert isinstance(whole, alt.ConcatChart)
+    return whole
+
+
+def rows(values: Sequence[dict[str, Any]]) -> alt.Data:
+    """The data of a layer."""
+    return alt.Data(values=list(values))
+
+
+def png(picture: Drawing) -> bytes:
     """On white."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, facecolor="white", bbox_inches="tight")
-    return buffer.getvalue()
+    return charts.picture(picture)

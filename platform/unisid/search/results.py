@@ -4,7 +4,7 @@ from unisid import pipeline
 from unisid.errors import DataError
 from unisid.evaluation import measures
 from unisid.evaluation.estimates import best
-from unisid.report import plots
+from unisid.report import plots, search_plots
 from unisid.report import search as shown
 from unisid.report.html import write_report
 from unisid.search.running import Running
@@ -19,8 +19,8 @@ def written(running: Running) -> str:
     text = shown.table(found, search.objectives, every)
     place.write("table.txt", (text + "\n").encode())
     place.write("trials.csv", shown.rows(found, every))
-    for name, figure in shown.plots(found, search.objectives, search.texts()).items():
-        place.write(f"{name}.png", plots.png(figure))
+    for name, picture in search_plots.plots(found, search.objectives, search.texts()).items():
+        place.write(f"{name}.png", plots.png(picture))
     lines = [f"\n{text}\n"]
     if winner := best(found, search.objectives[0]):
         words = " ".join(f"--{key} {value}" for key, value in winner.settings.items())
