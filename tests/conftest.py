@@ -1,24 +1,17 @@
-"""Shapes are checked in tests: jaxtyping's import hook wraps every function of the tensor packages."""
+"""Shapes are checked in tests: jaxtyping's import hook wraps the functions of every module that writes them."""
 
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-ROOMS = (
-    "ops",
-    "decoding",
-    "language",
-    "graphs",
-    "fusion",
-    "tokenizers",
-    "backbones",
-    "baselines",
-    "evaluation.figures",
-    "experiments.results",
-    "experiments.indexes",
-    "training.feed",
-)
-install_import_hook([f"unisid.{room}" for room in ROOMS], "beartype.beartype")
+from tests import shapes
+
+WHOLE = ("ops", "decoding", "language", "graphs", "fusion", "tokenizers", "backbones", "baselines", "training.feed")
+"""Where every type is checked; in all other modules that write shapes, these are."""
+whole = tuple(f"unisid.{room}" for room in WHOLE)
+others = [name for name in shapes.modules() if not any(f"{name}.".startswith(f"{room}.") for room in whole)]
+install_import_hook(whole, "beartype.beartype")
+install_import_hook(others, "tests.shapes.checked")
 
 settings.register_profile("unisid", deadline=None)  # a slow machine gives the same result
 settings.load_profile("unisid")

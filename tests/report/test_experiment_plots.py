@@ -37,7 +37,10 @@ def test_differences_are_coloured_and_filled_where_they_do_not_reach_zero(table)
     picture = experiment_plots.plots(table)["forest"]
     assert plots.png(picture)[:4] == b"\x89PNG"
     hr, ndcg = panels(picture)
-    assert [hr["title"], ndcg["title"]] == ["ours minus the other, HR@10", "ours minus the other, NDCG@10"]
+    assert [hr["title"], ndcg["title"]] == [
+        "ours minus the other, HR@10, history excluded",
+        "ours minus the other, NDCG@10, history excluded",
+    ]
     _, (_, spans, _), (_, points, _) = marks(ndcg)
     assert spans == points
     assert [row["method"] for row in points] == list(DIFFERENCES)
@@ -55,6 +58,22 @@ def test_lines_over_the_axis_have_bands_and_seeds(table):
     assert len(seeds) == 2 * len(band) == 2 * 2 * len(METHODS)
     assert [row["x"] for row in means if row["k"] == "@5"] == [1.0, 10.0, 100.0, 1000.0]
     assert all(row["low"] < row["y"] < row["high"] for row in band)
+    assert "line-allowed" not in experiment_plots.plots(table)
+    table.rules["allowed"] = table.rules["excluded"]
+    assert [each["title"] for each in panels(experiment_plots.plots(table)["line-allowed"])] == [
+        "HR, history allowed",
+        "NDCG, history allowed",
+    ]
+
+
+def test_bars_stand_side_by_side_in_the_order_of_the_axis(table):
+    picture = experiment_plots.plots(table)["bars"]
+    assert plots.png(picture)[:4] == b"\x89PNG"
+    (_, drawn, encoding), (kind, reach, _) = marks(panels(picture)[0])
+    assert (kind, reach) == ("rule", drawn)
+    assert encoding["xOffset"]["sort"] == ["items 1", "items 10", "items 100", "items 1000"]
+    assert [(row["k"], row["place"]) for row in drawn[:2]] == [("@5", "items 1"), ("@5", "items 10")]
+    assert [row["y"] for row in drawn[:2]] == [4.0, 5.0]
 
 
 def test_without_ranks_nothing_is_drawn(table):
@@ -74,3 +93,19 @@ def test_a_panel_a_figure_of_indexes_leaves_out_what_is_no_number():
     assert [(row["method"], row["x"]) for row in means] == [("ours", pytest.approx(0.6))]
     assert line == means
     assert [row["x"] for row in marks(overlap)[2][1]] == [1.0, 2.0]
+
+
+def test_curves_are_a_panel_a_figure_and_a_line_a_method():
+    learned = {"ours": {"loss": [(1, 2.0), (2, 1.0)], "hr": [(2, 0.5)]}, "other": {"loss": [(1, 3.0)]}}
+    picture = experiment_plots.curves(learned)
+    assert plots.png(picture)[:4] == b"\x89PNG"
+    loss, hr = panels(picture)
+    assert (loss["title"], hr["title"]) == ("validation, loss", "validation, hr")
+    (kind, rows, _), (_, same, _) = marks(loss)
+    assert (kind, rows) == ("line", same)
+    assert [(row["method"], row["x"], row["y"]) for row in rows] == [
+        ("ours", 1, 2.0),
+        ("ours", 2, 1.0),
+        ("other", 1, 3.0),
+    ]
+    assert [row["method"] for row in marks(hr)[0][1]] == ["ours"]

@@ -31,16 +31,18 @@ class Plan(RecipeCommand):
 
     def act(self) -> None:
         from unisid.artifacts.store import NOUNS
+        from unisid.durations import durations
         from unisid.pipeline import plan
         from unisid.report.tables import plan_tree
 
-        recipe, until = self.configured(), NOUNS[-1] if self.until is None else self.until
-        entries = plan(recipe, self.session.opened, until, without_data=self.without_data)
-        print(
-            json_text([dataclasses.asdict(e) | {"address": str(e.address)} for e in entries])
-            if self.json
-            else plan_tree(entries)
-        )
+        recipe, until, store = self.configured(), NOUNS[-1] if self.until is None else self.until, self.session.opened
+        entries = plan(recipe, store, until, without_data=self.without_data)
+        lasting = durations(entries, store)
+        if not self.json:
+            return print(plan_tree(entries, lasting))
+        seconds = {role: dataclasses.asdict(found) for role, found in lasting.items()}
+        rows = [dataclasses.asdict(e) | {"address": str(e.address), "seconds": seconds.get(e.noun)} for e in entries]
+        print(json_text(rows))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ longest history, P their tokens, N items, D width of item vectors, E of the teac
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -16,12 +17,14 @@ from torch import Tensor, nn
 from unisid.backbones import PAD, Backbone, Batch, Index
 from unisid.backbones.tiger import Tiger
 from unisid.bounds import NotNegative
-from unisid.compute import Metrics
 from unisid.config import PlugIn
 from unisid.tokenizers import Tokenizer
 
 MOVED_BY = ("tokenizer.", "")
 """The two parts that learn at rates of their own: the tokenizer, and all else."""
+
+Parts = Mapping[str, Float[Tensor, ""]]
+"""What a loss is made of, by name: without gradients, on the device until the epoch ends."""
 
 
 class Peers(Protocol):
@@ -88,7 +91,7 @@ class Joint(nn.Module):
         self.register_buffer("teacher", pair.teacher if pair.teacher is not None else torch.empty(0), persistent=False)
 
     @abstractmethod
-    def loss(self, batch: Batch, index: Index, peers: Peers, epoch: int) -> tuple[Float[Tensor, ""], Metrics]:
+    def loss(self, batch: Batch, index: Index, peers: Peers, epoch: int) -> tuple[Float[Tensor, ""], Parts]:
         """The mean loss of this worker's share, and what else to show of it."""
 
     @abstractmethod

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from unisid import tokenizers
 from unisid.backbones import Batch, Index
 from unisid.bounds import CountOrNone, NotNegative, Positive, Range
-from unisid.compute import Metrics
-from unisid.joint import Joint, JointConfig, Pair, Peers, mean_state
+from unisid.joint import Joint, JointConfig, Pair, Parts, Peers, mean_state
 from unisid.ops.contrast import info_nce_both_ways
 from unisid.ops.residual import quantize, straight_through
 from unisid.ops.soft import soft_residual, symmetric_kl
@@ -71,7 +70,7 @@ class Etegrec(Joint):
     def shares(self, epoch: int) -> tuple[float, float]:
         return (1.0, 0.0) if self.tokenizers_turn(epoch) else (0.0, 1.0)
 
-    def loss(self, batch: Batch, index: Index, peers: Peers, epoch: int) -> tuple[Float[Tensor, ""], Metrics]:
+    def loss(self, batch: Batch, index: Index, peers: Peers, epoch: int) -> tuple[Float[Tensor, ""], Parts]:
         """L_SQ or L_rec, by whose turn it is, + mu SIA + lambda PSA."""
         turn = self.tokenizers_turn(epoch)
         tokens, targets = index.tokens(batch.histories).flatten(1), index.tokens(batch.targets)
@@ -90,7 +89,7 @@ class Etegrec(Joint):
         due = float(epoch >= self.config.warm_epochs)
         for name, weight, value in self._aligned(sides, batch.targets, peers):
             loss, shown[name] = loss + due * weight * value, value.detach()
-        return loss, shown  # type: ignore[return-value]  # tensors, which stay on the device until the epoch ends
+        return loss, shown
 
     def _aligned(
         self, sides: dict[str, Tensor], targets: Int[Tensor, " B"], peers: Peers

@@ -18,10 +18,9 @@ from torch.nn import functional as F
 from unisid.backbones import NO_LIMITS, PAD, Backbone, Batch, Index, Limits
 from unisid.backbones.tiger import State
 from unisid.bounds import CountOrNone, NotNegative, Positive
-from unisid.compute import Metrics
 from unisid.decoding.beam import Ranked
 from unisid.decoding.beam import search as beam_search
-from unisid.joint import Joint, JointConfig, Pair, Peers, mean_state, real_tokens
+from unisid.joint import Joint, JointConfig, Pair, Parts, Peers, mean_state, real_tokens
 from unisid.ops.contrast import info_nce_both_ways
 from unisid.ops.soft import symmetric_kl
 from unisid.tokenizers.soft import SoftQuantizer
@@ -79,7 +78,7 @@ class UniGRec(Joint):
     def reader(self) -> Backbone:
         return SoftReader(self)
 
-    def loss(self, batch: Batch, index: Index, peers: Peers, epoch: int) -> tuple[Float[Tensor, ""], Metrics]:
+    def loss(self, batch: Batch, index: Index, peers: Peers, epoch: int) -> tuple[Float[Tensor, ""], Parts]:
         """L_rec + w L_recon + l_T CD^T + l_R CD^R (eq. 22)."""
         config, real = self.config, batch.histories != PAD
         items, place = torch.unique(torch.cat([batch.histories[real], batch.targets]), return_inverse=True)
@@ -100,7 +99,7 @@ class UniGRec(Joint):
             pooled = mean_state(encoded, self._real(batch))
             for name, weight, value in self._distilled(pooled, states[:, 0], batch.targets, peers):
                 loss, shown[name] = loss + due * weight * value, value.detach()
-        return loss, shown  # type: ignore[return-value]  # tensors, which stay on the device until the epoch ends
+        return loss, shown
 
     def soft_items(self, items: Int[Tensor, " U"]) -> tuple[Float[Tensor, "U L D"], Float[Tensor, " U"]]:
         """Items as the encoder reads them, and how far each is from its vector made again.

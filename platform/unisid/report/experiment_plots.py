@@ -47,7 +47,12 @@ def _differences(table: Table, rule: str, metric: str) -> Panel:
                 "fill": color if c.low > 0 or c.high < 0 else "white",
             }
         )
-    y = alt.Y("method:N").sort([row["method"] for row in found]).title(None).axis(labelLimit=200)
+    y = (
+        alt.Y("method:N")
+        .sort([printable(method) for method in table.rules[rule].comparisons])
+        .title(None)
+        .axis(labelLimit=200)
+    )
     base = alt.Chart(rows(found)).encode(y=y, color=alt.Color("color:N").scale(None).legend(None))
     zero = alt.Chart(rows([{"x": 0}])).mark_rule(color=INK, strokeWidth=0.8).encode(x=alt.X("x:Q").title(None))
     layers = [

@@ -8,6 +8,7 @@ from typing import Any
 from unisid.artifacts.metrics import HISTORY_RULES
 from unisid.artifacts.roles import noun_of
 from unisid.artifacts.store import NOUNS, Place
+from unisid.durations import Duration
 from unisid.ops.semantic_ids import spell
 from unisid.planned import Planned
 from unisid.printable import printable
@@ -27,13 +28,18 @@ def comma_separated(rows: Iterable[Iterable[Any]]) -> bytes:
     return buffer.getvalue().encode()
 
 
-def plan_tree(entries: Sequence[Planned]) -> str:
-    """What exists and what would run, each artifact with what it is made from."""
+def plan_tree(entries: Sequence[Planned], durations: Mapping[str, Duration] | None = None) -> str:
+    """What exists and what would run, each artifact with what it is made from.
+
+    Args:
+        durations: how long making some of them may take, by role.
+    """
     rows = [
         (
             f"{MARKS[e.state]} {e.address}",
             e.at_work or e.state,
             f"from {', '.join(_given(*given) for given in e.inputs.items())}" if e.inputs else "",
+            *([_lasting(durations.get(e.noun))] if durations else []),
         )
         for e in entries
     ]
@@ -42,6 +48,22 @@ def plan_tree(entries: Sequence[Planned]) -> str:
         lines[number + 1 : number + 1] = [f"      {printable(change)}" for change in entry.difference]
     todo = sum(e.state in ("half made", "to make") for e in entries)
     return "\n".join([*lines, f"{len(entries) - todo} of {len(entries)} are there; {todo or 'nothing'} to make"])
+
+
+def _lasting(duration: Duration | None) -> str:
+    if duration is None:
+        return ""
+    low, high = _time(duration.low), _time(duration.high)
+    span = low if low == high else f"{low} to {high}"
+    return f"about {span}, by {duration.records} record{'s' if duration.records > 1 else ''}"
+
+
+def _time(seconds: float) -> str:
+    """Seconds in the unit that suits them, to two digits."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def _given(role: str, source: Mapping[str, Any]) -> str:

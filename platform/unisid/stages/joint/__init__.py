@@ -8,6 +8,7 @@ follow at the same point. N items, L levels.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -202,7 +203,8 @@ class Jointly:
         return self.plain.batches(epoch)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
-        return self.joint.loss(batch, self.plain.index, self.worker, self.epoch)
+        loss, parts = self.joint.loss(batch, self.plain.index, self.worker, self.epoch)
+        return loss, cast(Metrics, parts)  # on the device until the epoch ends
 
     def validate(self) -> Metrics:
         """As the emitted pair is judged: by hard codes, made anew."""
