@@ -100,12 +100,12 @@ class Eager(Backbone):
 
     @property
     def first(self) -> tiger.Tiger:
-        """The stream of what users do."""
+        """The decoder over the index of interactions."""
         return self._stream(0)
 
     @property
     def second(self) -> tiger.Tiger:
-        """The stream of texts."""
+        """The decoder over the index of texts."""
         return self._stream(1)
 
     def loss(self, batch: Batch, index: Index) -> Float[Tensor, ""]:
@@ -138,7 +138,7 @@ class Eager(Backbone):
     def log_probs(
         self, histories: Int[Tensor, "B T"], targets: Int[Tensor, " B"], index: Index
     ) -> Float[Tensor, "B L"]:
-        """Of the first half's levels, then of the second's."""
+        """log p of the first half's levels, then of the second's."""
         return self.scores(self.read(histories, index), targets[:, None], index)[:, 0]
 
     def search(
@@ -192,7 +192,7 @@ class Eager(Backbone):
         return remember(self.first.t5.decoder, encoded, real), remember(self.second.t5.decoder, encoded, real)
 
     def weights(self) -> dict[str, Tensor]:
-        """The streams'."""
+        """The weights of both streams."""
         return {name: tensor for name, tensor in self.state_dict().items() if name.startswith("streams.")}
 
     def load(self, weights: Mapping[str, Tensor], index: Index) -> None:

@@ -57,7 +57,7 @@ class States:
 
 
 class Hierarchical(Backbone):
-    """Weights of the transformers, codes, content and own vectors; and the memory."""
+    """The recommender over items: two transformers, vectors of codes, content and items, and the memory."""
 
     counts: Tensor
     part_weights: Tensor
@@ -145,7 +145,7 @@ class Hierarchical(Backbone):
     # Vectors and states
 
     def vectors(self, items: Int[Tensor, "*x"], index: Index) -> Float[Tensor, "*x D"]:
-        """Of items, from codes and content."""
+        """Vectors of items, from their codes and content."""
         codes = index.codes[items].long()
         found = sum(table(codes[..., level]) for level, table in enumerate(self.codes))
         for noun, into in self.content.items():
@@ -154,7 +154,7 @@ class Hierarchical(Backbone):
         return found
 
     def level_vectors(self, level: int, nodes: Int[Tensor, "*x"], index: Index) -> Float[Tensor, "*x D"]:
-        """Of a level's nodes, from the codes of their prefix and the mean content below them."""
+        """Vectors of a level's nodes, from the codes of their prefix and the mean content below them."""
         items = index.trie.items[index.trie.levels[level].first_leaf[nodes].long()].long()  # one below each
         if level == len(index.sizes) - 1:
             return self.vectors(items, index).float()
@@ -168,7 +168,7 @@ class Hierarchical(Backbone):
     def _states(
         self, histories: Int[Tensor, "B T"], index: Index
     ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B T D"] | None]:
-        """After every item of a history, of each transformer."""
+        """The states of each transformer after every item of a history."""
         items = histories.clamp_min(0)
         read, *dense = self.transformers
         first = read(self.vectors(items, index)).float()
@@ -177,7 +177,7 @@ class Hierarchical(Backbone):
     def last_states(
         self, histories: Int[Tensor, "B T"], index: Index, taken: Int[Tensor, "B E"] | None = None
     ) -> States:
-        """After each whole history, which holds the last of all that was taken."""
+        """The states after each whole history, which holds the last of all that was taken."""
         lengths = (histories != PAD).sum(1)
         seen = seen_at_end(histories if taken is None else taken, self.config.max_length)
         rows = torch.arange(len(histories), device=histories.device)
@@ -195,7 +195,7 @@ class Hierarchical(Backbone):
         return found
 
     def query(self, states: States, level: int) -> Float[Tensor, "P D"]:
-        """What a level's node vectors are compared with."""
+        """The queries that a level's node vectors are compared with."""
         found: Tensor = self.heads[level](states.trie + self.steps[level](states.trie))
         return found.float()
 
@@ -276,7 +276,7 @@ class Hierarchical(Backbone):
     def _scores(
         self, index: Index, histories: Int[Tensor, "B T"], taken: Int[Tensor, "B E"] | None
     ) -> Float[Tensor, "B N"]:
-        """Of all items, new ones not raised."""
+        """Scores of all items; those of new items are not raised."""
         states = self.last_states(histories[:, -self.config.max_length :], index, taken)
         return weighted_sum(self.part_weights, parts_of_all(self, states, index))
 

@@ -104,7 +104,7 @@ class LCRec(LanguageBackbone):
 
     @classmethod
     def begin(cls, config: Settings, sizes: tuple[int, ...]) -> "LCRec":
-        """Of a pretrained language model, with first rows for the new tokens."""
+        """The model of a pretrained language model, with first rows for the new tokens."""
         found = config.language()
         language = loading.load(found, getattr(torch, config.dtype), config.attention)
         held = language.model.get_input_embeddings().num_embeddings

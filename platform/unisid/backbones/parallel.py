@@ -151,7 +151,8 @@ class Parallel(Pooled):
 
     @torch.no_grad()
     def _graph_of(self, index: Index) -> Graph:
-        """By the codes' vectors side by side, each of length 1: two items' cosine is the mean of their codes'."""
+        """The graph of items by their codes' vectors side by side, each of length 1: two items' cosine is the mean
+        of that of their codes."""
         codes = functional.normalize(self.codes.weight.float(), dim=-1)
         items = torch.arange(len(index.codes), device=codes.device)
 
@@ -162,7 +163,7 @@ class Parallel(Pooled):
 
 
 def _of_codes(by_level: Float[Tensor, "L P K"], codes: Int[Tensor, "P L"]) -> Float[Tensor, "L P"]:
-    """The entries of one item's codes at every position."""
+    """log p of one item's codes at every position."""
     return by_level.gather(2, codes.long().T[:, :, None])[:, :, 0]
 
 

@@ -141,11 +141,11 @@ class Pooled(Backbone):
     # Vectors and states
 
     def item_vectors(self, tokens: Int[Tensor, "n L"]) -> Float[Tensor, "n D"]:
-        """Of items, from their tokens: the mean of the codes' vectors."""
+        """Vectors of items, from their tokens: the mean of the codes' vectors."""
         return functional.embedding_bag(tokens, self.codes.weight, mode="mean")
 
     def hidden(self, histories: Int[Tensor, "B T"], index: Index) -> Float[Tensor, "B T D"]:
-        """After every item of a history."""
+        """The states after every item of a history."""
         tokens = index.tokens(histories.clamp_min(0))
         vectors = self.item_vectors(tokens.flatten(0, 1)).view(*histories.shape, -1)
         found: Tensor = self.transformer(vectors)
@@ -154,7 +154,7 @@ class Pooled(Backbone):
     def last_states(
         self, histories: Int[Tensor, "B T"], index: Index, taken: Int[Tensor, "B E"] | None = None
     ) -> States:
-        """After each whole history, which holds the last of all that was taken."""
+        """The states after each whole history, which holds the last of all that was taken."""
         histories = histories[:, -self.config.max_length :]
         rows = torch.arange(len(histories), device=histories.device)
         hidden = self.hidden(histories, index)[rows, (histories != PAD).sum(1) - 1]
@@ -183,7 +183,7 @@ class Pooled(Backbone):
     def _scores(
         self, index: Index, histories: Int[Tensor, "B T"], taken: Int[Tensor, "B E"] | None
     ) -> Float[Tensor, "B N"]:
-        """Of all items, new ones not raised."""
+        """Scores of all items; those of new items are not raised."""
         states = self.last_states(histories, index, taken)
         return weighted_sum(self.part_weights, self.parts_of_all(states, index))
 

@@ -64,12 +64,12 @@ class Retrieval(Pooled):
         return found
 
     def unit_vectors(self, items: Int[Tensor, "*x"], index: Index) -> Float[Tensor, "*x D"]:
-        """Of items, of length 1."""
+        """Vectors of items, of length 1."""
         vectors = self.item_vectors(index.tokens(items).flatten(0, -2)).float()
         return functional.normalize(vectors, dim=-1).view(*items.shape, -1)
 
     def queries(self, states: States) -> Float[Tensor, "P D"]:
-        """What the items' vectors are compared with."""
+        """The queries that the items' vectors are compared with."""
         return functional.normalize(states.hidden, dim=-1) / self.config.temperature
 
     def head_loss(self, states: States, targets: Int[Tensor, " P"], index: Index) -> Float[Tensor, ""]:

@@ -119,7 +119,7 @@ class Tiger(TokenBackbone):
         return self._append(state.memory, state.past.follow(parents), tokens)
 
     def logits(self, hidden: Float[Tensor, "B K D"], entries: slice) -> Float[Tensor, "B K V"]:
-        """The embedding turned round, its input scaled by D^-1/2, as T5 ties them."""
+        """Logits by the transposed embedding, its input scaled by D^-1/2, as T5 ties them."""
         weight = self.t5.shared.weight
         return functional.linear(hidden * weight.shape[1] ** -0.5, weight[entries])
 
@@ -136,7 +136,7 @@ class Tiger(TokenBackbone):
         return remember(self.t5.decoder, encoded, real), encoded
 
     def begin(self, memory: Memory) -> tuple[State, Float[Tensor, "B 1 D"]]:
-        """What `start` gives, of a history that was read."""
+        """The decoder's first state after a history that was read, as `start` gives it."""
         users = len(memory.bias)
         return self._append(memory, Past(), torch.full((users, 1), START, device=memory.bias.device))
 

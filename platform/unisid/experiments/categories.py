@@ -17,7 +17,7 @@ UNKNOWN = "none given"
 
 @dataclass(frozen=True)
 class Categories:
-    """Of some items."""
+    """Labels of some items by their category."""
 
     column: str
     """Where they come from."""

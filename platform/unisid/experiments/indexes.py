@@ -49,7 +49,7 @@ class Chance:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of some items apart from their codes: the same for every index of a catalogue."""
+    """Interactions, text vectors and labels of some items: the same for every index of a catalogue."""
 
     rows: NDArray[np.int64]
     """Which items [N]: all, or `LARGEST` of them drawn by seed."""

@@ -66,5 +66,5 @@ def power(
 
 
 def _count(variance: float, room: float) -> int | None:
-    """How many of what has a variance bring that of their mean down to what room there is."""
+    """How many draws of this variance have a mean of a variance of at most `room`; None where no number has."""
     return max(1, math.ceil(variance / room)) if room > 0 else None

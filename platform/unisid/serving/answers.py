@@ -81,7 +81,7 @@ _Ranked = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class _Row:
-    """A query that was understood."""
+    """A query with its ids as item numbers."""
 
     query: Query
     history: NDArray[np.int64]

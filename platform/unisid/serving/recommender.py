@@ -182,7 +182,7 @@ class Recommender:
         excluding: bool,
         renormalised: bool,
     ) -> Proven:
-        """What one search finds, of arguments that were checked."""
+        """The ranked items of one search; its arguments were checked before."""
         prompts = [row[-self.history_length :] for row in rows]
 
         def search(read: Tensor, limits: Limits) -> Ranked:

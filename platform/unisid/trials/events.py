@@ -1,4 +1,4 @@
-"""What the driver does with what happens to trials while they run: a line for each, and the end of each passed on."""
+"""Handles what trials report while they run: logs a line for each, and passes the end of each on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

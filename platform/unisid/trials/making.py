@@ -1,4 +1,4 @@
-"""Makes what trials need: what all share by the driver, what some share once each, the rest trial by trial."""
+"""Makes trials' artifacts: those of all trials first, by the driver; then those of some, once each; then the rest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ LOG = logger(__name__)
 
 @dataclass(frozen=True)
 class Making:
-    """Trials, and what each would make as things stood at the beginning."""
+    """Trials with their plans, as they were before anything was made."""
 
     trials: Sequence[Trial]
     plans: Plans
@@ -33,11 +33,11 @@ class Making:
     store: Store
 
     def plans_now(self, numbers: Sequence[int]) -> list[list[Planned]]:
-        """What these trials would find and make now."""
+        """The trials' plans as the store is now."""
         return [self.plans.now(number) for number in numbers]
 
     def share(self, numbers: Sequence[int], plans: Sequence[Sequence[Planned]]) -> Share:
-        """What a trial must hold for what is its own; what all share is the driver's."""
+        """The resources that a trial reserves for what only it makes; the driver makes what all trials share."""
         nouns = shared_by_all(self.plans)
         own = [[entry for entry in planned if entry.noun not in nouns] for planned in plans]
         return share([self.trials[number] for number in numbers], own)
@@ -71,7 +71,7 @@ class Making:
                 check_room(trial.recipe.codes, catalog.num_items)
 
     def groups(self, runner: Runner, waiting: Sequence[int]) -> None:
-        """What some of the waiting trials share, once for each group."""
+        """Make what several of these trials share, once for each group."""
         plans = self.plans_now(waiting)
         for phase in phases(plans):
             makers = [waiting[n] for n in phase.makers]
@@ -87,7 +87,7 @@ class Making:
     def rest(
         self, runner: Runner, waiting: Sequence[int], hear: Hear, watch: str | None = None, asha: Asha | None = None
     ) -> None:
-        """Each of the waiting trials to its end."""
+        """Make what is left of each of these trials."""
         share = self.share(waiting, self.plans_now(waiting))
         runner.run([self._order(n, self.trials[n].until, watch) for n in waiting], perform, share, hear, asha)
 
@@ -96,5 +96,5 @@ class Making:
 
 
 def last_line(text: str) -> str:
-    """What an error's text ends with."""
+    """The last line of an error's text."""
     return (text.strip().splitlines() or [""])[-1]

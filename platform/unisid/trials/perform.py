@@ -1,4 +1,4 @@
-"""What a trial's process does: its recipe, up to its last artifact, on the cores that it holds."""
+"""Runs one trial in a process of its own: its recipe, up to its last artifact."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from unisid.runtime.trials import Tell
 
 @dataclass(frozen=True)
 class Order:
-    """A trial as it travels to its process."""
+    """What a trial's process is sent."""
 
     recipe: Recipe
     until: str
@@ -30,7 +30,7 @@ class Order:
 
 
 def perform(order: Order, tell: Tell) -> Mapping[str, Any]:
-    """Make what is missing. What a user can put right is a result, {"error": text}: trying again would not help."""
+    """Make what a trial lacks; returns {"error": text} where a user must put something right, and no retry helps."""
     store = Store(Place.of(order.store))
     watcher = MetricWatcher(store, order.watch, tell)
     try:

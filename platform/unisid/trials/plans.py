@@ -1,4 +1,4 @@
-"""What trials would find and make: each is planned once, and looked at again only for what was not there."""
+"""Plans of many trials: each is made once, and only what it lacked is looked for again."""
 
 from collections.abc import Sequence
 from typing import overload
@@ -37,7 +37,7 @@ class Plans(Sequence[list[Planned]]):
         self._now = list(self._first)
 
     def now(self, number: int) -> list[Planned]:
-        """What a trial would find and make now."""
+        """A trial's plan as the store is now."""
         self._now[number] = look_again(self._now[number], self.store)
         return self._now[number]
 

@@ -1,4 +1,4 @@
-"""What trials have in common, read off their plans: what is equal is made once, before others need it."""
+"""Artifacts that several trials need, found in their plans: each is made once, before the trials that need it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ class Phase:
 
 
 def shared_by_all(plans: Sequence[Sequence[Planned]]) -> list[str]:
-    """The nouns of which there is one artifact for all the trials that need it, in order; a lone trial's own are its
-    own where there are others."""
+    """The nouns whose artifact is the same for all trials that need it, in order; not those that only one trial needs,
+    unless there is but one trial."""
     found = {noun: list(_groups(plans, noun).values()) for noun in _nouns(plans)}
     return [noun for noun, groups in found.items() if len(groups) == 1 and (len(groups[0]) > 1 or len(plans) == 1)]
 
 
 def phases(plans: Sequence[Sequence[Planned]]) -> list[Phase]:
-    """What some trials share and not all, in order.
+    """The artifacts that some trials share and not all, in the order in which they are made.
 
     Every artifact that two trials need belongs to a phase, or is made within a later one whose groups are the same:
     so no two trials of a phase, nor of the last run of all, ever make the same artifact.
@@ -46,7 +46,7 @@ def phases(plans: Sequence[Sequence[Planned]]) -> list[Phase]:
 
 
 def _nouns(plans: Sequence[Sequence[Planned]]) -> list[str]:
-    """All that occur, in the order of the flow."""
+    """All nouns of the plans, in the order of the flow."""
     return in_flow({entry.noun for planned in plans for entry in planned})
 
 

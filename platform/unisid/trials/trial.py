@@ -1,4 +1,4 @@
-"""One recipe of many that are made in one store: what it tries, what it would make, what it must hold."""
+"""One trial of a search or an experiment: its recipe, the settings that it tries, the resources that it needs."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -60,7 +60,7 @@ def override(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
 
 
 def share(trials: Sequence[Trial], planned: Sequence[Sequence[Planned]]) -> Share:
-    """What each trial must hold: as much as the largest pool among the stages that are still to be made."""
+    """The resources that each trial reserves: those of the largest pool among the stages that are still to be made."""
     pools = [
         pool
         for trial, entries in zip(trials, planned, strict=True)

@@ -81,7 +81,7 @@ class Unregistered:
         return self.tracker.trouble
 
     def publish(self, name: str, places: Mapping[str, Place], report: Place) -> None:
-        """The report alone."""
+        """Log the report; register nothing."""
         self.tracker.publish(name, {}, report)
 
 
@@ -198,7 +198,7 @@ def targeted(catalog: Catalog, first: int) -> NDArray[np.int64]:
 
 
 def searches_of(config: Config, size: int, num_new: int) -> dict[str, Search]:
-    """Among which items the targets are ranked -> what is listed."""
+    """Set of items that targets are ranked among -> the search that lists them."""
     new = np.arange(size) >= size - num_new
     return {AMONG[0]: Search(min(config.beam, size)), AMONG[1]: Search(min(config.beam, num_new), new)}
 

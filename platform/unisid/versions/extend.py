@@ -106,7 +106,7 @@ def next_version(version: str) -> str:
 
 
 def _other_encoder(record: Record, config: embeddings.Config, role: str) -> list[str]:
-    """What is to be said where the encoder's weights are others than the base's."""
+    """The error's text where the encoder's weights differ from the base's."""
     encoders = (record.inputs.get("encoder"), config.encoder.source())
     if _fingerprint(encoders[0]) == _fingerprint(encoders[1]):
         return []

@@ -136,7 +136,7 @@ def note_place(store: Store, address: Address) -> Place:
 
 
 def read_note(folder: Place) -> Json:
-    """What was decided; empty where nothing was."""
+    """The decision that was written down; empty where there is none."""
     try:
         found: Any = json.loads(folder.read(NOTE)) if folder.exists(NOTE) else {}
     except ValueError:
@@ -145,7 +145,7 @@ def read_note(folder: Place) -> Json:
 
 
 def write_note(folder: Place, found: Json) -> None:
-    """Keep what was decided."""
+    """Write the decision down."""
     folder.write(NOTE, (json.dumps(found, indent=2, sort_keys=True) + "\n").encode())
 
 
@@ -279,7 +279,7 @@ def _promoted(found: Json, store: Store, tracker: "Tracker") -> Json:
 
 
 def tags(found: Json) -> dict[str, str]:
-    """What the registry says of a decision."""
+    """The tags of a decision in the registry."""
     figures = found["figures"]
     said = {"decision": "promoted" if found["passed"] else "refused", "why": found["why"], "against": found["old"]}
     for name in ("samples", "p_worse"):
