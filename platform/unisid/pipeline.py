@@ -85,9 +85,8 @@ class Recipe(Settings):
             raise ConfigError("recipe.joint: trains a tokenizer, and codes.given has ids without one; leave one out")
         for stage, config in ((stages.instructions, self.instructions), (stages.model, self.model)):
             if config is not None and self.keywords is None and "keywords" in stage.inputs(config):
-                noun = stage.__name__.rpartition(".")[2]
-                raise ConfigError(f"recipe.keywords: is left out, but {noun} reads what tokens have in common; give it "
-                                  "keywords=keywords.Config()")  # fmt: skip
+                reader = f"{stage.__name__.rpartition('.')[2]} reads what tokens have in common"
+                raise ConfigError(f"recipe.keywords: is left out, but {reader}; give it keywords=keywords.Config()")
 
 
 def plan(

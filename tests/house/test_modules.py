@@ -10,7 +10,7 @@ from tests.house.test_house import PLUG_INS, ROOT
 
 PACKAGE = ROOT / "platform" / "unisid"
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
-LONG = {"pipeline.py": 400, "backbones/__init__.py": 430}
+LONG = {"pipeline.py": 405, "backbones/__init__.py": 430}
 """Above 350 lines, and how long each may become."""
 CIRCLES = {("backbones/hierarchical.py", "backbones/hierarchical_model.py")}
 """Settings whose `build` imports the model, which has them as a parameter's type."""

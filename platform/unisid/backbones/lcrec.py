@@ -30,14 +30,14 @@ class Config(BackboneConfig):
     noise, and untrained padding rows where the table has some; most papers' "random" rows. `moments`: drawn from the
     old rows' mean and covariance. `item_text`: the mean of the words in the titles of the items that bear the
     token. `keywords`: the mean of the sub-words of the token's keywords (TS-Rec), of a recipe with `keywords`."""
-    depth: CountOrNone = field(default=0, metadata=identity_where(lambda config: config.depth and config.speaks))
+    depth: CountOrNone = field(default=0, metadata=identity_where(lambda config: config.depth and config.from_words))
     """Levels whose rows come from words, of `rows` item_text and keywords; the deeper ones are `otherwise`. 0: all."""
     otherwise: Literal["library", "moments"] = field(
-        default="moments", metadata=identity_where(lambda config: config.otherwise != "moments" and config.speaks)
+        default="moments", metadata=identity_where(lambda config: config.otherwise != "moments" and config.from_words)
     )
     """Rows of the tokens that no words stand for."""
     norm: Literal["keep", "match"] = field(
-        default="keep", metadata=identity_where(lambda config: config.norm != "keep" and config.speaks)
+        default="keep", metadata=identity_where(lambda config: config.norm != "keep" and config.from_words)
     )
     """Length of the rows that come from words: as the mean has it, which is short and near one direction, or the median
     length of the old rows."""
@@ -56,7 +56,7 @@ class Config(BackboneConfig):
     """Which of the library's kernels training uses; what is saved is served by sdpa."""
 
     @property
-    def speaks(self) -> bool:
+    def from_words(self) -> bool:
         """Whether rows come from words."""
         return self.rows in ("item_text", "keywords")
 

@@ -52,7 +52,7 @@ class Settings(Protocol):
     @property
     def norm(self) -> str: ...
     @property
-    def speaks(self) -> bool: ...
+    def from_words(self) -> bool: ...
     @property
     def trained(self) -> str: ...
     @property
@@ -131,7 +131,7 @@ class LCRec(LanguageBackbone):
         first, config = self.level_starts[0], self.config
         with torch.no_grad():
             for old, new in words.rows(self.language, first):
-                is_library = "library" in (config.rows, config.otherwise if config.speaks else "")
+                is_library = "library" in (config.rows, config.otherwise if config.from_words else "")
                 new.copy_(words.as_library(old, new, padded) if is_library else words.draw(old, len(new)))
         if config.trained != "all":
             words.split(self.language, first)

@@ -1,4 +1,4 @@
-"""What a language model knows of its index by heart: title -> semantic id and back, for items that it was taught.
+"""What a language model has learned of its index by heart: title -> semantic id and back, for items that it was taught.
 
 TS-Rec's figure 5, by beams of 5. The items are those whose titles training shows: a measure of memory, not of
 recommendation.

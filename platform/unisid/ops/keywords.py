@@ -93,7 +93,7 @@ def terms_of(texts: Sequence[str], brands: Sequence[str] = ()) -> Terms:
 
     Args:
         brands: of every item or none: the words of its own brand are not an item's terms, and what is a brand's whole
-            name is nobody's.
+            name is no term at all.
     """
     names = frozenset(" ".join(words_of(brand)) for brand in brands) - {""}
     found = [

@@ -159,7 +159,7 @@ def make(job: Job[Config]) -> Json:
 
 
 def _comprehension(job: Job[Config]) -> Json:
-    """What a language model knows of its index by heart, where that is asked; nothing else."""
+    """What a language model has learned of its index by heart, where that is asked; else nothing."""
     config = job.config
     if not config.comprehension:
         return {}

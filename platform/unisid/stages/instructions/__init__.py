@@ -60,7 +60,7 @@ class Config(Settings):
     description: str = field(default="description", metadata=identity_where(lambda config: config.describes))
     """The catalogue's column that tasks with descriptions read."""
     description_length: Count = field(
-        default=300, metadata=identity_where(lambda config: config.describes or config.tells_tokens)
+        default=300, metadata=identity_where(lambda config: config.describes or config.about_tokens)
     )
     """Characters of a description that are kept, cut between words."""
     valid_rows: CountOrNone = 2000
@@ -103,7 +103,7 @@ class Config(Settings):
         return any("description" in _task(kind).needs for kind in self.tasks)
 
     @property
-    def tells_tokens(self) -> bool:
+    def about_tokens(self) -> bool:
         """Whether a task is about tokens, whose keywords it reads."""
         return any(_task(kind).source == "tokens" for kind in self.tasks)
 
@@ -128,7 +128,7 @@ def prompts_of(config: Config) -> Prompts:
 
 def inputs(config: Config) -> tuple[str, ...]:
     """The nouns that it reads; one that the recipe leaves out is absent."""
-    return ("catalog", "codes", *(("keywords",) if config.tells_tokens else ()), "sequences")
+    return ("catalog", "codes", *(("keywords",) if config.about_tokens else ()), "sequences")
 
 
 def sources(config: Config) -> dict[str, Json]:
@@ -243,7 +243,7 @@ def _writer(inputs: Mapping[str, Place], out: Place, config: Config) -> Callable
     catalog = Catalog.read(inputs["catalog"])
     told = read_texts(catalog.place, "items", config.description) if config.describes else None
     speller = Speller(Codes.read(inputs["codes"]).codes, catalog.titles, told, config.description_length)
-    tokens = _token_speller(inputs, config) if config.tells_tokens else None
+    tokens = _token_speller(inputs, config) if config.about_tokens else None
     samples = {split: Rows.of(inputs["sequences"], split) for split in SPLITS}
 
     def write(part: pa.Table) -> pa.Table:

@@ -59,9 +59,13 @@ class Writer:
 
     @torch.no_grad()
     def write(
-        self, tokens: Sequence[str], chosen: Sequence[Keywords], groups: NDArray[Any], texts: Sequence[str],
+        self,
+        tokens: Sequence[str],
+        chosen: Sequence[Keywords],
+        groups: NDArray[Any],
+        texts: Sequence[str],
         otherwise: Sequence[str],
-    ) -> list[str]:  # fmt: skip
+    ) -> list[str]:
         """A text for every group of items; the other one where the model says nothing.
 
         Args:
@@ -82,7 +86,16 @@ class Writer:
         ids = torch.tensor([[*self.frame.opening, *entries[:room], *self.frame.closing]])
         end = self.frame.ending[0]
         spoken = self.model.generate(
-            input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=LONGEST, use_cache=True,
-            eos_token_id=end, pad_token_id=end, temperature=None, top_p=None, top_k=None, repetition_penalty=1.0,
-        )  # fmt: skip
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            max_new_tokens=LONGEST,
+            use_cache=True,
+            eos_token_id=end,
+            pad_token_id=end,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            repetition_penalty=1.0,
+        )
         return str(self.tokenizer.decode(spoken[0, ids.shape[1] :], skip_special_tokens=True))
