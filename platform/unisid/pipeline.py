@@ -79,8 +79,8 @@ class Recipe(Settings):
         super().__post_init__()
         for name in self.modalities:
             if name in ("text", "graph"):
-                raise ConfigError(f"recipe.modalities: has the name '{name}', which is that of every recipe's own "
-                                  f"{name}; give it another")  # fmt: skip
+                own = f"'{name}', which is that of every recipe's own {name}"
+                raise ConfigError(f"recipe.modalities: has the name {own}; give it another")
         if self.joint is not None and self.codes.given is not None:
             raise ConfigError("recipe.joint: trains a tokenizer, and codes.given has ids without one; leave one out")
         for stage, config in ((stages.instructions, self.instructions), (stages.model, self.model)):
