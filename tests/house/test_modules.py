@@ -63,7 +63,6 @@ THROUGH = {
     "stages/codes/moments.py": "stages/test_codes.py",
     "stages/embeddings/extend.py": "versions/test_extend.py",
     "stages/fused/extend.py": "versions/test_extend.py",
-    "stages/fused/neighbours.py": "stages/test_fused.py",
     "stages/graph/extend.py": "versions/test_extend.py",
     "stages/instructions/rows.py": "stages/test_instructions.py",
     "training/columns.py": "stages/test_graph.py",

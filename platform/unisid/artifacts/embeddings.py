@@ -1,7 +1,8 @@
 """The embeddings: every item's token states (float16, ragged) and pooled text vector (float32).
 
 Shards `states-*.arrow`, rows by item number: `pooled` [D]; and, unless the recipe keeps only pooled vectors,
-`states` [n_i, D] with n_i real tokens. N items, D width of the encoder.
+`states` [n_i, D] with n_i real tokens; of a sample of items where the recipe wants no more (`states_of`), and then no
+rows of the others. N items, D width of the encoder.
 """
 
 from dataclasses import dataclass
@@ -48,6 +49,14 @@ class Embeddings:
         if not isinstance(has_states, bool):
             raise damaged(self.place, RECORD, f"counts.has_states is {has_states!r}, must be true or false")
         return has_states
+
+    @property
+    def states_of(self) -> int:
+        """Of about how many items token states were kept; 0: of all. `ops.seeded.sampled` says of which."""
+        found = self.record.config.get("states_of", 0)
+        if not isinstance(found, int):
+            raise damaged(self.place, RECORD, f"config.states_of is {found!r}, must be a whole number")
+        return found
 
     def pooled(self, rows: NDArray[Any] | None = None) -> NDArray[np.float32]:
         """[n, D]."""

@@ -61,6 +61,18 @@ class Record:
     def fingerprint(self) -> str:
         return fingerprint_of(self.noun, self.config, self.inputs)
 
+    @property
+    def settings(self) -> Json:
+        """All settings, those of identity and the others, as one tree."""
+        tree: Json = _copied(self.config)
+        for key, value in self.runtime.items():
+            *sections, name = key.split(".")
+            inner = tree
+            for section in sections:
+                inner = inner.setdefault(section, {})
+            inner[name] = value
+        return tree
+
     def count(self, name: str) -> int:
         """A whole number of `counts`; raises ArtifactError where it is none."""
         return self._whole_number("counts", self.counts, name)
@@ -263,3 +275,7 @@ def shared_as(store: Store, address: Address) -> Address | None:
                 return Address.parse(given[address.noun]["address"])
             todo += [Address.parse(given[role]["address"]) for role in given if noun_of(role) in NOUNS]
     return None
+
+
+def _copied(tree: Mapping[str, Any]) -> Json:
+    return {name: _copied(value) if isinstance(value, Mapping) else value for name, value in tree.items()}

@@ -5,7 +5,7 @@ as it was. n strings, E rows.
 """
 
 import numpy as np
-from jaxtyping import Int, UInt8, UInt64
+from jaxtyping import Bool, Int, UInt8, UInt64
 
 FNV_START, FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -37,6 +37,18 @@ def mix(value: UInt64[np.ndarray, "n"]) -> UInt64[np.ndarray, "n"]:
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return value ^ (value >> np.uint64(31))
+
+
+def sampled(start: int, stop: int, total: int, about: int) -> Bool[np.ndarray, "n"]:
+    """Which of the numbers start to stop are in a sample of about so many of a total, 0 for all; n = stop - start.
+
+    It depends on the number and on about / total alone, so that any part of a sample is drawn by itself; and of two
+    samples the smaller lies in the larger.
+    """
+    if about == 0 or about >= total:
+        return np.ones(stop - start, bool)
+    limit = np.uint64(about / total * 2.0**64)
+    return mix(np.arange(start, stop, dtype=np.uint64)) < limit
 
 
 def pair(left: UInt64[np.ndarray, "E"], right: UInt64[np.ndarray, "E"]) -> UInt64[np.ndarray, "E"]:

@@ -91,20 +91,4 @@ def gift(noun: str) -> Maker:
 def settings_of(noun: str, record: Record) -> Any:
     """A stage's settings as recorded."""
     stage = ALIGN if noun == "model" and "objective" in record.config else STAGES[noun]
-    return from_record(stage.Config, _settings(record))
-
-
-def _settings(record: Record) -> Json:
-    """All settings of a record: those of identity and the others, as one tree."""
-    tree: Json = _copied(record.config)
-    for key, value in record.runtime.items():
-        *sections, name = key.split(".")
-        inner = tree
-        for section in sections:
-            inner = inner.setdefault(section, {})
-        inner[name] = value
-    return tree
-
-
-def _copied(tree: Mapping[str, Any]) -> Json:
-    return {name: _copied(value) if isinstance(value, Mapping) else value for name, value in tree.items()}
+    return from_record(stage.Config, record.settings)

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc as ipc
+from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.embeddings import FAMILY
@@ -29,6 +30,7 @@ from unisid.encoders.encode import Encoded, encode
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.log import Advance, logger
 from unisid.ops.pooling import Pooling
+from unisid.ops.seeded import sampled
 from unisid.ops.text import PLACEHOLDER
 from unisid.progress import SECONDS, Throttle
 from unisid.stages.extension import Base
@@ -55,6 +57,9 @@ class Config(Settings):
     """Scale text vectors to length 1. None: as the pooling's convention has it, only for 'last'."""
     keep_states: bool = True
     """Keep every token's state, not only text vectors: what UQF needs, and 2 bytes x tokens x width an item."""
+    states_of: CountOrNone = field(default=0, metadata=identity_where(lambda config: config.states_of > 0))
+    """Keep token states of about so many items alone, drawn by their numbers; 0: of all. A fusion then learns from
+    those, and `fused.inline` encodes the others beside it."""
     shard_rows: Count = 4096
     """Items a shard: the grain of parallel work and of resuming. It shapes the files, so it bears identity."""
     base: Base | None = field(default=None, metadata=identity_where(lambda config: config.base is not None))
@@ -102,7 +107,7 @@ def write_parts(job: Job[Config], catalog: Place, missing: list[Part], config: C
     """Encode the items of some parts, and write each as its shard."""
     steps = (
         Step(functools.partial(Reader, catalog, config), config.tokenize),
-        Step(functools.partial(Writer, job.out, config), config.pool),
+        Step(functools.partial(Writer, job.out, config, Catalog.read(catalog).num_items), config.pool),
     )
     begun, due = time.monotonic(), Throttle(SECONDS)
     total = Counter[str]()
@@ -145,6 +150,7 @@ class Reader:
                 "truncated": tokens.truncated,
                 "empty": empty,
                 "shard": np.full(stop - start, shard),
+                "start": np.full(stop - start, start),
             }
         )
 
@@ -169,18 +175,46 @@ class Reader:
 class Writer:
     """Items' tokens -> a shard on disk, and a row of what it took."""
 
-    def __init__(self, out: Place, config: Config) -> None:
-        self.out, self.config = out, config
-        self.device = config.pool.device()
+    def __init__(self, out: Place, config: Config, num_items: int) -> None:
+        self.out, self.config, self.num_items = out, config, num_items
+        self.encode = Encode(config)
+
+    def __call__(self, items: pa.Table) -> pa.Table:
+        begun = time.monotonic()
+        encoded, lengths = self.encode(items)
+        seconds = time.monotonic() - begun
+        columns = {"pooled": to_arrow(encoded.pooled)}
+        if encoded.states is not None:
+            start = items["start"][0].as_py()
+            kept = sampled(start, start + len(lengths), self.num_items, self.config.states_of)
+            columns["states"] = to_ragged(encoded.states[np.repeat(kept, lengths)], lengths * kept)
+        counts = {
+            "items": len(lengths),
+            "tokens": int(lengths.sum()),
+            "slots": encoded.slots,
+            "truncated": pc.sum(items["truncated"]).as_py(),
+            "empty": pc.sum(items["empty"]).as_py(),
+            "width": self.encode.encoder.width,
+        }
+        table = pa.table(columns).replace_schema_metadata({COUNTS: json.dumps(counts)})
+        write_shard(self.out, FAMILY, items["shard"][0].as_py(), table)
+        return pa.Table.from_pylist([counts | {"seconds": seconds}])
+
+
+class Encode:
+    """Items' tokens -> their vectors, and the number of tokens of each."""
+
+    def __init__(self, config: Config) -> None:
+        self.config, self.device = config, config.pool.device()
         self.batch_tokens = config.batch_tokens or (GPU_TOKENS if self.device.type == "cuda" else CPU_TOKENS)
         self.encoder = config.encoder.build(self.device)
 
-    def __call__(self, items: pa.Table) -> pa.Table:
+    def __call__(self, items: pa.Table) -> tuple[Encoded, NDArray[np.int64]]:
+        """Raises DataError where a state is not a number, or is larger than what is kept of it can be."""
         config, lists = self.config, items["tokens"].combine_chunks()
         lengths = pc.list_value_length(lists).to_numpy().astype(np.int64)
         tokens = Tokens(lists.flatten().to_numpy(), lengths, items["truncated"].to_numpy())
         normalise = config.pooling == "last" if config.normalise is None else config.normalise
-        begun = time.monotonic()
         encoded = encode(
             self.encoder,
             tokens,
@@ -190,22 +224,8 @@ class Writer:
             keep_states=config.keep_states,
             batch_tokens=self.batch_tokens,
         )
-        seconds = time.monotonic() - begun
         refuse_bad(encoded, items["item_id"])
-        columns = {"pooled": to_arrow(encoded.pooled)}
-        if encoded.states is not None:
-            columns["states"] = to_ragged(encoded.states, lengths)
-        counts = {
-            "items": len(lengths),
-            "tokens": int(lengths.sum()),
-            "slots": encoded.slots,
-            "truncated": pc.sum(items["truncated"]).as_py(),
-            "empty": pc.sum(items["empty"]).as_py(),
-            "width": self.encoder.width,
-        }
-        table = pa.table(columns).replace_schema_metadata({COUNTS: json.dumps(counts)})
-        write_shard(self.out, FAMILY, items["shard"][0].as_py(), table)
-        return pa.Table.from_pylist([counts | {"seconds": seconds}])
+        return encoded, lengths
 
 
 def refuse_bad(encoded: Encoded, item_ids: pa.ChunkedArray) -> None:

@@ -31,7 +31,9 @@ from unisid.log import logger
 from unisid.ops.nearest import EXACT_LIMIT
 from unisid.ops.neighbours import Measure
 from unisid.progress import Progress
+from unisid.stages import embeddings
 from unisid.stages.extension import Base
+from unisid.stages.fused import inline
 from unisid.stages.fused.behaviour import NextItems, learned_items
 from unisid.stages.fused.contrast import Contrast
 from unisid.stages.fused.neighbours import IN_WORDS, ROWS, SEMANTIC, STRUCTURE, Relation, make_tables
@@ -43,6 +45,8 @@ from unisid.training.precision import Precision, autocast
 LOG = logger(__name__)
 
 WEIGHTS, DESCRIPTION = "weights.safetensors", "fusion.json"
+LEAST = 2
+"""Items that neighbours need at least."""
 HISTORY = "history_length"
 """The description's key of how much a fusion of sequences reads back."""
 WIDTH = "_width"
@@ -80,6 +84,14 @@ class Config(Settings):
     """Anchors a step, over all workers."""
     base: Base | None = field(default=None, metadata=identity_where(lambda config: config.base is not None))
     """The older version whose items stay as they are; None: all are made anew. `unisid index extend` sets it."""
+    learn_from: CountOrNone = field(default=0, metadata=identity_where(lambda config: config.learn_from > 0))
+    """Learn from about so many items alone, drawn by their numbers, and from their neighbours among these; 0: from all
+    that have token states."""
+    inline: bool = runtime(False)
+    """Encode the texts anew where vectors are written, each part on its way into the fusion: for embeddings that keep
+    token states of a sample of items (`embeddings.states_of`). The vectors are the same."""
+    tokenize: Pool = runtime(Pool(cpus=0.5))
+    """With `inline`: who reads and tokenises."""
     write_batch: Count = runtime(1024)
     """Items fused at a time once learning is over."""
     pool: Pool = runtime(Pool())
@@ -131,6 +143,8 @@ def make(job: Job[Config]) -> Json:
     fusion = config.fusion.build(reader.widths)
     reader = replace(reader, states=fusion.reads_states)
     config.loss.dropped(tuple(reader.roles))  # refused before neighbours are searched
+    inline.check(reader, config.inline)
+    learner = _learner(config, reader, fusion)
     counts: Json = {"items": num_items, "width": fusion.width}
     if fusion.reads_states and not Embeddings.read(job.inputs["embeddings"]).has_states:
         counts["degenerate"] = True
@@ -139,8 +153,8 @@ def make(job: Job[Config]) -> Json:
             "map, so the fusion can learn little: set embeddings.keep_states for token states"
         )
     if isinstance(fusion, LearnedFusion):
-        counts |= _tables(job, config, reader, num_items)
-    task = Task(config, reader, job.out, num_items, reader.widths)
+        counts |= _tables(job, config, learner)
+    task = Task(config, learner, job.out, learner.num_items, reader.widths)
     counts |= _learn(job, task, learns=isinstance(fusion, LearnedFusion | SequenceFusion))
     if spoken := _spoken(counts.get("valid", {}), config.relation):
         LOG.info(spoken)
@@ -149,6 +163,26 @@ def make(job: Job[Config]) -> Json:
     if text_only:
         LOG.info(f"{text_only} items have no interactions: their vectors come from text alone, and are marked")
     return counts | {"text_only": text_only}
+
+
+def _learner(config: Config, reader: Reader, fusion: Fusion) -> Reader:
+    """Reads the items that the fusion learns from: all of them, or a sample.
+
+    Raises ConfigError where a sample is asked for, and the fusion learns from no items or the sample is too small.
+    """
+    if not isinstance(fusion, LearnedFusion):
+        if config.learn_from:
+            raise ConfigError(f"fused.learn_from: is {config.learn_from}, and '{config.fusion.kind}' does not learn "
+                              "from items' neighbours; must be 0")  # fmt: skip
+        return reader
+    samples = [config.learn_from, *(reader.states_of(name) for name in reader.roles if reader.states)]
+    learner = replace(reader, of=min((each for each in samples if each), default=0))
+    if learner.num_items < LEAST:
+        raise ConfigError(f"fused: a sample of about {learner.of} items has {learner.num_items}, of which neighbours "
+                          f"cannot be had; fused.learn_from and embeddings.states_of must give {LEAST}")  # fmt: skip
+    if learner.sample is not None:
+        LOG.info(f"the fusion learns from {learner.num_items:,} of {reader.num_items:,} items")
+    return learner
 
 
 def load(place: Place) -> Fusion:
@@ -213,26 +247,28 @@ def write_fusion(task: Task, model: Fusion, learned: Json) -> None:
 
 
 def vector_writer(
-    reader: Reader, out: Place, batch: int, precision: Precision, pool: Pool
+    reader: Reader, out: Place, batch: int, precision: Precision, pool: Pool, encoding: embeddings.Config | None
 ) -> Callable[[pa.Table], pa.Table]:
-    """A part -> its shard of vectors."""
+    """A part, or with an `encoding` the tokens of its texts, -> its shard of vectors."""
     where = pool.device()
     fusion = load(out).to(where)
+    encode = None if encoding is None else inline.States(reader.inputs, encoding)
 
     def write(part: pa.Table) -> pa.Table:
-        row = part.to_pylist()[0]
-        rows = np.arange(row["start"], row["stop"])
+        rows = np.arange(*(part[name][0].as_py() for name in (inline.ENDS if encode else ("start", "stop"))))
+        texts = encode(part) if encode else None
         vectors = np.empty((len(rows), fusion.width), np.float32)
         for start in range(0, len(rows), batch):
             some = rows[start : start + batch]
-            items, place = reader.read(some).view(np.arange(len(some)), np.zeros(len(some), np.int64))
+            text = None if texts is None else texts.part(start, start + len(some))
+            items, place = reader.read(some, text).view(np.arange(len(some)), np.zeros(len(some), np.int64))
             with torch.inference_mode(), autocast(precision, where):
                 vectors[start : start + batch] = fusion(items.to(where)).float().cpu().numpy()[place]
         if not np.isfinite(vectors).all():
             raise reader.not_finite("embeddings", rows[~np.isfinite(vectors).all(axis=1)])
         table = pa.table({"vector": to_arrow(vectors), "text_only": reader.text_only(rows)})
-        write_shard(out, FAMILY, row["shard"], table)
-        return part
+        write_shard(out, FAMILY, part["shard"][0].as_py(), table)
+        return part.slice(0, 1)
 
     return write
 
@@ -248,14 +284,14 @@ def _agreed_items(inputs: Mapping[str, Place]) -> int:
     if {catalog.num_items} != set(held.values()):
         told = ", ".join(f"the {role} {count}" for role, count in held.items())
         raise ArtifactError(f"fused: the catalog has {catalog.num_items} items, {told}; all must be of one catalog")
-    if catalog.num_items < 2:
-        raise DataError(f"{catalog.place}: has {catalog.num_items} items; neighbours need at least 2")
+    if catalog.num_items < LEAST:
+        raise DataError(f"{catalog.place}: has {catalog.num_items} items; neighbours need at least {LEAST}")
     return catalog.num_items
 
 
-def _tables(job: Job[Config], config: Config, reader: Reader, num_items: int) -> Json:
+def _tables(job: Job[Config], config: Config, reader: Reader) -> Json:
     return make_tables(
-        job, reader, num_items, config.num_neighbours, config.exact_limit, config.relation, config.writers
+        job, reader, reader.num_items, config.num_neighbours, config.exact_limit, config.relation, config.writers
     )
 
 
@@ -287,9 +323,12 @@ def _spoken(valid: Metrics, relation: Relation) -> str:
 
 def write_vectors(job: Job[Config], reader: Reader, config: Config, missing: list[Json]) -> None:
     """Fuse the items of some parts with the fusion of `job.out`, and write each as its shard."""
+    inline.check(reader, config.inline)
+    encoding = inline.settings(job.inputs, config.writers) if config.inline else None
+    steps = [Step(functools.partial(inline.Texts, job.inputs, encoding), config.tokenize)] if encoding else []
     writer = functools.partial(
-        vector_writer, reader, job.out, config.write_batch, config.training.precision, config.writers
+        vector_writer, reader, job.out, config.write_batch, config.training.precision, config.writers, encoding
     )
     progress = Progress(job.report, len(missing), "shards", of="vectors")
-    for _ in job.compute.map(missing, Step(writer, config.writers)):
+    for _ in job.compute.map(missing, *steps, Step(writer, config.writers)):
         progress.advance()

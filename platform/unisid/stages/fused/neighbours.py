@@ -42,7 +42,7 @@ def make_tables(
 ) -> Json:
     """Write what is missing of both tables; returns what they hold, in numbers."""
     semantic = functools.partial(semantic_writer, reader, job.out, num_neighbours, exact_limit)
-    structure = functools.partial(structure_writer, reader.inputs["catalog"], job.out, num_neighbours, relation)
+    structure = functools.partial(structure_writer, reader, job.out, num_neighbours, relation)
     for family, writer in ((SEMANTIC, semantic), (STRUCTURE, structure)):  # structure falls back on semantic
         missing = missing_parts(job.out, family, num_items, ROWS)
         for _ in mapped(job, missing, Step(writer, pool), "shards", of=family):
@@ -73,10 +73,10 @@ def semantic_writer(
 
 
 def structure_writer(
-    catalog: Place, out: Place, num_neighbours: int, relation: Relation
+    reader: Reader, out: Place, num_neighbours: int, relation: Relation
 ) -> Callable[[pa.Table], pa.Table]:
     """A part -> its shard of the table of structure neighbours."""
-    found_of = structure_of(Catalog.read(catalog), num_neighbours, relation)
+    found_of = structure_of(Catalog.read(reader.inputs["catalog"]), num_neighbours, relation, reader.sample)
     semantic = Shards(out, SEMANTIC)
 
     def write(part: pa.Table) -> pa.Table:
@@ -90,18 +90,44 @@ def structure_writer(
     return write
 
 
-def structure_of(catalog: Catalog, num_neighbours: int, relation: Relation) -> Callable[[int, int], NDArray[np.int32]]:
-    """Items start to stop -> their structure neighbours, of training interactions, [stop - start, K]."""
+def structure_of(
+    catalog: Catalog, num_neighbours: int, relation: Relation, sample: NDArray[np.int64] | None = None
+) -> Callable[[int, int], NDArray[np.int32]]:
+    """Items start to stop -> their structure neighbours, of training interactions, [stop - start, K].
+
+    Args:
+        sample: the numbers of these items alone, by whose places items are then given: what users took besides counts
+            for nothing.
+    """
+    num_items = catalog.num_items if sample is None else len(sample)
     if relation == "steps":
         rows = catalog.split == TRAIN
-        items, users = catalog.item[rows].astype(np.int64), catalog.user[rows].astype(np.int64)
         each = None if catalog.weight is None else catalog.weight[rows]
-        table, _ = count_transitions(items, users, catalog.num_items, BOTH_WAYS, num_neighbours, each)
+        users, items, each = _within(sample, catalog.num_items, catalog.user[rows], catalog.item[rows], each)
+        ends = items.astype(np.int64), users.astype(np.int64)
+        table, _ = count_transitions(*ends, num_items, BOTH_WAYS, num_neighbours, each)
         whole = table.items.numpy()
         return lambda start, stop: whole[start:stop].copy()
     edges, weights = catalog.training_edges(), catalog.training_weights()
-    taken = incidence(*edges, catalog.num_users, catalog.num_items, weights)
+    users, items, weights = _within(sample, catalog.num_items, *edges, weights)
+    taken = incidence(users, items, catalog.num_users, num_items, weights)
     return lambda start, stop: co_occurrence(taken, start, stop, num_neighbours, measure=relation)
+
+
+def _within(
+    sample: NDArray[np.int64] | None,
+    num_items: int,
+    users: NDArray[Any],
+    items: NDArray[Any],
+    weights: NDArray[Any] | None,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+    """The interactions with a sample's items, which are named by their places in it."""
+    if sample is None:
+        return users, items, weights
+    place = np.full(num_items, -1, np.int32)
+    place[sample] = np.arange(len(sample))
+    kept = place[items] >= 0
+    return users[kept], place[items[kept]], None if weights is None else weights[kept]
 
 
 def neighbours(table: Shards, items: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -21,6 +21,7 @@ from unisid.artifacts.store import Place
 from unisid.errors import DataError
 from unisid.fusion import GRAPH, TEXT, Items, in_order
 from unisid.ops.ragged import Ragged, pack
+from unisid.ops.seeded import sampled
 
 KEPT = 0
 """Nothing is hidden of an item; m + 1: its m-th modality is."""
@@ -41,6 +42,11 @@ class Rows:
         if self.each:
             return self.values.view(-1, self.each, self.values.shape[1]).mean(dim=1)
         return torch.segment_reduce(self.values.float(), "mean", lengths=self.lengths)
+
+    def part(self, start: int, stop: int) -> "Rows":
+        """Those of items start to stop."""
+        ends = torch.cat([torch.zeros(1, dtype=torch.int64), self.lengths.cumsum(0)])
+        return Rows(self.values[int(ends[start]) : int(ends[stop])], self.lengths[start:stop], self.each)
 
     def packed(self, chosen: Int[Tensor, "B"], hidden: Tensor) -> tuple[Ragged, Int[Tensor, "B"]]:
         """Those of some items, zero where hidden; and `order`: item order[k] of these lies at place k."""
@@ -91,6 +97,8 @@ class Reader:
     """The catalog, the graph and all embeddings, by role."""
     states: bool
     """Read token states where they were kept; if not, the pooled vector is an item's only token."""
+    of: int = 0
+    """Items are given by their places in a sample of about so many (`ops.seeded.sampled`); 0: by their numbers."""
 
     @functools.cached_property
     def roles(self) -> dict[str, str]:
@@ -104,9 +112,35 @@ class Reader:
         """How wide every modality is."""
         return {name: self._graph.width if name == GRAPH else self._embeddings[name].width for name in self.roles}
 
-    def read(self, items: NDArray[np.int64]) -> Known:
-        """Raises DataError where an item's inputs hold NaN or infinity."""
-        known = Known({name: self._rows(name, items) for name in self.roles}, torch.from_numpy(items))
+    @functools.cached_property
+    def sample(self) -> NDArray[np.int64] | None:
+        """The numbers of the items of the sample, in order; None where there is no sample."""
+        num_items = len(self._graph.items)
+        return np.flatnonzero(sampled(0, num_items, num_items, self.of)) if self.of else None
+
+    @property
+    def num_items(self) -> int:
+        """How many items can be read."""
+        return len(self._graph.items) if self.sample is None else len(self.sample)
+
+    def states_of(self, name: str) -> int:
+        """Of about how many items a modality's token states were kept; 0: of all, or it has none."""
+        return 0 if name == GRAPH or not self._embeddings[name].has_states else self._embeddings[name].states_of
+
+    def read(self, items: NDArray[np.int64], text: Rows | None = None) -> Known:
+        """All that is known of some items.
+
+        Args:
+            text: their token states, where these are not read.
+
+        Raises:
+            DataError: an item's inputs hold NaN or infinity.
+        """
+        items = items if self.sample is None else self.sample[items]
+        given = {TEXT: text} if text is not None else {}
+        known = Known(
+            {name: given.get(name) or self._rows(name, items) for name in self.roles}, torch.from_numpy(items)
+        )
         for name, rows in known.modalities.items():
             if not bool(rows.values.isfinite().all()):
                 wrong = ~rows.values.isfinite().all(dim=1).numpy()
@@ -129,12 +163,12 @@ class Reader:
         return self._graph.items.read("degree", items) == 0
 
     def pooled(self) -> NDArray[np.float32]:
-        """The text vectors of all items [N, S]."""
-        vectors = self._embeddings[TEXT].pooled()
+        """The text vectors of all items [N, S], or of the sample's."""
+        vectors = self._embeddings[TEXT].pooled(self.sample)
         if not np.isfinite(vectors.sum()):
             wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
             if len(wrong):
-                raise self.not_finite("embeddings", wrong)
+                raise self.not_finite("embeddings", wrong if self.sample is None else self.sample[wrong])
         return vectors
 
     def not_finite(self, role: str, items: NDArray[np.int64]) -> DataError:
@@ -154,5 +188,5 @@ class Reader:
     def _graph(self) -> Graph:
         return Graph.read(self.inputs["graph"])
 
-    def __reduce__(self) -> tuple[type["Reader"], tuple[Mapping[str, Place], bool]]:
-        return (Reader, (self.inputs, self.states))
+    def __reduce__(self) -> tuple[type["Reader"], tuple[Mapping[str, Place], bool, int]]:
+        return (Reader, (self.inputs, self.states, self.of))
