@@ -18,6 +18,7 @@ THROUGH = {
     "api/doctor.py": "runtime/test_doctor.py",
     "artifacts/nouns.py": "artifacts/test_store.py",
     "artifacts/vectors.py": "backbones/test_hierarchical.py",
+    "cli/capacity.py": "capacity/test_capacity.py",
     "cli/configured.py": "test_cli.py",
     "cli/flow.py": "test_cli.py",
     "cli/index.py": "versions/test_extend.py",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from unisid.cli.configured import RecipeCommand
-from unisid.cli.options import Flag, Machines, text
+from unisid.cli.options import Flag, Machines, shown, text
 from unisid.cli.session import Command
 from unisid.cli.tables import json_text
 
@@ -28,8 +28,32 @@ class Plan(RecipeCommand):
     """print JSON instead of a tree"""
     without_data: Flag = False
     """plan where the raw data are not at hand"""
+    items: Annotated[float | None, shown("N")] = None
+    """instead: what a run over so many items takes (1e8), from measured rates, and whether it fits"""
+    on: Annotated[str, text("MACHINES", "8xH100")] = "8xH100"
+    """with --items: 8xH100, 2xcpu, or here: as calibrated in this store"""
+    kept_states: Annotated[float, shown("N")] = 0
+    """with --items: the items whose token states are kept; 0: all"""
+    price: Annotated[float | None, shown("DOLLARS")] = None
+    """with --items: what a device costs an hour"""
+    calibrate: Flag = False
+    """measure the recipe's stages on this machine first, in two minutes"""
+
+    @property
+    def makes(self) -> bool:
+        return self.calibrate
 
     def act(self) -> None:
+        if self.calibrate:
+            from unisid.capacity.calibrate import calibrate
+
+            calibrate(self.recipe or "demo", self.session.opened)
+        if self.items is not None:
+            from unisid.cli import capacity
+
+            capacity.show(self.items, self.on, self.kept_states, self.price, self.session.opened)
+        if self.items is not None or self.calibrate:
+            return
         from unisid.artifacts.store import NOUNS
         from unisid.durations import durations
         from unisid.pipeline import plan

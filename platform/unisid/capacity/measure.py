@@ -1,0 +1,85 @@
+"""One stage made in a process of its own: seconds, peak memory, bytes on disk, file-system requests.
+
+    python -m unisid.capacity.measure RECIPE ITEMS NOUN STORE ANSWER
+
+RECIPE is a name, or a file and function; its earlier artifacts are in the store. Peak memory is the largest resident
+set of the process, memory-mapped files included, beside what it was before the work began (the interpreter and the
+libraries). Requests are the calls of `Place` that reach a file system.
+"""
+
+import functools
+import json
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from unisid import pipeline
+from unisid.artifacts.record import read_record
+from unisid.artifacts.store import Place, Store
+from unisid.pipeline import NullTracker, Recipe
+from unisid.recipe_roles import address_of
+
+REQUESTS = ("exists", "stamp", "read", "open", "writing", "checksum", "take", "clear", "remove", "_entries")
+"""The methods of a place that ask its file system."""
+MEGABYTE = 2**20
+
+
+def stage(noun: str, recipe: Recipe, store: Store) -> dict[str, Any]:
+    """Make a noun's artifact in this process, one worker a pool; its figures."""
+    from unisid.runtime.local import LocalCompute
+
+    requests, before, cpu = counted(), peak(), time.process_time()
+    pipeline.run(recipe, store, LocalCompute(), NullTracker(), until=noun)
+    cpu = time.process_time() - cpu
+    place = store.place(address_of(recipe, noun))
+    record = read_record(place)
+    assert record is not None
+    return {
+        "seconds": record.seconds,
+        "cpu_seconds": round(cpu, 2),
+        "peak_mib": round(peak()),
+        "before_mib": round(before),
+        "disk_mib": round(sum(place.sizes().values()) / MEGABYTE, 2),
+        "requests": sum(requests.values()),
+        "counts": {name: value for name, value in record.counts.items() if isinstance(value, int | float)},
+    }
+
+
+def peak() -> float:
+    """The largest resident set so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def counted() -> Counter[str]:
+    """A count, from now on, of the calls of `Place` that reach a file system."""
+    count = Counter[str]()
+
+    def counting(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            count[name] += 1
+            return method(*args, **kwargs)
+
+        return call
+
+    for name in REQUESTS:
+        setattr(Place, name, counting(name, getattr(Place, name)))
+    return count
+
+
+def main(arguments: list[str]) -> None:
+    """Measure what is named, and write the figures as JSON."""
+    from unisid import recipes
+    from unisid.capacity.calibrate import small
+
+    name, items, noun, store, answer = arguments
+    found = stage(noun, small(recipes.find(name), int(items)), Store(Place.of(store)))
+    Path(answer).write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

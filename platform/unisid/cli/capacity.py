@@ -1,0 +1,79 @@
+"""`unisid plan --items 1e8`: what a run of a size takes, and whether it fits."""
+
+from __future__ import annotations  # what is heavy is named here and imported where it is used
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unisid.artifacts.store import Store
+    from unisid.capacity import Estimate
+
+HERE = "here"
+
+
+def show(items: float, on: str, kept_states: float, price: float | None, store: Store) -> None:
+    """Print what a run over so many items takes on machines; raises ConfigError where it does not fit.
+
+    Args:
+        on: such as 8xH100; or `here`: as calibrated in the store.
+        kept_states: items whose token states are kept; 0: all.
+        price: dollars a device and hour; None: what is assumed.
+    """
+    from unisid.capacity import Shop, estimate, fitting, rates, refuse_misfits
+    from unisid.capacity.calibrate import kept
+    from unisid.capacity.machines import machine_of
+    from unisid.cli.tables import show
+    from unisid.errors import ConfigError
+
+    if not 1 <= items <= 1e12:
+        raise ConfigError(f"plan --items {items:g}: must be from 1 to 1e12")
+    is_here = on == HERE
+    machine, devices = machine_of("cpu" if is_here else on)
+    shop = Shop(items=items)
+    share = min(1.0, kept_states / items) if kept_states > 0 else 1.0
+    costs = kept(store) if is_here else rates.h100(shop.tokens, share)
+    cores = 1 if is_here else machine.cores * -(-devices // machine.devices)
+    found = estimate(shop, costs, devices, cores)
+    show(rows(found, devices * (machine.dollars if price is None else price)))
+    print(f"{devices} x {machine.name}: {machine.source}")
+    try:
+        refuse_misfits(found, machine, devices)
+    except ConfigError as error:
+        enough = None if is_here else fitting(shop, costs, machine)
+        raise ConfigError(f"{error}" + (f"; {enough}x{machine.name} would do" if enough else "")) from None
+
+
+def rows(found: list[Estimate], dollars: float) -> list[tuple[str, ...]]:
+    """A table's rows: every stage, then all together."""
+    head = ("stage", "hours", "interval", "memory", "disk", "dollars", "rate from")
+    body = [
+        (
+            each.noun,
+            hours(each.seconds),
+            f"{hours(each.shortest)} to {hours(each.longest)}",
+            f"{size(each.memory)} a {each.memory_of}",
+            size(each.disk),
+            f"{each.seconds / 3600 * dollars:,.2f}",
+            each.source,
+        )
+        for each in found
+    ]
+    seconds, shortest, longest = (sum(getattr(e, name) for e in found) for name in ("seconds", "shortest", "longest"))
+    interval = f"{hours(shortest)} to {hours(longest)}"
+    total = ("in all", hours(seconds), interval, "", size(sum(e.disk for e in found)),
+             f"{seconds / 3600 * dollars:,.2f}", "")  # fmt: skip
+    return [head, *body, total]
+
+
+def hours(seconds: float) -> str:
+    """In hours, with as many digits as say something."""
+    return f"{seconds / 3600:.2g}" if seconds < 36_000 else f"{seconds / 3600:,.0f}"
+
+
+def size(number: float) -> str:
+    """Bytes in the unit that suits them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:,.3g} {unit}"
+        number /= 1000
+    return f"{number:,.3g} TB"
