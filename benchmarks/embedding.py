@@ -56,15 +56,16 @@ def main(
         place = Place.of(folder)
         ids = pa.array([str(n) for n in range(len(texts))])
         write_table(place / "catalog", "items", 0, pa.table({"item_id": ids, "text": texts}))
-        reader, writer = embeddings.Reader(place / "catalog", config), embeddings.Writer(place / "out", config)
+        reader = embeddings.Reader(place / "catalog", config)
+        writer = embeddings.Writer(place / "out", config, len(texts))
         seconds, processor = defaultdict[str, float](float), defaultdict[str, float](float)
         counts, error = Counter[str](), 0.0
         for number, part in enumerate(shard_parts(len(texts), part_items)):
             table = pa.Table.from_pylist([part])
-            batches = forward_batches(reader(table), writer)
+            batches = forward_batches(reader(table), writer.encode)
             work: dict[str, Callable[[], Any]] = {
                 "ours": lambda table=table: writer(reader(table)),
-                "forward": lambda batches=batches: forward(writer, batches),
+                "forward": lambda batches=batches: forward(writer.encode, batches),
                 "peer": lambda part=part: peer.encode(texts[part["start"] : part["stop"]], show_progress_bar=False),
             }
             if number == 0:
@@ -141,28 +142,28 @@ def sentence_transformer(model: str, dtype: str, max_tokens: int) -> Any:
     )
 
 
-def forward_batches(items: pa.Table, writer: embeddings.Writer) -> list[tuple[Tensor, Tensor | None]]:
+def forward_batches(items: pa.Table, encode: embeddings.Encode) -> list[tuple[Tensor, Tensor | None]]:
     """The very batches that the stage runs, ready on the device."""
     lists = items["tokens"].combine_chunks()
     lengths = np.diff(lists.offsets.to_numpy())
     tokens = Tokens(lists.values.to_numpy(), lengths, items["truncated"].to_numpy())
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     batches: list[tuple[Tensor, Tensor | None]] = []
-    for rows in batches_by_length(lengths, writer.batch_tokens):
+    for rows in batches_by_length(lengths, encode.batch_tokens):
         ids = torch.zeros(len(rows), int(lengths[rows[0]]), dtype=torch.int64)
         real = torch.zeros_like(ids, dtype=torch.bool)
         for k, row in enumerate(rows):
             ids[k, : lengths[row]] = torch.from_numpy(tokens.ids[offsets[row] : offsets[row + 1]].copy())
             real[k, : lengths[row]] = True
-        batches.append((ids.to(writer.device), None if real.all() else real.to(writer.device)))
+        batches.append((ids.to(encode.device), None if real.all() else real.to(encode.device)))
     return batches
 
 
-def forward(writer: embeddings.Writer, batches: list[tuple[Tensor, Tensor | None]]) -> None:
+def forward(encode: embeddings.Encode, batches: list[tuple[Tensor, Tensor | None]]) -> None:
     """Nothing but the encoder."""
     for ids, real in batches:
-        writer.encoder(ids, real)
-    if writer.device.type == "cuda":
+        encode.encoder(ids, real)
+    if encode.device.type == "cuda":
         torch.cuda.synchronize()
 
 

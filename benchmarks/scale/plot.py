@@ -35,19 +35,19 @@ def write_plot(figures: Figures, path: Path) -> None:
     panels = []
     for measure, title in MEASURES.items():
         rows = [
-            {"items": int(size), "value": float(each[measure]), "what": name}
+            (int(size), float(each[measure]), name)
             for name, by_size in figures.items()
             for size, each in by_size.items()
             if float(each.get(measure) or 0) > 0
         ]
         if not rows:
             continue
-        lowest = min(rows, key=lambda row: (row["items"], row["value"]))
-        ends = (lowest["items"], max(row["items"] for row in rows))
-        even = [{"items": end, "value": lowest["value"] * end / ends[0]} for end in ends]
+        (fewest, least, _), most = min(rows), max(rows)[0]
+        drawn = [dict(zip(("items", "value", "what"), row, strict=True)) for row in rows]
+        even = [{"items": end, "value": least * end / fewest} for end in (fewest, most)]
         x = alt.X("items:Q").scale(type="log").title("items")
         y = alt.Y("value:Q").scale(type="log").title(title)
-        lines = alt.Chart(alt.Data(values=rows)).mark_line(point=True).encode(x=x, y=y, color="what:N")
+        lines = alt.Chart(alt.Data(values=drawn)).mark_line(point=True).encode(x=x, y=y, color="what:N")
         rule = alt.Chart(alt.Data(values=even)).mark_line(strokeDash=[4, 4], color="gray").encode(x=x, y=y)
         panels.append(alt.layer(rule, lines).properties(width=320, height=260))
     whole = alt.concat(*panels, columns=2).to_dict(validate=False)

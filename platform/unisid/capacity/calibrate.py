@@ -23,6 +23,7 @@ from unisid.datasets import synthetic
 from unisid.errors import ArtifactError, MachineError
 from unisid.log import logger
 from unisid.pipeline import Recipe
+from unisid.training.loop import Training
 
 LOG = logger(__name__)
 
@@ -50,18 +51,29 @@ MEGABYTE = 2**20
 def small(recipe: Recipe, items: int) -> Recipe:
     """A recipe's own shapes over a planted catalogue of so many items, with one pass of everything that learns."""
     dataset = synthetic.Config(items=items, users=max(200, items // 4), shortest=10, longest=30)
-    parts = {
-        "catalog": dataclasses.replace(recipe.catalog, dataset=dataset, k_core=0, min_items=0, window_start="",
-                                       window_end="", text=()),
-        "graph": dataclasses.replace(recipe.graph, epochs=1, validate_every=1),
-        "metrics": dataclasses.replace(recipe.metrics, cutoffs=(1,), resamples=100),
-    }  # fmt: skip
-    for noun in ("fused", "codes", "model"):
-        config = getattr(recipe, noun)
-        once = dataclasses.replace(config.training, epochs=1, patience=1, validate_every=1)
-        parts[noun] = dataclasses.replace(config, training=once)
-    changed = dataclasses.replace(recipe, name=f"calibrated-{items}", version="1", baseline=None, joint=None, **parts)
-    return _alone(changed)
+    catalog = dataclasses.replace(
+        recipe.catalog, dataset=dataset, k_core=0, min_items=0, window_start="", window_end="", text=()
+    )
+    changed: Recipe = _alone(
+        dataclasses.replace(
+            recipe,
+            name=f"calibrated-{items}",
+            version="1",
+            catalog=catalog,
+            graph=dataclasses.replace(recipe.graph, epochs=1, validate_every=1),
+            fused=dataclasses.replace(recipe.fused, training=_once(recipe.fused.training)),
+            codes=dataclasses.replace(recipe.codes, training=_once(recipe.codes.training)),
+            model=dataclasses.replace(recipe.model, training=_once(recipe.model.training)),
+            metrics=dataclasses.replace(recipe.metrics, cutoffs=(1,), resamples=100),
+            baseline=None,
+            joint=None,
+        )
+    )
+    return changed
+
+
+def _once(training: Training) -> Training:
+    return dataclasses.replace(training, epochs=1, patience=1, validate_every=1)
 
 
 def _alone(value: Any) -> Any:
