@@ -67,7 +67,6 @@ THROUGH = {
     "stages/graph/extend.py": "versions/test_extend.py",
     "stages/instructions/rows.py": "stages/test_instructions.py",
     "training/columns.py": "stages/test_graph.py",
-    "training/precision.py": "training/test_loop.py",
     "trials/making.py": "search/test_run.py",
 }
 """Modules that no test imports, and the test of what uses them."""

@@ -29,7 +29,7 @@ from unisid.training.checkpoint import Checkpoint
 from unisid.training.engine import learned, load_weights
 from unisid.training.memory import naming_the_setting
 from unisid.training.objective import Exploring, parts_of, shares_of
-from unisid.training.precision import Precision, is_bfloat16
+from unisid.training.precision import Precision, is_bfloat16, width_of
 from unisid.training.repeatable import repeatable
 from unisid.training.schedule import SCHEDULES
 from unisid.training.throughput import operations_of, peak_of, throughput
@@ -64,7 +64,8 @@ class Training(Settings):
     seed: Seed = 42
     """Decides first weights, the order of batches and dropout."""
     precision: Precision = "auto"
-    """Of forward passes; `auto`: bfloat16 on a GPU, float32 on a CPU."""
+    """Of forward passes; `auto`: bfloat16 on a GPU, and on a processor with AMX or AVX512-BF16 for matrices of at least
+    128; else float32. The record says which it was."""
     zero: Literal[0, 1, 2, 3] = runtime(0)
     """What workers share out by DeepSpeed's ZeRO: 1 the optimizer's state, 2 also gradients, 3 also weights; 0 none."""
     checkpoint_seconds: NotNegative = runtime(60.0)
@@ -119,6 +120,8 @@ class Outcome:
     best_epoch: int
     epochs: int
     seconds: float
+    precision: Precision = "float32"
+    """Of the forward passes."""
 
 
 @dataclass
@@ -160,7 +163,8 @@ def _run(worker: Worker, objective: Objective[B], config: Training, accumulation
     else:
         for tensor in model.state_dict().values():
             worker.broadcast(tensor)
-    engine = worker.engine(model, _descent(worker, objective, config, accumulation), written)
+    descent = _descent(worker, objective, config, accumulation)
+    engine = worker.engine(model, descent, written)
     fit = Fit(worker, objective, engine, config, accumulation, operations, progress)
     state = progress.counters
     begun, saved = time.monotonic() - state["seconds"], time.monotonic()
@@ -190,6 +194,7 @@ def _run(worker: Worker, objective: Objective[B], config: Training, accumulation
         state["best_epoch"],
         state["epoch"],
         time.monotonic() - begun,
+        "bfloat16" if descent.bfloat16 else "float32",
     )
 
 
@@ -223,7 +228,7 @@ def _descent(worker: Worker, objective: Objective[B], config: Training, accumula
     return Descent(
         parts=parts_of(objective),
         zero=config.zero,
-        bfloat16=is_bfloat16(config.precision, worker.device),
+        bfloat16=is_bfloat16(config.precision, worker.device, width_of(objective.model)),
         weight_decay=config.weight_decay,
         gradient_clip=config.gradient_clip,
         micro_batches=accumulation.micro_batches,

@@ -150,6 +150,7 @@ def train(worker: Worker, task: Task) -> Json:
         f"valid_ndcg_{CUTOFF}": outcome.best_score,
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,
+        "precision": outcome.precision,
         "seconds_training": round(outcome.seconds, 1),
     }
 

@@ -275,7 +275,7 @@ def shuffled(task: Task, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng((task.config.training.seed, epoch)).permutation(len(task.vectors))
 
 
-def learn(worker: Worker, task: Task) -> dict[str, float]:
+def learn(worker: Worker, task: Task) -> Json:
     """Fit a tokenizer and, on rank 0, write it out; returns how the fit ended."""
     config = task.config
     torch.manual_seed(config.training.seed)
@@ -287,10 +287,10 @@ def learn(worker: Worker, task: Task) -> dict[str, float]:
         rows = shuffled(task, 0)[: config.tokenizer.sample]
         sample = torch.from_numpy(task.vectors.read("vector", rows)).to(worker.device)
         tokenizer.start(sample, config.training.seed)
-    ended: dict[str, float] = {}
+    ended: Json = {}
     if isinstance(tokenizer, LearnedTokenizer):
         outcome = run(worker, Fitting(worker, tokenizer, task), config.training)
-        ended = {"best_epoch": outcome.best_epoch, "epochs": outcome.epochs}
+        ended = {"best_epoch": outcome.best_epoch, "epochs": outcome.epochs, "precision": outcome.precision}
     if worker.rank == 0:
         write_tokenizer(task.out, config.tokenizer, tokenizer)
     return ended

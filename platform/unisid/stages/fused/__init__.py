@@ -215,6 +215,7 @@ def learn(worker: Worker, task: Task) -> Json:
         "best_valid_loss": outcome.best_score,
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,
+        "precision": outcome.precision,
         "valid": {name: value for name, value in outcome.best.items() if name != "score"},
     }
     if worker.rank == 0:

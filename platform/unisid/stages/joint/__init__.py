@@ -151,6 +151,7 @@ def train(worker: Worker, task: Task) -> Json:
         **soft,
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,
+        "precision": outcome.precision,
         "samples_per_second": round(samples / max(outcome.seconds, 1e-9), 1),
         "moved": changes(codes.codes, joint.codes.cpu().numpy(), len(tokenizer.codebooks)),
     }

@@ -187,6 +187,7 @@ def train(worker: Worker, task: Task) -> Json:
         f"valid_ndcg_{CUTOFF}": outcome.best.get(f"ndcg_{CUTOFF}", outcome.best_score),
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,
+        "precision": outcome.precision,
         "samples_per_second": round(samples / max(outcome.seconds, 1e-9), 1),
         **objective.counts(),
         **({} if first is None else {"first_rows_cosine": cosine_by_level(first, index.sizes)}),
