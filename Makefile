@@ -9,9 +9,10 @@ N      ?= 5000
 SEED   ?= 0
 ONLY   ?=
 JOBS   ?= 2
+NAMES  ?=
 KIT_PYTHON ?= 3.12
 
-.PHONY: help setup demo demo-llm test test-fast fuzz kill lint docs images bench bench-gpu gpu-kit constraints clean
+.PHONY: help setup demo demo-llm test test-fast fuzz kill lint docs images bench bench-compare metrics-reference scale bench-gpu gpu-kit constraints clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -68,6 +69,15 @@ images: setup     ## the docs' pictures of the demo's report, by Chromium: after
 
 bench: setup      ## every benchmark, beside its peer; writes benchmarks/results/
 	$(RUN) -m benchmarks
+
+bench-compare: setup  ## the benchmarks' ratios beside peers against the last dated results; NAMES="decode trie"
+	$(RUN) -m benchmarks $(NAMES) --compare
+
+metrics-reference: setup  ## the figures below which a metric fails CI, anew, with what changes (tests/end_to_end/reference.json)
+	$(RUN) -m tests.end_to_end.quality --write
+
+scale: setup      ## every stage at 10^4 to 10^6 items: time, memory, disk, requests; writes benchmarks/results/
+	$(RUN) -m benchmarks.scale
 
 bench-gpu: setup  ## this machine's accelerator: equal to the CPU, then timed; writes benchmarks/results/
 	$(RUN) -m benchmarks.gpu

@@ -1,6 +1,9 @@
 """Run the benchmarks, each in a process of its own, and write a dated JSON.
 
-python -m benchmarks [NAME ...]
+python -m benchmarks [NAME ...] [--compare]
+
+With --compare nothing is written: what is measured is held against the last dated results that have it, by its ratios
+beside peers, which another machine changes less than seconds; 1 where one has fallen by more than a fifth.
 """
 
 import argparse
@@ -19,6 +22,10 @@ import torch
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in HERE.glob("*.py") if not path.stem.startswith("_"))
+RATIOS = ("ratio", "times_faster")
+"""What a figure beside a peer is called."""
+LEAST = 0.8
+"""A ratio below so much of its last one has fallen."""
 RUNNER = "import json, sys, importlib; json.dump(importlib.import_module(sys.argv[1]).main(), open(sys.argv[2], 'w'))"
 
 
@@ -45,15 +52,63 @@ def run(name: str) -> dict[str, Any]:
     return {"seconds": round(time.monotonic() - begun, 1), **figures}
 
 
+def ratios(figures: Any, before: str = "") -> dict[str, float]:
+    """All ratios beside a peer in a benchmark's figures, by their dotted names; more is better."""
+    found: dict[str, float] = {}
+    for key, value in figures.items() if isinstance(figures, dict) else ():
+        name = f"{before}{key}"
+        if isinstance(value, dict):
+            found |= ratios(value, f"{name}.")
+        elif key in RATIOS and isinstance(value, int | float):
+            found[name] = float(value)
+    return found
+
+
+def last_of(name: str, folder: Path) -> tuple[str, dict[str, Any]] | None:
+    """The date and the figures of the newest dated results in which a benchmark succeeded."""
+    for file in sorted(folder.glob("????-??-??.json"), reverse=True):
+        figures = json.loads(file.read_text())["results"].get(name)
+        if figures is not None and "failed" not in figures:
+            return file.stem, figures
+    return None
+
+
+def compared(name: str, figures: dict[str, Any], folder: Path) -> tuple[list[str], bool]:
+    """A line for each ratio beside its last dated value, and whether one has fallen too far."""
+    if (last := last_of(name, folder)) is None:
+        return [f"{name}: no dated results"], False
+    lines, now, fallen = [], ratios(figures), False
+    for key, was in ratios(last[1]).items():
+        here = now.get(key, float("nan"))
+        is_less = not here >= LEAST * was
+        fallen |= is_less
+        lines.append(f"{name}.{key}: {was:g} on {last[0]}, {here:g} now{'  <-- has fallen' if is_less else ''}")
+    return lines or [f"{name}: has no ratios"], fallen
+
+
+def compare(results: dict[str, Any], folder: Path) -> int:
+    """Print all comparisons; 1 where a ratio has fallen too far, or a benchmark failed."""
+    fallen = False
+    for name, figures in results.items():
+        lines, less = compared(name, figures, folder)
+        print("\n".join(lines))
+        fallen |= less or "failed" in figures
+    return int(fallen)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("name", nargs="*", choices=[*NAMES, []], help="which ones; all by default")
-    names = parser.parse_args().name or NAMES
+    parser.add_argument("--compare", action="store_true", help="hold ratios against the last dated results")
+    args = parser.parse_args()
+    names = args.name or NAMES
     results = {}
     for number, name in enumerate(names, 1):
         print(f"[{number}/{len(names)}] {name}", flush=True)
         results[name] = run(name)
     folder = HERE / "results"
+    if args.compare:
+        return compare(results, folder)
     folder.mkdir(exist_ok=True)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     file = folder / f"{today}.json"
