@@ -147,6 +147,19 @@ def test_vectors_are_the_fusion_of_whole_inputs_one_item_at_a_time(inputs: dict[
         assert torch.allclose(torch.from_numpy(vectors[item].copy()), expected, atol=1e-4)
 
 
+def test_a_reader_opens_each_file_once(inputs: dict[str, Place], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many steps read from it: files grow with the catalogue, and so do steps."""
+    opened: list[str] = []
+    real = Place.mapped
+    monkeypatch.setattr(Place, "mapped", lambda place, name: opened.append(name) or real(place, name))
+    found = reader(inputs)
+    for step in range(5):
+        found.read(np.arange(step, step + 9))
+        found.text_only(np.arange(step, step + 9))
+    assert sorted(opened) == sorted(set(opened))
+    assert len(opened) == 4
+
+
 def test_learning_lowers_the_loss(inputs: dict[str, Place], place: Place) -> None:
     longer = dataclasses.replace(CONFIG.training, epochs=20)
     said: list = []

@@ -65,7 +65,7 @@ class Training(Settings):
     """Decides first weights, the order of batches and dropout."""
     precision: Precision = "auto"
     """Of forward passes; `auto`: bfloat16 on a GPU, and on a processor with AMX or AVX512-BF16 for matrices of at least
-    128; else float32. The record says which it was."""
+    256; else float32. The record says which it was."""
     zero: Literal[0, 1, 2, 3] = runtime(0)
     """What workers share out by DeepSpeed's ZeRO: 1 the optimizer's state, 2 also gradients, 3 also weights; 0 none."""
     checkpoint_seconds: NotNegative = runtime(60.0)

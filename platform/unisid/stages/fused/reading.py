@@ -17,6 +17,7 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.embeddings import Embeddings
 from unisid.artifacts.graph import Graph
 from unisid.artifacts.roles import name_of, noun_of
+from unisid.artifacts.shards import Shards
 from unisid.artifacts.store import Place
 from unisid.errors import DataError
 from unisid.fusion import GRAPH, TEXT, Items, in_order
@@ -115,13 +116,13 @@ class Reader:
     @functools.cached_property
     def sample(self) -> NDArray[np.int64] | None:
         """The numbers of the items of the sample, in order; None where there is no sample."""
-        num_items = len(self._graph.items)
+        num_items = len(self._shards[GRAPH])
         return np.flatnonzero(sampled(0, num_items, num_items, self.of)) if self.of else None
 
     @property
     def num_items(self) -> int:
         """How many items can be read."""
-        return len(self._graph.items) if self.sample is None else len(self.sample)
+        return len(self._shards[GRAPH]) if self.sample is None else len(self.sample)
 
     def states_of(self, name: str) -> int:
         """Of about how many items a modality's token states were kept; 0: of all, or it has none."""
@@ -149,18 +150,21 @@ class Reader:
 
     def _rows(self, name: str, items: NDArray[np.int64]) -> Rows:
         if name == GRAPH:
-            layers = torch.from_numpy(self._graph.layers(items))
+            shape = self._graph.num_layers, self._graph.width
+            found = self._shards[GRAPH].read_vectors("layers", shape[0] * shape[1], items)
+            layers = torch.from_numpy(found.reshape(-1, *shape))
             return Rows(layers.flatten(0, 1), torch.full((len(items),), layers.shape[1]), each=layers.shape[1])
         held = self._embeddings[name]
         if self.states and held.has_states:
-            values, lengths = held.shards.read_ragged("states", items)
+            values, lengths = self._shards[name].read_ragged("states", items)
             return Rows(torch.from_numpy(values), torch.from_numpy(lengths))
         one = torch.ones(len(items), dtype=torch.int64)
-        return Rows(torch.from_numpy(held.pooled(items)), one, each=0 if name == TEXT else 1)
+        pooled = torch.from_numpy(self._shards[name].read_vectors("pooled", held.width, items))
+        return Rows(pooled, one, each=0 if name == TEXT else 1)
 
     def text_only(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which items no training interaction names."""
-        return self._graph.items.read("degree", items) == 0
+        return self._shards[GRAPH].read("degree", items) == 0
 
     def pooled(self) -> NDArray[np.float32]:
         """The text vectors of all items [N, S], or of the sample's."""
@@ -183,6 +187,12 @@ class Reader:
     @functools.cached_property
     def _embeddings(self) -> dict[str, Embeddings]:
         return {name: Embeddings.read(self.inputs[role]) for name, role in self.roles.items() if name != GRAPH}
+
+    @functools.cached_property
+    def _shards(self) -> dict[str, Shards]:
+        """Opened once: a step reads a few items of files as many as the catalogue has."""
+        embeddings = {name: held.shards for name, held in self._embeddings.items()}
+        return embeddings | {GRAPH: self._graph.items}
 
     @functools.cached_property
     def _graph(self) -> Graph:
