@@ -26,8 +26,14 @@ def slopes(figures: Figures) -> dict[str, dict[str, float]]:
     return found
 
 
+def _value(figures: Mapping[str, Any], measure: str) -> float:
+    """Seconds are of the processor where both are known: others may have been at work."""
+    found = figures.get("cpu_seconds", figures.get("seconds")) if measure == "seconds" else figures.get(measure)
+    return float(found or 0)
+
+
 def _grown(figures: Mapping[str, Any], measure: str) -> float:
-    return float(figures[measure]) - (float(figures["before_mib"]) if measure == "peak_mib" else 0.0)
+    return _value(figures, measure) - (float(figures["before_mib"]) if measure == "peak_mib" else 0.0)
 
 
 def write_plot(figures: Figures, path: Path) -> None:
@@ -35,10 +41,10 @@ def write_plot(figures: Figures, path: Path) -> None:
     panels = []
     for measure, title in MEASURES.items():
         rows = [
-            (int(size), float(each[measure]), name)
+            (int(size), _value(each, measure), name)
             for name, by_size in figures.items()
             for size, each in by_size.items()
-            if float(each.get(measure) or 0) > 0
+            if _value(each, measure) > 0
         ]
         if not rows:
             continue
