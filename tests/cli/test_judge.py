@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from tests import recommenders
+from tests.exchange import packages
 from tests.stages import ring
 from unisid import cli
 from unisid.artifacts.store import Address, Store
+from unisid.tokenizers import rqkmeans
 
 
 @pytest.fixture
@@ -85,3 +87,45 @@ def test_certify_prints_how_sure_each_width_is(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["widths"]["3"]["found"] == 1.0
     assert cli.main(["certify", "--widths", "2", "--k", "3", "--store", str(tmp_path)]) == 1
     assert "beam 2 is smaller than k, 3" in capsys.readouterr().err
+
+
+@pytest.fixture
+def codes(place, tmp_path, capsys):
+    """Runs `unisid judge --codes` over a catalog of 48 items and its index."""
+    store = Store(place)
+    packages.stored(store, rqkmeans.Config(num_levels=3, codebook_size=6, restarts=1))
+    (tmp_path / "t.json").write_text(json.dumps({f"B{n}": [n // 8, n % 8] for n in range(48)}))
+    (tmp_path / "r.json").write_text('{"indexes": {}, "ndcg": {}}')
+
+    def run(*words):
+        code = cli.main(["judge", "--codes", *words, "--store", str(place)])
+        return (code, *capsys.readouterr())
+
+    run.file, run.table = str(tmp_path / "t.json"), str(tmp_path / "r.json")
+    return run
+
+
+def test_ids_are_judged_beside_ours(codes):
+    code, out, _ = codes("ours=codes/t/1", f"theirs={codes.file}", "--predict", codes.table)
+    assert code == 0
+    assert "2 indexes of catalog/t/1" in out
+    assert re.search(r"sizes +6 6 6 +6 8", out)
+    assert "theirs: no NDCG is predicted" in out
+    code, out, _ = codes(f"theirs={codes.file}", "--json")
+    assert json.loads(out)["indexes"]["theirs"]["entropy"] == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("a=none.json",), "none.json: cannot be read"),
+        (("a=codes/none/1",), "codes/none/1: not in"),
+        (("a",), "--codes: 'a' must be NAME=VALUE"),
+        (("a=t.json", "--lists", "b=c.csv"), "--codes: judges semantic IDs, --lists and --metrics ranked lists"),
+        (("a=codes/t/1", "--predict", "none.json"), "no file 'none.json' here"),
+    ],
+)
+def test_ids_that_cannot_be_judged_are_refused(codes, words, message):
+    code, _, complaint = codes(*words)
+    assert code == 1
+    assert message in complaint

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from tests.stages.test_codes import QUICK, clusters
-from unisid.artifacts.catalog import TEST, TRAIN, write_interactions
+from unisid.artifacts.catalog import TEST, TRAIN, VALID, write_interactions
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import Record, require, write_record
 from unisid.artifacts.shards import write_array
@@ -32,7 +32,7 @@ def write_catalog(store: Store, count: int, name: str = "t", first: int = 0) -> 
     write_table(place, "users", 0, pa.table({"user_id": [f"u{user}" for user in range(USERS)]}))
     user = np.repeat(np.arange(USERS), 5)
     item = (7 * user + np.tile(np.arange(5), USERS)) % count
-    split = np.tile([TRAIN] * 4 + [TEST], USERS)
+    split = np.tile([TRAIN] * 3 + [VALID, TEST], USERS)
     write_interactions(place, user, item, np.tile(np.arange(5), USERS), split)
     counts = {"items": count, "users": USERS}
     write_record(place, Record(address=str(at("catalog", name)), config={"name": name}, inputs={}, counts=counts))

@@ -22,6 +22,7 @@ THROUGH = {
     "cli/configured.py": "test_cli.py",
     "cli/flow.py": "test_cli.py",
     "cli/index.py": "versions/test_extend.py",
+    "cli/judge_codes.py": "cli/test_judge.py",
     "cli/look.py": "test_cli.py",
     "cli/machine.py": "test_cli.py",
     "cli/overnight.py": "serving/test_overnight.py",

@@ -19,9 +19,12 @@ from unisid.artifacts.record import Record, require
 from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_integers, read_reals, read_table, read_texts, table_names, write_table
+from unisid.ops.splits import known_until
 
 TRAIN, VALID, TEST = 0, 1, 2
 SPLITS = ("train", "valid", "test")
+FUTURE_WINDOW = "future-window"
+"""The protocol under which the targets of a window are predicted from what is known at its beginning."""
 LEFT_OUT = "left_out"
 """The table of items without a number: `item_id` and `why`."""
 WHY_LEFT_OUT = {
@@ -148,14 +151,27 @@ class Catalog:
         return self.user[rows].astype(np.int64) * self.num_items + self.item[rows]
 
     def samples(self, split: int) -> NDArray[np.int64]:
-        """The rows [S] that are targets of a split: those with at least one row of the same user before them."""
-        first = np.zeros(len(self.user), bool)
-        first[self.offsets[:-1][np.diff(self.offsets) > 0]] = True
-        return np.flatnonzero((self.split == split) & ~first)
+        """The rows [S] that are targets of a split: those whose history has at least one row."""
+        found = np.flatnonzero(self.split == split)
+        return found[self.past_lengths(found) > 0]
 
     def history(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """The histories of samples: the last `history_length` items before each, joined, oldest first; lengths [S]."""
-        return self._before(rows, np.maximum(rows - self.history_length, self.offsets[self.user[rows]]))
+        return self._before(rows, np.maximum(self._until(rows) - self.history_length, self.offsets[self.user[rows]]))
+
+    def past_lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How much the users took before samples [S]."""
+        return self._until(rows) - self.offsets[self.user[rows]]
+
+    def _until(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the histories of rows end: at the rows; under a future window, where their windows begin."""
+        return rows if self._begins is None else self._begins[rows]
+
+    @functools.cached_property
+    def _begins(self) -> NDArray[np.int64] | None:
+        """Where every row's history ends [E], under a future window."""
+        is_window = self.record.config.get("protocol") == FUTURE_WINDOW
+        return known_until(self.user, self.split) if is_window else None
 
     def past(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """All that the users took before samples, joined, oldest first, [sum p_s], and lengths [S]."""
@@ -164,7 +180,7 @@ class Catalog:
     def _before(
         self, rows: NDArray[np.int64], starts: NDArray[np.int64]
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        lengths = rows - starts
+        lengths = self._until(rows) - starts
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return self.item[np.repeat(starts, lengths) + within], lengths
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional
 
-from unisid.cli.options import UNSAID, Flag, at_most_one, several, shown, text
+from unisid.cli.options import UNSAID, Flag, Machines, at_most_one, several, shown, text
 from unisid.cli.session import Command
 from unisid.cli.tables import json_text
 from unisid.errors import ConfigError
@@ -23,7 +23,7 @@ LOG = logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Judge(Command):
-    """Compare ranked lists of any systems, the first with all others, under one evaluator."""
+    """Compare ranked lists, or semantic IDs, of any systems under one evaluator."""
 
     lists: Annotated[tuple[str, ...], several(str, "NAME=PATH[,PATH...]"), UNSAID] = ()
     """lists of a system: a table of user, item and rank or score, or a TREC run; several paths are seeds"""
@@ -37,6 +37,16 @@ class Judge(Command):
     """that the power is about"""
     columns: Annotated[tuple[str, ...], several(str, "KIND=NAME"), UNSAID] = ()
     """what is user, item, rank, score or time"""
+    codes: Annotated[tuple[str, ...], several(str, "NAME=WHERE"), UNSAID] = ()
+    """semantic IDs of a system: an index (codes/shop/1), a package, or a file as LC-Rec and others write it"""
+    items: Annotated[str | None, text("FILE")] = None
+    """with codes: the shop's ids of items that files number (item2id)"""
+    predict: Annotated[str | None, text("FILE")] = None
+    """with codes: indexes.json of an experiment, for the NDCG to expect"""
+    train: Annotated[str | None, text("RECIPE")] = None
+    """with codes: a recipe whose recommender is trained on each of them, beside its own"""
+    compute: Machines = "ray"
+    """where a recipe's work is done"""
     json: Flag = False
     """print JSON instead of tables"""
 
@@ -45,6 +55,18 @@ class Judge(Command):
         return True  # above its tables
 
     def act(self) -> None:
+        from unisid.cli.judge_codes import judge_codes
+
+        if not self.codes and (self.train or self.predict or self.items):
+            raise ConfigError(
+                "--train, --predict and --items: are about semantic IDs; give these as --codes NAME=WHERE"
+            )
+        if self.codes:
+            judge_codes(self)
+        else:
+            self._judge_lists()
+
+    def _judge_lists(self) -> None:
         from unisid.artifacts.catalog import Catalog
         from unisid.artifacts.lookup import newest_of, place_of
         from unisid.artifacts.metrics import Metrics
@@ -61,10 +83,10 @@ class Judge(Command):
             raise ConfigError(f"--difference: is {self.difference}; must be above 0 and at most 1, such as 0.01")
         systems: dict[str, list[Ranks]] = {}
         lengths = []
-        for name, paths in _named(self.lists, "--lists"):
+        for name, paths in named(self.lists, "--lists"):
             systems[name] = []
             for path in paths.split(","):
-                ranks, longest = _ranked(path, name, catalog, dict(_named(self.columns, "--columns")))
+                ranks, longest = _ranked(path, name, catalog, dict(named(self.columns, "--columns")))
                 systems[name].append(ranks)
                 lengths.append(longest)
         most = min([catalog.num_items, *lengths])
@@ -145,7 +167,7 @@ def _ranked(path: str, name: str, catalog: Catalog, columns: dict[str, str]) -> 
     return ranks, lists.longest
 
 
-def _named(words: Iterable[str], option: str) -> list[tuple[str, str]]:
+def named(words: Iterable[str], option: str) -> list[tuple[str, str]]:
     """NAME=VALUE pairs; raises ConfigError for a word that is none, or for a name that is given twice."""
     found: dict[str, str] = {}
     for word in words:

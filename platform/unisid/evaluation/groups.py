@@ -31,7 +31,7 @@ def groups_of(catalog: Catalog, rows: NDArray[np.int64]) -> Groups:
     """
     targets = catalog.item[rows]
     third = popularity_thirds(taken_by(catalog))[targets]
-    lengths = rows - catalog.offsets[catalog.user[rows]]
+    lengths = catalog.past_lengths(rows)
     found = {ALL: np.ones(len(rows), bool), COLD: third < 0}
     found |= {name: third == number for number, name in enumerate(THIRDS)}
     for least, most in HISTORIES:

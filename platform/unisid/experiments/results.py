@@ -89,6 +89,7 @@ def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[
     ranked = [(trial, Judged.of(store, trial)) for trial in trials if trial.until != "codes"]
     seen = IndexQuality(store, trials)
     table = _table(experiment, ranked)
+    folder.write("indexes.json", _indexes(seen.figures, ranked, table.cutoffs))
     correlations = _correlations(seen.figures, ranked, table.cutoffs) if ranked else {}
     text = shown.text(table, seen.figures, correlations)
     folder.write("table.txt", (text + "\n").encode())
@@ -233,6 +234,24 @@ def _correlations(
     having = [(trial.recipe.name, judged) for trial, judged in ranked if trial.recipe.name in qualities]
     metric = [float(figures.values_of([judged.ranks["excluded"]], [nearest])[0, :, 1].mean()) for _, judged in having]
     return indexes.predict([qualities[name] for name, _ in having], metric) if len(having) > 2 else {}
+
+
+def _indexes(
+    qualities: Mapping[str, Mapping[str, float]], ranked: Sequence[tuple[Trial, "Judged"]], cutoffs: Sequence[int]
+) -> bytes:
+    """Of every index its figures, and of its recommender the NDCG, history excluded, by the recipe's name; as JSON."""
+    having = [(trial.recipe.name, judged) for trial, judged in ranked if trial.recipe.name in qualities]
+    metric = {
+        name: float(
+            figures.values_of([judged.ranks["excluded"]], [min(cutoffs, key=lambda k: abs(k - 10))])[..., 1].mean()
+        )
+        for name, judged in having
+    }
+    known = {
+        name: {figure: value if np.isfinite(value) else None for figure, value in own.items()}
+        for name, own in qualities.items()
+    }
+    return (json.dumps({"indexes": known, "ndcg": metric}, indent=2) + "\n").encode()
 
 
 def _cutoffs(judged: dict[str, list[Judged]]) -> tuple[int, ...]:

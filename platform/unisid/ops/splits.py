@@ -58,6 +58,26 @@ def newest_split(
     return label
 
 
+def future_window_split(timestamp: Int[np.ndarray, "E"], window: int) -> Int8[np.ndarray, "E"]:
+    """The rows of the last `window` units of time are test, those of as long a window before it valid, all else train.
+
+    One moment for everybody: what is known at the beginning of a window is all that a prediction may use.
+    """
+    end = int(timestamp.max(initial=0)) + 1
+    return (timestamp >= end - 2 * window).astype(np.int8) + (timestamp >= end - window).astype(np.int8)
+
+
+def known_until(user: Int[np.ndarray, "E"], label: Int8[np.ndarray, "E"]) -> Int[np.ndarray, "E"]:
+    """Where the history of every row ends under a future window: at its user's first row of the same window.
+
+    A training row's history ends at the row itself. Example, labels 0 0 1 1 2 of one user: 0 1 2 2 4.
+    """
+    rows = np.arange(len(user))
+    begins = first_rows(user)
+    begins[1:] |= label[1:] != label[:-1]
+    return np.where(label == 0, rows, np.maximum.accumulate(np.where(begins, rows, 0)))
+
+
 def leave_one_out_split(user: Int[np.ndarray, "E"]) -> Int8[np.ndarray, "E"]:
     """A user's last row is test, the last but one valid, the rest train; fewer than three rows are all train."""
     starts = np.flatnonzero(first_rows(user))

@@ -48,10 +48,9 @@ def examples(places: Mapping[str, Place]) -> list[Example]:
     found = []
     for sample in chosen.tolist():
         row = int(rows[sample])
-        first = max(int(catalog.offsets[catalog.user[row]]), row - SHOWN)
         target, items = int(catalog.item[row]), [int(item) for item in listed[sample] if item >= 0]
         place = items.index(target) + 1 if target in items else None
-        history = [named[item] for item in catalog.item[first:row].tolist()]
+        history = [named[item] for item in catalog.past(rows[[sample]])[0][-SHOWN:].tolist()]
         found.append(
             Example(users[catalog.user[row]], history, named[target], [named[i] for i in items][:SHOWN], place)
         )

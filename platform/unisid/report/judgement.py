@@ -82,3 +82,34 @@ def certainties(found: Json) -> str:
         for width, each in found["widths"].items()
     ]
     return f"{found['users']:,} test users, history excluded\n{align(rows, right=True)}"
+
+
+def indexes(found: Mapping[str, Json], catalog: str) -> str:
+    """The figures of semantic ids side by side, a row a figure, those by level joined by blanks; for a terminal."""
+    names = list(dict.fromkeys(name for figures in found.values() for name in figures if name != "predicted"))
+    rows: list[Sequence[str]] = [["", *found]]
+    rows += [[name, *(_figure(figures.get(name)) for figures in found.values())] for name in names]
+    lines = [f"{len(found)} indexes of {catalog}", align(rows, right=True)]
+    for name, figures in found.items():
+        if "predicted" in figures:
+            lines.append(f"{name}: {_prediction(figures['predicted'])}")
+    return "\n".join(lines)
+
+
+def _figure(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return " ".join(map(_figure, value))
+    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _prediction(guess: Json | None) -> str:
+    if guess is None:
+        return "no NDCG is predicted: the table has too few indexes with a recommender"
+    shown = (
+        f"NDCG@10 {guess['value']:.4f} +- {guess['error']:.4f}, by '{guess['figure']}' of {guess['indexes']} indexes"
+    )
+    if guess["error"] >= guess["by_mean"]:
+        return f"{shown}; no better than the mean of the others (+- {guess['by_mean']:.4f}): it says nothing"
+    return f"{shown}; the mean of the others: +- {guess['by_mean']:.4f}"

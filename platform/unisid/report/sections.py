@@ -20,6 +20,8 @@ Section = dict[str, Any] | None
 PROTOCOLS = {
     "leave-one-out": "Each user's last interaction is the test target and the one before it the validation target; "
     "all earlier ones are for training.",
+    "future-window": "The validation window, and after it the test window, begin at one moment for everybody: what "
+    "users take in a window is predicted from what is known at its beginning.",
     "temporal": "All interactions in the order of time: the first 80% are for training, the next 10% for validation, "
     "the last 10% are test targets.",
 }

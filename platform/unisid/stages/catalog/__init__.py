@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unisid.artifacts.catalog import LEFT_OUT, write_interactions
+from unisid.artifacts.catalog import FUTURE_WINDOW, LEFT_OUT, write_interactions
 from unisid.artifacts.tables import write_tables
 from unisid.bounds import Count, CountOrNone, Kind, Positive, Range, Seed, Settings, ShareBelowOne
 from unisid.compute import Job, Pool
@@ -26,13 +26,13 @@ from unisid.datasets.time_ranges import PER_SECOND
 from unisid.errors import ConfigError, DataError
 from unisid.log import logger
 from unisid.ops.kcore import k_core, largest_k
-from unisid.ops.splits import leave_one_out_split, temporal_split
 from unisid.ops.text import PLACEHOLDER
 from unisid.stages.catalog import published, summary
 from unisid.stages.catalog.days import FOREVER, YEAR_ZERO, end_of, iso_day, start_of, year_earlier
 from unisid.stages.catalog.numbering import numbers, seeded_order, time_order
 from unisid.stages.catalog.parts import unread_in_words
 from unisid.stages.catalog.policies import heaviest, repeats, timed, wanted_events, weigh
+from unisid.stages.catalog.protocols import split_of
 from unisid.stages.catalog.reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
 from unisid.stages.catalog.statistics import statistics
 from unisid.stages.extension import Base
@@ -53,8 +53,13 @@ class Config(Settings):
 
     dataset: DatasetConfig = field(default_factory=synthetic.Config)
     """The raw data: one of the kinds in unisid/datasets."""
-    protocol: Literal["temporal", "leave-one-out"] = "temporal"
-    """How samples are split: pooled by time 80/10/10, or each user's last two items."""
+    protocol: Literal["temporal", "leave-one-out", "future-window"] = "temporal"
+    """How samples are split: pooled by time 80/10/10; each user's last two items; or by two moments, all that follows
+    in a window being predicted from what is known at its beginning."""
+    future_days: CountOrNone = field(
+        default=0, metadata=identity_where(lambda config: config.protocol == FUTURE_WINDOW)
+    )
+    """`future-window`: days of the validation and of the test window; 0: each a tenth of the time that there is."""
     k_core: CountOrNone = 5
     """Interactions that every user and every item must keep, after all else is dropped; 0 keeps all."""
     window_start: str = ""
@@ -185,13 +190,12 @@ def make(job: Job[Config]) -> Json:
     rows = dataclasses.replace(rows, user=numbers(user_order)[rows.user], item=numbers(item_order)[rows.item])
     del items
     rows = rows.where(time_order(rows.user, rows.item, rows.timestamp, users, item_ids, config.ties, config.seed))
-    by_time = config.protocol == "temporal"
-    split = temporal_split(rows.user, rows.timestamp) if by_time else leave_one_out_split(rows.user)
+    split = split_of(config.protocol, config.future_days, rows)
     weight = None
     if rows.kind is not None:
         weight, counts["weights"] = weigh(rows.kind, counts["events"], config.event_weights)
     write_interactions(job.out, rows.user, rows.item, rows.timestamp, split, weight)
-    counts = statistics(rows, split, item_ids, users) | counts
+    counts = statistics(rows, split, item_ids, users, config.protocol == FUTURE_WINDOW) | counts
     if config.published:
         counts["published"] = published.compared(counts, config.published)
         LOG.info(published.in_words(counts))
@@ -212,7 +216,7 @@ def _read(job: Job[Config], config: Config) -> tuple[pa.Table, pa.Array, Rows, J
     items = read_items(job, dataset, config.text, config.pool)
     items, repeated = distinct(items, (config.duplicate_items or way) == "refuse")
     table = read_interactions(job, dataset, config.pool)
-    if config.protocol == "temporal" or config.window_start or config.window_end:
+    if config.protocol != "leave-one-out" or config.window_start or config.window_end:
         require_times(table, config)
     kept, lost = timed(table, dataset.times)
     chosen, events = wanted_events(table, config.events, config.event_weights)
@@ -335,7 +339,7 @@ def _emptied(config: Config, inside: Rows, dropped: dict[str, int]) -> DataError
 
 def require_times(table: pa.Table, config: Config) -> None:
     if "timestamp" not in table.column_names:
-        wants = "a window" if config.protocol == "leave-one-out" else "the protocol 'temporal'"
+        wants = "a window" if config.protocol == "leave-one-out" else f"the protocol '{config.protocol}'"
         raise DataError(
             f"catalog: {wants} needs times, the {config.dataset.kind} data have positions only; "
             "set catalog.protocol to leave-one-out and no window, or name a column of times"

@@ -6,15 +6,18 @@ import pyarrow as pa
 from unisid.artifacts.catalog import SPLITS
 from unisid.config import Json
 from unisid.datasets.time_ranges import when
-from unisid.ops.splits import first_rows, tied_steps
+from unisid.ops.splits import first_rows, known_until, tied_steps
 from unisid.stages.catalog.policies import crowds, greater_ids, taken_before
 from unisid.stages.catalog.reading import Ints, Rows
 
 
-def statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, user_ids: pa.Array) -> Json:
-    """What is in the interactions, which lie by user and time."""
+def statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, user_ids: pa.Array, window: bool = False) -> Json:
+    """What is in the interactions, which lie by user and time; with a `window`, histories end where it begins."""
     users = len(user_ids)
     user, sampled = rows.user, ~first_rows(rows.user)
+    if window:
+        begins = np.maximum.accumulate(np.where(sampled, 0, np.arange(len(user))))
+        sampled = known_until(user, split) > begins
     samples, again = (
         np.bincount(split[chosen], minlength=len(SPLITS)).tolist()
         for chosen in (sampled, taken_before(user, rows.item, len(item_ids)))

@@ -1,0 +1,97 @@
+"""Ids side by side: the figures are the evaluator's, planted structure is seen, and predictions know their error."""
+
+import numpy as np
+import pytest
+
+from tests.exchange import packages
+from tests.stages.test_codes import clusters
+from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.record import Record, require, write_record
+from unisid.artifacts.shards import write_array
+from unisid.artifacts.store import Store
+from unisid.errors import DataError
+from unisid.evaluation.index import describe
+from unisid.experiments.codes import LEAST, Around, figures, predicted
+from unisid.report.judgement import indexes
+
+
+@pytest.fixture
+def shop(place) -> tuple[Store, Catalog]:
+    """A catalog of eight clusters of six items, with their vectors as text's, the graph's and fused ones."""
+    store, vectors = Store(place), clusters(each=6)
+    catalog = packages.write_catalog(store, len(vectors))
+    entry = {"catalog": {"address": "catalog/t/1", "fingerprint": require(catalog, "catalog").fingerprint}}
+    counts = {"width": 12, "has_states": False, "num_layers": 0, "valid": {}}
+    for noun, family, name in (("embeddings", "states", "pooled"), ("fused", "vectors", "vector")):
+        out = store.place(packages.at(noun))
+        write_array(out, family, {name: vectors})
+        write_record(out, Record(address=f"{noun}/t/1", config={}, inputs=entry, counts=counts))
+    return store, Catalog.read(catalog)
+
+
+def test_ids_of_the_clusters_are_told_from_ids_at_random(shop):
+    around = Around.of(*shop)
+    assert around.graph is None
+    good = np.stack([np.repeat(np.arange(8), 6), np.tile(np.arange(6), 8)], 1).astype(np.int32)
+    bad = good[np.random.default_rng(0).permutation(48)]
+    one, two = (figures(codes, (8, 6), around) for codes in (good, bad))
+    assert one["text neighbours"] > two["text neighbours"]
+    assert one["purity"][0] > two["purity"][0]
+    for name in ("usage", "entropy"):
+        assert one[name] == describe(good, (8, 6))[name]
+    assert one["distinct"] == 1
+    assert one["gini"] == [0]
+    assert 0 <= one["next by prefix"] <= 1
+    assert one["next by vector"] == two["next by vector"]
+    assert "graph neighbours" not in one
+    shown = indexes({"good": one, "bad": two}, "catalog/t/1")
+    assert "2 indexes of catalog/t/1" in shown
+    assert "text neighbours" in shown
+
+
+def test_a_catalog_without_vectors_has_the_figures_of_codes_alone(place):
+    catalog = Catalog.read(packages.write_catalog(Store(place), 4))
+    found = figures(np.array([[0], [0], [1], [2]], np.int32), (5,), Around.of(Store(place), catalog))
+    assert found["distinct"] == 0.75
+    assert found["usage"] == [0.6]
+    assert found["largest collision"] == 2
+    assert "purity" not in found
+
+
+def table(ndcg, **columns):
+    names = [f"i{n}" for n in range(len(ndcg))]
+    figures = {name: {c: values[n] for c, values in columns.items()} for n, name in enumerate(names)}
+    return {"indexes": figures, "ndcg": dict(zip(names, ndcg, strict=True))}
+
+
+OWN = {"usage": [0.5], "entropy": [0.5], "gini": [0.2], "next by prefix": 0.3, "distinct": 0.9}
+
+
+def test_the_figure_that_predicts_is_found_and_its_error_is_that_of_indexes_left_out():
+    random = np.random.default_rng(0)
+    x = random.random(8)
+    found = predicted(table((0.1 + 0.2 * x).tolist(), **{"next by prefix": x.tolist(), "gini": random.random(8)}), OWN)
+    assert found.figure == "next by prefix"
+    assert found.value == pytest.approx(0.16)
+    assert found.error == pytest.approx(0, abs=1e-9)
+    assert found.by_mean > 0.01
+    assert found.indexes == 8
+
+
+def test_where_nothing_predicts_it_is_said():
+    found = predicted(table([0.1, 0.2, 0.1, 0.2, 0.1, 0.2], gini=[0.0, 0.1, 0.2, 0.3, 0.4, 0.5]), OWN)
+    assert found.error > found.by_mean
+    shown = indexes({"a": OWN | {"predicted": vars(found)}}, "c")
+    assert "no better than the mean of the others" in shown
+
+
+def test_seeds_of_one_index_count_once_and_few_indexes_predict_nothing():
+    few = table([0.1, 0.2, 0.3, 0.4], gini=[0.1, 0.1, 0.2, 0.2])
+    assert len(few["indexes"]) == LEAST
+    assert predicted(few, OWN) is None
+    assert "no NDCG is predicted" in indexes({"a": OWN | {"predicted": None}}, "c")
+
+
+def test_another_file_is_refused():
+    with pytest.raises(DataError, match="holds no indexes with their NDCG"):
+        predicted({"indexes": {}}, OWN)
