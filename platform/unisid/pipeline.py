@@ -38,7 +38,7 @@ from unisid.tracker import NullTracker as NullTracker
 from unisid.tracker import Tracker as Tracker
 
 LOG = logger(__name__)
-GONE_ON_FROM = {"starts_from": "", "base": "", "teacher_at": "baseline"}
+GONE_ON_FROM = {"starts_from": "", "base": "", "aligned_to": "", "teacher_at": "baseline"}
 """Settings that name an artifact by its address -> its noun; empty: that of whose settings they are."""
 
 

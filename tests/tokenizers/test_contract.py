@@ -138,3 +138,18 @@ def test_gradients_reach_every_parameter_of_what_learns(kind):
     assert not any(value.requires_grad for value in shown.values())
     loss.backward()
     assert all(parameter.grad.isfinite().all() for parameter in tokenizer.parameters())
+
+
+@torch.no_grad()
+def test_codes_take_other_names_and_nothing_else_changes(kind):
+    _, tokenizer = fitted(kind)
+    before, decoded = tokenizer.encode(vectors()), tokenizer.decode(tokenizer.encode(vectors()))
+    names = [torch.randperm(8, generator=torch.Generator().manual_seed(m)) for m in range(2)]
+    if kind == "hkmeans":
+        with pytest.raises(ConfigError, match="a code means something else below every prefix"):
+            tokenizer.rename(names)
+        return
+    tokenizer.rename(names)
+    after = tokenizer.encode(vectors())
+    assert torch.equal(after, torch.stack([name[column] for name, column in zip(names, before.T, strict=True)], 1))
+    torch.testing.assert_close(tokenizer.decode(after), decoded)

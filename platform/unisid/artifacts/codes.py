@@ -70,6 +70,12 @@ class Codes:
         return tuple(entry["fingerprint"] for role, entry in self.record.inputs.items() if role.startswith("base"))
 
     @property
+    def refreshes(self) -> dict[str, Any]:
+        """What was found of the index after whose codes these are named; empty where there is none."""
+        found: dict[str, Any] = self.record.counts.get("refresh", {})
+        return found
+
+    @property
     def extension(self) -> dict[str, Any]:
         """What was added to the base, in numbers; empty where there is none."""
         found: dict[str, Any] = self.record.counts.get("extension", {})

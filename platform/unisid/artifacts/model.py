@@ -43,12 +43,18 @@ class Model:
     record: Record
 
     @classmethod
-    def read(cls, place: Place, codes: Codes) -> "Model":
-        """Raises ArtifactError where the model was not trained on these codes or on some that they extend."""
+    def read(cls, place: Place, codes: Codes, goes_on: bool = False) -> "Model":
+        """Raises ArtifactError where the model was not trained on these codes or on some that they extend.
+
+        Args:
+            goes_on: it is only to be trained further: codes that are named after those that it was trained on will do.
+        """
         record = require(place, "model")
         spoken = record.inputs.get("codes")
         if spoken is None:
             raise damaged(place, RECORD, "names no codes that the model was trained on")
+        if goes_on and codes.refreshes.get("spoken", {}).get(spoken["fingerprint"]) == list(codes.sizes):
+            return cls(place, record)
         if spoken["fingerprint"] not in (codes.record.fingerprint, *codes.extends):
             raise ArtifactError(
                 f"{place}: was trained on the codes {spoken['address']} ({spoken['fingerprint'][:12]}), not "

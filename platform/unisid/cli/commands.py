@@ -45,7 +45,13 @@ class Completion(Command):
             _parsed(["--tyro-print-completion", self.shell])
 
 
-INDEX = {"extend": index.Extend, "add": index.Add, "compare": index.Compare, "cold-start": index.ColdStart}
+INDEX = {
+    "extend": index.Extend,
+    "add": index.Add,
+    "refresh": index.Refresh,
+    "compare": index.Compare,
+    "cold-start": index.ColdStart,
+}
 COMMANDS: Commands = {
     "plan": flow.Plan,
     "run": flow.Run,
@@ -62,7 +68,7 @@ COMMANDS: Commands = {
     "items": look.Items,
     "recommend": recommend.Recommend,
     "serve": serve.Serve,
-    "index": ("Extend, compare and try an index.", INDEX),
+    "index": ("Extend, refresh, compare and try an index.", INDEX),
     "promote": promote.Promote,
     "update": update.Update,
     "judge": judge.Judge,

@@ -102,6 +102,37 @@ class Add(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refresh(RecipeCommand):
+    """Make the index anew of today's data, its codes named after those of the one before."""
+
+    of: Annotated[str, arg(metavar="ADDRESS")]
+    """the index before, such as codes/demo/1"""
+    to: Annotated[str, arg(metavar="VERSION")]
+    """the new version"""
+    model: Annotated[Address, text("ADDRESS")] = None
+    """the recommender to go on from, such as model/demo/1; without, the index alone is made"""
+    compute: Machines = "ray"
+    """where the work is done"""
+    json: Flag = False
+    """print JSON instead of a table"""
+
+    @property
+    def makes(self) -> bool:
+        return True
+
+    def act(self) -> None:
+        """Make the index and say what moves; with a recommender, go on from it."""
+        from unisid.artifacts.store import Address
+        from unisid.versions.refresh import refresh, table
+
+        recipe, store, session = self.configured(), self.session.opened, self.session
+        machines = functools.partial(session.machines, self.compute)
+        start = Address.parse(self.model) if self.model else None
+        found = refresh(recipe, store, Address.parse(self.of), self.to, start, machines, session.tracker())
+        print(json_text(found) if self.json else table(found))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Compare(Command):
     """Show what changes from one index to another."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional
 
-from unisid.cli.options import UNSAID, Flag, Machines, at_most_one, several, shown, text
+from unisid.cli.options import UNSAID, Flag, Machines, at_most_one, named, several, shown, text
 from unisid.cli.session import Command
 from unisid.cli.tables import json_text
 from unisid.errors import ConfigError
@@ -58,9 +57,7 @@ class Judge(Command):
         from unisid.cli.judge_codes import judge_codes
 
         if not self.codes and (self.train or self.predict or self.items):
-            raise ConfigError(
-                "--train, --predict and --items: are about semantic IDs; give these as --codes NAME=WHERE"
-            )
+            raise ConfigError("--train, --predict and --items: are about semantic IDs; name some by --codes")
         if self.codes:
             judge_codes(self)
         else:
@@ -165,16 +162,3 @@ def _ranked(path: str, name: str, catalog: Catalog, columns: dict[str, str]) -> 
             "taken out; a target that is not in the rest counts as missed"
         )
     return ranks, lists.longest
-
-
-def named(words: Iterable[str], option: str) -> list[tuple[str, str]]:
-    """NAME=VALUE pairs; raises ConfigError for a word that is none, or for a name that is given twice."""
-    found: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not (name and equals and value):
-            raise ConfigError(f"{option}: '{word}' must be NAME=VALUE, such as mine=lists.parquet")
-        if name in found:
-            raise ConfigError(f"{option}: '{name}' is given twice; give each a name of its own")
-        found[name] = value
-    return list(found.items())

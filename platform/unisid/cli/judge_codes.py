@@ -7,12 +7,13 @@ import json
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from unisid.cli import judge
+from unisid.cli.options import named
 from unisid.cli.tables import json_text
 from unisid.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from unisid.artifacts.store import Place, Store
+    from unisid.cli.judge import Judge
     from unisid.config import Json
     from unisid.evaluation.ranks import Ranks
     from unisid.experiments.codes import Around
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 TABLE = "indexes.json of `unisid experiment`"
 
 
-def judge_codes(asked: judge.Judge) -> None:
+def judge_codes(asked: Judge) -> None:
     """Print the figures of ids; with a recipe, also how its recommenders compare."""
     from unisid.artifacts.catalog import Catalog
     from unisid.artifacts.lookup import newest_of, place_of
@@ -36,7 +37,7 @@ def judge_codes(asked: judge.Judge) -> None:
     around = Around.of(store, catalog)
     found: dict[str, Json] = {}
     table = _results(asked.predict) if asked.predict else None
-    for name, where in judge.named(asked.codes, "--codes"):
+    for name, where in named(asked.codes, "--codes"):
         found[name] = _figures(where, asked.items or "", store, around)
         if table is not None:
             guess = predicted(table, found[name])
@@ -87,7 +88,7 @@ def _results(path: str) -> Json:
     return found
 
 
-def _trained(asked: judge.Judge, name: str, store: Store) -> Json:
+def _trained(asked: Judge, name: str, store: Store) -> Json:
     """The recipe's own recommender, then one on each system's ids, all trained alike and judged paired."""
     from unisid import pipeline, recipes
     from unisid.artifacts.catalog import Catalog
@@ -102,7 +103,7 @@ def _trained(asked: judge.Judge, name: str, store: Store) -> Json:
     systems: dict[str, list[Ranks]] = {}
     machines, tracker = functools.partial(asked.session.machines, asked.compute), asked.session.tracker()
     wanted = {recipe.name: recipe}
-    for system, where in judge.named(asked.codes, "--codes"):
+    for system, where in named(asked.codes, "--codes"):
         place = _stored(where, store)
         if place is not None and place == store.place(Address("codes", recipe.name, recipe.version)):
             continue

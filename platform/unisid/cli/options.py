@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from tyro.conf import arg
 from tyro.constructors import PrimitiveConstructorSpec
 
+from unisid.errors import ConfigError
+
 T = TypeVar("T")
 
 Machines = Literal["ray", "local"]
@@ -78,3 +80,16 @@ def one_of(choices: Iterable[str]) -> PrimitiveConstructorSpec[str]:
         str_from_instance=lambda found: [found],
         choices=known,
     )
+
+
+def named(words: Iterable[str], option: str) -> list[tuple[str, str]]:
+    """NAME=VALUE pairs; raises ConfigError for a word that is none, or for a name that is given twice."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name and equals and value):
+            raise ConfigError(f"{option}: '{word}' must be NAME=VALUE, such as mine=lists.parquet")
+        if name in found:
+            raise ConfigError(f"{option}: '{name}' is given twice; give each a name of its own")
+        found[name] = value
+    return list(found.items())

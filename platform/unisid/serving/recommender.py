@@ -81,6 +81,7 @@ class Recommender:
         device: torch.device | None = None,
         vectors: Mapping[str, Place] | None = None,
         new_share: float | None = None,
+        goes_on: bool = False,
     ) -> "Recommender":
         """A recommender of stored artifacts.
 
@@ -89,12 +90,13 @@ class Recommender:
                 backbone can raise their scores; None: their share of the catalogue; 0: they are as they score.
             vectors: where the item vectors lie that the backbone reads, by noun (fused, graph); those of the index
                 where an extended one has items that the model was not trained on. Left out, such items have none.
+            goes_on: an index that is named after the one it was trained on will do: to see what a refresh changes.
 
         Raises:
             ArtifactError: the model was trained on another index, or an artifact is incomplete.
         """
         read = Codes.read(codes)
-        trained = Model.read(model, read)
+        trained = Model.read(model, read, goes_on)
         device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         settings = _settings(model, trained)
         shop = Catalog.read(catalog)

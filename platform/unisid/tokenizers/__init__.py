@@ -165,6 +165,12 @@ class Tokenizer(nn.Module, abc.ABC):
             "make them; export an index of another kind, such as rqvae, rqkmeans or opq"
         )
 
+    @torch.no_grad()
+    def rename(self, names: Sequence[Int[Tensor, " K"]]) -> None:
+        """Call code k of level m names[m][k] from now on: nothing but the numbers of codes changes."""
+        for codebook, name in zip(self.codebooks, names, strict=True):
+            codebook.copy_(codebook[name.argsort()])
+
     def encode(self, vectors: Float[Tensor, "n D"]) -> Int[Tensor, "n L"]:
         """The codes of vectors: the nearest codeword, level by level. Not yet unique."""
         latents = self.latent(self.standardise(vectors))

@@ -3,6 +3,7 @@
 n rows, D width, L levels, l of them chosen, K codes of a level, W centroids of the whole tree.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,6 +69,12 @@ class HKMeans(Tokenizer):
 
     def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
         return latents
+
+    def rename(self, names: Sequence[Int[Tensor, " K"]]) -> None:
+        raise ConfigError(
+            "tokenizer 'hkmeans': a code means something else below every prefix and cannot take the name of another "
+            "index's; refresh an index of another kind, such as rqvae or rqkmeans"
+        )
 
     def portable(self) -> Portable:
         return Portable("tree", self.centroids)

@@ -3,6 +3,7 @@
 n rows of this worker, B rows of the global batch, D width of the vectors, d latent width, L levels, K codes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -77,6 +78,9 @@ class LETTER(LearnedTokenizer):
 
     def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
         return self.autoencoder.restore(latents)
+
+    def rename(self, names: Sequence[Int[Tensor, " K"]]) -> None:
+        self.autoencoder.rename(names)
 
     def portable(self) -> Portable:
         return self.autoencoder.portable()

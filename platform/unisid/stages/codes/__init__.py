@@ -33,6 +33,7 @@ from unisid.ops.prefixes import row_keys
 from unisid.progress import ReportingMapper, mapped
 from unisid.stages.codes.collaborative import Collaborative, collaborative
 from unisid.stages.codes.moments import moments, row_parts
+from unisid.stages.codes.renamed import certificate, rename
 from unisid.stages.codes.unique import PART_ROWS, Encoder, matrix, moved_distances, unique_by_part
 from unisid.stages.extension import Base
 from unisid.tokenizers import Batch, LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
@@ -83,6 +84,10 @@ class Config(Settings):
     """The older version whose items stay as they are; None: all are made anew. `unisid index extend` sets it."""
     older: tuple[Base, ...] = field(default=(), metadata=identity_where(lambda config: config.base is not None))
     """What the base itself extends, the nearest first."""
+    aligned_to: Base | None = field(default=None, metadata=identity_where(lambda config: config.aligned_to is not None))
+    """An older index after whose codes the new codewords are named, level by level, so that most items keep theirs, and
+    a recommender may go on from one that was trained on it (`unisid index refresh`); None: they are numbered as they
+    come."""
     pool: Pool = runtime(Pool())
     """Who trains, encodes and resolves."""
 
@@ -117,8 +122,8 @@ def inputs(config: Config) -> tuple[str, ...]:
 
 
 def sources(config: Config) -> dict[str, Json]:
-    """Nothing but artifacts goes in."""
-    return {}
+    """The older index after which codes are named."""
+    return {} if config.aligned_to is None else {"aligned": config.aligned_to.source()}
 
 
 def make(job: Job[Config]) -> Json:
@@ -140,6 +145,8 @@ def make(job: Job[Config]) -> Json:
     fitted = job.compute.fit(learn, task, name=f"{job.name}-{kind}", pool=config.pool, work=job.work, report=job.report)
     encoder = Encoder(vectors, job.out, config.pool)
     nearest, error = encode(job, encoder)
+    if config.aligned_to is not None:
+        nearest = rename(job, config.aligned_to, catalog, nearest)
     codes, sizes = nearest, config.tokenizer.sizes
     report = quality.describe(codes, sizes) | {"reconstruction_error": error} | fitted
     if config.unique == "assign":
@@ -149,7 +156,10 @@ def make(job: Job[Config]) -> Json:
         report |= moved_distances(telling, config.pool, job.work, encoder, nearest, codes)
     else:
         codes, sizes = append_ordinal(codes, sizes)
-    return judged(job, catalog, vectors, codes, sizes, report)
+    counts = judged(job, catalog, vectors, codes, sizes, report)
+    if config.aligned_to is not None:
+        counts["refresh"] = certificate(config.aligned_to, catalog, codes, sizes)
+    return counts
 
 
 def judged(

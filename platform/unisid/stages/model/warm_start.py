@@ -25,7 +25,7 @@ def check(start: Base | None, settings: BackboneConfig, codes: Place) -> None:
         return
     place = start.open("model")
     try:
-        found = Model.read(place, Codes.read(codes))
+        found = Model.read(place, Codes.read(codes), goes_on=True)
     except ArtifactError as error:
         raise ArtifactError(f"model.starts_from: {error}") from None
     with whole(place, BACKBONE, "the settings of a backbone"):

@@ -1,0 +1,122 @@
+"""An index made anew of today's data under the names of the one before it, and the recommender that goes on from it.
+
+Before anything is trained: what moves, and what the recommender as it is makes of the new index, beside retraining.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from unisid import pipeline
+from unisid.artifacts.catalog import VALID, Catalog
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.metrics import Metrics
+from unisid.artifacts.model import Model
+from unisid.artifacts.record import Record, require
+from unisid.artifacts.store import Address, Place, Store
+from unisid.config import Json
+from unisid.errors import ConfigError
+from unisid.log import logger
+from unisid.ops.ranking import metric_values
+from unisid.pipeline import Recipe
+from unisid.report.tables import align
+from unisid.runtime.machines import Machines
+from unisid.serving.recommender import Recommender
+from unisid.stages.extension import Base
+from unisid.tracker import Tracker
+
+LOG = logger(__name__)
+CUTOFF, SAMPLES, SEED = 10, 500, 42
+
+
+def refreshed(recipe: Recipe, of: Address, version: str, model: Address | None) -> Recipe:
+    """The recipe of the refreshed index; with a recommender to go on from, of that too."""
+    if (recipe.name, version) == (of.name, of.version):
+        raise ConfigError(f"index refresh: {of} cannot refresh itself; name another version (--to)")
+    codes = replace(recipe.codes, aligned_to=Base.parse(str(of)))
+    start = None if model is None else Base.parse(str(model))
+    return replace(recipe, version=version, codes=codes, model=replace(recipe.model, starts_from=start))
+
+
+def refresh(
+    recipe: Recipe, store: Store, of: Address, version: str, model: Address | None, machines: Machines, tracker: Tracker
+) -> Json:
+    """Make the index, and with a recommender its next version; returns the certificate and what became of it.
+
+    Raises:
+        ConfigError: the index is to refresh itself, or has other levels.
+        ArtifactError: the index or the recommender is not there, or it was trained on another index.
+    """
+    whole = refreshed(recipe, of, version, model)
+    places = pipeline.run_on(whole, store, machines, tracker, "codes")
+    codes = Codes.read(places["codes"])
+    found: Json = {"index": codes.record.address, "certificate": codes.refreshes}
+    if model is None:
+        return found
+    before = require(store.place(model), "model")
+    found["certificate"] |= _of_recommender(store.place(model), before, codes, places["catalog"])
+    LOG.info(table(found))
+    places = pipeline.run_on(whole, store, machines, tracker)
+    after = require(places["model"], "model")
+    metrics = Metrics.read(places["metrics"])
+    return found | {
+        "recommender": after.address,
+        "valid_ndcg_10": after.counts["valid_ndcg_10"],
+        "epochs": after.counts["epochs"],
+        "seconds": after.seconds,
+        "means": metrics.record.part("means", str(metrics.record.config["method"])),
+    }
+
+
+def _of_recommender(place: Place, record: Record, codes: Codes, catalog: Place) -> Json:
+    """NDCG of validation samples by the recommender as it is, on the new index and on its own; and what it cost."""
+    Model.read(place, codes, goes_on=True)
+    before = record.figure("valid_ndcg_10")
+    now = _ndcg(Recommender.load(place, codes.place, catalog, goes_on=True), Catalog.read(catalog))
+    return {
+        "ndcg_before": before,
+        "ndcg_unchanged": now,
+        "predicted_loss": None if before <= 0 else 1 - now / before,
+        "seconds_of_training": record.seconds,
+        "epochs_of_training": record.counts["epochs"],
+    }
+
+
+@torch.no_grad()
+def _ndcg(recommender: Recommender, catalog: Catalog) -> float:
+    """NDCG@10 over some validation samples, history excluded."""
+    rows = catalog.samples(VALID)
+    rows = np.sort(np.random.default_rng(SEED).permutation(rows)[:SAMPLES])
+    items, lengths = catalog.past(rows)
+    histories = np.split(items, np.cumsum(lengths)[:-1])
+    listed = recommender.rank(histories, CUTOFF)[0]
+    hit = listed == catalog.item[rows][:, None]
+    ranks = np.where(hit.any(1), hit.argmax(1) + 1.0, np.nan)
+    return float(metric_values(ranks, (CUTOFF,))[:, 1].mean())
+
+
+def table(found: Json) -> str:
+    """The certificate, and what became of it, for a terminal."""
+    told: dict[str, Any] = found["certificate"]
+    lines = [
+        f"{found['index']} is named after {told['of']}: {told['shared']:,} items in both, {told['added']:,} added, "
+        f"{told['gone']:,} gone"
+    ]
+    rows = [["level", "items whose code moved", "items whose prefix is kept"]]
+    pairs = zip(told["moved"], told["kept"], strict=True)
+    rows += [[str(m), f"{moved:.2%}", f"{kept:.2%}"] for m, (moved, kept) in enumerate(pairs, 1)]
+    lines.append(align(rows, right=True))
+    if "ndcg_unchanged" in told:
+        lines.append(
+            f"the recommender as it is: NDCG@10 {told['ndcg_unchanged']:.4f} of validation samples, "
+            f"{told['ndcg_before']:.4f} on its own index; training it took {told['epochs_of_training']} epochs, "
+            f"{told['seconds_of_training']:,.0f} s"
+        )
+    if "recommender" in found:
+        lines.append(
+            f"{found['recommender']} went on from it: NDCG@10 {found['valid_ndcg_10']:.4f} of validation samples after "
+            f"{found['epochs']} epochs, {found['seconds']:,.0f} s"
+        )
+    return "\n".join(lines)
