@@ -63,6 +63,7 @@ THROUGH = {
     "stages/catalog/statistics.py": "stages/test_catalog.py",
     "stages/codes/given.py": "exchange/test_given.py",
     "stages/codes/moments.py": "stages/test_codes.py",
+    "stages/codes/renamed.py": "versions/test_refresh.py",
     "stages/embeddings/extend.py": "versions/test_extend.py",
     "stages/fused/extend.py": "versions/test_extend.py",
     "stages/graph/extend.py": "versions/test_extend.py",
