@@ -21,6 +21,7 @@ from unisid.training.loop import Training
 
 N = 12
 HERE, TWO = Pool(workers=0), Pool(workers=2)
+CLIPPED = Training(epochs=1, learning_rate=1e-3, gradient_clip=0.3, checkpoint_seconds=1e6)
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +65,16 @@ def aligned(own, **settings):
         batch_size=8,
         prompts_per_epoch=16,
         keeps_start=False,
-        training=Training(epochs=1, learning_rate=1e-3, gradient_clip=0.3),
+        training=CLIPPED,
         recommender=own,
         pool=HERE,
     )
     return replace(config, **settings)
+
+
+def train_each(worker, tasks):
+    """One fit after another in the same processes."""
+    return [align.train(worker, task) for task in tasks]
 
 
 def weights(out):
@@ -116,8 +122,11 @@ def test_zero_learns_what_one_worker_does(world, place):
     own = recommender(path)
     there = begun(found, own, place)
     plain = make(aligned(own), there, place / "plain")
-    for zero in (1, 3):
-        training = Training(epochs=1, learning_rate=1e-3, gradient_clip=0.3, zero=zero)
-        shared = make(aligned(own, training=training, pool=TWO), there, place / f"zero-{zero}")
+    tasks = [
+        align.Task(aligned(own, training=replace(CLIPPED, zero=zero), pool=TWO), there, place / f"zero-{zero}")
+        for zero in (1, 3)
+    ]
+    LocalCompute().fit(train_each, tasks, name="zero", pool=TWO, work=place / "work")
+    for task in tasks:
         for name, tensor in plain.items():
-            torch.testing.assert_close(shared[name], tensor, rtol=1e-3, atol=2e-5)
+            torch.testing.assert_close(weights(task.out)[name], tensor, rtol=1e-3, atol=2e-5)
