@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unisid.language import loading
 from unisid.language.chat import Frame
 from unisid.ops.keywords import Keywords
 from unisid.ops.prompts import clean
@@ -54,6 +53,8 @@ class Writer:
     @classmethod
     def load(cls, found: Pretrained, shown: int) -> "Writer":
         """Raises ConfigError where the model cannot be had or used."""
+        from unisid.language import loading  # slow, with transformers: not where a recipe is only planned
+
         language = loading.load(found, torch.float32, "sdpa")
         return cls(language.model.eval(), language.tokenizer, Frame.of(language.tokenizer, str(found)), shown)
 
