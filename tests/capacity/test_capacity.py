@@ -70,7 +70,7 @@ def test_work_is_shared_out_and_grows_in_proportion(items, devices):
 
 
 def test_every_noun_of_a_plain_recipe_has_a_cost():
-    optional = {"joint", "instructions", "baseline"}
+    optional = {"joint", "keywords", "instructions", "baseline"}
     assert [cost.noun for cost in rates.h100()] == list(UNITS) == [noun for noun in NOUNS if noun not in optional]
 
 
