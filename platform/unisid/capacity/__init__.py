@@ -141,11 +141,15 @@ def refuse_misfits(found: Sequence[Estimate], machine: Machine, devices: int) ->
             )
     disk = sum(each.disk for each in found)
     if disk > SAFETY * machine.disk * machines:
-        lines.append(f"artifacts need {disk / GIGABYTE:,.0f} GB of disk, {machines} machines have "
-                     f"{machine.disk * machines / GIGABYTE:,.0f}")  # fmt: skip
+        lines.append(
+            f"artifacts need {disk / GIGABYTE:,.0f} GB of disk, {machines} machines have "
+            f"{machine.disk * machines / GIGABYTE:,.0f}"
+        )
     if lines:
-        raise ConfigError(f"plan: does not fit {devices}x{machine.name}: {'; '.join(lines)}; take more or larger "
-                          "machines (--on), or less (embeddings.states_of, a narrower graph)")  # fmt: skip
+        raise ConfigError(
+            f"plan: does not fit {devices}x{machine.name}: {'; '.join(lines)}; take more or larger "
+            "machines (--on), or less (embeddings.states_of, a narrower graph)"
+        )
 
 
 def fitting(shop: Shop, costs: Sequence[Cost], machine: Machine, most: int = 1 << 14) -> int | None:

@@ -111,8 +111,10 @@ def _measured(name: str, items: int, noun: str, store: Store) -> Json:
         words = [name, str(items), noun, place.uri, answer.name]
         done = subprocess.run([sys.executable, "-m", "unisid.capacity.measure", *words], check=False)
         if done.returncode:
-            raise MachineError(f"plan --calibrate: {noun} of '{name}' at {items} items could not be made, see above; "
-                               "the recipe must run on this machine")  # fmt: skip
+            raise MachineError(
+                f"plan --calibrate: {noun} of '{name}' at {items} items could not be made, see above; "
+                "the recipe must run on this machine"
+            )
         measured: Json = json.loads(Path(answer.name).read_text())
     return measured
 

@@ -10,14 +10,38 @@ GPU_NODE = "eight a node, with 2 TB of memory, 192 cores and 28 TB of local disk
 MACHINES = {
     machine.name: machine
     for machine in (
-        Machine(name="H100", devices=8, device_memory=80e9, cores=192, host_memory=2e12, disk=28e12, dollars=4.0,
-                source=GPU_NODE),
-        Machine(name="H200", devices=8, device_memory=141e9, cores=192, host_memory=2e12, disk=28e12, dollars=5.0,
-                source=GPU_NODE),
-        Machine(name="cpu", devices=1, device_memory=0.0, cores=2, host_memory=24e9, disk=200e9, dollars=0.1,
-                source="two cores with 24 GB; the price is assumed: give yours"),
+        Machine(
+            name="H100",
+            devices=8,
+            device_memory=80e9,
+            cores=192,
+            host_memory=2e12,
+            disk=28e12,
+            dollars=4.0,
+            source=GPU_NODE,
+        ),
+        Machine(
+            name="H200",
+            devices=8,
+            device_memory=141e9,
+            cores=192,
+            host_memory=2e12,
+            disk=28e12,
+            dollars=5.0,
+            source=GPU_NODE,
+        ),
+        Machine(
+            name="cpu",
+            devices=1,
+            device_memory=0.0,
+            cores=2,
+            host_memory=24e9,
+            disk=200e9,
+            dollars=0.1,
+            source="two cores with 24 GB; the price is assumed: give yours",
+        ),
     )
-}  # fmt: skip
+}
 """By name; a device of `cpu` is a whole machine."""
 
 
@@ -26,6 +50,8 @@ def machine_of(text: str) -> tuple[Machine, int]:
     found = re.fullmatch(r"(?:(\d+)x)?(\w+)", text)
     name = {known.lower(): known for known in MACHINES}.get(found[2].lower()) if found else None
     if found is None or name is None or found[1] == "0":
-        raise ConfigError(f"plan --on '{text}'{did_you_mean(text, MACHINES)}: must be a number of devices and one of "
-                          f"{', '.join(MACHINES)}, such as 8xH100")  # fmt: skip
+        raise ConfigError(
+            f"plan --on '{text}'{did_you_mean(text, MACHINES)}: must be a number of devices and one of "
+            f"{', '.join(MACHINES)}, such as 8xH100"
+        )
     return MACHINES[name], int(found[1] or 1)

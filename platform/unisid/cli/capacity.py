@@ -60,8 +60,15 @@ def rows(found: list[Estimate], dollars: float) -> list[tuple[str, ...]]:
     ]
     seconds, shortest, longest = (sum(getattr(e, name) for e in found) for name in ("seconds", "shortest", "longest"))
     interval = f"{hours(shortest)} to {hours(longest)}"
-    total = ("in all", hours(seconds), interval, "", size(sum(e.disk for e in found)),
-             f"{seconds / 3600 * dollars:,.2f}", "")  # fmt: skip
+    total = (
+        "in all",
+        hours(seconds),
+        interval,
+        "",
+        size(sum(e.disk for e in found)),
+        f"{seconds / 3600 * dollars:,.2f}",
+        "",
+    )
     return [head, *body, total]
 
 

@@ -172,14 +172,18 @@ def _learner(config: Config, reader: Reader, fusion: Fusion) -> Reader:
     """
     if not isinstance(fusion, LearnedFusion):
         if config.learn_from:
-            raise ConfigError(f"fused.learn_from: is {config.learn_from}, and '{config.fusion.kind}' does not learn "
-                              "from items' neighbours; must be 0")  # fmt: skip
+            raise ConfigError(
+                f"fused.learn_from: is {config.learn_from}, and '{config.fusion.kind}' does not learn "
+                "from items' neighbours; must be 0"
+            )
         return reader
     samples = [config.learn_from, *(reader.states_of(name) for name in reader.roles if reader.states)]
     learner = replace(reader, of=min((each for each in samples if each), default=0))
     if learner.num_items < LEAST:
-        raise ConfigError(f"fused: a sample of about {learner.of} items has {learner.num_items}, of which neighbours "
-                          f"cannot be had; fused.learn_from and embeddings.states_of must give {LEAST}")  # fmt: skip
+        raise ConfigError(
+            f"fused: a sample of about {learner.of} items has {learner.num_items}, of which neighbours "
+            f"cannot be had; fused.learn_from and embeddings.states_of must give {LEAST}"
+        )
     if learner.sample is not None:
         LOG.info(f"the fusion learns from {learner.num_items:,} of {reader.num_items:,} items")
     return learner

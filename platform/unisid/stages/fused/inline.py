@@ -37,28 +37,35 @@ def settings(inputs: Mapping[str, Place], pool: Pool) -> embeddings.Config:
     """
     held = Embeddings.read(inputs["embeddings"])
     if not held.has_states:
-        raise ArtifactError(f"{held.place}: keeps no token states to learn from; fused.inline needs embeddings with "
-                            "keep_states True, and states_of for a sample of them")  # fmt: skip
+        raise ArtifactError(
+            f"{held.place}: keeps no token states to learn from; fused.inline needs embeddings with "
+            "keep_states True, and states_of for a sample of them"
+        )
     found: embeddings.Config = from_record(embeddings.Config, held.record.settings)
     was, now = (each.get("encoder", {}) for each in (held.record.inputs, embeddings.sources(found)))
     if was.get("fingerprint") != now.get("fingerprint"):
-        raise ArtifactError(f"{held.place}: was made by {was.get('address')}, fingerprint "
-                            f"{str(was.get('fingerprint'))[:12]}, which now has {str(now.get('fingerprint'))[:12]}; "
-                            "give the encoder back, or make the embeddings anew")  # fmt: skip
+        raise ArtifactError(
+            f"{held.place}: was made by {was.get('address')}, fingerprint "
+            f"{str(was.get('fingerprint'))[:12]}, which now has {str(now.get('fingerprint'))[:12]}; "
+            "give the encoder back, or make the embeddings anew"
+        )
     return replace(found, encoder=found.encoder.of(inputs["catalog"]), pool=pool)
 
 
 def check(reader: Reader, inline: bool) -> None:
     """Raise ConfigError where states are missing that are not encoded here, or nothing needs them."""
     if inline and not reader.states:
-        raise ConfigError("fused.inline: is True, and this fusion reads text vectors alone, which the embeddings hold; "
-                          "must be False")  # fmt: skip
+        raise ConfigError(
+            "fused.inline: is True, and this fusion reads text vectors alone, which the embeddings hold; must be False"
+        )
     for name, role in reader.roles.items():
         some = reader.states_of(name)
         if reader.states and some and not (inline and name == TEXT):
             way = "set fused.inline True, or make them" if name == TEXT else "make them"
-            raise ConfigError(f"fused: the {role} keep token states of about {some:,} items alone, and a vector needs "
-                              f"those of every item; {way} with states_of 0")  # fmt: skip
+            raise ConfigError(
+                f"fused: the {role} keep token states of about {some:,} items alone, and a vector needs "
+                f"those of every item; {way} with states_of 0"
+            )
 
 
 class Texts:
