@@ -107,8 +107,12 @@ def measured(data: str, seed: int) -> Figures:
 def interval(values: list[float]) -> dict[str, Any]:
     """The mean of three seeds, and its 95% interval."""
     mean, half = float(np.mean(values)), T * float(np.std(values, ddof=1)) / len(values) ** 0.5
-    return {"mean": round(mean, 4), "low": round(mean - half, 4), "high": round(mean + half, 4),
-            "seeds": [round(value, 4) for value in values]}  # fmt: skip
+    return {
+        "mean": round(mean, 4),
+        "low": round(mean - half, 4),
+        "high": round(mean + half, 4),
+        "seeds": [round(value, 4) for value in values],
+    }
 
 
 def falls(data: str, seed: int, found: Figures, reference: Mapping[str, Any]) -> list[str]:
@@ -129,10 +133,14 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
     """A line for every figure that is new, gone or another."""
     lines = []
     flat = [
-        {(data, method, metric): each["mean"] for data, methods in whole.get("data", {}).items()
-         for method, metrics in methods.items() for metric, each in metrics.items()}
+        {
+            (data, method, metric): each["mean"]
+            for data, methods in whole.get("data", {}).items()
+            for method, metrics in methods.items()
+            for metric, each in metrics.items()
+        }
         for whole in (before, after)
-    ]  # fmt: skip
+    ]
     for key in sorted({*flat[0], *flat[1]}):
         was, now = (each.get(key) for each in flat)
         if was != now:
