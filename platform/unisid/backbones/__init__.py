@@ -44,7 +44,7 @@ class Index:
     sizes: tuple[int, ...]
     """The number of codes of every level."""
     trie: Trie
-    vectors: Mapping[str, Float[Tensor, "N W"]] = field(default_factory=dict)
+    vectors: Mapping[str, Float[Tensor, "N _"]] = field(default_factory=dict)
     """What else is there of every item, by name (fused, graph, ...)."""
     titles: Sequence[str] = ()
     """Of every item, or none."""

@@ -50,7 +50,7 @@ def offset_of(scores: Scores, catalog: Catalog, new: Bool[Tensor, " N"], share: 
     return offset_to_share(torch.cat(found), wanted) if found else 0.0
 
 
-def known_histories(catalog: Catalog, known: Bool[np.ndarray, " N"]) -> list[Int[np.ndarray, " t"]]:
+def known_histories(catalog: Catalog, known: Bool[np.ndarray, " N"]) -> list[Int[np.ndarray, " _"]]:
     """What some users took in training of the items `known`, oldest first; none is empty."""
     rows = np.flatnonzero((catalog.split == TRAIN) & known[catalog.item])
     users, starts, counts = np.unique(catalog.user[rows], return_index=True, return_counts=True)
@@ -58,7 +58,7 @@ def known_histories(catalog: Catalog, known: Bool[np.ndarray, " N"]) -> list[Int
     return [catalog.item[rows[starts[u] : starts[u] + counts[u]]].astype(np.int64) for u in chosen]
 
 
-def filled(rows: list[Int[np.ndarray, " t"]]) -> Int[Tensor, "B T"]:
+def filled(rows: list[Int[np.ndarray, " _"]]) -> Int[Tensor, "B T"]:
     """Rows filled up with PAD on the right."""
     found = np.full((len(rows), max(map(len, rows))), PAD, np.int64)
     for number, row in enumerate(rows):

@@ -73,7 +73,7 @@ class Memory(nn.Module):
         for name in self.names:
             self.set(name, Table.empty(num_items, config.neighbours))
 
-    def count(self, catalog: Catalog, vectors: Mapping[str, Float[Tensor, "N W"]]) -> Float[Tensor, " N"]:
+    def count(self, catalog: Catalog, vectors: Mapping[str, Float[Tensor, "N _"]]) -> Float[Tensor, " N"]:
         """Make all tables from the training interactions, the titles and the vectors; returns how often each item was
         taken."""
         rows, keep = catalog.split == TRAIN, self.config.neighbours
@@ -84,7 +84,7 @@ class Memory(nn.Module):
         self.relate(vectors, catalog.titles.to_pylist())
         return counts
 
-    def relate(self, vectors: Mapping[str, Float[Tensor, "N W"]], titles: Sequence[str]) -> None:
+    def relate(self, vectors: Mapping[str, Float[Tensor, "N _"]], titles: Sequence[str]) -> None:
         """Make all tables but `next`, from it, the vectors and the titles; those of what is not there stay."""
         follows = self._follows()
         self.set("next_next", follows.then(follows))
@@ -92,7 +92,7 @@ class Memory(nn.Module):
             self.set(name, like)
             self.set(f"{name}_next", like.then(follows))
 
-    def take_in(self, first: int, vectors: Mapping[str, Float[Tensor, "N W"]], titles: Sequence[str]) -> None:
+    def take_in(self, first: int, vectors: Mapping[str, Float[Tensor, "N _"]], titles: Sequence[str]) -> None:
         """Relate the items from `first` on, which training did not show: what follows them, and what they follow, is
         what it is for the items that they are like."""
         alike = list(self._alike(vectors, titles).values())
@@ -103,7 +103,7 @@ class Memory(nn.Module):
     def _follows(self) -> Table:
         return Table(*(values.cpu() for values in self.table("next")))
 
-    def _alike(self, vectors: Mapping[str, Float[Tensor, "N W"]], titles: Sequence[str]) -> dict[str, Table]:
+    def _alike(self, vectors: Mapping[str, Float[Tensor, "N _"]], titles: Sequence[str]) -> dict[str, Table]:
         """The tables of likeness, by name."""
         keep, nouns = self.config.neighbours, [noun for noun in self.config.alike if noun in vectors]
         found = {f"like_{noun}": alike_vectors(vectors[noun].float().cpu().numpy(), keep) for noun in nouns}

@@ -29,13 +29,13 @@ class Transfer(nn.Module):
         self.exchanged = nn.Linear(width, 1)
 
     def loss(
-        self, codes: Int[Tensor, "B l"], tables: Sequence[Float[Tensor, "K D"]], state: Float[Tensor, "B D"]
+        self, codes: Int[Tensor, "B l"], tables: Sequence[Float[Tensor, "_ D"]], state: Float[Tensor, "B D"]
     ) -> Float[Tensor, ""]:
         """Reconstruction and recognition added, means over samples; the state and the codes to be found are fixed."""
         return self.reconstruction(codes, tables, state) + self.recognition(codes, tables, state)
 
     def reconstruction(
-        self, codes: Int[Tensor, "B l"], tables: Sequence[Float[Tensor, "K D"]], state: Float[Tensor, "B D"]
+        self, codes: Int[Tensor, "B l"], tables: Sequence[Float[Tensor, "_ D"]], state: Float[Tensor, "B D"]
     ) -> Float[Tensor, ""]:
         """-log softmax over the codes of a level, of the one that was hidden at a drawn level."""
         rows = torch.arange(len(codes), device=codes.device)
@@ -51,7 +51,7 @@ class Transfer(nn.Module):
         return loss / len(codes)
 
     def recognition(
-        self, codes: Int[Tensor, "B l"], tables: Sequence[Float[Tensor, "K D"]], state: Float[Tensor, "B D"]
+        self, codes: Int[Tensor, "B l"], tables: Sequence[Float[Tensor, "_ D"]], state: Float[Tensor, "B D"]
     ) -> Float[Tensor, ""]:
         """Whether one code was exchanged for another of its level: cross-entropy of true and exchanged rows."""
         other = exchange(codes, tuple(len(table) for table in tables))
@@ -69,7 +69,7 @@ class Transfer(nn.Module):
         return found
 
     @staticmethod
-    def _vectors(codes: Int[Tensor, "B l"], tables: Sequence[Float[Tensor, "K D"]]) -> Float[Tensor, "B l D"]:
+    def _vectors(codes: Int[Tensor, "B l"], tables: Sequence[Float[Tensor, "_ D"]]) -> Float[Tensor, "B l D"]:
         return torch.stack([table[codes[:, number]] for number, table in enumerate(tables)], 1)
 
 

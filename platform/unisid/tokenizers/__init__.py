@@ -166,7 +166,7 @@ class Tokenizer(nn.Module, abc.ABC):
         )
 
     @torch.no_grad()
-    def rename(self, names: Sequence[Int[Tensor, " K"]]) -> None:
+    def rename(self, names: Sequence[Int[Tensor, " _"]]) -> None:
         """Call code k of level m names[m][k] from now on: nothing but the numbers of codes changes."""
         for codebook, name in zip(self.codebooks, names, strict=True):
             codebook.copy_(codebook[name.argsort()])

@@ -70,7 +70,7 @@ class HKMeans(Tokenizer):
     def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
         return latents
 
-    def rename(self, names: Sequence[Int[Tensor, " K"]]) -> None:
+    def rename(self, names: Sequence[Int[Tensor, " _"]]) -> None:
         raise ConfigError(
             "tokenizer 'hkmeans': a code means something else below every prefix and cannot take the name of another "
             "index's; refresh an index of another kind, such as rqvae or rqkmeans"

@@ -79,7 +79,7 @@ class LETTER(LearnedTokenizer):
     def restore(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n D"]:
         return self.autoencoder.restore(latents)
 
-    def rename(self, names: Sequence[Int[Tensor, " K"]]) -> None:
+    def rename(self, names: Sequence[Int[Tensor, " _"]]) -> None:
         self.autoencoder.rename(names)
 
     def portable(self) -> Portable:
