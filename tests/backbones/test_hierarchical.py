@@ -15,6 +15,7 @@ from unisid.backbones.hierarchical import Config
 from unisid.backbones.hierarchical_search import dense_log_probs, trie_log_probs
 from unisid.config import to_record
 from unisid.errors import ArtifactError, ConfigError
+from unisid.layers.part_weights import PartWeights
 from unisid.layers.recall import MemoryConfig
 
 SIZES, N = (4, 5, 6), 40
@@ -89,7 +90,7 @@ def test_wide_beams_find_what_the_scores_of_all_items_say(catalog, monkeypatch, 
 @torch.no_grad()
 def test_what_the_memory_recalls_is_ranked_although_no_beam_reaches_it(catalog, monkeypatch):
     model = made(catalog)
-    model.part_weights[2:] = 50.0
+    model.part_weights.values[0, 2:] = 50.0
     monkeypatch.setattr(hierarchical_model, "EXACT", 0)
     found = model.search(HISTORIES, INDEX, k=1, beam=1)
     before = model.last_states(HISTORIES, INDEX).seen.before
@@ -130,7 +131,7 @@ def test_the_weights_of_the_parts_follow_what_was_taken(catalog, monkeypatch, ex
     samples = [(Batch(histories[rows], targets[rows]), Limits()) for rows in (slice(0, 25), slice(25, N))]
     weights = model.blend(samples, INDEX, lambda tensor: tensor)
     assert list(weights)[:3] == ["weight_trie", "weight_dense", "weight_next_0.01"]
-    assert list(weights.values()) == model.part_weights.tolist()
+    assert list(weights.values()) == model.part_weights.values.flatten().tolist()
     assert score() > max(0.8, before_it)
     shares = [model.blend(samples[:1], INDEX, lambda tensor: 2 * tensor), model.blend([], INDEX, lambda tensor: tensor)]
     assert shares[1] == shares[0]  # nothing was seen: they stay
@@ -160,7 +161,7 @@ def test_what_was_taken_before_the_history_is_barred_too(catalog):
     taken = torch.tensor([[22, 23, 4, 1, 2, 3, 17, 29, 3, 8]])
     whole = model.search(HISTORIES[:1], INDEX, k=N, beam=N, limits=Limits(taken=taken))
     model.memory = None
-    model.part_weights.resize_(2).copy_(torch.tensor([0.5, 0.5]))
+    model.part_weights = PartWeights([0.5, 0.5])
     bare = model.search(HISTORIES[:1], INDEX, k=N, beam=N, limits=Limits(taken=taken))
     assert set(bare.items[0, -5:].tolist()) == {2, 1, 4, 23, 22}  # at places 5 to 9
     assert not torch.equal(whole.items, bare.items)
@@ -203,7 +204,7 @@ def test_an_item_without_an_own_vector_is_scored_by_its_semantic_id_alone(catalo
     before = states.seen.before
     parts = [trie_log_probs(model, states, INDEX)] * 2
     parts += list(model.memory.of_all(model.memory.entries(before), before, N))
-    expected = sum(weight * part[0, 5] for weight, part in zip(model.part_weights, parts, strict=True))
+    expected = sum(weight * part[0, 5] for weight, part in zip(model.part_weights.values[0], parts, strict=True))
     assert torch.isclose(whole.scores[0][whole.items[0] == 5], expected.float(), atol=1e-5)
 
 

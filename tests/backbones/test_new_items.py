@@ -18,6 +18,8 @@ N, ADDED = CLUSTERS * OLD, CLUSTERS * NEW
 SIZES = (6, 6, 8)
 RANDOM = np.random.default_rng(0)
 CLUSTER = np.concatenate([np.arange(N) // OLD, np.arange(ADDED) // NEW])
+LIKING = 1 / np.arange(1, OLD + 1) / (1 / np.arange(1, OLD + 1)).sum()
+"""How often each item of a cluster is taken, most first."""
 VECTORS = (np.eye(CLUSTERS)[CLUSTER] + 0.1 * RANDOM.normal(size=(N + ADDED, CLUSTERS))).astype(np.float32)
 MEMORY = MemoryConfig(neighbours=10, recalled=20, alike=("fused",), words=False)
 KINDS = {
@@ -37,18 +39,15 @@ def index_over(num_items):
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory):
     """Some items of a cluster are taken far more often than others."""
-    liking = 1 / np.arange(1, OLD + 1)
-    users = [
-        (user % CLUSTERS * OLD + RANDOM.choice(OLD, 9, replace=False, p=liking / liking.sum())).tolist()
-        for user in range(300)
-    ]
+    users = [(user % CLUSTERS * OLD + RANDOM.choice(OLD, 9, replace=False, p=LIKING)).tolist() for user in range(300)]
     return Catalog.read(ring.write_catalog(Place.of(tmp_path_factory.mktemp("clusters")), users, N))
 
 
 def recall(model, index, k, beam):
     """The share of new items that are answered to histories of their cluster, and the answers."""
     random, targets = np.random.default_rng(1), np.tile(np.arange(N, N + ADDED), 10)
-    histories = torch.from_numpy(np.stack([random.choice(OLD, 5, replace=False) + OLD * c for c in CLUSTER[targets]]))
+    taken = [random.choice(OLD, 5, replace=False, p=LIKING) + OLD * cluster for cluster in CLUSTER[targets]]
+    histories = torch.from_numpy(np.stack(taken))
     found = model.search(histories, index, k=k, beam=beam, limits=Limits(histories, taken=histories)).items
     return float((found == torch.from_numpy(targets)[:, None]).any(1).float().mean()), found
 

@@ -63,6 +63,9 @@ def test_the_score_is_the_weighted_sum_of_the_parts(place):
     fitted = related.Config(memory=PLAIN).build(catalog)
     before = torch.tensor([[3, 1], [5, -1]])
     parts = fitted.memory.of_all(fitted.memory.entries(before), before, N)
-    expected = sum(weight * part for weight, part in zip(fitted.weights.tolist(), parts, strict=True))
+    expected = sum(
+        weight.float() * part
+        for weight, part in zip(fitted.weights.of(before, fitted.counts).T[:, :, None], parts, strict=True)
+    )
     found = fitted.scores(Histories(np.array([1, 3, 5]), np.array([2, 1])))
     assert torch.allclose(found, expected, atol=1e-6)

@@ -57,7 +57,7 @@ def test_both_ways_give_the_logarithms_of_the_masses_and_nothing_to_items_of_the
 def test_what_is_recalled_has_the_largest_weighted_sums_once_each():
     made, weights = memory(), torch.tensor([1.0, 0.0, 3.0])
     scores = torch.from_numpy(expected(made, BEFORE)).float() @ weights
-    found = made.recalled(made.entries(BEFORE), BEFORE, weights)
+    found = made.recalled(made.entries(BEFORE), BEFORE, weights.expand(3, -1))
     assert found.shape == (3, 5)
     for row in (0, 1):
         assert set(found[row].tolist()) == set(scores[row].topk(5).indices.tolist())
@@ -67,7 +67,7 @@ def test_what_is_recalled_has_the_largest_weighted_sums_once_each():
 def test_a_table_that_was_never_filled_says_nothing():
     made = Memory(CONFIG, N)
     assert torch.stack(list(made.of_all(made.entries(BEFORE), BEFORE, N))).abs().max() == 0
-    assert (made.recalled(made.entries(BEFORE), BEFORE, torch.ones(3)) == PAD).all()
+    assert (made.recalled(made.entries(BEFORE), BEFORE, torch.ones(3, 3)) == PAD).all()
 
 
 def test_new_items_follow_and_are_followed_as_what_they_are_like():

@@ -13,14 +13,14 @@ from torch import Tensor
 from unisid.backbones import Index, Limits
 from unisid.decoding.beam import Ranked, best, check, limits_of
 from unisid.errors import ArtifactError
-from unisid.ops.blend import fit_weights
+from unisid.layers.part_weights import PartWeights
 
 CANDIDATES = 256
 """The best items of a validation sample, whose target fits the weight of each part of the score."""
 TABLE = 0.5
 """Weight of a part of the memory before validation; what a network says has 1."""
-Judged = tuple[Float[Tensor, "n C F"], Bool[Tensor, "n C"], Int[Tensor, " n"]]
-"""Parts of candidates, which are real, and the place of the target: of samples whose target is one of them."""
+Judged = tuple[Float[Tensor, "n C F"], Float[Tensor, " n"], Bool[Tensor, "n C"], Int[Tensor, " n"]]
+"""Parts of candidates, z, which are real, and the place of the target: of samples whose target is one of them."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,22 @@ class Candidates:
     parts: Float[Tensor, "B C F"]
     real: Bool[Tensor, "B C"]
     """False: fills a short row."""
+    z: Float[Tensor, " B"]
+    """What the weights of the parts depend on (`layers.part_weights`)."""
     added: Float[Tensor, "B C"] | None = None
     """What is added to the weighted sum of parts."""
 
-    def scores(self, weights: Float[Tensor, " F"]) -> Float[Tensor, "B C"]:
+    def scores(self, weights: PartWeights) -> Float[Tensor, "B C"]:
         """The weighted sums, and what is added; -inf where an item is not real."""
-        found = self.parts @ weights.to(self.parts.dtype)
+        found = torch.einsum("bcf,bf->bc", self.parts, weights.at(self.z).to(self.parts.dtype))
         return (found if self.added is None else found + self.added).masked_fill(~self.real, -torch.inf)
 
-    def best(self, weights: Float[Tensor, " F"], size: int) -> "Candidates":
+    def best(self, weights: PartWeights, size: int) -> "Candidates":
         """Those of the largest scores."""
         top = self.scores(weights).topk(min(size, self.items.shape[1]), dim=1).indices
         parts = self.parts.gather(1, top[:, :, None].expand(-1, -1, self.parts.shape[2]))
         added = None if self.added is None else self.added.gather(1, top)
-        return Candidates(self.items.gather(1, top), parts, self.real.gather(1, top), added)
+        return Candidates(self.items.gather(1, top), parts, self.real.gather(1, top), self.z, added)
 
     def judged(self, targets: Int[Tensor, " B"]) -> Judged:
         """What the weights are fitted to."""
@@ -52,27 +54,27 @@ class Candidates:
         among = is_target.any(1)
         real, parts = self.real[among], self.parts[among]
         top = parts.masked_fill(~real[:, :, None], -torch.inf).amax(1, keepdim=True)  # a constant of a row fits nothing
-        return (parts - top).half(), real, is_target[among].int().argmax(1)
+        return (parts - top).half(), self.z[among], real, is_target[among].int().argmax(1)
 
-    def chosen(self, weights: Float[Tensor, " F"], index: Index, k: int, limits: Limits) -> Ranked:
+    def chosen(self, weights: PartWeights, index: Index, k: int, limits: Limits) -> Ranked:
         """The best k."""
         check(k, max(k, self.items.shape[1]), len(index.codes))
         require_sound((self.parts.isfinite().all(2) | ~self.real).all())
         return _chosen(self.scores(weights), index.trie.leaves[self.items].long(), index, k, limits)
 
 
-def fit_to(
-    judged: Iterable[Judged], weights: Float[Tensor, " F"], total: Callable[[Tensor], Tensor]
-) -> Float[Tensor, " F"]:
-    """The weights that make the targets likeliest among their candidates (`ops.blend`), beginning with given ones.
+def fit_to(judged: Iterable[Judged], weights: PartWeights, total: Callable[[Tensor], Tensor]) -> None:
+    """Fit the weights with which the targets are likeliest among their candidates.
 
     Args:
         judged: this worker's share; there may be none.
         total: the sum of a tensor over all workers.
     """
-    none = weights.new_zeros(0, 1, len(weights)), weights.new_zeros(0, 1).bool(), weights.new_zeros(0).long()
-    values, real, place = (torch.cat(part) for part in zip(*(list(judged) or [none]), strict=True))
-    return fit_weights(values, real, place, weights, total)
+    values = weights.values
+    nothing = values.new_zeros(0)
+    none = values.new_zeros(0, 1, len(weights)), nothing, values.new_zeros(0, 1).bool(), nothing.long()
+    parts, z, real, place = (torch.cat(part) for part in zip(*(list(judged) or [none]), strict=True))
+    weights.fit(parts, z, real, place, total)
 
 
 def best_items(scores: Float[Tensor, "B N"], index: Index, k: int, limits: Limits) -> Ranked:

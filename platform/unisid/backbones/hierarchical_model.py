@@ -28,6 +28,7 @@ from unisid.decoding.trie import Trie
 from unisid.layers.dense import sample_size, softmax_loss, training_counts
 from unisid.layers.history import Repeat, Seen, seen_at_end, seen_in_windows
 from unisid.layers.new_items import offset_of
+from unisid.layers.part_weights import PartWeights, with_weights
 from unisid.layers.recall import Memory
 from unisid.layers.transformer import CausalTransformer, start
 from unisid.ops.blend import weighted_sum
@@ -60,7 +61,6 @@ class Hierarchical(Backbone):
     """The recommender over items: two transformers, vectors of codes, content and items, and the memory."""
 
     counts: Tensor
-    part_weights: Tensor
     paths: Tensor
     new_offset: float = 0.0
     """What is added to the score of an item that is new (`backbones.new_items`)."""
@@ -88,7 +88,7 @@ class Hierarchical(Backbone):
         parts = self.memory.parts if self.memory is not None else ()
         self.register_buffer("counts", torch.zeros(num_items))
         heads, recalled = [1 / (1 + config.dense)] * (1 + config.dense), [TABLE] * len(parts)
-        self.register_buffer("part_weights", torch.tensor(heads + recalled, dtype=torch.float64))
+        self.part_weights = PartWeights(heads + recalled)
         for noun in config.content:
             values = index.vectors.get(noun)
             mean, axes = principal(values, config.content_width) if values is not None else (torch.zeros(0),) * 2
@@ -116,11 +116,12 @@ class Hierarchical(Backbone):
         for term in self.repeats:
             term.get_buffer("longest").fill_(catalog.history_length)
         self.counts.copy_(training_counts(catalog))
+        self.part_weights.count(self.counts)
         if self.memory is not None:
             self.memory.count(catalog, index.vectors)
 
     def load(self, weights: Mapping[str, Tensor], index: Index) -> None:
-        held, added = dict(weights), len(index.codes) - len(weights["counts"])
+        held, added = with_weights(weights), len(index.codes) - len(weights["counts"])
         for number, term in enumerate(self.repeats):
             held.setdefault(f"repeats.{number}.longest", term.get_buffer("longest"))
         for noun in self.config.content:
@@ -269,6 +270,10 @@ class Hierarchical(Backbone):
         """Whether an item's own vector was learned: it occurs in the training interactions."""
         return self.counts > 0
 
+    def weights_of(self, states: States) -> Float[Tensor, "B F"]:
+        """The weights of the parts of every history's scores."""
+        return self.part_weights.of(states.seen.before, self.counts)
+
     def weigh_new(self, catalog: Catalog, index: Index, share: float | None = None) -> float:
         self.new_offset = offset_of(functools.partial(self._scores, index), catalog, ~self.was_learned(), share)
         return self.new_offset
@@ -278,7 +283,7 @@ class Hierarchical(Backbone):
     ) -> Float[Tensor, "B N"]:
         """Scores of all items; those of new items are not raised."""
         states = self.last_states(histories[:, -self.config.max_length :], index, taken)
-        return weighted_sum(self.part_weights, parts_of_all(self, states, index))
+        return weighted_sum(self.weights_of(states), parts_of_all(self, states, index))
 
     def search(
         self,
@@ -307,11 +312,11 @@ class Hierarchical(Backbone):
     ) -> dict[str, float]:
         if len(self.part_weights) > 1:
             found = (self._candidates(*sample, index).judged(sample[0].targets) for sample in samples)
-            self.part_weights.copy_(fit_to(found, self.part_weights, total))
+            fit_to(found, self.part_weights, total)
         names = ["trie", "dense"][: 1 + self.config.dense] + [
             part.name for part in (self.memory.parts if self.memory is not None else ())
         ]
-        return {f"weight_{name}": float(value) for name, value in zip(names, self.part_weights, strict=True)}
+        return self.part_weights.figures(names)
 
     @torch.no_grad()
     def _candidates(self, batch: Batch, limits: Limits, index: Index) -> Candidates:

@@ -44,7 +44,7 @@ def best_of_all(
 ) -> Ranked:
     """The best k of all items."""
     check(k, k, len(index.codes))
-    scores = weighted_sum(model.part_weights, parts_of_all(model, states, index))
+    scores = weighted_sum(model.weights_of(states), parts_of_all(model, states, index))
     scores = raised(scores, ~model.was_learned(), model.new_offset)
     if renormalised:
         scores = scores.log_softmax(1)
@@ -57,9 +57,10 @@ def some_of_all(model: "Hierarchical", states: "States", index: Index, size: int
     parts = list(parts_of_all(model, states, index))
     items = torch.arange(len(index.codes), device=parts[0].device).expand_as(parts[0])
     real = may_be_answered(items, index, limits)
-    scores = weighted_sum(model.part_weights, parts)
+    scores = weighted_sum(model.weights_of(states), parts)
     top = scores.masked_fill(~real, -torch.inf).topk(size, dim=1).indices
-    return Candidates(top, torch.stack([part.gather(1, top) for part in parts], 2), real.gather(1, top))
+    z = model.part_weights.z(states.seen.before, model.counts)
+    return Candidates(top, torch.stack([part.gather(1, top) for part in parts], 2), real.gather(1, top), z)
 
 
 def trie_log_probs(model: "Hierarchical", states: "States", index: Index) -> Float[Tensor, "B N"]:
@@ -121,8 +122,9 @@ def candidates(model: "Hierarchical", states: "States", index: Index, beam: int,
     if model.new_offset:
         found = found.and_then(_beams(model, states, index, beam, _limited_to(new, limits)))
     if memory is not None:
+        weights = model.weights_of(states)[:, 1 + model.config.dense :]
         for some in (None, new)[: 1 + bool(model.new_offset)]:
-            known = memory.recalled(held, before, model.part_weights[1 + model.config.dense :], some)
+            known = memory.recalled(held, before, weights, some)
             further, real = known.clamp_min(0), known != PAD
             real = real & may_be_answered(further, index, limits)
             found = found.and_then(_Found(_path_scores(model, states, further, index), further, real))
@@ -134,7 +136,8 @@ def candidates(model: "Hierarchical", states: "States", index: Index, beam: int,
         parts.append(dense[:, :, None])
     if memory is not None:
         parts.append(memory.of(held, before, items))
-    return Candidates(items, torch.cat(parts, 2), real, model.new_offset * new[items] if model.new_offset else None)
+    z, added = model.part_weights.z(before, model.counts), model.new_offset * new[items] if model.new_offset else None
+    return Candidates(items, torch.cat(parts, 2), real, z, added)
 
 
 def best_of_trie(model: "Hierarchical", states: "States", index: Index, k: int, limits: Limits) -> Ranked:

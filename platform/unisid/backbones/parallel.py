@@ -125,7 +125,7 @@ class Parallel(Pooled):
         held = {} if memory is None else memory.entries(before)
         known = before
         if memory is not None:
-            weights = self.part_weights[len(self.names) :]
+            weights = self.weights_of(states)[:, len(self.names) :]
             known = torch.cat([before, memory.recalled(held, before, weights)], 1)
 
         def score(items: Int[Tensor, "B C"]) -> Float[Tensor, "B C"]:
@@ -147,7 +147,8 @@ class Parallel(Pooled):
         parts = [scores.masked_fill(~real, 0.0), *taken_of_some(before, items)]
         recalled = [] if memory is None else [memory.of(held, before, items)]
         added = self.new_offset * new[items] if self.new_offset else None
-        return Candidates(items, torch.cat([torch.stack(parts, 2), *recalled], 2), real, added)
+        z = self.part_weights.z(before, self.counts)
+        return Candidates(items, torch.cat([torch.stack(parts, 2), *recalled], 2), real, z, added)
 
     @torch.no_grad()
     def _graph_of(self, index: Index) -> Graph:

@@ -38,6 +38,7 @@ from unisid.errors import ConfigError
 from unisid.layers.dense import training_counts
 from unisid.layers.history import Seen, seen_at_end, seen_in_windows
 from unisid.layers.new_items import offset_of, raised
+from unisid.layers.part_weights import PartWeights, with_weights
 from unisid.layers.recall import Memory, MemoryConfig
 from unisid.layers.transformer import CausalTransformer, start
 from unisid.ops.blend import weighted_sum
@@ -90,7 +91,6 @@ class Pooled(Backbone):
     """The transformer, the codes' vectors and the memory; a kind adds its head."""
 
     counts: Tensor
-    part_weights: Tensor
     new_offset: float = 0.0
     """What is added to the score of an item that is new (`backbones.new_items`)."""
     names: tuple[str, ...]
@@ -108,7 +108,7 @@ class Pooled(Backbone):
         self.memory = Memory(config.memory, len(index.codes)) if config.memory is not None else None
         recalled = [TABLE] * len(self.memory.parts if self.memory is not None else ())
         weights = [1.0, *[0.0] * (len(names) - 1), *recalled]
-        self.register_buffer("part_weights", torch.tensor(weights, dtype=torch.float64))
+        self.part_weights = PartWeights(weights)
         self.register_buffer("counts", torch.zeros(len(index.codes)))
 
     # What a kind brings
@@ -126,11 +126,12 @@ class Pooled(Backbone):
     def count(self, catalog: Catalog, index: Index) -> None:
         check_length(self.config.kind, self.config.max_length, catalog.history_length)
         self.counts.copy_(training_counts(catalog))
+        self.part_weights.count(self.counts)
         if self.memory is not None:
             self.memory.count(catalog, index.vectors)
 
     def load(self, weights: Mapping[str, Tensor], index: Index) -> None:
-        held, added = dict(weights), len(index.codes) - len(weights["counts"])
+        held, added = with_weights(weights), len(index.codes) - len(weights["counts"])
         held["counts"] = functional.pad(held["counts"], (0, added))
         if self.memory is not None:
             held = self.memory.extended(held, "memory.", added)
@@ -176,6 +177,10 @@ class Pooled(Backbone):
             before = states.seen.before
             yield from self.memory.of_all(self.memory.entries(before), before, len(index.codes))
 
+    def weights_of(self, states: States) -> Float[Tensor, "B F"]:
+        """The weights of the parts of every history's scores."""
+        return self.part_weights.of(states.seen.before, self.counts)
+
     def weigh_new(self, catalog: Catalog, index: Index, share: float | None = None) -> float:
         self.new_offset = offset_of(functools.partial(self._scores, index), catalog, self.counts == 0, share)
         return self.new_offset
@@ -185,7 +190,7 @@ class Pooled(Backbone):
     ) -> Float[Tensor, "B N"]:
         """Scores of all items; those of new items are not raised."""
         states = self.last_states(histories, index, taken)
-        return weighted_sum(self.part_weights, self.parts_of_all(states, index))
+        return weighted_sum(self.weights_of(states), self.parts_of_all(states, index))
 
     def search(
         self,
@@ -215,8 +220,8 @@ class Pooled(Backbone):
         names = [*self.names, *(part.name for part in (self.memory.parts if self.memory is not None else ()))]
         if len(names) > 1:
             found = (self.candidates(*sample, index).judged(sample[0].targets) for sample in samples)
-            self.part_weights.copy_(fit_to(found, self.part_weights, total))
-        return {f"weight_{name}": float(value) for name, value in zip(names, self.part_weights, strict=True)}
+            fit_to(found, self.part_weights, total)
+        return self.part_weights.figures(names)
 
     @torch.no_grad()
     def candidates(self, batch: Batch, limits: Limits, index: Index) -> Candidates:
@@ -225,6 +230,7 @@ class Pooled(Backbone):
         parts = list(self.parts_of_all(states, index))
         items = torch.arange(len(index.codes), device=parts[0].device).expand_as(parts[0])
         real = may_be_answered(items, index, replace(limits, excluded=None) if self.fits_excluded else limits)
-        scores = weighted_sum(self.part_weights, parts).masked_fill(~real, -torch.inf)
+        scores = weighted_sum(self.weights_of(states), parts).masked_fill(~real, -torch.inf)
         top = scores.topk(min(CANDIDATES, scores.shape[1]), dim=1).indices
-        return Candidates(top, torch.stack([part.gather(1, top) for part in parts], 2), real.gather(1, top))
+        z = self.part_weights.z(states.seen.before, self.counts)
+        return Candidates(top, torch.stack([part.gather(1, top) for part in parts], 2), real.gather(1, top), z)

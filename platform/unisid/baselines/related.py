@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Place
@@ -23,8 +24,9 @@ from unisid.baselines import Baseline, BaselineConfig, Histories, validation_row
 from unisid.bounds import CountOrNone, Seed
 from unisid.layers import history
 from unisid.layers.new_items import offset_of, raised
+from unisid.layers.part_weights import PartWeights
 from unisid.layers.recall import Memory, MemoryConfig
-from unisid.ops.blend import fit_weights, weighted_sum
+from unisid.ops.blend import weighted_sum
 from unisid.ops.related import PAD
 
 CANDIDATES = 256
@@ -58,7 +60,7 @@ class Config(BaselineConfig):
     def fitted(self, catalog: Catalog, vectors: Mapping[str, NDArray[np.float32]]) -> "RelatedItems":
         """As `build`, with item vectors by noun."""
         made = RelatedItems(self.memory, catalog.num_items)
-        made.memory.count(catalog, {noun: torch.from_numpy(values) for noun, values in vectors.items()})
+        made.count(catalog, {noun: torch.from_numpy(values) for noun, values in vectors.items()})
         rows = validation_rows(catalog, self.validation_samples, self.seed)
         if len(rows):
             made.fit(catalog, rows)
@@ -70,15 +72,20 @@ class RelatedItems:
 
     def __init__(self, config: MemoryConfig, num_items: int) -> None:
         self.memory, self.num_items = Memory(config, num_items), num_items
-        self.weights = torch.ones(len(self.memory.parts), dtype=torch.float64)
+        self.weights, self.counts = PartWeights([1.0] * len(self.memory.parts)), torch.zeros(num_items)
         self.chosen: dict[str, float] = {}
         self.new, self.new_offset = torch.zeros(num_items, dtype=torch.bool), 0.0
+
+    def count(self, catalog: Catalog, vectors: Mapping[str, Tensor]) -> None:
+        """Make the tables from the training interactions, the titles and the vectors."""
+        self.counts = self.memory.count(catalog, vectors).float()
+        self.weights.count(self.counts)
 
     def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
         return raised(self._scores(latest_first(histories)), self.new, self.new_offset)
 
     def _scores(self, before: Int[Tensor, "B T"]) -> Float[Tensor, "B N"]:
-        return weighted_sum(self.weights, self._parts(before))
+        return weighted_sum(self.weights.of(before, self.counts), self._parts(before))
 
     def _parts(self, before: Int[Tensor, "B T"]) -> list[Float[Tensor, "B N"]]:
         return list(self.memory.of_all(self.memory.entries(before), before, self.num_items))
@@ -91,6 +98,7 @@ class RelatedItems:
         found.memory.load_state_dict(held)
         found.memory.take_in(self.num_items, {noun: torch.from_numpy(each) for noun, each in vectors.items()}, titles)
         found.weights, found.chosen = self.weights, self.chosen
+        found.counts = functional.pad(self.counts, (0, num_items - self.num_items))
         found.new = torch.arange(num_items) >= self.num_items
         found.new_offset = offset_of(
             lambda read, _: found._scores(history.latest_first(read, (read != PAD).sum(1) - 1)),
@@ -106,38 +114,40 @@ class RelatedItems:
         def parts(histories: Histories) -> list[Float[Tensor, "B N"]]:
             return self._parts(latest_first(histories))
 
-        self.weights = fitted_weights(parts, catalog, rows, self.weights)
-        names = [part.name for part in self.memory.parts]
-        self.chosen = {f"weight_{name}": float(value) for name, value in zip(names, self.weights, strict=True)}
+        fit_weights(parts, catalog, rows, self.weights, self.counts)
+        self.chosen = self.weights.figures([part.name for part in self.memory.parts])
 
 
-def fitted_weights(
+def fit_weights(
     parts: Callable[[Histories], list[Float[Tensor, "B N"]]],
     catalog: Catalog,
     rows: NDArray[np.int64],
-    weights: Float[Tensor, " F"],
+    weights: PartWeights,
+    counts: Float[Tensor, " N"],
     total: Callable[[Tensor], Tensor] = lambda tensor: tensor,
-) -> Float[Tensor, " F"]:
-    """The weights of parts that make the targets of some samples likeliest among the best items by the present ones.
+) -> None:
+    """Fit the weights with which the targets of some samples are likeliest among the best items by the present ones.
 
     Args:
         rows: this worker's share of the samples; there may be none.
+        counts: how often each item was taken in training.
         total: the sum of a tensor over all workers.
     """
-    values, place = [weights.new_zeros(0, 1, len(weights)).half()], [weights.new_zeros(0).long()]
+    nothing = weights.values.new_zeros(0)
+    found = [(nothing.view(0, 1, 1).expand(0, 1, len(weights)).half(), nothing.float(), nothing.long())]
     for start in range(0, len(rows), AT_ONCE):
         some = rows[start : start + AT_ONCE]
-        each = parts(Histories.before(catalog, some))
-        top = weighted_sum(weights, each).topk(min(CANDIDATES, catalog.num_items), dim=1).indices
+        histories = Histories.before(catalog, some)
+        each = parts(histories)
+        z = weights.z(latest_first(histories).to(counts.device), counts)
+        top = weighted_sum(weights.at(z), each).topk(min(CANDIDATES, catalog.num_items), dim=1).indices
         is_target = top == torch.from_numpy(catalog.item[some].astype(np.int64)).to(top.device)[:, None]
         there = is_target.any(1)
-        found = torch.stack([part.gather(1, top) for part in each], 2)[there]
-        values.append((found - found.amax(1, keepdim=True)).half())  # a constant of a sample fits nothing
-        place.append(is_target[there].int().argmax(1))
-    if len(values) > 1:
-        values, place = values[1:], place[1:]
-    joined = torch.cat(values)
-    return fit_weights(joined, torch.ones_like(joined[:, :, 0], dtype=torch.bool), torch.cat(place), weights, total)
+        best = torch.stack([part.gather(1, top) for part in each], 2)[there]
+        best = (best - best.amax(1, keepdim=True)).half()  # a constant of a sample fits nothing
+        found.append((best, z[there], is_target[there].int().argmax(1)))
+    values, zs, place = (torch.cat(part) for part in zip(*(found[1:] or found), strict=True))
+    weights.fit(values, zs, torch.ones_like(values[:, :, 0], dtype=torch.bool), place, total)
 
 
 def latest_first(histories: Histories) -> Int[Tensor, "B T"]:

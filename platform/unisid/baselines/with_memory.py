@@ -21,9 +21,10 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.vectors import item_vectors
 from unisid.baselines import BaselineConfig, Histories, sasrec
 from unisid.baselines.learned import LearnedBaseline, LearnedConfig, Windows
-from unisid.baselines.related import fitted_weights, latest_first
+from unisid.baselines.related import fit_weights, latest_first
 from unisid.errors import ConfigError
 from unisid.layers.history import taken_of_all
+from unisid.layers.part_weights import PartWeights
 from unisid.layers.recall import Memory, MemoryConfig
 from unisid.ops.blend import weighted_sum
 
@@ -65,21 +66,25 @@ class Config(LearnedConfig):
         """As `model`, with item vectors by noun."""
         inner = self.baseline.build(catalog)
         assert isinstance(inner, LearnedBaseline)
-        found = WithMemory(inner, Memory(self.memory, catalog.num_items))
-        found.memory.count(catalog, {noun: torch.from_numpy(each) for noun, each in vectors.items()})
+        found = WithMemory(inner, Memory(self.memory, catalog.num_items), catalog.num_items)
+        found.counts.copy_(
+            found.memory.count(catalog, {noun: torch.from_numpy(each) for noun, each in vectors.items()})
+        )
+        found.part_weights.count(found.counts)
         return found
 
 
 class WithMemory(LearnedBaseline):
     """The baseline, the memory, and the weights of the parts."""
 
-    part_weights: Tensor
+    counts: Tensor
 
-    def __init__(self, inner: LearnedBaseline, memory: Memory) -> None:
+    def __init__(self, inner: LearnedBaseline, memory: Memory, num_items: int) -> None:
         super().__init__()
         self.inner, self.memory = inner, memory
         weights = [1.0, 0.0, 0.0, *[TABLE] * len(memory.parts)]
-        self.register_buffer("part_weights", torch.tensor(weights, dtype=torch.float64))
+        self.part_weights = PartWeights(weights)
+        self.register_buffer("counts", torch.zeros(num_items))
 
     def loss(self, windows: Windows) -> Float[Tensor, ""]:
         return self.inner.loss(windows)
@@ -88,7 +93,8 @@ class WithMemory(LearnedBaseline):
         return self.inner.count(windows)
 
     def answer(self, histories: Histories) -> Float[Tensor, "B N"]:
-        return weighted_sum(self.part_weights, self.parts(histories)).float()
+        before = latest_first(histories).to(self.counts.device)
+        return weighted_sum(self.part_weights.of(before, self.counts), self.parts(histories)).float()
 
     @torch.no_grad()
     def parts(self, histories: Histories) -> list[Float[Tensor, "B N"]]:
@@ -103,6 +109,6 @@ class WithMemory(LearnedBaseline):
     def blend(self, catalog: Catalog, rows: NDArray[np.int64], total: Callable[[Tensor], Tensor]) -> dict[str, float]:
         """Fit the weights to the targets of validation samples; returns them by name."""
         rows = rows[catalog.history(rows)[1] > 0]  # an empty history is scored by popularity
-        self.part_weights.copy_(fitted_weights(self.parts, catalog, rows, self.part_weights, total))
+        fit_weights(self.parts, catalog, rows, self.part_weights, self.counts, total)
         names = ["baseline", "taken", "taken_lately", *(part.name for part in self.memory.parts)]
-        return {f"weight_{name}": float(value) for name, value in zip(names, self.part_weights, strict=True)}
+        return self.part_weights.figures(names)

@@ -155,7 +155,7 @@ class Memory(nn.Module):
         self,
         held: dict[str, Entries],
         before: Int[Tensor, "P T"],
-        weights: Float[Tensor, " F"],
+        weights: Float[Tensor, "P F"],
         some: Bool[Tensor, " N"] | None = None,
     ) -> Int[Tensor, "P J"]:
         """The items, of all or of some, whose weighted parts are largest, each once; PAD where fewer are recalled."""
@@ -166,7 +166,9 @@ class Memory(nn.Module):
         found = torch.cat([recall(*held[name], most)[0] for name in self.names], 1).sort(1).values
         found[:, 1:] = torch.where(found[:, 1:] == found[:, :-1], PAD, found[:, 1:])
         found = torch.where((found[:, :, None] == before[:, None, :]).any(2), PAD, found)
-        scores = (self.of(held, before, found) @ weights.float()).masked_fill(found == PAD, -torch.inf)
+        scores = torch.einsum("pcf,pf->pc", self.of(held, before, found), weights.float()).masked_fill(
+            found == PAD, -torch.inf
+        )
         return found.gather(1, scores.topk(min(size, found.shape[1]), dim=1).indices)
 
 
