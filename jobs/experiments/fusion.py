@@ -66,7 +66,7 @@ def _recommended(base: Recipe, config: model.Config, form: str) -> Experiment:
         told = replace(recipe.metrics, method=name, baselines=())
         methods.append(Method(name, replace(recipe, instructions=None, model=config, metrics=told)))
     return Experiment(
-        name=f"fusion-{form}",
+        name=f"fusion_{form}",
         question=f"Which vectors make the codes that a recommender ({form}) finds the next item by?",
         methods=tuple(methods),
         ours=f"uqf-{form}",

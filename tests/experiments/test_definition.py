@@ -9,7 +9,7 @@ from unisid import config as settings
 from unisid import recipes
 from unisid.baselines import popularity
 from unisid.errors import ConfigError
-from unisid.experiments.definition import Experiment, Method, cells, find, ready, seeded
+from unisid.experiments.definition import Experiment, Method, Series, cells, find, ready, seeded
 from unisid.pipeline import Recipe
 from unisid.stages import baseline, instructions
 
@@ -99,7 +99,15 @@ def test_ready_experiments_stand_on_any_recipe(name):
     """Every cell has a recipe of its own, and seeds reach it."""
     found = find(name, quick())
     assert found.name == name
-    trials = cells(found, quick(), [1, 2])
+    for each in parts(found):
+        keep_apart(cells(each, quick(), [1, 2]))
+
+
+def parts(found: Experiment | Series) -> list[Experiment]:
+    return [chapter.experiment for chapter in found.chapters] if isinstance(found, Series) else [found]
+
+
+def keep_apart(trials):
     distinct = {settings.fingerprint(settings.to_record(replace(t.recipe, name=""), identity=True)) for t in trials}
     seedless = {"popularity", "itemknn"}
     assert len(distinct) >= len(trials) - len(seedless)
@@ -110,7 +118,7 @@ def test_ready_experiments_stand_on_any_recipe(name):
 def test_ready_experiments_stand_on_ready_recipes(name, recipe):
     """Whatever the sizes, the levels and the backbone: no method asks for settings that cannot be."""
     base = recipes.find(recipe)
-    trials = cells(find(name, base), base, [1])
+    trials = [trial for each in parts(find(name, base)) for trial in cells(each, base, [1])]
     assert all(trial.recipe.catalog == base.catalog for trial in trials)
     assert all(getattr(trial.recipe, trial.until) is not None for trial in trials)
 

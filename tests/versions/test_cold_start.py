@@ -15,6 +15,7 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Place, Store
 from unisid.backbones import hierarchical
+from unisid.cli.session import Session
 from unisid.config import to_record
 from unisid.errors import ConfigError, DataError
 from unisid.log import logger
@@ -136,7 +137,7 @@ def test_a_memory_recommends_new_items_as_those_that_they_are_like(tried):
 def test_json_is_all_that_goes_to_the_output(tried, tmp_path, monkeypatch, capsys):
     _, _, found, _ = tried
 
-    def tracker(store):
+    def tracker(session):
         LOG.info("registry: told")
         return NullTracker()
 
@@ -144,7 +145,7 @@ def test_json_is_all_that_goes_to_the_output(tried, tmp_path, monkeypatch, capsy
         LOG.info("at work")
         return found
 
-    monkeypatch.setattr(cli, "_tracker", tracker)
+    monkeypatch.setattr(Session, "tracker", tracker)
     monkeypatch.setattr("unisid.versions.cold_start.cold_start", again)
     assert cli.main(["index", "cold-start", "demo", "--json", "--compute", "local", "--store", str(tmp_path)]) == 0
     output, aside = capsys.readouterr()

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 from dataclasses import replace
 
 import numpy as np
@@ -14,13 +13,14 @@ from mlflow import MlflowClient
 from tests.lines import logged
 from tests.runtime.stores import mlflow_at
 from tests.versions import shop
-from unisid import cli
 from unisid.api.daily import day_tables
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Address, Place, Store
 from unisid.cli import main
+from unisid.cli import update as command
+from unisid.cli.commands import parse
 from unisid.errors import ArtifactError, ConfigError, DataError, DriftError
 from unisid.pipeline import NullTracker
 from unisid.runtime import promotion
@@ -233,9 +233,11 @@ def test_the_gate():
 
 def test_the_level_of_the_gate_is_not_that_of_the_news():
     words = ["update", "shop", "--items", "items.parquet"]
-    plain, quiet = (cli._parser().parse_args([*words, *more]) for more in ([], ["--quiet", "--level", "0.01"]))
-    assert (plain.gate_level, plain.level) == (0.05, logging.INFO)
-    assert (quiet.gate_level, quiet.level) == (0.01, logging.WARNING)
+    plain, quiet = (parse([*words, *more]) for more in ([], ["--quiet", "--level", "0.01"]))
+    assert isinstance(plain, command.Update)
+    assert isinstance(quiet, command.Update)
+    assert (plain.gate.level, plain.session.quiet) == (0.05, False)
+    assert (quiet.gate.level, quiet.session.quiet) == (0.01, True)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Rates of `production`'s shapes on an H100, as docs/scale.md tells them, until a GPU has been measured.
+"""Rates of `production`'s shapes on an H100, as docs/scale.md gives them, until a GPU has been measured.
 
 UQF is 256 wide inside, LightGCN has 5 layers of 256, codes are 4 of 1,024, TIGER has 12 layers of 256. Fused and model
 are derived: our CPU's measured rate times 200, a guess that may be off by three either way.
