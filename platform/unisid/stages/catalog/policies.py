@@ -16,7 +16,21 @@ from unisid.datasets.time_ranges import Times, outlying, when
 from unisid.errors import DataError
 
 Mask = NDArray[np.bool_]
-SHARED_IDS = ("nan", "nat", "null", "none", "na", "n/a", "<na>", "\\n", "nil", "undefined", "unknown", "anonymous", "guest")
+SHARED_IDS = (
+    "nan",
+    "nat",
+    "null",
+    "none",
+    "na",
+    "n/a",
+    "<na>",
+    "\\n",
+    "nil",
+    "undefined",
+    "unknown",
+    "anonymous",
+    "guest",
+)
 """Ids that programs write where there is no user, in small letters."""
 MANY, LARGE = 20, 0.2
 """Of so many users none has such a share of all interactions."""
@@ -149,7 +163,9 @@ def crowds(user: NDArray[Any], user_ids: pa.ChunkedArray | pa.Array) -> dict[str
         return {}
     found = np.bincount(user, minlength=len(user_ids))
     most = int(found.argmax())
-    shared = pc.is_in(pc.utf8_lower(user_ids), value_set=pa.array(SHARED_IDS, user_ids.type)).to_numpy(zero_copy_only=False)
+    shared = pc.is_in(pc.utf8_lower(user_ids), value_set=pa.array(SHARED_IDS, user_ids.type)).to_numpy(
+        zero_copy_only=False
+    )
     if len(user_ids) >= MANY and found[most] > LARGE * len(user):
         shared[most] = True
     return {user_ids[place].as_py(): int(found[place]) for place in np.flatnonzero(shared)}
