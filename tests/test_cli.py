@@ -556,7 +556,7 @@ def test_help_names_every_command_and_says_what_it_does(capsys):
     [
         ((), "Expected one of {plan, run,"),
         (("plna", "demo"), "unisid: no command 'plna'; did you mean 'plan'?"),
-        (("index",), "Expected one of {extend, add, compare, cold-start}"),
+        (("index",), "Expected one of {extend, add, refresh, compare, cold-start}"),
         (("index", "extent"), "unisid index: no command 'extent'; did you mean 'extend'?"),
         (("list", "more"), "Unrecognized options: more"),
         (("sid", "i1", "--cods", "codes/a"), "--codes ADDRESS"),

@@ -148,8 +148,9 @@ def _help(names: Sequence[str], words: Sequence[str]) -> None:
         _parsed([*names, "--help"])
     except SystemExit:
         print(f"\n{EXIT_CODES}", flush=True)
-    if words:
-        command, _ = _parsed([word for word in words if word not in HELP], known_only=True)
+    given = [word for word in words if word not in HELP]
+    if given[len(names) :]:
+        command, _ = _parsed(given, known_only=True)
         assert isinstance(command, Configured)
         command.show_settings(" ".join(["unisid", *names]))
     raise SystemExit(0)
