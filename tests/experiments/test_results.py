@@ -15,9 +15,9 @@ from unisid.report.tables import comma_separated
 
 
 def table() -> shown.Table:
-    """Two methods under seeds 1, 2 and 3; the rival's seed 1 failed."""
+    """Two methods under seeds 1, 2 and 3; the baseline's seed 1 failed."""
     random = np.random.default_rng(0)
-    seeds = {"ours": [1, 2, 3], "rival": [2, 3]}
+    seeds = {"ours": [1, 2, 3], "baseline": [2, 3]}
     cells = {
         method: values_of([np.ceil(random.exponential(9, 50)) for _ in own], (10,)) for method, own in seeds.items()
     }
@@ -37,13 +37,13 @@ def table() -> shown.Table:
 def test_a_value_stands_under_the_seed_of_its_cell():
     rows = list(csv.DictReader(comma_separated(cells_of(table())).decode().splitlines()))
     found = {(r["method"], int(r["seed"])): float(r["value"]) for r in rows if r["metric"] == "HR@10"}
-    assert found.keys() == {("ours", 1), ("ours", 2), ("ours", 3), ("rival", 2), ("rival", 3)}
-    first, second = table().rules["excluded"].figures["rival"]["HR@10"].by_seed
-    assert (found["rival", 2], found["rival", 3]) == (first, second)
+    assert found.keys() == {("ours", 1), ("ours", 2), ("ours", 3), ("baseline", 2), ("baseline", 3)}
+    first, second = table().rules["excluded"].figures["baseline"]["HR@10"].by_seed
+    assert (found["baseline", 2], found["baseline", 3]) == (first, second)
 
 
 def test_the_table_says_which_cells_it_lacks():
-    assert "50 test samples, all items ranked, seeds 1 2 3; rival without 1\n" in shown.text(table(), {}, {})
+    assert "50 test samples, all items ranked, seeds 1 2 3; baseline without 1\n" in shown.text(table(), {}, {})
     assert shown.plain(table(), {}, {})["seeds"] == [1, 2, 3]
 
 
@@ -66,10 +66,10 @@ def over_an_axis() -> shown.Table:
     own = found.rules["excluded"]
     compared = shown.Results(
         own.figures,
-        comparisons(values, {"rival": values * 0.5}, (10,)),
-        {"rival": over_cutoffs(np.array([0.3, 0.2]), np.array([0.2, 0.2]))},
+        comparisons(values, {"baseline": values * 0.5}, (10,)),
+        {"baseline": over_cutoffs(np.array([0.3, 0.2]), np.array([0.2, 0.2]))},
     )
-    return replace(found, rules={"excluded": compared, "allowed": compared}, axis="size", at={"ours": 2, "rival": 1})
+    return replace(found, rules={"excluded": compared, "allowed": compared}, axis="size", at={"ours": 2, "baseline": 1})
 
 
 def test_every_plot_is_drawn_under_both_rules_and_says_which():
@@ -83,17 +83,18 @@ def test_every_plot_is_drawn_under_both_rules_and_says_which():
 def test_both_forms_of_a_comparison_are_printed():
     text = shown.text(over_an_axis(), {}, {})
     assert "in the thesis's form (table 6.2), over the cut-offs 10; it says nothing of users" in text
-    row = next(line.split() for line in text.splitlines() if line.split()[:2] == ["rival", "HR"])
-    assert row == ["rival", "HR", "+0.1000", "+50.0%", "-", "-", "1", "+0.00"]
+    row = next(line.split() for line in text.splitlines() if line.split()[:2] == ["baseline", "HR"])
+    assert row == ["baseline", "HR", "+0.1000", "+50.0%", "-", "-", "1", "+0.00"]
 
 
 def test_what_lists_are_like_and_whom_they_serve_is_shown_where_it_was_judged():
-    spread = {"ours": {"coverage": 0.5, "HR@10 middle third": 0.25}, "rival": {"coverage": 0.75}}
+    spread = {"ours": {"coverage": 0.5, "HR@10 middle third": 0.25}, "baseline": {"coverage": 0.75}}
     whole = replace(table(), spread=spread, printed=(10, 50))
     lines = shown.text(whole, {}, {}).splitlines()
     [place] = [n for n, line in enumerate(lines) if line.startswith("history excluded: lists of the recommenders")]
     assert lines[place + 1].split() == ["method", "coverage", "HR@10", "middle", "third"]
-    assert [line.split() for line in lines[place + 2 : place + 4]] == [["ours", "0.5", "0.25"], ["rival", "0.75", "-"]]
+    rows = [line.split() for line in lines[place + 2 : place + 4]]
+    assert rows == [["ours", "0.5", "0.25"], ["baseline", "0.75", "-"]]
     assert shown.plain(whole, {}, {})["lists"] == spread
     assert whole.shown == ["HR@10", "NDCG@10"]  # of what is printed, what was measured
     assert "lists of the recommenders" not in shown.text(table(), {}, {})

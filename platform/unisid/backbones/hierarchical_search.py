@@ -57,9 +57,9 @@ def some_of_all(model: "Hierarchical", states: "States", index: Index, size: int
     parts = list(parts_of_all(model, states, index))
     items = torch.arange(len(index.codes), device=parts[0].device).expand_as(parts[0])
     real = may_be_answered(items, index, limits)
-    scores = weighted_sum(model.weights_of(states), parts)
-    top = scores.masked_fill(~real, -torch.inf).topk(size, dim=1).indices
     z = model.part_weights.z(states.seen.before, model.counts)
+    scores = weighted_sum(model.part_weights.at(z), parts)
+    top = scores.masked_fill(~real, -torch.inf).topk(size, dim=1).indices
     return Candidates(top, torch.stack([part.gather(1, top) for part in parts], 2), real.gather(1, top), z)
 
 
@@ -117,12 +117,12 @@ def candidates(model: "Hierarchical", states: "States", index: Index, beam: int,
     twice."""
     check(beam, beam, len(index.codes))
     memory, before, new = model.memory, states.seen.before, ~model.was_learned()
-    held = {} if memory is None else memory.entries(before)
+    held, z = {} if memory is None else memory.entries(before), model.part_weights.z(before, model.counts)
     found = _beams(model, states, index, beam, limits)
     if model.new_offset:
         found = found.and_then(_beams(model, states, index, beam, _limited_to(new, limits)))
     if memory is not None:
-        weights = model.weights_of(states)[:, 1 + model.config.dense :]
+        weights = model.part_weights.at(z)[:, 1 + model.config.dense :]
         for some in (None, new)[: 1 + bool(model.new_offset)]:
             known = memory.recalled(held, before, weights, some)
             further, real = known.clamp_min(0), known != PAD
@@ -136,7 +136,7 @@ def candidates(model: "Hierarchical", states: "States", index: Index, beam: int,
         parts.append(dense[:, :, None])
     if memory is not None:
         parts.append(memory.of(held, before, items))
-    z, added = model.part_weights.z(before, model.counts), model.new_offset * new[items] if model.new_offset else None
+    added = model.new_offset * new[items] if model.new_offset else None
     return Candidates(items, torch.cat(parts, 2), real, z, added)
 
 

@@ -123,9 +123,9 @@ class Parallel(Pooled):
         by_level = self.level_log_probs(states)
         memory, before = self.memory, states.seen.before
         held = {} if memory is None else memory.entries(before)
-        known = before
+        known, z = before, self.part_weights.z(before, self.counts)
         if memory is not None:
-            weights = self.weights_of(states)[:, len(self.names) :]
+            weights = self.part_weights.at(z)[:, len(self.names) :]
             known = torch.cat([before, memory.recalled(held, before, weights)], 1)
 
         def score(items: Int[Tensor, "B C"]) -> Float[Tensor, "B C"]:
@@ -147,7 +147,6 @@ class Parallel(Pooled):
         parts = [scores.masked_fill(~real, 0.0), *taken_of_some(before, items)]
         recalled = [] if memory is None else [memory.of(held, before, items)]
         added = self.new_offset * new[items] if self.new_offset else None
-        z = self.part_weights.z(before, self.counts)
         return Candidates(items, torch.cat([torch.stack(parts, 2), *recalled], 2), real, z, added)
 
     @torch.no_grad()

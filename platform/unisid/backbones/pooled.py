@@ -230,7 +230,7 @@ class Pooled(Backbone):
         parts = list(self.parts_of_all(states, index))
         items = torch.arange(len(index.codes), device=parts[0].device).expand_as(parts[0])
         real = may_be_answered(items, index, replace(limits, excluded=None) if self.fits_excluded else limits)
-        scores = weighted_sum(self.weights_of(states), parts).masked_fill(~real, -torch.inf)
-        top = scores.topk(min(CANDIDATES, scores.shape[1]), dim=1).indices
         z = self.part_weights.z(states.seen.before, self.counts)
+        scores = weighted_sum(self.part_weights.at(z), parts).masked_fill(~real, -torch.inf)
+        top = scores.topk(min(CANDIDATES, scores.shape[1]), dim=1).indices
         return Candidates(top, torch.stack([part.gather(1, top) for part in parts], 2), real.gather(1, top), z)

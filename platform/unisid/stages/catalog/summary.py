@@ -171,7 +171,7 @@ def _passed_over(counts: Counts) -> list[str]:
 def _crowds(counts: Counts) -> list[str]:
     return [
         f"{found:,} of {counts['interactions']:,} interactions are of the user '{shown(name)}', and count as one "
-        "person's history: if that is a word for many or for nobody, drop these rows"
+        "person's history: if that stands for many users or for none, drop these rows"
         for name, found in _at(counts, "crowds", {}).items()
     ]
 
