@@ -45,7 +45,7 @@ class Completion(Command):
             _parsed(["--tyro-print-completion", self.shell])
 
 
-INDEX = {
+INDEX: Mapping[str, type[Command]] = {
     "extend": index.Extend,
     "add": index.Add,
     "refresh": index.Refresh,

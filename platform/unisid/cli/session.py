@@ -5,6 +5,7 @@ from __future__ import annotations  # what is heavy is named here and imported w
 import contextlib
 import functools
 import logging
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,7 +91,7 @@ class Session:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(ABC):
     """One command: its fields are its words, `act` carries it out."""
 
     session: Session = Session()
@@ -109,9 +110,9 @@ class Command:
         """Inside, its news are shown."""
         return self.session.news(self.shows_news and not getattr(self, "json", False))
 
+    @abstractmethod
     def act(self) -> None:
         """Carry the command out. Raises UnisidError for what the user can put right."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +122,6 @@ class Configured(Command):
     settings: Suppress[Fixed[tuple[str, ...]]] = ()
     """The words that are none of the command's own, in order."""
 
+    @abstractmethod
     def show_settings(self, prog: str) -> None:
         """Print what settings there are, and leave."""
-        raise NotImplementedError
