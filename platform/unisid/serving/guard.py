@@ -84,20 +84,23 @@ def fault_of(now: Tally, before: Tally, settings: Serving) -> str:
             f"{agreement:.3f} of its items are recommended by the pair before too, serving.least_agreement is "
             f"{settings.least_agreement:g}"
         )
-    return _worse_by_clicks(now, settings)
+    return ""
 
 
-def _worse_by_clicks(now: Tally, settings: Serving) -> str:
-    """Why clicks speak against a pair: a paired one-sided t-test at n, 2n, 4n, ... clicks, n = `guard_clicks`.
+def fault_by_clicks(now: Tally, settings: Serving) -> str:
+    """Why clicks speak against a pair; empty where they do not, or are not so many that they are looked at.
+
+    They are at n, 2n, 4n, ... clicks, n = `guard_clicks`, by a paired one-sided t-test. To be called after each click.
 
     The look number i, from 0, is at `click_level` / 2^(i + 1), so that all looks together find a loss where there is
     none with a probability of at most `click_level`.
     """
     least = settings.guard_clicks
-    if not least or len(now.clicks) < least:
+    looks, rest = divmod(len(now.clicks), least) if least else (0, 0)
+    if rest or looks.bit_count() != 1:
         return ""
-    look = int(math.log2(len(now.clicks) // least))
-    new, old = np.array(now.clicks[: least << look]).T
+    look = looks.bit_length() - 1
+    new, old = np.array(now.clicks).T
     found = paired_test(old, new)
     if found.p >= settings.click_level / 2 ** (look + 1):
         return ""

@@ -112,7 +112,7 @@ def test_where_the_canary_fails_the_pair_in_use_answers_and_the_canary_is_dismis
 
 
 def test_clicks_on_what_the_candidate_ranks_lower_dismiss_it(world):
-    shop = world(shadow=1.0, guard_rows=1, guard_clicks=4)
+    shop = world(shadow=1.0, guard_clicks=4)
     shop.asked(histories=[ids(1)])
     listed = shop.client.post("/recommend", json={"histories": [ids(1)]}).json()["answers"][0]["items"]
     taken = next(item["item_id"] for item in listed if item["item_id"] in ids(*range(10)))  # turned, it is not listed
@@ -138,3 +138,25 @@ def test_clicks_on_what_the_candidate_ranks_lower_dismiss_it(world):
 def test_clicks_that_mean_nothing_are_refused(world, body, code):
     refused = world(shadow=1.0, guard_clicks=4).clicked(**body)
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, code)
+
+
+def test_clicks_hold_a_promoted_pair_against_the_one_before_and_nothing_else_does_later(world):
+    shop = world(guard_clicks=4, guard_rows=2, most_errors=0.0)
+    shop.server.withdraw = shop.dismiss
+    shop.server.try_out(None)
+    shop.server.use(shop.second)
+    for _ in range(2):
+        assert shop.asked(histories=[ids(1)]) == "model/ring/2"
+    assert shop.server.judged
+    shop.fails = True
+    assert shop.client.post("/recommend", json={"histories": [ids(1)]}).status_code == 503
+    shop.fails = False
+    listed = shop.client.post("/recommend", json={"histories": [ids(1)]}).json()["answers"][0]["items"]
+    taken = next(item["item_id"] for item in listed if item["item_id"] in ids(*range(10)))
+    assert not shop.dismissed  # rows after the first ones decide nothing
+    shop.turns = True
+    for _ in range(4):
+        assert shop.clicked(histories=[ids(1)], items=[taken]).json()["counted"] == 1
+    assert shop.done.wait(60)
+    assert shop.dismissed[0][1].startswith("it ranks what is clicked lower")
+    assert shop.asked(histories=[ids(1)]) == "model/ring/1"

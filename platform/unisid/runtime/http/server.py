@@ -16,7 +16,7 @@ from unisid.runtime.http.adding import Adding
 from unisid.runtime.http.measures import Measures
 from unisid.runtime.http.refusal import RefusedError
 from unisid.serving.answers import Answer, Problem, Query, answers
-from unisid.serving.guard import Tally, chosen, fault_of
+from unisid.serving.guard import MOST_CLICKS, Tally, chosen, fault_by_clicks, fault_of
 from unisid.serving.pair import Pair
 from unisid.serving.settings import Serving
 
@@ -99,20 +99,25 @@ class Server:
         """Count what a pair did, and withdraw it where the guard finds it wanting."""
         if self.candidate is not None and pair.versions == self.candidate.versions:
             self.tally_candidate.add(rows, errors, seconds)
-            self._judge_candidate()
+            if self.settings.guard_rows and self.tally_candidate.rows >= self.settings.guard_rows:
+                self._dismiss(fault_of(self.tally_candidate, self.tally, self.settings))
         elif self.pair is not None and pair.versions == self.pair.versions:
             self.tally.add(rows, errors, seconds)
-            self._judge()
+            if not self.judged and self.tally.rows >= self.settings.guard_rows:
+                self.judged = True
+                self._withdraw(fault_of(self.tally, self.tally_before, self.settings))
 
     def clicked(self, new: list[str], old: list[str], item: str) -> None:
         """Count a click: the items that the pair on trial and the other one recommend, and the one that was taken."""
-        tally = self.tally if self.candidate is None else self.tally_candidate
+        tally, act = (self.tally, self._withdraw) if self.candidate is None else (self.tally_candidate, self._dismiss)
         tally.click(new, old, item)
-        (self._judge if self.candidate is None else self._judge_candidate)()
+        act(fault_by_clicks(tally, self.settings))
 
     def on_trial(self) -> tuple[Pair, Pair] | None:
-        """The pair that clicks are to judge and the one that it is held against; None where there is no such pair."""
-        if self.pair is None:
+        """The pair that clicks are to judge and the one that it is held against; None where there is no such pair, or
+        the guard has looked at as many clicks as it will."""
+        tally = self.tally if self.candidate is None else self.tally_candidate
+        if self.pair is None or not self.settings.guard_clicks or len(tally.clicks) >= MOST_CLICKS:
             return None
         if self.candidate is not None:
             return self.candidate, self.pair
@@ -163,9 +168,10 @@ class Server:
         except RefusedError:
             raise
         except Exception as error:
+            tried = self.candidate is not None and pair.versions == self.candidate.versions
             self.saw(pair, len(wanted), len(wanted), time.monotonic() - begun)
-            if self.pair is not None and pair.versions != self.pair.versions:
-                return await self.ranked(rank, self.pair, rows)
+            if tried:
+                return await self.ranked(rank, self.in_use(), rows)
             if isinstance(error, UnisidError):
                 raise RefusedError(503, "model", str(error)) from None
             raise
@@ -209,29 +215,25 @@ class Server:
             errors = len(rows)
         self.saw(candidate, len(rows), errors, time.monotonic() - begun)
 
-    def _judge(self) -> None:
-        """Put the pair before into use again where the guard finds the promoted one wanting, once it saw enough."""
-        late = self.settings.guard_clicks > 0 and self.on_trial() is not None
-        if (self.judged and not late) or self.tally.rows < self.settings.guard_rows or self.pair is None:
+    def _withdraw(self, why: str) -> None:
+        """Put the pair before into use again, for a fault of the promoted one; nothing for an empty one."""
+        if not why or self.pair is None or self.before is None:
             return
-        self.judged = True
-        if (why := fault_of(self.tally, self.tally_before, self.settings)) and self.before is not None:
-            pair, self.pair, self.tally = self.pair, self.before, self.tally_before
-            self.measures.withdrawn.inc()
-            self.measures.in_use(self.pair.versions)
-            self.refuse(f"serve: {pair.versions.model} over {pair.versions.index} was withdrawn: {why}")
-            threading.Thread(target=self.withdraw, args=(pair, why), daemon=True).start()
+        pair, self.pair, self.tally = self.pair, self.before, self.tally_before
+        self.measures.withdrawn.inc()
+        self.measures.in_use(self.pair.versions)
+        self.refuse(f"serve: {pair.versions.model} over {pair.versions.index} was withdrawn: {why}")
+        threading.Thread(target=self.withdraw, args=(pair, why), daemon=True).start()
 
-    def _judge_candidate(self) -> None:
-        """Dismiss the candidate where the guard finds it wanting; it looks at every row after the first enough."""
-        pair, least = self.candidate, self.settings.guard_rows
-        if pair is None or not least or self.tally_candidate.rows < least:
+    def _dismiss(self, why: str) -> None:
+        """Try the candidate no more, for a fault of it; nothing for an empty one."""
+        pair = self.candidate
+        if not why or pair is None:
             return
-        if why := fault_of(self.tally_candidate, self.tally, self.settings):
-            self.dismissed = f"{pair.versions.model} over {pair.versions.index}: {why}"
-            self.try_out(None)
-            self.measures.withdrawn.inc()
-            threading.Thread(target=self.dismiss, args=(pair, why), daemon=True).start()
+        self.dismissed = f"{pair.versions.model} over {pair.versions.index}: {why}"
+        self.try_out(None)
+        self.measures.withdrawn.inc()
+        threading.Thread(target=self.dismiss, args=(pair, why), daemon=True).start()
 
     def _wait(self, rows: int) -> None:
         self.waiting += rows
