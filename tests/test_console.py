@@ -14,6 +14,7 @@ from tests.test_cli import ITEMS, RECIPE, ROWS
 from unisid import cli
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
+from unisid.cli.flow import Recipes
 from unisid.console import Console, styled
 
 ROOT = Path(__file__).parents[1]
@@ -165,6 +166,6 @@ def test_a_broken_pipe_elsewhere_is_an_error(monkeypatch, capsys):
     def act(known):
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr(cli, "_recipes", act)
+    monkeypatch.setattr(Recipes, "act", act)
     assert cli.main(["recipes"]) == 1
     assert capsys.readouterr().err == "error: this machine: Broken pipe; the machine must allow it\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from unisid import cli
+from unisid.cli.flow import Recipes
 from unisid.faults import in_words
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +59,7 @@ def ended(monkeypatch, capsys, error):
     def act(known):
         raise error
 
-    monkeypatch.setattr(cli, "_recipes", act)
+    monkeypatch.setattr(Recipes, "act", act)
     return cli.main(["recipes"]), capsys.readouterr().err
 
 
