@@ -67,7 +67,7 @@ def trained(inputs, tmp_path_factory):
     from unisid.artifacts.store import Place
 
     out = Place.of(tmp_path_factory.mktemp("trained") / "model")
-    config = dataclasses.replace(CONFIG, training=dataclasses.replace(CONFIG.training, epochs=20))
+    config = dataclasses.replace(CONFIG, training=dataclasses.replace(CONFIG.training, epochs=40))
     said: list = []
     return out, make(config, inputs, out, said), said
 
