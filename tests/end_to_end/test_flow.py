@@ -157,7 +157,8 @@ def test_questions_on_the_command_line(ran):
     assert json.loads(unisid("show", "codes/tiny/1", "--json", store=store).stdout)["fingerprint"][:12] in shown
     listed = unisid("list", store=store).stdout
     assert all(f"{noun}/tiny/1" in listed for noun in NOUNS)
-    head, first, *_ = unisid("items", "<a_0>", store=store).stdout.splitlines()
+    below, head, first, *_ = unisid("items", "<a_0>", store=store).stdout.splitlines()
+    assert below.startswith("<a_0>: ")
     assert head.split() == ["item", "semantic", "id", "title"]
     item = first.split()[0]
     assert unisid("sid", item, store=store).stdout.splitlines()[1].split()[:2] == first.split()[:2]

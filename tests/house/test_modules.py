@@ -30,7 +30,6 @@ THROUGH = {
     "cli/reproduce.py": "test_reproduce.py",
     "cli/search.py": "search/test_command.py",
     "cli/serve.py": "runtime/test_ray_serve.py",
-    "cli/update.py": "versions/test_update.py",
     "decoding/t5.py": "backbones/test_tiger.py",
     "evaluation/fitting.py": "stages/test_baseline.py",
     "evaluation/recommender.py": "stages/test_metrics.py",

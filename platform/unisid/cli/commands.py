@@ -146,7 +146,9 @@ def _help(names: Sequence[str], words: Sequence[str]) -> None:
     """Print a command's help and, where words with settings name a recipe, the settings; leave."""
     try:
         _parsed([*names, "--help"])
-    except SystemExit:
+    except SystemExit as left:
+        if left.code:  # the reader left
+            raise
         print(f"\n{EXIT_CODES}", flush=True)
     given = [word for word in words if word not in HELP]
     if given[len(names) :]:
