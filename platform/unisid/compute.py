@@ -212,6 +212,16 @@ class Compute(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Task(Generic[C]):
+    """A worker's instructions: a stage's settings and places, without the driver's machines and reports."""
+
+    config: C
+    inputs: Mapping[str, Place]
+    """Role -> a complete artifact."""
+    out: Place
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job(Generic[C]):
     """What a stage is given: its settings, where its inputs lie, where to write, and the machines."""
@@ -228,6 +238,11 @@ class Job(Generic[C]):
     """The machines."""
     report: Report
     """Where curves go: call with {"name": value, ..., "step": n}; names are prefixed by the noun for the tracker."""
+
+    @property
+    def task(self) -> Task[C]:
+        """What a worker needs of it."""
+        return Task(self.config, dict(self.inputs), self.out)
 
     @property
     def work(self) -> Place:

@@ -15,12 +15,12 @@ from unisid.alignment import beam_contrast, grpo, sdpo, sft
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Place
 from unisid.backbones import eager, hierarchical, parallel
-from unisid.compute import Pool
+from unisid.compute import Pool, Task
 from unisid.errors import ArtifactError, ConfigError
 from unisid.runtime.local import LocalCompute
 from unisid.serving.recommender import Recommender
 from unisid.stages import align, model
-from unisid.stages.align import START, Aligned, Task
+from unisid.stages.align import START, Aligned
 from unisid.stages.extension import Base
 from unisid.training.loop import Training
 

@@ -15,6 +15,7 @@ from unisid.errors import ConfigError
 class Export(Command):
     """Write an index, or a recommender, as a folder that others read without this product."""
 
+    writes = True
     address: Annotated[Positional[str], arg(metavar="ADDRESS")]
     """an index (codes/shop/3) or a recommender (model/shop/3)"""
     to: Annotated[str, arg(metavar="FOLDER")]
@@ -23,10 +24,6 @@ class Export(Command):
     """of a recommender: an index that extends its own"""
     json: Flag = False
     """print the manifest"""
-
-    @property
-    def makes(self) -> bool:
-        return True
 
     def act(self) -> None:
         from unisid.artifacts.codes import Codes
@@ -66,6 +63,7 @@ class Export(Command):
 class Import(Command):
     """Take semantic IDs that others made as an index of a catalog."""
 
+    writes = True
     path: Annotated[Positional[str], arg(metavar="PATH")]
     """the folder of a package, or a file: LC-Rec's JSON, Parquet, .npy or .pt"""
     to: Annotated[str, arg(metavar="ADDRESS")]
@@ -76,10 +74,6 @@ class Import(Command):
     """the shop's ids of items that PATH numbers (item2id)"""
     json: Flag = False
     """print JSON"""
-
-    @property
-    def makes(self) -> bool:
-        return True
 
     def act(self) -> None:
         from unisid.artifacts.catalog import Catalog

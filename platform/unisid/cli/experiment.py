@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class Experiment(Configured):
     """Compare methods on one catalogue, under several seeds, in one table."""
 
+    writes = True
     experiment: Annotated[Positional[str], at_most_one("EXPERIMENT"), UNSAID] = ""
     """a ready experiment's name, or file.py:function; none lists them"""
     recipe: Annotated[str, arg(name="dataset", metavar="RECIPE")] = "demo"
@@ -33,10 +34,6 @@ class Experiment(Configured):
     """at most so many cells at once"""
     compute: Machines = "ray"
     """where the work is done"""
-
-    @property
-    def makes(self) -> bool:
-        return True
 
     def act(self) -> None:
         from unisid.experiments import definition

@@ -73,14 +73,11 @@ class Plan(RecipeCommand):
 class Run(RecipeCommand):
     """Make what a recipe still lacks, and print the results."""
 
+    writes = True
     until: Until = None
     """the last artifact to make"""
     compute: Machines = "ray"
     """where the work is done"""
-
-    @property
-    def makes(self) -> bool:
-        return True
 
     def act(self) -> None:
         from unisid import pipeline
@@ -96,9 +93,7 @@ class Run(RecipeCommand):
 class Sync(RecipeCommand):
     """Log a recipe's complete artifacts to MLflow (when it was away during the run)."""
 
-    @property
-    def makes(self) -> bool:
-        return True
+    writes = True
 
     def act(self) -> None:
         from unisid import pipeline

@@ -27,6 +27,7 @@ LATER = [noun for noun in NOUNS[NOUNS.index("codes") :] if noun != "sequences"]
 class Extend(RecipeCommand):
     """Give new items semantic ids, as version n + 1; published ones never move."""
 
+    writes = True
     base: Annotated[Address, text("ADDRESS", "the recipe's")] = None
     """the index to extend, such as codes/demo/1"""
     to: Annotated[str | None, text("VERSION", "the base's plus one")] = None
@@ -37,10 +38,6 @@ class Extend(RecipeCommand):
     """make nothing: tell MLflow of what is complete, for when it was away"""
     compute: Machines = "ray"
     """where the work is done"""
-
-    @property
-    def makes(self) -> bool:
-        return True
 
     def act(self) -> None:
         """Make the next version, up to its codes, and say what was added."""
@@ -72,6 +69,7 @@ class Extend(RecipeCommand):
 class Add(Command):
     """Give new items semantic ids by their texts alone, and put the index into use at once."""
 
+    writes = True
     items: Annotated[Positional[str], arg(metavar="FILE")]
     """a table of the new items, with the columns of the catalogue's"""
     name: Annotated[str, arg(metavar="NAME")]
@@ -80,10 +78,6 @@ class Add(Command):
     """where the work is done"""
     json: Flag = False
     """print JSON instead of a table"""
-
-    @property
-    def makes(self) -> bool:
-        return True
 
     def act(self) -> None:
         """Add items to the index in use, and say which ids they have."""
@@ -105,6 +99,7 @@ class Add(Command):
 class Refresh(RecipeCommand):
     """Make the index anew of today's data, its codes named after those of the one before."""
 
+    writes = True
     of: Annotated[str, arg(metavar="ADDRESS")]
     """the index before, such as codes/demo/1"""
     to: Annotated[str, arg(metavar="VERSION")]
@@ -115,10 +110,6 @@ class Refresh(RecipeCommand):
     """where the work is done"""
     json: Flag = False
     """print JSON instead of a table"""
-
-    @property
-    def makes(self) -> bool:
-        return True
 
     def act(self) -> None:
         """Make the index and say what moves; with a recommender, go on from it."""
@@ -154,6 +145,7 @@ class Compare(Command):
 class ColdStart(RecipeCommand):
     """Hold items out of training, extend the index by them, and see whether they are recommended."""
 
+    writes = True
     share: float = 0.05
     """of the items, to hold out"""
     seed: int = 42
@@ -162,10 +154,6 @@ class ColdStart(RecipeCommand):
     """where the work is done"""
     json: Flag = False
     """print JSON instead of a table"""
-
-    @property
-    def makes(self) -> bool:
-        return True
 
     def act(self) -> None:
         from unisid.versions.cold_start import cold_start, table

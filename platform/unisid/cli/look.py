@@ -127,12 +127,9 @@ class Show(Command):
 class Drop(Command):
     """Remove one artifact."""
 
+    writes = True
     address: One
     """such as codes/demo/1"""
-
-    @property
-    def makes(self) -> bool:
-        return True
 
     def act(self) -> None:
         from unisid.artifacts.record import shared_as

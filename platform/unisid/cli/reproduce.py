@@ -14,16 +14,13 @@ from unisid.errors import DriftError
 class Reproduce(Command):
     """Make an artifact again from its record, elsewhere, and compare the bytes."""
 
+    writes = True
     address: Annotated[Positional[str], arg(metavar="ADDRESS")]
     """what to make again, with all that it comes from, such as metrics/demo/1"""
     into: Annotated[str, arg(metavar="FOLDER")]
     """the store of the repetition; kept afterwards"""
     compute: Machines = "ray"
     """where the work is done"""
-
-    @property
-    def makes(self) -> bool:
-        return True
 
     def act(self) -> None:
         from unisid.artifacts.store import Address, Place, Store

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Search(RecipeCommand):
     """Try a recipe's settings out, and show what they change."""
 
+    writes = True
     space: Annotated[tuple[str, ...], several(str, "KEY=VALUE,VALUE"), UNSAID] = ()
     """settings and the values that each takes, or ready spaces by name; all combinations are tried"""
     seeds: Annotated[tuple[int, ...], several(int, "SEED"), UNSAID] = ()
@@ -39,10 +40,6 @@ class Search(RecipeCommand):
     """register the winner in MLflow, as a candidate"""
     compute: Machines = "ray"
     """where the work is done"""
-
-    @property
-    def makes(self) -> bool:
-        return True
 
     def act(self) -> None:
         from unisid.search.run import run

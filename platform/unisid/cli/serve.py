@@ -25,6 +25,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class Serve(Configured):
     """Answer requests over HTTP."""
 
+    writes = True
     name: Annotated[str | None, text("NAME")] = None
     """the registered name whose promoted pair answers, and is followed"""
     model: Address = None
@@ -33,10 +34,6 @@ class Serve(Configured):
     """an index that extends that recommender's"""
     compute: Machines = "ray"
     """Ray Serve, or this process alone (no batches over requests)"""
-
-    @property
-    def makes(self) -> bool:
-        return True
 
     def act(self) -> None:
         store, settings = self.session.opened, self._settings()

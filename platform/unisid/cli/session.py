@@ -7,7 +7,7 @@ import functools
 import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from tyro.conf import Fixed, Suppress, create_mutex_group
 
@@ -94,12 +94,14 @@ class Session:
 class Command(ABC):
     """One command: its fields are its words, `act` carries it out."""
 
+    writes: ClassVar[bool] = False
+    """Whether it does more than print, whatever its options are."""
     session: Session = Session()
 
     @property
     def makes(self) -> bool:
         """Whether it does more than print: then a lost reader of its output does not end it."""
-        return False
+        return self.writes
 
     @property
     def shows_news(self) -> bool:

@@ -29,6 +29,7 @@ class GateOptions:
 class Update(RecipeCommand):
     """Take in a day's new items and interactions."""
 
+    writes = True
     items: Annotated[str | None, text("FILE")] = None
     """the new items, with the columns of the recipe's tables"""
     interactions: Annotated[str | None, text("FILE")] = None
@@ -48,10 +49,6 @@ class Update(RecipeCommand):
     """where the work is done"""
     json: Flag = False
     """print the decision as JSON"""
-
-    @property
-    def makes(self) -> bool:
-        return True
 
     def act(self) -> None:
         from unisid.api.daily import day_tables

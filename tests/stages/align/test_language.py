@@ -11,7 +11,7 @@ from unisid.alignment import grpo
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_weights
 from unisid.backbones import lcrec
-from unisid.compute import Pool
+from unisid.compute import Pool, Task
 from unisid.language.lora import Lora
 from unisid.ops.prompts import Prompt, Prompts
 from unisid.runtime.local import LocalCompute
@@ -123,7 +123,7 @@ def test_zero_learns_what_one_worker_does(world, place):
     there = begun(found, own, place)
     plain = make(aligned(own), there, place / "plain")
     tasks = [
-        align.Task(aligned(own, training=replace(CLIPPED, zero=zero), pool=TWO), there, place / f"zero-{zero}")
+        Task(aligned(own, training=replace(CLIPPED, zero=zero), pool=TWO), there, place / f"zero-{zero}")
         for zero in (1, 3)
     ]
     LocalCompute().fit(train_each, tasks, name="zero", pool=TWO, work=place / "work")

@@ -8,7 +8,7 @@ them. What comes out is an ordinary model of the same backbone. B prompts, G ans
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
@@ -27,11 +27,11 @@ from unisid.artifacts.sequences import Sequences
 from unisid.artifacts.store import Place
 from unisid.backbones import Backbone, Batch, Index, LanguageBackbone, Limits
 from unisid.bounds import Count, CountOrNone, Positive, Range, Settings
-from unisid.compute import Job, Metrics, Pool, Worker
+from unisid.compute import Job, Metrics, Pool, Task, Worker
 from unisid.config import Json, identity_where, runtime, to_record
 from unisid.decoding.beam import MOST_BEAMS
 from unisid.errors import ConfigError
-from unisid.evaluation.validation import CUTOFF, ValidationRanker
+from unisid.evaluation.validation import CUTOFF
 from unisid.ops.prompts import Prompts
 from unisid.stages import model
 from unisid.stages.align.prompts import TrainingRows
@@ -95,21 +95,6 @@ class Config(Settings):
             )
 
 
-@dataclass(frozen=True)
-class Task:
-    """A worker's instructions."""
-
-    config: Config
-    inputs: Mapping[str, Place]
-    out: Place
-
-    @property
-    def recommender(self) -> model.Config:
-        """The settings that the recommender was trained by."""
-        assert self.config.recommender is not None
-        return self.config.recommender
-
-
 def inputs(config: Config) -> tuple[str, ...]:
     """The roles that it reads."""
     read = config.recommender.backbone.vectors() if config.recommender is not None else ()
@@ -124,14 +109,14 @@ def sources(config: Config) -> dict[str, Json]:
 
 def make(job: Job[Config]) -> Json:
     """Train, keep the best weights, say how it went."""
-    task = Task(job.config, dict(job.inputs), job.out)
+    task = job.task
     check(task)
     return job.compute.fit(train, task, name=job.name, pool=job.config.pool, work=job.work, report=job.report)
 
 
-def check(task: Task) -> None:
+def check(task: Task[Config]) -> None:
     """Raise ConfigError or ArtifactError, before anything trains, for what cannot be aligned."""
-    config, backbone = task.config, task.recommender.backbone
+    config, backbone = task.config, model.filled(task.config.recommender).backbone
     if not backbone.aligns:
         raise ConfigError(
             f"align: '{backbone.kind}' ranks by two streams merged, which have no log p to learn from; must be another "
@@ -148,9 +133,9 @@ def check(task: Task) -> None:
         )
 
 
-def train(worker: Worker, task: Task) -> Json:
+def train(worker: Worker, task: Task[Config]) -> Json:
     """What every worker runs; the first writes the model."""
-    config, recommender = task.config, task.recommender
+    config, recommender = task.config, model.filled(task.config.recommender)
     catalog = Catalog.read(task.inputs["catalog"])
     index = model.index_of(task.inputs, recommender.backbone, catalog)
     torch.manual_seed(config.training.seed)
@@ -204,8 +189,8 @@ class Aligned:
 
     higher_is_better: bool = True
 
-    def __init__(self, worker: Worker, task: Task, catalog: Catalog, index: Index, backbone: Backbone) -> None:
-        config, recommender = task.config, task.recommender
+    def __init__(self, worker: Worker, task: Task[Config], catalog: Catalog, index: Index, backbone: Backbone) -> None:
+        config, recommender = task.config, model.filled(task.config.recommender)
         sequences = Sequences.read(task.inputs["sequences"])
         self.worker, self.config, self.index = worker, config, index
         self.model: nn.Module = backbone
@@ -216,17 +201,7 @@ class Aligned:
         self.at_once = config.micro_batch or share
         self.accumulation: Accumulation[Asked] = Accumulation(micro_batches=share // self.at_once)
         self.excludes = recommender.valid_history == "excluded"
-        self.judge = ValidationRanker(
-            worker,
-            catalog,
-            index,
-            sequences,
-            samples=recommender.valid_samples,
-            history=recommender.valid_history,
-            width=recommender.beam,
-            seed=recommender.training.seed,
-            at_once=recommender.valid_batch,
-        )
+        self.judge = model.validation_ranker(worker, catalog, index, sequences, recommender)
 
     def _kept(self, backbone: Backbone) -> Backbone | None:
         """The recommender as it begins, where the objective reads it: whole on every worker."""

@@ -22,7 +22,7 @@ from unisid.baselines import Baseline, BaselineConfig, sasrec
 from unisid.baselines.factors import Factors
 from unisid.baselines.learned import LearnedBaseline, LearnedConfig
 from unisid.bounds import Count, CountOrNone, Range, Seed, Settings
-from unisid.compute import Job, Pool, Step, Worker
+from unisid.compute import Job, Pool, Step, Task, Worker
 from unisid.config import Json, from_record, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.evaluation import fitting
@@ -88,15 +88,6 @@ class Config(Settings):
         usable_cutoffs(self.cutoffs, num_items, "baseline.cutoffs")
 
 
-@dataclass(frozen=True)
-class Task:
-    """A worker's instructions."""
-
-    config: Config
-    inputs: Mapping[str, Place]
-    out: Place
-
-
 def inputs(config: Config) -> tuple[str, ...]:
     """The nouns that it reads; one that the recipe leaves out is absent."""
     return config.baseline.reads
@@ -117,7 +108,7 @@ def make(job: Job[Config]) -> Json:
         raise DataError(f"{catalog.place}: has no test samples; give the catalog a split that leaves some")
     counts: Json = {}
     if isinstance(config.baseline, LearnedConfig):
-        task = Task(config, dict(job.inputs), job.out)
+        task = job.task
         if left := repeated_in(catalog.record.counts, "valid", "the epoch is chosen by these alone"):
             LOG.warning(left)
         counts = job.compute.fit(
@@ -134,7 +125,7 @@ def make(job: Job[Config]) -> Json:
     return counts | _summary(job, ranks, cutoffs)
 
 
-def train(worker: Worker, task: Task) -> Json:
+def train(worker: Worker, task: Task[Config]) -> Json:
     """What every worker runs; the first writes the weights."""
     config, catalog = task.config, Catalog.read(task.inputs["catalog"])
     torch.manual_seed(config.training.seed)
@@ -179,7 +170,7 @@ def load(place: Place, inputs: Mapping[str, Place]) -> Baseline:
 class Ranker:
     """A worker's step: a range of test samples -> the ranks of their targets. The weights load once a worker."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task[Config]) -> None:
         self.catalog = Catalog.read(task.inputs["catalog"])
         self.samples = self.catalog.samples(TEST)
         baseline = load(task.out, task.inputs)

@@ -6,7 +6,7 @@ After an epoch in which the tokenizer moved, all ids are made anew and stay uniq
 follow at the same point. N items, L levels.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -17,16 +17,15 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes, write_codes
 from unisid.artifacts.model import write_model
 from unisid.artifacts.sequences import Sequences
-from unisid.artifacts.store import Place
 from unisid.artifacts.vectors import item_vectors
 from unisid.artifacts.weights import write_weights
 from unisid.backbones import Batch, Index
 from unisid.backbones.tiger import Tiger
 from unisid.bounds import Settings
-from unisid.compute import Job, Metrics, Stream, Worker
+from unisid.compute import Job, Metrics, Stream, Task, Worker
 from unisid.config import Json, to_record
 from unisid.errors import ConfigError
-from unisid.evaluation.validation import CUTOFF, ValidationRanker
+from unisid.evaluation.validation import CUTOFF
 from unisid.joint import MOVED_BY, Joint, JointConfig, Pair, unigrec
 from unisid.log import logger
 from unisid.stages import baseline, model
@@ -74,21 +73,6 @@ class Config(Settings):
             )
 
 
-@dataclass(frozen=True)
-class Task:
-    """A worker's instructions."""
-
-    config: Config
-    inputs: Mapping[str, Place]
-    out: Place
-
-    @property
-    def recommender(self) -> model.Config:
-        """The settings of the half that recommends."""
-        assert self.config.recommender is not None
-        return self.config.recommender
-
-
 def inputs(config: Config) -> tuple[str, ...]:
     """The roles that it reads."""
     taught = (TEACHER,) if config.method.needs_teacher and config.teacher_at is None else ()
@@ -103,9 +87,9 @@ def sources(config: Config) -> dict[str, Json]:
 
 def make(job: Job[Config]) -> Json:
     """Train both, keep the best weights and their ids; says how it went."""
-    task = Task(job.config, dict(job.inputs), job.out)
+    task = job.task
     check_inputs(job.inputs, job.config.method, job.config.teacher_at)
-    recommender = task.recommender
+    recommender = model.filled(task.config.recommender)
     left = repeated_in(Catalog.read(job.inputs["catalog"]).record.counts, "valid", "set model.valid_history to allowed")
     if left and recommender.valid_history == "excluded":
         LOG.warning(left)
@@ -118,9 +102,9 @@ def make(job: Job[Config]) -> Json:
     return counts
 
 
-def train(worker: Worker, task: Task) -> Json:
+def train(worker: Worker, task: Task[Config]) -> Json:
     """What every worker runs; the first writes both halves."""
-    config, recommender = task.config, task.recommender
+    config, recommender = task.config, model.filled(task.config.recommender)
     catalog, codes = Catalog.read(task.inputs["catalog"]), Codes.read(task.inputs[FIRST])
     index = Index.of(codes.codes, codes.sizes)
     torch.manual_seed(recommender.training.seed)
@@ -163,24 +147,14 @@ class Jointly:
     higher_is_better: bool = True
     parts: tuple[str, ...] = MOVED_BY
 
-    def __init__(self, worker: Worker, task: Task, joint: Joint, index: Index, catalog: Catalog) -> None:
-        config, recommender = task.config, task.recommender
+    def __init__(self, worker: Worker, task: Task[Config], joint: Joint, index: Index, catalog: Catalog) -> None:
+        config, recommender = task.config, model.filled(task.config.recommender)
         self.worker, self.joint, self.method = worker, joint, config.method
         self.model: nn.Module = joint
-        self.judge = ValidationRanker(
-            worker,
-            catalog,
-            index,
-            Sequences.read(task.inputs["sequences"]),
-            samples=recommender.valid_samples,
-            history=recommender.valid_history,
-            width=recommender.beam,
-            seed=recommender.training.seed,
-            at_once=recommender.valid_batch,
+        self.judge = model.validation_ranker(
+            worker, catalog, index, Sequences.read(task.inputs["sequences"]), recommender
         )
-        self.plain = model.NextItem(
-            worker, model.Task(recommender, task.inputs, task.out), index, joint.backbone, self.judge
-        )
+        self.plain = model.NextItem(worker, Task(recommender, task.inputs, task.out), index, joint.backbone, self.judge)
         self.rate = recommender.training.learning_rate
         self.epoch, self.fresh = 0, True
 

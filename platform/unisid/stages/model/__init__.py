@@ -26,7 +26,7 @@ from unisid.artifacts.vectors import item_vectors
 from unisid.artifacts.weights import write_weights
 from unisid.backbones import Backbone, BackboneConfig, Batch, Index, LanguageBackbone, tiger
 from unisid.bounds import Count, CountOrNone, Range, Settings
-from unisid.compute import Job, Metrics, Pool, Stream, Worker
+from unisid.compute import Job, Metrics, Pool, Stream, Task, Worker
 from unisid.config import Json, identity_where, runtime, to_record
 from unisid.decoding.beam import MOST_BEAMS
 from unisid.errors import ArtifactError, ConfigError
@@ -115,16 +115,6 @@ class Config(Settings):
         return self.micro_batch or self.batch_size // max(1, workers)
 
 
-@dataclass(frozen=True)
-class Task:
-    """A worker's instructions."""
-
-    config: Config
-    inputs: Mapping[str, Place]
-    """The artifacts that it reads, by noun."""
-    out: Place
-
-
 def inputs(config: Config) -> tuple[str, ...]:
     """The nouns that it reads; one that the recipe leaves out is absent."""
     return ("catalog", "codes", *config.backbone.reads(), "sequences", "instructions", *config.backbone.vectors())
@@ -144,7 +134,7 @@ def make(job: Job[Config]) -> Json:
             "model.select: is loss, which is that of validation instructions, and the recipe has none; give it "
             "instructions, or set model.select to ndcg"
         )
-    task = Task(job.config, dict(job.inputs), job.out)
+    task = job.task
     counts = Catalog.read(job.inputs["catalog"]).record.counts
     left = repeated_in(counts, "valid", "set model.valid_history to allowed")
     if left and task.config.valid_history == "excluded":
@@ -160,7 +150,7 @@ def make(job: Job[Config]) -> Json:
     )
 
 
-def train(worker: Worker, task: Task) -> Json:
+def train(worker: Worker, task: Task[Config]) -> Json:
     """What every worker runs; the first writes the model."""
     config, catalog = task.config, Catalog.read(task.inputs["catalog"])
     index = index_of(task.inputs, config.backbone, catalog)
@@ -194,7 +184,7 @@ def train(worker: Worker, task: Task) -> Json:
     }
 
 
-def first_rows(task: Task, backbone: Backbone, index: Index) -> Float[Tensor, "M D"] | None:
+def first_rows(task: Task[Config], backbone: Backbone, index: Index) -> Float[Tensor, "M D"] | None:
     """Give a language model's new tokens rows from keywords, where it reads them; returns what they begin with."""
     if not isinstance(backbone, LanguageBackbone):
         return None
@@ -223,22 +213,34 @@ def index_of(inputs: Mapping[str, Place], backbone: BackboneConfig, catalog: Cat
     return Index.of(codes.codes, codes.sizes, item_vectors(inputs, backbone.vectors()))
 
 
-def _objective(
-    worker: Worker, task: Task, catalog: Catalog, index: Index, backbone: Backbone
-) -> "NextItem | Instructed":
-    config = task.config
-    seed = config.training.seed
-    judge = ValidationRanker(
+def filled(recommender: Config | None) -> Config:
+    """These settings as a part of another stage's, where a plan fills in the recipe's own."""
+    assert recommender is not None
+    return recommender
+
+
+def validation_ranker(
+    worker: Worker, catalog: Catalog, index: Index, sequences: Sequences, config: Config
+) -> ValidationRanker:
+    """What ranks validation samples while a recommender of these settings learns."""
+    return ValidationRanker(
         worker,
         catalog,
         index,
-        Sequences.read(task.inputs["sequences"]),
+        sequences,
         samples=config.valid_samples,
         history=config.valid_history,
         width=config.beam,
-        seed=seed,
+        seed=config.training.seed,
         at_once=config.valid_batch,
     )
+
+
+def _objective(
+    worker: Worker, task: Task[Config], catalog: Catalog, index: Index, backbone: Backbone
+) -> "NextItem | Instructed":
+    config = task.config
+    judge = validation_ranker(worker, catalog, index, Sequences.read(task.inputs["sequences"]), config)
     if "instructions" not in task.inputs:
         return NextItem(worker, task, index, backbone, judge)
     if not isinstance(backbone, LanguageBackbone):
@@ -260,7 +262,9 @@ class NextItem:
 
     higher_is_better: bool = True
 
-    def __init__(self, worker: Worker, task: Task, index: Index, backbone: Backbone, judge: ValidationRanker) -> None:
+    def __init__(
+        self, worker: Worker, task: Task[Config], index: Index, backbone: Backbone, judge: ValidationRanker
+    ) -> None:
         config, sequences = task.config, Sequences.read(task.inputs["sequences"])
         self.model: nn.Module = backbone
         self.backbone, self.worker, self.index, self.judge = backbone, worker, index, judge
