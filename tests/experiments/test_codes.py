@@ -56,6 +56,10 @@ def test_a_catalog_without_vectors_has_the_figures_of_codes_alone(place):
     assert found["usage"] == [0.6]
     assert found["largest collision"] == 2
     assert "purity" not in found
+    taken = 1 + np.bincount(catalog.training_edges()[1], minlength=4)
+    first, second, third = sorted([taken[0] + taken[1], taken[2], taken[3]])
+    total = first + second + third
+    assert found["gini by interactions"] == [pytest.approx(4 / 3 - 2 * (3 * first + 2 * second + third) / (3 * total))]
 
 
 def table(ndcg, **columns):

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.references import assignment as twin
-from unisid.ops.assignment import distinct_codes, ordinals, place_within_room, positions_in_run, run_starts
+from unisid.ops.assignment import (
+    distinct_codes,
+    ordinals,
+    place_within_load,
+    place_within_room,
+    positions_in_run,
+    run_starts,
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -73,3 +80,26 @@ def test_runs_and_ordinals(keys):
     assert [ascending[a] for a in starts[:-1]] == sorted(set(keys))
     assert starts[-1] == len(keys)
     assert ordinals(np.array(keys, np.int64)).tolist() == [keys[:n].count(key) for n, key in enumerate(keys)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 9), max_size=15), st.integers(1, 5), st.integers(0, 10_000))
+def test_placing_by_load_is_its_twin_and_no_code_holds_more_than_its_room_and_its_last_item(loads, size, seed):
+    distances = np.random.default_rng(seed).integers(0, 5, (len(loads), size)).astype(float)
+    each, room = np.array(loads, np.int64), np.full(size, -(-sum(loads) // size))
+    before = room.copy()
+    codes = place_within_load(distances, each, room)
+    assert codes.tolist() == twin.place_within_load(distances.tolist(), loads, room.tolist())
+    held = np.bincount(codes, weights=each, minlength=size)
+    heaviest = [each[codes == code].max(initial=1) for code in range(size)]
+    assert (held < room + heaviest).all()
+    assert (room == before).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 15), st.lists(st.integers(0, 5), min_size=1, max_size=5), st.integers(0, 10_000))
+def test_where_every_item_weighs_one_placing_by_load_is_placing_by_room(count, room, seed):
+    count = min(count, sum(room))
+    distances = np.random.default_rng(seed).integers(0, 5, (count, len(room))).astype(float)
+    by_load = place_within_load(distances, np.ones(count, np.int64), np.array(room))
+    assert by_load.tolist() == place_within_room(distances, np.array(room)).tolist()

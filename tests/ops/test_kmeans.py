@@ -86,6 +86,26 @@ def test_balanced_clusters_are_equally_large_and_centroids_their_means(count):
     assert plain.max() > sizes.max()
 
 
+def test_clusters_are_equally_popular_where_rows_are_weighed():
+    rows, loads = blobs(8, 25), torch.randint(1, 30, (200,), generator=torch.Generator().manual_seed(0))
+    centroids, codes = balanced_kmeans(rows, 8, seed=0, loads=loads)
+    held = torch.bincount(codes, weights=loads.double(), minlength=8)
+    assert held.max() < -(-loads.sum() // 8) + loads.max()
+    for k in range(8):
+        torch.testing.assert_close(centroids[k], rows[codes == k].mean(0), atol=1e-4, rtol=1e-4)
+    alike = balanced_kmeans(rows, 8, seed=0, loads=torch.ones(200, dtype=torch.long))
+    assert torch.equal(alike[0], balanced_kmeans(rows, 8, seed=0)[0])
+
+
+def test_a_cluster_that_heavy_rows_leave_empty_keeps_its_centroid():
+    """One row outweighs all others, so that three clusters are never full."""
+    rows = torch.cat([blobs(1, 11), torch.full((1, 5), 40.0)])
+    loads = torch.cat([torch.ones(11), torch.tensor([1000.0])]).long()
+    centroids, codes = balanced_kmeans(rows, 4, seed=0, loads=loads)
+    assert centroids.isfinite().all()
+    assert len(codes) == 12
+
+
 def test_balanced_blobs_are_found():
     rows = blobs(4, 50)
     centroids, codes = balanced_kmeans(rows, 4, seed=0)

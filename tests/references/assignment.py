@@ -28,6 +28,23 @@ def place_within_room(distances, room):
     return [codes[item] for item in range(len(distances))]
 
 
+def place_within_load(distances, loads, room):
+    """As above; a code takes from its nearest askers as long as it holds less than its room."""
+    held, codes = [0] * len(room), {}
+    while len(codes) < len(distances):
+        asked = {}
+        for item in range(len(distances)):
+            if item not in codes:
+                wish = min((k for k in range(len(room)) if held[k] < room[k]), key=lambda k: (distances[item][k], k))
+                asked.setdefault(wish, []).append(item)
+        for code, items in asked.items():
+            for item in sorted(items, key=lambda item: (distances[item][code], item)):
+                if held[code] >= room[code]:
+                    break
+                codes[item], held[code] = code, held[code] + loads[item]
+    return [codes[item] for item in range(len(distances))]
+
+
 def greedy(distances):
     """Items in order take their nearest code that is left: what a loop without an assignment would do."""
     taken, codes = set(), []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.lines import logged
 from tests.references import assignment as twin
-from unisid.artifacts.catalog import TRAIN, write_interactions
+from unisid.artifacts.catalog import TRAIN, Catalog, write_interactions
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.shards import Shards, write_array
@@ -424,3 +424,18 @@ def test_one_item_is_a_catalogue(place):
     codes = make(place, kmeans_config(), clusters()[:1])
     assert codes.codes.tolist() == [[0, 0, 0]]
     assert codes.record.counts["quality"]["cosine"] == {"across": None, "within_1": None, "within_2": None}
+
+
+@pytest.mark.parametrize("equal", ["items", "interactions"])
+def test_the_start_of_a_tokenizer_weighs_items_by_their_training_interactions(place: Place, monkeypatch, equal):
+    """Each item of the sample with its own count, whatever the order in which the sample is drawn."""
+    seen = []
+    monkeypatch.setattr(balanced.Balanced, "start_weighing", lambda self, *given: seen.append(given))
+    vectors = clusters()
+    make(place, stage.Config(tokenizer=balanced.Config(num_levels=3, codebook_size=8, equal=equal)), vectors)
+    assert len(seen) == (equal == "interactions")
+    for sample, taken, _ in seen:
+        row_of = {row.tobytes(): number for number, row in enumerate(vectors)}
+        drawn = [row_of[row.tobytes()] for row in sample.numpy()]
+        bought = Catalog.read(place / "catalog").training_edges()[1]
+        assert taken.tolist() == np.bincount(bought, minlength=len(vectors))[drawn].tolist()

@@ -78,7 +78,7 @@ def entropy(shares: NDArray[np.float64]) -> float:
     return abs(float(-(used * np.log(used)).sum() / math.log(len(shares))))
 
 
-def gini(counts: NDArray[np.int64]) -> float:
+def gini(counts: NDArray[np.int64] | NDArray[np.float64]) -> float:
     """How unequally codes share the items (FORGE): 0 where every code in use has as many, near 1 where one has all.
 
     G = (N + 1) / N - 2 sum_i (N + 1 - i) n_i / (N sum_i n_i), with the counts n_1 <= ... <= n_N of the codes that are

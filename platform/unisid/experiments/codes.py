@@ -74,10 +74,12 @@ def figures(codes: NDArray[np.int32], sizes: Sequence[int], around: Around, made
         made: what the record of an index says of its codes before collisions were resolved; None for ids as they are.
     """
     known = around.known
-    own = codes if known is None else codes[known.rows]
-    steps = held_out_steps(around.catalog, np.arange(len(codes))) if known is None else known.steps
+    rows = np.arange(len(codes)) if known is None else known.rows
+    own = codes[rows]
+    steps = held_out_steps(around.catalog, rows) if known is None else known.steps
     shorter = range(1, max(2, codes.shape[1]))
     groups = [groups_of(own, length) for length in shorter]
+    taken = 1 + np.bincount(around.catalog.training_edges()[1], minlength=len(codes))[rows]
     told = describe(codes, tuple(sizes)) if made is None else made
     found: Json = {
         "items": len(codes),
@@ -88,6 +90,7 @@ def figures(codes: NDArray[np.int32], sizes: Sequence[int], around: Around, made
         "usage": told["usage"],
         "entropy": told["entropy"],
         "gini": [gini(np.bincount(each)) for each in groups],
+        "gini by interactions": [gini(np.bincount(each, taken)) for each in groups],
         "next by prefix": share_found(steps, by_prefix(own)),
     }
     if known is not None:

@@ -30,6 +30,33 @@ def place_within_room(distances: Float[np.ndarray, "n K"], room: Int[np.ndarray,
     return codes
 
 
+def place_within_load(
+    distances: Float[np.ndarray, "n K"], loads: Int[np.ndarray, " n"], room: Int[np.ndarray, " K"]
+) -> Int[np.ndarray, " n"]:
+    """A code for every item such that code k takes items only while the loads of those it has are below room[k].
+
+    As `place_within_room`, which is the case of loads of 1: an unassigned item chooses the nearest open code, and a
+    code accepts from the nearest on. So a code holds less than its room and its last item's load together. Loads are
+    at least 1.
+    """
+    assert room.sum() >= loads.sum(), (room.sum(), loads.sum())
+    assert loads.min(initial=1) > 0, loads.min()
+    codes = np.empty(len(distances), np.int64)
+    room = room.copy()
+    unassigned = np.arange(len(distances))
+    while len(unassigned):
+        open_codes = np.flatnonzero(room > 0)
+        choice = open_codes[distances[np.ix_(unassigned, open_codes)].argmin(1)]
+        order = np.lexsort((unassigned, distances[unassigned, choice], choice))
+        unassigned, choice = unassigned[order], choice[order]
+        starts, before = run_starts(choice), loads[unassigned].cumsum() - loads[unassigned]
+        accepted = before - np.repeat(before[starts[:-1]], np.diff(starts)) < room[choice]
+        codes[unassigned[accepted]] = choice[accepted]
+        np.subtract.at(room, choice[accepted], loads[unassigned[accepted]])
+        unassigned = np.sort(unassigned[~accepted])
+    return codes
+
+
 def distinct_codes(
     distances: Float[np.ndarray, "n K"], starts: Int[np.ndarray, " G1"], room: Int[np.ndarray, "G K"] | None = None
 ) -> Int[np.ndarray, " n"]:

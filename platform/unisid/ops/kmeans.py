@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from unisid.ops.assignment import place_within_room
+from unisid.ops.assignment import place_within_load, place_within_room
 from unisid.ops.residual import nearest, squared_distances
 
 
@@ -80,37 +80,61 @@ def residual_codebooks(
 
 
 def balanced_kmeans(
-    rows: Float[Tensor, "n d"], size: int, *, seed: int, iterations: int = 25
+    rows: Float[Tensor, "n d"],
+    size: int,
+    *,
+    seed: int,
+    iterations: int = 25,
+    loads: Int[Tensor, " n"] | None = None,
 ) -> tuple[Float[Tensor, "K d"], Int[Tensor, " n"]]:
     """k-means whose clusters are equally large, to one row: the centroids and every row's cluster (OneRec).
 
     It begins at rows drawn by the seed. A full cluster keeps its nearest rows; OneRec's own order, in which earlier
     clusters choose first, would depend on their numbers. Holds all n * K distances at a time. Fewer rows than
     clusters: rows repeat.
+
+    Args:
+        loads: what a row counts for, at least 1: a cluster is full when its rows' loads reach sum(loads) / K.
+            Centroids are plain means all the same. Ours.
     """
     if len(rows) <= size:
         return kmeans(rows, size, seed=seed), torch.arange(len(rows), device=rows.device)
     drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:size]
     centroids = rows[drawn.to(rows.device)]
-    room = np.full(size, len(rows) // size)
-    room[: len(rows) % size] += 1
+    place = _placing(len(rows), size, loads)
     codes = torch.full((len(rows),), -1, device=rows.device)
     for _ in range(iterations):
         before = codes
-        distances = squared_distances(rows, centroids).cpu().numpy()
-        codes = torch.from_numpy(place_within_room(distances, room)).to(rows.device)
+        codes = torch.from_numpy(place(squared_distances(rows, centroids).cpu().numpy())).to(rows.device)
         if torch.equal(codes, before):
             break
-        order = codes.argsort(stable=True)
-        centroids = torch.segment_reduce(rows[order], "mean", lengths=torch.from_numpy(room).to(rows.device))
+        order, counts = codes.argsort(stable=True), torch.bincount(codes, minlength=size)
+        means = torch.segment_reduce(rows[order], "mean", lengths=counts)
+        centroids = torch.where(counts[:, None] > 0, means, centroids)
     return centroids, codes
 
 
+def _placing(count: int, size: int, loads: Tensor | None) -> Callable[[np.ndarray], np.ndarray]:
+    """Distances [n, K] -> codes, by equal numbers of rows or equal loads."""
+    if loads is not None:
+        each = loads.cpu().numpy()
+        return functools.partial(place_within_load, loads=each, room=np.full(size, -(-each.sum() // size)))
+    room = np.full(size, count // size)
+    room[: count % size] += 1
+    return functools.partial(place_within_room, room=room)
+
+
 def balanced_residual_kmeans(
-    rows: Float[Tensor, "n d"], levels: int, size: int, *, seed: int, iterations: int = 25
+    rows: Float[Tensor, "n d"],
+    levels: int,
+    size: int,
+    *,
+    seed: int,
+    iterations: int = 25,
+    loads: Int[Tensor, " n"] | None = None,
 ) -> Float[Tensor, "L K d"]:
-    """Codebooks by balanced k-means of what the levels above leave over."""
-    fit = functools.partial(balanced_kmeans, size=size, iterations=iterations)
+    """Codebooks by balanced k-means of what the levels above leave over; `loads` as there."""
+    fit = functools.partial(balanced_kmeans, size=size, iterations=iterations, loads=loads)
     return residual_codebooks(rows, levels, lambda left, level: fit(left, seed=seed + level)[0])
 
 

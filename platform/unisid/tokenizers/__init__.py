@@ -52,6 +52,11 @@ class TokenizerConfig(PlugIn, abc.ABC):
         """Width of the collaborative vectors that its loss needs; 0: it needs none."""
         return 0
 
+    @property
+    def weighs_items(self) -> bool:
+        """Whether its start weighs items by their training interactions, as a `WeighingTokenizer`'s may."""
+        return False
+
     @abc.abstractmethod
     def build(self, width: int) -> "Tokenizer":
         """An unfitted tokenizer of vectors of this width."""
@@ -179,6 +184,14 @@ class Tokenizer(nn.Module, abc.ABC):
     def decode(self, codes: Int[Tensor, "n L"]) -> Float[Tensor, "n D"]:
         """The vectors that codes stand for."""
         return self.restore(self.lookup(codes)) * self.std + self.mean
+
+
+class WeighingTokenizer(Tokenizer):
+    """A tokenizer whose start may weigh items."""
+
+    @abc.abstractmethod
+    def start_weighing(self, vectors: Float[Tensor, "n D"], interactions: Int[Tensor, " n"], seed: int) -> None:
+        """As `start`, with how many training interactions every item of the sample has."""
 
 
 class LearnedTokenizer(Tokenizer):

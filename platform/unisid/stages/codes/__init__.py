@@ -36,7 +36,15 @@ from unisid.stages.codes.moments import moments, row_parts
 from unisid.stages.codes.renamed import certificate, rename
 from unisid.stages.codes.unique import PART_ROWS, Encoder, matrix, moved_distances, unique_by_part
 from unisid.stages.extension import Base
-from unisid.tokenizers import Batch, LearnedTokenizer, Tokenizer, TokenizerConfig, rqvae, write_tokenizer
+from unisid.tokenizers import (
+    Batch,
+    LearnedTokenizer,
+    Tokenizer,
+    TokenizerConfig,
+    WeighingTokenizer,
+    rqvae,
+    write_tokenizer,
+)
 from unisid.training.loop import Training, run
 
 LOG = logger(__name__)
@@ -114,6 +122,9 @@ class Task:
     std: NDArray[np.float32]
     out: Place
     collaborative: Collaborative | None = None
+    interactions: NDArray[np.int64] | None = None
+    """Training interactions of every item [N], a pair of user and item once; where the tokenizer's start weighs by
+    them."""
 
 
 def inputs(config: Config) -> tuple[str, ...]:
@@ -139,7 +150,8 @@ def make(job: Job[Config]) -> Json:
 
     mean, std = moments(job, vectors)
     known = collaborative(job, config.tokenizer.collaborative_width, row_parts(len(vectors)))
-    task = Task(config, vectors, mean, std, job.out, known)
+    taken = np.bincount(catalog.training_edges()[1], minlength=len(vectors)) if config.tokenizer.weighs_items else None
+    task = Task(config, vectors, mean, std, job.out, known, taken)
     kind = config.tokenizer.kind
     LOG.info(f"fitting {kind}, {config.tokenizer.num_levels} levels of {config.tokenizer.codebook_size} codes")
     fitted = job.compute.fit(learn, task, name=f"{job.name}-{kind}", pool=config.pool, work=job.work, report=job.report)
@@ -296,7 +308,12 @@ def learn(worker: Worker, task: Task) -> Json:
     if worker.rank == 0 and worker.resume() is None:
         rows = shuffled(task, 0)[: config.tokenizer.sample]
         sample = torch.from_numpy(task.vectors.read("vector", rows)).to(worker.device)
-        tokenizer.start(sample, config.training.seed)
+        if task.interactions is None:
+            tokenizer.start(sample, config.training.seed)
+        else:
+            assert isinstance(tokenizer, WeighingTokenizer), config.tokenizer.kind
+            taken = torch.from_numpy(task.interactions[rows]).to(worker.device)
+            tokenizer.start_weighing(sample, taken, config.training.seed)
     ended: Json = {}
     if isinstance(tokenizer, LearnedTokenizer):
         outcome = run(worker, Fitting(worker, tokenizer, task), config.training)
