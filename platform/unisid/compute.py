@@ -178,6 +178,9 @@ class Step:
 class Compute(Protocol):
     """The machines."""
 
+    here: bool
+    """Whether all work is done by this process and those that it began."""
+
     def fit(
         self,
         train: Callable[[Worker, Any], T],

@@ -31,6 +31,7 @@ KNOWN: dict[str, Figure] = {
     "valid_reconstruction": Figure("squared error of the vectors made again from codes, validation", "down"),
     "reconstruction": Figure("squared error of the vectors made again from codes", "down"),
     "quantization": Figure("distance between vectors and codebooks", "down"),
+    "device_memory": Figure("bytes of the GPU that tensors took at most"),
     "valid_score": Figure("what decides the best epoch", "down"),
 }
 """By the name under which a stage reports it; `valid_score` is another in these:"""

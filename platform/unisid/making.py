@@ -3,9 +3,9 @@
 import contextlib
 import datetime
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import unisid
 from unisid import config as settings
@@ -17,11 +17,13 @@ from unisid.artifacts.store import Place, Store
 from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
+from unisid.footprint import CLUSTER, machine, watched
 from unisid.legend import legend, shown
 from unisid.log import TICK, Advance, logger
 from unisid.planned import Planned
 from unisid.progress import SECONDS, Throttle
 from unisid.stages.flow import Maker
+from unisid.training.memory import DEVICE_PEAK
 
 LOG = logger(__name__)
 
@@ -64,12 +66,17 @@ def make(entry: Planned, stage: Maker, config: Any, around: Surroundings, log: S
             compute=around.compute,
             report=_reporting(curve, log, Shown(entry.noun, epochs=_epochs(config))),
         )
-        with _whose(entry.noun):
+        with _whose(entry.noun), watched() as held:
             counts = stage.make(job)
         write_curve(out, curve)
         job.work.clear()
         around.lease.check()
-        record = _complete(entry, out, counts, time.monotonic() - begun, _runtime(config, entry.config))
+        cost = Cost(
+            seconds=round(time.monotonic() - begun, 3),
+            machine=machine() if around.compute.here else CLUSTER,
+            memory=({"before": held.before, "peak": held.peak} if around.compute.here else {}) | _device(curve),
+        )
+        record = _complete(entry, out, counts, cost, _runtime(config, entry.config))
     else:
         retell(out, log)
     draft.finish(out, around.places[entry.noun])
@@ -107,7 +114,21 @@ def _reporting(curve: list[Point], log: StageLog, shown: "Shown") -> Callable[[M
     return report
 
 
-def _complete(entry: Planned, out: Place, counts: Json, seconds: float, how: Json) -> Record:
+class Cost(TypedDict):
+    """What making took, as the record has it."""
+
+    seconds: float
+    machine: str
+    memory: Json
+
+
+def _device(curve: Sequence[Point]) -> Json:
+    """The most of a GPU's memory that a training reported."""
+    peaks = [value for _, name, value in curve if name == DEVICE_PEAK]
+    return {"device": int(max(peaks))} if peaks else {}
+
+
+def _complete(entry: Planned, out: Place, counts: Json, cost: Cost, how: Json) -> Record:
     record = Record(
         address=str(entry.address),
         config=entry.config,
@@ -115,9 +136,9 @@ def _complete(entry: Planned, out: Place, counts: Json, seconds: float, how: Jso
         counts=counts,
         files=out.sizes(),
         code_version=unisid.__version__,
-        seconds=round(seconds, 3),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
         runtime=how,
+        **cost,
     )
     write_record(out, record)
     return record

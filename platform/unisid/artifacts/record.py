@@ -48,6 +48,11 @@ class Record:
     created: str = ""
     runtime: Json = field(default_factory=dict)
     """The settings that bear no identity: how it was made."""
+    machine: str = ""
+    """What it was made on, in words; empty in what was made before that was noted."""
+    memory: Json = field(default_factory=dict)
+    """Bytes that the work held: `before` it began and at its `peak`, and `device`: the most of each worker's GPU. None
+    where that was not measured."""
     format: int = record_json.FORMAT
     """The generation of the on-disk formats that it was written in."""
     further: Json = field(default_factory=dict)

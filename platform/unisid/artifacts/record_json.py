@@ -22,7 +22,7 @@ RECORD = "record.json"
 SEAL = "seal"
 SEALED = ("address", "config", "inputs", "counts", "sums", "order", "code_version", "seconds", "runtime")
 """What the seal covers: what no file proves. (`files` and `created` are not: sizes are checked against the files, and
-the time only breaks ties.)"""
+the time only breaks ties. Nor are `machine` and `memory`: earlier versions, which seal less, read such records too.)"""
 LARGEST = 2**64
 """Whole numbers lie below it: larger ones are none that unisid writes."""
 DEEPEST = 100
@@ -40,6 +40,8 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "seconds": (int, float),
     "created": (str,),
     "runtime": (dict,),
+    "machine": (str,),
+    "memory": (dict,),
     "format": (int,),
     "seal": (str,),
 }

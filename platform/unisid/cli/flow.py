@@ -55,17 +55,18 @@ class Plan(RecipeCommand):
         if self.items is not None or self.calibrate:
             return
         from unisid.artifacts.store import NOUNS
-        from unisid.durations import durations
+        from unisid.expected import expected
         from unisid.pipeline import plan
         from unisid.report.tables import plan_tree
 
         recipe, until, store = self.configured(), NOUNS[-1] if self.until is None else self.until, self.session.opened
         entries = plan(recipe, store, until, without_data=self.without_data)
-        lasting = durations(entries, store)
+        taking = expected(entries, store)
         if not self.json:
-            return print(plan_tree(entries, lasting))
-        seconds = {role: dataclasses.asdict(found) for role, found in lasting.items()}
-        rows = [dataclasses.asdict(e) | {"address": str(e.address), "seconds": seconds.get(e.noun)} for e in entries]
+            return print(plan_tree(entries, taking))
+        nothing = dict.fromkeys(("seconds", "memory", "device_memory"))
+        told = {role: dataclasses.asdict(found) for role, found in taking.items()}
+        rows = [dataclasses.asdict(e) | {"address": str(e.address)} | told.get(e.noun, nothing) for e in entries]
         print(json_text(rows))
 
 

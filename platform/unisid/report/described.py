@@ -8,7 +8,7 @@ from typing import Any
 from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place
 from unisid.config import flatten
-from unisid.report.tables import align, plain, ranking
+from unisid.report.tables import align, plain, ranking, size
 
 TOLD = ("means", "advantage")
 """Counts that the ranking already covers."""
@@ -35,21 +35,15 @@ def meaning(noun: str) -> str:
     return (ast.get_docstring(ast.parse(source)) or noun).splitlines()[0]
 
 
-def size(count: float) -> str:
-    """Bytes as a person reads them: 589184 is '589 kB'."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
-
-
 def _origin(place: Place, record: Record) -> list[tuple[str, str]]:
     given = align((entry["address"], entry["fingerprint"][:12]) for entry in record.inputs.values()).splitlines()
     made = f"{record.created[:16].replace('T', ' ')} UTC, in {record.seconds:,.1f} s, by unisid {record.code_version}"
+    peaks = {"peak": "{}", "device": "{} of a GPU"}
+    held = [text.format(size(record.memory[name])) for name, text in peaks.items() if record.memory.get(name)]
     return [
         *(("made from" if not number else "", line) for number, line in enumerate(given)),
         ("made", made),
+        *([("memory", f"{', '.join(held)} at most, on {record.machine}")] if held else []),
         ("fingerprint", record.fingerprint[:12]),
         ("lies at", f"{place}, {len(record.files)} files, {size(sum(record.files.values()))}"),
     ]

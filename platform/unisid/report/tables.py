@@ -2,13 +2,14 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from unisid.artifacts.metrics import HISTORY_RULES
 from unisid.artifacts.roles import noun_of
 from unisid.artifacts.store import NOUNS, Place
-from unisid.durations import Duration
+from unisid.expected import Expected, Span
+from unisid.footprint import memory
 from unisid.ops.semantic_ids import spell
 from unisid.planned import Planned
 from unisid.printable import printable
@@ -28,18 +29,18 @@ def comma_separated(rows: Iterable[Iterable[Any]]) -> bytes:
     return buffer.getvalue().encode()
 
 
-def plan_tree(entries: Sequence[Planned], durations: Mapping[str, Duration] | None = None) -> str:
+def plan_tree(entries: Sequence[Planned], expected: Mapping[str, Expected] | None = None) -> str:
     """What exists and what would run, each artifact with what it is made from.
 
     Args:
-        durations: how long making some of them may take, by role.
+        expected: what making some of them may take, by role.
     """
     rows = [
         (
             f"{MARKS[e.state]} {e.address}",
             e.at_work or e.state,
             f"from {', '.join(_given(*given) for given in e.inputs.items())}" if e.inputs else "",
-            *([_lasting(durations.get(e.noun))] if durations else []),
+            *([_taking(expected.get(e.noun))] if expected else []),
         )
         for e in entries
     ]
@@ -47,15 +48,25 @@ def plan_tree(entries: Sequence[Planned], durations: Mapping[str, Duration] | No
     for number, entry in reversed(list(enumerate(entries))):
         lines[number + 1 : number + 1] = [f"      {printable(change)}" for change in entry.difference]
     todo = sum(e.state in ("half made", "to make") for e in entries)
-    return "\n".join([*lines, f"{len(entries) - todo} of {len(entries)} are there; {todo or 'nothing'} to make"])
+    lines.append(f"{len(entries) - todo} of {len(entries)} are there; {todo or 'nothing'} to make")
+    if any(each.memory for each in (expected or {}).values()):
+        lines.append(f"memory is the most that a stage's processes hold at once; this machine has {size(memory())}")
+    return "\n".join(lines)
 
 
-def _lasting(duration: Duration | None) -> str:
-    if duration is None:
+def _taking(found: Expected | None) -> str:
+    """'about 80 s to 2.7 min, 1.1 GB, by 2 records'."""
+    if found is None:
         return ""
-    low, high = _time(duration.low), _time(duration.high)
-    span = low if low == high else f"{low} to {high}"
-    return f"about {span}, by {duration.records} record{'s' if duration.records > 1 else ''}"
+    parts = [_span(found.seconds, _time)]
+    parts += [_span(found.memory, size)] if found.memory else []
+    parts += [f"{_span(found.device_memory, size)} of a GPU"] if found.device_memory else []
+    return f"about {', '.join(parts)}, by {found.seconds.records} record{'s' if found.seconds.records > 1 else ''}"
+
+
+def _span(span: Span, shown: Callable[[float], str]) -> str:
+    low, high = shown(span.low), shown(span.high)
+    return low if low == high else f"{low} to {high}"
 
 
 def _time(seconds: float) -> str:
@@ -161,6 +172,15 @@ def align(rows: Iterable[Sequence[str]], right: bool = False) -> str:
     return "\n".join(
         "  ".join(f"{v:{s}{w}}" for v, s, w in zip(row, side, widths, strict=True)).rstrip() for row in table
     )
+
+
+def size(count: float) -> str:
+    """Bytes as a person reads them: 589184 is '589 kB'."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
 
 
 def plain(value: Any) -> str:

@@ -25,6 +25,7 @@ from unisid.errors import MachineError, UnisidError
 from unisid.runtime.checkpoints import Checkpoints
 from unisid.runtime.leftovers import Scratch
 from unisid.runtime.process_group import Collectives
+from unisid.training.memory import device_peak, forget_device_peak
 
 T = TypeVar("T")
 Tell = Callable[[int, Metrics], None]
@@ -46,13 +47,14 @@ class Member(Collectives):
         super().__init__(pool, streams)
         self.checkpoints, self.last, self.tell = checkpoints, last, tell
         self.reports = 0
+        forget_device_peak(self.device)
         torch.manual_seed(0)  # a process that serves several fits starts each like a fresh one
 
     def report(self, metrics: Metrics, save: Callable[[Path], None] | None = None) -> None:
         if self.rank == 0:
             if save is not None:
                 self.checkpoints.commit(self.reports, save)
-            self.tell(self.reports, metrics)
+            self.tell(self.reports, {**metrics, **device_peak(self.device)})
         self.reports += 1
 
     def progress(self, metrics: Metrics) -> None:
@@ -69,6 +71,8 @@ class Member(Collectives):
 
 class LocalCompute:
     """`fit` and `map` without a cluster."""
+
+    here = True
 
     def fit(
         self,

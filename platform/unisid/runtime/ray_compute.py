@@ -31,7 +31,7 @@ class RayCompute:
     """
 
     def __init__(self, own: bool = True, max_failures: int = 3) -> None:
-        self.own, self.max_failures = own, max_failures
+        self.own, self.here, self.max_failures = own, own, max_failures
         self.group: Group | None = None
         self.leaving: list[Group] = []
         self.lock = threading.Lock()

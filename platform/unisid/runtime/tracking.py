@@ -247,7 +247,8 @@ class Log:
         self.tracker.log(self.run, values, int(values.get("step", 0)))
 
     def finish(self, record: Record, place: Place) -> None:
-        self.tracker.log(self.run, figures(record.counts) | {"seconds": record.seconds}, 0)
+        cost = {"seconds": record.seconds} | figures({"memory": record.memory})
+        self.tracker.log(self.run, figures(record.counts) | cost, 0)
         lineage = {f"input.{role}": f"{e['address']} {e['fingerprint']}" for role, e in record.inputs.items()}
         self.tracker.tag(self.run, lineage | {"address": record.address, "fingerprint": record.fingerprint})
 

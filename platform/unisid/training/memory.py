@@ -1,4 +1,4 @@
-"""What to do about a full memory, said where it happens."""
+"""What to do about a full memory, said where it happens; and how much of a device was taken."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,6 +9,21 @@ from unisid.errors import ConfigError
 
 SIGNS = ("out of memory", "DefaultCPUAllocator", "not enough memory", "ALLOC_FAILED")
 """Texts by which untyped RuntimeErrors report that memory ran out."""
+
+
+DEVICE_PEAK = "device_memory"
+"""The name under which a training reports it."""
+
+
+def device_peak(device: torch.device) -> dict[str, float]:
+    """The most bytes that this process's tensors took of a GPU since they were last forgotten; nothing for a CPU."""
+    return {DEVICE_PEAK: float(torch.cuda.max_memory_allocated(device))} if device.type == "cuda" else {}
+
+
+def forget_device_peak(device: torch.device) -> None:
+    """Count a GPU's peak from now on."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,152 @@
+"""What it may take to make what a plan lacks: time and memory, from the records of earlier artifacts of the same store.
+
+A stage's time is taken to grow with its work: the size of the catalogue (interactions for what reads sequences or
+edges, items for all else) times the passes over it. Its memory is taken to lie between what it was and what it would
+be if all that the work added grew with the catalogue. Only records with parts of the same kinds count, and only those
+of this machine; what was made before records named theirs counts as made here.
+"""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unisid.artifacts.record import Record, read_record
+from unisid.artifacts.store import Address, Store
+from unisid.errors import ArtifactError, UnisidError
+from unisid.footprint import CLUSTER, machine
+from unisid.planned import Planned
+
+BY_INTERACTIONS = ("graph", "joint", "sequences", "instructions", "model", "baseline", "metrics")
+"""The nouns whose work grows with interactions; that of others grows with items."""
+RECORDS = 12
+"""Records of a noun that are read, at most."""
+MISSING = ("to make", "half made")
+
+
+@dataclass(frozen=True)
+class Span:
+    """The range over records, each scaled to the planned work."""
+
+    low: float
+    high: float
+    records: int
+
+    @classmethod
+    def over(cls, ranges: Sequence[tuple[float, float]]) -> "Span | None":
+        """The whole range of some; None of none."""
+        if not ranges:
+            return None
+        lows, highs = zip(*ranges, strict=True)
+        return cls(min(lows), max(highs), len(ranges))
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What making an artifact may take."""
+
+    seconds: Span
+    memory: Span | None
+    """Bytes of this machine; None where no record has any."""
+    device_memory: Span | None
+    """Bytes of each worker's GPU, likewise."""
+
+
+def expected(entries: Sequence[Planned], store: Store) -> dict[str, Expected]:
+    """Role -> what making it may take, for what is missing and has a like record, once the catalogue is there."""
+    catalog = next((entry for entry in entries if entry.noun == "catalog"), None)
+    if catalog is None or catalog.state not in ("complete", "shared"):
+        return {}
+    with contextlib.suppress(ArtifactError):
+        size = read_record(store.place(catalog.address))
+        if size is not None:
+            here = ("", machine(), *((CLUSTER,) if "RAY_ADDRESS" in os.environ else ()))
+            found = {entry.noun: _expected(entry, size, store, here) for entry in entries if entry.state in MISSING}
+            return {role: each for role, each in found.items() if each is not None}
+    return {}
+
+
+def _expected(entry: Planned, catalog: Record, store: Store, here: Sequence[str]) -> Expected | None:
+    noun = entry.address.noun
+    name = "interactions" if noun in BY_INTERACTIONS else "items"
+    most = _epochs(entry.config)
+    times, memories, devices = list[tuple[float, float]](), list[tuple[float, float]](), list[tuple[float, float]]()
+    for record in _like(entry, store, here):
+        there = _catalog_of(record, store)
+        if there is None or not there.counts.get(name) or not catalog.counts.get(name):
+            continue
+        scale = catalog.counts[name] / there.counts[name]
+        times.append(_time(record, scale, most))
+        if peak := _bytes(record, "peak"):
+            memories.append(_grown(min(_bytes(record, "before"), peak), peak, scale))
+        if peak := _bytes(record, "device"):
+            devices.append(_grown(0, peak, scale))
+    lasting = Span.over(times)
+    return None if lasting is None else Expected(lasting, Span.over(memories), Span.over(devices))
+
+
+def _time(record: Record, scale: float, most: int) -> tuple[float, float]:
+    """The least and the most time: a training may stop as early as it did, or make all its passes."""
+    done = record.counts.get("epochs")
+    if isinstance(done, int) and done > 0 and most:
+        return record.seconds * scale * min(done, most) / done, record.seconds * scale * most / done
+    return record.seconds * scale, record.seconds * scale
+
+
+def _grown(before: int, peak: int, scale: float) -> tuple[float, float]:
+    """The peak as it was, and as it would be if what came on top of `before` grew; the smaller first."""
+    grown = before + (peak - before) * scale
+    return min(float(peak), grown), max(float(peak), grown)
+
+
+def _bytes(record: Record, name: str) -> int:
+    """A number of bytes; 0 where none was measured."""
+    value = record.memory.get(name)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _like(entry: Planned, store: Store, here: Sequence[str]) -> Iterator[Record]:
+    """Complete artifacts of a noun whose parts are of the planned kinds, made on these machines."""
+    kinds = dict(_kinds(entry.config))
+    for address in itertools.islice(store.addresses(entry.address.noun), RECORDS):
+        with contextlib.suppress(ArtifactError):
+            record = read_record(store.place(address))
+            if record is not None and record.machine in here and dict(_kinds(record.config)) == kinds:
+                yield record
+
+
+def _catalog_of(record: Record, store: Store) -> Record | None:
+    """The record of the catalogue that an artifact was made from, directly or through its other inputs."""
+    todo, seen = [record], set[str]()
+    while todo:
+        inputs = todo.pop().inputs
+        if "catalog" in inputs:
+            with contextlib.suppress(UnisidError):
+                return read_record(store.place(Address.parse(inputs["catalog"]["address"])))
+            return None
+        for entry in inputs.values():
+            if entry["address"] in seen:
+                continue
+            seen.add(entry["address"])
+            with contextlib.suppress(UnisidError):  # a source is no artifact
+                todo += [found] if (found := read_record(store.place(Address.parse(entry["address"])))) else []
+    return None
+
+
+def _kinds(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The kinds of a stage's parts, by where they stand."""
+    if isinstance(config, Mapping):
+        for key, value in config.items():
+            if key == "kind":
+                yield path, value
+            else:
+                yield from _kinds(value, f"{path}.{key}")
+
+
+def _epochs(config: Mapping[str, Any]) -> int:
+    """Passes over the data, at most; 0 where a stage has none."""
+    training = config.get("training")
+    found = training.get("epochs") if isinstance(training, Mapping) else config.get("epochs")
+    return found if isinstance(found, int) else 0

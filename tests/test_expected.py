@@ -1,0 +1,130 @@
+"""What making the rest of a plan may take, from records whose times and memory are known."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from unisid.artifacts.record import Record, write_record
+from unisid.artifacts.store import Address, Store
+from unisid.expected import Expected, Span, expected
+from unisid.footprint import CLUSTER, machine
+from unisid.planned import Planned
+from unisid.report.tables import plan_tree
+
+FUSED = {"fusion": {"kind": "concat"}, "training": {"epochs": 40}}
+
+
+def write(store, address, seconds=1.0, counts=None, config=None, catalog="catalog/small/1", **more):
+    place = store.place(Address.parse(address))
+    inputs = {} if address.startswith("catalog") else {"catalog": {"address": catalog, "fingerprint": "f"}}
+    record = Record(address=address, config=config or {}, inputs=inputs, counts=counts or {}, seconds=seconds, **more)
+    write_record(place, record)
+
+
+def planned(address, state="to make", config=None):
+    found = Address.parse(address)
+    return Planned(found.noun, found, state, "f", config or {}, {})
+
+
+@pytest.fixture
+def store(place):
+    """Catalogues of 100 and of 1,000 items, of 10 times as many interactions."""
+    found = Store(place)
+    for name, items in (("small", 100), ("large", 1000)):
+        write(found, f"catalog/{name}/1", counts={"items": items, "interactions": 10 * items})
+    return found
+
+
+LARGE = planned("catalog/large/1", "complete")
+
+
+def test_time_grows_with_items_and_with_the_passes_that_were_made(store):
+    write(store, "fused/a/1", 8.0, {"epochs": 20}, FUSED)
+    write(store, "fused/b/1", 5.0, {"epochs": 10}, FUSED)
+    found = expected([LARGE, planned("fused/large/1", config=FUSED)], store)["fused"]
+    assert found == Expected(Span(50.0, 200.0, 2), None, None)
+
+
+def test_passes_of_a_shorter_plan_are_fewer(store):
+    write(store, "fused/a/1", 8.0, {"epochs": 20}, FUSED)
+    short = FUSED | {"training": {"epochs": 5}}
+    found = expected([LARGE, planned("fused/large/1", config=short)], store)["fused"].seconds
+    assert found.low == found.high == 8.0 * 10 * 5 / 20
+
+
+def test_records_of_other_kinds_and_other_nouns_say_nothing(store):
+    write(store, "fused/a/1", 8.0, {"epochs": 20}, FUSED | {"fusion": {"kind": "uqf"}})
+    write(store, "graph/a/1", 8.0, {"epochs": 20}, FUSED)
+    assert expected([LARGE, planned("fused/large/1", config=FUSED)], store) == {}
+
+
+def test_nothing_is_said_of_what_is_there_or_of_a_catalogue_that_is_not(store):
+    write(store, "fused/a/1", 8.0, {"epochs": 20}, FUSED)
+    wanted = planned("fused/large/1", config=FUSED)
+    assert expected([LARGE, replace(wanted, state="complete")], store) == {}
+    assert expected([planned("catalog/other/1"), wanted], store) == {}
+
+
+def test_a_record_whose_catalogue_is_gone_or_damaged_is_passed_over(store):
+    write(store, "fused/a/1", 8.0, {"epochs": 20}, FUSED, catalog="catalog/gone/1")
+    write(store, "fused/b/1", 8.0, {"epochs": 20}, FUSED)
+    store.place(Address.parse("fused/b/1")).write("record.json", b"{")
+    assert expected([LARGE, planned("fused/large/1", config=FUSED)], store) == {}
+
+
+def test_the_catalogue_is_found_through_other_inputs(store):
+    write(store, "sequences/a/1", 1.0)
+    place = store.place(Address.parse("metrics/a/1"))
+    inputs = {
+        "sequences": {"address": "sequences/a/1", "fingerprint": "f"},
+        "raw": {"address": "s3://x", "fingerprint": "f"},
+    }
+    write_record(place, Record(address="metrics/a/1", config={}, inputs=inputs, seconds=3.0))
+    assert expected([LARGE, planned("metrics/large/1")], store)["metrics"].seconds.high == 30.0
+
+
+def test_a_plan_shows_them_in_units_that_suit(store):
+    write(store, "fused/a/1", 8.0, {"epochs": 20}, FUSED)
+    entries = [LARGE, planned("fused/large/1", config=FUSED), planned("codes/large/1")]
+    _, fused, codes, _ = plan_tree(entries, expected(entries, store)).splitlines()
+    assert fused.endswith("about 80 s to 2.7 min, by 1 record")
+    assert codes.split() == ["-", "codes/large/1", "to", "make"]
+
+
+GB = 10**9
+
+
+def test_memory_lies_between_what_it_was_and_what_would_grow(store):
+    write(store, "fused/a/1", 8.0, {"epochs": 40}, FUSED, memory={"before": GB, "peak": 2 * GB, "device": 3 * GB})
+    write(store, "fused/b/1", 8.0, {"epochs": 40}, FUSED, catalog="catalog/large/1", memory={"before": 0, "peak": GB})
+    found = expected([LARGE, planned("fused/large/1", config=FUSED)], store)["fused"]
+    assert found.memory == Span(GB, 11 * GB, 2)
+    assert found.device_memory == Span(3 * GB, 30 * GB, 1)
+    smaller = expected([planned("catalog/small/1", "complete"), planned("fused/small/1", config=FUSED)], store)["fused"]
+    assert smaller.memory == Span(GB / 10, 2 * GB, 2)
+
+
+@pytest.mark.parametrize("memory", [{}, {"peak": "much"}, {"peak": None}, {"peak": -1}, {"peak": []}, {"before": 7}])
+def test_memory_that_was_not_measured_is_none(store, memory):
+    write(store, "fused/a/1", 8.0, {"epochs": 40}, FUSED, memory=memory)
+    found = expected([LARGE, planned("fused/large/1", config=FUSED)], store)["fused"]
+    assert (found.seconds.high, found.memory, found.device_memory) == (80.0, None, None)
+
+
+def test_records_of_other_machines_say_nothing_of_this_one(store, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for number, where in enumerate(("", machine(), "arm64, 400 cores, 9000 GiB", CLUSTER), 1):
+        write(store, f"fused/m{number}/1", 10.0**number, {"epochs": 40}, FUSED, machine=where)
+    wanted = [LARGE, planned("fused/large/1", config=FUSED)]
+    assert expected(wanted, store)["fused"].seconds == Span(100.0, 1000.0, 2)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert expected(wanted, store)["fused"].seconds == Span(100.0, 100_000.0, 3)
+
+
+def test_a_plan_shows_memory_beside_what_there_is(store):
+    write(store, "fused/a/1", 8.0, {"epochs": 40}, FUSED, memory={"before": GB, "peak": 2 * GB, "device": 3 * GB})
+    entries = [LARGE, planned("fused/large/1", config=FUSED)]
+    _, fused, _, note = plan_tree(entries, expected(entries, store)).splitlines()
+    assert fused.endswith("about 80 s, 2 GB to 11 GB, 3 GB to 30 GB of a GPU, by 1 record")
+    assert re.search(r"; this machine has [\d.]+ (GB|TB)$", note)
