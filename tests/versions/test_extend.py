@@ -1,6 +1,7 @@
 """An index that is extended: published ids stay, new ones are unique, what does not fit is refused by name."""
 
 import dataclasses
+import json
 import shutil
 from dataclasses import replace
 
@@ -24,7 +25,9 @@ from unisid.artifacts.shards import Shards, write_array
 from unisid.artifacts.store import Address, Place, Store
 from unisid.artifacts.tables import read_table
 from unisid.cli import main
+from unisid.cli.index import word_of
 from unisid.config import fingerprint, plug_in, plug_ins
+from unisid.datasets import tables
 from unisid.errors import ArtifactError, BusyError, ConfigError, DataError, DriftError
 from unisid.evaluation.index import Gate
 from unisid.fusion import single
@@ -38,6 +41,7 @@ from unisid.stages.codes.extend import _along_used
 from unisid.stages.codes.unique import Encoder, Taken, matrix, slices, unique_codes
 from unisid.tokenizers import read_tokenizer, rqkmeans, write_tokenizer
 from unisid.versions.extend import extended, next_version
+from unisid.versions.recorded import as_recorded
 
 
 @pytest.fixture(scope="module")
@@ -437,6 +441,63 @@ def test_on_the_command_line(published, grown, tmp_path, monkeypatch, capsys):
     assert len(capsys.readouterr().out.strip().splitlines()) == 4
     assert main(asked) == 1  # its own index does not know the item
     assert "i70" in capsys.readouterr().err
+
+
+def other_recipe(recipe, **changes):
+    """The recipe as one who forgot how the index was made has it: another tokenizer, another text, no data."""
+    tokenizer = rqkmeans.Config(num_levels=2, codebook_size=9)
+    return replace(
+        recipe,
+        catalog=replace(recipe.catalog, text=("item_id",), k_core=3, dataset=tables.Config()),
+        codes=replace(recipe.codes, tokenizer=tokenizer),
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("recipe_word", [[], ["shop"]], ids=["no recipe", "a recipe of other settings"])
+def test_who_extends_an_index_repeats_no_settings(published, grown, monkeypatch, capsys, recipe_word):
+    """What is made is what the very recipe of the base makes, which lies there."""
+    folder, store, recipe = published
+    monkeypatch.setattr("unisid.recipes.find", lambda name: other_recipe(recipe, name="other"))
+    more = ["--catalog.dataset.items", str(folder / "more.parquet")]
+    words = ["index", "extend", *recipe_word, "--base", "codes/shop/1", "--compute", "local", "--json"]
+    assert main([*words, "--store", str(store.root), *more]) == 0
+    out, said = capsys.readouterr()
+    assert "everything is there, nothing to make" in said
+    assert ("recipe 'other' has others of catalog.k_core, catalog.text" in said) == bool(recipe_word)
+    body = json.loads(out)
+    assert (body["address"], body["base"], body["kept"], body["added"]) == ("codes/shop/2", "codes/shop/1", 60, 15)
+
+
+def test_settings_that_are_said_are_refused_where_they_differ(published, grown, monkeypatch, capsys):
+    _, store, recipe = published
+    monkeypatch.setattr("unisid.recipes.find", lambda name: other_recipe(recipe))
+    words = ["index", "extend", "shop", "--to", "9", "--compute", "local", "--store", str(store.root)]
+    assert main([*words, "--codes.tokenizer.codebook-size", "9"]) == 1
+    complaint = capsys.readouterr().err.split("made with other settings:")[1].split("An extension")[0]
+    assert complaint.split() == ["codes.tokenizer.codebook_size:", "5", "->", "9"]
+    assert main([*words[:2], *words[3:], "--until", "model", "--base", "codes/shop/1"]) == 1
+    assert "--until model: is made by settings that the index lacks; name the recipe" in capsys.readouterr().err
+
+
+def test_a_recipes_own_places_and_later_stages_stay(published, grown):
+    """An extension is extended like a base, whatever version the recipe has."""
+    _, store, recipe = published
+    dataset = replace(recipe.catalog.dataset, interactions="s3://elsewhere/rows.parquet", items="")
+    mine = replace(recipe, version="7", model=replace(recipe.model, batch_size=3))
+    found = as_recorded(replace(mine, catalog=replace(mine.catalog, dataset=dataset)), store, shop.at("codes", "2"))
+    assert found.catalog.dataset.interactions == "s3://elsewhere/rows.parquet"
+    assert found.catalog.dataset.items.endswith("more.parquet")
+    assert (found.model.batch_size, found.version, found.catalog.base) == (3, "2", None)
+    assert found.codes.tokenizer == recipe.codes.tokenizer
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("--a 1 --name x", "x"), ("--name=x --b", "x"), ("--name x --name y", "y"), ("--names x", ""), ("--name", "")],
+)
+def test_the_value_of_a_word(words, found):
+    assert word_of(words.split(), "name") == found
 
 
 def test_mlflow_is_told_later_of_an_extension_that_it_missed(published, grown, tmp_path, monkeypatch, capsys):

@@ -3,21 +3,26 @@
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from unisid.artifacts.nouns import NOUNS
-from unisid.cli.configured import RecipeCommand
+from unisid.cli.configured import RecipeCommand, options
 from unisid.cli.options import Address, Flag, Machines, one_of, text
 from unisid.cli.session import Command
 from unisid.cli.tables import json_text
+from unisid.console import styled
+from unisid.errors import ConfigError
 
 if TYPE_CHECKING:
+    from unisid.artifacts import store as stores
     from unisid.artifacts.catalog import Catalog
     from unisid.artifacts.codes import Codes
     from unisid.artifacts.store import Store
+    from unisid.pipeline import Recipe
 
 LATER = [noun for noun in NOUNS[NOUNS.index("codes") :] if noun != "sequences"]
 """What is made of an index; sequences are made without one."""
@@ -25,10 +30,14 @@ LATER = [noun for noun in NOUNS[NOUNS.index("codes") :] if noun != "sequences"]
 
 @dataclass(frozen=True, kw_only=True)
 class Extend(RecipeCommand):
-    """Give new items semantic ids, as version n + 1; published ones never move."""
+    """Give new items semantic ids, as version n + 1; published ones never move.
+
+    Settings are those that the index was made with, as its records have them. A recipe adds those of what comes after
+    the codes (--until), and where the data lie.
+    """
 
     writes = True
-    base: Annotated[Address, text("ADDRESS", "the recipe's")] = None
+    base: Annotated[Address, text("ADDRESS", "the recipe's; without a recipe the one in use")] = None
     """the index to extend, such as codes/demo/1"""
     to: Annotated[str | None, text("VERSION", "the base's plus one")] = None
     """the new version"""
@@ -38,31 +47,63 @@ class Extend(RecipeCommand):
     """make nothing: tell MLflow of what is complete, for when it was away"""
     compute: Machines = "ray"
     """where the work is done"""
+    json: Flag = False
+    """print JSON instead of lines"""
 
     def act(self) -> None:
         """Make the next version, up to its codes, and say what was added."""
         from unisid import pipeline
         from unisid.artifacts.codes import Codes
-        from unisid.artifacts.store import Address
         from unisid.versions.extend import extended, next_version
 
-        recipe, store, session = self.configured(), self.session.opened, self.session
-        base = Address.parse(self.base) if self.base else Address("codes", recipe.name, recipe.version)
+        store, session = self.session.opened, self.session
+        base = self._base(store)
+        recipe = self._configured(store, base)
         wanted = replace(recipe, catalog=replace(recipe.catalog, keep_cold_items=True))
         whole = extended(wanted, store, base, self.to or next_version(base.version))
         if self.sync:
-            for address in pipeline.sync(whole, store, session.tracker(), self.until):
-                print(f"logged to MLflow: {address}")
+            told = [str(address) for address in pipeline.sync(whole, store, session.tracker(), self.until)]
+            print(json_text(told) if self.json else "\n".join(f"logged to MLflow: {address}" for address in told))
             return
         machines = functools.partial(session.machines, self.compute)
         places = pipeline.run_on(whole, store, machines, session.tracker(), self.until)
         codes = Codes.read(places["codes"])
         done = codes.extension
+        if self.json:
+            return print(json_text({"address": codes.record.address} | done))
         print(
             f"{codes.record.address} extends {done['base']}: {done['kept']:,} semantic ids kept, {done['added']:,} "
             f"added, {done['resolved']:,} of these found their nearest one taken"
         )
         print(f"who got which: {codes.place}/added-*.parquet; next: unisid promote {codes.record.address}")
+
+    def _base(self, store: Store) -> stores.Address:
+        """The index to extend: the one that is named, else the recipe's own, else the one in use."""
+        from unisid.artifacts.store import Address
+
+        if self.base:
+            return Address.parse(self.base)
+        if not self.recipe:
+            from unisid.artifacts.record import require
+            from unisid.in_use import index_in_use
+
+            return Address.parse(require(index_in_use(store, None), "codes").address)
+        from unisid import recipes
+
+        own = recipes.find(self.recipe)
+        name, version = (word_of(self.settings, key) for key in ("name", "version"))
+        return Address("codes", name or own.name, version or own.version)
+
+    def _configured(self, store: Store, base: stores.Address) -> Recipe:
+        """The recipe of the index with the command's settings applied."""
+        from unisid import recipes
+        from unisid.versions.recorded import as_recorded
+
+        if not self.recipe and self.until != "codes":
+            raise ConfigError(f"--until {self.until}: is made by settings that the index lacks; name the recipe")
+        found = recipes.find(self.recipe) if self.recipe else None
+        with styled():
+            return recipes.configure(as_recorded(found, store, base), list(self.settings), own=options(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +203,16 @@ class ColdStart(RecipeCommand):
         with self.session.machines(self.compute) as compute:
             found = cold_start(recipe, self.share, self.seed, store, compute, self.session.tracker())
         print(json_text(found) if self.json else table(found))
+
+
+def word_of(words: Sequence[str], key: str) -> str:
+    """What is given by the last `--key value` or `--key=value` among words; empty for none."""
+    found = ""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name == f"--{key}":
+            found = value if equals else following
+    return found
 
 
 def _read(store: Store, address: str) -> tuple[Codes, Catalog]:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from unisid import in_use
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.record import require
-from unisid.artifacts.roles import in_flow, name_of, noun_of
 from unisid.artifacts.store import Address, Store
 from unisid.config import Json
 from unisid.datasets import tables
@@ -18,8 +16,7 @@ from unisid.errors import ConfigError, DriftError
 from unisid.log import logger
 from unisid.pipeline import Recipe
 from unisid.runtime.machines import Machines
-from unisid.stages.flow import settings_of
-from unisid.versions.extend import lineage
+from unisid.versions.recorded import recorded
 from unisid.versions.update import Update, newest_promoted, update
 
 if TYPE_CHECKING:
@@ -51,15 +48,11 @@ def add(store: Store, name: str, items: str, machines: Machines, tracker: "Track
 
 def recipe_of(store: Store, codes: Codes, name: str, items: str) -> Recipe:
     """The recipe that an index was made by, as its records have it, over a table of new items."""
-    places = lineage(store, Address.parse(codes.record.address))
-    parts = {role: settings_of(noun_of(role), require(places[role], noun_of(role))) for role in in_flow(places)}
-    modalities = {name_of(role): parts.pop(role) for role in list(parts) if name_of(role)}
-    catalog = parts["catalog"]
-    if not isinstance(catalog.dataset, tables.Config):
+    made = recorded(store, Address.parse(codes.record.address))
+    if not isinstance(dataset := made.catalog.dataset, tables.Config):
         raise ConfigError(
-            f"index add: {codes.record.address} was made from {catalog.dataset.kind} data; items are added to an index "
+            f"index add: {codes.record.address} was made from {dataset.kind} data; items are added to an index "
             "over tables"
         )
-    dataset = replace(catalog.dataset, items=items, interactions=tables.NONE)
-    parts["catalog"] = replace(catalog, dataset=dataset)
-    return Recipe(name=name, modalities=modalities, **parts)
+    dataset = replace(dataset, items=items, interactions=tables.NONE)
+    return replace(made, name=name, version="1", catalog=replace(made.catalog, dataset=dataset))
