@@ -72,6 +72,7 @@ def test_its_figures_are_a_table(made):
 def test_its_figures_by_group_are_a_table(made):
     run, _ = made
     frame = run.groups().to_pandas()
+    assert run.lists().keys() == {"coverage", "gini", "novelty", "likeness"}
     overall = frame[(frame["group"] == "all") & (frame["method"] == "tiger") & (frame["history"] == "excluded")]
     figures = run.metrics().to_pandas().set_index(["method", "history", "metric"])["mean"]
     assert overall["NDCG@10"].tolist() == [figures["tiger", "excluded", "NDCG@10"]]

@@ -5,6 +5,7 @@ from html import unescape
 
 import numpy as np
 import pytest
+import vl_convert
 
 from unisid.report import charts
 from unisid.report.colors import INK
@@ -45,6 +46,8 @@ def test_learning_curves_show_what_was_learned_by_over_epochs_with_the_best_mark
     ]
     axes = [[panel.to_dict()["layer"][0]["encoding"][axis]["title"] for axis in "xy"] for panel in panels]
     assert axes == [["epoch", "loss"], ["epoch", "NDCG@10"], ["optimizer step", "loss"]]
+    drawn = vl_convert.vegalite_to_svg(panels[0].to_dict())
+    assert re.findall(r">([\d.]+)</text>", drawn)[:3] == ["1", "2", "3"], "there is no epoch 1.5"
     [best] = rows(panels[1], layer=2)
     assert (best["x"], best["y"], best["words"]) == (2, 0.4, "best: epoch 2, 0.4")  # the highest, not the last
 

@@ -1,10 +1,12 @@
 import dataclasses
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
-from tests.report.runs import write_run
+from tests.report.runs import METHODS, write_run
+from unisid.artifacts.metrics import HISTORY_RULES, write_groups
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Address
 from unisid.report import facts, html, tables
@@ -60,6 +62,37 @@ def test_a_graph_that_leaked_marks_the_results(place, counts):
     page = html.write_report(places, place / "report").read(html.FILE).decode()
     for text in (tables.results(places), page):
         assert (facts.LEAK in text) == bool(counts)
+
+
+def test_figures_by_group_and_those_of_lists_stand_in_the_tables(place):
+    """On the terminal and in the report: hits, gain and reciprocal rank, each of every method."""
+    places = write_run(place, [f"Thing {n}" for n in range(30)])
+    groups = {"all": (943, 0.0), "cold items": (12, 0.1), "history of 5 to 9": (931, 0.2)}
+    figures = {
+        method: {
+            rule: {
+                name: {"samples": count, "HR@10": shift + 0.5, "NDCG@10": shift + 0.25, "MRR@10": shift + scale}
+                for name, (count, shift) in groups.items()
+            }
+            for rule in HISTORY_RULES
+        }
+        for method, scale in METHODS.items()
+    }
+    write_groups(places["metrics"], figures)
+    record = facts.records(places)["metrics"]
+    lists = {"coverage": 0.5, "gini": 0.25, "novelty": 3.456, "likeness": 0.125}
+    write_record(places["metrics"], dataclasses.replace(record, counts=record.counts | {"lists": lists}))
+    text = tables.results(places)
+    rows = [line.split() for line in text.splitlines()]
+    for metric, first in (("NDCG@10", "0.2500"), ("HR@10", "0.5000"), ("MRR@10", "0.1200")):
+        head = rows.index([metric, "samples", *METHODS])
+        assert rows[head + 1][:3] == ["all", "943", first]
+    assert rows[head + 2] == ["cold", "items", "12", "0.2200", "0.1500", "0.2000"]
+    said = "coverage 0.500, Gini 0.250, novelty 3.46 bits, likeness within a list 0.125"
+    assert f"uqf-tiger's lists, history excluded: {said}" in text
+    page = html.write_report(places, place / "report").read(html.FILE).decode()
+    assert re.search(r"<th>MRR@10</th>.*?<th>cold items</th><td>12</td><td>0.2200", page, re.S)
+    assert re.search(r"<th>HR@10</th>.*?<th>cold items</th><td>12</td><td>0.6000", page, re.S)
 
 
 def test_nothing_made_says_nothing():

@@ -68,6 +68,15 @@ class Run:
         ]
         return pa.Table.from_pylist(rows)
 
+    def lists(self) -> dict[str, float]:
+        """What the recommender's lists are like: `coverage`, `gini`, `novelty` (bits) and `likeness` within a list.
+
+        Raises:
+            ArtifactError: the run ended before the metrics.
+        """
+        record = self._measured().record
+        return {name: record.figure("lists", name) for name in record.part("lists")}
+
     def _measured(self) -> Metrics:
         own = Address("metrics", self.recipe.name, self.recipe.version)
         return Metrics.read(self.places.get("metrics", self.store.place(own)))

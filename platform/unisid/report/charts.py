@@ -25,6 +25,8 @@ LEVELS = 6
 """Levels whose use is drawn, at most."""
 POINTS = 200
 """Points of a line, at most."""
+TICKS = 5
+"""Of an axis, about."""
 INKED = {"labelColor": INK, "titleColor": INK}
 CONFIG = {
     "background": None,
@@ -36,7 +38,7 @@ CONFIG = {
         "gridColor": REST,
         "gridOpacity": 0.3,
         "tickColor": REST,
-        "tickCount": 5,
+        "tickCount": TICKS,
         "titleFontWeight": "normal",
     },
     "legend": INKED | {"labelLimit": 260, "symbolOpacity": 1, "titleFontWeight": "normal"},
@@ -80,7 +82,7 @@ def _curve(noun: str, name: str, points: Sequence[tuple[int, float]], epochs: Ma
     known = legend.figure(noun, name)
     by_epoch = all(step in epochs for step, _ in points)
     unit, across = UNITS.get((noun, name), "loss"), "epoch" if by_epoch else "optimizer step"
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "x": epochs[step] if by_epoch else step,
             "y": value,
@@ -88,7 +90,8 @@ def _curve(noun: str, name: str, points: Sequence[tuple[int, float]], epochs: Ma
         }
         for step, value in points
     ]
-    x = alt.X("x:Q").title(across).scale(zero=False, nice=False)
+    ticks = max(1, min(TICKS, int(rows[-1]["x"] - rows[0]["x"])))  # at whole epochs
+    x = alt.X("x:Q").title(across).scale(zero=False, nice=False).axis(tickCount=ticks, format=",d")
     y = alt.Y("y:Q").title(unit).scale(zero=False)
     base = alt.Chart(alt.Data(values=_thinned(rows))).encode(x=x, y=y, description="text:N")
     layers: list[alt.Chart] = [

@@ -12,7 +12,7 @@ from unisid.artifacts.store import Place
 from unisid.config import flatten
 from unisid.report import facts
 from unisid.report.examples import examples
-from unisid.report.tables import group_rows, plain
+from unisid.report.tables import group_tables, plain
 from unisid.stages.catalog import summary
 
 Section = dict[str, Any] | None
@@ -156,13 +156,12 @@ def _means(found: facts.Results, metric: str, rule: str) -> list[tuple[str, list
 
 def _groups(places: Mapping[str, Place], found: facts.Results) -> Section:
     """The figures by how popular the target is and by how long the history is."""
-    rows = group_rows(places, found)
-    if not rows:
-        return None
-    head, *body = rows
-    best = max(float(cell) for row in body for cell in row[2:])
-    shown = [(row[0], row[1], [(cell, reach(float(cell), best)) for cell in row[2:]]) for row in body]
-    return {"head": head, "rows": shown, "rule": found.rule}
+    tables = []
+    for head, *body in group_tables(places, found):
+        best = max(float(cell) for row in body for cell in row[2:])
+        rows = [(row[0], row[1], [(cell, reach(float(cell), best)) for cell in row[2:]]) for row in body]
+        tables.append({"head": head, "rows": rows})
+    return {"tables": tables, "rule": found.rule} if tables else None
 
 
 def reach(value: float, best: float) -> int:

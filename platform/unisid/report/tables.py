@@ -16,6 +16,15 @@ from unisid.printable import printable
 from unisid.report import facts
 
 SHOWN_CUTOFFS = (5, 10, 20)
+GROUPED = ("NDCG", "HR", "MRR")
+"""The figures by group of samples, in the order of their tables."""
+LISTS = {
+    "coverage": "coverage {:.3f}",
+    "gini": "Gini {:.3f}",
+    "novelty": "novelty {:.2f} bits",
+    "likeness": "likeness within a list {:.3f}",
+}
+"""The figures of the recommender's lists."""
 TITLES_READ = 1 << 16
 LETTERS = 160
 """Letters of a title in a report, at most."""
@@ -101,7 +110,7 @@ def ranking(places: Mapping[str, Place]) -> str:
     for rule in HISTORY_RULES:
         rows.append([f"history {rule}", *names])
         rows += [[f"  {m}", *(f"{found.means[m][rule][n]['mean']:.4f}" for n in names)] for m in found.methods]
-    by_group = group_rows(places, found)
+    by_group = group_tables(places, found)
     last = names[len(names) // 2 :][min(1, len(cutoffs) - 1)]
     lines = [
         f"ranking, {found.counts['samples']:,} test samples, all items",
@@ -113,21 +122,32 @@ def ranking(places: Mapping[str, Place]) -> str:
         test = found.comparisons[baseline][found.rule][last]
         lines.append(f"  {found.methods[0]} - {baseline}: {advantage(test, last)}")
     if by_group:
-        lines += [f"by group of samples, history {found.rule}", align(by_group, right=True)]
+        lines += [f"by group of samples, history {found.rule}", *(align(rows, right=True) for rows in by_group)]
+    lists = found.counts.get("lists", {})
+    if said := [LISTS[name].format(lists[name]) for name in LISTS if name in lists]:
+        lines.append(f"{found.methods[0]}'s lists, history excluded: {', '.join(said)}")
     return "\n".join(lines)
 
 
-def group_rows(places: Mapping[str, Place], found: facts.Results) -> list[Sequence[str]]:
-    """A head, and a row for each group of samples: how many they are, and NDCG of every method; empty for none."""
+def group_tables(places: Mapping[str, Place], found: facts.Results) -> list[list[Sequence[str]]]:
+    """A table for each of NDCG, HR and MRR: a head, and a row for each group of samples, with how many they are and the
+    figure of every method; none where there are no groups."""
     groups = facts.groups(places)
     if not groups:
         return []
     ours = groups[found.methods[0]][found.rule]
-    metric = next(name for name in next(iter(ours.values())) if name.startswith("NDCG"))
-    head: list[Sequence[str]] = [[metric, "samples", *found.methods]]
-    return head + [
-        [name, f"{figures['samples']:,}", *(f"{groups[m][found.rule][name][metric]:.4f}" for m in found.methods)]
-        for name, figures in ours.items()
+    known = next(iter(ours.values()))
+    return [
+        [
+            [metric, "samples", *found.methods],
+            *(
+                [name, f"{each['samples']:,}", *(f"{groups[m][found.rule][name][metric]:.4f}" for m in found.methods)]
+                for name, each in ours.items()
+            ),
+        ]
+        for kind in GROUPED
+        for metric in known
+        if metric.startswith(kind)
     ]
 
 
