@@ -66,6 +66,19 @@ def test_spawned_workers_send_tensors_and_reports(tmp_path):
     assert pid != os.getpid()
 
 
+def variable(worker, name):
+    return os.environ.get(name), "MASTER_PORT" in os.environ
+
+
+def test_workers_have_the_environment_of_their_fit(tmp_path, monkeypatch):
+    """The server that they are forked from started with an older one."""
+    for value in ("first", "second"):
+        monkeypatch.setenv("UNISID_OF_A_TEST", value)
+        assert fit(variable, "UNISID_OF_A_TEST", TWO, tmp_path / value) == (value, True)
+    monkeypatch.delenv("UNISID_OF_A_TEST")
+    assert fit(variable, "UNISID_OF_A_TEST", TWO, tmp_path / "gone") == (None, True)
+
+
 @pytest.mark.slow
 def test_an_error_in_any_spawned_worker_comes_out_as_itself(tmp_path):
     with pytest.raises(DataError, match="rank 1 read nothing"):

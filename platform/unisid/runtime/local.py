@@ -131,13 +131,15 @@ def _spawn(
     checkpoints: Checkpoints,
     report: Report | None,
 ) -> T:
-    context = torch.multiprocessing.get_context("spawn")
+    context = _context(train)
     results, taken = context.SimpleQueue(), context.Event()
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    arguments = (train, task, pool, streams, checkpoints, checkpoints.last(), port, results, taken)
-    processes = torch.multiprocessing.spawn(_process, args=arguments, nprocs=pool.workers, join=False)  # type: ignore[attr-defined]
+    arguments = (train, task, pool, streams, checkpoints, checkpoints.last(), port, results, taken, dict(os.environ))
+    processes = torch.multiprocessing.start_processes(  # type: ignore[attr-defined]
+        _process, args=arguments, nprocs=pool.workers, join=False, start_method=context.get_start_method()
+    )
     outcome = None
     alive = True
     try:
@@ -159,6 +161,16 @@ def _spawn(
             process.terminate()
             process.join()
     return outcome  # type: ignore[return-value]
+
+
+def _context(train: Callable[..., Any]) -> Any:
+    """How workers are started: forked from a process that has imported what the first fit needs and does nothing else,
+    where the system has such a server; imports take longer than a small fit."""
+    if "forkserver" not in torch.multiprocessing.get_all_start_methods():
+        return torch.multiprocessing.get_context("spawn")
+    context = torch.multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, train.__module__])  # read once, when the server starts
+    return context
 
 
 def _lost(name: str, codes: Sequence[int | None]) -> MachineError | None:
@@ -185,8 +197,10 @@ def _process(
     port: int,
     results: Any,
     taken: Any,
+    environment: Mapping[str, str],
 ) -> None:
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ.clear()  # what the server started with may be out of date
+    os.environ |= {**environment, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     gpus = torch.cuda.device_count() if pool.gpus > 0 else 0
     if gpus:
         torch.cuda.set_device(rank % gpus)
