@@ -20,6 +20,7 @@ from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.record import require
 from unisid.artifacts.store import NOUNS as KNOWN
 from unisid.artifacts.store import Address, Place, Store
+from unisid.cli import main
 from unisid.errors import ArtifactError
 from unisid.runtime.local import LocalCompute
 from unisid.serving.recommender import Recommender
@@ -183,18 +184,19 @@ def test_questions_on_the_command_line(ran):
         (("run", RECIPE, "--codes.tokenizer.codebook_size", "9"), "tokenizer.codebook_size: 8 -> 9"),
     ],
 )
-def test_each_mistake_gives_one_clear_error(ran, words, message):
-    result = unisid(*words, store=ran[0])
-    assert result.returncode == 1
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
+def test_each_mistake_gives_one_clear_error(ran, words, message, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert main([*words, "--store", str(ran[0])]) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
 
 
-def test_every_command_has_help(tmp_path):
-    for command in ("plan", "run", "search", "experiment", "index", "promote"):  # tests/test_cli.py has them all
-        result = unisid(command, "--help", store=tmp_path)
-        assert result.returncode == 0, result.stderr
-        assert "exit codes" in result.stdout
+def test_a_command_has_help(tmp_path):
+    result = unisid("plan", "--help", store=tmp_path)  # tests/test_cli.py has them all
+    assert result.returncode == 0, result.stderr
+    assert "exit codes" in result.stdout
     assert unisid("fly", store=tmp_path).returncode == 2
 
 

@@ -172,14 +172,13 @@ def test_what_rests_is_shared_out_too(config, inputs, place, trained, zero):
     assert_same((place / "whole", *whole), (place / "divided", *found), 5e-3)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("zero", [2, 3])
-def test_tiger_too_can_be_shared_out(inputs, place, zero):
-    """Its forward pass takes weights past their modules, which ZeRO 3 has to notice."""
+@pytest.fixture(scope="module")
+def whole_tiger(inputs, tmp_path_factory):
+    """A small TIGER on two workers that hold it whole: settings, inputs, what its training said."""
     small = tiger.Config(
         width=128, num_heads=2, feedforward_width=128, num_encoder_layers=1, num_decoder_layers=1, dropout=0.0
     )
-    plain = model.Config(
+    config = model.Config(
         backbone=small,
         training=Training(epochs=2, learning_rate=3e-3),
         batch_size=16,
@@ -189,8 +188,16 @@ def test_tiger_too_can_be_shared_out(inputs, place, zero):
         micro_batch=4,
     )
     without = {role: at for role, at in inputs.items() if role != "instructions"}
-    shared = dataclasses.replace(plain, training=dataclasses.replace(plain.training, zero=zero))
-    _, expected = make(plain, without, place / "plain")
+    _, said = make(config, without, Place.of(tmp_path_factory.mktemp("tiger") / "model"))
+    return config, without, said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("zero", [2, 3])
+def test_tiger_too_can_be_shared_out(whole_tiger, place, zero):
+    """Its forward pass takes weights past their modules, which ZeRO 3 has to notice."""
+    config, without, expected = whole_tiger
+    shared = dataclasses.replace(config, training=dataclasses.replace(config.training, zero=zero))
     _, said = make(shared, without, place / "shared")
     assert [v["loss"] for v in said] == pytest.approx([v["loss"] for v in expected], rel=1e-3)
 
