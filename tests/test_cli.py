@@ -69,6 +69,18 @@ def test_a_good_shop_becomes_a_catalog(shop):
     assert (code, complaint) == (0, "")
     assert "catalog/shop/1" in out
     assert complete(shop.folder / "store") == ["catalog/shop/1"]
+    code, out, said = shop.run("--until", "catalog", "--json")
+    assert code == 0
+    assert "everything is there" in said
+    store = shop.folder / "store"
+    assert json.loads(out) == {
+        "artifacts": {"catalog": f"{store}/catalog/shop/1"},
+        "report": f"{store}/reports/shop/1/report.html",
+        "note": "",
+        "figures": [],
+        "groups": [],
+        "lists": {},
+    }
 
 
 @pytest.mark.parametrize(
@@ -128,6 +140,12 @@ def test_sync_tells_what_is_there_and_refuses_what_is_not(shop):
     assert not (shop.folder / "store").exists()
     shop.run("--until", "catalog")
     assert shop("sync", shop.recipe)[:2] == (0, "logged to MLflow: catalog/shop/1\n")
+    assert json.loads(shop("sync", shop.recipe, "--json")[1]) == ["catalog/shop/1"]
+    assert json.loads(shop("report", "shop", "--json")[1]) == {
+        "report": f"{shop.folder}/store/reports/shop/1/report.html"
+    }
+    assert json.loads(shop("drop", "catalog/shop/1", "--json")[1]) == {"removed": "catalog/shop/1"}
+    shop.run("--until", "catalog")
     code, out, complaint = shop("sync", shop.recipe, "--catalog.seed", "7")
     assert (code, out) == (1, "")
     assert "catalog/shop/1: was made from other settings" in complaint

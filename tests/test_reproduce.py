@@ -1,5 +1,6 @@
 """A run is a function of (recipe, seed, data): made again it is the same, and what is not is said."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +102,10 @@ def test_what_differs_is_said_in_numbers(whole, tmp_path, capsys):
     assert f"codes/quick/1: items-00000.parquet differ; {share} of the items have another semantic id" in shown.out
     assert "catalog/quick/1: 3 files, equal byte for byte" in shown.out
     assert "1 of 5 artifacts differ, as listed" in shown.err
+    assert main([*words, "--json"]) == 1
+    rows = {row["address"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["codes/quick/1"]["differing"] == ["items-00000.parquet"]
+    assert (rows["catalog/quick/1"]["files"], rows["catalog/quick/1"]["differing"]) == (3, [])
 
 
 def test_the_store_of_the_run_is_not_where_it_is_made_again(whole):

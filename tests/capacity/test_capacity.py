@@ -104,6 +104,11 @@ def test_the_command_prints_every_stage_and_refuses(capsys, place):
     assert main(["plan", "--items", "1e6", "--store", place.uri, "--price", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:9]] == list(UNITS)
+    assert main(["plan", "--items", "1e6", "--store", place.uri, "--price", "2", "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
+    assert (body["machine"], body["devices"]) == ("H100", 8)
+    assert [each["noun"] for each in body["stages"]] == list(UNITS)
+    assert all(each["dollars"] == pytest.approx(each["seconds"] / 3600 * 16) for each in body["stages"])
     assert main(["plan", "--items", "1e8", "--store", place.uri]) == 1
     assert "64xH100 would do" in capsys.readouterr().err
     assert main(["plan", "--items", "nan", "--store", place.uri]) == 1

@@ -1,5 +1,6 @@
 """`unisid experiment` as it is typed."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -34,6 +35,8 @@ def test_without_a_name_the_ready_ones_are_listed(capsys):
     assert main(["experiment"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert {"main", "rivals", "ablation", "significance", "sensitivity", "scaling", "interpretability"} <= set(listed)
+    assert main(["experiment", "--json"]) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == listed
 
 
 def test_ones_own_runs_from_a_file_and_a_setting_reaches_every_method(tmp_path, capsys):
@@ -65,6 +68,12 @@ def test_ones_own_runs_from_a_file_and_a_setting_reaches_every_method(tmp_path, 
     assert '"k_core": 2' in (tmp_path / "runs" / "catalog" / "other" / "1" / "record.json").read_text()
     assert main(words) == 0
     assert "1 of 1 cells are there" in capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    body, folder = json.loads(capsys.readouterr().out), tmp_path / "runs" / "experiments" / "other-mine"
+    assert body.keys() == {"folder", "experiments"}
+    assert body["experiments"]["mine"] == json.loads(
+        (folder / "results.json").read_text(), parse_constant=lambda _: None
+    )
 
 
 @pytest.mark.parametrize(

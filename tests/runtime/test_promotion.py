@@ -184,7 +184,9 @@ def test_on_the_command_line(told, store, monkeypatch, capsys):
     assert main(["promote", "--status", "shop", "--json", *where]) == 0
     assert json.loads(capsys.readouterr().out)["champion"] == {"index": "1", "recommender": "1"}
     assert main(["promote", "codes/shop/2", *where]) == 0
-    assert main(["promote", "--rollback", "shop", *where]) == 0
+    capsys.readouterr()
+    assert main(["promote", "--rollback", "shop", "--json", *where]) == 0
+    assert json.loads(capsys.readouterr().out) == {"name": "shop", "index": "1", "recommender": "1"}
     assert champions(told) == Pair("1", "1")
     for wrong in ([], ["catalog/shop/1"], ["codes/shop/1", "codes/shop/2"]):
         assert main(["promote", *wrong, *where]) == 1

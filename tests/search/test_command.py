@@ -51,6 +51,10 @@ def test_a_search_by_command(unisid, tmp_path):
     assert (code, complaint) == (0, "")
     assert "codebook_size  seeds" in out
     assert (tmp_path / "searches" / "books" / "pareto.png").exists()
+    code, again, _ = unisid(*words, "--resume", "--json")
+    body = json.loads(again)
+    assert (code, body["name"], len(body["trials"])) == (0, "books", 4)
+    assert f"--codes.tokenizer.codebook_size {body['best']['codes.tokenizer.codebook_size']}" in out
     assert (
         json.loads((tmp_path / "searches" / "books" / "search.json").read_text())["objectives"] == "distinct, entropy"
     )

@@ -1,6 +1,7 @@
 """Everybody's recommendations beside `Recommender.rank`; a run that died goes on and leaves the same bytes."""
 
 import hashlib
+import json
 import subprocess
 import sys
 import time
@@ -155,6 +156,9 @@ def test_the_command_writes_and_refuses_words_that_do_not_go_together(tmp_path, 
     assert command(store, "--all", "--out", str(out), "--k", "3") == 0
     assert "36 rows for 12 users in 1 files" in capsys.readouterr().out
     assert pq.read_table(out).num_rows == 36
+    assert command(store, "--all", "--out", str(out), "--k", "3", "--json") == 0
+    body = json.loads(capsys.readouterr().out)
+    assert (body["out"], body["rows"], body["users"], body["into"]) == (str(out), 36, 12, None)
     for words, message in (
         (["--all"], "say where: --out FOLDER"),
         (["--user", "1", "--out", str(out)], "are for --all and --histories"),

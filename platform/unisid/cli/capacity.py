@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,18 +12,19 @@ if TYPE_CHECKING:
 HERE = "here"
 
 
-def show(items: float, on: str, kept_states: float, price: float | None, store: Store) -> None:
+def show(items: float, on: str, kept_states: float, price: float | None, store: Store, as_json: bool) -> None:
     """Print what a run over so many items takes on machines; raises ConfigError where it does not fit.
 
     Args:
         on: such as 8xH100; or `here`: as calibrated in the store.
         kept_states: items whose token states are kept; 0: all.
         price: dollars a device and hour; None: what is assumed.
+        as_json: instead of a table.
     """
     from unisid.capacity import Shop, estimate, fitting, rates, refuse_misfits
     from unisid.capacity.calibrate import kept
     from unisid.capacity.machines import machine_of
-    from unisid.cli.tables import show
+    from unisid.cli.tables import json_text, show
     from unisid.errors import ConfigError
 
     if not 1 <= items <= 1e12:
@@ -34,8 +36,13 @@ def show(items: float, on: str, kept_states: float, price: float | None, store: 
     costs = kept(store) if is_here else rates.h100(shop.tokens, share)
     cores = 1 if is_here else machine.cores * -(-devices // machine.devices)
     found = estimate(shop, costs, devices, cores)
-    show(rows(found, devices * (machine.dollars if price is None else price)))
-    print(f"{devices} x {machine.name}: {machine.source}")
+    dollars = devices * (machine.dollars if price is None else price)
+    if as_json:
+        stages = [asdict(each) | {"dollars": each.seconds / 3600 * dollars} for each in found]
+        print(json_text({"machine": machine.name, "devices": devices, "source": machine.source, "stages": stages}))
+    else:
+        show(rows(found, dollars))
+        print(f"{devices} x {machine.name}: {machine.source}")
     try:
         refuse_misfits(found, machine, devices)
     except ConfigError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
@@ -9,12 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from unisid.cli.configured import configured, show_settings
-from unisid.cli.options import UNSAID, Machines, at_most_one, several, shown
+from unisid.cli.options import UNSAID, Flag, Machines, at_most_one, several, shown
 from unisid.cli.session import Configured
+from unisid.cli.tables import json_text
 from unisid.errors import ConfigError
+from unisid.log import logger
 
 if TYPE_CHECKING:
+    from unisid.artifacts.store import Store
+    from unisid.config import Json
     from unisid.pipeline import Recipe
+
+LOG = logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,8 @@ class Experiment(Configured):
     """at most so many cells at once"""
     compute: Machines = "ray"
     """where the work is done"""
+    json: Flag = False
+    """print JSON instead of tables"""
 
     def act(self) -> None:
         from unisid.experiments import definition
@@ -42,21 +51,33 @@ class Experiment(Configured):
 
         base, store, session = configured(self, self.recipe, configure), self.session.opened, self.session
         if not self.experiment:
-            for name, function in sorted(definition.ready().items()):
-                print(f"{name:<20}{(function.__doc__ or '').strip().splitlines()[0]}")
-            return
+            known = {n: (made.__doc__ or "").strip().splitlines()[0] for n, made in sorted(definition.ready().items())}
+            rows = [{"name": name, "text": line} for name, line in known.items()]
+            return print(json_text(rows) if self.json else "\n".join(f"{n:<20}{line}" for n, line in known.items()))
         found = definition.find(self.experiment, base).only(self.methods)
         with session.machines(self.compute) as compute:
             runner = session.runner(self.compute, compute, self.concurrent)
             tracker = session.experiment_tracker()
+            said = LOG.debug if self.json else print
             if isinstance(found, definition.Series):
-                run_series(found, base, self.seeds, store, compute, runner, tracker, print)
+                folder = run_series(found, base, self.seeds, store, compute, runner, tracker, said)
+                names = [chapter.experiment.name for chapter in found.chapters]
             else:
-                run(found, base, self.seeds, store, compute, runner, tracker, print)
+                folder = run(found, base, self.seeds, store, compute, runner, tracker, said)
+                names = [found.name]
+        if self.json:
+            results = {name: _results(store, base.name, name) for name in names}
+            print(json_text({"folder": str(folder), "experiments": results}))
 
     def show_settings(self, prog: str) -> None:
         if self.experiment:
             show_settings(self.recipe, f"{prog} {self.experiment} --dataset", configure)
+
+
+def _results(store: Store, base: str, name: str) -> Json:
+    """The table of an experiment as it lies beside its figures."""
+    found: Json = json.loads((store.root / "experiments" / f"{base}-{name}").read("results.json"))
+    return found
 
 
 def configure(

@@ -13,6 +13,7 @@ from unisid.cli.tables import json_text
 
 if TYPE_CHECKING:
     from unisid.artifacts.store import Place, Store
+    from unisid.config import Json
     from unisid.pipeline import Recipe
 
 Until = Annotated[str | None, text("NOUN", "metrics")]
@@ -25,7 +26,7 @@ class Plan(RecipeCommand):
     until: Until = None
     """the last artifact to make"""
     json: Flag = False
-    """print JSON instead of a tree"""
+    """print JSON instead of a tree or a table"""
     without_data: Flag = False
     """plan where the raw data are not at hand"""
     items: Annotated[float | None, shown("N")] = None
@@ -51,7 +52,7 @@ class Plan(RecipeCommand):
         if self.items is not None:
             from unisid.cli import capacity
 
-            capacity.show(self.items, self.on, self.kept_states, self.price, self.session.opened)
+            capacity.show(self.items, self.on, self.kept_states, self.price, self.session.opened, self.json)
         if self.items is not None or self.calibrate:
             return
         from unisid.artifacts.store import NOUNS
@@ -79,6 +80,8 @@ class Run(RecipeCommand):
     """the last artifact to make"""
     compute: Machines = "ray"
     """where the work is done"""
+    json: Flag = False
+    """print JSON instead of tables"""
 
     def act(self) -> None:
         from unisid import pipeline
@@ -87,7 +90,10 @@ class Run(RecipeCommand):
         recipe, store, session = self.configured(), self.session.opened, self.session
         until = NOUNS[-1] if self.until is None else self.until
         places = pipeline.run_on(recipe, store, lambda: session.machines(self.compute), session.tracker(), until)
-        _results(recipe, store, places)
+        if self.json:
+            print(json_text(_facts(recipe, store, places)))
+        else:
+            _results(recipe, store, places)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +101,15 @@ class Sync(RecipeCommand):
     """Log a recipe's complete artifacts to MLflow (when it was away during the run)."""
 
     writes = True
+    json: Flag = False
+    """print JSON instead of lines"""
 
     def act(self) -> None:
         from unisid import pipeline
 
         store = self.session.opened
-        for address in pipeline.sync(self.configured(), store, self.session.tracker()):
-            print(f"logged to MLflow: {address}")
+        told = [str(address) for address in pipeline.sync(self.configured(), store, self.session.tracker())]
+        print(json_text(told) if self.json else "\n".join(f"logged to MLflow: {address}" for address in told))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +128,22 @@ class Recipes(Command):
             return
         for name, line in rows.items():
             print(f"{name:<24}{line}")
+
+
+def _facts(recipe: Recipe, store: Store, places: dict[str, Place]) -> Json:
+    """What a run made or found, and its figures where it got so far."""
+    from unisid.api.flows import Run as Made
+
+    made = Made(recipe, store, places)
+    ranked = "metrics" in places
+    return {
+        "artifacts": {noun: str(place) for noun, place in places.items()},
+        "report": made.report,
+        "note": recipe.note,
+        "figures": made.metrics().to_pylist() if ranked else [],
+        "groups": made.groups().to_pylist() if ranked else [],
+        "lists": made.lists() if ranked else {},
+    }
 
 
 def _results(recipe: Recipe, store: Store, places: dict[str, Place]) -> None:

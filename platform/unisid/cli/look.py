@@ -130,6 +130,8 @@ class Drop(Command):
     writes = True
     address: One
     """such as codes/demo/1"""
+    json: Flag = False
+    """print JSON instead of a line"""
 
     def act(self) -> None:
         from unisid.artifacts.record import shared_as
@@ -142,7 +144,7 @@ class Drop(Command):
         if not there and (twin := shared_as(store, address)) is not None:
             raise ArtifactError(f"{address}: is shared, nothing lies here; what it names is {twin}: unisid drop {twin}")
         drop(store, address)
-        print(f"removed {address}")
+        print(json_text({"removed": str(address)}) if self.json else f"removed {address}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from unisid.cli.options import text
+from unisid.cli.tables import json_text
 from unisid.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,12 +42,19 @@ class Everybody:
 
 
 def recommend_all(
-    pair: Pair, options: Everybody, k: int, exclude_history: bool, histories: str, machines: Machines
+    pair: Pair,
+    options: Everybody,
+    k: int,
+    exclude_history: bool,
+    histories: str,
+    machines: Machines,
+    as_json: bool,
 ) -> None:
     """Write recommendations for everybody, and say how many.
 
     Args:
         histories: a Parquet file with the histories; empty for those of the catalog's users.
+        as_json: say it as JSON.
         machines: what they are entered for, once the settings are known to be right.
     """
     from unisid.artifacts.store import Place
@@ -72,6 +80,10 @@ def recommend_all(
     sources = Sources(pair.model, pair.codes, pair.catalog, pair.vectors)
     with machines as compute:
         counts = recommend(sources, settings, out, compute)
+    if as_json:
+        into = {"into": None if written is None else f"{written}: {written.replace(out, FAMILY, counts['shards'])}"}
+        names = {"model": str(pair.model.address), "codes": str(pair.codes.address), "why": pair.why, "out": str(out)}
+        return print(json_text(names | counts | into))
     print(
         f"{out}: {counts['rows']:,} rows for {counts['users']:,} users in {counts['shards']:,} files; "
         f"{counts['popularity']:,} users got popular items, {counts['problems']:,} have no history that can be read"

@@ -34,7 +34,7 @@ class Promote(Command):
     status: Annotated[str | None, text("NAME")] = None
     """show what is in use, and what was before"""
     json: Flag = False
-    """with --status: print JSON instead of a table"""
+    """print JSON instead of lines"""
     distinct: Figure = None
     """use another codes.gate.distinct"""
     usage: Figure = None
@@ -65,6 +65,8 @@ class Promote(Command):
             name = self.name or next(iter(found.values())).name
             gate = {figure: getattr(self, figure) for figure in GATE if getattr(self, figure) is not None}
             pair = promotion.promote(tracking, store, found.get("codes"), found.get("model"), name, gate)
+        if self.json:
+            return print(json_text({"name": name} | dataclasses.asdict(pair)))
         print(f"in use under '{name}': {pair}; back again: unisid promote --rollback {name}")
 
     def _refuse_both(self) -> None:

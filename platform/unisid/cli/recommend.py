@@ -70,7 +70,8 @@ class Recommend(Command):
         if not is_for_all:
             return self._recommend(pair)
         machines = self.session.machines(self.compute)
-        recommend_all(pair, self.everybody, self.k, not self.allow_history, self.histories or "", machines)
+        lists = self.histories or ""
+        recommend_all(pair, self.everybody, self.k, not self.allow_history, lists, machines, self.json)
 
     def _is_for_all(self) -> bool:
         """Whether everybody is meant; raises ConfigError for words that do not go together."""

@@ -11,6 +11,7 @@ from tyro.conf import Positional
 
 from unisid.cli.options import UNSAID, Flag, at_most_one
 from unisid.cli.session import Command
+from unisid.cli.tables import json_text
 from unisid.config import did_you_mean
 from unisid.errors import ArtifactError, ConfigError
 
@@ -28,13 +29,15 @@ class Report(Command):
     """such as demo or demo/2; nothing for that of the newest artifacts"""
     open: Flag = False
     """open it in a browser"""
+    json: Flag = False
+    """print JSON instead of a line"""
 
     def act(self) -> None:
         import webbrowser
 
         store = self.session.opened
         place = _found(store, self.name) if self.name else _newest(store)
-        print(place / FILE)
+        print(json_text({"report": str(place / FILE)}) if self.json else place / FILE)
         if self.open:
             if not place.is_local:
                 raise ConfigError(f"{place / FILE}: is not on this machine; fetch it, and open it there")

@@ -1,12 +1,14 @@
 """`unisid reproduce`."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from unisid.cli.options import Machines
+from unisid.cli.options import Flag, Machines
 from unisid.cli.session import Command
+from unisid.cli.tables import json_text
 from unisid.errors import DriftError
 
 
@@ -21,6 +23,8 @@ class Reproduce(Command):
     """the store of the repetition; kept afterwards"""
     compute: Machines = "ray"
     """where the work is done"""
+    json: Flag = False
+    """print JSON instead of lines"""
 
     def act(self) -> None:
         from unisid.artifacts.store import Address, Place, Store
@@ -29,8 +33,10 @@ class Reproduce(Command):
         store = self.session.opened
         with self.session.machines(self.compute) as compute:
             found = reproduce(Address.parse(self.address), store, Store(Place.of(self.into)), compute)
-        for compared in found:
-            print(compared)
+        if self.json:
+            print(json_text([dataclasses.asdict(each) | {"address": str(each.address)} for each in found]))
+        else:
+            print("\n".join(map(str, found)))
         if different := [compared for compared in found if compared.differing]:
             raise DriftError(
                 f"reproduce {self.address}: {len(different)} of {len(found)} artifacts differ, as listed; "

@@ -2,15 +2,19 @@
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from unisid.cli.configured import RecipeCommand
 from unisid.cli.options import UNSAID, Flag, Machines, several, shown, text
+from unisid.cli.tables import json_text
+from unisid.log import logger
 
 if TYPE_CHECKING:
     from unisid.pipeline import Recipe
     from unisid.search import definition
+
+LOG = logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +44,11 @@ class Search(RecipeCommand):
     """register the winner in MLflow, as a candidate"""
     compute: Machines = "ray"
     """where the work is done"""
+    json: Flag = False
+    """print JSON instead of a table"""
 
     def act(self) -> None:
+        from unisid.evaluation.estimates import best
         from unisid.search.run import run
 
         defined, session = self._defined(self.configured()), self.session
@@ -49,7 +56,12 @@ class Search(RecipeCommand):
         with session.machines(self.compute) as compute:
             runner = session.runner(self.compute, compute, self.concurrent)
             tracker = session.experiment_tracker()
-            run(defined, store, compute, runner, tracker, print, resume=self.resume, register=self.register)
+            said = LOG.debug if self.json else print
+            found = run(defined, store, compute, runner, tracker, said, resume=self.resume, register=self.register)
+        if self.json:
+            winner = best(found, defined.objectives[0])
+            body = {"name": defined.name, "best": winner and winner.settings, "trials": list(map(asdict, found))}
+            print(json_text(body))
 
     def _defined(self, recipe: Recipe) -> definition.Search:
         from unisid.search import definition, space
