@@ -280,3 +280,56 @@ def test_a_narrow_beam_proves_less_than_a_wide_one(tiger, codes):
     ]
     assert counts == sorted(counts)
     assert counts[0] < counts[-1] == 15
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.data())
+@torch.no_grad()
+def test_widths_by_level_that_are_all_alike_are_one_width(tiger, codes, data):
+    """And the bound holds whatever the widths: what lies above it is the true best."""
+    k = data.draw(st.integers(1, 8))
+    width, levels = data.draw(st.integers(k, 40)), data.draw(st.integers(1, 4))
+    built = trie.build(codes)
+    one = beam.search(tiger, padded(HISTORIES), built, k=k, beam=width)
+    alike = beam.search(tiger, padded(HISTORIES), built, k=k, beam=(width,) * levels)
+    for mine, theirs in ((alike.items, one.items), (alike.scores, one.scores), (alike.bound, one.bound)):
+        assert torch.equal(mine, theirs)
+    widths = tuple(data.draw(st.lists(st.integers(k, 40), min_size=1, max_size=4)))
+    found = beam.search(tiger, padded(HISTORIES), built, k=k, beam=widths)
+    exact = beam.search(tiger, padded(HISTORIES), built, k=k, beam=200)
+    assert (found.items >= 0).all()
+    for row, count in enumerate(found.proven().tolist()):
+        assert found.items[row, :count].tolist() == exact.items[row, :count].tolist()
+
+
+def test_each_level_keeps_as_many_prefixes_as_its_own_width(codes):
+    """The last number counts for all further levels; the last level keeps k."""
+    for widths, kept in (((2, 9), [2, 9]), ((3,), [3, 3]), ((5, 4, 7, 8), [5, 4])):
+        seen = []
+
+        class Watched(Whim):
+            def step(self, state, tokens, parents, seen=seen):
+                seen.append(tokens.shape[1])
+                return super().step(state, tokens, parents)
+
+        beam.search(Watched(), torch.randn(2, 3, 22), trie.build(codes), k=2, beam=widths)
+        assert seen == kept
+
+
+def test_widths_by_level_are_doubled_up_to_the_most():
+    assert beam.doubled((5, 20), 30) == (10, 30)
+    assert beam.doubled(20, 30) == 30
+    assert (beam.narrowest((5, 20)), beam.widest((5, 20)), beam.widest(7)) == (5, 20, 7)
+
+
+@pytest.mark.parametrize(
+    ("widths", "message"),
+    [
+        ((), r"beam is \(\); must be a number, or one for each level"),
+        ((9, 4), r"beam 4 of \(9, 4\) is smaller than k, 5"),
+    ],
+    ids=["none", "one too small"],
+)
+def test_impossible_widths_are_refused(tiger, codes, widths, message):
+    with pytest.raises(ConfigError, match=message):
+        beam.search(tiger, padded(HISTORIES), trie.build(codes), k=5, beam=widths)

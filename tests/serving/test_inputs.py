@@ -168,7 +168,9 @@ def test_a_number_of_items_that_is_none_is_refused(tiger, bad):
         tiger.rank([[1]], bad)
 
 
-@pytest.mark.parametrize("bad", [True, 2.5, "5", math.nan, 10**6, 0, -1, [50]], ids=repr)
+@pytest.mark.parametrize(
+    "bad", [True, 2.5, "5", math.nan, 10**6, 0, -1, [], [7, "5"], (7.0,), [7, 0], [7, 10**6]], ids=repr
+)
 def test_a_beam_that_is_none_is_refused(tiger, bad):
     with pytest.raises(ConfigError, match=r"beam(_width is)? "):
         tiger.rank([[1]], 1, beam_width=bad)
@@ -178,6 +180,7 @@ def test_numpys_integers_count_as_integers(tiger):
     wanted, _ = tiger.rank([[1]], 3, beam_width=7)
     assert np.array_equal(tiger.rank([[1]], np.int32(3), beam_width=np.uint8(7))[0], wanted)
     assert tiger.rank([], 3)[0].shape == (0, 3)
+    assert np.array_equal(tiger.rank([[1]], 3, beam_width=[np.int64(7), 7])[0], wanted)
     assert np.array_equal(tiger.rank([[1]], 3, beam_width=500)[0], tiger.rank([[1]], 3, beam_width=N)[0])
 
 

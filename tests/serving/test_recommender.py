@@ -228,6 +228,18 @@ def test_an_answer_is_proven_by_beams_as_wide_as_it_takes(tiger):
     assert sure.proven.tolist() == [3] * 4
 
 
+def test_widths_by_level_grow_until_an_answer_is_certain(tiger):
+    histories = [history(*items) for items in ([1, 2], [5], [9, 3, 4], [0, 7])]
+    narrow = tiger.prove(histories, 3, beam_width=(3, 5))
+    assert not narrow.whole.all()
+    assert narrow.beam.tolist() == [5] * 4
+    sure = tiger.prove(histories, 3, beam_width=(3, 5), widest=N)
+    assert sure.whole.all()
+    assert np.array_equal(sure.items, tiger.rank(histories, 3, beam_width=N)[0])
+    with pytest.raises(ConfigError, match=r"widest is 4, the first beam \(3, 5\); must be at least as wide"):
+        tiger.prove(histories, 3, beam_width=(3, 5), widest=4)
+
+
 def test_proof_keeps_to_the_limits_of_each_history(tiger):
     allowed = np.zeros((2, N), bool)
     allowed[0, [4, 5]] = allowed[1, 10:] = True

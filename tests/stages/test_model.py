@@ -238,6 +238,7 @@ def test_two_workers_share_the_work(inputs, place):
     ("settings", "message"),
     [
         ({"beam": 5}, "model.beam: is 5; must be at least 10"),
+        ({"beams": (20, 5)}, "model.beams: is 5; must be at least 10"),
         ({"batch_size": 0}, "batch_size: is 0; must be at least 1"),
         ({"valid_history": "barred"}, "valid_history: is 'barred'; must be one of excluded, allowed"),
         ({"batch_size": 65, "pool": Pool(workers=2)}, "batch_size 65 over 2 workers; must divide evenly"),

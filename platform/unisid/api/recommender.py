@@ -132,7 +132,7 @@ class Recommender:
         allowed: Iterable[str] | Iterable[Iterable[str]] | Any | None = None,
         exclude: Iterable[str] | Iterable[Iterable[str]] | Any | None = None,
         exclude_history: bool = True,
-        beam_width: int | None = None,
+        beam_width: int | Sequence[int] | None = None,
         renormalised: bool = False,
     ) -> Recommendations:
         """The best k items for each history or user.
@@ -144,7 +144,8 @@ class Recommender:
                 each row. Ids that the catalogue lacks are left aside.
             exclude: the ids that may not, in the same two forms.
             exclude_history: leave out what the history holds.
-            beam_width: beams of the search; None for the larger of k and 50.
+            beam_width: beams of the search, or so many by level, the last for all further ones (narrow first, wider
+                later); None for the larger of k and 50.
             renormalised: probabilities among the items alone, which add up to 1 over all of them.
 
         Raises:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from unisid.artifacts.catalog import Catalog
 from unisid.config import Json, PlugIn
 from unisid.decoding import trie
-from unisid.decoding.beam import Ranked
+from unisid.decoding.beam import Beam, Ranked
 from unisid.decoding.beam import search as beam_search
 from unisid.decoding.sample import draw, log_probs_of
 from unisid.decoding.trie import Trie
@@ -129,14 +129,15 @@ class Backbone(nn.Module):
         index: Index,
         *,
         k: int,
-        beam: int,
+        beam: Beam,
         limits: Limits = NO_LIMITS,
         renormalised: bool = False,
     ) -> Ranked:
         """The best k items after every history.
 
         Args:
-            beam: the prefixes that are kept at a level, where the search is not exact.
+            beam: the prefixes that are kept at a level, or by level, where the search is not exact; the largest number
+                where it has no levels.
             renormalised: scores are log probabilities among the items of the index alone, which add up to 1.
         """
 
@@ -278,7 +279,7 @@ class TokenBackbone(Backbone):
         index: Index,
         *,
         k: int,
-        beam: int,
+        beam: Beam,
         limits: Limits = NO_LIMITS,
         renormalised: bool = False,
     ) -> Ranked:

@@ -23,7 +23,7 @@ from torch.nn import functional
 from unisid.backbones import NO_LIMITS, PAD, Backbone, BackboneConfig, Batch, Index, Limits, draw_items, tiger
 from unisid.backbones.streams import Stream, halves_of, merged, obeys, union
 from unisid.bounds import Count, NotNegative, Positive, Width
-from unisid.decoding.beam import Ranked, check
+from unisid.decoding.beam import Beam, Ranked, check
 from unisid.decoding.beam import search as beam_search
 from unisid.decoding.t5 import Memory, encode, remember
 from unisid.errors import ArtifactError
@@ -147,7 +147,7 @@ class Eager(Backbone):
         index: Index,
         *,
         k: int,
-        beam: int,
+        beam: Beam,
         limits: Limits = NO_LIMITS,
         renormalised: bool = False,
     ) -> Ranked:

@@ -22,7 +22,7 @@ from unisid.backbones.hierarchical_search import (
     some_of_all,
     trie_log_probs,
 )
-from unisid.decoding.beam import Ranked
+from unisid.decoding.beam import Beam, Ranked
 from unisid.decoding.hierarchy import Below, Children, parents, paths, segment_log_softmax, sizes_below
 from unisid.decoding.trie import Trie
 from unisid.layers.dense import sample_size, softmax_loss, training_counts
@@ -291,7 +291,7 @@ class Hierarchical(Backbone):
         index: Index,
         *,
         k: int,
-        beam: int,
+        beam: Beam,
         limits: Limits = NO_LIMITS,
         renormalised: bool = False,
     ) -> Ranked:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from unisid.backbones import PAD, Index, Limits
 from unisid.backbones.candidates import Candidates, best_items, may_be_answered, require_sound
-from unisid.decoding.beam import Ranked, best, check, limits_of
+from unisid.decoding.beam import Beam, Ranked, best, check, limits_of, widest, width_at
 from unisid.decoding.hierarchy import segment_log_softmax
 from unisid.layers.new_items import raised
 from unisid.ops.blend import weighted_sum
@@ -112,10 +112,10 @@ class _Found:
         return _Found(*(torch.cat(pair, 1) for pair in pairs))
 
 
-def candidates(model: "Hierarchical", states: "States", index: Index, beam: int, limits: Limits) -> Candidates:
+def candidates(model: "Hierarchical", states: "States", index: Index, beam: Beam, limits: Limits) -> Candidates:
     """What beams over the trie find, and what the memory recalls; both of all items, and of new ones apart. No item
     twice."""
-    check(beam, beam, len(index.codes))
+    check(widest(beam), widest(beam), len(index.codes))
     memory, before, new = model.memory, states.seen.before, ~model.was_learned()
     held, z = {} if memory is None else memory.entries(before), model.part_weights.z(before, model.counts)
     found = _beams(model, states, index, beam, limits)
@@ -151,7 +151,7 @@ def _limited_to(some: Bool[Tensor, " N"], limits: Limits) -> Limits:
     return replace(limits, allowed=some if limits.allowed is None else limits.allowed & some)
 
 
-def _beams(model: "Hierarchical", states: "States", index: Index, beam: int, limits: Limits) -> _Found:
+def _beams(model: "Hierarchical", states: "States", index: Index, beam: Beam, limits: Limits) -> _Found:
     """The likeliest items that may be answered, under the trie."""
     users, device = len(states.trie), states.trie.device
     rows = torch.arange(users, device=device)
@@ -171,7 +171,7 @@ def _beams(model: "Hierarchical", states: "States", index: Index, beam: int, lim
         totals = (scores[:, :, None] + gains).flatten(1).masked_fill(~valid, -torch.inf)
         if open_ is not None:
             totals = totals.masked_fill(~open_.leave_open(level, candidates[:, :, None])[..., 0], -torch.inf)
-        chosen = best(totals, candidates, min(beam, len(level), totals.shape[1]))
+        chosen = best(totals, candidates, min(width_at(beam, number), len(level), totals.shape[1]))
         scores, nodes = totals.gather(1, chosen), candidates.gather(1, chosen)
     require_sound(sound)
     return _Found(scores, index.trie.items[nodes].long(), scores > -torch.inf)

@@ -27,7 +27,7 @@ from unisid.backbones import NO_LIMITS, PAD, Index, Limits, level_starts
 from unisid.backbones.candidates import Candidates, may_be_answered
 from unisid.backbones.pooled import Pooled, PooledConfig, States
 from unisid.bounds import Count
-from unisid.decoding.beam import Ranked, check
+from unisid.decoding.beam import Beam, Ranked, check, widest
 from unisid.decoding.walk import Graph, walk
 from unisid.layers.history import taken_of_all, taken_of_some
 
@@ -103,15 +103,16 @@ class Parallel(Pooled):
         index: Index,
         *,
         k: int,
-        beam: int,
+        beam: Beam,
         limits: Limits = NO_LIMITS,
         renormalised: bool = False,
     ) -> Ranked:
         exact = super().search
         if self.settings.decode == "exact" or renormalised:
             return exact(histories, index, k=k, beam=beam, limits=limits, renormalised=renormalised)
-        check(k, max(k, beam), len(index.codes))
-        found = self.walked(self.last_states(histories, index, limits.taken), index, max(k, beam), limits)
+        width = max(k, widest(beam))
+        check(k, width, len(index.codes))
+        found = self.walked(self.last_states(histories, index, limits.taken), index, width, limits)
         ranked = found.chosen(self.part_weights, index, min(k, found.items.shape[1]), limits)
         if ranked.items.shape[1] < k or (ranked.items < 0).any():  # limits left too few of what the walk met
             return exact(histories, index, k=k, beam=beam, limits=limits)

@@ -33,7 +33,7 @@ from unisid.backbones.candidates import (
     require_sound,
 )
 from unisid.bounds import Count, Layers, Positive, ShareBelowOne, Width
-from unisid.decoding.beam import Ranked, check
+from unisid.decoding.beam import Beam, Ranked, check, widest
 from unisid.errors import ConfigError
 from unisid.layers.dense import training_counts
 from unisid.layers.history import Seen, seen_at_end, seen_in_windows
@@ -198,12 +198,12 @@ class Pooled(Backbone):
         index: Index,
         *,
         k: int,
-        beam: int,
+        beam: Beam,
         limits: Limits = NO_LIMITS,
         renormalised: bool = False,
     ) -> Ranked:
         """Exact: every item is scored. Scores are log p where there is one part, sums of parts else."""
-        check(k, max(k, beam), len(index.codes))
+        check(k, max(k, widest(beam)), len(index.codes))
         scores = raised(self._scores(index, histories, limits.taken), self.counts == 0, self.new_offset)
         if renormalised:
             scores = scores.log_softmax(1)

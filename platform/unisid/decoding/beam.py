@@ -7,7 +7,7 @@ after one prefix, D width, V vocabulary, E excluded items a user, N items, A is 
 """
 
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,6 +20,9 @@ from unisid.errors import ArtifactError, ConfigError
 P = TypeVar("P", contravariant=True)
 S = TypeVar("S")
 
+Beam: TypeAlias = int | tuple[int, ...]
+"""Prefixes that a search keeps: at every level alike; or by level, the last number for all further ones (FORGE: narrow
+first, wider later)."""
 MOST_BEAMS = 1 << 14
 """Most beams that settings may set."""
 CACHED_LOGITS, HELD_LOGITS = 1 << 22, 1 << 27
@@ -73,12 +76,12 @@ def search(
     trie: Trie,
     *,
     k: int,
-    beam: int,
+    beam: Beam,
     excluded: Int[Tensor, "B E"] | None = None,
     allowed: Bool[Tensor, "*users N"] | None = None,
     renormalised: bool = False,
 ) -> Ranked:
-    """The best k items of every user. Exact where no level has more prefixes than `beam`.
+    """The best k items of every user. Exact where no level has more prefixes than `beam` keeps.
 
     Prefixes that lead only to items which may not be answered are never kept, so at least k items are found whenever k
     may be. Equal scores are ordered by semantic id.
@@ -112,7 +115,7 @@ def explore(
     trie: Trie,
     *,
     k: int,
-    beam: int,
+    beam: Beam,
     excluded: Int[Tensor, "B E"] | None = None,
     allowed: Bool[Tensor, "*users N"] | None = None,
     renormalised: bool = False,
@@ -137,7 +140,7 @@ def explore(
         totals = torch.where(open_, scores[:, :, None] + gains, -torch.inf).flatten(1)
         candidates = children.nodes.view(users, -1)
         is_last = depth == len(trie.levels) - 1
-        size = k if is_last else min(beam, len(level), totals.shape[1])
+        size = k if is_last else min(width_at(beam, depth), len(level), totals.shape[1])
         chosen = best(totals, candidates, size + (not is_last and size < totals.shape[1]))
         if chosen.shape[1] > size:  # the first of those that are dropped
             bound = torch.maximum(bound, totals.gather(1, chosen[:, size:])[:, 0])
@@ -150,12 +153,35 @@ def explore(
     return Ranked(torch.where(found, trie.items[nodes].long(), -1), scores, bound), sound
 
 
-def check(k: int, beam: int, num_items: int) -> None:
+def width_at(beam: Beam, level: int) -> int:
+    """How many prefixes are kept at a level, counted from 0."""
+    return beam if isinstance(beam, int) else beam[min(level, len(beam) - 1)]
+
+
+def widest(beam: Beam) -> int:
+    """How many prefixes are kept where most are: what counts for a search that knows no levels."""
+    return beam if isinstance(beam, int) else max(beam)
+
+
+def narrowest(beam: Beam) -> int:
+    """How many prefixes are kept where fewest are."""
+    return beam if isinstance(beam, int) else min(beam)
+
+
+def doubled(beam: Beam, most: int) -> Beam:
+    """Twice as many prefixes at every level, and nowhere more than `most`."""
+    return min(2 * beam, most) if isinstance(beam, int) else tuple(min(2 * width, most) for width in beam)
+
+
+def check(k: int, beam: Beam, num_items: int) -> None:
     """Raise ConfigError where a search could not answer k items."""
     if k < 1 or k > num_items:
         raise ConfigError(f"beam search: k is {k} with {num_items} items; must be from 1 to the number of items")
-    if beam < k:
-        raise ConfigError(f"beam search: beam {beam} is smaller than k, {k}; must be at least k")
+    if beam == ():
+        raise ConfigError("beam search: beam is (); must be a number, or one for each level")
+    if (least := narrowest(beam)) < k:
+        of = "" if isinstance(beam, int) else f" of {beam}"
+        raise ConfigError(f"beam search: beam {least}{of} is smaller than k, {k}; must be at least k")
 
 
 def _log_probabilities(

@@ -14,6 +14,7 @@ from unisid.artifacts.metrics import HistoryRule
 from unisid.artifacts.sequences import Sequences
 from unisid.backbones import Backbone, Batch, Index, Limits
 from unisid.compute import Metrics, Worker
+from unisid.decoding.beam import Beam
 from unisid.ops import ranking
 from unisid.training.feed import Block, padded
 
@@ -33,7 +34,7 @@ class ValidationRanker:
         *,
         samples: int,
         history: HistoryRule,
-        width: int,
+        width: Beam,
         seed: int,
         at_once: int,
     ) -> None:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from unisid.backbones import NO_LIMITS, PAD, Backbone, Batch, Index, Limits
 from unisid.backbones.tiger import State
 from unisid.bounds import CountOrNone, NotNegative, Positive
-from unisid.decoding.beam import Ranked
+from unisid.decoding.beam import Beam, Ranked
 from unisid.decoding.beam import search as beam_search
 from unisid.joint import Joint, JointConfig, Pair, Parts, Peers, mean_state, real_tokens
 from unisid.ops.contrast import info_nce_both_ways
@@ -193,7 +193,7 @@ class SoftReader(Backbone):
         index: Index,
         *,
         k: int,
-        beam: int,
+        beam: Beam,
         limits: Limits = NO_LIMITS,
         renormalised: bool = False,
     ) -> Ranked:

@@ -79,19 +79,25 @@ def item_subset(allowed: ArrayLike | None, num_users: int, num_items: int) -> ND
     return np.ascontiguousarray(mask)  # torch takes no view that runs backwards
 
 
-def beams(k: Any, beam_width: Any, num_items: int) -> tuple[int, int]:
-    """k and the beam width of a search for k items: the caller's, or the larger of k and `BEAM`.
+def beams(k: Any, beam_width: Any, num_items: int) -> tuple[int, beam.Beam]:
+    """k and the beam of a search for k items: the caller's width, or widths by level, or the larger of k and `BEAM`.
 
     Raises:
         ConfigError: for a k or a width that is no integer, a k outside 1 to the number of items, a beam smaller than
             k, or one that no memory holds.
     """
-    for name, value in (("k", k), ("beam_width", beam_width)):
-        if not (_is_integer(value) or (value is None and name == "beam_width")):
-            raise ConfigError(f"recommender: {name} is {value!r}; must be an integer, from 1 up")
-    width = max(int(k), BEAM) if beam_width is None else int(beam_width)
+    if not _is_integer(k):
+        raise ConfigError(f"recommender: k is {k!r}; must be an integer, from 1 up")
+    by_level = isinstance(beam_width, list | tuple)
+    if beam_width is not None and not all(map(_is_integer, beam_width if by_level else [beam_width])):
+        raise ConfigError(
+            f"recommender: beam_width is {beam_width!r}; must be an integer, from 1 up, or one for each level"
+        )
+    width: beam.Beam = max(int(k), BEAM)
+    if beam_width is not None:
+        width = tuple(map(int, beam_width)) if by_level else int(beam_width)
     beam.check(int(k), width, num_items)
-    if width > (most := max(num_items, beam.MOST_BEAMS)):
+    if beam.widest(width) > (most := max(num_items, beam.MOST_BEAMS)):
         raise ConfigError(f"recommender: beam_width is {width} with {num_items} items; must be at most {most}")
     return int(k), width
 

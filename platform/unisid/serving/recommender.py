@@ -24,7 +24,7 @@ from unisid.artifacts.vectors import item_vectors
 from unisid.backbones import Backbone, BackboneConfig, Index, LanguageBackbone, Limits
 from unisid.config import from_record
 from unisid.decoding import beam
-from unisid.decoding.beam import Ranked
+from unisid.decoding.beam import Beam, Ranked
 from unisid.errors import ConfigError, DataError
 from unisid.ops.prompts import Prompt, clean
 from unisid.ops.semantic_ids import spell_all
@@ -48,7 +48,7 @@ class Proven:
     bound: NDArray[np.float32]
     """[n] no other item scores higher: -inf where the search was exact, inf where nothing is known."""
     beam: NDArray[np.int64]
-    """[n] the width that found it."""
+    """[n] the width that found it; of widths by level, the largest."""
 
     @property
     def proven(self) -> NDArray[np.int64]:
@@ -115,7 +115,7 @@ class Recommender:
         histories: Sequence[ArrayLike],
         k: int,
         exclude_history: bool = True,
-        beam_width: int | None = None,
+        beam_width: int | Sequence[int] | None = None,
         allowed: ArrayLike | None = None,
         renormalised: bool = False,
     ) -> Answer:
@@ -126,6 +126,8 @@ class Recommender:
         alone means that no item may (all are excluded or not allowed).
 
         Args:
+            beam_width: prefixes that are kept, where the search is not exact: at each level, or a sequence of so many
+                by level, the last for all further ones; None: the larger of k and 50. None may be smaller than k.
             allowed: True for the items that may be recommended (in stock, sold in a market): [N] for all histories
                 alike, or [n, N] whose row i is for histories[i]. It changes no score.
             renormalised: probabilities among the codes of the index alone, which add up to 1 over all items; else
@@ -146,7 +148,7 @@ class Recommender:
         histories: Sequence[ArrayLike],
         k: int,
         exclude_history: bool = True,
-        beam_width: int | None = None,
+        beam_width: int | Sequence[int] | None = None,
         allowed: ArrayLike | None = None,
         renormalised: bool = False,
         widest: int | None = None,
@@ -161,14 +163,16 @@ class Recommender:
             ConfigError: as `rank`, and for a `widest` below the width of the first search.
         """
         k, width = beams(k, beam_width, len(self.index.codes))
-        if widest is not None and beams(k, widest, len(self.index.codes))[1] < width:
-            raise ConfigError(f"recommender: widest is {widest}, the first beam {width}; must be at least as wide")
+        if widest is not None:
+            beams(k, widest, len(self.index.codes))
+            if widest < beam.widest(width):
+                raise ConfigError(f"recommender: widest is {widest}, the first beam {width}; must be at least as wide")
         rows = history_rows(histories, len(self.index.codes))
         mask = item_subset(allowed, len(rows), len(self.index.codes))
         flags = claim(exclude_history, "exclude_history"), claim(renormalised, "renormalised")
         found = self._ranked(rows, mask, k, width, *flags)
-        while width < (widest or 0) and len(again := np.flatnonzero(~found.whole)):
-            width = min(2 * width, widest or 0)
+        while beam.narrowest(width) < (widest or 0) and len(again := np.flatnonzero(~found.whole)):
+            width = beam.doubled(width, widest or 0)
             some = mask if mask is None or mask.ndim == 1 else mask[again]
             wider = self._ranked([rows[n] for n in again], some, k, width, *flags)
             for name in ("items", "scores", "bound", "beam"):
@@ -180,7 +184,7 @@ class Recommender:
         rows: Sequence[NDArray[np.int64]],
         mask: NDArray[np.bool_] | None,
         k: int,
-        width: int,
+        width: Beam,
         excluding: bool,
         renormalised: bool,
     ) -> Proven:
@@ -191,10 +195,10 @@ class Recommender:
             return self.backbone.search(read, self.index, k=k, beam=width, limits=limits, renormalised=renormalised)
 
         items, scores, bound = self._search(search, prompts, k, mask, rows, excluding)
-        return Proven(items, scores, bound, np.full(len(rows), width))
+        return Proven(items, scores, bound, np.full(len(rows), beam.widest(width)))
 
     @torch.no_grad()
-    def find(self, texts: Sequence[str], k: int, beam_width: int | None = None) -> Answer:
+    def find(self, texts: Sequence[str], k: int, beam_width: int | Sequence[int] | None = None) -> Answer:
         """The k items that each text names likeliest.
 
         Raises:

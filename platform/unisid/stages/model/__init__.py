@@ -28,7 +28,7 @@ from unisid.backbones import Backbone, BackboneConfig, Batch, Index, LanguageBac
 from unisid.bounds import Count, CountOrNone, Range, Settings
 from unisid.compute import Job, Metrics, Pool, Stream, Task, Worker
 from unisid.config import Json, identity_where, runtime, to_record
-from unisid.decoding.beam import MOST_BEAMS
+from unisid.decoding.beam import MOST_BEAMS, Beam
 from unisid.errors import ArtifactError, ConfigError
 from unisid.evaluation.validation import CUTOFF, ValidationRanker
 from unisid.log import logger
@@ -82,6 +82,10 @@ class Config(Settings):
     a model that learns from instructions, the mean loss of the validation instructions (the UQF thesis)."""
     beam: Annotated[int, Range(CUTOFF, MOST_BEAMS)] = 20
     """Beams of the validation's search."""
+    beams: tuple[Annotated[int, Range(CUTOFF, MOST_BEAMS)], ...] = field(
+        default=(), metadata=identity_where(lambda config: bool(config.beams))
+    )
+    """Its beams by level, the last number for all further levels (FORGE: narrow first, wider later); empty: `beam`."""
     starts_from: Base | None = field(default=None, metadata=identity_where(lambda config: bool(config.starts_from)))
     """A trained model whose weights training begins with, by its address (model/NAME/VERSION): of the same backbone, on
     this index or one that this extends. Left out: fresh or pretrained weights."""
@@ -92,6 +96,11 @@ class Config(Settings):
     not."""
     pool: Pool = runtime(Pool())
     """The workers that train."""
+
+    @property
+    def widths(self) -> Beam:
+        """The beams of the validation's search."""
+        return self.beams or self.beam
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -230,7 +239,7 @@ def validation_ranker(
         sequences,
         samples=config.valid_samples,
         history=config.valid_history,
-        width=config.beam,
+        width=config.widths,
         seed=config.training.seed,
         at_once=config.valid_batch,
     )
