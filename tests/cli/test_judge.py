@@ -10,8 +10,12 @@ import pytest
 from tests import recommenders
 from tests.exchange import packages
 from tests.stages import ring
+from tests.versions import shop
 from unisid import cli
 from unisid.artifacts.store import Address, Store
+from unisid.cli import judge_codes
+from unisid.cli.session import Session
+from unisid.pipeline import NullTracker
 from unisid.tokenizers import rqkmeans
 
 
@@ -129,3 +133,58 @@ def test_ids_that_cannot_be_judged_are_refused(codes, words, message):
     code, _, complaint = codes(*words)
     assert code == 1
     assert message in complaint
+
+
+@pytest.fixture
+def trained(tmp_path, capsys, monkeypatch):
+    """Runs `unisid judge --train` with the recipe of a small shop, in a store that holds nothing; its output."""
+    table, rows = shop.items(tmp_path, shop.ITEMS), shop.interactions(tmp_path)
+    (tmp_path / "my.py").write_text(
+        "from tests.versions import shop as small\nfrom unisid.pipeline import Recipe\n\n\n"
+        f"def mine() -> Recipe:\n    return small.recipe({table!r}, {rows!r})\n"
+    )
+    theirs = {f"i{n}": [n % 5, n // 5 % 4, n // 20] for n in range(shop.ITEMS)}
+    (tmp_path / "theirs.json").write_text(json.dumps(theirs))
+    (tmp_path / "short.json").write_text(json.dumps({"i0": [0, 0, 0]}))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Session, "tracker", lambda self: NullTracker())
+
+    def run(*words):
+        store = ("--store", str(tmp_path / "store"), "--compute", "local")
+        code = cli.main(["judge", "--train", "my.py:mine", *words, *store])
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+def test_the_recipes_own_ids_stand_beside_theirs_with_all_that_it_made(trained, monkeypatch):
+    """Before it trains it makes the catalog; afterwards its text's vectors are there to judge by."""
+    monkeypatch.setattr(
+        judge_codes, "_trained", lambda asked, recipe: judge_codes._made(asked, recipe, "codes") and None
+    )
+    code, out, news = trained("--codes", "theirs=theirs.json", "--json")
+    assert code == 0, news
+    found = json.loads(out, parse_constant=pytest.fail)
+    assert found["catalog"] == "catalog/shop/1"
+    assert list(found["indexes"]) == ["shop", "theirs"]
+    assert found["indexes"]["theirs"]["distinct"] == 1
+    assert all("text neighbours" in figures for figures in found["indexes"].values())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("--codes", "shop=theirs.json"),
+            "--codes: 'shop' is what the recipe's own ids are called; give these another",
+        ),
+        (("--codes", "a=theirs.json", "--catalog", "catalog/b/1"), "it is the recipe's, catalog/shop/1; leave it out"),
+        (("--codes", "a=short.json"), "has no semantic id for 59 of 60 items of catalog/shop/1"),
+    ],
+    ids=["the recipe's name", "another catalog", "ids that lack items"],
+)
+def test_what_cannot_be_trained_on_is_refused_before_anything_is(trained, tmp_path, words, message):
+    code, _, complaint = trained(*words)
+    assert code == 1
+    assert message in complaint
+    assert not (tmp_path / "store" / "model").exists()

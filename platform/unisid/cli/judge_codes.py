@@ -5,44 +5,59 @@ from __future__ import annotations  # what is heavy is named here and imported w
 import functools
 import json
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unisid.cli.options import named
 from unisid.cli.tables import json_text
 from unisid.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from unisid.artifacts.catalog import Catalog
     from unisid.artifacts.store import Place, Store
     from unisid.cli.judge import Judge
     from unisid.config import Json
     from unisid.evaluation.ranks import Ranks
-    from unisid.experiments.codes import Around
+    from unisid.pipeline import Recipe
 
 TABLE = "indexes.json of `unisid experiment`"
 
 
 def judge_codes(asked: Judge) -> None:
-    """Print the figures of ids; with a recipe, also how its recommenders compare."""
+    """Print the figures of ids; with a recipe, also of its own, and how its recommenders compare on each."""
     from unisid.artifacts.catalog import Catalog
     from unisid.artifacts.lookup import newest_of, place_of
     from unisid.artifacts.store import Address
-    from unisid.experiments.codes import Around, predicted
+    from unisid.experiments.codes import Around, figures, predicted
     from unisid.report.judgement import indexes, judgement
 
     if asked.lists or asked.metrics:
         raise ConfigError("--codes: judges semantic IDs, --lists and --metrics ranked lists; give one command for each")
     store = asked.session.opened
-    address = Address.parse(asked.catalog) if asked.catalog else newest_of(store, "catalog", None)[0]
-    catalog = Catalog.read(place_of(store, address))
-    around = Around.of(store, catalog)
-    found: dict[str, Json] = {}
     table = _results(asked.predict) if asked.predict else None
-    for name, where in named(asked.codes, "--codes"):
-        found[name] = _figures(where, asked.items or "", store, around)
-        if table is not None:
-            guess = predicted(table, found[name])
-            found[name]["predicted"] = None if guess is None else asdict(guess)
-    compared = _trained(asked, asked.train, store) if asked.train else None
+    recipe = _recipe(asked, asked.train) if asked.train else None
+    if recipe is not None:
+        place = _made(asked, recipe, "catalog")["catalog"]
+    else:
+        address = Address.parse(asked.catalog) if asked.catalog else newest_of(store, "catalog", None)[0]
+        place = place_of(store, address)
+    catalog = Catalog.read(place)
+    given = {
+        name: _read(where, asked.items or "", store, catalog) for name, where in named(asked.codes, "--codes")
+    }  # before anything is trained on them
+    compared = None
+    if recipe is not None:
+        compared = _trained(asked, recipe)
+        own = str(Address("codes", recipe.name, recipe.version))
+        given = {recipe.name: _read(own, "", store, catalog)} | given
+    around = Around.of(store, catalog)
+    found = {name: figures(codes, sizes, around, quality) for name, (codes, sizes, quality) in given.items()}
+    if table is not None:
+        for each in found.values():
+            guess = predicted(table, each)
+            each["predicted"] = None if guess is None else asdict(guess)
     if asked.json:
         body = {"catalog": catalog.record.address, "indexes": found, "recommenders": compared}
         return print(json_text(body))
@@ -51,19 +66,48 @@ def judge_codes(asked: Judge) -> None:
         print(f"\n{judgement(compared)}")
 
 
-def _figures(where: str, items: str, store: Store, around: Around) -> Json:
-    """Of an index that is in the store, or of a file."""
+def _read(where: str, items: str, store: Store, catalog: Catalog) -> tuple[NDArray[np.int32], tuple[int, ...], Any]:
+    """The codes and sizes of an index that is in the store, and what its record says of it, or of a file."""
     from unisid.artifacts.codes import Codes
     from unisid.exchange.given import Given, on_catalog
-    from unisid.experiments.codes import figures
 
     if (place := _stored(where, store)) is None:
-        codes, theirs = on_catalog(Given(path=where, items=items), around.catalog)
-        return figures(codes, theirs.sizes, around)
-    index, own = Codes.read(place), around.catalog.record
-    if index.record.inputs.get("catalog", {}).get("fingerprint") != own.fingerprint:
-        raise DataError(f"--codes: {where} is of another catalog than {own.address}; export it, and give the package")
-    return figures(index.codes, index.sizes, around, index.record.part("quality"))
+        codes, theirs = on_catalog(Given(path=where, items=items), catalog)
+        return codes, theirs.sizes, None
+    index = Codes.read(place)
+    if index.record.inputs.get("catalog", {}).get("fingerprint") != catalog.record.fingerprint:
+        raise DataError(
+            f"--codes: {where} is of another catalog than {catalog.record.address}; export it, and give the package"
+        )
+    return index.codes, index.sizes, index.record.part("quality")
+
+
+def _recipe(asked: Judge, name: str) -> Recipe:
+    """The recipe that is trained on each.
+
+    Raises:
+        ConfigError: it has another catalog than is asked for, or ids of another origin bear its name.
+    """
+    from unisid import recipes
+
+    recipe = recipes.configure(recipes.find(name), [])
+    own = f"{recipe.name}/{recipe.version}"
+    if asked.catalog not in (None, f"catalog/{own}"):
+        raise ConfigError(
+            f"--catalog: is {asked.catalog}, with --train it is the recipe's, catalog/{own}; leave it out"
+        )
+    for system, where in named(asked.codes, "--codes"):
+        if system == recipe.name and where != f"codes/{own}":
+            raise ConfigError(f"--codes: '{system}' is what the recipe's own ids are called; give these another name")
+    return recipe
+
+
+def _made(asked: Judge, recipe: Recipe, until: str = "metrics") -> dict[str, Place]:
+    from unisid import pipeline
+
+    session = asked.session
+    machines = functools.partial(session.machines, asked.compute)
+    return pipeline.run_on(recipe, session.opened, machines, session.tracker(), until)
 
 
 def _stored(where: str, store: Store) -> Place | None:
@@ -88,9 +132,8 @@ def _results(path: str) -> Json:
     return found
 
 
-def _trained(asked: Judge, name: str, store: Store) -> Json:
+def _trained(asked: Judge, recipe: Recipe) -> Json:
     """The recipe's own recommender, then one on each system's ids, all trained alike and judged paired."""
-    from unisid import pipeline, recipes
     from unisid.artifacts.catalog import Catalog
     from unisid.artifacts.metrics import Metrics
     from unisid.artifacts.record import require
@@ -99,9 +142,8 @@ def _trained(asked: Judge, name: str, store: Store) -> Json:
     from unisid.exchange.given import Given
     from unisid.judging import judgement
 
-    recipe = recipes.configure(recipes.find(name), [])
+    store = asked.session.opened
     systems: dict[str, list[Ranks]] = {}
-    machines, tracker = functools.partial(asked.session.machines, asked.compute), asked.session.tracker()
     wanted = {recipe.name: recipe}
     for system, where in named(asked.codes, "--codes"):
         place = _stored(where, store)
@@ -111,7 +153,7 @@ def _trained(asked: Judge, name: str, store: Store) -> Json:
         given = replace(recipe.codes, given=Given(path=path, items=items))
         wanted[system] = replace(recipe, name=f"{recipe.name}-{system}", codes=given, joint=None)
     for system, each in wanted.items():
-        places = pipeline.run_on(each, store, machines, tracker)
+        places = _made(asked, each)
         metrics, catalog = Metrics.read(places["metrics"]), Catalog.read(places["catalog"])
         own = str(require(places["metrics"], "metrics").config["method"])
         systems[system] = [judgement.recorded(metrics, catalog)[own]]

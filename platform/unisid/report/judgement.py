@@ -89,7 +89,7 @@ def indexes(found: Mapping[str, Json], catalog: str) -> str:
     names = list(dict.fromkeys(name for figures in found.values() for name in figures if name != "predicted"))
     rows: list[Sequence[str]] = [["", *found]]
     rows += [[name, *(_figure(figures.get(name)) for figures in found.values())] for name in names]
-    lines = [f"{len(found)} indexes of {catalog}", align(rows, right=True)]
+    lines = [f"{len(found)} {'index' if len(found) == 1 else 'indexes'} of {catalog}", align(rows, right=True)]
     for name, figures in found.items():
         if "predicted" in figures:
             lines.append(f"{name}: {_prediction(figures['predicted'])}")

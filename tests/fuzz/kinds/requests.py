@@ -96,7 +96,7 @@ class Ground:
         if chance.random() < 0.6:
             given["allowed"] = _allowed(users, chance)
         if chance.random() < 0.5:
-            given["beam_width"] = chance.choice([None, N, 60, given["k"]])
+            given["beam_width"] = chance.choice([None, N, 60, given["k"], (given["k"], N)])
         odd = [_odd_history, _odd_k, _odd_beam, _odd_allowed, _odd_flag]
         for change in chance.sample(odd, chance.choice([0, 0, 1, 1, 1, 2])):
             change(given, chance)
@@ -157,7 +157,8 @@ class Meant:
             raise ValueError
         self.k = _whole(given["k"])
         beam = given.get("beam_width")
-        self.beam = max(self.k, 50) if beam is None else _whole(beam)
+        widths = [_whole(width) for width in (beam if isinstance(beam, (list, tuple)) else [beam or 0])]
+        self.beam = max(self.k, 50) if beam is None else min(widths)
         if not 1 <= self.k <= N or self.beam < self.k:
             raise ValueError
         self.exclude, self.renormalised = bool(given["exclude_history"]), bool(given["renormalised"])
