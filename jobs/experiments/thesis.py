@@ -32,7 +32,7 @@ from unisid.experiments.definition import Experiment, Method, with_baseline
 from unisid.fusion import FusionConfig, concat, single
 from unisid.pipeline import Recipe
 from unisid.stages import instructions
-from unisid.tokenizers import TokenizerConfig, balanced, hkmeans, letter, opq, rqkmeans, rqkmeans_plus, rqvae
+from unisid.tokenizers import TokenizerConfig, balanced, hkmeans, letter, opq, orq, rqkmeans, rqkmeans_plus, rqvae
 
 STRUCTURE_WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 LANGUAGE_MODELS = {
@@ -121,14 +121,17 @@ def significance(base: Recipe) -> Experiment:
 
 
 def tokenizers(base: Recipe) -> Experiment:
-    """One fusion, six ways to quantize it: RQ-VAE, residual k-means plain, balanced and trained, a tree, OPQ."""
+    """One fusion, eight ways to quantize it: RQ-VAE, residual k-means plain, trained, in few directions, balanced by
+    items and by interactions, a tree, OPQ."""
     size = base.codes.tokenizer.codebook_size
     levels = base.codes.tokenizer.num_levels
     kinds: dict[str, TokenizerConfig] = {
         "rqvae": base.codes.tokenizer,
         "rqkmeans": rqkmeans.Config(num_levels=levels, codebook_size=size),
         "rqkmeans_plus": rqkmeans_plus.Config(num_levels=levels, codebook_size=size),
+        "orq": orq.Config(num_levels=levels, codebook_size=size),
         "balanced": balanced.Config(num_levels=levels, codebook_size=size),
+        "popular": balanced.Config(num_levels=levels, codebook_size=size, equal="interactions"),
         "hkmeans": hkmeans.Config(num_levels=levels, codebook_size=min(size, _most(levels))),
         "opq": opq.Config(num_levels=levels, codebook_size=size),
     }
