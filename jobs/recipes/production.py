@@ -24,7 +24,15 @@ def production() -> Recipe:
     """All stages on eight GPUs, Qwen3-Embedding first; give your tables with --catalog.dataset.items."""
     return Recipe(
         name="production",
-        catalog=catalog.Config(dataset=tables.Config(), protocol="temporal", history_length=10, pool=READERS),
+        catalog=catalog.Config(
+            dataset=tables.Config(),
+            protocol="temporal",
+            history_length=10,
+            k_core=0,
+            title_rules=False,
+            keep_cold_items=True,
+            pool=READERS,
+        ),
         embeddings=embeddings.Config(
             encoder=transformer.Config(model="Qwen/Qwen3-Embedding-0.6B", dtype="bfloat16"),
             batch_tokens=65_536,

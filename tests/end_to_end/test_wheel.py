@@ -12,19 +12,20 @@ import pytest
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-OWN_DATA = """
-import pathlib, sys
+PAGE = ROOT / "docs" / "howto" / "own-data.md"
+SMALL = {
+    "embeddings.encoder": "hashing",
+    "graph.epochs": "1",
+    "fused.fusion": "concat",
+    "codes.tokenizer": "rqkmeans",
+    "codes.tokenizer.codebook_size": "4",
+}
+"""Settings for the time."""
+PROGRAM = """
 import unisid
 
 assert "site-packages" in unisid.__file__, unisid.__file__
-small = {"embeddings.encoder": "hashing", "graph.epochs": 1, "fused.fusion": "concat", "codes.tokenizer": "rqkmeans",
-         "codes.tokenizer.codebook_size": 4}
-items = {"item_id": [f"i{n}" for n in range(30)], "title": [f"thing {n}" for n in range(30)]}
-rows = [(f"u{u}", f"i{(u + n) % 30}", n) for u in range(20) for n in range(5)]
-interactions = dict(zip(("user_id", "item_id", "timestamp"), map(list, zip(*rows))))
-run = unisid.run("shop", "store", items=items, interactions=interactions, settings=small, compute="local",
-                 until="codes")
-print(run)
+print(*(entry.state for entry in unisid.plan("shop.py:shop", "store", settings={settings}, until="codes")))
 """
 
 
@@ -68,7 +69,9 @@ def environment(tmp_path_factory):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    run.names = zipfile.ZipFile(wheel).namelist()
+    run.names, run.shop = zipfile.ZipFile(wheel).namelist(), folder / "shop"
+    [listed] = packages.glob("unisid-*.dist-info/entry_points.txt")
+    run.entry_points = listed.read_text()
     return run
 
 
@@ -88,6 +91,32 @@ def test_the_command_line_works(environment):
     assert "to make" in environment("-m", "unisid.cli", "plan", "demo", "--catalog.dataset", "synthetic")
 
 
-def test_own_data_become_semantic_ids(environment):
-    assert "codes/shop/1" in environment("-c", OWN_DATA)
+def page_of_own_data() -> tuple[str, list[list[str]]]:
+    """The recipe file that the how-to shows, and the commands that follow it."""
+    lines = PAGE.read_text(encoding="utf-8").split("## A recipe")[1].split("## Settings")[0].splitlines()
+    shown = [line.removeprefix("    ") for line in lines if line.startswith("    ") or not line]
+    commands = [line.split() for line in shown if line.startswith("unisid ")]
+    return "\n".join(line for line in shown if not line.startswith("unisid ")), commands
+
+
+def test_the_how_to_for_own_data_makes_semantic_ids(environment):
+    """Its recipe file, which has the demo's sizes, and its commands, with settings for the time."""
+    data = environment.shop / "data"
+    data.mkdir(parents=True)
+    items = [f"i{n},thing {n}" for n in range(30)]
+    rows = [f"u{u},i{(u + n) % 30},{n}" for u in range(40) for n in range(6)]
+    (data / "items.csv").write_text("\n".join(["item_id,title", *items]))
+    (data / "interactions.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]))
+    recipe, (plan, run) = page_of_own_data()
+    (environment.shop / "shop.py").write_text(recipe)
+    assert (plan, run) == (["unisid", "plan", "shop.py:shop"], ["unisid", "run", "shop.py:shop"])
+    words = [word for key, value in SMALL.items() for word in (f"--{key}", value)]
+    asked = [*words, "--store", "store", "--until", "codes"]
+    assert "to make" in environment("-m", "unisid.cli", *plan[1:], *asked)
+    assert "codes/shop/1" in environment("-m", "unisid.cli", *run[1:], *asked, "--compute", "local")
     assert environment("-m", "unisid.cli", "sid", "i7", "--store", "store").splitlines()[1].split()[0] == "i7"
+    assert environment("-c", PROGRAM.format(settings=SMALL)).split() == ["complete"] * 5
+
+
+def test_the_command_is_called_unisid(environment):
+    assert "unisid = unisid.cli:main" in environment.entry_points

