@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from unisid.artifacts.store import Place, Store
-from unisid.datasets.files import find, read_whole
 from unisid.errors import ArtifactError, ConfigError, UnisidError
+from unisid.raw.files import find, read_whole
 
 SECRET = "hunter2"
 

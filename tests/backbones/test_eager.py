@@ -9,7 +9,7 @@ from torch.nn import functional
 from tests.backbones.models import halved_index, index_of
 from unisid.backbones import PAD, Batch, Index, Limits, tiger
 from unisid.backbones.eager import Config, Eager
-from unisid.backbones.streams import Stream, halves_of, merged, union
+from unisid.backbones.eager.streams import Stream, halves_of, merged, union
 from unisid.decoding.beam import search as beam_search
 from unisid.errors import ArtifactError, ConfigError
 

@@ -10,9 +10,11 @@ from tests.backbones.models import index_of
 from tests.stages import ring
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Place
-from unisid.backbones import PAD, Batch, Index, Limits, hierarchical_model, hierarchical_search
+from unisid.backbones import PAD, Batch, Index, Limits
 from unisid.backbones.hierarchical import Config
-from unisid.backbones.hierarchical_search import dense_log_probs, trie_log_probs
+from unisid.backbones.hierarchical import model as hierarchical_model
+from unisid.backbones.hierarchical import search as hierarchical_search
+from unisid.backbones.hierarchical.search import dense_log_probs, trie_log_probs
 from unisid.config import to_record
 from unisid.errors import ArtifactError, ConfigError
 from unisid.layers.part_weights import PartWeights

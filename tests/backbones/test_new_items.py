@@ -72,7 +72,7 @@ def test_new_items_come_among_all_above_chance(catalog, monkeypatch, kind, exact
     model.load(trained.weights(), whole)
     model.eval()
     if not exact:
-        monkeypatch.setattr("unisid.backbones.hierarchical_model.EXACT", 0)
+        monkeypatch.setattr("unisid.backbones.hierarchical.model.EXACT", 0)
     before, _ = recall(model, whole, 10, 20)
     model.weigh_new(catalog, whole)
     after, found = recall(model, whole, 10, 20)

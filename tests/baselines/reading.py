@@ -2,7 +2,7 @@
 
 import torch
 
-from unisid.baselines.learned import PAD, States
+from unisid.baselines.parts.learned import PAD, States
 
 
 def reads_forward(states: States, num_items: int = 15, length: int = 5) -> None:

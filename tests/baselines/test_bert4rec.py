@@ -4,7 +4,7 @@ import torch
 
 from unisid.baselines import Histories
 from unisid.baselines.bert4rec import Bert4Rec, Config
-from unisid.baselines.learned import PAD, Windows
+from unisid.baselines.parts.learned import PAD, Windows
 from unisid.config import ConfigError
 
 SMALL = {"width": 8, "num_heads": 2, "feedforward_width": 8, "dropout": 0.0}

@@ -10,7 +10,7 @@ from tests.baselines.fitting import KINDS, fit, inputs, settings
 from unisid.artifacts.catalog import TEST, VALID, Catalog
 from unisid.artifacts.tables import write_table
 from unisid.baselines import BaselineConfig, Histories, mask_past, rank_targets
-from unisid.baselines.learned import LearnedBaseline, LearnedConfig, Windows
+from unisid.baselines.parts.learned import LearnedBaseline, LearnedConfig, Windows
 from unisid.config import from_record, plug_in, to_record
 from unisid.errors import ArtifactError
 from unisid.ops.ranking import metric_values

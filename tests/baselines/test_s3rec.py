@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from tests.baselines.reading import order_matters, reads_forward
 from unisid.baselines import sasrec
-from unisid.baselines.learned import PAD, Windows, next_item_loss
+from unisid.baselines.parts.learned import PAD, Windows, next_item_loss
 from unisid.baselines.s3rec import Config, S3Rec
 from unisid.config import ConfigError
 

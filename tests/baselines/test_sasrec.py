@@ -5,7 +5,7 @@ import torch
 
 from tests.baselines.catalogs import random_baskets, write_catalog
 from tests.baselines.reading import order_matters, reads_forward
-from unisid.baselines.learned import PAD, Windows
+from unisid.baselines.parts.learned import PAD, Windows
 from unisid.baselines.sasrec import Config, SasRec
 from unisid.config import ConfigError
 

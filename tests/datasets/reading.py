@@ -5,7 +5,7 @@ from fractions import Fraction
 import pyarrow as pa
 
 from unisid.datasets import DatasetConfig
-from unisid.datasets.time_ranges import PER_SECOND
+from unisid.raw.time_ranges import PER_SECOND
 
 
 def read_all(config: DatasetConfig) -> tuple[list[dict], list[dict]]:

@@ -6,9 +6,10 @@ from fractions import Fraction
 import pytest
 
 from tests.datasets.reading import read_all
-from unisid.datasets import amazon, files, json_lines
-from unisid.datasets.time_ranges import Times
+from unisid.datasets import amazon
 from unisid.errors import ConfigError, DataError
+from unisid.raw import files, json_lines
+from unisid.raw.time_ranges import Times
 
 
 def write(path, lines):

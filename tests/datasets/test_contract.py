@@ -9,8 +9,9 @@ import zipfile
 import pytest
 
 from unisid.config import fingerprint, from_record, plug_in, plug_ins, to_record
-from unisid.datasets import DatasetConfig, part
+from unisid.datasets import DatasetConfig
 from unisid.errors import DataError
+from unisid.raw.parts import part
 
 KINDS = plug_ins("datasets")
 

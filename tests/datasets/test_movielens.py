@@ -2,8 +2,8 @@ import pytest
 
 from tests.datasets.reading import read_all
 from unisid.datasets import movielens
-from unisid.datasets.time_ranges import Times
 from unisid.errors import DataError
+from unisid.raw.time_ranges import Times
 
 FLAGS = ["unknown", "Action", "Drama"]
 

@@ -6,9 +6,9 @@ import pytest
 
 from tests.datasets.reading import read_all
 from unisid.datasets import recbole
-from unisid.datasets.rows import unread_of
-from unisid.datasets.time_ranges import Times
 from unisid.errors import DataError
+from unisid.raw.rows import unread_of
+from unisid.raw.time_ranges import Times
 
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n196\t242\t3\t881250949\n"
 ITEM = (

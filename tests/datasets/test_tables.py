@@ -10,8 +10,9 @@ import pytest
 from tests.datasets.reading import read_all
 from unisid.artifacts.store import Place
 from unisid.config import to_record
-from unisid.datasets import tables, tabular
+from unisid.datasets import tables
 from unisid.errors import DataError
+from unisid.raw import tabular
 
 ITEMS = 'item_id,title,description,price\n007,Pen,"Blue, fine",1.5\n8,Ink,,2\n'
 INTERACTIONS = "user_id,item_id,timestamp\nann,007,1500000000\nbob,8,1500000001\n"

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from tests.datasets.reading import read_all
 from unisid.datasets import windows
-from unisid.datasets.rows import unread_of
 from unisid.errors import DataError
+from unisid.raw.rows import unread_of
 
 
 @given(st.permutations(range(30)), st.integers(1, 10), st.integers(0, 29), st.integers(1, 3))

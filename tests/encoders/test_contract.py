@@ -13,7 +13,7 @@ from unisid.artifacts.store import Place
 from unisid.artifacts.tables import write_table
 from unisid.config import from_record, plug_in, plug_ins, to_record
 from unisid.encoders import EncoderConfig
-from unisid.encoders.encode import encode
+from unisid.stages.embeddings.encode import encode
 
 TEXTS = ["red table", "large old printer with ink and paper", "lamp", "red table", "blue pen of new desk"]
 CPU = torch.device("cpu")

@@ -7,10 +7,10 @@ import torch
 
 from tests.encoders.models import tiny_bert, tiny_qwen3, tiny_roberta
 from tests.references.embeddings import pool, states_one_by_one
-from unisid.encoders.encode import encode
 from unisid.encoders.transformer import Config
 from unisid.errors import ConfigError
 from unisid.pretrained import Pretrained
+from unisid.stages.embeddings.encode import encode
 
 CPU = torch.device("cpu")
 TEXTS = [

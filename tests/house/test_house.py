@@ -11,7 +11,18 @@ from unisid.artifacts.store import NOUNS
 from unisid.config import plug_ins
 
 ROOT = Path(__file__).parents[2]
-PLUG_INS = ("datasets", "encoders", "graphs", "fusion", "tokenizers", "backbones", "baselines", "tasks", "alignment")
+PLUG_INS = (
+    "datasets",
+    "encoders",
+    "graphs",
+    "fusion",
+    "tokenizers",
+    "backbones",
+    "baselines",
+    "tasks",
+    "alignment",
+    "joint",
+)
 DRAWING = ("altair", "vl_convert")
 SLOW = ("transformers", "tokenizers", "scipy.stats", *DRAWING, "sklearn", "faiss", "ray", "mlflow", "deepspeed")
 """Imported where they are used: each takes a person's time, and none decides a setting."""

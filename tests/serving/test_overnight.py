@@ -18,9 +18,9 @@ from tests.serving import shop
 from unisid.artifacts.store import Address, Place
 from unisid.cli import main
 from unisid.compute import Pool
-from unisid.datasets.lake import find_table
-from unisid.datasets.lake_output import WrittenTable
 from unisid.errors import ArtifactError, DataError, DriftError
+from unisid.raw.lake import find_table
+from unisid.raw.lake_output import WrittenTable
 from unisid.runtime.local import LocalCompute
 from unisid.serving import overnight
 from unisid.serving.overnight import Overnight, Sources, recommend_all

@@ -13,7 +13,7 @@ from unisid.artifacts.catalog import TEST, TRAIN, VALID, Catalog
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_weights
 from unisid.baselines import Histories, itemknn, sasrec
-from unisid.baselines.learned import PAD
+from unisid.baselines.parts.learned import PAD
 from unisid.compute import Pool
 from unisid.config import to_record
 from unisid.errors import ArtifactError, ConfigError, DataError

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 
 from unisid.artifacts.store import Store
 from unisid.artifacts.tables import write_given
-from unisid.datasets.texts import decoded_runs
 from unisid.errors import DataError
+from unisid.raw.texts import decoded_runs
 
 ROWS_PER_GROUP = 1 << 20
 

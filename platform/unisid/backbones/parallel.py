@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unisid.backbones import NO_LIMITS, PAD, Index, Limits, level_starts
-from unisid.backbones.candidates import Candidates, may_be_answered
-from unisid.backbones.pooled import Pooled, PooledConfig, States
+from unisid.backbones.parts.candidates import Candidates, may_be_answered
+from unisid.backbones.parts.pooled import Pooled, PooledConfig, States
 from unisid.bounds import Count
 from unisid.decoding.beam import Beam, Ranked, check, widest
 from unisid.decoding.walk import Graph, walk

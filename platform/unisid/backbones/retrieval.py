@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from unisid.artifacts.catalog import Catalog
 from unisid.backbones import Index
-from unisid.backbones.pooled import Pooled, PooledConfig, States
+from unisid.backbones.parts.pooled import Pooled, PooledConfig, States
 from unisid.bounds import CountOrNone
 from unisid.decoding.hierarchy import paths
 from unisid.layers.dense import sample_size, softmax_loss

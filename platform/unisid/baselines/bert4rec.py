@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
-from unisid.baselines.learned import PAD, LearnedBaseline, Windows, asked_loss, dot_all, pad
-from unisid.baselines.sequential import SequentialConfig
+from unisid.baselines.parts.learned import PAD, LearnedBaseline, Windows, asked_loss, dot_all, pad
+from unisid.baselines.parts.sequential import SequentialConfig
 from unisid.bounds import Layers, Range, ShareBelowOne, Width
 from unisid.errors import ConfigError
 from unisid.layers.transformer import Block, start

@@ -16,7 +16,7 @@ import torch
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Baseline, BaselineConfig, validation_ndcg, validation_rows
-from unisid.baselines.factors import Factors
+from unisid.baselines.parts.factors import Factors
 from unisid.bounds import Count, CountOrNone, NotNegative, Positive, Width
 from unisid.errors import ConfigError
 

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
-from unisid.baselines.learned import LearnedBaseline, Windows, count_next, next_item_loss, score_all
-from unisid.baselines.sequential import SequentialConfig
+from unisid.baselines.parts.learned import LearnedBaseline, Windows, count_next, next_item_loss, score_all
+from unisid.baselines.parts.sequential import SequentialConfig
 from unisid.bounds import Width
 from unisid.layers.transformer import start
 from unisid.ops.dropout import dropout

@@ -14,7 +14,7 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.graph import Graph
 from unisid.artifacts.store import Place
 from unisid.baselines import Baseline, BaselineConfig
-from unisid.baselines.factors import Factors
+from unisid.baselines.parts.factors import Factors
 from unisid.errors import ArtifactError, ConfigError
 
 

@@ -21,9 +21,17 @@ from torch.nn import functional
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
-from unisid.baselines.attributes import attributes
-from unisid.baselines.learned import PAD, LearnedBaseline, Windows, asked_loss, count_next, next_item_loss, score_all
-from unisid.baselines.sequential import SequentialConfig
+from unisid.baselines.parts.attributes import attributes
+from unisid.baselines.parts.learned import (
+    PAD,
+    LearnedBaseline,
+    Windows,
+    asked_loss,
+    count_next,
+    next_item_loss,
+    score_all,
+)
+from unisid.baselines.parts.sequential import SequentialConfig
 from unisid.bounds import Layers, NotNegative, Range, ShareBelowOne, Width
 from unisid.errors import ConfigError
 from unisid.layers.transformer import Block, start

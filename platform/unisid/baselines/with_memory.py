@@ -20,7 +20,7 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Place
 from unisid.artifacts.vectors import item_vectors
 from unisid.baselines import BaselineConfig, Histories, sasrec
-from unisid.baselines.learned import LearnedBaseline, LearnedConfig, Windows
+from unisid.baselines.parts.learned import LearnedBaseline, LearnedConfig, Windows
 from unisid.baselines.related import fit_weights, latest_first
 from unisid.errors import ConfigError
 from unisid.layers.history import taken_of_all

@@ -59,7 +59,7 @@ def recommend_all(
     """
     from unisid.artifacts.store import Place
     from unisid.compute import Pool
-    from unisid.datasets.lake_output import WrittenTable
+    from unisid.raw.lake_output import WrittenTable
     from unisid.serving.overnight import FAMILY, Overnight, Sources
     from unisid.serving.overnight import recommend_all as recommend
 

@@ -5,15 +5,15 @@ A dataset is one module with a `Config`. Its parts are small dicts, all with the
 """
 
 from abc import abstractmethod
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import pyarrow as pa
 
 from unisid.config import PlugIn
-from unisid.datasets.folders import Found
-from unisid.datasets.time_ranges import Times
-
-Part = dict[str, Any]
+from unisid.raw.folders import Found
+from unisid.raw.parts import Part as Part
+from unisid.raw.parts import part as part
+from unisid.raw.time_ranges import Times
 
 
 class Dataset(Protocol):
@@ -63,14 +63,3 @@ class DatasetConfig(PlugIn):
 
     @abstractmethod
     def build(self) -> Dataset: ...
-
-
-def part(
-    table: Literal["items", "interactions"], path: str = "", start: int = 0, stop: int = -1, partition: str = ""
-) -> Part:
-    """A part of a table: a file, or the range start to stop of it (or of what the dataset counts).
-
-    Args:
-        partition: what the folders of the file say of its rows, such as dt=2024-05-01.
-    """
-    return {"table": table, "path": path, "start": start, "stop": stop, "partition": partition}

@@ -17,15 +17,15 @@ import pyarrow.json as pajson
 
 from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.decoding import check_encoding
-from unisid.datasets.files import find
-from unisid.datasets.folders import Found
-from unisid.datasets.ids import ids
-from unisid.datasets.json_lines import joined_text, objects, parsed, text_blocks, values_of
-from unisid.datasets.rows import Lines, Numbered, Rows
-from unisid.datasets.time_ranges import Clock, Times, Unit, in_one_unit
-from unisid.datasets.times import times
 from unisid.errors import DataError
+from unisid.raw.decoding import check_encoding
+from unisid.raw.files import find
+from unisid.raw.folders import Found
+from unisid.raw.ids import ids
+from unisid.raw.json_lines import joined_text, objects, parsed, text_blocks, values_of
+from unisid.raw.rows import Lines, Numbered, Rows
+from unisid.raw.time_ranges import Clock, Times, Unit, in_one_unit
+from unisid.raw.times import times
 
 Line = dict[str, Any]
 

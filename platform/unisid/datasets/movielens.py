@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 from unisid.artifacts.store import Place
 from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.delimited import Format, Text, read_text, table_of, text_of
-from unisid.datasets.files import find, read_whole
-from unisid.datasets.folders import Found
-from unisid.datasets.ids import ids
-from unisid.datasets.time_ranges import Clock, Times
-from unisid.datasets.times import times
+from unisid.raw.delimited import Format, Text, read_text, table_of, text_of
+from unisid.raw.files import find, read_whole
+from unisid.raw.folders import Found
+from unisid.raw.ids import ids
+from unisid.raw.time_ranges import Clock, Times
+from unisid.raw.times import times
 
 FILES = {"100k": ("u.item", "u.data"), "1m": ("movies.dat", "ratings.dat")}
 AGAIN = "check catalog.dataset.size, and fetch the files again: GroupLens publishes seconds"

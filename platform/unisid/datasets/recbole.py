@@ -14,16 +14,16 @@ import pyarrow as pa
 from unisid.artifacts.store import Place
 from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.columns import column, item_table, kinds
-from unisid.datasets.decoding import check_encoding
-from unisid.datasets.delimited import Format, Text, read_text, table_of
-from unisid.datasets.files import find
-from unisid.datasets.folders import Found
-from unisid.datasets.ids import ids
-from unisid.datasets.rows import with_unread
-from unisid.datasets.time_ranges import Clock, Times, Unit
-from unisid.datasets.times import times
 from unisid.errors import DataError
+from unisid.raw.columns import column, item_table, kinds
+from unisid.raw.decoding import check_encoding
+from unisid.raw.delimited import Format, Text, read_text, table_of
+from unisid.raw.files import find
+from unisid.raw.folders import Found
+from unisid.raw.ids import ids
+from unisid.raw.rows import with_unread
+from unisid.raw.time_ranges import Clock, Times, Unit
+from unisid.raw.times import times
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from unisid.bounds import Count, Range, Seed, Share
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.folders import Found
-from unisid.datasets.time_ranges import Times
 from unisid.errors import ConfigError
+from unisid.raw.folders import Found
+from unisid.raw.time_ranges import Times
 
 USERS_PER_PART = 1 << 16
 ITEMS_PER_PART = 1 << 17

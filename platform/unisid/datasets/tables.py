@@ -10,14 +10,14 @@ import pyarrow as pa
 
 from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part
-from unisid.datasets.columns import column, further_name, kinds
-from unisid.datasets.delimited import Format
-from unisid.datasets.folders import Found, find_tables
-from unisid.datasets.ids import ids
-from unisid.datasets.rows import unread_of, with_unread
-from unisid.datasets.tabular import parts_of, read_items, read_rows
-from unisid.datasets.time_ranges import Clock, Times, Unit
-from unisid.datasets.times import positions, times
+from unisid.raw.columns import column, further_name, kinds
+from unisid.raw.delimited import Format
+from unisid.raw.folders import Found, find_tables
+from unisid.raw.ids import ids
+from unisid.raw.rows import unread_of, with_unread
+from unisid.raw.tabular import parts_of, read_items, read_rows
+from unisid.raw.time_ranges import Clock, Times, Unit
+from unisid.raw.times import positions, times
 
 NONE = "none"
 """Stands for a path where there is no such table."""

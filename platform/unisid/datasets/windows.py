@@ -16,16 +16,16 @@ import pyarrow.compute as pc
 from unisid.artifacts.store import Place
 from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part, part
-from unisid.datasets.columns import column, further_name
-from unisid.datasets.delimited import Format
-from unisid.datasets.files import find
-from unisid.datasets.folders import Found, find_tables
-from unisid.datasets.ids import ids
-from unisid.datasets.rows import Rows, unread_of, with_unread
-from unisid.datasets.tabular import parts_of, read_items, read_rows
-from unisid.datasets.texts import is_list
-from unisid.datasets.time_ranges import Times
 from unisid.errors import DataError
+from unisid.raw.columns import column, further_name
+from unisid.raw.delimited import Format
+from unisid.raw.files import find
+from unisid.raw.folders import Found, find_tables
+from unisid.raw.ids import ids
+from unisid.raw.rows import Rows, unread_of, with_unread
+from unisid.raw.tabular import parts_of, read_items, read_rows
+from unisid.raw.texts import is_list
+from unisid.raw.time_ranges import Times
 
 Sequence = list[str]
 

@@ -30,13 +30,13 @@ from unisid.artifacts.reading import contents
 from unisid.artifacts.store import Place
 from unisid.bounds import Settings
 from unisid.config import Json, runtime
-from unisid.datasets.columns import require
-from unisid.datasets.ids import ids
-from unisid.datasets.rows import shown
 from unisid.errors import DataError, UnisidError
 from unisid.exchange import reader
 from unisid.log import logger
 from unisid.ops.semantic_ids import parse
+from unisid.raw.columns import require
+from unisid.raw.ids import ids
+from unisid.raw.rows import shown
 
 LOG = logger(__name__)
 NAMED = 5

@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.lookup import unknown
 from unisid.artifacts.store import Place
-from unisid.datasets.columns import column
-from unisid.datasets.delimited import Format, read_text
-from unisid.datasets.files import head, is_parquet, read_whole
-from unisid.datasets.folders import OF_A_FOLDER, Found, columns_of, find_tables, passed_over
-from unisid.datasets.ids import ids
-from unisid.datasets.json_lines import is_json, objects, text_blocks
-from unisid.datasets.lake import opened, table_at
-from unisid.datasets.rows import Numbered, Rows, listed, shown
-from unisid.datasets.tabular import parts_of, read_rows
-from unisid.datasets.texts import is_list, stored
-from unisid.datasets.time_ranges import Clock, Times
-from unisid.datasets.times import times
 from unisid.errors import ConfigError, DataError
 from unisid.log import logger
+from unisid.raw.columns import column
+from unisid.raw.delimited import Format, read_text
+from unisid.raw.files import head, is_parquet, read_whole
+from unisid.raw.folders import OF_A_FOLDER, Found, columns_of, find_tables, passed_over
+from unisid.raw.ids import ids
+from unisid.raw.json_lines import is_json, objects, text_blocks
+from unisid.raw.lake import opened, table_at
+from unisid.raw.rows import Numbered, Rows, listed, shown
+from unisid.raw.tabular import parts_of, read_rows
+from unisid.raw.texts import is_list, stored
+from unisid.raw.time_ranges import Clock, Times
+from unisid.raw.times import times
 
 LOG = logger(__name__)
 

@@ -27,9 +27,8 @@ class HuggingFace:
     """How a history becomes a prompt, in vocabulary entries."""
 
 
-def none_of_it(module: str) -> ConfigError:
-    """The error for a backbone, by its module, that is no model of the library."""
-    kind = module.rpartition(".")[2].removesuffix("_model")
+def none_of_it(kind: str) -> ConfigError:
+    """The error for a backbone, by its kind, that is no model of the library."""
     return ConfigError(
         f"backbone '{kind}': is no model of the transformers library, so that no folder of it can be written; export a "
         "recommender of the kind tiger or lcrec"

@@ -271,10 +271,9 @@ class Recommender:
 
     def _language(self) -> LanguageBackbone:
         if not isinstance(self.backbone, LanguageBackbone):
-            kind = type(self.backbone).__module__.rpartition(".")[2]
             raise ConfigError(
-                f"recommender: the backbone '{kind}' has semantic ids and no words; for texts and titles it must be "
-                "a language model (model.backbone lcrec)"
+                f"recommender: the backbone '{self.backbone.kind}' has semantic ids and no words; for texts and titles "
+                "it must be a language model (model.backbone lcrec)"
             )
         return self.backbone
 

@@ -22,7 +22,7 @@ from unisid.artifacts.tables import read_table
 from unisid.compute import Job
 from unisid.config import to_record
 from unisid.datasets import tables
-from unisid.datasets.time_ranges import PER_SECOND
+from unisid.raw.time_ranges import PER_SECOND
 from unisid.runtime.local import LocalCompute
 from unisid.stages import catalog
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.fuzz.shops.sheet import Sheet
 from tests.fuzz.shops.world import EPOCH, RAW
-from unisid.datasets.time_ranges import Times
+from unisid.raw.time_ranges import Times
 
 STYLES: dict[str, Callable[[int], Any]] = {
     "whole numbers": lambda n: n,

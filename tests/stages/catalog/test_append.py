@@ -14,9 +14,9 @@ from tests.versions import shop
 from unisid.artifacts.catalog import TEST, TRAIN, VALID, Catalog
 from unisid.artifacts.store import Place, Store
 from unisid.datasets import tables
-from unisid.datasets.time_ranges import Times
 from unisid.errors import ConfigError, DataError
 from unisid.ops.splits import newest_split
+from unisid.raw.time_ranges import Times
 from unisid.stages import catalog
 from unisid.stages.extension import Base
 

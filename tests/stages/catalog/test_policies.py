@@ -18,8 +18,8 @@ from unisid.artifacts.store import Place
 from unisid.compute import Job
 from unisid.config import fingerprint, to_record
 from unisid.datasets import synthetic, tables
-from unisid.datasets.time_ranges import Times
 from unisid.errors import DataError
+from unisid.raw.time_ranges import Times
 from unisid.runtime.local import LocalCompute
 from unisid.stages import catalog
 from unisid.stages.catalog import summary

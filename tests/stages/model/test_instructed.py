@@ -13,7 +13,7 @@ from unisid.artifacts.instructions import Instructions
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_weights
 from unisid.backbones import NO_LOSS, Packed, lcrec, tiger
-from unisid.backbones.lcrec_model import LCRec
+from unisid.backbones.lcrec.model import LCRec
 from unisid.compute import Pool
 from unisid.errors import ConfigError, DataError
 from unisid.runtime.local import LocalCompute

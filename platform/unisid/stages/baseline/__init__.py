@@ -19,8 +19,8 @@ from unisid.artifacts.reading import whole
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_weights, write_json
 from unisid.baselines import Baseline, BaselineConfig, sasrec
-from unisid.baselines.factors import Factors
-from unisid.baselines.learned import LearnedBaseline, LearnedConfig
+from unisid.baselines.parts.factors import Factors
+from unisid.baselines.parts.learned import LearnedBaseline, LearnedConfig
 from unisid.bounds import Count, CountOrNone, Range, Seed, Settings
 from unisid.compute import Job, Pool, Step, Task, Worker
 from unisid.config import Json, from_record, runtime

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from unisid.artifacts.catalog import TRAIN, VALID, Catalog
 from unisid.baselines import rank_targets
-from unisid.baselines.learned import LearnedBaseline, Windows, pad
+from unisid.baselines.parts.learned import LearnedBaseline, Windows, pad
 from unisid.compute import Metrics, Worker
 from unisid.errors import DataError
 from unisid.ops.ranking import metric_values

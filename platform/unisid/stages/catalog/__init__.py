@@ -20,13 +20,13 @@ from unisid.bounds import Count, CountOrNone, Kind, Positive, Range, Seed, Setti
 from unisid.compute import Job, Pool
 from unisid.config import Json, fingerprint, identity_where, runtime
 from unisid.datasets import DatasetConfig, synthetic
-from unisid.datasets.folders import passed_over
-from unisid.datasets.rows import unread_of
-from unisid.datasets.time_ranges import PER_SECOND
 from unisid.errors import ConfigError, DataError
 from unisid.log import logger
 from unisid.ops.kcore import k_core, largest_k
 from unisid.ops.text import PLACEHOLDER
+from unisid.raw.folders import passed_over
+from unisid.raw.rows import unread_of
+from unisid.raw.time_ranges import PER_SECOND
 from unisid.stages.catalog import published, summary
 from unisid.stages.catalog.days import FOREVER, YEAR_ZERO, end_of, iso_day, start_of, year_earlier
 from unisid.stages.catalog.numbering import numbers, seeded_order, time_order

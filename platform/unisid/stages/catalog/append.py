@@ -19,11 +19,11 @@ from unisid.artifacts.tables import table_names, write_tables
 from unisid.compute import Job
 from unisid.config import Json
 from unisid.datasets import Dataset
-from unisid.datasets.folders import passed_over
-from unisid.datasets.time_ranges import UNITS, Unit, rescaled
 from unisid.errors import DataError
 from unisid.log import logger
 from unisid.ops.splits import newest_split
+from unisid.raw.folders import passed_over
+from unisid.raw.time_ranges import UNITS, Unit, rescaled
 from unisid.stages import catalog as stage
 from unisid.stages.catalog import summary
 from unisid.stages.catalog.items import changed_texts, write_items_after

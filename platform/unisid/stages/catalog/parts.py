@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unisid.datasets import Part
-from unisid.datasets.rows import listed, unread_of, with_unread
-from unisid.datasets.time_ranges import in_one_unit
 from unisid.errors import DataError
+from unisid.raw.rows import listed, unread_of, with_unread
+from unisid.raw.time_ranges import in_one_unit
 
 ROWS = b"rows"
 """How many rows of a table are of which part."""

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from unisid.config import did_you_mean
-from unisid.datasets.time_ranges import Times, outlying, when
 from unisid.errors import DataError
+from unisid.raw.time_ranges import Times, outlying, when
 
 Mask = NDArray[np.bool_]
 SHARED_IDS = (

@@ -1,9 +1,9 @@
 """The protocols: which split every interaction belongs to. E interactions, by user and time."""
 
 from unisid.artifacts.catalog import FUTURE_WINDOW
-from unisid.datasets.time_ranges import PER_SECOND
 from unisid.errors import DataError
 from unisid.ops.splits import future_window_split, leave_one_out_split, temporal_split
+from unisid.raw.time_ranges import PER_SECOND
 from unisid.stages.catalog.reading import Ints, Rows
 
 DAY = 86_400

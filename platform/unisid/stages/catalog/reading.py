@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from unisid.compute import Job, Pool, Step
 from unisid.config import did_you_mean
 from unisid.datasets import Dataset, Part
-from unisid.datasets.rows import listed
-from unisid.datasets.time_ranges import Unit, coarsest
 from unisid.errors import DataError
 from unisid.ops.text import PLACEHOLDER, clean_text, has_markup
 from unisid.progress import mapped
+from unisid.raw.rows import listed
+from unisid.raw.time_ranges import Unit, coarsest
 from unisid.stages.catalog.parts import joined, numbered, part_of
 
 SHOWN = 3

@@ -5,8 +5,8 @@ import pyarrow as pa
 
 from unisid.artifacts.catalog import SPLITS
 from unisid.config import Json
-from unisid.datasets.time_ranges import when
 from unisid.ops.splits import first_rows, known_until, tied_steps
+from unisid.raw.time_ranges import when
 from unisid.stages.catalog.policies import crowds, greater_ids, taken_before
 from unisid.stages.catalog.reading import Ints, Rows
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from unisid.artifacts.catalog import SPLITS
-from unisid.datasets.folders import OF_A_FOLDER
-from unisid.datasets.rows import listed, shown
 from unisid.log import logger
+from unisid.raw.folders import OF_A_FOLDER
+from unisid.raw.rows import listed, shown
 from unisid.stages.catalog.published import in_words
 
 LOG = logger(__name__)

@@ -26,13 +26,13 @@ from unisid.bounds import Count, CountOrNone, Settings
 from unisid.compute import Job, Part, Pool, Step
 from unisid.config import Json, identity_where, runtime
 from unisid.encoders import EncoderConfig, Tokens, transformer
-from unisid.encoders.encode import Encoded, encode
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.log import Advance, logger
 from unisid.ops.pooling import Pooling
 from unisid.ops.seeded import sampled
 from unisid.ops.text import PLACEHOLDER
 from unisid.progress import SECONDS, Throttle
+from unisid.stages.embeddings.encode import Encoded, encode
 from unisid.stages.extension import Base
 
 LOG = logger(__name__)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unisid.artifacts.catalog import VALID, Catalog
-from unisid.baselines.learned import Windows, pad
+from unisid.baselines.parts.learned import Windows, pad
 from unisid.compute import Metrics, Worker
 from unisid.errors import DataError
 from unisid.fusion import PAD, Following, SequenceFusion

@@ -1,0 +1,1 @@
+"""What several kinds of backbones share; their common names are those of `unisid.backbones`."""

@@ -1,0 +1,1 @@
+"""What several kinds of baselines share: training, settings, factors, attributes of items."""
