@@ -11,7 +11,7 @@ import pytest
 from tests.artifacts.failing_disks import Brittle
 from tests.lines import logged
 from tests.three_stages import CODES, MADE, Config, Recipe, run, states, use_small_stages
-from unisid import at_work, pipeline, publication
+from unisid import at_work, pipeline, planning, publication
 from unisid.artifacts import draft, lease
 from unisid.artifacts.lease import Owner, holding
 from unisid.artifacts.record import require
@@ -41,14 +41,14 @@ def store(place, monkeypatch):
 def slow(monkeypatch):
     """Runs that stop inside their embeddings until they are let go."""
     inside, go = threading.Event(), threading.Event()
-    true = pipeline.STAGES["embeddings"].make
+    true = planning.STAGES["embeddings"].make
 
     def make(job):
         inside.set()
         assert go.wait(20)
         return true(job)
 
-    monkeypatch.setattr(pipeline.STAGES["embeddings"], "make", make)
+    monkeypatch.setattr(planning.STAGES["embeddings"], "make", make)
 
     threads = []
 
@@ -160,13 +160,13 @@ def test_what_another_run_still_writes_is_not_counted_in(store, monkeypatch):
     with pytest.raises(RuntimeError, match="pulled plug"):
         run(store, Recipe(embeddings=Config(fail=True)))
     (orphan,) = store.drafts(Address.parse("embeddings/r/1"))
-    true = pipeline.STAGES["embeddings"].make
+    true = planning.STAGES["embeddings"].make
 
     def make(job):
         orphan.write("states-00007.arrow", b"other")
         return true(job)
 
-    monkeypatch.setattr(pipeline.STAGES["embeddings"], "make", make)
+    monkeypatch.setattr(planning.STAGES["embeddings"], "make", make)
     places, _ = run(store, Recipe(embeddings=Config(size=2)))
     assert sorted(require(places["embeddings"], "embeddings").files) == ["curve.parquet", "data", "part-0"]
     assert not places["embeddings"].exists("states-00007.arrow")
@@ -182,7 +182,7 @@ def test_a_run_whose_lease_is_taken_over_completes_nothing(store, monkeypatch):
         job.out.write("data", b"x")
         return {}
 
-    monkeypatch.setattr(pipeline.STAGES["embeddings"], "make", make)
+    monkeypatch.setattr(planning.STAGES["embeddings"], "make", make)
     with pytest.raises(ArtifactError, match=r"lease was taken over by pid 7 on far.*same command goes on"):
         run(store, Recipe())
     assert states(store, Recipe())["embeddings"] == "half made"

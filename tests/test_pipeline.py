@@ -9,12 +9,12 @@ import pytest
 from tests.artifacts.failing_disks import Brittle
 from tests.encoders.models import tiny_bert
 from tests.three_stages import CODES, MADE, Config, Recipe, run, states, use_small_stages
-from unisid import pipeline
+from unisid import pipeline, planning, stages
 from unisid.artifacts import lease, swap
 from unisid.artifacts.by_fingerprint import FOLDER
 from unisid.artifacts.curve import read_curve
-from unisid.artifacts.record import Record, read_record, require, require_input, write_record
-from unisid.artifacts.store import Address, Place, Store
+from unisid.artifacts.record import Record, fingerprint_of, read_record, require, require_input, write_record
+from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.backbones import hierarchical, lcrec, parallel, retrieval
 from unisid.encoders import transformer
 from unisid.errors import ArtifactError, ConfigError, DataError, DriftError
@@ -309,7 +309,6 @@ def test_a_damaged_artifact_is_never_shared(place, file, body):
 
 def test_keywords_go_where_tokens_are_told_of_and_nowhere_else(place, monkeypatch):
     monkeypatch.undo()
-    stages = pipeline.stages
     store = Store(place)
     told = pipeline.Recipe(
         keywords=stages.keywords.Config(), instructions=stages.instructions.Config(tasks=("next", "token_to_text"))
@@ -319,7 +318,7 @@ def test_keywords_go_where_tokens_are_told_of_and_nowhere_else(place, monkeypatc
     assert set(planned["instructions"].inputs) == {"catalog", "codes", "keywords", "sequences"}
     assert "keywords" not in planned["model"].inputs
     rows = replace(told, model=replace(told.model, backbone=lcrec.Config(rows="keywords", model=str(place / "none"))))
-    assert "keywords" in pipeline.inputs_of(rows, "model")
+    assert "keywords" in planning.inputs_of(rows, "model")
     with pytest.raises(ConfigError, match=r"recipe.keywords: is left out, but instructions reads what tokens have in"):
         replace(told, keywords=None)
     with pytest.raises(ConfigError, match=r"recipe.keywords: is left out, but model reads what tokens have in common"):
@@ -333,12 +332,12 @@ def test_a_recipe_without_instructions_plans_as_if_there_were_no_such_noun(place
     planned = {entry.noun: entry for entry in pipeline.plan(without, store)}
     assert "instructions" not in planned
     assert set(planned["model"].inputs) == {"catalog", "codes", "sequences"}
-    taught = replace(without, instructions=pipeline.stages.instructions.Config())
+    taught = replace(without, instructions=stages.instructions.Config())
     changed = {entry.noun: entry for entry in pipeline.plan(taught, store)}
-    assert list(changed) == [noun for noun in pipeline.NOUNS if noun not in ("baseline", "joint", "keywords")]
+    assert list(changed) == [noun for noun in NOUNS if noun not in ("baseline", "joint", "keywords")]
     assert set(changed["instructions"].inputs) == {"catalog", "codes", "sequences"}
     assert set(changed["model"].inputs) == {"catalog", "codes", "sequences", "instructions"}
-    before = pipeline.fingerprint_of("model", planned["model"].config, planned["model"].inputs)
+    before = fingerprint_of("model", planned["model"].config, planned["model"].inputs)
     assert planned["model"].fingerprint == before != changed["model"].fingerprint
     assert all(
         changed[noun].fingerprint == planned[noun].fingerprint for noun in planned if noun not in ("model", "metrics")
@@ -350,7 +349,7 @@ def test_a_recipe_without_a_baseline_plans_as_if_there_were_no_such_noun(place, 
     without, store = pipeline.Recipe(), Store(place)
     planned = {entry.noun: entry for entry in pipeline.plan(without, store)}
     assert set(planned["metrics"].inputs) == {"catalog", "codes", "sequences", "model"}
-    rivalled = replace(without, baseline=pipeline.stages.baseline.Config())
+    rivalled = replace(without, baseline=stages.baseline.Config())
     changed = {entry.noun: entry for entry in pipeline.plan(rivalled, store)}
     assert set(changed["metrics"].inputs) == {"catalog", "codes", "sequences", "model", "baseline"}
     assert {noun for noun in planned if changed[noun].fingerprint != planned[noun].fingerprint} == {"metrics"}
@@ -372,7 +371,7 @@ def test_a_backbone_that_reads_shorter_histories_is_refused_by_the_plan(place, m
 def test_an_encoder_that_cannot_read_so_much_is_refused_before_anything_is_made(place, monkeypatch, tmp_path):
     monkeypatch.undo()
     encoder = transformer.Config(model=str(tiny_bert(tmp_path)))
-    recipe = replace(pipeline.Recipe(), embeddings=pipeline.stages.embeddings.Config(encoder=encoder, max_tokens=65))
+    recipe = replace(pipeline.Recipe(), embeddings=stages.embeddings.Config(encoder=encoder, max_tokens=65))
     with pytest.raises(ConfigError, match=r"max_tokens: is 65, but the encoder .* reads at most 64"):
         run(Store(place), recipe, "embeddings")
     assert Store(place).addresses() == []
@@ -383,6 +382,6 @@ def test_an_error_of_training_says_of_which_stage(place, monkeypatch, kind):
     def make(job):
         raise kind("training, epoch 3: the loss is nan; lower the learning rate")
 
-    monkeypatch.setattr(pipeline.STAGES["embeddings"], "make", make)
+    monkeypatch.setattr(planning.STAGES["embeddings"], "make", make)
     with pytest.raises(kind, match=r"^embeddings\.training, epoch 3: the loss is nan; lower"):
         run(Store(place), Recipe())

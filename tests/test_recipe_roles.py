@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from tests.end_to_end.recipes import tiny
-from unisid import pipeline
+from unisid import pipeline, planning
 from unisid.artifacts.store import Place, Store
 from unisid.config import override
 from unisid.errors import ConfigError
 from unisid.joint import unigrec
-from unisid.pipeline import found_bases, needed, stage_of
+from unisid.planning import found_bases, needed, stage_of
 from unisid.recipe_roles import address_of, config_of, key_of, role_of, roles_at, roles_of
 from unisid.stages import align, baseline, joint
 from unisid.stages.extension import Base
@@ -51,7 +51,7 @@ def test_what_goes_in_is_made_before():
         "model",
         "metrics",
     ]
-    assert all(order.index(each) < order.index(role) for role in order for each in pipeline.inputs_of(TOGETHER, role))
+    assert all(order.index(each) < order.index(role) for role in order for each in planning.inputs_of(TOGETHER, role))
     assert stage_of(TOGETHER, "codes.first") is STAGES["codes"]
     assert stage_of(TOGETHER, "codes") is emission("codes")
     assert stage_of(TOGETHER, "model") is emission("model")

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tests.lines import logged
-from unisid import pipeline
+from unisid import pipeline, planning
 from unisid.artifacts.store import Address
 from unisid.config import runtime
 from unisid.report import html
@@ -52,7 +52,7 @@ class Recipe:
 def use_small_stages(monkeypatch):
     """Make the pipeline one of three stages that take no time; what they make is in MADE."""
     flow = {"catalog": (), "embeddings": ("catalog",), "codes": ("catalog", "embeddings")}
-    monkeypatch.setattr(pipeline, "STAGES", {noun: stage(noun, inputs) for noun, inputs in flow.items()})
+    monkeypatch.setattr(planning, "STAGES", {noun: stage(noun, inputs) for noun, inputs in flow.items()})
     monkeypatch.setattr(html, "write_report", lambda places, out, note: None)
     MADE.clear()
 

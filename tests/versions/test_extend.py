@@ -32,7 +32,8 @@ from unisid.errors import ArtifactError, BusyError, ConfigError, DataError, Drif
 from unisid.evaluation.index import Gate
 from unisid.fusion import single
 from unisid.ops.semantic_ids import spell
-from unisid.pipeline import drop, missing, plan
+from unisid.pipeline import drop, plan
+from unisid.planning import missing
 from unisid.reproduce import reproduce
 from unisid.runtime.local import LocalCompute
 from unisid.serving.recommender import Recommender

@@ -18,7 +18,8 @@ from unisid.config import from_record, override, to_record
 from unisid.encoders import hashing, vectors
 from unisid.errors import BusyError, ConfigError
 from unisid.fusion import concat, single, uqf
-from unisid.pipeline import Recipe, drop, missing, plan
+from unisid.pipeline import Recipe, drop, plan
+from unisid.planning import missing
 from unisid.recipes import configure
 from unisid.report.tables import plan_tree
 from unisid.reproduce import reproduce

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from unisid import config as settings
-from unisid import pipeline
+from unisid import planning
 from unisid.artifacts.store import Store
 from unisid.compute import Compute
 from unisid.errors import ConfigError
@@ -102,7 +102,7 @@ def _make_rest(running: Running, making: Making, runner: Runner, asha: Asha | No
     """Every trial that is not over; those whose artifacts are all complete need no process."""
     waiting = running.waiting()
     for number, planned in zip(waiting, making.plans_now(waiting), strict=True):
-        if not pipeline.missing(planned):
+        if not planning.missing(planned):
             running.end(number, "complete")
     if waiting := running.waiting():
         watch = running.search.stopping.measure if running.search.stopping else None

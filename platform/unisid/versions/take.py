@@ -8,7 +8,7 @@ from unisid.artifacts.store import Address, Place, Store
 from unisid.at_work import writing
 from unisid.errors import ConfigError
 from unisid.exchange.given import Given
-from unisid.pipeline import missing, refuse_drift, resolve
+from unisid.planning import missing, refuse_drift, resolve
 from unisid.runtime.machines import machines
 from unisid.stages import codes
 from unisid.stages.flow import gift
