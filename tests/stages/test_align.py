@@ -181,7 +181,7 @@ def test_beams_are_distinct_items_that_were_not_taken(world):
         assert len(set(row)) == 8
         assert not set(row) & set(past)
     allowed = replace(CONFIG, recommender=replace(SMALL, valid_history="allowed"))
-    assert objective_of(world, allowed).asked(objective.prompts.rows[:4]).excluded is None
+    assert objective_of(world, allowed).prompted(objective.prompts.rows[:4]).excluded is None
 
 
 def test_prompts_without_a_signal_are_passed_over_at_no_loss_of_gradient(world):

@@ -1,7 +1,7 @@
-"""The keywords: what the items of every token of an index have in common, in words.
+"""The keywords: for every token of an index, words that its items have in common.
 
 Table `tokens-*.parquet`, a row a token that an item has, by level and code: `token`, `level`, `code`, `items` (how many
-have it), `keywords` (the most telling first), `coverage` (the mean share of those items that have such a word) and
+have it), `keywords` (by score), `coverage` (the mean share of those items that have a keyword) and
 `description`, a text about all of them. M tokens.
 """
 

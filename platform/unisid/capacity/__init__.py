@@ -1,11 +1,12 @@
-"""What a run over N items takes: hours, memory, disk, machines and money, from rates that say where they are from.
+"""Estimates of a run over N items: time, memory, disk and money, from measured, published or derived rates.
 
 A stage's cost is linear in its unit (items, interactions, tokens, users), which `benchmarks.scale` holds against
 measurements from 10^4 items on:
 
     seconds = fixed + passes units / rate / devices,   memory = fixed + units (each + shared / devices)
 
-An interval of the rate gives one of the time. What does not fit the machines is refused, with what would fit.
+The interval of a rate gives one of the time. Example, 10^6 items, fixed = 60 s, 2 passes, 500 items/s a device, 4
+devices: 60 + 2 * 10^6 / 500 / 4 = 1,060 s; with 8 bytes each and 400 shared, 10^6 * (8 + 400 / 4) = 108 MB a worker.
 """
 
 import math
@@ -24,7 +25,7 @@ SAFETY = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """What a run reads, in numbers."""
+    """The size of a run's input."""
 
     items: float
     interactions_per_item: float = 10.0
@@ -47,7 +48,7 @@ class Shop:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one stage takes, a unit; and where that is known from."""
+    """The cost of one stage a unit, and the source of its rate."""
 
     noun: str
     unit: Unit
@@ -57,12 +58,12 @@ class Cost:
     high: float
     """The interval of the rate."""
     source: str
-    """Who measured it where and when, or from what it is derived."""
+    """Where and when it was measured, or what it is derived from."""
     where: Where = "device"
-    """What does the work: each accelerator (or the only processor), or the cores of the hosts."""
+    """Which processors do the work: accelerators (or a CPU machine), or the cores of the hosts."""
     passes: float = 1.0
     seconds: float = 0.0
-    """Whatever the number of units: starting, loading, compiling."""
+    """Fixed, whatever the number of units: starting, loading, compiling."""
     memory: float = 0.0
     """Bytes of a worker, whatever the number of units."""
     unit_memory: float = 0.0
@@ -77,7 +78,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """One kind of machine, as it is bought."""
+    """A kind of machine and its price."""
 
     name: str
     devices: int
@@ -93,7 +94,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one stage of a run takes on given devices."""
+    """The estimate of one stage of a run on given devices."""
 
     noun: str
     seconds: float
@@ -107,7 +108,7 @@ class Estimate:
 
 
 def estimate(shop: Shop, costs: Sequence[Cost], devices: int, cores: int) -> list[Estimate]:
-    """Every stage on so many devices, or so many host cores where those do the work."""
+    """The estimates of all stages on so many devices, or host cores where those do the work."""
     found = []
     for cost in costs:
         workers = devices if cost.where == "device" else cores
@@ -153,7 +154,7 @@ def refuse_misfits(found: Sequence[Estimate], machine: Machine, devices: int) ->
 
 
 def fitting(shop: Shop, costs: Sequence[Cost], machine: Machine, most: int = 1 << 14) -> int | None:
-    """The least power-of-two number of devices that the run fits; None where none up to `most` does."""
+    """The smallest power of two of devices that the run fits on; None where none up to `most` suffices."""
     devices = 1
     while devices <= most:
         try:
@@ -166,7 +167,7 @@ def fitting(shop: Shop, costs: Sequence[Cost], machine: Machine, most: int = 1 <
 
 
 def fitted(noun: str, unit: Unit, points: Mapping[float, Mapping[str, float]], source: str, spread: float) -> Cost:
-    """The cost that runs at several sizes show: straight lines of least relative error through what was measured.
+    """A stage's cost from runs at several sizes: straight lines of least relative error through the measurements.
 
     Args:
         points: units -> seconds, and bytes of memory and disk.
@@ -190,7 +191,11 @@ def fitted(noun: str, unit: Unit, points: Mapping[float, Mapping[str, float]], s
 
 
 def _line(points: Mapping[float, float]) -> tuple[float, float]:
-    """a and b of y = a + b x, both at least 0, with the least sum of ((a + b x) / y - 1)^2."""
+    """a and b of y = a + b x, both at least 0, with the least sum of ((a + b x) / y - 1)^2.
+
+    Example, (100, 3), (200, 5): a = 1, b = 0.02 meet both. Through (100, 3), (200, 2) b would be negative, so b = 0 and
+    a = (1/3 + 1/2) / (1/9 + 1/4) = 2.31. A single point gives a = 0.
+    """
     xs, ys = list(points), [max(y, 1e-12) for y in points.values()]
     rows = [(1 / y, x / y) for x, y in zip(xs, ys, strict=True)]
     aa, ab, bb = (sum(r[i] * r[j] for r in rows) for i, j in ((0, 0), (0, 1), (1, 1)))

@@ -1,6 +1,7 @@
-"""Rates of one's own machine: a recipe's stages at two small sizes of a planted catalogue, one pass of each.
+"""Measures the rates of this machine: a recipe's stages at two small sizes of a synthetic catalogue, one pass each.
 
-Every stage is a process of its own, so that its memory is seen. What is measured is kept in the store, `capacity.json`.
+Every stage runs in a process of its own, so that its peak memory can be read. The costs are kept in the store, as
+`capacity.json`.
 """
 
 import dataclasses
@@ -49,7 +50,7 @@ MEGABYTE = 2**20
 
 
 def small(recipe: Recipe, items: int) -> Recipe:
-    """A recipe's own shapes over a planted catalogue of so many items, with one pass of everything that learns."""
+    """A recipe with its own model shapes, over a synthetic catalogue of so many items and with one epoch a stage."""
     dataset = synthetic.Config(items=items, users=max(200, items // 4), shortest=10, longest=30)
     catalog = dataclasses.replace(
         recipe.catalog, dataset=dataset, k_core=0, min_items=0, window_start="", window_end="", text=()
@@ -77,7 +78,7 @@ def _once(training: Training) -> Training:
 
 
 def _alone(value: Any) -> Any:
-    """Settings whose pools have one worker each, inside the process that asks, with the GPUs that it was given."""
+    """The settings with one worker a pool, inside the calling process."""
     if isinstance(value, Pool):
         return dataclasses.replace(value, workers=0)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -87,7 +88,7 @@ def _alone(value: Any) -> Any:
 
 
 def calibrate(name: str, store: Store, seconds: float = SECONDS) -> list[Cost]:
-    """Measure a recipe's stages on this machine, and keep what they cost.
+    """Measure a recipe's stages on this machine; stores and returns their costs.
 
     Raises:
         MachineError: a stage could not be made; its own message is on standard error.
@@ -120,7 +121,7 @@ def _measured(name: str, items: int, noun: str, store: Store) -> Json:
 
 
 def costs_of(figures: Mapping[str, Mapping[Any, Mapping[str, Any]]], source: str, spread: float = SPREAD) -> list[Cost]:
-    """The cost of every stage that was measured, from its figures by number of items (`measure.stage`)."""
+    """The costs of the measured stages, from their figures by number of items (`measure.stage`)."""
     counts = {int(items): _counts(figures, items) for items in figures["catalog"]}
     costs = []
     for noun, unit in UNITS.items():
@@ -150,7 +151,7 @@ def _counts(figures: Mapping[str, Mapping[Any, Mapping[str, Any]]], items: Any) 
 
 
 def kept(store: Store) -> list[Cost]:
-    """What was calibrated in a store; raises ArtifactError where nothing was, or it cannot be read."""
+    """The costs that are kept in a store; raises ArtifactError where there are none, or they cannot be read."""
     if not store.root.exists(FILE):
         raise ArtifactError(f"{store.root}: nothing was calibrated here; `unisid plan RECIPE --calibrate` does it")
     try:

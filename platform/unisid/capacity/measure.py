@@ -1,4 +1,4 @@
-"""One stage made in a process of its own: seconds, peak memory, bytes on disk, file-system requests.
+"""Runs one stage in this process and measures it: seconds, peak memory, bytes on disk, file-system requests.
 
     python -m unisid.capacity.measure RECIPE ITEMS NOUN STORE ANSWER
 
@@ -24,12 +24,12 @@ from unisid.pipeline import NullTracker, Recipe
 from unisid.recipe_roles import address_of
 
 REQUESTS = ("exists", "stamp", "read", "open", "writing", "checksum", "take", "clear", "remove", "_entries")
-"""The methods of a place that ask its file system."""
+"""The methods of a place that access its file system."""
 MEGABYTE = 2**20
 
 
 def stage(noun: str, recipe: Recipe, store: Store) -> dict[str, Any]:
-    """Make a noun's artifact in this process, one worker a pool; its figures."""
+    """Make a noun's artifact in this process, with one worker a pool; returns the measurements."""
     from unisid.runtime.local import LocalCompute
 
     requests, before, cpu = counted(), peak(), time.process_time()
@@ -55,7 +55,7 @@ def peak() -> float:
 
 
 def counted() -> Counter[str]:
-    """A count, from now on, of the calls of `Place` that reach a file system."""
+    """A counter of all later calls of `Place` that access a file system, by method."""
     count = Counter[str]()
 
     def counting(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,7 +72,7 @@ def counted() -> Counter[str]:
 
 
 def main(arguments: list[str]) -> None:
-    """Measure what is named, and write the figures as JSON."""
+    """Measure the stage that the arguments name, and write the figures as JSON."""
     from unisid import recipes
     from unisid.capacity.calibrate import small
 

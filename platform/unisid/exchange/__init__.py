@@ -1,1 +1,1 @@
-"""Indexes and recommenders given to other systems, and taken from them."""
+"""Export of indexes and recommenders to other systems, and import of their semantic ids."""

@@ -1,4 +1,4 @@
-"""Semantic ids that others made, read and checked against a catalog: packages, and the index files that papers publish.
+"""Reads semantic ids that other systems made, from packages and published index files, and checks them.
 
 - A package: docs/package.md.
 - JSON, item -> tokens or codes: {"0": ["<a_12>", "<b_7>"], ...} or {"B0001": [12, 7], ...}, as LC-Rec, LETTER and
@@ -47,7 +47,7 @@ MOST = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Given(Settings):
-    """Where semantic ids lie that others made."""
+    """The location of semantic ids that another system made."""
 
     path: str = runtime("")
     """A package's folder, or a file: JSON, Parquet, .npy or .pt."""
@@ -70,7 +70,7 @@ class Given(Settings):
 
 @dataclass(frozen=True)
 class Theirs:
-    """Read ids, in their order."""
+    """Semantic ids as read, in the order of the file."""
 
     item_ids: Sequence[str]
     """[N]."""
@@ -82,7 +82,7 @@ class Theirs:
 
 
 def on_catalog(given: Given, catalog: Catalog) -> tuple[NDArray[np.int32], Theirs]:
-    """The ids [N, L] of a catalog's items, by item number, and all that was read.
+    """The codes [N, L] of a catalog's items, by item number, and the ids as read.
 
     Raises:
         DataError: the file is no index, or lacks items of the catalog. Items that the catalog lacks are left out.
@@ -115,7 +115,7 @@ def on_catalog(given: Given, catalog: Catalog) -> tuple[NDArray[np.int32], Their
 
 
 def read(given: Given) -> Theirs:
-    """The ids of a package or a file. Raises DataError where they are none."""
+    """The semantic ids of a package or a file. Raises DataError where it holds none."""
     path = given.path
     if not path:
         raise DataError("codes.given: names no file; give a package's folder, or a file of semantic ids")
@@ -187,7 +187,7 @@ def _of_table(path: str, data: bytes) -> tuple[list[str], list[Any]]:
 
 
 def _codes_of(path: str, name: str, value: Any) -> Any:
-    """An item's codes: of tokens, of numbers, or of one text."""
+    """An item's codes, from tokens, numbers or one text."""
     if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
         value = "".join(value)
     if isinstance(value, str):
@@ -203,7 +203,7 @@ def _codes_of(path: str, name: str, value: Any) -> Any:
 
 
 def _matrix(path: str, data: bytes) -> NDArray[Any]:
-    """Codes by item number [N, L]; a matrix with fewer rows than columns lies on its side."""
+    """Codes by item number [N, L]; a matrix with fewer rows than columns is transposed."""
     try:
         if path.endswith(".pt"):
             import torch
@@ -236,7 +236,7 @@ def _ids(path: str, numbers: list[str]) -> list[str]:
 
 
 def _check_once(path: str, what: str, names: Sequence[str], wrong: str) -> None:
-    """Raise DataError for a name that stands there twice."""
+    """Raise DataError where a name occurs twice."""
     name, times = next(iter(Counter(names).most_common(1)), ("", 0))
     if times > 1:
         raise DataError(f"{path}: {what} '{shown(name)}' {wrong}")

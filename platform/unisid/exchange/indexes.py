@@ -1,4 +1,4 @@
-"""Writes an index as a package that numpy and pyarrow read: ids both ways, how new vectors are encoded, its origin.
+"""Exports an index as a package for numpy and pyarrow: ids both ways, the tokenizer's arrays, the vectors' origin.
 
 n examples, D width of the vectors.
 """
@@ -50,12 +50,12 @@ def export_codes(codes: Codes, store: Store, to: str) -> Json:
 
 
 def _vectors(record: Record, store: Store) -> Fused | None:
-    """The vectors that the ids were made of; None for ids that came from elsewhere."""
+    """The vectors that were quantized into these ids; None for imported ids."""
     return Fused.read(require_input(store, record, "fused")) if "fused" in record.inputs else None
 
 
 def _encoding(packing: Packing, codes: Codes, vectors: Fused | None) -> Json:
-    """The tokenizer's arrays and examples, and how they are used; where no reader can use them, why not."""
+    """Write the tokenizer's arrays and examples; returns how to use them, or why they cannot be used without unisid."""
     for name in (DESCRIPTION, WEIGHTS):
         packing.take(codes.place, name, name)
     if DESCRIPTION not in packing.files:
@@ -85,7 +85,7 @@ def _encoding(packing: Packing, codes: Codes, vectors: Fused | None) -> Json:
 
 
 def _levels(tokenizer: Tokenizer) -> int:
-    """How many codes it gives a vector: without the level that counts."""
+    """The number of learned levels: all but the one that numbers items of equal codes."""
     with torch.no_grad():
         return tokenizer.encode(tokenizer.mean[None]).shape[1]
 
@@ -94,7 +94,7 @@ def _levels(tokenizer: Tokenizer) -> int:
 def _compare(
     packing: Packing, tokenizer: Tokenizer, arrays: dict[str, np.ndarray], encoding: Json, vectors: Fused
 ) -> Json:
-    """Encode every item here and by the reader: on how many both were tried, and how many got other codes."""
+    """Encode all items by the tokenizer and by the package's reader; returns how many there are and how many differ."""
     count = len(vectors.shards)
     differ = 0
     for start in range(0, count, ROWS):
@@ -114,7 +114,7 @@ def _compare(
 
 
 def _origin(packing: Packing, vectors: Fused | None, store: Store) -> Json:
-    """The fusion with its weights, and the encoders of what it fuses."""
+    """Write the fusion's weights; returns which fusion and which encoders made the vectors."""
     if vectors is None:
         return {"fusion": None, "encoders": {}}
     for name, under in (("fusion.json", "fusion.json"), (WEIGHTS, "fusion.safetensors")):

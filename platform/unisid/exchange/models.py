@@ -1,6 +1,4 @@
-"""Writes a recommender as a folder that the transformers library loads, with its index: the trie as CSR, and which
-entry of the vocabulary is which code.
-"""
+"""Exports a recommender as a folder that the transformers library loads, with its trie (CSR) and vocabulary table."""
 
 import io
 
@@ -25,7 +23,7 @@ def export_model(backbone: Backbone, model: Place, codes: Place, catalog: Place,
     """Write the folder of a recommender; returns its manifest.
 
     Raises:
-        ConfigError: something lies in the folder, or the backbone is none of the library's.
+        ConfigError: something lies in the folder, or the backbone is no model of the library.
     """
     found = backbone.hugging_face()
     packing, index, shop = Packing.begin(to), Codes.read(codes), Catalog.read(catalog)

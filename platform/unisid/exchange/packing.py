@@ -26,7 +26,7 @@ from unisid.ops.semantic_ids import spell_all
 
 @dataclass
 class Packing:
-    """A package that is being written to an empty place."""
+    """A package under construction in an empty place."""
 
     place: Place
     files: dict[str, Json] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Packing:
         self.add(name, stream.getvalue())
 
     def take(self, source: Place, name: str, under: str) -> bool:
-        """Copy an artifact's file, where it has it, under another name; whether it has."""
+        """Copy a file of an artifact under another name; returns whether the package has it."""
         if source.exists(name):
             self.add(under, contents(source, name))
         return under in self.files
@@ -87,5 +87,5 @@ def trie_arrays(codes: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
 
 
 def add_reader(packing: Packing) -> None:
-    """Write the reader that needs nothing of this product."""
+    """Write the stand-alone reader."""
     packing.add("reader.py", Path(reader.__file__).read_bytes())

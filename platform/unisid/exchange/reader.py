@@ -1,4 +1,4 @@
-"""Reads a package of semantic ids with numpy and pyarrow alone: ids, trie, and the codes of new items' vectors.
+"""Reads a package of semantic ids with numpy and pyarrow alone: ids, trie, and codes for new vectors.
 
 Every package holds a copy of this file. `python reader.py FOLDER` compares a package with its digests and its examples;
 `python reader.py FOLDER vectors.npy` prints the codes of vectors, a line each. The format: docs/package.md.
@@ -25,7 +25,7 @@ class PackageError(ValueError):
 
 
 class Package:
-    """A package of semantic ids, opened: every file was compared with its digest."""
+    """An opened package of semantic ids, whose files were compared with their digests."""
 
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
@@ -65,7 +65,7 @@ class Package:
         return np.concatenate([np.empty((0, how["levels"]), np.int32), *codes])
 
     def check(self) -> int:
-        """How many example vectors get other codes here than where the package was made: 0 where all is well."""
+        """The number of example vectors that get other codes on this machine than where the package was made."""
         if self.manifest["encoding"] is None:
             return 0
         example = arrays(self.folder / "examples.npz")
@@ -73,7 +73,7 @@ class Package:
 
 
 def manifest_of(folder: Path, kind: str, version: int) -> dict[str, Any]:
-    """What the manifest of a package says; raises PackageError where a file is not what it lists."""
+    """The manifest of a package; raises PackageError where a file does not match it."""
     try:
         manifest: Any = json.loads((folder / MANIFEST).read_bytes())
     except FileNotFoundError:
@@ -108,7 +108,12 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def encoded(rows: np.ndarray, part: dict[str, np.ndarray], how: dict[str, Any]) -> np.ndarray:
-    """The codes of some vectors [n, L]."""
+    """The codes of some vectors [n, L].
+
+    The codewords of a tree lie level after level. Example, sizes (3, 3): level 0 has rows 0 to 2, level 1 begins at
+    row 3 with three rows for each node; a vector of code 1 at level 0 is compared with rows 3 + 1 * 3 = 6 to 8, and
+    with the nearest at row 7 it has the codes (1, 1) and is at node 1 * 3 + 1 = 4.
+    """
     rows = (rows - part["mean"]) / part["std"]
     if how["normalise"]:
         length = np.sqrt((rows * rows).sum(1, keepdims=True))

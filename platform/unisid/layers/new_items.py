@@ -1,12 +1,14 @@
-"""Items without training interactions among the others: how far their scores are raised.
+"""The offset that is added to the scores of items without training interactions.
 
     p(item | history) = softmax over items of (score + offset, where the item is new)
 
-What is counted and learned of an item comes from its interactions; a new one has what follows from its codes, its
-content and what it is like, which makes lower scores than those of items that are as likely. The offset is the one with
-which new items together hold a given share of the probability, in the mean over histories that training shows
-(`ops.offset`): by default their share of the catalogue, which takes a new item to be as likely as the average one. It
-is found without any interaction of a new item, and where no item is new there is none.
+Popularity and learned item embeddings come from interactions; a new item is scored by its codes, its content and
+similar items alone, lower than others that are as likely. The offset is the one with which new items together have a
+given share of the probability, in the mean over training histories (`ops.offset`): by default their share of the
+catalogue, as if a new item were as likely as the average one. No interaction of a new item is used.
+
+Example, two items, the second new, scores (2, 0) after every history: the new one has probability 1 / (1 + e^2) = 0.12.
+For a share of 1/2 the offset is 2. Ten such items beside ninety others are raised until they have 0.1 together.
 
 B histories of T items, E items taken, N items.
 """
@@ -23,15 +25,15 @@ from unisid.ops.offset import log_odds, offset_to_share
 
 PAD = -1
 HISTORIES = 256
-"""Users whose histories decide, drawn by seed where there are more."""
+"""Users whose histories are scored, drawn by seed where there are more."""
 SCORES_AT_ONCE = 1 << 22
 Scores = Callable[[Int[Tensor, "B T"], Int[Tensor, "B E"]], Float[Tensor, "B N"]]
-"""Of all items, from histories and all that was taken, of which a history holds the last."""
+"""Scores of all items, from histories and all items taken, of which a history holds the last."""
 
 
 @torch.no_grad()
 def offset_of(scores: Scores, catalog: Catalog, new: Bool[Tensor, " N"], share: float | None) -> float:
-    """What is added to the scores of new items; 0 where none is new, or none is not, or no user is known.
+    """The offset to the scores of new items; 0 where there are none, no others, or no training histories.
 
     Args:
         scores: with nothing added to those of new items.
@@ -51,7 +53,7 @@ def offset_of(scores: Scores, catalog: Catalog, new: Bool[Tensor, " N"], share: 
 
 
 def known_histories(catalog: Catalog, known: Bool[np.ndarray, " N"]) -> list[Int[np.ndarray, " _"]]:
-    """What some users took in training of the items `known`, oldest first; none is empty."""
+    """Some users' training histories of the items `known`, oldest first; none is empty."""
     rows = np.flatnonzero((catalog.split == TRAIN) & known[catalog.item])
     users, starts, counts = np.unique(catalog.user[rows], return_index=True, return_counts=True)
     chosen = np.sort(np.random.default_rng(0).permutation(len(users))[:HISTORIES])
@@ -67,5 +69,5 @@ def filled(rows: list[Int[np.ndarray, " _"]]) -> Int[Tensor, "B T"]:
 
 
 def raised(scores: Float[Tensor, "B N"], new: Bool[Tensor, " N"], offset: float) -> Float[Tensor, "B N"]:
-    """The scores of all items with the offset of those that are new."""
+    """The scores of all items, the offset added to those of new ones."""
     return scores + offset * new if offset else scores

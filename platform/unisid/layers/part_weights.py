@@ -1,11 +1,15 @@
-"""How much each part of an item's score counts, behind a latest item that many took or few.
+"""Weights of the parts of an item's score, linear in the popularity of the history's latest item.
 
     score(item | history) = sum over parts f of (a_f + b_f * z) * part_f(item)
     z = (log(1 + n) - m) / s, cut at -2 and 2
 
 n: how often the history's latest item was taken in training; m, s: mean and deviation of log(1 + n) over the training
-interactions. Behind an item of which much is known, what followed it counts more and what it is like less. Validation
-fits a and b together (`ops.blend`). B histories, E items before, N items, F parts, n samples, C candidates.
+interactions. After a popular item co-occurrence counts may weigh more and similarity less. a and b are fitted to
+validation samples (`ops.blend`).
+
+Example, counts (1, 7) of two items: log(1 + n) = (0.69, 2.08); over the eight interactions m = 1/8 * 0.69 + 7/8 * 2.08
+= 1.91, s = 0.46. After the first z = (0.69 - 1.91) / 0.46, cut at -2; after the second 0.38: with a = 1, b = 0.5 a part
+has the weights 0 and 1.19. B histories, E items before, N items, F parts, n samples, C candidates.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +27,7 @@ OLDER = "part_weights"
 
 
 class PartWeights(nn.Module):
-    """a and b of every part."""
+    """a and b of every part, and the scale of z."""
 
     values: Tensor
     scale: Tensor
@@ -39,14 +43,14 @@ class PartWeights(nn.Module):
         return self.values.shape[1]
 
     def count(self, counts: Float[Tensor, " N"]) -> None:
-        """Take m and s from how often each item was taken in training."""
+        """Set m and s from the items' training counts."""
         known, share = counts.double().log1p(), counts.double() / counts.sum().clamp_min(1)
         mean = (known * share).sum()
         deviation = ((known - mean).square() * share).sum().sqrt()
         self.scale.copy_(torch.stack([mean, deviation if deviation > 0 else torch.ones_like(deviation)]))
 
     def z(self, before: Int[Tensor, "B E"], counts: Float[Tensor, " N"]) -> Float[Tensor, " B"]:
-        """How well known each history's latest item is.
+        """z: the standardised log-popularity of each history's latest item.
 
         Args:
             before: items, the latest first; negative ones fill short rows.
@@ -57,12 +61,12 @@ class PartWeights(nn.Module):
         return ((known - mean) / deviation).clamp(-FARTHEST, FARTHEST)
 
     def at(self, z: Float[Tensor, " B"]) -> Float[Tensor, "B F"]:
-        """The weights of every row."""
+        """The weights a + b z of every row."""
         found: Tensor = self.values[0] + z.double()[:, None] * self.values[1]
         return found
 
     def of(self, before: Int[Tensor, "B E"], counts: Float[Tensor, " N"]) -> Float[Tensor, "B F"]:
-        """The weights behind every history."""
+        """The weights for every history."""
         return self.at(self.z(before, counts))
 
     def fit(
@@ -73,7 +77,7 @@ class PartWeights(nn.Module):
         chosen: Int[Tensor, " n"],
         total: Callable[[Tensor], Tensor] = lambda tensor: tensor,
     ) -> None:
-        """Take the weights under which what was chosen is likeliest, in all workers' samples (`ops.blend`)."""
+        """Fit a and b to all workers' samples (`ops.blend`)."""
         self.values.copy_(fit_weights(parts, z, real, chosen, self.values, total))
 
     def figures(self, names: Sequence[str]) -> dict[str, float]:

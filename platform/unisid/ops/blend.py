@@ -1,10 +1,10 @@
-"""How much each part of a score counts: weights of a sum, fitted to what was chosen among candidates.
+"""Weights of the parts of a score, fitted by maximum likelihood to the items chosen among candidates.
 
     p(candidate c) = softmax over c of sum over parts f of (a_f + b_f * z) * part_f(c)
 
-z is a number of the sample, such as how well known the history's latest item is; where it is 0, a_f is the weight. The
-likelihood is concave in a and b, so Newton's method finds the best from anywhere, and as only sums over samples are
-needed, several workers find the same. n samples, C candidates, F parts.
+z is a covariate of the sample, such as the standardised log-popularity of the history's latest item; where it is 0, a_f
+is the weight. The log-likelihood is concave in a and b, so Newton's method converges from any start; it needs only sums
+over samples, so that several workers compute the same. n samples, C candidates, F parts.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ CLOSE = 1e-9
 
 
 def weighted_sum(weights: Float[Tensor, "B F"], parts: Iterable[Float[Tensor, "B N"]]) -> Float[Tensor, "B N"]:
-    """The sum of weight_f * part_f, the weights being those of the row, taking the parts one at a time."""
+    """sum over f of weight_f * part_f, with weights of each row; the parts are taken one at a time."""
     weighted = (weight[:, None].to(part.dtype) * part for weight, part in zip(weights.T, parts, strict=True))
     total = next(weighted)
     for part in weighted:
@@ -36,13 +36,16 @@ def fit_weights(
     total: Callable[[Float[Tensor, "..."]], Float[Tensor, "..."]] = lambda tensor: tensor,
     ridge: tuple[float, float] = (1.0, 10.0),
 ) -> Float[Tensor, "2 F"]:
-    """The weights a and b of the greatest likelihood less sum of ridge / 2 * (weight - start)^2, in float64.
+    """The weights a and b that maximise the log-likelihood - sum of ridge / 2 * (weight - start)^2, in float64.
+
+    Example, F = 1, z = 0, two candidates with parts 1 and 0, of which the first is chosen in 3 of 4 samples: without a
+    ridge sigmoid(a) = 3/4, so a = log 3 = 1.10; with a ridge of 1 from start 0, 4 (3/4 - sigmoid(a)) = a, so a = 0.505.
 
     Args:
-        real: which candidates there are; the rest fill short rows.
-        chosen: the place of what was chosen, one that is real.
+        real: False where a candidate fills a short row.
+        chosen: the column of the chosen candidate, a real one.
         total: the sum of a tensor over all workers.
-        ridge: of a and of b; it keeps weights that the samples say little of where they were.
+        ridge: of a and of b; it keeps weights that the samples do not determine near the start.
     """
     begun = start.double().flatten()
     samples, pull = (parts, z, real, chosen), begun.new_tensor(ridge).repeat_interleave(start.shape[1])
@@ -67,7 +70,7 @@ def _moments(
     total: Callable[[Tensor], Tensor],
     pull: Float[Tensor, " W"],
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " W"], Float[Tensor, "W W"]]:
-    """What is maximised, its gradient, and minus its second derivatives, over all workers; W = 2F."""
+    """The penalised log-likelihood, its gradient and its negative Hessian, over all workers; W = 2F."""
     parts, z, real, chosen = samples
     count = len(weights)
     sums = torch.zeros(1 + count + count * count, dtype=torch.float64, device=weights.device)

@@ -1,11 +1,14 @@
-"""Keywords of groups of items: terms that a group's texts have and those of the groups beside it lack, without a model.
+"""Keywords of groups of items by counting: terms that are frequent in a group's texts and rare in the other groups'.
 
     p(t | s) = share of the items of group s whose text has the term t; an item counts once
     df(t)    = number of groups s with p(t | s) >= PRESENT
     score(t, s) = p(t | s) log(1 + G / df(t))
 
-This names a token of an index (its groups: the tokens of a level) for a language model's first rows and for tasks about
-tokens, and a prefix (its groups: the prefixes that part from it) wherever one is shown. N items, G groups, V terms.
+Example, G = 2 groups of four items: "shampoo" in 3 texts of the first and none of the second scores 3/4 log(1 + 2/1) =
+0.82; "bottle" in 3 of both, 3/4 log(1 + 2/2) = 0.52.
+
+Groups are the tokens of a level of an index, whose keywords initialise a language model's token embeddings and make
+tasks, or the prefixes below one prefix, which are shown by name. N items, G groups, V terms.
 """
 
 import itertools
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 WORD = re.compile(r"[^\W\d_]{3,}")
-"""Shorter words and numbers name nothing."""
+"""Shorter words and numbers are no terms."""
 STOP = frozenset(
     WORD.findall(
         "the and but nor for with without from into onto over under his her its our your their you they them this that "
@@ -27,7 +30,7 @@ STOP = frozenset(
         "which who whose what how also only other each per use used using"
     )
 )
-"""Words that say nothing of what they stand beside."""
+"""Function words, which are no terms."""
 UNITS = frozenset(
     WORD.findall(
         "inch inches feet foot yard yards meter meters ounce ounces pound pounds lbs gram grams liter liters gallon "
@@ -46,13 +49,13 @@ LEAST = 4
 LIFT = 1.5
 """How many times as frequent a term must be in a prefix as in the prefix before it to name it."""
 ITEMS = 1 << 15
-"""Items from whose words prefixes are named, at most: a fair sample of a larger catalogue."""
+"""Items whose words name prefixes, at most: a sample of a larger catalogue."""
 Prefix = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Which items have which terms."""
+    """A term-document matrix."""
 
     names: Sequence[str]
     """[V]: words, then pairs of neighbouring words, each in alphabetical order."""
@@ -66,12 +69,12 @@ class Terms:
 
 @dataclass(frozen=True)
 class Keywords:
-    """What a group's items share."""
+    """The keywords of one group."""
 
     terms: tuple[str, ...]
-    """The most telling first."""
+    """By score, the highest first."""
     coverage: float
-    """The mean share of the group's items that have such a term; 0 where there is none."""
+    """The mean of p(t | s) over the terms; 0 where there are none."""
 
 
 @runtime_checkable
@@ -109,7 +112,7 @@ def terms_of(texts: Sequence[str], brands: Sequence[str] = ()) -> Terms:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text that may be terms, in order."""
+    """The words of a text, in order, without function words and units."""
     return [word for word in WORD.findall(text.lower()) if word not in STOP and word not in UNITS]
 
 
@@ -150,10 +153,10 @@ def keywords(
 
 
 def names(codes: NDArray[np.int32], texts: Sequence[str], levels: int | None = None) -> dict[Prefix, str]:
-    """Prefix -> terms that its items share and others have less; of prefixes that enough of the first items have.
+    """Prefix -> name, of its keywords, for prefixes of at least `LEAST` of the first items.
 
-    The first codes' terms are set against all items, those of a longer prefix against the items of the prefix before
-    it, so that a branch is named by what parts it from its neighbours. All levels but the last, or the first `levels`.
+    The first codes are compared with one another, longer prefixes with those that have the same parent, so that a
+    branch is named by what distinguishes it from its siblings. All levels but the last, or the first `levels`.
     """
     codes, terms = codes[: len(texts)], terms_of(texts)
     found: dict[Prefix, str] = {}
@@ -168,7 +171,7 @@ def names(codes: NDArray[np.int32], texts: Sequence[str], levels: int | None = N
 
 
 def names_below(prefix: Prefix, index: Index, texts: Sequence[str]) -> dict[Prefix, str]:
-    """The prefixes one code longer, as `names` has them, without a look at any other item than the prefix's own.
+    """The names of a prefix's children, as `names` returns them, from the items of that prefix alone.
 
     Args:
         texts: of all items; of a prefix that has more than `ITEMS`, evenly spaced ones are read.
@@ -181,7 +184,7 @@ def names_below(prefix: Prefix, index: Index, texts: Sequence[str]) -> dict[Pref
 
 
 def named_groups(texts: Sequence[str], groups: NDArray[np.integer]) -> list[str]:
-    """Each group of texts by its most telling terms; '' for one that has none."""
+    """The name of each group of texts: its best keywords; '' where it has none."""
     number = int(groups.max(initial=-1)) + 1
     return [_name(own) for own in keywords(terms_of(texts), groups, number)]
 
@@ -196,7 +199,7 @@ def _named(prefix: Prefix, codes: NDArray[np.int32], terms: Terms) -> dict[Prefi
 
 
 def _name(own: Keywords) -> str:
-    """The first terms that share no word."""
+    """The first keywords that have no word in common, as one text."""
     said: list[str] = []
     for term in own.terms:
         if len(said) < NAMED and not set(term.split()) & set(" ".join(said).split()):
@@ -205,14 +208,14 @@ def _name(own: Keywords) -> str:
 
 
 def _members(codes: NDArray[np.int32]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Every code with the places where it stands."""
+    """Every code with its positions."""
     order = np.argsort(codes, kind="stable")
     known, starts = np.unique(codes[order], return_index=True)
     yield from zip(known.tolist(), np.split(order, starts[1:]), strict=False)  # no codes split into one part
 
 
 def _terms(text: str, left_out: frozenset[str]) -> list[str]:
-    """Words and pairs of neighbours in a line, each once; what may be no term stands between no two words."""
+    """The words of a text and the pairs of neighbouring words of each line, each once."""
     lines = [[word for word in words_of(line) if word not in left_out] for line in text.split("\n")]
     words = itertools.chain.from_iterable(lines)
     pairs = (f"{one} {other}" for line in lines for one, other in itertools.pairwise(line))

@@ -1,4 +1,4 @@
-"""One number added to the scores of some items, so that together they hold a given share of the probability.
+"""The offset to the scores of some items with which they together have a given share of the probability.
 
     mean over samples of P(some) = share,    P(some) = sigmoid(log-odds of some against the others + offset)
 

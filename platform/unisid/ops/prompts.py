@@ -1,8 +1,8 @@
 """Prompt texts around semantic ids and titles, the same in training and in serving.
 
 A prompt is a head, pieces (items, as semantic ids, titles or descriptions) with a separator between them, and a tail.
-A task has several wordings, each a list of prompts of which the first serves (`tasks`); `Prompts` are those that a
-trained model is asked with. Every line of a prompt of our own wording that is not an item ends in a colon. A cleaned
+A task has several wordings, each a list of prompts of which the first is used in serving (`tasks`); `Prompts` are those
+of a trained model. Every line of a prompt of our own wording that is not an item ends in a colon. A cleaned
 title holds no line break, no angle bracket and no `[INST]` (Llama 2's marker, which is plain text) and ends in no
 colon, so that no title can pass for a line of such a prompt, for a semantic id or for such a marker of a chat
 template. Templates that mark turns with bare words (`USER:`) have no marker that a title could be kept from holding.
@@ -34,16 +34,16 @@ TS-Rec's. lcrec: several a task in the manner of LC-Rec, in words of our own."""
 
 
 class Prompt(NamedTuple):
-    """What stands before the items, after them and between them."""
+    """The texts before the items, after them and between them."""
 
     head: str
     tail: str
     separator: str = SEPARATOR
 
     def of(self, category: str) -> "Prompt":
-        """The prompt with the category's name where it is said.
+        """The prompt with the category's name filled in.
 
-        Raises ConfigError where it is said and there is no name.
+        Raises ConfigError where the prompt has a place for it and the name is empty.
         """
         if CATEGORY in self.head + self.tail and not category:
             raise ConfigError(
@@ -71,13 +71,13 @@ SID_TO_TITLE = Prompt("Item:\n", "\nIts title:")
 
 @dataclass(frozen=True)
 class Prompts:
-    """What a language model is asked with, one object wherever it is asked.
+    """The prompts of a language model, one object for training, validation and serving.
 
-    `stages.instructions` writes it beside its rows, by the first prompt of each task; the stage that trains hands it to
-    the backbone (`LanguageBackbone.ask_with`), which lays it beside its weights (`prompts.json`) and finds it there
-    again. `search`, `log_probs` and `loss` of a backbone then ask with `next` in the same entries as the rows that
-    taught it: so do validation, training on a model's own answers (rollouts are made by `search`, their gradients by
-    `log_probs`; neither builds a prompt itself) and serving, which takes the other two for words.
+    `stages.instructions` writes it beside its rows, by the first prompt of each task; the training stage gives it to
+    the backbone (`LanguageBackbone.ask_with`), which stores it beside its weights (`prompts.json`) and loads it from there.
+    `search`, `log_probs` and `loss` of a backbone then build their prompts from `next`, in the same entries as the
+    training rows: so do validation, training on a model's own answers (rollouts are made by `search`, their gradients
+    by `log_probs`; neither builds a prompt itself) and serving, which uses the other two for words.
     """
 
     next: Prompt = NEXT
@@ -86,7 +86,7 @@ class Prompts:
 
     @classmethod
     def of(cls, prompt_of: "Callable[[str], Prompt]") -> "Prompts":
-        """Those that a function gives for the kinds of the tasks."""
+        """The prompts that a function returns for each kind of task."""
         return cls(*map(prompt_of, cls.__dataclass_fields__))
 
     def to_json(self) -> bytes:

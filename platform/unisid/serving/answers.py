@@ -1,5 +1,4 @@
-"""Queries in, answers out: the best items for each, by the model where it reads the history, else by text or by
-popularity.
+"""Answers queries: the best items by the model for a history, else by text or popularity.
 
 Every row stands alone: one that cannot be answered gives a `Problem` and changes nothing for the others. n queries,
 k items each, N items.
@@ -26,7 +25,7 @@ MODEL, TEXT, POPULARITY = "model", "text", "popularity"
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What one row of a request is about."""
+    """One row of a request."""
 
     history: Any = None
     """Item ids, oldest first; whatever else it is, is the row's problem."""
@@ -71,7 +70,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a row has no answer."""
+    """The reason why a row has no answer."""
 
     message: str
 
@@ -98,7 +97,7 @@ class _Row:
 
 
 def answers(pair: Pair, queries: Sequence[Query]) -> list[Answer | Problem]:
-    """One answer or problem a query, in order; the same as for each query alone."""
+    """One answer or problem for each query, in order; independent of the other queries."""
     found: list[Answer | Problem | None] = [None] * len(queries)
     rows: dict[int, _Row] = {}
     for number, query in enumerate(queries):
@@ -204,7 +203,7 @@ def _cold(pair: Pair, text: str) -> tuple[str, _Ranked]:
 
 
 def _first(ranked: _Ranked, row: _Row) -> _Ranked:
-    """The first items of a ranking that the row's mask lets through."""
+    """The first items of a ranking that the row's mask allows."""
     order, scores = ranked
     places = np.arange(len(order)) if row.mask is None else np.flatnonzero(row.mask[order])
     return order[places[: row.k]], scores[places[: row.k]]

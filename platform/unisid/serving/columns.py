@@ -1,4 +1,4 @@
-"""What is known of each item, by column: its id and title from the catalogue, and the columns of the shop's own table.
+"""Item attributes by column: id and title from the catalogue, and the columns of the shop's own table.
 
 The shop's table (Parquet or CSV) has a column `item_id` and any others: price, stock, retailer. It may change more
 often than the index, and is read anew when its file does. Items that it lacks have no values. N items.

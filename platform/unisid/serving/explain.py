@@ -1,7 +1,7 @@
-"""Why items are recommended: where they stand in the index, in words, and which items of the history moved them.
+"""Explanations of recommendations: the item's prefixes by name, and the history items that raised its score.
 
-What an item of the history did is measured, not guessed: the score of the answer with the history as it is, less its
-score when that item is taken out everywhere. T items of a history, k answers, N items.
+The contribution of a history item is the score of the answer with the whole history, less its score with that item
+removed. T items of a history, k answers, N items.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why one item is recommended."""
+    """The explanation of one recommended item."""
 
     path: tuple[Step, ...]
     moved_by: tuple[tuple[int, float], ...]
@@ -40,7 +40,7 @@ class Explanation:
 
 
 def explanations(pair: Pair, history: NDArray[np.int64], items: NDArray[np.int64]) -> Iterator[Explanation]:
-    """One a recommended item, in order; nothing has moved the items of a user without a history."""
+    """One explanation for each recommended item, in order; without contributions where there is no history."""
     read = history[-pair.recommender.history_length :]
     candidates, gains = _gains(pair, read, items)
     named: dict[tuple[int, ...], Step] = {}
@@ -55,7 +55,7 @@ def explanations(pair: Pair, history: NDArray[np.int64], items: NDArray[np.int64
 def _gains(
     pair: Pair, read: NDArray[np.int64], items: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The distinct items of a history [T], and what each adds to the scores of the answers [T, k]."""
+    """The distinct items of a history [T], and their contributions to the scores of the answers [T, k]."""
     candidates = np.unique(read)
     if len(candidates) < 2 or not len(items):  # without its only item there is no history to rank
         return candidates[:0], np.empty((0, len(items)))

@@ -1,4 +1,4 @@
-"""Which items a request may be answered with: its rule, partition and lists of ids, as one bit an item. N items."""
+"""Masks of the items that a request allows, from its rule, partition and lists of ids. N items."""
 
 import threading
 from collections import OrderedDict
@@ -43,7 +43,7 @@ class Filters:
                 raise ConfigError(f"partition '{name}': {error}") from None
 
     def rule(self, rule: str) -> Mask:
-        """The items [N] that obey a rule; raises DataError for what is none."""
+        """The mask [N] of the items that satisfy a rule; raises DataError for what is no rule."""
         key = rule.strip()
         with self._lock:
             if key in self._masks:
@@ -59,14 +59,14 @@ class Filters:
         return mask
 
     def partition(self, name: str) -> Mask:
-        """The items [N] of a partition; raises DataError where there is none of this name."""
+        """The mask [N] of a partition; raises DataError where there is none of this name."""
         if name not in self.partitions:
             guess = did_you_mean(name, self.partitions)
             raise DataError(f"partition '{name}': is not one of {', '.join(self.partitions) or 'none'}{guess}")
         return self.rule(self.partitions[name])
 
     def of(self, rule: str, partition: str) -> Mask | None:
-        """The items [N] that obey both; None for all."""
+        """The mask [N] of a rule and a partition; None for all items."""
         named = self.partition(partition) if partition else None
         ruled = self.rule(rule) if rule else None
         if named is None or ruled is None:
@@ -92,7 +92,7 @@ class Filters:
 
 
 def restricted(mask: Mask | None, num_items: int, items: Iterable[int], allowed: bool) -> Mask:
-    """A mask cut down to some items (`allowed`), or without them; the mask that is given stays as it is."""
+    """A copy of a mask, restricted to some items (`allowed`) or without them."""
     numbers = np.fromiter(items, np.int64)
     if not allowed:
         found = np.ones(num_items, bool) if mask is None else mask.copy()

@@ -1,4 +1,4 @@
-"""Whether a pair stays that was just promoted or is a candidate: what it does with live rows, beside another pair."""
+"""Decides whether a newly promoted or candidate pair is withdrawn, by its errors, latency, agreement and clicks."""
 
 import hashlib
 import math
@@ -15,7 +15,7 @@ MOST_CLICKS = 1 << 18
 
 @dataclass
 class Tally:
-    """What became of the rows that a pair answered."""
+    """Statistics of the rows that a pair answered."""
 
     rows: int = 0
     errors: int = 0
@@ -44,7 +44,7 @@ class Tally:
             self.clicks.append((gain(new, clicked), gain(old, clicked)))
 
     def figures(self) -> dict[str, float]:
-        """What is known, for people: rows, errors, milliseconds a row, agreement and the gain of clicks by both."""
+        """Figures for display: rows, errors, milliseconds a row, agreement and the gain of clicks by both."""
         found = {"rows": self.rows, "errors": self.errors, "ms_per_row": 1000 * self.each}
         found |= {"compared": self.compared, "agreement": self.agreement / max(1, self.compared)}
         gains = np.array(self.clicks or [(0.0, 0.0)]).mean(axis=0).tolist()
@@ -62,13 +62,13 @@ def gain(listed: list[str], item: str) -> float:
 
 
 def chosen(key: str, share: float) -> bool:
-    """Whether a key is among a share of all keys; the same in every process, and chosen at a larger share too."""
+    """Whether a key falls into a share of all keys, by hash: the same in every process, and true of larger shares."""
     digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") < share * 2**64
 
 
 def fault_of(now: Tally, before: Tally, settings: Serving) -> str:
-    """Why a pair is to be withdrawn; empty where nothing is wrong with it."""
+    """The reason to withdraw a pair; empty where there is none."""
     share = now.errors / max(1, now.rows)
     if share > settings.most_errors:
         return f"{now.errors} of {now.rows} rows failed, serving.most_errors is {settings.most_errors:g}"
@@ -88,7 +88,7 @@ def fault_of(now: Tally, before: Tally, settings: Serving) -> str:
 
 
 def fault_by_clicks(now: Tally, settings: Serving) -> str:
-    """Why clicks speak against a pair; empty where they do not, or are not so many that they are looked at.
+    """The reason to withdraw a pair by its clicks; empty where there is none, or no test is due.
 
     They are at n, 2n, 4n, ... clicks, n = `guard_clicks`, by a paired one-sided t-test. To be called after each click.
 

@@ -1,4 +1,4 @@
-"""Ids of the shop that a request names: read, checked, and turned into item numbers."""
+"""Checks the shop's ids in a request and maps them to item numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -47,6 +47,6 @@ def some(item_ids: Sequence[str]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as a problem shows it."""
+    """A value as error messages show it."""
     is_missing = value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA
     return "missing" if is_missing else repr(value)[:60]

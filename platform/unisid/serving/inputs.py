@@ -1,4 +1,4 @@
-"""Checks of what a recommender is given, before anything is computed: histories, item subsets, counts and texts.
+"""Checks of a recommender's arguments: histories, item subsets, counts and texts.
 
 n histories, N items.
 """
@@ -103,7 +103,7 @@ def beams(k: Any, beam_width: Any, num_items: int) -> tuple[int, beam.Beam]:
 
 
 def claim(value: Any, name: str) -> bool:
-    """A setting that is True or False.
+    """A flag, checked to be True or False.
 
     Raises:
         ConfigError: for anything else, such as the text "False", which Python takes for true.

@@ -1,4 +1,4 @@
-"""Recommendations for everybody, in shards of a table that appear whole: what is there when a run dies is kept.
+"""Batch recommendations for all users, in shards of a table that appear whole, so that a run can be resumed.
 
 A shard's rows depend on its number alone, so a run that goes on writes the same bytes. `_batch.json`, with the counts,
 is written last: its presence is completeness. n users of a shard, k items each.
@@ -48,7 +48,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class Overnight(Settings):
-    """What everybody is recommended."""
+    """Settings of a batch of recommendations."""
 
     k: Count = 10
     """Items a user."""
@@ -72,7 +72,7 @@ class Overnight(Settings):
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the pair lies; it travels to the workers."""
+    """Where the pair's artifacts lie, as workers are sent it."""
 
     model: Place
     codes: Place
@@ -86,7 +86,7 @@ class Sources:
 
 
 def recommend_all(sources: Sources, settings: Overnight, out: Place, compute: Compute) -> Json:
-    """Recommend to everybody into Parquet files at `out`.
+    """Write recommendations for all users into Parquet files at `out`.
 
     Returns the counts: users, shards, rows, users who got popular items (`popularity`), and users whose history cannot
     be read (`problems`).
@@ -157,7 +157,7 @@ def _users(sources: Sources, settings: Overnight) -> "_Users":
 
 @dataclass(frozen=True)
 class _Users:
-    """Whose recommendations are wanted, and their histories where these are not the catalogue's."""
+    """The users, and their histories where these are not the catalogue's."""
 
     user_ids: pa.Array
     histories: pa.Array | None
@@ -190,7 +190,7 @@ class _Users:
 
 
 class _Worker:
-    """Holds the pair, and writes shard after shard."""
+    """A worker's step: the pair is loaded once, each call writes a shard."""
 
     def __init__(self, sources: Sources, settings: Overnight, out: Place) -> None:
         self.settings, self.out = settings, out

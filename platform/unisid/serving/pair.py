@@ -1,6 +1,6 @@
-"""What answers: a recommender, the index that it generates, the shop's ids, and the rules over its items, as one value.
+"""A recommender, its index, the shop's ids and the rules over its items, as one immutable value.
 
-A pair never changes. Another one takes its place whole, and what began with one pair ends with it. N items.
+A new pair replaces the old one as a whole; a request that began with one pair ends with it. N items.
 """
 
 import functools
@@ -27,7 +27,7 @@ from unisid.serving.texts import Texts
 
 @dataclass(frozen=True)
 class Versions:
-    """What a pair consists of; every answer carries it."""
+    """The identity of a pair's artifacts, part of every answer."""
 
     index: str
     """The address of the index: codes/shop/2."""
@@ -117,7 +117,7 @@ class Pair:
         return order, np.log(counts / counts.sum())[order].astype(np.float32)
 
     def name_of(self, prefix: Prefix) -> str:
-        """What the titles of a prefix's items share and those of the prefixes beside it do not; '' where nothing is."""
+        """The keywords of a prefix's titles compared with its siblings'; '' where there are none."""
         before = prefix[:-1]
         if before not in self._named:
             self._named[before] = names_below(before, self.codes, self.titles)
@@ -125,7 +125,7 @@ class Pair:
 
     @functools.cached_property
     def _named(self) -> dict[Prefix, dict[Prefix, str]]:
-        """The names of the prefixes one code longer than those that were asked for."""
+        """The names of a prefix's children, by prefix; computed once each."""
         return {}
 
     @functools.cached_property
@@ -134,7 +134,7 @@ class Pair:
         return Texts(self.titles)
 
     def titled(self, text: str, most: int) -> list[int]:
-        """The first items whose titles have all words of a text, whatever their case."""
+        """The first items whose titles contain all words of a text, case ignored."""
         words = text.lower().split()
         found = (item for item, title in enumerate(self.titles) if all(word in title.lower() for word in words))
         return list(itertools.islice(found, most)) if words else []
@@ -151,12 +151,12 @@ class Pair:
         return []
 
     def history_of(self, user: int) -> NDArray[np.int64]:
-        """All that a user took, oldest first."""
+        """All items of a user, oldest first."""
         rows = slice(self.catalog.offsets[user], self.catalog.offsets[user + 1])
         return self.catalog.item[rows].astype(np.int64)
 
     def warm(self) -> "Pair":
-        """The same pair, with all that a first request would wait for."""
+        """The same pair, after computing what its first request would have to wait for."""
         _ = self.sids, self.user_of, self.popular
         self.recommender.rank([[0]], 1)
         return self

@@ -1,4 +1,4 @@
-"""Quotas: at most so many items of each category of a column, chosen greedily down the ranking. N items."""
+"""Quotas: a maximum of items for each category of a column, applied greedily down the ranking. N items."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Ranked = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Quota:
-    """At most `most` items of each category of a column; where it is a mapping, so many of each that it names."""
+    """At most `most` items of each category of a column; a mapping limits the categories that it names."""
 
     column: str
     most: int | Mapping[str, int]
@@ -46,7 +46,7 @@ class Quotas:
     def choose(
         self, quota: Quota, ranked: Ranked, taken: Ranked, k: int, mask: Mask | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], Mask | None]:
-        """What a quota lets through of a ranking, after what was taken before.
+        """The items of a ranking that a quota allows, after those chosen before.
 
         Returns the items and scores so far, and where they are fewer than k, though more may exist, the items that the
         next ranking may hold: those of categories that are not full, without the ones taken.

@@ -1,4 +1,4 @@
-"""The recommender that serves: histories of items in, ranked items out; with a language model, words in and out too.
+"""A trained recommender in use: ranks items for histories and, with a language model, reads and writes words.
 
 n histories or texts, k items each, L levels, N items, B batch, T entries of the longest prompt, K beams, D width,
 V vocabulary entries.
@@ -39,7 +39,7 @@ Answer = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Proven:
-    """An answer, and how much of it is certain."""
+    """A search result with the part of it that is proven exact."""
 
     items: NDArray[np.int64]
     """[n, k] best first; -1 fills up."""
@@ -64,7 +64,7 @@ class Proven:
 
 @dataclass(frozen=True)
 class Recommender:
-    """A trained backbone, the index that it generates, and how much of a history it was trained to read."""
+    """A trained backbone with its index and the history length that it was trained with."""
 
     backbone: Backbone
     index: Index
@@ -199,7 +199,7 @@ class Recommender:
 
     @torch.no_grad()
     def find(self, texts: Sequence[str], k: int, beam_width: int | Sequence[int] | None = None) -> Answer:
-        """The k items that each text names likeliest.
+        """The k most probable items for each text.
 
         Raises:
             ConfigError: as `rank`, and where the backbone is no language model.
@@ -221,7 +221,7 @@ class Recommender:
 
     @torch.no_grad()
     def title_of(self, items: Sequence[int] | NDArray[np.int64], beams: int = 1) -> list[str]:
-        """What the backbone itself calls the items [n]: its most probable words, not the catalogue's.
+        """The titles that the backbone generates for items [n], which need not be the catalogue's.
 
         Args:
             beams: of the search for them; 1 takes the likeliest next word each time.
@@ -300,7 +300,7 @@ def _settings(place: Place, model: Model) -> BackboneConfig:
 
 
 def _asked(language: LanguageBackbone, prompt: Prompt, texts: Sequence[str], answer: int) -> list[list[int]]:
-    """Prompts in entries, as training makes them; words that leave no room for so long an answer are cut."""
+    """Prompts in entries, as in training; texts are cut to leave room for an answer of so many entries."""
     head, tail = language.encode(prompt[:2])
     before, after = language.opening + head, tail + language.closing
     room = max(1, language.max_tokens - len(before) - len(after) - answer - len(language.ending))

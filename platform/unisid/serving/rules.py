@@ -42,7 +42,7 @@ Value = bool | int | float | str
 
 
 def compiled(rule: str, columns: Mapping[str, pa.Array]) -> NDArray[np.bool_]:
-    """Which items obey a rule [N].
+    """The mask [N] of the items that satisfy a rule.
 
     Raises:
         DataError: for what is no rule, an unknown column, or a value of another type than its column.
@@ -195,7 +195,7 @@ def _with_integers(column: pa.Array, operator: type[ast.cmpop], value: Any) -> p
 
 
 def _everywhere(column: pa.Array, truth: bool) -> pa.Array:
-    """The same for every item; null where the column is."""
+    """One value for every item; null where the column is null."""
     return (
         pc.or_kleene(pc.is_valid(column), pa.scalar(None, pa.bool_()))
         if truth

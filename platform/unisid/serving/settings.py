@@ -1,4 +1,4 @@
-"""How a recommender is served: where, in what batches, and within which limits."""
+"""Settings of serving: address, batches and limits."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Items by the words of a text: what a user who has taken nothing yet is looking for. N items, W words."""
+"""Finds items by the words of a text, for users without a history. N items, W words."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Candidates of a search and the parts of their scores: the best by a weighted sum, and the weights that fit.
+"""Candidates of a search with the parts of their scores, ranked by a weighted sum whose weights are fitted.
 
 B samples, C candidates, F parts, N items, n samples whose target is a candidate.
 """
@@ -37,7 +37,7 @@ class Candidates:
     """What is added to the weighted sum of parts."""
 
     def scores(self, weights: PartWeights) -> Float[Tensor, "B C"]:
-        """The weighted sums, and what is added; -inf where an item is not real."""
+        """The weighted sums plus what is added; -inf where an item is not real."""
         found = torch.einsum("bcf,bf->bc", self.parts, weights.at(self.z).to(self.parts.dtype))
         return (found if self.added is None else found + self.added).masked_fill(~self.real, -torch.inf)
 
@@ -49,7 +49,11 @@ class Candidates:
         return Candidates(self.items.gather(1, top), parts, self.real.gather(1, top), self.z, added)
 
     def judged(self, targets: Int[Tensor, " B"]) -> Judged:
-        """What the weights are fitted to."""
+        """The samples whose target is a candidate, as `fit_to` takes them.
+
+        Example, candidates (4, 9, 2), parts (0.5, 2.0, 1.0), target 9: less the row's largest, which no weight of the
+        softmax depends on, the parts are (-1.5, 0, -1), and the target's place is 1. Without 9 the sample is left out.
+        """
         is_target = (self.items == targets[:, None]) & self.real
         among = is_target.any(1)
         real, parts = self.real[among], self.parts[among]
@@ -64,7 +68,7 @@ class Candidates:
 
 
 def fit_to(judged: Iterable[Judged], weights: PartWeights, total: Callable[[Tensor], Tensor]) -> None:
-    """Fit the weights with which the targets are likeliest among their candidates.
+    """Fit the weights by maximum likelihood of the targets among their candidates.
 
     Args:
         judged: this worker's share; there may be none.
@@ -78,14 +82,14 @@ def fit_to(judged: Iterable[Judged], weights: PartWeights, total: Callable[[Tens
 
 
 def best_items(scores: Float[Tensor, "B N"], index: Index, k: int, limits: Limits) -> Ranked:
-    """The best k of all items, which is certain: nothing was left out."""
+    """The exact best k of all items."""
     by_leaf = scores[:, index.trie.items.long()]
     leaves = torch.arange(by_leaf.shape[1], device=scores.device).expand_as(by_leaf)
     return replace(_chosen(by_leaf, leaves, index, k, limits), bound=scores.new_full((len(scores),), -torch.inf))
 
 
 def may_be_answered(items: Int[Tensor, "B C"], index: Index, limits: Limits) -> Bool[Tensor, "B C"]:
-    """Which items may be answered."""
+    """Which items the limits allow."""
     open_ = limits_of(index.trie, len(items), limits.excluded, limits.allowed)
     if open_ is None:
         return torch.ones_like(items, dtype=torch.bool)

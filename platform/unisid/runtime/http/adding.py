@@ -1,7 +1,7 @@
-"""Items that come in over HTTP: a table of the store, added to the index in use by a process of its own.
+"""Adds items posted over HTTP to the index in use, in a separate process.
 
-One process at a time: the encoder's memory and threads are not the server's, and what it made is promoted, so that
-every replica follows.
+One process at a time: the encoder takes no memory or threads of the server, and the new index is promoted, so that
+every replica loads it.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Adding:
     _work: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def add(self, items: Sequence[dict[str, str]]) -> dict[str, int]:
-        """Take items in; returns how many, and how many tables wait before them.
+        """Queue items; returns how many, and how many tables are ahead of them.
 
         Raises:
             RefusedError: items have different columns, or too many tables wait.
@@ -71,7 +71,7 @@ class Adding:
         return {"accepted": len(items), "waiting": waiting}
 
     def state(self) -> dict[str, Any]:
-        """What became of the items so far."""
+        """The state of the queue and of the items so far."""
         return {"waiting": self._waiting, "added": self.added, "failed": self.failed}
 
     async def _add(self, uri: str, items: int) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP application: routes over a pair in use, for Ray Serve, for uvicorn and for tests alike."""
+"""The HTTP application, for Ray Serve, uvicorn and tests: routes over the pair in use."""
 
 import asyncio
 import dataclasses
@@ -41,7 +41,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 
 
 def application(server: Server, rank: Rank | None = None) -> ASGIApp:
-    """The routes behind their limits; the token is read from the environment now."""
+    """The application with its limits; the token is read from the environment at this call."""
     return Guard(routes(server, rank or server.rank_here), server.settings, os.environ.get(TOKEN, ""), server.measures)
 
 
@@ -173,7 +173,7 @@ def _item(pair: Pair, item: int) -> dict[str, Any]:
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    """Every refusal in one form."""
+    """Handlers that return every refusal in one form."""
     if isinstance(error, RefusedError):
         return error.response()
     if isinstance(error, RequestValidationError):

@@ -1,4 +1,4 @@
-"""Around the routes: who may come in, how much a request may bring, how long it may take; no traceback leaves."""
+"""ASGI middleware: token, size and time limits of requests; errors without tracebacks."""
 
 import asyncio
 import hmac
@@ -23,7 +23,7 @@ LOG = logging.getLogger("unisid.http")
 
 @dataclass
 class Guard:
-    """An application inside limits."""
+    """An application with these limits."""
 
     app: ASGIApp
     settings: Serving
@@ -100,7 +100,7 @@ class Guard:
 
 
 class _Replay:
-    """A body that was read, for the application to read."""
+    """Replays a request body that was read already."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self.messages: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])

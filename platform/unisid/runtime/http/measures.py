@@ -33,16 +33,16 @@ class Measures:
         self.pair = made(Gauge, "pair", "the pair in use", ("index_fingerprint", "model_fingerprint"))
 
     def in_use(self, versions: Versions) -> None:
-        """Another pair answers from now on."""
+        """Record the pair that is now in use."""
         self.pair.clear()
         self.pair.labels(versions.index_fingerprint, versions.model_fingerprint).set(1)
 
     def try_out(self, versions: Versions | None) -> None:
-        """This candidate is on trial from now on; None: none is."""
+        """Record the candidate that is now on trial; None for none."""
         self.candidate.clear()
         if versions is not None:
             self.candidate.labels(versions.index_fingerprint, versions.model_fingerprint).set(1)
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)

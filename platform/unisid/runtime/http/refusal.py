@@ -1,4 +1,4 @@
-"""A request that is refused: its HTTP status, a word for programs and a sentence for people."""
+"""Refused requests: an HTTP status, an error code and a message."""
 
 import json
 from collections.abc import Mapping

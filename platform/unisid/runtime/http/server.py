@@ -1,4 +1,4 @@
-"""What the routes share: the pair in use, a candidate beside it, the queue, and the guard that watches both."""
+"""State of a replica: the pair in use, a candidate, the queue, and the guard over both."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ def _nothing(pair: Pair, why: str) -> None:
 
 @dataclass
 class Server:
-    """What the routes share."""
+    """State that the routes share."""
 
     settings: Serving
     pair: Pair | None = None
@@ -66,7 +66,7 @@ class Server:
     """Requests that the candidate answers unseen; one at a time."""
 
     def use(self, pair: Pair) -> None:
-        """Answer by this pair from now on; what began with another ends with it."""
+        """Put a pair into use; requests that began with another end with it."""
         if self.pair is not None:
             self.measures.swaps.inc()
         self.measures.in_use(pair.versions)
@@ -76,7 +76,7 @@ class Server:
         self.pair = pair
 
     def try_out(self, pair: Pair | None) -> None:
-        """Let this candidate answer beside the pair in use from now on; None: no candidate."""
+        """Start a trial of a candidate beside the pair in use; None ends it."""
         now = self.candidate
         if pair is None or now is None or pair.versions != now.versions:
             self.tally_candidate = Tally()
@@ -96,7 +96,7 @@ class Server:
         return candidate if candidate is not None and chosen(key, self.settings.canary) else pair
 
     def saw(self, pair: Pair, rows: int, errors: int, seconds: float) -> None:
-        """Count what a pair did, and withdraw it where the guard finds it wanting."""
+        """Record the rows that a pair answered, and withdraw it where the guard finds a fault."""
         if self.candidate is not None and pair.versions == self.candidate.versions:
             self.tally_candidate.add(rows, errors, seconds)
             if self.settings.guard_rows and self.tally_candidate.rows >= self.settings.guard_rows:
@@ -124,7 +124,7 @@ class Server:
         return None if self.before is None or self.before is self.pair else (self.pair, self.before)
 
     def refuse(self, why: str) -> None:
-        """Say why the promoted pair is not in use; empty when it is."""
+        """Record why the promoted pair is not in use; empty where it is."""
         self.refused = why
         self.measures.refused.set(bool(why))
 
@@ -185,7 +185,7 @@ class Server:
         return pair, every
 
     async def _beside_the_one_before(self, rank: Rank, pair: Pair, rows: Sequence[Query], found: Found) -> None:
-        """Let the pair before answer a tenth of the requests too, unseen, while the guard has not decided."""
+        """Send a tenth of the requests to the previous pair as well, in the background, until the guard has decided."""
         before = self.before
         if self.judged or before is None or not self.settings.least_agreement or self.tally.rows % 10:
             return
@@ -193,7 +193,7 @@ class Server:
             _compare(self.tally, (pair, found), (before, await rank(before, rows)))
 
     def _shadow(self, rank: Rank, pair: Pair, rows: Sequence[Query], found: Found) -> None:
-        """Let the candidate answer a share of the requests too, unseen, while there is room for it."""
+        """Send a share of the requests to the candidate as well, in the background, while the queue has room."""
         candidate, half = self.candidate, self.settings.most_waiting // 2
         if candidate is None or candidate is pair or self.shadows or self.waiting + len(rows) > half:
             return
@@ -216,7 +216,7 @@ class Server:
         self.saw(candidate, len(rows), errors, time.monotonic() - begun)
 
     def _withdraw(self, why: str) -> None:
-        """Put the pair before into use again, for a fault of the promoted one; nothing for an empty one."""
+        """Put the previous pair back into use, where the promoted one has a fault (a text; empty for none)."""
         if not why or self.pair is None or self.before is None:
             return
         pair, self.pair, self.tally = self.pair, self.before, self.tally_before
@@ -226,7 +226,7 @@ class Server:
         threading.Thread(target=self.withdraw, args=(pair, why), daemon=True).start()
 
     def _dismiss(self, why: str) -> None:
-        """Try the candidate no more, for a fault of it; nothing for an empty one."""
+        """End the trial of the candidate, where it has a fault (a text; empty for none)."""
         pair = self.candidate
         if not why or pair is None:
             return

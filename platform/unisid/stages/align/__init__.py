@@ -1,9 +1,9 @@
-"""Makes the model of a recipe with `align`: the recommender that its `model` settings train, then taught by its own
-answers.
+"""Makes the model of a recipe with `align`: the recommender that its `model` settings train, further trained on its
+own answers.
 
-Prompts are training interactions, known by their row: the history before it is the prompt, its item the target. For
-each prompt the recommender answers a group of items, and an objective (`unisid.alignment`) says what is learned from
-them. What comes out is an ordinary model of the same backbone. B prompts, G answers, C compared items.
+A prompt is the history before a training interaction, its target that interaction's item. The recommender answers each
+prompt with a group of items, and the loss of an objective (`unisid.alignment`) is minimised on them. The result is an
+ordinary model of the same backbone. B prompts, G answers, C compared items.
 """
 
 import copy
@@ -46,10 +46,10 @@ START = "model.first"
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Settings):
-    """How the recipe's recommender goes on from what supervised training made of it."""
+    """How the recommender is aligned after supervised training."""
 
     objective: AlignmentConfig = field(default_factory=grpo.Config)
-    """What is learned from its answers: any kind in `alignment`; `sft` is the control."""
+    """The loss on its answers: any kind in `alignment`; `sft` is the control."""
     rollout: Literal["beam", "sample"] = "beam"
     """How a prompt is answered: by the likeliest items of a beam search, or by items drawn from the distribution."""
     temperature: Positive = field(default=1.0, metadata=identity_where(lambda config: config.rollout == "sample"))
@@ -108,14 +108,14 @@ def sources(config: Config) -> dict[str, Json]:
 
 
 def make(job: Job[Config]) -> Json:
-    """Train, keep the best weights, say how it went."""
+    """Train and keep the best weights; returns the counts of the record."""
     task = job.task
     check(task)
     return job.compute.fit(train, task, name=job.name, pool=job.config.pool, work=job.work, report=job.report)
 
 
 def check(task: Task[Config]) -> None:
-    """Raise ConfigError or ArtifactError, before anything trains, for what cannot be aligned."""
+    """Raise ConfigError or ArtifactError where the recommender cannot be aligned by these settings."""
     config, backbone = task.config, model.filled(task.config.recommender).backbone
     if not backbone.aligns:
         raise ConfigError(
@@ -134,7 +134,7 @@ def check(task: Task[Config]) -> None:
 
 
 def train(worker: Worker, task: Task[Config]) -> Json:
-    """What every worker runs; the first writes the model."""
+    """Train on one worker; the first writes the model. Returns the counts of the record."""
     config, recommender = task.config, model.filled(task.config.recommender)
     catalog = Catalog.read(task.inputs["catalog"])
     index = model.index_of(task.inputs, recommender.backbone, catalog)
@@ -142,7 +142,7 @@ def train(worker: Worker, task: Task[Config]) -> Json:
     backbone = recommender.backbone.build(index)
     start = warm_start.place_of(config.starts_from, {}) or task.inputs[START]
     warm_start.load(start, backbone, catalog, index)
-    _ask_as_before(start, backbone)
+    _restore_prompts(start, backbone)
     objective = Aligned(worker, task, catalog, index.to(worker.device), backbone)
     outcome = loop.run(worker, objective, config.training, objective.accumulation, validate_first=config.keeps_start)
     if worker.rank == 0:
@@ -158,20 +158,20 @@ def train(worker: Worker, task: Task[Config]) -> Json:
     }
 
 
-def _ask_as_before(start: Place, backbone: Backbone) -> None:
-    """Let a language model be asked with what lies beside the weights that it begins with."""
+def _restore_prompts(start: Place, backbone: Backbone) -> None:
+    """Give a language model the prompts that are stored beside its initial weights."""
     if not isinstance(backbone, LanguageBackbone):
         return
     from unisid.language.files import PROMPTS  # slow, with transformers: of language models alone
 
     if start.exists(PROMPTS):
-        with whole(start, PROMPTS, "what a language model is asked with"):
+        with whole(start, PROMPTS, "what a language model is prompted with"):
             backbone.ask_with(Prompts.from_json(contents(start, PROMPTS)))
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Prompts, and what is known of their answers."""
+class Prompted:
+    """A batch of prompts, and, after the rollout, the answers that are compared."""
 
     batch: Batch
     excluded: Int[Tensor, "B E"] | None
@@ -184,7 +184,8 @@ class Asked:
 class Aligned:
     """The objective: prompts, the recommender's answers, and the loss that the settings name.
 
-    The recommender stays in evaluation mode: with dropout, what answered and what learns would be two models.
+    The recommender stays in evaluation mode: dropout would make the policy that answers another than the one that
+    is trained.
     """
 
     higher_is_better: bool = True
@@ -199,12 +200,12 @@ class Aligned:
         self.steps = max(1, (config.prompts_per_epoch or len(self.prompts)) // config.batch_size)
         share = config.batch_size // worker.size
         self.at_once = config.micro_batch or share
-        self.accumulation: Accumulation[Asked] = Accumulation(micro_batches=share // self.at_once)
+        self.accumulation: Accumulation[Prompted] = Accumulation(micro_batches=share // self.at_once)
         self.excludes = recommender.valid_history == "excluded"
         self.judge = model.validation_ranker(worker, catalog, index, sequences, recommender)
 
     def _kept(self, backbone: Backbone) -> Backbone | None:
-        """The recommender as it begins, where the objective reads it: whole on every worker."""
+        """A frozen copy of the initial recommender, whole on every worker; None where the objective needs none."""
         if not self.config.objective.needs_reference:
             return None
         kept = copy.deepcopy(backbone).requires_grad_(False).eval()
@@ -213,47 +214,47 @@ class Aligned:
     def steps_per_epoch(self) -> int:
         return self.steps
 
-    def batches(self, epoch: int) -> Iterator[Asked]:
+    def batches(self, epoch: int) -> Iterator[Prompted]:
         self.model.eval()
         for step in range(epoch * self.steps, (epoch + 1) * self.steps):
             rows = self.prompts.step(step, self.config.batch_size)[self.worker.rank :: self.worker.size]
             for start in range(0, len(rows), self.at_once):
-                yield self.asked(rows[start : start + self.at_once])
+                yield self.prompted(rows[start : start + self.at_once])
 
-    def asked(self, rows: NDArray[np.int64]) -> Asked:
+    def prompted(self, rows: NDArray[np.int64]) -> Prompted:
         """The prompts of some training interactions."""
         device = self.worker.device
         excluded = self.prompts.past(rows).to(device) if self.excludes else None
-        return Asked(self.prompts.batch(rows).to(device), excluded)
+        return Prompted(self.prompts.batch(rows).to(device), excluded)
 
-    def rollout(self, asked: Asked) -> Asked:
-        """Prompts with the recommender's answers, what is compared of them, and what the first one gave it."""
-        objective, batch = self.config.objective, asked.batch
-        answers = self.answers(asked) if objective.explores else batch.targets[:, None]
+    def rollout(self, prompted: Prompted) -> Prompted:
+        """Prompts with the items that are compared, and the reference's log probabilities of these."""
+        objective, batch = self.config.objective, prompted.batch
+        answers = self.answers(prompted) if objective.explores else batch.targets[:, None]
         group, shown = objective.group(Answered(answers, batch.targets, self.index.codes))
-        found = replace(asked, group=group, shown=shown)
+        found = replace(prompted, group=group, shown=shown)
         if self.reference is None:
             return found
         return replace(found, reference=self.reference.log_probs_of(batch.histories, group.items, self.index))
 
-    def answers(self, asked: Asked) -> Int[Tensor, "B G"]:
-        """What the recommender answers, best first where it searches."""
-        limits, histories, k = Limits(excluded=asked.excluded), asked.batch.histories, self.config.answers
+    def answers(self, prompted: Prompted) -> Int[Tensor, "B G"]:
+        """The recommender's items for each prompt, best first where it searches."""
+        limits, histories, k = Limits(excluded=prompted.excluded), prompted.batch.histories, self.config.answers
         if self.config.rollout == "beam":
             return self.backbone.likeliest(histories, self.index, k=k, limits=limits).items
         return self.backbone.draw(histories, self.index, k=k, temperature=self.config.temperature, limits=limits)
 
-    def loss(self, asked: Asked) -> tuple[Tensor, Metrics]:
-        """The mean over prompts; those that have no gradient are not read."""
-        assert asked.group is not None
-        group, histories = asked.group, asked.batch.histories
+    def loss(self, prompted: Prompted) -> tuple[Tensor, Metrics]:
+        """The mean loss over prompts; those without a gradient are skipped."""
+        assert prompted.group is not None
+        group, histories = prompted.group, prompted.batch.histories
         if group.useful is not None:
             rows = group.useful.nonzero()[:, 0]
             rows = rows if len(rows) else rows.new_zeros(1)
             group, histories = group.rows(rows), histories[rows]
         log_p = self.backbone.log_probs_of(histories, group.items, self.index)
-        losses, shown = self.config.objective.loss(group, log_p, asked.reference)
-        return losses.sum() / len(asked.batch.targets), {**asked.shown, **shown}
+        losses, shown = self.config.objective.loss(group, log_p, prompted.reference)
+        return losses.sum() / len(prompted.batch.targets), {**prompted.shown, **shown}
 
     def validate(self) -> Metrics:
         return self.judge(self.backbone)

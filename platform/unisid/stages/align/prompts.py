@@ -1,7 +1,7 @@
-"""What is asked: the training interactions that have something before them, in an order drawn by seed.
+"""Prompts for alignment: the training interactions that have a history, in an order drawn by seed.
 
-A prompt is known by the row of its interaction. What is looked up by it (history, target, all that its user took
-before) is that interaction's own, however many others have the same history or a title in common. S prompts.
+A prompt is identified by the row of its interaction, so that its history, its target and the items that its user took
+before are that interaction's own even where others have the same history. B prompts, E items.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from unisid.training.feed import Block, padded
 
 
 class TrainingRows:
-    """The targets of the training samples: rows of a catalogue."""
+    """Training samples by the row of their target in the catalogue."""
 
     def __init__(self, catalog: Catalog, sequences: Sequences, seed: int) -> None:
         self.catalog, self.seed = catalog, seed

@@ -1,4 +1,4 @@
-"""Makes the keywords: of every token of an index, what its items have in common, in words.
+"""Makes the keywords: for every token of an index, words that its items have in common.
 
 After TS-Rec's semantic extraction (section 4.1), whose language model behind an interface is replaced by counting
 (`ops.keywords`): a keyword is what a token's items have and the items of the level's other tokens have less. A text
@@ -36,7 +36,7 @@ LOG = logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Settings):
-    """Where keywords are looked for, and how many."""
+    """Which texts keywords are taken from, and how many."""
 
     text: tuple[str, ...] = ()
     """The catalogue's columns whose words may be keywords, such as title and categories; empty: the text that an
@@ -58,7 +58,7 @@ class Config(Settings):
     """The workers that count and write."""
 
     def language(self) -> Pretrained:
-        """Where the model lies that writes descriptions."""
+        """The model that writes descriptions."""
         return Pretrained("language model", self.written, takes_gguf=True)
 
 
@@ -113,7 +113,7 @@ def columns(config: Config, catalog: Catalog) -> tuple[str, ...]:
 
 
 def _counter(catalog_at: Place, codes_at: Place, out: Place, config: Config) -> Callable[[pa.Table], pa.Table]:
-    """What a worker keeps: the codes, the items' terms, and the model that writes."""
+    """A worker's step: a level -> its tokens' keywords, written as a table. Items' terms are counted once a worker."""
     catalog, codes = Catalog.read(catalog_at), Codes.read(codes_at).codes
     texts = [
         "\n".join(filter(None, row))

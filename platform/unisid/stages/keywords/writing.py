@@ -1,4 +1,4 @@
-"""What the items of a token have in common as a text: a sentence around its keywords, or what a language model writes.
+"""Descriptions of tokens: a sentence around the keywords, or a text written by a language model.
 
 The question that the model is asked is our own, after the fields and the rules of TS-Rec's appendix A.1: what all items
 share, no brands, no numbers, no praise.
@@ -67,7 +67,7 @@ class Writer:
         texts: Sequence[str],
         otherwise: Sequence[str],
     ) -> list[str]:
-        """A text for every group of items; the other one where the model says nothing.
+        """A text for every group of items; `otherwise` where the model writes nothing.
 
         Args:
             groups: of every item.
