@@ -159,10 +159,10 @@ def plain_step(model: Plain, drawn: Draw) -> Tensor:
 
 def _loss(model: UQF, encoded: Any, drawn: Draw) -> Tensor:
     anchors, structure, semantic = encoded
-    own, nobody = torch.arange(len(anchors)), torch.zeros(len(anchors), len(anchors), dtype=torch.bool)
+    own, none = torch.arange(len(anchors)), torch.zeros(len(anchors), len(anchors), dtype=torch.bool)
     missed = torch.stack([F.mse_loss(found, drawn.targets[name]) for name, found in model.reconstruct(anchors).items()])
-    near = 0.4 * info_nce(anchors, structure, own, nobody, TEMPERATURE)
-    return near + 0.6 * info_nce(anchors, semantic, own, nobody, TEMPERATURE) + RECONSTRUCTION * missed.sum()
+    near = 0.4 * info_nce(anchors, structure, own, none, TEMPERATURE)
+    return near + 0.6 * info_nce(anchors, semantic, own, none, TEMPERATURE) + RECONSTRUCTION * missed.sum()
 
 
 def compare(lengths: np.ndarray, config: Config, batch: int, repeats: int) -> dict[str, float]:

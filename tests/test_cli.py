@@ -133,7 +133,7 @@ def test_oddities_are_handled_and_counted(shop):
     assert counts["users_without_samples"] == 1
 
 
-def test_sync_tells_what_is_there_and_refuses_what_is_not(shop):
+def test_sync_logs_what_is_there_and_refuses_what_is_not(shop):
     code, _, complaint = shop("sync", shop.recipe)
     assert code == 1
     assert "nothing of 'shop' is complete under these settings" in complaint

@@ -417,7 +417,7 @@ def test_machines_are_opened_only_where_something_is_to_be_made(store):
     assert server.got == [ALL_SORTED]
 
 
-def test_whoever_is_refused_holds_nothing(store):
+def test_a_refused_process_holds_nothing(store):
     other = Owner(makes={str(CODES): "other"})
     with holding(store, "r", "1", other, at_work._waiting("r", "1", [])), pytest.raises(DriftError):
         run(store, Recipe())

@@ -169,7 +169,7 @@ def test_the_record_holds_what_made_it(place):
     assert read_curve(places["codes"]) == [(3, "loss", 0.5)]
 
 
-def test_sync_tells_everything_complete(place):
+def test_sync_logs_everything_complete(place):
     store = Store(place)
     run(store, Recipe(), until="embeddings")
     told: list[tuple[str, dict[str, float]]] = []
@@ -349,11 +349,11 @@ def test_a_recipe_without_a_baseline_plans_as_if_there_were_no_such_noun(place, 
     without, store = pipeline.Recipe(), Store(place)
     planned = {entry.noun: entry for entry in pipeline.plan(without, store)}
     assert set(planned["metrics"].inputs) == {"catalog", "codes", "sequences", "model"}
-    rivalled = replace(without, baseline=stages.baseline.Config())
-    changed = {entry.noun: entry for entry in pipeline.plan(rivalled, store)}
+    with_baseline = replace(without, baseline=stages.baseline.Config())
+    changed = {entry.noun: entry for entry in pipeline.plan(with_baseline, store)}
     assert set(changed["metrics"].inputs) == {"catalog", "codes", "sequences", "model", "baseline"}
     assert {noun for noun in planned if changed[noun].fingerprint != planned[noun].fingerprint} == {"metrics"}
-    alone = [entry.noun for entry in pipeline.plan(rivalled, store, "baseline")]
+    alone = [entry.noun for entry in pipeline.plan(with_baseline, store, "baseline")]
     assert alone == ["catalog", "baseline"]
     with pytest.raises(ConfigError, match=r"has no baseline; give it settings: baseline=baseline.Config\(\)"):
         pipeline.plan(without, store, "baseline")

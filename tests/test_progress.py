@@ -34,7 +34,7 @@ def doubled() -> Step:
     return Step(make, Pool())
 
 
-def test_it_tells_every_few_seconds_and_at_the_end(job, clock):
+def test_it_reports_every_few_seconds_and_at_the_end(job, clock):
     counted = Progress(job.report, total=1200, what="files")
     for _ in range(1200):
         clock.at += 1 / 64

@@ -58,7 +58,7 @@ def test_a_whole_run_made_again_is_equal_byte_for_byte(whole, tmp_path):
         (itemknn.Config(), set()),
     ],
 )
-def test_a_rival_made_here_is_made_again_by_ray_train_byte_for_byte(ray_compute, tmp_path, kind, weights):
+def test_a_baseline_made_here_is_made_again_by_ray_train_byte_for_byte(ray_compute, tmp_path, kind, weights):
     how = Training(epochs=2, learning_rate=1e-2, schedule="constant")
     fitted = baseline.Config(baseline=kind, training=how, resamples=20)
     store, address = Store(Place.of(tmp_path / "run")), Address("baseline", "quick", "1")

@@ -76,7 +76,7 @@ def test_who_listens_goes_on_listening():
 
 
 @pytest.mark.parametrize(("stop", "code"), [(Terminated, 143), (KeyboardInterrupt, 130)])
-def test_the_exit_code_tells_who_stopped_it(monkeypatch, capsys, stop, code):
+def test_the_exit_code_names_what_stopped_it(monkeypatch, capsys, stop, code):
     def act(known):
         raise stop
 

@@ -80,10 +80,10 @@ def recommenders(base: Recipe) -> Experiment:
     )
 
 
-def rivals(base: Recipe) -> Experiment:
+def baselines(base: Recipe) -> Experiment:
     """The baselines of table 6.1 alone, SASRec beside each."""
     return Experiment(
-        name="rivals",
+        name="baselines",
         question="How strong are recommenders without semantic ids?",
         methods=_baselines(base),
         ours="sasrec",

@@ -78,7 +78,7 @@ def make(entry: Planned, stage: Maker, config: Any, around: Surroundings, log: S
         )
         record = _complete(entry, out, counts, cost, _runtime(config, entry.config))
     else:
-        retell(out, log)
+        replay(out, log)
     draft.finish(out, around.places[entry.noun])
     draft.discard(around.store, entry.address)
     LOG.info(f"done in {record.seconds:.1f} s", extra={"is_end": True})
@@ -96,7 +96,7 @@ def _whose(noun: str) -> Iterator[None]:
         raise
 
 
-def retell(place: Place, log: StageLog) -> None:
+def replay(place: Place, log: StageLog) -> None:
     """Hand a log what was reported while an artifact was made."""
     for step, name, value in read_curve(place):
         log.metrics({name: value, "step": step})

@@ -86,7 +86,7 @@ def _carry_out(
         if isinstance(config := config_of(recipe, entry.noun), Settings):
             config.check_tools()
     opened = machines() if wanted else contextlib.nullcontext()
-    with opened as compute, _told(recipe, store, planned, tracker):
+    with opened as compute, _tracked(recipe, store, planned, tracker):
         for number, entry in enumerate(wanted, 1):
             LOG.info(f"[{number}/{len(wanted)}] {entry.address}")
             assert compute is not None
@@ -126,12 +126,12 @@ def sync(
                             "that it was run with, or run it first")  # fmt: skip
     places = {entry.noun: store.place(entry.address) for entry in planned}
     done = []
-    with at_work.writing(store, recipe.name, recipe.version, planned), _told(recipe, store, planned, tracker):
+    with at_work.writing(store, recipe.name, recipe.version, planned), _tracked(recipe, store, planned, tracker):
         for entry in planned:
             record = require(places[entry.noun], noun_of(entry.noun))
             params = settings.flatten(record.config | record.runtime, key_of(entry.noun, recipe))
             with tracker.stage(entry.noun, params) as log:
-                making.retell(places[entry.noun], log)
+                making.replay(places[entry.noun], log)
                 log.finish(record, places[entry.noun])
             done += [] if tracker.trouble else [entry.address]
     if tracker.trouble:
@@ -149,7 +149,7 @@ def report_place(recipe: Recipe, store: Store) -> Place:
 
 
 @contextlib.contextmanager
-def _told(recipe: Recipe, store: Store, planned: list[Planned], tracker: Tracker) -> Iterator[None]:
+def _tracked(recipe: Recipe, store: Store, planned: list[Planned], tracker: Tracker) -> Iterator[None]:
     """A tracker's run, at whose end the report is written and registered. That this was done is noted when the run is
     closed: what was killed before is done again."""
     folder, prints = report_place(recipe, store), _fingerprints(planned)

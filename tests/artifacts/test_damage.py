@@ -88,7 +88,7 @@ def test_every_file_has_a_checksum_and_nothing_is_left_beside(original, files):
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.7, 0.98])
-def test_one_flipped_bit_is_named_by_whoever_reads(store, original, files, share):
+def test_one_flipped_bit_is_named_by_every_reader(store, original, files, share):
     """Wherever it is, in whichever file."""
     for noun, name in files:
         place = artifacts.place_of(store, noun)

@@ -87,7 +87,7 @@ def test_a_model_that_names_no_codes_is_refused(places):
         require_input(Store(places["model"]), made_, "codes")
 
 
-def test_files_that_somebody_puts_beside_a_model_are_not_the_models(place):
+def test_files_put_beside_a_model_are_not_the_models(place):
     write_weights(place, "model.safetensors", {"a": torch.ones(1)})
     place.write("config.json", b"{}")
     record = Record(address="model/t/1", config={}, inputs={}, files=place.sizes())

@@ -62,7 +62,7 @@ def test_it_is_given_back_whatever_ends_the_work(store):
     assert owner_of(store, "r", "1") is None
 
 
-def test_whoever_waits_goes_on_when_it_is_free(store):
+def test_a_waiting_process_goes_on_when_it_is_free(store):
     first, seen = hold(store), []
 
     def busy(owner):

@@ -93,7 +93,7 @@ def test_renormalised_probabilities_add_up_to_one(backbone):
     assert torch.allclose(found.scores.exp().sum(1), torch.ones(2), atol=1e-4)
 
 
-def test_a_search_lists_every_item_once_best_first_and_none_that_is_barred(backbone):
+def test_a_search_lists_every_item_once_best_first_and_none_that_is_excluded(backbone):
     excluded = torch.tensor([[3, 17, 29, 8], [11, 2, PAD, PAD]])
     allowed = torch.arange(30) != 13
     with torch.no_grad():
@@ -101,9 +101,9 @@ def test_a_search_lists_every_item_once_best_first_and_none_that_is_barred(backb
         limited = backbone.search(HISTORIES, INDEX, k=30, beam=30, limits=Limits(excluded, allowed))
     assert whole.items.sort(1).values.tolist() == [list(range(30))] * 2
     assert (whole.scores.diff(dim=1) <= 0).all()
-    for row, barred in enumerate([{3, 17, 29, 8, 13}, {11, 2, 13}]):
-        left = [item for item in whole.items[row].tolist() if item not in barred]
-        assert limited.items[row].tolist() == left + [-1] * len(barred)
+    for row, excluded in enumerate([{3, 17, 29, 8, 13}, {11, 2, 13}]):
+        left = [item for item in whole.items[row].tolist() if item not in excluded]
+        assert limited.items[row].tolist() == left + [-1] * len(excluded)
 
 
 def test_the_loss_reaches_every_weight_that_learns(config, backbone):

@@ -151,7 +151,7 @@ def test_items_of_the_history_leave_both_heads_where_the_repeat_term_bars_them(c
 
 
 @torch.no_grad()
-def test_what_was_taken_before_the_history_is_barred_too(catalog):
+def test_what_was_taken_before_the_history_is_excluded_too(catalog):
     """The repeat term sees all that a user took; what training never showed counts as the earliest that it did."""
     model = made(catalog)
     for term in model.repeats:

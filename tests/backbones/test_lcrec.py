@@ -339,12 +339,12 @@ def test_lora_decodes_as_it_learns(config):
     _, _, histories, targets = histories_and_targets(rows=2)
     with torch.no_grad():
         state, hidden = lcrec.start(histories)
-        foretold = torch.zeros(())
+        predicted = torch.zeros(())
         for level in range(3):
             entries = targets[:, level : level + 1] + lcrec.level_starts[0]
-            foretold -= lcrec.logits(hidden, slice(None))[:, 0].log_softmax(-1).gather(1, entries).mean() / 3
+            predicted -= lcrec.logits(hidden, slice(None))[:, 0].log_softmax(-1).gather(1, entries).mean() / 3
             state, hidden = lcrec.step(state, entries, torch.zeros(2, 1, dtype=torch.long))
-        assert torch.allclose(foretold, lcrec.token_loss(histories, targets), atol=1e-4)
+        assert torch.allclose(predicted, lcrec.token_loss(histories, targets), atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_it_reads_forward_and_in_order():
     order_matters(build().states)
 
 
-def test_whoever_is_not_known_is_nobody():
+def test_an_unknown_user_has_the_zero_vector():
     model = build()
     torch.nn.init.normal_(model.users.weight)
     items = torch.tensor([[1, 2], [1, 2]])

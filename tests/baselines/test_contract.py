@@ -74,10 +74,10 @@ def test_without_a_history_popularity_answers(kind, catalog):
     popular = plug_in("baselines", "popularity")().build(catalog).counts
     assert popular.unique().numel() > 1
     items, users = np.array([4, 9, 2]), np.array([7, 3, 11])
-    with_nobody = model.scores(Histories(items, np.array([2, 0, 1]), users))
-    assert torch.equal(with_nobody[1], popular)
+    without_users = model.scores(Histories(items, np.array([2, 0, 1]), users))
+    assert torch.equal(without_users[1], popular)
     alone = model.scores(Histories(items, np.array([2, 1]), users[[0, 2]]))
-    torch.testing.assert_close(with_nobody[[0, 2]], alone)
+    torch.testing.assert_close(without_users[[0, 2]], alone)
     assert torch.equal(model.scores(Histories(items[:0], np.array([0]))), popular[None])
     assert "popularity" not in model.state_dict()
 

@@ -38,7 +38,7 @@ def test_what_follows_in_training_comes_first(place):
     assert scores[1].abs().max() == 0  # of an empty history nothing is recalled
 
 
-def test_titles_in_common_are_relied_on_where_they_foretell_what_training_never_showed(place):
+def test_titles_in_common_are_relied_on_where_they_predict_what_training_never_showed(place):
     catalog = write_catalog(place / "catalog", triples(300), num_items=N)
     without = related.Config(memory=MemoryConfig(alike=())).build(catalog)
     titles = [f"word{n % 20}" for n in range(N)]
@@ -49,7 +49,7 @@ def test_titles_in_common_are_relied_on_where_they_foretell_what_training_never_
     assert ndcg(fitted, catalog) > 0.9 > ndcg(without, catalog) + 0.3
 
 
-def test_alike_vectors_are_relied_on_where_they_foretell(place):
+def test_alike_vectors_are_relied_on_where_they_predict(place):
     catalog = write_catalog(place / "catalog", triples(300), num_items=N)
     vectors = np.random.default_rng(1).normal(size=(20, 16)).astype(np.float32)
     config = related.Config(memory=MemoryConfig(alike=("graph",), words=False))

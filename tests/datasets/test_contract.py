@@ -22,7 +22,7 @@ def test_defaults_build_and_travel(kind):
     assert isinstance(config, DatasetConfig)
     assert from_record(DatasetConfig, to_record(config)) == config
     dataset = pickle.loads(pickle.dumps(config)).build()
-    assert dataset.oddities in ("refuse", "count")
+    assert dataset.anomalies in ("refuse", "count")
     assert isinstance(dataset.text, tuple)
 
 

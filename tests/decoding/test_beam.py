@@ -101,7 +101,7 @@ def test_of_a_subset_the_best_items_are_those_of_scoring_it_whole(tiger, codes, 
     excluded = torch.randint(-1, 200, (3, 40), generator=generator)
     built = trie.build(codes)
     scores = [reference.scores(tiger, history, codes, renormalised) for history in HISTORIES]
-    for by_user, barred in [(True, None), (True, excluded), (False, None), (False, excluded)]:
+    for by_user, left_out in [(True, None), (True, excluded), (False, None), (False, excluded)]:
         some = allowed if by_user else allowed[0]
         found = beam.search(
             tiger,
@@ -110,12 +110,12 @@ def test_of_a_subset_the_best_items_are_those_of_scoring_it_whole(tiger, codes, 
             k=15,
             beam=200,
             allowed=some,
-            excluded=barred,
+            excluded=left_out,
             renormalised=renormalised,
         )
         for row, every in enumerate(scores):
             closed = {item for item in range(200) if not allowed[row if by_user else 0, item]}
-            closed |= set() if barred is None else set(barred[row].tolist())
+            closed |= set() if left_out is None else set(left_out[row].tolist())
             expected = reference.best(every, codes, 15, closed)
             assert found.items[row].tolist() == expected
             assert torch.allclose(found.scores[row], every[expected], atol=2e-5)
@@ -128,19 +128,19 @@ def test_any_beam_finds_k_items_wherever_k_are_allowed_and_not_excluded(tiger, c
     k = data.draw(st.integers(1, 6))
     width = data.draw(st.integers(k, 12))
     open_ = data.draw(st.lists(st.integers(0, 199), min_size=k, max_size=15, unique=True))
-    barred = data.draw(st.lists(st.integers(0, 199).filter(lambda item: item not in open_), max_size=30))
+    left_out = data.draw(st.lists(st.integers(0, 199).filter(lambda item: item not in open_), max_size=30))
     allowed = torch.zeros(200, dtype=torch.bool)
-    allowed[open_ + barred[::2]] = True
+    allowed[open_ + left_out[::2]] = True
     if data.draw(st.booleans()):
         allowed = torch.stack([allowed, torch.ones(200, dtype=torch.bool)])
-    excluded = torch.tensor([barred + [PAD] * 2] * 2)
+    excluded = torch.tensor([left_out + [PAD] * 2] * 2)
     found = beam.search(
         tiger, padded(HISTORIES[:2]), trie.build(codes), k=k, beam=width, allowed=allowed, excluded=excluded
     )
     assert set(found.items[0].tolist()) <= set(open_)
     for items in found.items.tolist():
         assert len(set(items)) == k
-        assert not set(items) & {*barred, -1}
+        assert not set(items) & {*left_out, -1}
 
 
 @torch.no_grad()

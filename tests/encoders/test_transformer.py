@@ -155,7 +155,7 @@ def test_tokens_that_special_ones_fill_are_refused(tmp_path, max_tokens):
 
 
 @needs_minilm
-def test_minilm_out_of_its_wheel_knows_what_is_alike():
+def test_minilm_out_of_its_wheel_encodes_likeness():
     config = Config(model=f"package:{PACKAGE}")
     texts = ["a fountain pen with blue ink", "writing instrument, refillable", "garden hose, 20 metres"]
     vectors = encode(

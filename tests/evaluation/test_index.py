@@ -87,8 +87,8 @@ def test_prefixes_of_alike_items_show_in_both_figures():
     items = np.arange(40, dtype=np.int32)
     overlap = shared_users(codes, (items // 10, items), 0)["user_overlap"]
     assert overlap == {"across": 0.0, "within_1": 1.0}
-    nobody = np.empty(0, np.int32)
-    assert shared_users(codes, (nobody, nobody), 0)["user_overlap"] == {"across": 0.0, "within_1": 0.0}
+    none = np.empty(0, np.int32)
+    assert shared_users(codes, (none, none), 0)["user_overlap"] == {"across": 0.0, "within_1": 0.0}
 
 
 def test_gate_lists_every_figure_that_is_too_low():

@@ -29,7 +29,7 @@ def test_rows_are_those_that_are_asked_for(place):
     assert [found.names[label] for label in found.labels] == ["d", "b"]
 
 
-def test_the_first_column_that_tells_kinds_apart_is_read(place):
+def test_the_first_column_that_distinguishes_kinds_is_read(place):
     found = categories_of(kept(place, categories=["all"] * 4, **{"class": [1, 1, 2, 2]}), np.arange(4))
     assert (found.column, found.names) == ("class", ["1", "2"])
 

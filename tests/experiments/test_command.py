@@ -34,7 +34,8 @@ def mine(base: Recipe) -> Experiment:
 def test_without_a_name_the_ready_ones_are_listed(capsys):
     assert main(["experiment"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert {"main", "rivals", "ablation", "significance", "sensitivity", "scaling", "interpretability"} <= set(listed)
+    thesis = {"main", "baselines", "ablation", "significance", "sensitivity", "scaling", "interpretability"}
+    assert thesis <= set(listed)
     assert main(["experiment", "--json"]) == 0
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == listed
 
@@ -110,7 +111,7 @@ def test_words_say_what_all_baselines_share_where_the_recipe_has_no_baseline():
     assert set(others.values()) == {"metrics"}
 
 
-def test_rivals_follow_the_models_machines_where_no_word_says_otherwise():
+def test_baselines_follow_the_models_machines_where_no_word_says_otherwise():
     words = ["--model.pool.cpus", "0.5"]
     assert configure(quick(), words) == recipes.configure(quick(), words)
     base = configure(quick(), [*words, "--baseline.batch_size", "9"])

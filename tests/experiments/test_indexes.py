@@ -143,7 +143,7 @@ def test_items_of_which_nothing_is_known_are_not_asked():
     assert np.isnan(indexes.neighbour_recall(np.zeros((3, 2), np.int32), np.zeros((3, 4), np.float32)))
 
 
-def test_what_foretells_is_told_by_rank():
+def test_predictors_are_reported_by_rank_correlation():
     rows = [{"good": x, "none": 0.0, "bad": -x, "some": x if x > 1 else np.nan} for x in (1.0, 2.0, 4.0, 8.0)]
     found = indexes.predict(rows, [0.1, 0.2, 0.3, 0.35])
     assert found["good"].correlation == pytest.approx(1.0)

@@ -82,7 +82,7 @@ def test_a_figure_is_that_of_the_cells_own_metrics(finished):
     assert found["mean"] == pytest.approx(np.mean(found["by_seed"]))
 
 
-def test_indexes_are_judged_and_so_is_what_they_foretell(finished):
+def test_indexes_are_judged_and_so_is_what_they_predict(finished):
     _, folder, _ = finished
     results = json.loads(folder.read("results.json"))
     assert set(results["indexes"]) == {f"quick-{name}-{seed}" for name in ("graph", "joined") for seed in (1, 2)}
@@ -109,8 +109,8 @@ def test_a_second_run_makes_nothing_and_says_the_same(finished):
 
 def test_on_ray_tune_a_cell_comes_to_the_same(ray_compute, finished, tmp_path):
     _, here, _ = finished
-    rivals = small().only(["popularity", "itemknn"])
-    folder, said = launch(rivals, Place.of(tmp_path), (1,), RayTune(concurrent=2))
+    baselines = small().only(["popularity", "itemknn"])
+    folder, said = launch(baselines, Place.of(tmp_path), (1,), RayTune(concurrent=2))
     assert sum(line.endswith("seed 1: begun") for line in said) == 2
     for rule in ("excluded", "allowed"):
         there, whole = (json.loads(each.read("results.json"))["history"][rule]["figures"] for each in (folder, here))
@@ -120,7 +120,7 @@ def test_on_ray_tune_a_cell_comes_to_the_same(ray_compute, finished, tmp_path):
 
 
 def test_a_failed_cell_leaves_the_others_their_table(tmp_path):
-    """A gate that no index passes fails one method; the rivals are shown, and the error names it."""
+    """A gate that no index passes fails one method; the baselines are shown, and the error names it."""
     experiment = small()
     gate = replace(quick().codes.gate, distinct=1.0)
     failing = experiment.methods[3].recipe

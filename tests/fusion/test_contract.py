@@ -130,8 +130,8 @@ def test_the_loss_is_finite_and_a_mean_whose_parts_are_named(kind: str) -> None:
         return
     seen, order = items([3, 1, 5, 2, 2, 4])
     targets = {name: torch.randn(2, width) for name, width in FURTHER.items()}
-    nobody = torch.zeros(2, 2, dtype=torch.bool)
-    batch = Batch(with_further(seen, order), torch.arange(6), targets, torch.arange(2), nobody, nobody)
+    none = torch.zeros(2, 2, dtype=torch.bool)
+    batch = Batch(with_further(seen, order), torch.arange(6), targets, torch.arange(2), none, none)
     parts = fusion.loss(batch, Loss(), lambda own: own)
     assert "loss" in parts
     assert set(fusion.chance(batch)) < set(parts)
@@ -159,7 +159,7 @@ def following(read: list[list[int]], asked: list[list[int]], rows: slice = slice
     return Following(torch.tensor(read)[rows], asking[rows], Items(means, distinct), counts, own, draws)
 
 
-def test_a_fusion_of_sequences_learns_sums_over_targets_whoever_has_the_rows(kind: str) -> None:
+def test_a_fusion_of_sequences_learns_sums_over_targets_however_rows_are_shared(kind: str) -> None:
     """Of two workers' rows the losses and gradients add up to those of one, the batch's other targets included."""
     fusion = config_of(kind).build(FURTHER)
     if not isinstance(fusion, SequenceFusion):

@@ -61,7 +61,7 @@ def test_words_within_a_text_become_one_entry_each(language):
     assert tokenizer("x<a_3><b_0>x", add_special_tokens=False).input_ids == [*plain, first + 3, first + 4, *plain]
 
 
-def test_a_tokenizer_that_speaks_semantic_ids_is_refused(language):
+def test_a_tokenizer_that_has_semantic_ids_is_refused(language):
     model, tokenizer = language()
     tokenizer.add_tokens(["<a_0>"])
     with pytest.raises(ConfigError, match=rf"it: its tokenizer already has '<a_0>' \(entry {NUM_WORDS}\)"):

@@ -36,7 +36,7 @@ def test_groups_are_assigned_each_for_itself():
     assert together.tolist() == np.concatenate(apart).tolist()
 
 
-def test_a_code_without_room_is_given_to_nobody():
+def test_a_code_without_room_is_given_to_no_item():
     """As if its column were not there, group by group."""
     distances = np.random.default_rng(1).random((6, 5))
     room = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 1, 1]])

@@ -80,7 +80,7 @@ def test_is_one_well_formed_file_that_needs_nothing_else(written):
     assert out.read("metric_bars.png")[:4] == b"\x89PNG"
 
 
-def test_tells_settings_fingerprints_and_results(written):
+def test_shows_settings_fingerprints_and_results(written):
     places, _, page = written
     assert "codes.tokenizer.kind" in page
     assert facts.records(places)["codes"].fingerprint[:12] in page
@@ -132,7 +132,7 @@ def test_the_verdict_follows_the_interval_of_the_strongest_baseline(places, low,
 
 
 @pytest.mark.parametrize("nouns", [[], ["catalog"], ["catalog", "codes"], ["catalog", "fused"]])
-def test_tells_what_is_there(places, place, nouns):
+def test_shows_what_is_there(places, place, nouns):
     _, page = write({noun: places[noun] for noun in nouns}, place)
     found = parse(page)
     assert ("results" in found.ids, "explorer" in found.ids) == (False, "codes" in nouns)
@@ -144,7 +144,7 @@ def test_what_is_half_made_is_left_out(places, place):
     assert "results" not in parse(page).ids
 
 
-def test_data_section_tells_what_was_dropped_and_by_which_setting(place):
+def test_data_section_shows_what_was_dropped_and_by_which_setting(place):
     places = write_run(place, TITLES)
     record = facts.records(places)["catalog"]
     more = {

@@ -38,7 +38,7 @@ def test_every_trial_is_a_row():
     ]
 
 
-def test_keys_are_as_short_as_tells_them_apart():
+def test_keys_are_as_short_as_keeps_them_distinct():
     keys = ["codes.training.learning_rate", "model.training.learning_rate", "codes.unique"]
     assert search.short(keys[:1]) == ["learning_rate"]
     assert search.short([keys[0], keys[2]]) == ["learning_rate", "unique"]

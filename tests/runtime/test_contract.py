@@ -75,7 +75,7 @@ def test_an_error_comes_out_as_itself_at_once(ray_compute, tmp_path, stream, dis
 
 
 @pytest.mark.slow
-def test_a_fit_of_the_same_name_resumes_whoever_began_it(ray_compute, tmp_path, stream):
+def test_a_fit_of_the_same_name_resumes_in_another_process(ray_compute, tmp_path, stream):
     """As after a driver's restart: the work place is all that is left."""
     undisturbed, shown = fit(LocalCompute(), tmp_path / "whole", stream, ONE)
     with pytest.raises(DataError):

@@ -53,7 +53,7 @@ def test_a_missing_package_names_the_extra(monkeypatch):
         deepspeed.ZeroEngine(Half(), toy_language.Tongue(), Descent(zero=1), None)
 
 
-def test_one_worker_has_nobody_to_share_with(tmp_path):
+def test_one_worker_shares_with_none(tmp_path):
     plain = fit(LocalCompute(), tmp_path / "plain", Task(training(0)), ONE)
     alone = fit(LocalCompute(), tmp_path / "alone", Task(training(3)), ONE)
     assert_same(plain, alone, rtol=0, atol=0)

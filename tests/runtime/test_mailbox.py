@@ -20,7 +20,7 @@ def test_every_rank_gets_a_job_once_and_waits_for_the_next():
         assert await box.put(b"first") == 0
         assert [await box.take(-1, rank) for rank in (0, 1)] == [(0, b"first")] * 2
         waiting = asyncio.create_task(box.take(0, 1))
-        await box.tell(0, ("result", b"1"))
+        await box.post(0, ("result", b"1"))
         await box.put(b"second")
         assert await waiting == (1, b"second")
 
@@ -32,7 +32,7 @@ def test_a_new_group_finds_the_job_that_is_not_over_and_no_other():
         await box.put(b"job")
         await box.take(-1, 0)
         assert await box.take(-1, 0) == (0, b"job")
-        await box.tell(0, ("result", b"1"))
+        await box.post(0, ("result", b"1"))
         waiting = asyncio.create_task(box.take(-1, 0))
         await asyncio.sleep(0.01)
         assert not waiting.done()
@@ -45,14 +45,14 @@ def test_a_new_group_finds_the_job_that_is_not_over_and_no_other():
 def test_events_are_heard_in_order_and_nothing_after_the_end():
     async def story(box):
         await box.put(b"job")
-        waiting = asyncio.create_task(box.hear(0, 0))
-        assert await box.tell(0, ("report", (0, {})))
+        waiting = asyncio.create_task(box.events_of(0, 0))
+        assert await box.post(0, ("report", (0, {})))
         assert await waiting == [("report", (0, {}))]
-        assert await box.tell(0, ("error", b"x"))
-        assert not await box.tell(0, ("result", b"late"))
-        assert await box.hear(0, 1) == [("error", b"x")]
+        assert await box.post(0, ("error", b"x"))
+        assert not await box.post(0, ("result", b"late"))
+        assert await box.events_of(0, 1) == [("error", b"x")]
         await box.put(b"next")
-        assert not await box.tell(0, ("report", (1, {})))
+        assert not await box.post(0, ("report", (1, {})))
 
     run(story)
 
@@ -64,7 +64,7 @@ def test_a_fit_whose_workers_keep_dying_is_given_up():
             assert await box.take(-1, 0)
         with pytest.raises(RuntimeError, match=r"its workers died 3 times; the last one said: nothing: killed"):
             await box.take(-1, 0)
-        assert (await box.hear(0, 0))[0][0] == "lost"
+        assert (await box.events_of(0, 0))[0][0] == "lost"
 
     run(story)
 
@@ -79,6 +79,6 @@ def test_the_same_error_from_the_same_checkpoint_is_final():
         await box.report_retryable_error(0, "E: x", 4, b"x")  # it got further
         await box.take(-1, 0)
         await box.report_retryable_error(0, "E: x", 4, b"y")
-        assert await box.hear(0, 0) == [("error", b"y")]
+        assert await box.events_of(0, 0) == [("error", b"y")]
 
     run(story)

@@ -85,7 +85,7 @@ def test_a_semantic_id_has_the_title_of_its_item(models, registered):
 
 
 @pytest.mark.parametrize("column", [{"text": ["pen"]}, {"item_id": ["id-1"]}])
-def test_tiger_knows_no_words(models, column):
+def test_tiger_has_no_words(models, column):
     with pytest.raises(Exception, match="'tiger' has semantic ids and no words"):
         models["tiger"].predict(pd.DataFrame(column))
 

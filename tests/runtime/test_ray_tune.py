@@ -29,14 +29,14 @@ class Piece:
     """Waits until so many pieces have begun, as their markers say."""
 
 
-def work(piece: Piece, tell):
+def work(piece: Piece, report):
     for _ in range(600 * bool(piece.wanted)):
         Path(piece.marker).touch()
         if len(list(Path(piece.marker).parent.iterdir())) >= piece.wanted:
             break
         time.sleep(0.1)
     for when in range(1, piece.times + 1):
-        tell({"time": when, "value": piece.slope * when})
+        report({"time": when, "value": piece.slope * when})
         time.sleep(piece.pause)
         if when == 2 and piece.disaster and not (piece.marker and Path(piece.marker).exists()):
             if piece.marker:
@@ -64,14 +64,14 @@ class Heard(dict):
         return [kind for kind, _ in self[number]]
 
 
-def test_in_turn_hears_of_results_and_faults(tmp_path):
+def test_in_turn_reports_results_and_faults(tmp_path):
     heard = Heard()
     pieces = [Piece(1.0), Piece(2.0, disaster="bug", marker=str(tmp_path / "struck"))]
     InTurn().run(pieces, work, Share(), heard)
-    assert heard.kinds(0) == ["begun", "told", "told", "told", "done"]
+    assert heard.kinds(0) == ["begun", "reported", "reported", "reported", "done"]
     assert heard.last(0)[1]["slope"] == 1.0
-    assert [more["value"] for kind, more in heard[0] if kind == "told"] == [1.0, 2.0, 3.0]
-    assert heard.kinds(1) == ["begun", "told", "told", "lost"]
+    assert [more["value"] for kind, more in heard[0] if kind == "reported"] == [1.0, 2.0, 3.0]
+    assert heard.kinds(1) == ["begun", "reported", "reported", "lost"]
     assert "TypeError: as planned" in heard.last(1)[1]["error"]
 
 
@@ -128,7 +128,7 @@ def test_trials_run_beside_one_another_where_the_driver_stands(ray_compute, tmp_
     results = [heard.last(n)[1] for n in range(2)]
     assert results[0]["pid"] != results[1]["pid"]
     assert {Path(result["folder"]) for result in results} == {Path.cwd()}
-    assert [more["value"] for kind, more in heard[1] if kind == "told"] == [1.0, 2.0, 3.0]
+    assert [more["value"] for kind, more in heard[1] if kind == "reported"] == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_a_killed_trial_is_begun_again_and_others_are_left_alone(ray_compute, tm
     assert (tmp_path / "struck").exists()
     assert heard.kinds(0).count("begun") == 2
     assert heard.last(0)[0] == "done"
-    assert heard.kinds(1) == ["begun", "told", "told", "told", "done"]
+    assert heard.kinds(1) == ["begun", "reported", "reported", "reported", "done"]
 
 
 @pytest.mark.slow
@@ -174,15 +174,15 @@ def test_asha_stops_those_that_are_behind_and_the_rest_end(ray_compute):
     assert ends[0] == "done", "the first is ahead of all before it"
     assert ends[5] == "done", "the best of all"
     assert ends[1:5] == ["stopped"] * 4
-    assert all(heard.kinds(n).count("told") < 9 for n in range(1, 5))
-    assert heard.kinds(5).count("told") == 9
+    assert all(heard.kinds(n).count("reported") < 9 for n in range(1, 5))
+    assert heard.kinds(5).count("reported") == 9
 
 
 @pytest.mark.slow
 def test_what_the_driver_raises_ends_the_run_as_itself(ray_compute):
-    def hear(number, kind, more):
-        if kind == "told":
+    def on_event(number, kind, more):
+        if kind == "reported":
             raise DataError("the disk is full")
 
     with pytest.raises(DataError, match="the disk is full"):
-        RayTune().run([Piece(1.0, pause=0.1), Piece(2.0)], work, Share(), hear)
+        RayTune().run([Piece(1.0, pause=0.1), Piece(2.0)], work, Share(), on_event)

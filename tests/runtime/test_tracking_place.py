@@ -157,7 +157,7 @@ def test_files_that_stayed_behind_are_still_found_there(tmp_path, database):
     assert [f.path for f in client.list_artifacts(first, "report")] == ["report/report.html"]
 
 
-def test_an_experiment_whose_files_somebody_put_elsewhere_stays_as_it_is(tmp_path, database):
+def test_an_experiment_whose_files_were_put_elsewhere_stays_as_it_is(tmp_path, database):
     store = stores.store_at(tmp_path / "store", database)
     elsewhere = (tmp_path / "elsewhere").as_uri()
     stores.client_of(tmp_path / "store").create_experiment("unisid", artifact_location=elsewhere)

@@ -27,10 +27,10 @@ class Killing:
         self.tune, self.killed = tune, []
         self.check = tune.check
 
-    def run(self, pieces, work, share, hear, asha=None):
+    def run(self, pieces, work, share, on_event, asha=None):
         def listen(number, kind, more):
-            hear(number, kind, more)
-            if kind == "told" and not self.killed:
+            on_event(number, kind, more)
+            if kind == "reported" and not self.killed:
                 self.killed.append(more["pid"])
                 os.kill(more["pid"], signal.SIGKILL)
 

@@ -129,9 +129,9 @@ class Interrupted(InTurn):
     def __init__(self, after):
         self.after = after
 
-    def run(self, pieces, work, share, hear, asha=None):
+    def run(self, pieces, work, share, on_event, asha=None):
         def listen(number, kind, more):
-            hear(number, kind, more)
+            on_event(number, kind, more)
             if kind == "done" and number + 1 == self.after:
                 raise KeyboardInterrupt
 

@@ -202,7 +202,7 @@ def test_part_size_does_not_change_the_codes(place, monkeypatch):
     assert np.array_equal(make(place / "b", kmeans_config(3, 6), vectors).codes, whole)
 
 
-def test_resolving_tells_how_far_it_is(place, monkeypatch):
+def test_resolving_reports_how_far_it_is(place, monkeypatch):
     monkeypatch.setattr(unique, "PART_ROWS", 7)
     told: list[dict] = []
     vectors = np.repeat(clusters(4, 10), 3, axis=0)

@@ -265,7 +265,7 @@ class Mute(hashing.Config):
         return lambda texts: join([[] for _ in texts], [False] * len(texts))
 
 
-def test_an_encoder_that_knows_no_word_is_refused(place):
+def test_an_encoder_without_a_word_is_refused(place):
     catalog = write_catalog(place / "catalog", ["red"])
     with pytest.raises(ConfigError, match="embeddings.encoder: its tokenizer makes no token of 'item without text'"):
         embeddings.make(job_of(catalog, place / "out", dataclasses.replace(HASHING, encoder=Mute())))

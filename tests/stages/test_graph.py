@@ -251,7 +251,7 @@ def test_a_damaged_checkpoint_is_refused(catalog, place):
     make(catalog, place / "graph", config)
 
 
-def test_an_isolated_user_and_one_who_knows_everything_do_no_harm(place):
+def test_an_isolated_user_and_one_who_took_everything_do_no_harm(place):
     baskets = [[*range(8), 0, 1], [0, 1, 2, 3], [4, 5, 6, 7], [2, 3]]
     catalog = write_catalog(place / "catalog", baskets, 8)
     made, counts = make(catalog, place / "graph")

@@ -117,10 +117,10 @@ def test_both_rules_rank_as_over_all_items(job, scripted, rows_per_part):
         masked = [-math.inf if i in history else s for i, s in enumerate(scores)]
         for rule, values in (("allowed", scores), ("excluded", masked)):
             top = np.argsort(-np.array(values), kind="stable")[:20].tolist()
-            rivals = [i for i in range(N) if values[i] == values[target]]
+            tied = [i for i in range(N) if values[i] == values[target]]
             if target not in top or values[target] == -math.inf:
                 assert np.isnan(got[rule][row])
-            elif set(rivals) <= set(top):  # the list cuts no tie
+            elif set(tied) <= set(top):  # the list cuts no tie
                 assert got[rule][row] == slow.rank_of_target(values, target)
 
 
@@ -186,7 +186,7 @@ def test_making_again_writes_the_same_bytes(job, scripted):
     assert files[0] == files[1]
 
 
-def test_it_tells_how_many_samples_are_ranked_and_how_fast(job, scripted):
+def test_it_reports_how_many_samples_are_ranked_and_how_fast(job, scripted):
     figures = []
     with logged() as lines:
         counts = metrics.make(dataclasses.replace(job, report=figures.append))
@@ -257,7 +257,7 @@ def test_refuses_sequences_of_another_catalog(job, scripted):
         metrics.make(job)
 
 
-def with_rival(job, kind="popularity", drop=0):
+def with_baseline(job, kind="popularity", drop=0):
     """The job of a recipe whose baseline is of this kind; it ranked all test samples but so many."""
     place = job.out / "rival"
     made = baseline.Config(baseline=plug_in("baselines", kind)(), cutoffs=(1, 3, 5), resamples=50)
@@ -274,7 +274,7 @@ def test_the_recipes_own_baseline_stands_beside_the_others(job, scripted):
     metrics.make(job)
     fitted_here = read_json(job.out, "metrics.json")["popularity"]
     compared = read_json(job.out, "comparisons.json")["popularity"]
-    job = with_rival(dataclasses.replace(job, out=job.out / "again"))
+    job = with_baseline(dataclasses.replace(job, out=job.out / "again"))
     metrics.make(job)
     assert read_json(job.out, "metrics.json")["popularity"] == fitted_here
     assert read_json(job.inputs["baseline"], "metrics.json") == {"popularity": fitted_here}
@@ -293,12 +293,12 @@ def test_the_recipes_own_baseline_stands_beside_the_others(job, scripted):
 
 def test_refuses_a_baseline_whose_name_is_taken(job, scripted):
     with pytest.raises(ConfigError, match="'itemknn' and the recipe's baseline 'itemknn' are not distinct"):
-        metrics.make(with_rival(job, "itemknn"))
+        metrics.make(with_baseline(job, "itemknn"))
 
 
 def test_refuses_a_baseline_of_other_samples(job, scripted):
     with pytest.raises(ArtifactError, match="ranked other samples than the 30 of the catalog"):
-        metrics.make(with_rival(job, drop=1))
+        metrics.make(with_baseline(job, drop=1))
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_it_asks_of_something_with_words_of_its_own(kind: str) -> None:
 
 @every_kind
 @pytest.mark.parametrize("wordings", typing.get_args(Wordings))
-def test_every_wording_asks_and_tells_tasks_apart(kind: str, wordings: Wordings) -> None:
+def test_every_wording_distinguishes_the_tasks(kind: str, wordings: Wordings) -> None:
     """Each prompt is there once, in every wording; the thesis has one a task."""
     prompts = task_of(kind).prompts(wordings, "Gift")
     assert len(set(prompts)) == len(prompts) > 0

@@ -331,29 +331,29 @@ def next_rows(histories):
 @pytest.mark.parametrize("max_tokens", [400, 110, 84])
 def test_training_and_serving_read_the_same_prompt(lcrec_at, max_tokens):
     """The first task's rows, packed, are what the backbone makes of histories in tokens; shortened ones too."""
-    speaker = lcrec_at(max_tokens)
+    language = lcrec_at(max_tokens)
     histories = [list(range(n)) for n in (1, 2, 5, 17)]
-    samples = Packer(speaker).samples(table_of(next_rows(histories)))
+    samples = Packer(language).samples(table_of(next_rows(histories)))
     tokens = CODES + np.array([0, 5, 9])
     for history, sample in zip(histories, samples, strict=True):
-        ids, real = speaker.prompts(torch.tensor(tokens[history].reshape(1, -1)))
-        target = torch.tensor(tokens[history[-1] + 1]) + speaker.level_starts[0]
-        assert sample.ids == [*ids[real].tolist(), *target.tolist(), *speaker.ending]
-        assert sample.num_learned == 3 + len(speaker.ending)
+        ids, real = language.prompts(torch.tensor(tokens[history].reshape(1, -1)))
+        target = torch.tensor(tokens[history[-1] + 1]) + language.level_starts[0]
+        assert sample.ids == [*ids[real].tolist(), *target.tolist(), *language.ending]
+        assert sample.num_learned == 3 + len(language.ending)
     assert (len(samples[-1]) < len(samples[2]) + 12 * 4) == (max_tokens < 400)
 
 
 def test_packed_samples_do_not_see_each_other(lcrec_at):
-    speaker = lcrec_at(400)
+    language = lcrec_at(400)
     rows = [
         *next_rows([list(range(n)) for n in (1, 2, 3, 4, 5, 9)]),
         ("Title:\n", ["a b"], "\nIts item:", spell(CODES[3])),
     ]
-    samples = Packer(speaker).samples(table_of(rows))
+    samples = Packer(language).samples(table_of(rows))
     with torch.no_grad():
-        alone = sum(speaker.loss_of(pack([[sample]])).item() for sample in samples)
+        alone = sum(language.loss_of(pack([[sample]])).item() for sample in samples)
         for packed in (True, False):
-            packer = Packer(speaker, packed)
+            packer = Packer(language, packed)
             for number in (1, 3, 9):
-                together = sum(speaker.loss_of(micro).item() for micro in packer.micro_batches(samples, number))
+                together = sum(language.loss_of(micro).item() for micro in packer.micro_batches(samples, number))
                 assert together == pytest.approx(alone, rel=1e-5)

@@ -46,7 +46,7 @@ def test_a_trial_that_starts_once_more_says_why(heard):
 
 def test_what_was_stopped_says_where_it_stood(heard):
     lines, ends, handle = heard
-    handle(0, "told", {"time": 2, "value": 0.25})
+    handle(0, "reported", {"time": 2, "value": 0.25})
     handle(0, "stopped", {})
     handle(1, "stopped", {})
     assert lines == ["third: epoch 2, 0.2500"]

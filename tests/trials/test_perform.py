@@ -61,23 +61,23 @@ class Hopeless(InTurn):
     def check(self, share, asha):
         pass
 
-    def run(self, pieces, work, share, hear, asha=None):
+    def run(self, pieces, work, share, on_event, asha=None):
         if asha is None:
-            return super().run(pieces, work, share, hear)
+            return super().run(pieces, work, share, on_event)
         for number, piece in enumerate(pieces):
             told = []
 
-            def tell(values, number=number, told=told):
+            def report(values, number=number, told=told):
                 told.append(values)
-                hear(number, "told", values)
+                on_event(number, "reported", values)
                 if values["time"] == self.last:
                     raise Stopped
 
-            hear(number, "begun", {})
+            on_event(number, "begun", {})
             with pytest.raises(Stopped):
-                work(piece, tell)
+                work(piece, report)
             self.told.append(told)
-            hear(number, "stopped", {})
+            on_event(number, "stopped", {})
 
 
 @pytest.mark.parametrize(("tokenizer", "last"), [("rqvae", EPOCHS), ("rqkmeans", 1)])

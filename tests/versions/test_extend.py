@@ -263,7 +263,7 @@ def test_every_tokenizer_is_extended_frozen(published, grown, kind):
         assert len(np.unique(second.codes[:, own], axis=0)) == shop.ITEMS + shop.NEW
 
 
-def test_a_fusion_that_knows_nothing_of_new_items_is_refused(tmp_path):
+def test_a_fusion_without_vectors_of_new_items_is_refused(tmp_path):
     store = Store(Place.of(tmp_path / "store"))
     recipe = shop.recipe(shop.items(tmp_path, shop.ITEMS), shop.interactions(tmp_path))
     recipe = replace(recipe, fused=replace(recipe.fused, fusion=single.Config(modality="graph")))

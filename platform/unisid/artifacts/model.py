@@ -50,22 +50,22 @@ class Model:
             goes_on: it is only to be trained further: codes that are named after those that it was trained on will do.
         """
         record = require(place, "model")
-        spoken = record.inputs.get("codes")
-        if spoken is None:
+        trained_on = record.inputs.get("codes")
+        if trained_on is None:
             raise damaged(place, RECORD, "names no codes that the model was trained on")
-        if goes_on and codes.refreshes.get("spoken", {}).get(spoken["fingerprint"]) == list(codes.sizes):
+        if goes_on and codes.refreshes.get("spoken", {}).get(trained_on["fingerprint"]) == list(codes.sizes):
             return cls(place, record)
-        if spoken["fingerprint"] not in (codes.record.fingerprint, *codes.extends):
+        if trained_on["fingerprint"] not in (codes.record.fingerprint, *codes.extends):
             raise ArtifactError(
-                f"{place}: was trained on the codes {spoken['address']} ({spoken['fingerprint'][:12]}), not "
+                f"{place}: was trained on the codes {trained_on['address']} ({trained_on['fingerprint'][:12]}), not "
                 f"{codes.record.address} ({codes.record.fingerprint[:12]}); load it with the index it was trained on"
             )
-        if spoken["fingerprint"] != codes.record.fingerprint:
+        if trained_on["fingerprint"] != codes.record.fingerprint:
             with whole(codes.place, RECORD, "the record of an extension"):
-                sizes = codes.extension["spoken"][spoken["fingerprint"]]
+                sizes = codes.extension["spoken"][trained_on["fingerprint"]]
             if sizes != list(codes.sizes):
                 raise ArtifactError(
-                    f"{place}: was trained on the tokens of {spoken['address']}, whose levels have {sizes} codes; "
+                    f"{place}: was trained on the tokens of {trained_on['address']}, whose levels have {sizes} codes; "
                     f"{codes.record.address} extends it and has {list(codes.sizes)}: train a recommender on that index"
                 )
         return cls(place, record)

@@ -121,8 +121,8 @@ def _wanted(place: Place, name: str) -> str | None:
     """The checksum that a file should have, or None where there is nothing to compare, or no need to."""
     if not verifies() or ((place.uri, name) in _seen and _seen[place.uri, name] == place.stamp(name)):
         return None
-    told = _recorded(place).get(name)
-    return told if told is not None and known(told) else None
+    checksum = _recorded(place).get(name)
+    return checksum if checksum is not None and known(checksum) else None
 
 
 def _recorded(place: Place) -> dict[str, str]:

@@ -110,9 +110,9 @@ def _check_files(files: Json, sums: Json) -> None:
     for name, size in files.items():
         if not isinstance(size, int) or isinstance(size, bool) or size < 0 or "/" in name:
             raise ValueError(f"files has {name!r}: {size!r}, must be a file's name and its size in bytes")
-    for name, told in sums.items():
-        if not isinstance(told, str) or name not in files:
-            raise ValueError(f"sums has {name!r}: {told!r}, must be one of the files and its checksum")
+    for name, checksum in sums.items():
+        if not isinstance(checksum, str) or name not in files:
+            raise ValueError(f"sums has {name!r}: {checksum!r}, must be one of the files and its checksum")
 
 
 def _check_address(text: str) -> None:

@@ -200,11 +200,11 @@ class Place:
         try:
             fs.create_dir(path, recursive=True)
             with fs.open_output_stream(draft) as stream:
-                told = Summed(stream)
-                yield told if summed else stream
+                counting = Summed(stream)
+                yield counting if summed else stream
             if summed:
                 fs.create_dir(f"{path}/{LEFT}", recursive=True)
-                fs.open_output_stream(f"{path}/{LEFT}/{left_as(name, told.size, told.sum)}").close()
+                fs.open_output_stream(f"{path}/{LEFT}/{left_as(name, counting.size, counting.sum)}").close()
             give_name(fs, draft, f"{path}/{name}")
         except OSError as error:
             raise ArtifactError(f"{self / name}: cannot be written ({error}); free space or rights are needed, "
@@ -224,8 +224,8 @@ class Place:
         found = {}
         for name in names:
             if name in sizes:
-                size, told = left.get(name, (-1, ""))
-                found[name] = told if size == sizes[name] else self.checksum(name)
+                size, checksum = left.get(name, (-1, ""))
+                found[name] = checksum if size == sizes[name] else self.checksum(name)
         return found
 
     def forget_sums(self) -> None:

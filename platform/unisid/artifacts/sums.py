@@ -65,9 +65,9 @@ def known(text: str) -> bool:
     return text.startswith(KIND)
 
 
-def left_as(name: str, size: int, told: str) -> str:
+def left_as(name: str, size: int, checksum: str) -> str:
     """What the empty file is called that says a file's size and checksum."""
-    return f"{size}-{told.removeprefix(KIND)}-{name}"
+    return f"{size}-{checksum.removeprefix(KIND)}-{name}"
 
 
 def left_there(names: Iterable[str]) -> dict[str, tuple[int, str]]:
@@ -79,4 +79,4 @@ def left_there(names: Iterable[str]) -> dict[str, tuple[int, str]]:
     for entry in names:
         if parts := re.fullmatch(r"(\d+)-([0-9a-f]{8})-(.+)", entry):
             found.setdefault(parts[3], set()).add((int(parts[1]), KIND + parts[2]))
-    return {name: told.pop() for name, told in found.items() if len(told) == 1}
+    return {name: entries.pop() for name, entries in found.items() if len(entries) == 1}

@@ -36,7 +36,7 @@ def verify(place: Place) -> Verified:
         if record is None:
             return Verified(0, 0, 0, "half made", damaged=False)
         check_files(place, record)
-        summed = {name: told for name, told in record.sums.items() if known(told)}
+        summed = {name: checksum for name, checksum in record.sums.items() if known(checksum)}
         with ThreadPoolExecutor(THREADS) as pool:
             found = dict(zip(summed, pool.map(place.checksum, summed), strict=True))
     except UnreadableError as error:

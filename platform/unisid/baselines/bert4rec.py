@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
-from unisid.baselines.parts.learned import PAD, LearnedBaseline, Windows, asked_loss, dot_all, pad
+from unisid.baselines.parts.learned import PAD, LearnedBaseline, Windows, dot_all, labelled_loss, pad
 from unisid.baselines.parts.sequential import SequentialConfig
 from unisid.bounds import Layers, Range, ShareBelowOne, Width
 from unisid.errors import ConfigError
@@ -94,8 +94,8 @@ class Bert4Rec(LearnedBaseline):
     def loss(self, windows: Windows) -> Float[Tensor, ""]:
         gaps = self.hide(windows)
         states = self.states(windows.items.masked_fill(gaps, self.gap))
-        asked, config = windows.items.masked_fill(~gaps, PAD), self.config
-        return asked_loss(states, asked, self.items.weight[:-1], windows, config.loss, config.num_negatives)
+        labels, config = windows.items.masked_fill(~gaps, PAD), self.config
+        return labelled_loss(states, labels, self.items.weight[:-1], windows, config.loss, config.num_negatives)
 
     def count(self, windows: Windows) -> int:
         return int(self.hide(windows).sum())

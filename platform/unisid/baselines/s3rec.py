@@ -26,8 +26,8 @@ from unisid.baselines.parts.learned import (
     PAD,
     LearnedBaseline,
     Windows,
-    asked_loss,
     count_next,
+    labelled_loss,
     next_item_loss,
     score_all,
 )
@@ -124,7 +124,7 @@ class S3Rec(LearnedBaseline):
         config, gaps = self.config, self.hide(windows)
         states = self.around(windows.items.masked_fill(gaps, self.gap))
         masked = windows.items.masked_fill(~gaps, PAD)
-        items = asked_loss(states, masked, self._table, windows, config.loss, config.num_negatives)
+        items = labelled_loss(states, masked, self._table, windows, config.loss, config.num_negatives)
         named = self._predicted(self.of_gap(states[gaps]), windows.items[gaps])
         return config.hidden_weight * items + config.hidden_attribute_weight * named
 

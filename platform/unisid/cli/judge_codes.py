@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TABLE = "indexes.json of `unisid experiment`"
 
 
-def judge_codes(asked: Judge) -> None:
+def judge_codes(command: Judge) -> None:
     """Print the figures of ids; with a recipe, also of its own, and how its recommenders compare on each."""
     from unisid.artifacts.catalog import Catalog
     from unisid.artifacts.lookup import newest_of, place_of
@@ -33,23 +33,23 @@ def judge_codes(asked: Judge) -> None:
     from unisid.experiments.codes import Around, figures, predicted
     from unisid.report.judgement import indexes, judgement
 
-    if asked.lists or asked.metrics:
+    if command.lists or command.metrics:
         raise ConfigError("--codes: judges semantic IDs, --lists and --metrics ranked lists; give one command for each")
-    store = asked.session.opened
-    table = _results(asked.predict) if asked.predict else None
-    recipe = _recipe(asked, asked.train) if asked.train else None
+    store = command.session.opened
+    table = _results(command.predict) if command.predict else None
+    recipe = _recipe(command, command.train) if command.train else None
     if recipe is not None:
-        place = _made(asked, recipe, "catalog")["catalog"]
+        place = _made(command, recipe, "catalog")["catalog"]
     else:
-        address = Address.parse(asked.catalog) if asked.catalog else newest_of(store, "catalog", None)[0]
+        address = Address.parse(command.catalog) if command.catalog else newest_of(store, "catalog", None)[0]
         place = place_of(store, address)
     catalog = Catalog.read(place)
     given = {
-        name: _read(where, asked.items or "", store, catalog) for name, where in named(asked.codes, "--codes")
+        name: _read(where, command.items or "", store, catalog) for name, where in named(command.codes, "--codes")
     }  # before anything is trained on them
     compared = None
     if recipe is not None:
-        compared = _trained(asked, recipe)
+        compared = _trained(command, recipe)
         own = str(Address("codes", recipe.name, recipe.version))
         given = {recipe.name: _read(own, "", store, catalog)} | given
     around = Around.of(store, catalog)
@@ -58,7 +58,7 @@ def judge_codes(asked: Judge) -> None:
         for each in found.values():
             guess = predicted(table, each)
             each["predicted"] = None if guess is None else asdict(guess)
-    if asked.json:
+    if command.json:
         body = {"catalog": catalog.record.address, "indexes": found, "recommenders": compared}
         return print(json_text(body))
     print(indexes(found, catalog.record.address))
@@ -82,31 +82,31 @@ def _read(where: str, items: str, store: Store, catalog: Catalog) -> tuple[NDArr
     return index.codes, index.sizes, index.record.part("quality")
 
 
-def _recipe(asked: Judge, name: str) -> Recipe:
+def _recipe(command: Judge, name: str) -> Recipe:
     """The recipe that is trained on each.
 
     Raises:
-        ConfigError: it has another catalog than is asked for, or ids of another origin bear its name.
+        ConfigError: it has another catalog than is command for, or ids of another origin bear its name.
     """
     from unisid import recipes
 
     recipe = recipes.configure(recipes.find(name), [])
     own = f"{recipe.name}/{recipe.version}"
-    if asked.catalog not in (None, f"catalog/{own}"):
+    if command.catalog not in (None, f"catalog/{own}"):
         raise ConfigError(
-            f"--catalog: is {asked.catalog}, with --train it is the recipe's, catalog/{own}; leave it out"
+            f"--catalog: is {command.catalog}, with --train it is the recipe's, catalog/{own}; leave it out"
         )
-    for system, where in named(asked.codes, "--codes"):
+    for system, where in named(command.codes, "--codes"):
         if system == recipe.name and where != f"codes/{own}":
             raise ConfigError(f"--codes: '{system}' is what the recipe's own ids are called; give these another name")
     return recipe
 
 
-def _made(asked: Judge, recipe: Recipe, until: str = "metrics") -> dict[str, Place]:
+def _made(command: Judge, recipe: Recipe, until: str = "metrics") -> dict[str, Place]:
     from unisid import pipeline
 
-    session = asked.session
-    machines = functools.partial(session.machines, asked.compute)
+    session = command.session
+    machines = functools.partial(session.machines, command.compute)
     return pipeline.run_on(recipe, session.opened, machines, session.tracker(), until)
 
 
@@ -132,7 +132,7 @@ def _results(path: str) -> Json:
     return found
 
 
-def _trained(asked: Judge, recipe: Recipe) -> Json:
+def _trained(command: Judge, recipe: Recipe) -> Json:
     """The recipe's own recommender, then one on each system's ids, all trained alike and judged paired."""
     from unisid.artifacts.catalog import Catalog
     from unisid.artifacts.metrics import Metrics
@@ -142,23 +142,23 @@ def _trained(asked: Judge, recipe: Recipe) -> Json:
     from unisid.exchange.given import Given
     from unisid.judging import judgement
 
-    store = asked.session.opened
+    store = command.session.opened
     systems: dict[str, list[Ranks]] = {}
     wanted = {recipe.name: recipe}
-    for system, where in named(asked.codes, "--codes"):
+    for system, where in named(command.codes, "--codes"):
         place = _stored(where, store)
         if place is not None and place == store.place(Address("codes", recipe.name, recipe.version)):
             continue
-        path, items = (where, asked.items or "") if place is None else (_packed(store, place, system), "")
+        path, items = (where, command.items or "") if place is None else (_packed(store, place, system), "")
         given = replace(recipe.codes, given=Given(path=path, items=items))
         wanted[system] = replace(recipe, name=f"{recipe.name}-{system}", codes=given, joint=None)
     for system, each in wanted.items():
-        places = _made(asked, each)
+        places = _made(command, each)
         metrics, catalog = Metrics.read(places["metrics"]), Catalog.read(places["catalog"])
         own = str(require(places["metrics"], "metrics").config["method"])
         systems[system] = [judgement.recorded(metrics, catalog)[own]]
-    cutoffs = usable_cutoffs(asked.cutoffs, catalog.num_items, "--cutoffs")
-    return judgement.judge(systems, catalog, cutoffs, asked.difference)
+    cutoffs = usable_cutoffs(command.cutoffs, catalog.num_items, "--cutoffs")
+    return judgement.judge(systems, catalog, cutoffs, command.difference)
 
 
 def _packed(store: Store, place: Place, name: str) -> str:

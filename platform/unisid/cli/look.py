@@ -77,8 +77,8 @@ class Verify(Command):
         from unisid.artifacts.verify import verify
 
         store = self.session.opened
-        asked = [Address.parse(text) for text in self.address]
-        places = {address: place_of(store, address) for address in asked or store.addresses()}
+        addresses = [Address.parse(text) for text in self.address]
+        places = {address: place_of(store, address) for address in addresses or store.addresses()}
         if not places:
             _say_nothing_is_there(store)
             return
@@ -112,14 +112,14 @@ class Show(Command):
         from unisid.artifacts.store import Address
         from unisid.report.described import description
 
-        asked = Address.parse(self.address)
-        place = place_of(self.session.opened, asked)
-        record = require(place, asked.noun)
+        address = Address.parse(self.address)
+        place = place_of(self.session.opened, address)
+        record = require(place, address.noun)
         if self.json:
             print(json_text(as_json(record) | {"place": str(place)}))
             return
-        if record.address != str(asked):
-            print(f"{asked} is shared, it lies at:\n")
+        if record.address != str(address):
+            print(f"{address} is shared, it lies at:\n")
         print(description(place, record))
 
 

@@ -25,7 +25,7 @@ class Dataset(Protocol):
 
     text: tuple[str, ...]
     """The columns that make up an item's text, in order, as far as the items have them; none: all of them."""
-    oddities: Literal["refuse", "count"]
+    anomalies: Literal["refuse", "count"]
     """Item ids that occur twice and interactions that name unknown items: an error, or known of the published
     files, where the first item wins and the interactions are dropped."""
 

@@ -77,7 +77,7 @@ class Amazon:
     """Items have title, description, brand and categories; the first two are the text."""
 
     text: tuple[str, ...] = ("title", "description")
-    oddities: Literal["refuse", "count"] = "count"
+    anomalies: Literal["refuse", "count"] = "count"
 
     def __init__(self, config: Config) -> None:
         self.config, self.times = config, config.times

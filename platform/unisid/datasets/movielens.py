@@ -45,7 +45,7 @@ class MovieLens:
     """Titles carry the year of release; genres are the only further text."""
 
     text: tuple[str, ...] = ("title", "genres")
-    oddities: Literal["refuse", "count"] = "count"
+    anomalies: Literal["refuse", "count"] = "count"
 
     def __init__(self, config: Config) -> None:
         self.config, self.times = config, config.times

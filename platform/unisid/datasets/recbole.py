@@ -66,7 +66,7 @@ class RecBole:
     """Every row of .inter is an interaction; every further text column of .item belongs to the text."""
 
     text: tuple[str, ...] = ()
-    oddities: Literal["refuse", "count"] = "count"
+    anomalies: Literal["refuse", "count"] = "count"
 
     def __init__(self, config: Config) -> None:
         self.config, self.times = config, config.times

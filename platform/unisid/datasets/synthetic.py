@@ -75,7 +75,7 @@ class Synthetic:
     """Drawn anew wherever it is read: a part depends on the settings and on its own range only."""
 
     text: tuple[str, ...] = ("title", "description")
-    oddities: Literal["refuse", "count"] = "refuse"
+    anomalies: Literal["refuse", "count"] = "refuse"
     times: Times = Times()
 
     def __init__(self, config: Config) -> None:

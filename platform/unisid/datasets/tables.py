@@ -83,7 +83,7 @@ class Config(DatasetConfig):
 class Tables:
     """Two tables under the shop's own column names. They are taken to be clean: anomalies are errors."""
 
-    oddities: Literal["refuse", "count"] = "refuse"
+    anomalies: Literal["refuse", "count"] = "refuse"
 
     def __init__(self, config: Config) -> None:
         self.config, self.times = config, config.times

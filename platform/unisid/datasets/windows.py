@@ -79,7 +79,7 @@ class Config(DatasetConfig):
 class Windows:
     """Interactions recovered from samples; only their order is known."""
 
-    oddities: Literal["refuse", "count"] = "count"
+    anomalies: Literal["refuse", "count"] = "count"
     times: Times = Times()
 
     def __init__(self, config: Config) -> None:

@@ -148,10 +148,10 @@ def _attend(
     def by_beam(values: Tensor) -> Tensor:
         return values.unflatten(2, (beams, -1)).transpose(1, 2)
 
-    asked = (query * scale).view(users, beams, groups, -1, width)
-    scores = by_user(asked) @ prompt[0].transpose(-1, -2) + bias.to(query.dtype)
+    queries = (query * scale).view(users, beams, groups, -1, width)
+    scores = by_user(queries) @ prompt[0].transpose(-1, -2) + bias.to(query.dtype)
     if own is not None:
-        scores = torch.cat([scores, by_user(asked @ own[0].transpose(-1, -2))], -1)
+        scores = torch.cat([scores, by_user(queries @ own[0].transpose(-1, -2))], -1)
     weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
     mixed = by_beam(weights[..., :length] @ prompt[1])
     if own is not None:

@@ -73,8 +73,8 @@ def decode(
         attended = own.SelfAttention.o(_join(_attend(query, keys, values, bias, rate)))
         hidden = hidden + dropout(attended, rate)
         # Beams are further queries of their user: the prompt's keys and values are read once for all of them.
-        asked = cross.EncDecAttention.q(_norm(cross.layer_norm, hidden)).view(users, beams * new, -1)
-        query = _split(asked, cross.EncDecAttention)
+        queries = cross.EncDecAttention.q(_norm(cross.layer_norm, hidden)).view(users, beams * new, -1)
+        query = _split(queries, cross.EncDecAttention)
         attended = cross.EncDecAttention.o(_join(_attend(query, *memory.layers[number], memory.bias, rate)))
         hidden = hidden + dropout(attended.view(users * beams, new, width), rate)
         hidden = _feed_forward(block.layer[-1], hidden, rate)

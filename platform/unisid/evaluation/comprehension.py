@@ -40,8 +40,8 @@ class TitleAsker:
         said = [clean(title) for title in self.recommender.title_of(items, BEAM)]
         # An item of the very same title is as right: nothing that was asked tells the two apart.
         found = sum(self.titles[answer] == title for answer, title in zip(named[:, 0], titles, strict=True))
-        spoken = sum(answer == title for answer, title in zip(said, titles, strict=True))
-        return pa.table({"items": [len(items)], "title_to_sid": [found], "sid_to_title": [spoken]})
+        right_titles = sum(answer == title for answer, title in zip(said, titles, strict=True))
+        return pa.table({"items": [len(items)], "title_to_sid": [found], "sid_to_title": [right_titles]})
 
 
 def comprehension(job: Job[Any], places: Mapping[str, Place], pool: Pool, most: int, seed: int) -> Json:
@@ -65,5 +65,5 @@ def comprehension(job: Job[Any], places: Mapping[str, Place], pool: Pool, most: 
         row = [table[name][0].as_py() for name in ("items", "title_to_sid", "sid_to_title")]
         counts += row
         progress.advance(row[0])
-    asked = max(1, int(counts[0]))
-    return {"items": int(counts[0]), "title_to_sid": counts[1] / asked, "sid_to_title": counts[2] / asked}
+    count = max(1, int(counts[0]))
+    return {"items": int(counts[0]), "title_to_sid": counts[1] / count, "sid_to_title": counts[2] / count}

@@ -30,7 +30,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What comes back."""
+    """The hyper-parameters that were chosen, and the fitted baseline where it is not written."""
 
     chosen: dict[str, float]
     """The hyper-parameters that validation chose."""

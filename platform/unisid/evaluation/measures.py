@@ -90,8 +90,8 @@ def of_model(place: Place) -> dict[str, float]:
 def of_making(store: Store, place: Place, name: str) -> list[tuple[int, float]]:
     """(epoch, figure) of a complete artifact while it was made; what is known only at its end has the epoch 1."""
     measure = MEASURES[name]
-    if measure.curve is not None and (told := _by_epoch(place, measure.curve[0])):
-        return [(epoch, measure.curve[1](value)) for epoch, value in sorted(told.items())]
+    if measure.curve is not None and (by_epoch := _by_epoch(place, measure.curve[0])):
+        return [(epoch, measure.curve[1](value)) for epoch, value in sorted(by_epoch.items())]
     values = of(store, measure.noun, place)
     return [(1, values[name])] if name in values else []
 
@@ -115,8 +115,8 @@ def closeness(means: Mapping[str, Any]) -> float:
 def _by_epoch(place: Place, name: str) -> dict[int, float]:
     """Epoch -> what was reported under a name, of the epochs that the curve has: a restart begins another curve."""
     curve = read_curve(place)
-    epochs = {step: int(value) for step, told, value in curve if told == "epoch"}
-    return {epochs[step]: value for step, told, value in curve if told == name and step in epochs}
+    epochs = {step: int(value) for step, column, value in curve if column == "epoch"}
+    return {epochs[step]: value for step, column, value in curve if column == name and step in epochs}
 
 
 def _text_cosines(store: Store, record: Record) -> Mapping[str, Any]:

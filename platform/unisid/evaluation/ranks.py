@@ -1,4 +1,4 @@
-"""From ranks to figures, the same for every method: which cut-offs, whose ranks, what they come to.
+"""Turns target ranks into metrics; shared by all methods.
 
 S samples.
 """

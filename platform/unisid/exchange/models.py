@@ -40,7 +40,7 @@ def export_model(backbone: Backbone, model: Place, codes: Place, catalog: Place,
         "sizes": list(index.sizes),
         "level_starts": list(found.level_starts),
         "history_length": shop.history_length,
-        "asked": found.asked,
+        "asked": found.prompting,
     }
     return packing.finish(FORMAT, VERSION, described)
 

@@ -80,15 +80,15 @@ def figures(codes: NDArray[np.int32], sizes: Sequence[int], around: Around, made
     shorter = range(1, max(2, codes.shape[1]))
     groups = [groups_of(own, length) for length in shorter]
     taken = 1 + np.bincount(around.catalog.training_edges()[1], minlength=len(codes))[rows]
-    told = describe(codes, tuple(sizes)) if made is None else made
+    quality = describe(codes, tuple(sizes)) if made is None else made
     found: Json = {
         "items": len(codes),
         "sizes": list(sizes),
-        "distinct": told["distinct_share"],
-        "collision rate": told["collision_rate"],
-        "largest collision": told["largest_collision"],
-        "usage": told["usage"],
-        "entropy": told["entropy"],
+        "distinct": quality["distinct_share"],
+        "collision rate": quality["collision_rate"],
+        "largest collision": quality["largest_collision"],
+        "usage": quality["usage"],
+        "entropy": quality["entropy"],
         "gini": [gini(np.bincount(each)) for each in groups],
         "gini by interactions": [gini(np.bincount(each, taken)) for each in groups],
         "next by prefix": share_found(steps, by_prefix(own)),

@@ -260,7 +260,7 @@ def quality(codes: Codes, known: Known, graph: NDArray[np.float32], fused: Fused
         graph: the items' vectors of the interaction graph [N, D], in the order of `known.rows`.
         fused: the vectors that the codes are made of.
     """
-    told, own, vectors = recorded(codes.record), codes.codes[known.rows], fused.vectors(known.rows)
+    quality, own, vectors = recorded(codes.record), codes.codes[known.rows], fused.vectors(known.rows)
     first = groups_of(own, 1)
     pure, overlap = purity(first, known.labels), user_overlap(first, known.users, known.items)
     named = Chance(float("nan"), float("nan"), 1.0)
@@ -268,9 +268,9 @@ def quality(codes: Codes, known: Known, graph: NDArray[np.float32], fused: Fused
         named = purity(first, known.categories.labels)
     second = siblings(own, known.users, known.items)
     return {
-        "usage": float(np.mean(told["usage"])),
-        "entropy": float(np.mean(told["entropy"])),
-        "distinct": told["distinct_share"],
+        "usage": float(np.mean(quality["usage"])),
+        "entropy": float(np.mean(quality["entropy"])),
+        "distinct": quality["distinct_share"],
         "purity": pure.value,
         "purity by chance": pure.by_chance,
         "category purity": named.value,

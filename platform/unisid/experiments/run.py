@@ -76,36 +76,36 @@ def run(
         ConfigError, DriftError: before anything is made.
         DataError: after the table of the others was written, where some cells failed.
     """
-    asked = cells(experiment, base, seeds)
-    making = Making(asked, Plans(asked, store), base, store)
-    runner.check(making.share(range(len(asked)), making.plans), None)
-    table = Cells(experiment, store, asked, making.plans)
+    trials = cells(experiment, base, seeds)
+    making = Making(trials, Plans(trials, store), base, store)
+    runner.check(making.share(range(len(trials)), making.plans), None)
+    table = Cells(experiment, store, trials, making.plans)
     waiting = table.waiting()
     LOG.info(
         f"experiment {experiment.name} on {base.name}: {len(experiment.methods)} methods under {len(seeds)} seeds, "
-        f"{len(asked) - len(waiting)} of {len(asked)} cells are there"
+        f"{len(trials) - len(waiting)} of {len(trials)} cells are there"
     )
     folder = store.root / "experiments" / f"{base.name}-{experiment.name}"
     params = {"experiment": experiment.name, "seeds": " ".join(map(str, seeds))}
     with tracker.search(folder.name, params | settings.flatten(settings.to_record(base))):
         making.shared(compute)
-        for number in sorted(set(range(len(asked))) - set(waiting)):
+        for number in sorted(set(range(len(trials))) - set(waiting)):
             table.done(number)
         making.groups(runner, waiting)
         if waiting:
-            making.rest(runner, waiting, TrialEvents(asked, waiting, table.end))
-        complete = [n for n in range(len(asked)) if n not in table.failed]
+            making.rest(runner, waiting, TrialEvents(trials, waiting, table.end))
+        complete = [n for n in range(len(trials)) if n not in table.failed]
         for number in complete:
-            _tell(table, number, tracker)
+            _log_cell(table, number, tracker)
         if complete:
-            show(results.write(folder, experiment, store, [asked[n] for n in complete]))
+            show(results.write(folder, experiment, store, [trials[n] for n in complete]))
             tracker.publish(folder.name, {}, folder)
-    failed = {asked[number].name: note for number, note in table.failed.items()}
-    refuse_failures(f"experiment {experiment.name}", failed, f"{len(asked)} cells", "the same command")
+    failed = {trials[number].name: note for number, note in table.failed.items()}
+    refuse_failures(f"experiment {experiment.name}", failed, f"{len(trials)} cells", "the same command")
     return folder
 
 
-def _tell(table: Cells, number: int, tracker: ExperimentTracker) -> None:
+def _log_cell(table: Cells, number: int, tracker: ExperimentTracker) -> None:
     trial = table.trials[number]
     place = results.place_of(table.store, trial)
     figures = {name.replace("@", "_at_").replace(" ", "_"): value for name, value in table.means(number).items()}

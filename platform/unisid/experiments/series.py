@@ -49,10 +49,10 @@ def run_series(
     folder.write(PAGE, page_of(series, base.name, folders).encode())
     show(f"\npage  {folder / PAGE}")
     if failed:
-        told = "\n".join(failed.values())
+        reasons = "\n".join(failed.values())
         raise DataError(
             f"series {series.name}: {len(failed)} of {len(series.chapters)} experiments lack cells; the page holds the "
-            f"others, the same command tries these again\n{told}"
+            f"others, the same command tries these again\n{reasons}"
         )
     return folder
 

@@ -108,9 +108,9 @@ class Loss(Settings):
                     )
         shares = tuple(self.dropout.get(name, self.modality_dropout / len(names)) for name in names)
         if sum(shares) > 1 + 1e-9:
-            told = ", ".join(f"{name} {share:.3g}" for name, share in zip(names, shares, strict=True))
+            lost = ", ".join(f"{name} {share:.3g}" for name, share in zip(names, shares, strict=True))
             raise ConfigError(
-                f"{self.where}.dropout: {told} of the anchors are to lose a modality, {sum(shares):.3g} "
+                f"{self.where}.dropout: {lost} of the anchors are to lose a modality, {sum(shares):.3g} "
                 "together; no anchor loses two, so must be at most 1"
             )
         return shares

@@ -289,7 +289,7 @@ def _read(
 ) -> Tensor:
     """Attention to every item's own rows, bucket by bucket."""
     read = []
-    for own, shown, mask in zip(ragged.asked(ask), ragged.split(rows), ragged.masks, strict=True):
+    for own, shown, mask in zip(ragged.in_buckets(ask), ragged.split(rows), ragged.masks, strict=True):
         keys, values = _heads(shown, 2, num_heads)
         read.append(_attend(own, keys, values, mask, rate))
     return ragged.of_items(torch.cat(read))

@@ -1,4 +1,4 @@
-"""A recommender as a model of the transformers library: what its folder holds, and how it is asked there. L levels."""
+"""A recommender as a model of the transformers library: what its folder holds, and how prompts are built. L levels."""
 
 from __future__ import annotations  # torch is named here and not imported
 
@@ -23,7 +23,7 @@ class HuggingFace:
     """Under the library's names, tied ones once."""
     level_starts: tuple[int, ...]
     """The vocabulary entry of code 0, by level [L]."""
-    asked: Json
+    prompting: Json
     """How a history becomes a prompt, in vocabulary entries."""
 
 

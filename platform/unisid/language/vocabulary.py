@@ -132,7 +132,7 @@ def as_long(old: Float[Tensor, "V D"], new: Float[Tensor, "M D"], found: Float[T
 
 
 class SplitEmbedding(nn.Module):
-    """An embedding whose old rows rest while the new ones learn."""
+    """Embedding with frozen pretrained rows and trainable new rows."""
 
     def __init__(self, old: nn.Parameter, new: nn.Parameter) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class SplitEmbedding(nn.Module):
 
 
 class SplitHead(nn.Module):
-    """A head whose old rows rest while the new ones learn."""
+    """Output head with frozen pretrained rows and trainable new rows."""
 
     def __init__(self, old: nn.Parameter, new: nn.Parameter) -> None:
         super().__init__()

@@ -74,7 +74,7 @@ class Prompts:
     """The prompts of a language model, one object for training, validation and serving.
 
     `stages.instructions` writes it beside its rows, by the first prompt of each task; the training stage gives it to
-    the backbone (`LanguageBackbone.ask_with`), which stores it beside its weights (`prompts.json`) and loads it from there.
+    the backbone (`LanguageBackbone.ask_with`), which stores it beside its weights (`prompts.json`) and loads it again.
     `search`, `log_probs` and `loss` of a backbone then build their prompts from `next`, in the same entries as the
     training rows: so do validation, training on a model's own answers (rollouts are made by `search`, their gradients
     by `log_probs`; neither builds a prompt itself) and serving, which uses the other two for words.

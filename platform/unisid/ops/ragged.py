@@ -69,7 +69,7 @@ class Ragged:
         """How many rows of each matrix are real, bucket by bucket."""
         return list(self.lengths.split([items for items, _ in self.shapes]))
 
-    def asked(self, values: Shaped[Tensor, "N *shape"]) -> list[Tensor]:
+    def in_buckets(self, values: Shaped[Tensor, "N *shape"]) -> list[Tensor]:
         """Values in the items' order -> in buckets, as `split` cuts the rows."""
         laid = values if self.order is None else values[self.order]
         return list(laid.split([items for items, _ in self.shapes]))

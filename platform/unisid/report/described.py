@@ -10,14 +10,14 @@ from unisid.artifacts.store import Place
 from unisid.config import flatten
 from unisid.report.tables import align, plain, ranking, size
 
-TOLD = ("means", "advantage")
+RANKED = ("means", "advantage")
 """Counts that the ranking already covers."""
 
 
 def description(place: Place, record: Record) -> str:
     """For a person; the record itself holds more (`unisid show --json`)."""
     figures = {key: value for key, value in record.counts.items() if not isinstance(value, Mapping)}
-    groups = {key: value for key, value in record.counts.items() if isinstance(value, Mapping) and key not in TOLD}
+    groups = {key: value for key, value in record.counts.items() if isinstance(value, Mapping) and key not in RANKED}
     parts = [
         f"{record.address}\n{meaning(record.noun)}",
         align(_origin(place, record)),

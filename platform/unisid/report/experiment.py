@@ -115,7 +115,7 @@ def _sections(table: Table, qualities: Qualities, correlations: Correlations) ->
     if correlations:
         rows = [["figure of an index", "Spearman", "p", "indexes"]]
         rows += [[n, f"{f.correlation:+.2f}", f"{f.p:.2g}", str(f.indexes)] for n, f in correlations.items()]
-        yield f"how well each foretells {table.decisive}, history excluded", rows
+        yield f"how well each predicts {table.decisive}, history excluded", rows
 
 
 def plain(table: Table, qualities: Qualities, correlations: Correlations) -> dict[str, Any]:
@@ -138,13 +138,13 @@ def plain(table: Table, qualities: Qualities, correlations: Correlations) -> dic
         "samples": table.num_samples,
         "cutoffs": list(table.cutoffs),
     }
-    told = {name: asdict(each) for name, each in correlations.items()}
+    predicted = {name: asdict(each) for name, each in correlations.items()}
     indexes = {
         index: {name: value if np.isfinite(value) else None for name, value in own.items()}
         for index, own in qualities.items()
     }
     lists = {method: dict(own) for method, own in table.spread.items()}
-    return heading | {"history": rules, "lists": lists, "indexes": indexes, "foretold": told}
+    return heading | {"history": rules, "lists": lists, "indexes": indexes, "foretold": predicted}
 
 
 def _means(table: Table, results: Results) -> list[list[str]]:

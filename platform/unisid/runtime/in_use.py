@@ -21,9 +21,9 @@ def promoted(store: Store, name: str) -> tuple[Held, Held]:
     from unisid.runtime.registry import CHAMPION
     from unisid.runtime.tracking import tracker
 
-    told = tracker(store.root)
-    pair = promotion.in_use(told, name)[CHAMPION]
-    index, recommender = promotion.holdings(told, name, pair)
+    tracking = tracker(store.root)
+    pair = promotion.in_use(tracking, name)[CHAMPION]
+    index, recommender = promotion.holdings(tracking, name, pair)
     return _addresses(index), _addresses(recommender)
 
 

@@ -108,5 +108,5 @@ def _writes(pid: int, folder: bytes) -> bool:
 
 if __name__ == "__main__":
     parent = os.getppid()
-    if told := sys.stdin.buffer.read():
-        _end(told, parent)
+    if names := sys.stdin.buffer.read():
+        _end(names, parent)

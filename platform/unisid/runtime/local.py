@@ -28,24 +28,24 @@ from unisid.runtime.process_group import Collectives
 from unisid.training.memory import device_peak, forget_device_peak
 
 T = TypeVar("T")
-Tell = Callable[[int, Metrics], None]
+Send = Callable[[int, Metrics], None]
 PROGRESS = -1
 """Sequence number for time-based progress messages, which are not part of the numbered reports."""
 
 
 class Member(Collectives):
-    """A worker of a fit: its checkpoints lie at the fit's work place, its reports go through `tell`, numbered.
+    """A worker of a fit: its checkpoints lie at the fit's work place, its reports go through `send`, numbered.
 
     Args:
         last: the checkpoint to resume from, as rank 0 found it before the fit began, so that all agree.
-        tell: called on rank 0 with the report's number (a resumed fit goes on where its checkpoint stands).
+        send: called on rank 0 with the report's number (a resumed fit goes on where its checkpoint stands).
     """
 
     def __init__(
-        self, pool: Pool, streams: Mapping[str, Stream], checkpoints: Checkpoints, last: int | None, tell: Tell
+        self, pool: Pool, streams: Mapping[str, Stream], checkpoints: Checkpoints, last: int | None, send: Send
     ) -> None:
         super().__init__(pool, streams)
-        self.checkpoints, self.last, self.tell = checkpoints, last, tell
+        self.checkpoints, self.last, self.send = checkpoints, last, send
         self.reports = 0
         forget_device_peak(self.device)
         torch.manual_seed(0)  # a process that serves several fits starts each like a fresh one
@@ -54,12 +54,12 @@ class Member(Collectives):
         if self.rank == 0:
             if save is not None:
                 self.checkpoints.commit(self.reports, save)
-            self.tell(self.reports, {**metrics, **device_peak(self.device)})
+            self.send(self.reports, {**metrics, **device_peak(self.device)})
         self.reports += 1
 
     def progress(self, metrics: Metrics) -> None:
         if self.rank == 0:
-            self.tell(PROGRESS, metrics)
+            self.send(PROGRESS, metrics)
 
     def resume(self) -> Path | None:
         if self.last is None:
@@ -112,13 +112,13 @@ def fit_here(
     device = pool.device()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
-            tell = functools.partial(_tell, report)
-            return train(Member(pool, streams, checkpoints, checkpoints.last(), tell), task)
+            send = functools.partial(_forward, report)
+            return train(Member(pool, streams, checkpoints, checkpoints.last(), send), task)
         finally:
             torch.set_num_threads(threads)
 
 
-def _tell(report: Report | None, number: int, metrics: Metrics) -> None:
+def _forward(report: Report | None, number: int, metrics: Metrics) -> None:
     if report is not None:
         report(metrics)
 
@@ -148,7 +148,7 @@ def _spawn(
             while not results.empty():
                 kind, value = results.get()
                 if kind == "report":
-                    _tell(report, 0, value)
+                    _forward(report, 0, value)
                 elif kind == "error":
                     raise value
                 else:

@@ -70,7 +70,7 @@ class Mailbox:
                     raise RuntimeError(text)  # the other ranks may hold the job: only a restart frees them
             return len(self.slots) - 1, slot.job
 
-    async def tell(self, number: int, event: Event) -> bool:
+    async def post(self, number: int, event: Event) -> bool:
         """Receive a worker's message about a job; returns whether a driver still waits for it."""
         async with self.changed:
             slot = self.slots[number]
@@ -88,7 +88,7 @@ class Mailbox:
             if slot.troubles.setdefault((text, last), slot.attempts) < slot.attempts:
                 self._add(slot, ("error", error))
 
-    async def hear(self, number: int, seen: int) -> list[Event]:
+    async def events_of(self, number: int, seen: int) -> list[Event]:
         """The events of a job from the `seen`-th on; waits for one."""
         slot = self.slots[number]
         assert slot is not None, "the driver gives a new job only after the last one's end"

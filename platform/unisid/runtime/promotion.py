@@ -138,12 +138,12 @@ class Promotion:
         return index
 
     def _require_champions(self, model: Address, index: Codes) -> None:
-        spoken = require(self.store.place(model), "model").inputs["codes"]
-        if spoken["fingerprint"] not in (index.record.fingerprint, *index.extends):
+        trained = require(self.store.place(model), "model").inputs["codes"]
+        if trained["fingerprint"] not in (index.record.fingerprint, *index.extends):
             raise DataError(
-                f"promote: {model} is for {spoken['address']} ({spoken['fingerprint'][:12]}), the champion index is "
+                f"promote: {model} is for {trained['address']} ({trained['fingerprint'][:12]}), the champion index is "
                 f"{index.record.address} ({index.record.fingerprint[:12]}); promote both: unisid promote "
-                f"{spoken['address']} {model}"
+                f"{trained['address']} {model}"
             )
 
     def _following(self, now: Pair, index: Codes) -> tuple[Place | None, bool]:
@@ -213,8 +213,8 @@ def promote(
             registered.give(CHAMPION, pair)
         return pair
 
-    asked = {noun: str(address) for noun, address in (("codes", codes), ("model", model)) if address is not None}
-    return _told(tracker, f"promote {name}", asked, act)
+    params = {noun: str(address) for noun, address in (("codes", codes), ("model", model)) if address is not None}
+    return _tracked(tracker, f"promote {name}", params, act)
 
 
 def roll_back(tracker: Tracker, name: str) -> Pair:
@@ -230,7 +230,7 @@ def roll_back(tracker: Tracker, name: str) -> Pair:
             registered.give(PREVIOUS, now)
         return before
 
-    return _told(tracker, f"roll back {name}", {}, act)
+    return _tracked(tracker, f"roll back {name}", {}, act)
 
 
 def label(tracker: Tracker, store: Store, name: str, codes: Address, model: Address, tags: Mapping[str, str]) -> None:
@@ -292,8 +292,8 @@ def holdings(tracker: Tracker, name: str, pair: Pair) -> tuple[dict[str, str], d
     return found
 
 
-def _told(tracker: Tracker, what: str, asked: Mapping[str, str], act: Any) -> Pair:
-    with tracker.pipeline(what, asked, {}):
+def _tracked(tracker: Tracker, what: str, params: Mapping[str, str], act: Any) -> Pair:
+    with tracker.pipeline(what, params, {}):
         run = tracker.parent
         if run is None:
             raise ArtifactError(

@@ -31,7 +31,7 @@ class SIDIndex(mlflow.pyfunc.PythonModel):
             direction = (params or {}).get("direction", "item_to_sid")
             if direction not in ("item_to_sid", "sid_to_items"):
                 raise ConfigError(f"SID index: direction '{direction}'; must be 'item_to_sid' or 'sid_to_items'")
-            keys = model_input[served.asked(model_input, ("key",), "SID index")].tolist()
+            keys = model_input[served.filled_column(model_input, ("key",), "SID index")].tolist()
             read = self._sid if direction == "item_to_sid" else self._items
             return served.answered(keys, read, lambda rows, _: rows, {"sid": "", "item_ids": []})
 

@@ -58,7 +58,7 @@ class Recommending(mlflow.pyfunc.PythonModel):
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         settings: dict[str, Any] = {"k": 10, "exclude_history": True, "allowed": EVERY} | (params or {})
         with served.refusals():
-            column = served.asked(model_input, COLUMNS, "recommender")
+            column = served.filled_column(model_input, COLUMNS, "recommender")
             values, k = model_input[column].tolist(), int(settings["k"])
             limits = list(model_input["allowed"]) if "allowed" in model_input else [None] * len(values)
             if column != "history" and (list(settings["allowed"]) != EVERY or any(map(_is_given, limits))):

@@ -104,7 +104,7 @@ class Group:
     def _events(self, number: int) -> Iterator[tuple[str, Any]]:
         seen = 0
         while True:
-            pending = self.mailbox.hear.remote(number, seen)
+            pending = self.mailbox.events_of.remote(number, seen)
             while not ray.wait([pending], timeout=1.0)[0]:
                 if not self.alive:
                     raise ConfigError(
@@ -159,23 +159,23 @@ def _perform(mailbox: Any, number: int, packed: bytes) -> None:
         value = job.train(member, job.task)
         member.all_reduce(torch.zeros(1, device=member.device)).item()  # over for all, or for none
         if member.rank == 0:
-            ray.get(mailbox.tell.remote(number, ("result", cloudpickle.dumps(value))))
+            ray.get(mailbox.post.remote(number, ("result", cloudpickle.dumps(value))))
     except CURABLE as error:
         text = f"{type(error).__name__}: {error}"
         ray.get(mailbox.report_retryable_error.remote(number, text, member and member.last, _packed(error)))
         raise
     except Exception as error:
-        ray.get(mailbox.tell.remote(number, ("error", _packed(error))))
+        ray.get(mailbox.post.remote(number, ("error", _packed(error))))
         if member is None or member.size > 1:
             raise  # peers may be waiting in a collective: only a restart brings the group back in step
 
 
 def _member(mailbox: Any, number: int, job: Assignment) -> RayMember:
-    def tell(report: int, metrics: Mapping[str, float]) -> None:
-        if not ray.get(mailbox.tell.remote(number, ("report", (report, dict(metrics))))):
+    def send(report: int, metrics: Mapping[str, float]) -> None:
+        if not ray.get(mailbox.post.remote(number, ("report", (report, dict(metrics))))):
             raise FitAbandoned(f"no driver waits for '{job.checkpoints.name}' any more")
 
-    member = RayMember(job.pool, job.streams, job.checkpoints, None, tell)
+    member = RayMember(job.pool, job.streams, job.checkpoints, None, send)
     last = job.checkpoints.last() if member.rank == 0 else None
     agreed = member.broadcast(torch.tensor(-1 if last is None else last, device=member.device)).item()
     member.last = None if agreed < 0 else int(agreed)

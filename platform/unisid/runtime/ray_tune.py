@@ -21,7 +21,7 @@ from unisid.errors import ConfigError
 from unisid.runtime.leftovers import Scratch
 from unisid.runtime.ray_compute import RayCompute
 from unisid.runtime.ray_train import CURABLE
-from unisid.runtime.trials import Asha, Hear, Share, Work
+from unisid.runtime.trials import Asha, OnEvent, Share, Work
 
 SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths in recipes mean the same in a trial as in the driver
@@ -65,12 +65,12 @@ class RayTune:
         if self.own and not _fits(share):
             raise ConfigError(_missing(share))
 
-    def run(self, pieces: Sequence[Any], work: Work, share: Share, hear: Hear, asha: Asha | None = None) -> None:
+    def run(self, pieces: Sequence[Any], work: Work, share: Share, on_event: OnEvent, asha: Asha | None = None) -> None:
         if self.release is not None:
             self.release()
         os.environ.update({name: os.environ.get(name, value) for name, value in SETTINGS.items()})
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-        listener = Listener(hear, share)
+        listener = Listener(on_event, share)
         with Scratch("tune") as folder:
             tuner = tune.Tuner(
                 tune.with_resources(tune.with_parameters(perform, pieces=list(pieces), work=work), _request(share)),
@@ -100,7 +100,7 @@ class RayTune:
 def perform(config: Mapping[str, Any], pieces: Sequence[Any], work: Work) -> dict[str, Any]:
     """What a trial's process does. What a new process may cure goes to Tune, which starts one; the rest is final."""
     try:
-        result = work(pieces[config["number"]], lambda told: tune.report(dict(told)))
+        result = work(pieces[config["number"]], lambda values: tune.report(dict(values)))
     except CURABLE as error:
         tune.report({"failing": f"{type(error).__name__}: {error}"})  # Tune may not know it when it says so
         raise
@@ -112,8 +112,8 @@ def perform(config: Mapping[str, Any], pieces: Sequence[Any], work: Work) -> dic
 class Listener(tune.Callback):
     """Converts Tune's callbacks into a search's trial events."""
 
-    def __init__(self, hear: Hear, share: Share) -> None:
-        self.hear, self.share = hear, share
+    def __init__(self, on_event: OnEvent, share: Share) -> None:
+        self.on_event, self.share = on_event, share
         self.over: set[str] = set()
         self.failing: dict[str, str] = {}
         self.idle_since: float | None = None
@@ -131,7 +131,7 @@ class Listener(tune.Callback):
             self._fail(ConfigError(_missing(self.share)))
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._tell(trial, "begun", {})
+        self._emit(trial, "begun", {})
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -143,7 +143,7 @@ class Listener(tune.Callback):
         elif "failing" in result:
             self.failing[trial.trial_id] = result["failing"]
         elif "value" in result:
-            self._tell(trial, "told", {key: result[key] for key in ("time", "value", "pid")})
+            self._emit(trial, "reported", {key: result[key] for key in ("time", "value", "pid")})
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._over(trial, "stopped", {})
@@ -155,11 +155,11 @@ class Listener(tune.Callback):
     def _over(self, trial: Trial, kind: Any, payload: Mapping[str, Any]) -> None:
         if trial.trial_id not in self.over:
             self.over.add(trial.trial_id)
-            self._tell(trial, kind, payload)
+            self._emit(trial, kind, payload)
 
-    def _tell(self, trial: Trial, kind: Any, payload: Mapping[str, Any]) -> None:
+    def _emit(self, trial: Trial, kind: Any, payload: Mapping[str, Any]) -> None:
         try:
-            self.hear(int(trial.config["number"]), kind, payload)
+            self.on_event(int(trial.config["number"]), kind, payload)
         except Exception as error:
             self._fail(error)
 

@@ -27,7 +27,7 @@ def refusals() -> Iterator[None]:
         raise MlflowException(str(error), error_code=mlflow.protos.databricks_pb2.ErrorCode.Value(fault)) from None
 
 
-def asked(table: pd.DataFrame, columns: Sequence[str], where: str) -> str:
+def filled_column(table: pd.DataFrame, columns: Sequence[str], where: str) -> str:
     """The one column of these that a batch fills; raises DataError where it fills none or several."""
     present = [name for name in columns if name in table]
     filled = [name for name in present if table[name].notna().any()] or present

@@ -1,6 +1,6 @@
 """Many pieces of work, each on its own share of the machines: the interface, and the plain implementation.
 
-A piece reports intermediate values with `tell({"time": ..., "value": ...})`; the driver receives its result or error.
+A piece reports intermediate values with `report({"time": ..., "value": ...})`; the driver receives its result or error.
 `ray_tune` runs them beside one another.
 """
 
@@ -11,13 +11,13 @@ from typing import Any, Literal, Protocol
 
 from unisid.errors import ConfigError
 
-Tell = Callable[[Mapping[str, float]], None]
-Work = Callable[[Any, Tell], Mapping[str, Any]]
-"""A module-level function: (piece, tell) -> its result, in plain values."""
-Kind = Literal["begun", "told", "done", "stopped", "lost"]
-"""begun: it runs, perhaps once more; told: a value it reported; done: its result; stopped: for others were better;
+Reporter = Callable[[Mapping[str, float]], None]
+Work = Callable[[Any, Reporter], Mapping[str, Any]]
+"""A module-level function: (piece, report) -> its result, in plain values."""
+Kind = Literal["begun", "reported", "done", "stopped", "lost"]
+"""begun: it runs, perhaps once more; reported: a value; done: its result; stopped: for others were better;
 lost: {"error": text}."""
-Hear = Callable[[int, Kind, Mapping[str, Any]], None]
+OnEvent = Callable[[int, Kind, Mapping[str, Any]], None]
 """(number of the piece, what happened, more of it)."""
 
 
@@ -51,13 +51,13 @@ class Asha:
 
 
 class Runner(Protocol):
-    """Who does the work."""
+    """Runs pieces of work."""
 
     def check(self, share: Share, asha: Asha | None) -> None:
         """Raises ConfigError where this can never be done, before anything runs."""
         ...
 
-    def run(self, pieces: Sequence[Any], work: Work, share: Share, hear: Hear, asha: Asha | None = None) -> None:
+    def run(self, pieces: Sequence[Any], work: Work, share: Share, on_event: OnEvent, asha: Asha | None = None) -> None:
         """Do every piece; returns when all are done, stopped or lost."""
         ...
 
@@ -69,12 +69,12 @@ class InTurn:
         if asha is not None:
             raise ConfigError("asha: early stopping is Ray Tune's; leave out --compute local")
 
-    def run(self, pieces: Sequence[Any], work: Work, share: Share, hear: Hear, asha: Asha | None = None) -> None:
+    def run(self, pieces: Sequence[Any], work: Work, share: Share, on_event: OnEvent, asha: Asha | None = None) -> None:
         for number, piece in enumerate(pieces):
-            hear(number, "begun", {})
+            on_event(number, "begun", {})
             try:
-                result = work(piece, lambda told, number=number: hear(number, "told", told))
+                result = work(piece, lambda values, number=number: on_event(number, "reported", values))
             except Exception as error:
-                hear(number, "lost", {"error": "".join(traceback.format_exception(error))})
+                on_event(number, "lost", {"error": "".join(traceback.format_exception(error))})
             else:
-                hear(number, "done", result)
+                on_event(number, "done", result)

@@ -45,21 +45,21 @@ def run(
         ConfigError, DriftError: before any trial starts, where the space, the machines or the search's name refuse it.
         DataError: after the table and the plots, where some trials failed.
     """
-    asked = expand(search.recipe, search.space, search.seeds, search.until)
-    running = Running(search, store, tracker, asked, Plans(asked, store))
+    trials = expand(search.recipe, search.space, search.seeds, search.until)
+    running = Running(search, store, tracker, trials, Plans(trials, store))
     asha = _asha(running)
-    making = Making(asked, running.plans, search.recipe, store)
-    runner.check(making.share(range(len(asked)), running.plans), asha)
+    making = Making(trials, running.plans, search.recipe, store)
+    runner.check(making.share(range(len(trials)), running.plans), asha)
     running.folder.begin(search.definition, resume)
-    running.over = running.folder.known(asked, running.plans)
+    running.over = running.folder.known(trials, running.plans)
     LOG.info(
-        f"search {search.name}: {len(asked)} trials up to {search.until}, {len(running.over)} of them over already"
+        f"search {search.name}: {len(trials)} trials up to {search.until}, {len(running.over)} of them over already"
     )
     with tracker.search(search.name, _params(search)):
         making.shared(compute)
-        for number, trial in enumerate(asked):
+        for number, trial in enumerate(trials):
             if trial.id in running.over:
-                running.tell(number)
+                running.log(number)
         making.groups(runner, running.waiting())
         _make_rest(running, making, runner, asha)
         show(results.written(running))
@@ -72,8 +72,8 @@ def run(
 def _params(search: Search) -> dict[str, Any]:
     dimensions = {f"space.{key}": ", ".join(map(str, values)) for key, values in search.space.dimensions.items()}
     seeds = {"seeds": ", ".join(map(str, search.seeds))} if search.seeds else {}
-    asked = {f"search.{key}": value for key, value in settings.flatten(search.definition).items()}
-    return asked | dimensions | seeds | settings.flatten(settings.to_record(search.recipe))
+    defined = {f"search.{key}": value for key, value in settings.flatten(search.definition).items()}
+    return defined | dimensions | seeds | settings.flatten(settings.to_record(search.recipe))
 
 
 def _asha(running: Running) -> Asha | None:

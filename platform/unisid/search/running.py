@@ -57,11 +57,12 @@ class Running:
         )
         self.folder.keep(outcome)
         self.over[trial.id] = outcome
-        self.tell(number)
+        self.log(number)
         figures = "  ".join(f"{name} {values[name]:.4f}" for name in self.search.texts() if name in values)
         LOG.info(f"[{len(self.over)}/{len(self.trials)}] {trial.name}: {state}{f' {note}' if note else ''}  {figures}")
 
-    def tell(self, number: int) -> None:
+    def log(self, number: int) -> None:
+        """Log a trial that is over to the tracker."""
         trial, outcome = self.trials[number], self.over[self.trials[number].id]
         params = dict(trial.settings) | ({} if trial.seed is None else {"seed": trial.seed})
         curve = validation_curve(self.places(number)[trial.until])

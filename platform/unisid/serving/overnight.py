@@ -30,7 +30,7 @@ from unisid.serving.quotas import Quota
 
 LOG = logger(__name__)
 
-FAMILY, ASKED, DONE = "recommendations", "_asked.json", "_batch.json"
+FAMILY, BEGUN, DONE = "recommendations", "_asked.json", "_batch.json"
 """The table, what it is made from (written first) and its counts (last); readers of a folder of Parquet files pass over
 names that begin with '_'."""
 COUNTS = b"unisid.counts"
@@ -95,8 +95,8 @@ def recommend_all(sources: Sources, settings: Overnight, out: Place, compute: Co
         DriftError: other recommendations lie at `out`, or were begun there.
         DataError: the rule or the quota does not fit the columns, or the table of histories is none.
     """
-    asked = {"pair": sources.identity(), "settings": _identity(settings)}
-    _claim(out, asked)
+    identity = {"pair": sources.identity(), "settings": _identity(settings)}
+    _claim(out, identity)
     if out.exists(DONE):
         counts: Json = json.loads(out.read(DONE))["counts"]
         LOG.info(f"{out}: complete, {counts['users']:,} users in {counts['shards']:,} shards")
@@ -113,7 +113,7 @@ def recommend_all(sources: Sources, settings: Overnight, out: Place, compute: Co
     for _ in compute.map(parts, step):
         progress.advance()
     counts = _counted(out, users, len(starts))
-    out.write(DONE, json.dumps({**asked, "counts": counts}, indent=2, sort_keys=True).encode())
+    out.write(DONE, json.dumps({**identity, "counts": counts}, indent=2, sort_keys=True).encode())
     return counts
 
 
@@ -127,19 +127,19 @@ def _identity(settings: Overnight) -> Json:
     return found
 
 
-def _claim(out: Place, asked: Json) -> None:
+def _claim(out: Place, identity: Json) -> None:
     """Say at `out` what is being made there; raises DriftError where that is something else."""
-    if out.exists(ASKED):
-        before = json.loads(out.read(ASKED))
-        if before != asked:
-            changed = "\n    ".join(differences(before, asked))
+    if out.exists(BEGUN):
+        before = json.loads(out.read(BEGUN))
+        if before != identity:
+            changed = "\n    ".join(differences(before, identity))
             raise DriftError(
                 f"{out}: holds other recommendations:\n    {changed}\n  give another folder (--out), or remove this one"
             )
         return
     if out.exists() and out.sizes():
-        raise DriftError(f"{out}: holds {next(iter(out.sizes()))}, and no {ASKED}; give an empty folder (--out)")
-    out.write(ASKED, json.dumps(asked, indent=2, sort_keys=True).encode())
+        raise DriftError(f"{out}: holds {next(iter(out.sizes()))}, and no {BEGUN}; give an empty folder (--out)")
+    out.write(BEGUN, json.dumps(identity, indent=2, sort_keys=True).encode())
 
 
 def _counted(out: Place, users: int, shards: int) -> Json:
@@ -209,9 +209,9 @@ class _Worker:
     def __call__(self, parts: pa.Table) -> pa.Table:
         (part,) = parts.to_pylist()
         stop = min(part["start"] + self.settings.shard, len(self.users))
-        asked = list(self.users.queries(part["start"], stop, self.settings))
-        found = answers(self.pair, [query for _, query in asked])
-        table = _table(self.pair, [user_id for user_id, _ in asked], found)
+        rows = list(self.users.queries(part["start"], stop, self.settings))
+        found = answers(self.pair, [query for _, query in rows])
+        table = _table(self.pair, [user_id for user_id, _ in rows], found)
         sources = [each.source if isinstance(each, Answer) else "problem" for each in found]
         counts = {
             "rows": table.num_rows,

@@ -212,7 +212,7 @@ class Recommender:
         if "" in cleaned:
             number = cleaned.index("")
             raise DataError(f"text {number}: {texts[number]!r} has no words in it; a text needs at least one")
-        prompts = _asked(language, language.asks.title_to_sid, cleaned, len(self.index.sizes))
+        prompts = _prompt_entries(language, language.asks.title_to_sid, cleaned, len(self.index.sizes))
 
         def search(read: Tensor, limits: Limits) -> Ranked:
             return beam.search(_InWords(language), read, self.index.trie, k=k, beam=width)
@@ -235,7 +235,7 @@ class Recommender:
             return []
         numbers = item_numbers(items, len(self.index.codes), "items")
         sids = spell_all(self.index.codes.cpu().numpy()[numbers])
-        prompts = _asked(language, language.asks.sid_to_title, sids, 0)
+        prompts = _prompt_entries(language, language.asks.sid_to_title, sids, 0)
         limit = min(TITLE_TOKENS, language.max_tokens - max(map(len, prompts), default=0))
         titles = np.empty(len(items), dtype=object)
         for some in self._batches(prompts):
@@ -299,7 +299,7 @@ def _settings(place: Place, model: Model) -> BackboneConfig:
         return from_record(BackboneConfig, model.backbone())  # type: ignore[type-abstract]
 
 
-def _asked(language: LanguageBackbone, prompt: Prompt, texts: Sequence[str], answer: int) -> list[list[int]]:
+def _prompt_entries(language: LanguageBackbone, prompt: Prompt, texts: Sequence[str], answer: int) -> list[list[int]]:
     """Prompts in entries, as in training; texts are cut to leave room for an answer of so many entries."""
     head, tail = language.encode(prompt[:2])
     before, after = language.opening + head, tail + language.closing

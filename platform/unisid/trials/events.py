@@ -33,7 +33,7 @@ class TrialEvents:
         if kind == "begun":
             self.begun[number] = self.begun.get(number, 0) + 1
             LOG.info(f"{name}: {'begun' if self.begun[number] == 1 else 'begun again, its process died'}")
-        elif kind == "told":
+        elif kind == "reported":
             self.last[number] = more
             if self.due():
                 LOG.info(f"{name}: epoch {more['time']:g}, {more['value']:.4f}")

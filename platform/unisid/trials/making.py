@@ -12,7 +12,7 @@ from unisid.log import logger
 from unisid.pipeline import Recipe
 from unisid.planned import Planned
 from unisid.recipe_roles import roles_of
-from unisid.runtime.trials import Asha, Hear, Kind, Runner, Share
+from unisid.runtime.trials import Asha, Kind, OnEvent, Runner, Share
 from unisid.stages.codes import check_room
 from unisid.trials.perform import Order, perform
 from unisid.trials.plans import Plans
@@ -77,19 +77,24 @@ class Making:
             makers = [waiting[n] for n in phase.makers]
             LOG.info(f"shared by some trials: {len(makers)} times {phase.noun}")
 
-            def hear(number: int, kind: Kind, more: Mapping[str, Any], makers: list[int] = makers) -> None:
+            def on_event(number: int, kind: Kind, more: Mapping[str, Any], makers: list[int] = makers) -> None:
                 if "error" in more:  # the trials that need it will meet the same, and count as failed
                     LOG.info(f"{self.trials[makers[number]].name}: {last_line(str(more['error']))}")
 
             share = self.share(makers, [plans[n] for n in phase.makers])
-            runner.run([self._order(n, phase.noun, None) for n in makers], perform, share, hear)
+            runner.run([self._order(n, phase.noun, None) for n in makers], perform, share, on_event)
 
     def rest(
-        self, runner: Runner, waiting: Sequence[int], hear: Hear, watch: str | None = None, asha: Asha | None = None
+        self,
+        runner: Runner,
+        waiting: Sequence[int],
+        on_event: OnEvent,
+        watch: str | None = None,
+        asha: Asha | None = None,
     ) -> None:
         """Make what is left of each of these trials."""
         share = self.share(waiting, self.plans_now(waiting))
-        runner.run([self._order(n, self.trials[n].until, watch) for n in waiting], perform, share, hear, asha)
+        runner.run([self._order(n, self.trials[n].until, watch) for n in waiting], perform, share, on_event, asha)
 
     def _order(self, number: int, until: str, watch: str | None) -> Order:
         return Order(self.trials[number].recipe, until, self.store.root.uri, watch)

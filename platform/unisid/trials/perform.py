@@ -15,7 +15,7 @@ from unisid.log import silent
 from unisid.making import StageLog
 from unisid.pipeline import Recipe
 from unisid.runtime.local import LocalCompute
-from unisid.runtime.trials import Tell
+from unisid.runtime.trials import Reporter
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Order:
     """The measure that it reports while it runs."""
 
 
-def perform(order: Order, tell: Tell) -> Mapping[str, Any]:
+def perform(order: Order, report: Reporter) -> Mapping[str, Any]:
     """Make what a trial lacks; returns {"error": text} where a user must put something right, and no retry helps."""
     store = Store(Place.of(order.store))
-    watcher = MetricWatcher(store, order.watch, tell)
+    watcher = MetricWatcher(store, order.watch, report)
     try:
         watcher.look(order)
         with silent():
@@ -45,8 +45,8 @@ def perform(order: Order, tell: Tell) -> Mapping[str, Any]:
 class MetricWatcher(pipeline.NullTracker):
     """A tracker that reports the watched measure, and nothing else."""
 
-    def __init__(self, store: Store, watch: str | None, tell: Tell) -> None:
-        self.store, self.watch, self.tell = store, watch, tell
+    def __init__(self, store: Store, watch: str | None, report: Reporter) -> None:
+        self.store, self.watch, self.report = store, watch, report
 
     def look(self, order: Order) -> None:
         """Report what is complete already, be it from before or made for several trials."""
@@ -54,12 +54,12 @@ class MetricWatcher(pipeline.NullTracker):
             return
         for entry in pipeline.plan(order.recipe, self.store, order.until):
             if entry.noun == measures.MEASURES[self.watch].noun and entry.state in ("complete", "shared"):
-                self.told(self.store.place(entry.address))
+                self.report_all(self.store.place(entry.address))
 
-    def told(self, place: Place) -> None:
+    def report_all(self, place: Place) -> None:
         """Report every value of a complete artifact."""
         for epoch, value in measures.of_making(self.store, place, str(self.watch)):
-            self.tell({"time": epoch, "value": value})
+            self.report({"time": epoch, "value": value})
 
     @contextlib.contextmanager
     def stage(self, noun: str, params: Mapping[str, Any]) -> Iterator[StageLog]:
@@ -78,9 +78,9 @@ class WatchedStage:
         curve = measures.MEASURES[str(self.watcher.watch)].curve
         if curve is not None and curve[0] in values:
             self.silent = False
-            self.watcher.tell({"time": int(values["epoch"]), "value": curve[1](values[curve[0]])})
+            self.watcher.report({"time": int(values["epoch"]), "value": curve[1](values[curve[0]])})
 
     def finish(self, record: Record, place: Place) -> None:
         """Without a curve, or of a stage that had nothing to learn, it is known now."""
         if self.silent:
-            self.watcher.told(place)
+            self.watcher.report_all(place)

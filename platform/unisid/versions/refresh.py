@@ -99,20 +99,20 @@ def _ndcg(recommender: Recommender, catalog: Catalog) -> float:
 
 def table(found: Json) -> str:
     """The certificate, and what became of it, for a terminal."""
-    told: dict[str, Any] = found["certificate"]
+    proof: dict[str, Any] = found["certificate"]
     lines = [
-        f"{found['index']} is named after {told['of']}: {told['shared']:,} items in both, {told['added']:,} added, "
-        f"{told['gone']:,} gone"
+        f"{found['index']} is named after {proof['of']}: {proof['shared']:,} items in both, {proof['added']:,} added, "
+        f"{proof['gone']:,} gone"
     ]
     rows = [["level", "items whose code moved", "items whose prefix is kept"]]
-    pairs = zip(told["moved"], told["kept"], strict=True)
+    pairs = zip(proof["moved"], proof["kept"], strict=True)
     rows += [[str(m), f"{moved:.2%}", f"{kept:.2%}"] for m, (moved, kept) in enumerate(pairs, 1)]
     lines.append(align(rows, right=True))
-    if "ndcg_unchanged" in told:
+    if "ndcg_unchanged" in proof:
         lines.append(
-            f"the recommender as it is: NDCG@10 {told['ndcg_unchanged']:.4f} of validation samples, "
-            f"{told['ndcg_before']:.4f} on its own index; training it took {told['epochs_of_training']} epochs, "
-            f"{told['seconds_of_training']:,.0f} s"
+            f"the recommender as it is: NDCG@10 {proof['ndcg_unchanged']:.4f} of validation samples, "
+            f"{proof['ndcg_before']:.4f} on its own index; training it took {proof['epochs_of_training']} epochs, "
+            f"{proof['seconds_of_training']:,.0f} s"
         )
     if "recommender" in found:
         lines.append(

@@ -24,11 +24,11 @@ def test_users_are_known_by_number_and_others_by_what_they_took():
     factors = Factors(torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
     asked = Histories(np.array([0, 0, 2, 1]), np.array([1, 2, 1]), np.array([0, 1, 1]))
     assert factors.scores(asked).tolist() == [[1.0, 2.0, 3.0], [1.0, 0.5, 1.5], [0.0, 1.0, 1.0]]
-    nobody = Histories(asked.items, np.array([1, 3, 0]))
-    assert factors.scores(nobody)[[0, 2]].tolist() == [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    none = Histories(asked.items, np.array([1, 3, 0]))
+    assert factors.scores(none)[[0, 2]].tolist() == [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
 
 
-def test_an_items_bias_counts_once_whoever_asks():
+def test_an_items_bias_counts_once_for_every_user():
     factors = Factors(torch.tensor([[2.0], [0.0]]), torch.tensor([[1.0], [3.0]]), torch.tensor([-4.0, 5.0]))
     asked = Histories(np.array([1]), np.array([0, 1]), np.array([0, 1]))
     assert factors.scores(asked).tolist() == [[-2.0, 11.0], [-1.0, 14.0]]
@@ -68,7 +68,7 @@ def test_bprmf_draws_by_the_runs_seed(catalog, place):
     assert not torch.equal(vectors[0], vectors[1])
 
 
-def test_bprmf_knows_nothing_of_users_without_training_items(place):
+def test_bprmf_has_no_scores_for_users_without_training_items(place):
     catalog = write_catalog(place / "catalog", [*random_baskets(30, 20, seed=1), [4, 5]], num_items=20)
     fitted = bprmf.Config(width=8, epochs=2).build(catalog)
     assert not fitted.users[30].any()

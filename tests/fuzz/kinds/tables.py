@@ -77,8 +77,8 @@ def drawn(chance: random.Random) -> Sheet:
     sheet.good &= form != "jsonl"
     ways = odd_values.ODDITIES + (odd_types.ODDITIES * 2 if form == "parquet" else odd_files.ODDITIES)
     chosen = chance.sample(ways, chance.choice([0, 1, 1, 1, 1, 2, 2, 3]))
-    for oddity in sorted(chosen, key=odd_values.LAST.__contains__):
-        oddity(sheet, chance)
+    for change in sorted(chosen, key=odd_values.LAST.__contains__):
+        change(sheet, chance)
     return sheet
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tests.fuzz.shops.sheet import Sheet
 
-Oddity = Callable[[Sheet, random.Random], None]
+Change = Callable[[Sheet, random.Random], None]
 
 
 def separator(sheet: Sheet, chance: random.Random) -> None:
@@ -206,7 +206,7 @@ CHANGES: dict[str, Callable[[bytes], bytes]] = {
     "Git LFS": lambda data: b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
     "a JSON array": lambda data: b'[{"item_id": "i0", "title": "x"}]',
 }
-ODDITIES: tuple[Oddity, ...] = (
+ODDITIES: tuple[Change, ...] = (
     separator,
     encoding,
     newline,

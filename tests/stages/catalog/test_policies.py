@@ -326,7 +326,7 @@ def test_targets_that_nearly_all_repeat_the_history_are_said(tmp_path):
     assert "'allowed'" in warned[1]
 
 
-def test_a_user_who_is_many_or_nobody_is_said(tmp_path):
+def test_a_user_who_is_many_or_none_is_warned_of(tmp_path):
     rows = walks([START + 86_400 * n for n in range(4)]) + [("NULL", f"i{n}", START + 86_400 * n) for n in range(5)]
     counts, words = said(shop(tmp_path, rows, **ONE_OUT), Place.of(tmp_path / "x"))
     assert counts["crowds"] == {"NULL": 5}

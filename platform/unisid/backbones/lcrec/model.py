@@ -230,7 +230,7 @@ class LCRec(LanguageBackbone):
         ids = torch.tensor([[end] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
         real = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
         new = range(self.level_starts[0], self.level_starts[0] + sum(self.sizes))
-        spoken = self.language.generate(
+        generated = self.language.generate(
             input_ids=ids,
             attention_mask=real,
             do_sample=False,
@@ -239,7 +239,7 @@ class LCRec(LanguageBackbone):
             suppress_tokens=list(new),
             **({"num_beams": beams, "length_penalty": 0.0} if beams > 1 else {}),
         )
-        texts: list[str] = self.tokenizer.batch_decode(spoken[:, longest:], skip_special_tokens=True)
+        texts: list[str] = self.tokenizer.batch_decode(generated[:, longest:], skip_special_tokens=True)
         return [text.strip() for text in texts]
 
     def weights(self) -> dict[str, Tensor]:
@@ -260,9 +260,9 @@ class LCRec(LanguageBackbone):
         return saved.files(self.language, self.tokenizer, self.frame, self.asks)
 
     def hugging_face(self) -> HuggingFace:
-        asked = {"kind": "decoder", "room": self.room, "end": self.ending[0]}
-        asked |= {name: getattr(self, name).tolist() for name in ("before", "separator", "after")}
-        return HuggingFace(self.files(), self.weights(), self.level_starts, asked)
+        prompting = {"kind": "decoder", "room": self.room, "end": self.ending[0]}
+        prompting |= {name: getattr(self, name).tolist() for name in ("before", "separator", "after")}
+        return HuggingFace(self.files(), self.weights(), self.level_starts, prompting)
 
     def prompts(self, histories: Int[Tensor, "B T"]) -> tuple[Int[Tensor, "B S"], Bool[Tensor, "B S"]]:
         """Histories in the words of the first task, padded on the right; which entries are real.

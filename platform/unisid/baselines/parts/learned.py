@@ -148,27 +148,27 @@ def next_item_loss(
     states: States, items: Float[Tensor, "N D"], windows: Windows, loss: Loss, num_negatives: int
 ) -> Float[Tensor, ""]:
     """The sum over next items, of a model that reads forward: a state must not depend on later items."""
-    read, asked = windows.items[:, :-1], windows.items[:, 1:]
-    return asked_loss(states(read, windows.users), asked, items, windows, loss, num_negatives)
+    read, labels = windows.items[:, :-1], windows.items[:, 1:]
+    return labelled_loss(states(read, windows.users), labels, items, windows, loss, num_negatives)
 
 
-def asked_loss(
+def labelled_loss(
     states: Float[Tensor, "B t D"],
-    asked: Int[Tensor, "B t"],
+    labels: Int[Tensor, "B t"],
     items: Float[Tensor, "N D"],
     windows: Windows,
     loss: Loss,
     num_negatives: int,
 ) -> Float[Tensor, ""]:
-    """The loss summed over the places that have a target (elsewhere `asked` is PAD)."""
-    places = asked != PAD
-    known, targets = states[places], asked[places]
+    """The loss summed over the places that have a target (elsewhere `labels` is PAD)."""
+    places = labels != PAD
+    known, targets = states[places], labels[places]
     if loss == "ce":
         return softmax_loss(known, items, targets)
     if loss == "sampled":
         draws = windows.shared_draws(num_negatives, stream=NEGATIVES)
         return sampled_softmax_loss(known, items, targets, (draws * len(items)).long())
-    negatives = unknown_items(windows.items, windows.draws(asked.shape[1], stream=NEGATIVES), len(items))
+    negatives = unknown_items(windows.items, windows.draws(labels.shape[1], stream=NEGATIVES), len(items))
     return binary_loss(known, items, targets, negatives[places])
 
 

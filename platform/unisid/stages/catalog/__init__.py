@@ -211,7 +211,7 @@ def _met(rows: Rows, items: pa.Table) -> Ints:
 def _read(job: Job[Config], config: Config) -> tuple[pa.Table, pa.Array, Rows, Json]:
     """The items, the users' ids, the usable interactions, and the counts so far."""
     dataset = config.dataset.build()
-    way = dataset.oddities
+    way = dataset.anomalies
     LOG.info(f"reading {config.dataset.kind} data")
     items = read_items(job, dataset, config.text, config.pool)
     items, repeated = distinct(items, (config.duplicate_items or way) == "refuse")

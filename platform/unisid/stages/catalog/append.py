@@ -105,7 +105,7 @@ def _items(job: Job[stage.Config], base: Catalog, dataset: Dataset, given: bool)
         take_over(base.place, job.out, table_names(base.place, "items"))
         return _Items(base.item_ids, base.left_out(), {})
     found = read_items(job, dataset, config.text, config.pool)
-    found, repeated = distinct(found, (config.duplicate_items or dataset.oddities) == "refuse")
+    found, repeated = distinct(found, (config.duplicate_items or dataset.anomalies) == "refuse")
     known = pc.index_in(found["item_id"].combine_chunks(), value_set=base.item_ids.cast(found["item_id"].type))
     new = known.is_null().to_numpy(zero_copy_only=False)
     allowed = stage.allowed_by_title(config, found)
@@ -191,7 +191,7 @@ def _way(base: Catalog, dataset: Dataset) -> str:
     """What becomes of interactions with an unknown item, where no setting says: they are counted where the base dropped
     items and does not say which."""
     lost = base.record.counts.get("oddities", {}).get("items_dropped") and not table_names(base.place, LEFT_OUT)
-    return "count" if lost else dataset.oddities
+    return "count" if lost else dataset.anomalies
 
 
 def _write_rows(job: Job[stage.Config], base: Catalog, item_ids: pa.Array, users: _Users, dropped: Json) -> Json:

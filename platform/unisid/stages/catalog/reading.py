@@ -72,7 +72,7 @@ def _read(
     return joined(table, list(mapped(job, parts, Step(make, pool), "files", of=table)), paths)
 
 
-def _item_reader(dataset: Dataset, asked: tuple[str, ...]) -> Callable[[pa.Table], pa.Table]:
+def _item_reader(dataset: Dataset, wanted: tuple[str, ...]) -> Callable[[pa.Table], pa.Table]:
     def read(table: pa.Table) -> pa.Table:
         part = _part(table)
         raw = dataset.read(part)
@@ -84,7 +84,7 @@ def _item_reader(dataset: Dataset, asked: tuple[str, ...]) -> Callable[[pa.Table
             {
                 "item_id": raw["item_id"],
                 "title": columns["title"],
-                "text": _text(dataset, asked, columns, part["path"]),
+                "text": _text(dataset, wanted, columns, part["path"]),
                 **columns,
                 "markup": pa.array([has_markup(title) for title in titles], pa.bool_()),
             },
@@ -115,17 +115,17 @@ def _cleaned(texts: pa.ChunkedArray) -> pa.Array:
     return pa.array([clean_text(text) for text in texts.to_pylist()], pa.large_string())
 
 
-def _text(dataset: Dataset, asked: tuple[str, ...], columns: dict[str, pa.Array], path: str) -> pa.Array:
+def _text(dataset: Dataset, wanted: tuple[str, ...], columns: dict[str, pa.Array], path: str) -> pa.Array:
     """The chosen columns joined by blanks; the placeholder where nothing is in them."""
     where = f"{path}: " if path else ""
-    for name in asked:
+    for name in wanted:
         if name not in columns:
             like = _alike(name, columns) or did_you_mean(name, columns)
             raise DataError(
                 f"catalog.text: {where}the text column '{name}' is not there{like}; the items have: "
                 f"{listed(sorted(columns))}"
             )
-    names = asked or dataset.text or tuple(columns)
+    names = wanted or dataset.text or tuple(columns)
     for name in names:
         if name not in columns and (other := _alike(name, columns)):
             raise DataError(

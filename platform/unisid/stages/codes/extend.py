@@ -222,11 +222,11 @@ def _write_added(
         write_table(job.out, ADDED, index, pa.table(columns))
     resolved = int((nearest[published:] != codes[published:]).any(1).sum())
     LOG.info(f"{resolved:,} of {len(codes) - published:,} new items found their nearest semantic id taken")
-    spoken = base.extension.get("spoken", {}) | {base.record.fingerprint: list(base.sizes)}
+    trained_on = base.extension.get("spoken", {}) | {base.record.fingerprint: list(base.sizes)}
     return {
         "base": base.record.address,
         "kept": published,
         "added": len(codes) - published,
         "resolved": resolved,
-        "spoken": spoken,
+        "spoken": trained_on,
     }

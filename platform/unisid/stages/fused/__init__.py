@@ -156,8 +156,8 @@ def make(job: Job[Config]) -> Json:
         counts |= _tables(job, config, learner)
     task = Task(config, learner, job.out, learner.num_items, reader.widths)
     counts |= _learn(job, task, learns=isinstance(fusion, LearnedFusion | SequenceFusion))
-    if spoken := _spoken(counts.get("valid", {}), config.relation):
-        LOG.info(spoken)
+    if words := _in_words(counts.get("valid", {}), config.relation):
+        LOG.info(words)
     write_vectors(job, reader, config, missing_parts(job.out, FAMILY, num_items, ROWS))
     text_only = int(Shards(job.out, FAMILY).read("text_only").sum())
     if text_only:
@@ -287,8 +287,8 @@ def _agreed_items(inputs: Mapping[str, Place]) -> int:
     }
     held["graph"] = len(Graph.read(inputs["graph"]).items)
     if {catalog.num_items} != set(held.values()):
-        told = ", ".join(f"the {role} {count}" for role, count in held.items())
-        raise ArtifactError(f"fused: the catalog has {catalog.num_items} items, {told}; all must be of one catalog")
+        counted = ", ".join(f"the {role} {count}" for role, count in held.items())
+        raise ArtifactError(f"fused: the catalog has {catalog.num_items} items, {counted}; all must be of one catalog")
     if catalog.num_items < LEAST:
         raise DataError(f"{catalog.place}: has {catalog.num_items} items; neighbours need at least {LEAST}")
     return catalog.num_items
@@ -311,7 +311,7 @@ def _learn(job: Job[Config], task: Task, *, learns: bool) -> Json:
     return learned
 
 
-def _spoken(valid: Metrics, relation: Relation) -> str:
+def _in_words(valid: Metrics, relation: Relation) -> str:
     kinds = (
         (STRUCTURE, IN_WORDS[relation]),
         (SEMANTIC, "alike texts"),

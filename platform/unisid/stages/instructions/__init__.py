@@ -55,7 +55,7 @@ class Config(Settings):
     """How prompts are worded: `ours`, one short prompt a task; `thesis`, the sentences of the UQF thesis's listings
     (and TS-Rec's, where they have none); `lcrec`, several sentences a task, one drawn for each row, as LC-Rec has it,
     in words of our own. Serving asks with the first."""
-    category: str = field(default="", metadata=identity_where(lambda config: config.says_category))
+    category: str = field(default="", metadata=identity_where(lambda config: config.names_category))
     """A word for the shop's items that some prompts of the thesis say, such as 'Office Product'."""
     description: str = field(default="description", metadata=identity_where(lambda config: config.describes))
     """The catalogue's column that tasks with descriptions read."""
@@ -108,7 +108,7 @@ class Config(Settings):
         return any(_task(kind).source == "tokens" for kind in self.tasks)
 
     @property
-    def says_category(self) -> bool:
+    def names_category(self) -> bool:
         """Whether a prompt names the shop's category."""
         worded = [getattr(_task(kind).wordings, self.wordings) for kind in self.tasks]
         return any(CATEGORY in text for prompts in worded for prompt in prompts for text in prompt)
@@ -241,8 +241,8 @@ def _task(kind: str) -> TaskConfig:
 def _writer(inputs: Mapping[str, Place], out: Place, config: Config) -> Callable[[pa.Table], pa.Table]:
     """What a worker keeps: the titles, the codes, and where the samples lie."""
     catalog = Catalog.read(inputs["catalog"])
-    told = read_texts(catalog.place, "items", config.description) if config.describes else None
-    speller = Speller(Codes.read(inputs["codes"]).codes, catalog.titles, told, config.description_length)
+    descriptions = read_texts(catalog.place, "items", config.description) if config.describes else None
+    speller = Speller(Codes.read(inputs["codes"]).codes, catalog.titles, descriptions, config.description_length)
     tokens = _token_speller(inputs, config) if config.about_tokens else None
     samples = {split: Rows.of(inputs["sequences"], split) for split in SPLITS}
 
@@ -253,13 +253,14 @@ def _writer(inputs: Mapping[str, Place], out: Place, config: Config) -> Callable
         counts: dict[str, int] = {}
         for kind in config.tasks:
             task, share = _task(kind), _share(config, kind, split, sizes)
-            asked = PromptRows.joined([_asked(task.source, samples[split], *span) for span in share.spans(file, files)])
+            spans = share.spans(file, files)
+            rows = PromptRows.joined([_prompt_rows(task.source, samples[split], *span) for span in spans])
             prompts = config.prompts(kind) if split == "train" else config.prompts(kind)[:1]
             seed = seed_of(config.seed, zlib.crc32(f"{kind}.wording".encode()))
             about = tokens if tokens is not None and task.source == "tokens" else speller
-            written = write_rows(Asking(task, config.tasks, prompts, seed), asked, about)
+            written = write_rows(Asking(task, config.tasks, prompts, seed), rows, about)
             tables.append(written)
-            counts |= {f"{kind}.{split}": written.num_rows, f"{kind}.skipped": len(asked) - written.num_rows}
+            counts |= {f"{kind}.{split}": written.num_rows, f"{kind}.skipped": len(rows) - written.num_rows}
         table = pa.concat_tables(tables)
         order = np.random.default_rng((config.seed, SPLITS.index(split), file)).permutation(table.num_rows)
         write_table(out, split, file, table.take(order), ROWS_PER_GROUP)
@@ -277,7 +278,7 @@ def _token_speller(inputs: Mapping[str, Place], config: Config) -> TokenSpeller:
     return TokenSpeller(read.tokens.take(order), read.descriptions.take(order), config.description_length)
 
 
-def _asked(source: Source, samples: Rows, start: int, stop: int, first: int) -> PromptRows:
+def _prompt_rows(source: Source, samples: Rows, start: int, stop: int, first: int) -> PromptRows:
     if source != "samples":
         return PromptRows.of_items(start, stop, first)
     return PromptRows.of_samples(samples.read(start, stop, ["user", "history", "target"]), first)

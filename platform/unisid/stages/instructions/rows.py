@@ -98,8 +98,8 @@ class Speller:
         """Of some items [n]."""
         places = pa.array(items)
         titles = [clean(title or "") for title in self.titles.take(places).to_pylist()]
-        told = [""] * len(items) if self.descriptions is None else self.descriptions.take(places).to_pylist()
-        descriptions = [clean(text or "", self.longest) for text in told]
+        texts_there = [""] * len(items) if self.descriptions is None else self.descriptions.take(places).to_pylist()
+        descriptions = [clean(text or "", self.longest) for text in texts_there]
         return Words(*(pa.array(texts, pa.string()) for texts in (spell_all(self.codes[items]), titles, descriptions)))
 
     def count(self, start: int, stop: int) -> dict[str, int]:
@@ -108,8 +108,8 @@ class Speller:
         titles = self.titles[start:stop].to_pylist()
         cleaned = [clean(title or "") for title in titles]
         changed = sum(after not in ("", before) for before, after in zip(titles, cleaned, strict=True))
-        told = [] if self.descriptions is None else self.descriptions[start:stop].to_pylist()
-        undescribed = sum(not clean(text or "", self.longest) for text in told)
+        texts_there = [] if self.descriptions is None else self.descriptions[start:stop].to_pylist()
+        undescribed = sum(not clean(text or "", self.longest) for text in texts_there)
         return {"without title": cleaned.count(""), "cleaned": changed, "without description": undescribed}
 
 
@@ -147,31 +147,31 @@ class Asking:
         return (mix(numbers.astype(np.uint64) ^ np.uint64(self.seed)) % np.uint64(len(self.prompts))).astype(np.int64)
 
 
-def write_rows(asking: Asking, asked: PromptRows, speller: "Speller | TokenSpeller") -> pa.Table:
+def write_rows(asking: Asking, rows: PromptRows, speller: "Speller | TokenSpeller") -> pa.Table:
     """A task's rows with the columns of `artifacts.instructions`; what has no words is left out."""
     return pa.concat_tables(
-        [_written(asking, some, speller) for some in asked.slices(ROWS_AT_ONCE)] or [_written(asking, asked, speller)]
+        [_written(asking, some, speller) for some in rows.slices(ROWS_AT_ONCE)] or [_written(asking, rows, speller)]
     )
 
 
-def _written(asking: Asking, asked: PromptRows, speller: "Speller | TokenSpeller") -> pa.Table:
+def _written(asking: Asking, rows: PromptRows, speller: "Speller | TokenSpeller") -> pa.Table:
     task, number = asking.task, asking.kinds.index(asking.task.kind)
     head, tail, separator = (
-        pa.array(texts, pa.string()).take(pa.array(asking.drawn(asked.numbers)))
+        pa.array(texts, pa.string()).take(pa.array(asking.drawn(rows.numbers)))
         for texts in zip(*((p.head, p.tail, p.separator) for p in asking.prompts), strict=True)
     )
-    items, places = np.unique(np.concatenate([asked.items, asked.target]), return_inverse=True)
+    items, places = np.unique(np.concatenate([rows.items, rows.target]), return_inverse=True)
     words = speller.words(items)
-    pieces = task.pieces(words).take(pa.array(places[: len(asked.items)]))
+    pieces = task.pieces(words).take(pa.array(places[: len(rows.items)]))
     has_words = pc.not_equal(pieces, "").to_numpy(zero_copy_only=False)
-    lengths = np.bincount(np.repeat(np.arange(len(asked)), asked.lengths)[has_words], minlength=len(asked))
+    lengths = np.bincount(np.repeat(np.arange(len(rows)), rows.lengths)[has_words], minlength=len(rows))
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
-    response = task.responses(words).take(pa.array(places[len(asked.items) :]))
+    response = task.responses(words).take(pa.array(places[len(rows.items) :]))
     table = pa.table(
         {
-            "task": pa.DictionaryArray.from_arrays(np.full(len(asked), number, np.int8), pa.array(asking.kinds)),
-            "user": pa.array(asked.user, pa.int32()),
-            "target": pa.array(np.full_like(asked.target, NO_ITEM) if task.source == "tokens" else asked.target),
+            "task": pa.DictionaryArray.from_arrays(np.full(len(rows), number, np.int8), pa.array(asking.kinds)),
+            "user": pa.array(rows.user, pa.int32()),
+            "target": pa.array(np.full_like(rows.target, NO_ITEM) if task.source == "tokens" else rows.target),
             "head": head,
             "pieces": pa.ListArray.from_arrays(offsets, pieces.filter(pa.array(has_words))),
             "separator": separator,

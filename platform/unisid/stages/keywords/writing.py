@@ -19,7 +19,7 @@ from unisid.ops.keywords import Keywords
 from unisid.ops.prompts import clean
 from unisid.pretrained import Pretrained
 
-SAID = 8
+IN_SENTENCE = 8
 """Keywords in a sentence."""
 LONGEST = 120
 """Entries of a description that a model writes."""
@@ -35,7 +35,7 @@ QUESTION = (
 def sentence(own: Keywords, categories: Sequence[str]) -> str:
     """The first keywords, and the two categories that most items have; empty where there are none."""
     common = [name for name, _ in Counter(filter(None, categories)).most_common(2)]
-    shared = f"What they share: {', '.join(own.terms[:SAID])}." if own.terms else ""
+    shared = f"What they share: {', '.join(own.terms[:IN_SENTENCE])}." if own.terms else ""
     kinds = f"Mostly of {' and '.join(common)}." if common else ""
     return " ".join(filter(None, (shared, kinds)))
 
@@ -77,8 +77,8 @@ class Writer:
             items = np.flatnonzero(groups == group)
             drawn = np.random.default_rng(zlib.crc32(tokens[group].encode())).permutation(items)[: self.shown]
             shown = "\n".join(f"- {clean(texts[item], ITEM_LENGTH)}" for item in np.sort(drawn))
-            said = self._answer(QUESTION.format(items=shown, words=", ".join(own.terms)))
-            found.append(" ".join(said.split()) or otherwise[group])
+            written = self._answer(QUESTION.format(items=shown, words=", ".join(own.terms)))
+            found.append(" ".join(written.split()) or otherwise[group])
         return found
 
     def _answer(self, question: str) -> str:
@@ -86,7 +86,7 @@ class Writer:
         room = self.model.config.max_position_embeddings - LONGEST - len(self.frame.opening) - len(self.frame.closing)
         ids = torch.tensor([[*self.frame.opening, *entries[:room], *self.frame.closing]])
         end = self.frame.ending[0]
-        spoken = self.model.generate(
+        generated = self.model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             do_sample=False,
@@ -99,4 +99,4 @@ class Writer:
             top_k=None,
             repetition_penalty=1.0,
         )
-        return str(self.tokenizer.decode(spoken[0, ids.shape[1] :], skip_special_tokens=True))
+        return str(self.tokenizer.decode(generated[0, ids.shape[1] :], skip_special_tokens=True))

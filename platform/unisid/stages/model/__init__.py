@@ -199,8 +199,8 @@ def first_rows(task: Task[Config], backbone: Backbone, index: Index) -> Float[Te
         return None
     if "keywords" in task.config.backbone.reads():
         read = Keywords.read(task.inputs["keywords"])
-        told = [own if covered >= LOW else [] for own, covered in zip(read.words, read.coverage, strict=True)]
-        backbone.start_from_keywords(read.level, read.code, told)
+        words = [own if covered >= LOW else [] for own, covered in zip(read.words, read.coverage, strict=True)]
+        backbone.start_from_keywords(read.level, read.code, words)
     first = backbone.new_rows()
     for level, cosine in cosine_by_level(first, index.sizes).items():
         if cosine > PARALLEL:
