@@ -1,14 +1,11 @@
-import itertools
-
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 
 from unisid.backbones import PAD
 from unisid.errors import DataError
 from unisid.training import feed
-from unisid.training.feed import Feed, padded
+from unisid.training.feed import Feed
 
 
 def tables(rows: int = 100, size: int = 30):
@@ -89,10 +86,3 @@ def test_a_worker_without_rows_says_so():
     empty = Feed(lambda: iter(()), 8, (0, 0))
     with pytest.raises(DataError, match="this worker's share has no rows; use fewer workers"):
         next(iter(empty.batches(0, 1)))
-
-
-def test_rows_are_cut_out_and_filled_up():
-    values = np.arange(10)
-    out = padded(values, np.array([2, 7, 0]), np.array([3, 1, 2]))
-    assert torch.equal(out, torch.tensor([[2, 3, 4], [7, PAD, PAD], [0, 1, PAD]]))
-    assert list(itertools.chain(*padded(values, np.array([4]), np.array([1])).tolist())) == [4]

@@ -17,12 +17,13 @@ from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
 from unisid.baselines import Histories
-from unisid.baselines.parts.learned import PAD, LearnedBaseline, Windows, dot_all, labelled_loss, pad
+from unisid.baselines.parts.learned import PAD, LearnedBaseline, Windows, dot_all, labelled_loss
 from unisid.baselines.parts.sequential import SequentialConfig
 from unisid.bounds import Layers, Range, ShareBelowOne, Width
 from unisid.errors import ConfigError
 from unisid.layers.transformer import Block, start
 from unisid.ops.dropout import dropout
+from unisid.ops.padding import padded
 
 GAPS = 2
 """The stream that gaps are drawn from."""
@@ -103,7 +104,7 @@ class Bert4Rec(LearnedBaseline):
     def answer(self, histories: Histories) -> Float[Tensor, "B N"]:
         device = self.items.weight.device
         ends = np.cumsum(histories.lengths)
-        entries = pad(np.insert(histories.items, ends, self.gap), histories.lengths + 1).to(device)
+        entries = padded(np.insert(histories.items, ends, self.gap), histories.lengths + 1).to(device)
         last = torch.from_numpy(histories.lengths).to(device)
         states = self.states(entries)[torch.arange(len(last), device=device), last]
         return dot_all(states, self.items.weight[:-1])

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unisid.ops.nearest import Nearest
+from unisid.ops.padding import PAD as PAD
 
-PAD = -1
 EXACT = 1 << 15
 """Up to so many items neighbours are compared with all; above, with those of near lists."""
 AT_ONCE = 1 << 14

@@ -16,7 +16,8 @@ from unisid.backbones import Backbone, Batch, Index, Limits
 from unisid.compute import Metrics, Worker
 from unisid.decoding.beam import Beam
 from unisid.ops import ranking
-from unisid.training.feed import Block, padded
+from unisid.ops.padding import padded
+from unisid.training.feed import Block
 
 CUTOFF = 10
 """Of the NDCG that decides."""
@@ -73,7 +74,7 @@ class ValidationRanker:
 
     def _sample(self, rows: NDArray[np.int64]) -> tuple[Batch, Limits]:
         items, lengths = self.catalog.past(self.targets[rows])
-        taken = padded(items, np.cumsum(lengths) - lengths, lengths).to(self.worker.device)
+        taken = padded(items, lengths).to(self.worker.device)
         limits = Limits(excluded=taken if self.excludes else None, taken=taken)
         return self.valid.batch(rows).to(self.worker.device), limits
 

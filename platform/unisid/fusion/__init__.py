@@ -18,6 +18,7 @@ from unisid.bounds import NotNegative, Positive, Range, Settings, Share
 from unisid.config import PlugIn, did_you_mean, identity_where
 from unisid.errors import ConfigError
 from unisid.ops.contrast import info_nce
+from unisid.ops.padding import PAD as PAD
 from unisid.ops.ragged import Ragged
 
 TEXT, GRAPH = "text", "graph"
@@ -135,10 +136,6 @@ class Batch:
         targets = {name: target.to(device) for name, target in self.targets.items()}
         tensors = (self.own, self.structure_ignored, self.semantic_ignored)
         return Batch(self.items.to(device), self.where.to(device), targets, *(each.to(device) for each in tensors))
-
-
-PAD = -1
-"""Stands where a row of `Following` has no more items, on the right."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-PAD = -1
+from unisid.ops.padding import PAD
+
 QUICK = 20.0
 """Factor on the repeat term's tables, so that a step of Adam moves them by so many times its rate."""
 LATELY, OLDEST = 0.6, 100

@@ -22,8 +22,8 @@ from torch import Tensor
 
 from unisid.artifacts.catalog import TRAIN, Catalog
 from unisid.ops.offset import log_odds, offset_to_share
+from unisid.ops.padding import padded
 
-PAD = -1
 HISTORIES = 256
 """Users whose histories are scored, drawn by seed where there are more."""
 SCORES_AT_ONCE = 1 << 22
@@ -46,8 +46,8 @@ def offset_of(scores: Scores, catalog: Catalog, new: Bool[Tensor, " N"], share: 
     size = max(1, SCORES_AT_ONCE // len(new))
     found = []
     for start in range(0, len(past), size):
-        taken = filled(past[start : start + size]).to(new.device)
-        read = filled([each[-catalog.history_length :] for each in past[start : start + size]]).to(new.device)
+        taken = _side_by_side(past[start : start + size]).to(new.device)
+        read = _side_by_side([each[-catalog.history_length :] for each in past[start : start + size]]).to(new.device)
         found.append(log_odds(scores(read, taken), new))
     return offset_to_share(torch.cat(found), wanted) if found else 0.0
 
@@ -60,14 +60,10 @@ def known_histories(catalog: Catalog, known: Bool[np.ndarray, " N"]) -> list[Int
     return [catalog.item[rows[starts[u] : starts[u] + counts[u]]].astype(np.int64) for u in chosen]
 
 
-def filled(rows: list[Int[np.ndarray, " _"]]) -> Int[Tensor, "B T"]:
-    """Rows filled up with PAD on the right."""
-    found = np.full((len(rows), max(map(len, rows))), PAD, np.int64)
-    for number, row in enumerate(rows):
-        found[number, : len(row)] = row
-    return torch.from_numpy(found)
-
-
 def raised(scores: Float[Tensor, "B N"], new: Bool[Tensor, " N"], offset: float) -> Float[Tensor, "B N"]:
     """The scores of all items, the offset added to those of new ones."""
     return scores + offset * new if offset else scores
+
+
+def _side_by_side(rows: list[Int[np.ndarray, " _"]]) -> Int[Tensor, "B T"]:
+    return padded(np.concatenate(rows), np.array([len(row) for row in rows]))

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unisid.ops.nearest import Nearest
+from unisid.ops.padding import PAD as PAD
 
-PAD = -1
 AT_ONCE = 1 << 15
 """Items whose rows are made at once."""
 COMMON = 1000

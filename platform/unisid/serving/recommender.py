@@ -26,10 +26,10 @@ from unisid.config import from_record
 from unisid.decoding import beam
 from unisid.decoding.beam import Beam, Ranked
 from unisid.errors import ConfigError, DataError
+from unisid.ops.padding import padded
 from unisid.ops.prompts import Prompt, clean
 from unisid.ops.semantic_ids import spell_all
 from unisid.serving.inputs import beams, claim, history_rows, item_numbers, item_subset, worded
-from unisid.training.feed import padded
 
 TITLE_TOKENS = 64
 """Most entries of a generated title."""
@@ -285,7 +285,7 @@ class Recommender:
 
     def _pad(self, rows: list[NDArray[Any]]) -> torch.Tensor:
         lengths = np.array([len(row) for row in rows])
-        return padded(np.concatenate(rows), np.cumsum(lengths) - lengths, lengths).to(self.device)
+        return padded(np.concatenate(rows), lengths).to(self.device)
 
 
 def vectors_of(model: Place) -> tuple[str, ...]:

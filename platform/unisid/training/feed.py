@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Int
 from numpy.typing import NDArray
-from torch import Tensor
 
-from unisid.backbones import PAD, Batch
+from unisid.backbones import Batch
 from unisid.errors import DataError
+from unisid.ops.padding import padded
 
 BATCHES_PER_BLOCK = 64
 KEPT_ROWS = 1 << 18
@@ -140,16 +139,7 @@ class Block:
     def batch(self, rows: NDArray[Any]) -> Batch:
         """Some rows side by side, in items."""
         starts, lengths = self.starts[rows], self.lengths[rows]
-        histories = padded(self.items, starts, lengths)
+        histories = padded(self.items, lengths, starts)
         if not self.are_windows:
             return Batch(histories, torch.from_numpy(self.targets[rows].astype(np.int64)))
-        return Batch(histories, padded(self.items, starts + 1, lengths))
-
-
-def padded(values: NDArray[Any], starts: NDArray[Any], lengths: NDArray[Any]) -> Int[Tensor, "B T"]:
-    """Rows values[starts[i] : starts[i] + lengths[i]], side by side, filled up with PAD."""
-    columns = np.arange(int(lengths.max(initial=0)))
-    real = columns < lengths[:, None]
-    filled = np.full(real.shape, PAD, np.int64)
-    filled[real] = values[(starts[:, None] + columns)[real]]
-    return torch.from_numpy(filled)
+        return Batch(histories, padded(self.items, lengths, starts + 1))

@@ -125,7 +125,7 @@ class Outcome:
 
 
 @dataclass
-class Progress:
+class FitState:
     """What of a fit goes into its checkpoints, beside the engine's state."""
 
     counters: dict[str, Any] = field(
@@ -156,10 +156,10 @@ def _run(worker: Worker, objective: Objective[B], config: Training, accumulation
          validate_first: bool) -> Outcome:  # fmt: skip
     model = objective.model.to(worker.device)
     operations = operations_of(model)
-    progress, written = Progress(), None
+    progress, written = FitState(), None
     if (directory := worker.resume()) is not None:
         written = Checkpoint(directory)
-        progress = Progress(written.counters, written.part(BEST) if worker.rank == 0 else {})
+        progress = FitState(written.counters, written.part(BEST) if worker.rank == 0 else {})
     else:
         for tensor in model.state_dict().values():
             worker.broadcast(tensor)
@@ -209,7 +209,7 @@ class Fit(Generic[B]):
     accumulation: Accumulation[B]
     operations: int
     """What a token costs the model's matrices."""
-    progress: Progress
+    progress: FitState
 
     def scale(self, micro_batches: list[B]) -> float | Tensor:
         """What a step's losses are multiplied by, so that their mean over workers adds up to the step's loss."""

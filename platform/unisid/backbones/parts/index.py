@@ -13,9 +13,7 @@ from torch import Tensor
 
 from unisid.decoding import trie
 from unisid.decoding.trie import Trie
-
-PAD = -1
-"""Fills short rows of histories."""
+from unisid.ops.padding import PAD as PAD
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ P positions that have a next item.
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -20,10 +20,10 @@ from unisid.artifacts.catalog import Catalog
 from unisid.baselines import BaselineConfig, Histories
 from unisid.baselines.popularity import count_users
 from unisid.ops.next_item import binary_loss, sampled_softmax_loss, softmax_loss, unknown_items
+from unisid.ops.padding import PAD as PAD
+from unisid.ops.padding import padded
 from unisid.ops.seeded import seed_of
 
-PAD = -1
-"""Stands where a row has no more items, on the right."""
 NEGATIVES = 1
 """The stream that negatives are drawn from."""
 
@@ -136,14 +136,6 @@ States = Callable[[Int[Tensor, "B T"], Int[Tensor, " B"]], Float[Tensor, "B T D"
 """Items [B, T] (PAD at the end) and users [B] -> the model's hidden vector after each item."""
 
 
-def pad(items: NDArray[Any], lengths: NDArray[np.int64], width: int = 0) -> Int[Tensor, "B T"]:
-    """Joined sequences side by side, filled up with PAD to the longest or to `width`."""
-    columns = np.arange(max(width, int(lengths.max(initial=1))))
-    rows = np.full((len(lengths), len(columns)), PAD, np.int64)
-    rows[columns < lengths[:, None]] = items
-    return torch.from_numpy(rows)
-
-
 def next_item_loss(
     states: States, items: Float[Tensor, "N D"], windows: Windows, loss: Loss, num_negatives: int
 ) -> Float[Tensor, ""]:
@@ -179,7 +171,7 @@ def count_next(windows: Windows) -> int:
 
 def last_states(states: States, histories: Histories, device: torch.device) -> Float[Tensor, "B D"]:
     """What is known after each history's last item; nothing that means anything for an empty one."""
-    items = pad(histories.items, histories.lengths).to(device)
+    items = padded(histories.items, histories.lengths, width=1).to(device)
     lengths = torch.from_numpy(histories.lengths).to(device)
     last = (lengths - 1).clamp(min=0)
     return states(items, users_of(histories, device))[torch.arange(len(last), device=device), last]

@@ -12,8 +12,9 @@ from torch import Tensor
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.sequences import Sequences
 from unisid.backbones import Batch
+from unisid.ops.padding import padded
 from unisid.stages.sequences import training_rows
-from unisid.training.feed import Block, padded
+from unisid.training.feed import Block
 
 
 class TrainingRows:
@@ -44,4 +45,4 @@ class TrainingRows:
     def past(self, rows: NDArray[np.int64]) -> Int[Tensor, "B E"]:
         """All that the users of some rows took before them; `PAD` fills short rows."""
         items, lengths = self.catalog.past(rows)
-        return padded(items, np.cumsum(lengths) - lengths, lengths)
+        return padded(items, lengths)

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from unisid.artifacts.catalog import TRAIN, VALID, Catalog
 from unisid.baselines import rank_targets
-from unisid.baselines.parts.learned import LearnedBaseline, Windows, pad
+from unisid.baselines.parts.learned import LearnedBaseline, Windows
 from unisid.compute import Metrics, Worker
 from unisid.errors import DataError
+from unisid.ops.padding import padded
 from unisid.ops.ranking import metric_values
 from unisid.ops.seeded import seed_of
 from unisid.training.columns import owned
@@ -100,7 +101,7 @@ class Steps:
             within = np.arange(lengths[rows].sum()) - np.repeat(np.cumsum(lengths[rows]) - lengths[rows], lengths[rows])
             items = sequences.items[np.repeat(starts[rows], lengths[rows]) + within]
             users = torch.from_numpy(sequences.users[of[rows]])
-            whole = Windows(pad(items, lengths[rows]), users, seed_of(self.seed, epoch, step), of=len(rows))
+            whole = Windows(padded(items, lengths[rows], width=1), users, seed_of(self.seed, epoch, step), of=len(rows))
             yield whole, whole.share(owned(len(rows), self.worker.rank, self.worker.size))
 
     def _order(self, epoch: int) -> tuple[list[NDArray[np.int64]], tuple[NDArray[np.int64], ...]]:

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unisid.artifacts.catalog import VALID, Catalog
-from unisid.baselines.parts.learned import Windows, pad
+from unisid.baselines.parts.learned import Windows
 from unisid.compute import Metrics, Worker
 from unisid.errors import DataError
-from unisid.fusion import PAD, Following, SequenceFusion
+from unisid.fusion import Following, SequenceFusion
+from unisid.ops.padding import PAD, padded
 from unisid.ops.seeded import seed_of
 from unisid.stages.baseline.training import Sequences, Steps
 from unisid.stages.fused.reading import Reader
@@ -97,7 +98,7 @@ class NextItems:
     def _sample(self, rows: NDArray[np.int64], number: int) -> Following:
         """Validation samples, each with its last item alone as a target."""
         items, lengths = self.catalog.history(rows)
-        read = pad(items.astype(np.int64), lengths)
+        read = padded(items, lengths, width=1)
         targets = torch.full_like(read, PAD)
         targets[torch.arange(len(rows)), torch.from_numpy(lengths) - 1] = torch.from_numpy(
             self.catalog.item[rows].astype(np.int64)
