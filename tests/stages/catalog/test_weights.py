@@ -18,6 +18,7 @@ from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.layers.recall import Memory, MemoryConfig
 from unisid.recipes import configure, find
 from unisid.stages import graph
+from unisid.stages.graph.edges import Edges
 
 KINDS = ("view", "Add to cart", "4.5")
 WEIGHTS = {"view": 1.0, "Add to cart": 3.0, "4.5": 10.0}
@@ -39,7 +40,7 @@ def events(tmp_path):
 
 
 def edges(read):
-    return graph.Edges.read(graph.Task(graph.Config(), read.place, read.place), torch.device("cpu"))
+    return Edges.read(read.place, graph.Config(), torch.device("cpu"))
 
 
 def test_each_interaction_has_the_weight_of_its_kind(tmp_path, events):

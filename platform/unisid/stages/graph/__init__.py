@@ -6,9 +6,7 @@ step propagates through the whole graph. U users, N items, V = U + N nodes, M ed
 """
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,22 +14,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unisid.artifacts.catalog import TRAIN, VALID, Catalog
+from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.graph import ITEMS, USERS
 from unisid.artifacts.shards import to_arrow, write_shard
 from unisid.artifacts.store import Place
 from unisid.bounds import Count, NotNegative, Positive, Seed, Settings
-from unisid.compute import Job, Pool, Worker
+from unisid.compute import Job, Pool, Task, Worker
 from unisid.config import Json, identity_where, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.graphs import GraphConfig, GraphModel, lightgcn
 from unisid.log import logger
-from unisid.ops.bpr import Unknown, bpr
-from unisid.ops.propagate import Adjacency, adjacency
+from unisid.ops.bpr import bpr
 from unisid.ops.ranking import SCORES_AT_ONCE, rank_of_target
-from unisid.ops.seeded import seed_of
 from unisid.progress import Throttle
 from unisid.stages.extension import Base
+from unisid.stages.graph.edges import Edges
 from unisid.training import columns
 from unisid.training.loop import PROGRESS_SECONDS
 
@@ -81,15 +78,6 @@ class Config(Settings):
             )
 
 
-@dataclass(frozen=True)
-class Task:
-    """What every worker is sent."""
-
-    config: Config
-    catalog: Place
-    out: Place
-
-
 def inputs(config: Config) -> tuple[str, ...]:
     """The nouns that it reads; one that the recipe leaves out is absent."""
     return ("catalog",)
@@ -110,8 +98,8 @@ def make(job: Job[Config]) -> Json:
     )
     if config.use_all_interactions:
         LOG.warning("graph: learns from validation and test interactions too; its results LEAK, for comparison only")
-    task, name = Task(config, job.inputs["catalog"], job.out), f"{job.name}-{config.graph.kind}"
-    counts = job.compute.fit(train, task, name=name, pool=config.pool, work=job.work, report=job.report)
+    name = f"{job.name}-{config.graph.kind}"
+    counts = job.compute.fit(train, job.task, name=name, pool=config.pool, work=job.work, report=job.report)
     LOG.info(
         f"graph: recall@{CUTOFF} {counts['best_recall']:.4f} of {counts['validation_targets']:,} validation "
         f"targets after {counts['best_epoch']} of {counts['epochs']} epochs; "
@@ -120,10 +108,10 @@ def make(job: Job[Config]) -> Json:
     return counts
 
 
-def train(worker: Worker, task: Task) -> Json:
+def train(worker: Worker, task: Task[Config]) -> Json:
     """The work of one worker: learn its columns, then write its share of the shards."""
-    edges = Edges.read(task, worker.device)
     config = task.config
+    edges = Edges.read(task.inputs["catalog"], config, worker.device)
     mine = columns.owned(config.graph.width, worker.rank, worker.size)
     model = config.graph.build(edges.graph, mine, config.seed).to(worker.device)
     state = learn(worker, config, model, edges)
@@ -140,81 +128,6 @@ def train(worker: Worker, task: Task) -> Json:
         "best_epoch": state["best_epoch"],
         "epochs": state["epoch"],
     }
-
-
-@dataclass(frozen=True, eq=False)
-class Edges:
-    """What is learned from and validated on; the same on every worker."""
-
-    graph: Adjacency
-    unknown: Unknown
-    user: Tensor
-    """[M] int32, by user, then item."""
-    item: Tensor
-    weight: Tensor | None
-    """How much each counts; None: all alike."""
-    learnable: Tensor
-    """The edges whose user has an unknown item to compare with."""
-    valid_user: Tensor
-    """The users of the validation targets, a target each."""
-    valid_item: Tensor
-    user_degree: NDArray[np.int32]
-    item_degree: NDArray[np.int32]
-
-    @classmethod
-    def read(cls, task: Task, device: torch.device) -> "Edges":
-        catalog = Catalog.read(task.catalog)
-        shape = (catalog.num_users, catalog.num_items)
-        rows = slice(None) if task.config.use_all_interactions else catalog.split == TRAIN
-        (user, item), weights = catalog.edges(rows), catalog.edge_weights(rows)
-        if not len(user):
-            raise DataError(
-                f"graph: {catalog.place} has no training interactions among {catalog.num_users} users and "
-                f"{catalog.num_items} items; a graph needs at least one"
-            )
-        users, items = torch.from_numpy(user).to(device), torch.from_numpy(item).to(device)
-        unknown = Unknown.of(users, items, *shape)
-        learnable = (unknown.count()[users] > 0).nonzero()[:, 0]
-        if not len(learnable):
-            raise DataError(
-                f"graph: every user with training interactions has all {catalog.num_items} items, so none "
-                "is left to be ranked lower; more items are needed"
-            )
-        valid_user, valid_item = _validation(catalog, task.config, user, item)
-        return cls(
-            graph=adjacency(user, item, *shape, weights).to(device),
-            unknown=unknown,
-            user=users,
-            item=items,
-            weight=None if weights is None else torch.from_numpy(weights).float().to(device),
-            learnable=learnable,
-            valid_user=torch.from_numpy(valid_user).to(device),
-            valid_item=torch.from_numpy(valid_item).to(device),
-            user_degree=np.bincount(user, minlength=shape[0]).astype(np.int32),
-            item_degree=np.bincount(item, minlength=shape[1]).astype(np.int32),
-        )
-
-    def counts(self, config: Config) -> Json:
-        return ({"leaky": True} if config.use_all_interactions else {}) | {
-            "users": self.graph.num_users,
-            "items": self.graph.num_items,
-            "nodes": self.graph.num_nodes,
-            "edges": len(self.user),
-            "edges_without_negative": len(self.user) - len(self.learnable),
-            "isolated_users": int((self.user_degree == 0).sum()),
-            "isolated_items": int((self.item_degree == 0).sum()),
-            "validation_targets": len(self.valid_user),
-        }
-
-    def batches(self, config: Config, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
-        """(user, known item, unknown item, weight) of every step of an epoch: the same on all workers."""
-        generator = torch.Generator(self.user.device).manual_seed(seed_of(config.seed, epoch))
-        order = torch.randperm(len(self.learnable), generator=generator, device=self.user.device)
-        for places in order.tensor_split(-(-len(order) // config.batch_edges)):
-            chosen = self.learnable[places]
-            users = self.user[chosen].long()
-            unknown = self.unknown.sample(users, generator)
-            yield users, self.item[chosen].long(), unknown, None if self.weight is None else self.weight[chosen]
 
 
 def learn(worker: Worker, config: Config, model: GraphModel, edges: Edges) -> Json:
@@ -316,23 +229,6 @@ def validate(worker: Worker, model: GraphModel, edges: Edges) -> float:
         scores.scatter_(1, target[:, None], own)  # a target is never masked, as all are known where the graph leaks
         hits += float((rank_of_target(scores, target) <= CUTOFF).sum())
     return hits / max(1, len(edges.valid_user))
-
-
-def _validation(
-    catalog: Catalog, config: Config, user: NDArray[Any], item: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The (user, target) pairs to rank: of users with edges, and new to them unless the graph leaks; users sampled."""
-    rows = np.flatnonzero(catalog.split == VALID)
-    width = catalog.num_items
-    keys = np.unique(catalog.user[rows].astype(np.int64) * width + catalog.item[rows])
-    keys = keys[np.isin(keys // width, user)]
-    if not config.use_all_interactions:
-        keys = keys[~np.isin(keys, user.astype(np.int64) * width + item)]
-    users = np.unique(keys // width)
-    if len(users) > config.validation_users:
-        chosen = np.random.default_rng(config.seed).choice(users, config.validation_users, replace=False)
-        keys = keys[np.isin(keys // width, chosen)]
-    return keys // width, keys % width
 
 
 def _write(
