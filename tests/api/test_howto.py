@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tomllib
 from functools import partial
 from pathlib import Path
 
@@ -100,6 +101,14 @@ def test_the_lines_of_readme_run_as_they_stand(ran, folder, monkeypatch, capsys)
 @pytest.mark.parametrize("kind", [kind for folder in PLUG_INS if folder != "tasks" for kind in plug_ins(folder)])
 def test_readme_names_every_kind(kind):
     assert f"`{kind}`" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_readme_names_every_extra():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    extras = {*project["optional-dependencies"]} - {"dev", "docs", "cpu"}
+    assert "pip install '.[cpu]'" in readme
+    assert [extra for extra in extras if f"`{extra}`" not in readme] == []
 
 
 def test_the_pictures_of_readme_are_there():
