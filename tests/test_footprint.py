@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.three_stages import CODES, Recipe, run, use_small_stages
-from unisid import footprint, pipeline
+from unisid import footprint, planning
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Place, Store
 from unisid.compute import Pool
@@ -87,7 +87,7 @@ def test_what_a_cluster_held_is_not_known(place, monkeypatch):
 
 def test_the_most_of_a_gpu_that_a_training_reports_is_kept(place, monkeypatch):
     use_small_stages(monkeypatch)
-    stage = pipeline.STAGES["codes"]
+    stage = planning.STAGES["codes"]
 
     def make(job):
         for peak in (5.0, 7.0, 6.0):

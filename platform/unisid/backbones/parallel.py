@@ -3,7 +3,7 @@
     h_l = s + SiLU(W_l s + b_l),    p_l(code) = softmax over the level's codes of cos(h_l, E_l[code]) / temperature
     log p(item) = sum over levels of log p_l(its code)
 
-s is the state of a transformer over items whose vectors are the mean of their codes' (`backbones.pooled`). Hou et al.,
+s is the state of a transformer over items whose vectors are the mean of their codes' (`parts.pooled`). Hou et al.,
 "Generating Long Semantic IDs in Parallel for Recommendation" (KDD 2025). The codes are thought independent, so
 no trie is needed to decode: every item's score is a sum over a table of codes, or a walk along a graph of items that
 are alike by the codes' vectors finds the best of a large catalogue.

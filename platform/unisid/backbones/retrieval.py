@@ -2,7 +2,7 @@
 
     log p(item) = log softmax over all items of (cos(s, x_item) / temperature + b_item)
 
-x is the mean of the codes' vectors and s the state of a transformer over them (`backbones.pooled`); b is the repeat
+x is the mean of the codes' vectors and s the state of a transformer over them (`parts.pooled`); b is the repeat
 term of items that the history holds (`layers.history`), learned with the rest. Hou et al., "Learning Vector-Quantized
 Item Representation for Transferable Sequential Recommenders" (WWW 2023), without its pre-training over several domains.
 

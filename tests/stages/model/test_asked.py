@@ -15,7 +15,7 @@ from unisid.artifacts.store import Place
 from unisid.backbones import PAD, lcrec
 from unisid.errors import ConfigError
 from unisid.runtime.local import LocalCompute
-from unisid.serving.recommender import Recommender, _asked
+from unisid.serving.recommender import Recommender, _prompt_entries
 from unisid.stages import instructions, model, sequences
 from unisid.training.loop import Training
 from unisid.training.packing import Packer
@@ -92,10 +92,10 @@ def test_training_validation_rollouts_and_serving_ask_in_the_same_entries(shop, 
         ids, real = language.prompts(served.index.tokens(history).flatten(1))
         assert ids[real].tolist() == by_user[row["user"]]
     titles = [f"item {number}" for number in range(N)]
-    for item, ids in enumerate(_asked(language, language.asks.title_to_sid, titles, 3)):
+    for item, ids in enumerate(_prompt_entries(language, language.asks.title_to_sid, titles, 3)):
         assert ids == taught_with["title_to_sid", item, -1]
     for (sid, item), ids in zip(
-        spoken.items(), _asked(language, language.asks.sid_to_title, list(spoken), 0), strict=True
+        spoken.items(), _prompt_entries(language, language.asks.sid_to_title, list(spoken), 0), strict=True
     ):
         assert ids == taught_with["sid_to_title", item, -1], sid
     assert np.isfinite(served.rank([np.array([3, 4])], 3)[1]).all()
