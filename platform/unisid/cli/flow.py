@@ -66,8 +66,8 @@ class Plan(RecipeCommand):
         if not self.json:
             return print(plan_tree(entries, taking))
         nothing = dict.fromkeys(("seconds", "memory", "device_memory"))
-        told = {role: dataclasses.asdict(found) for role, found in taking.items()}
-        rows = [dataclasses.asdict(e) | {"address": str(e.address)} | told.get(e.noun, nothing) for e in entries]
+        by_role = {role: dataclasses.asdict(found) for role, found in taking.items()}
+        rows = [dataclasses.asdict(e) | {"address": str(e.address)} | by_role.get(e.noun, nothing) for e in entries]
         print(json_text(rows))
 
 
@@ -108,8 +108,8 @@ class Sync(RecipeCommand):
         from unisid import pipeline
 
         store = self.session.opened
-        told = [str(address) for address in pipeline.sync(self.configured(), store, self.session.tracker())]
-        print(json_text(told) if self.json else "\n".join(f"logged to MLflow: {address}" for address in told))
+        logged = [str(address) for address in pipeline.sync(self.configured(), store, self.session.tracker())]
+        print(json_text(logged) if self.json else "\n".join(f"logged to MLflow: {address}" for address in logged))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,8 +62,8 @@ class Extend(RecipeCommand):
         wanted = replace(recipe, catalog=replace(recipe.catalog, keep_cold_items=True))
         whole = extended(wanted, store, base, self.to or next_version(base.version))
         if self.sync:
-            told = [str(address) for address in pipeline.sync(whole, store, session.tracker(), self.until)]
-            print(json_text(told) if self.json else "\n".join(f"logged to MLflow: {address}" for address in told))
+            logged = [str(address) for address in pipeline.sync(whole, store, session.tracker(), self.until)]
+            print(json_text(logged) if self.json else "\n".join(f"logged to MLflow: {address}" for address in logged))
             return
         machines = functools.partial(session.machines, self.compute)
         places = pipeline.run_on(whole, store, machines, session.tracker(), self.until)

@@ -72,8 +72,8 @@ def _placed(made: Any, own: Any) -> Any:
     """A dataset whose places are those of another of its kind, where that names any."""
     if type(made) is not type(own):
         return made
-    told = flatten(to_record(own, identity=True))
+    identity = flatten(to_record(own, identity=True))
     for key, value in leaves(own):
-        if key not in told and isinstance(value, str) and value:
+        if key not in identity and isinstance(value, str) and value:
             made = override(made, key, value)
     return made
