@@ -554,7 +554,7 @@ def test_every_command_and_each_of_its_words_is_explained(name, capsys):
     assert left.value.code == 0
     assert "exit codes: 0 done" in shown
     kind = dict(every())[name]
-    assert kind.__doc__.endswith(".")
+    assert kind.__doc__.rstrip().endswith(".")
     assert unexplained(kind) == []
     for word in commands()[name]:
         assert word.is_positional or f"--{word.name.replace('_', '-')}" in shown

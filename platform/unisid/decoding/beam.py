@@ -159,7 +159,7 @@ def width_at(beam: Beam, level: int) -> int:
 
 
 def widest(beam: Beam) -> int:
-    """How many prefixes are kept where most are: what counts for a search that knows no levels."""
+    """How many prefixes are kept where most are: what counts for a search without levels."""
     return beam if isinstance(beam, int) else max(beam)
 
 
