@@ -495,7 +495,14 @@ def test_a_recipes_own_places_and_later_stages_stay(published, grown):
 
 @pytest.mark.parametrize(
     ("words", "found"),
-    [("--a 1 --name x", "x"), ("--name=x --b", "x"), ("--name x --name y", "y"), ("--names x", ""), ("--name", "")],
+    [
+        ("--a 1 --name x", "x"),
+        ("--name=x --b", "x"),
+        ("--name x --name y", "y"),
+        ("--names x", ""),
+        ("--name", ""),
+        ("", ""),
+    ],
 )
 def test_the_value_of_a_word(words, found):
     assert word_of(words.split(), "name") == found

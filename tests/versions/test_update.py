@@ -13,7 +13,8 @@ from mlflow import MlflowClient
 from tests.lines import logged
 from tests.runtime.stores import mlflow_at
 from tests.versions import shop
-from unisid.api.daily import day_tables
+from unisid import pipeline
+from unisid.api.daily import beginning, day_tables
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import require
@@ -21,6 +22,7 @@ from unisid.artifacts.store import Address, Place, Store
 from unisid.cli import main
 from unisid.cli import update as command
 from unisid.cli.commands import parse
+from unisid.config import override
 from unisid.errors import ArtifactError, ConfigError, DataError, DriftError
 from unisid.pipeline import NullTracker
 from unisid.runtime import promotion
@@ -28,7 +30,7 @@ from unisid.runtime.local import LocalCompute
 from unisid.runtime.promotion import Pair
 from unisid.versions import update as module
 from unisid.versions.gate import Gate, decide
-from unisid.versions.update import Update, read_note, update
+from unisid.versions.update import Update, day_of, read_note, update
 
 NOW = 1_000_000
 
@@ -140,6 +142,37 @@ def test_days_follow_one_another_and_an_older_one_is_known(world):
     assert require(world.store.place(shop.at("model", "3")), "model").inputs["start"]["address"] == "model/shop/2"
     assert world.day(interactions=days[0])["index"]["address"] == "codes/shop/2"
     assert len(world.promoted) == 2
+    begins = beginning(None, world.store)
+    assert (str(begins.model.address), begins.codes.record.address) == ("model/shop/3", "codes/shop/3")
+    assert begins.recipe.model.training == world.recipe.model.training  # a third of it each day, not of a third
+
+
+def other_recipe(recipe):
+    """The recipe as one who forgot how things were made has it: another tokenizer, text and recommender, no data."""
+    changed = {
+        "catalog.text": ("item_id",), "catalog.dataset.items": "", "codes.tokenizer.codebook_size": 9,
+        "model.backbone.width": 32, "model.training.learning_rate": 0.5, "sequences.seed": 4,
+    }  # fmt: skip
+    for key, value in changed.items():
+        recipe = override(recipe, key, value)
+    return recipe
+
+
+@pytest.mark.parametrize("forgotten", [False, True], ids=["no recipe", "a recipe of other settings"])
+def test_who_takes_in_a_day_repeats_no_settings(world, forgotten):
+    """What would be made is what the recipe that was run makes."""
+    given = {"items": shop.items(world.folder, shop.ITEMS + 1, "more"), "interactions": clicks(world.folder)}
+
+    def planned(recipe, model, codes):
+        day = day_of(day_tables(recipe, world.store, **given), world.store, Update(), model, codes, "")
+        return {each.noun: each.fingerprint for each in pipeline.plan(day.recipe, world.store, "model")}
+
+    with logged(world.said):
+        begins = beginning(other_recipe(world.recipe) if forgotten else None, world.store)
+    assert begins.name == begins.recipe.name == "shop"
+    assert planned(begins.recipe, begins.model, begins.codes) == planned(world.recipe, begins.model, begins.codes)
+    said = "\n".join(world.said)
+    assert ("those of codes/shop/1 and model/shop/1; recipe 'shop' has others of catalog.text" in said) == forgotten
 
 
 def test_a_worse_recommender_stays_back_and_the_index_goes_into_use(world, monkeypatch):
@@ -257,7 +290,7 @@ def test_on_the_command_line_with_a_registry(world, tmp_path, monkeypatch, capsy
         capsys.readouterr()
         items = shop.items(tmp_path, shop.ITEMS + shop.NEW, "more")
         day = ["--items", items, "--interactions", clicks(tmp_path), "--epochs", "1", "--compute", "local", "--json"]
-        assert main(["update", f"{recipe}:make", *words, *day]) == 0
+        assert main(["update", *words, *day]) == 0
         found = json.loads(capsys.readouterr().out)
         assert found["promoted"] == {"index": "2", "recommender": "2"}
         told = promotion.Registered(MlflowClient(uri, uri), "shop")

@@ -1,14 +1,17 @@
 """`unisid.update`: a day's new items and interactions taken in from Python, as the command line does it."""
 
+import functools
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from unisid.api.flows import Settings, configured
 from unisid.api.places import store_of
 from unisid.api.tables import path_of
-from unisid.artifacts.store import Store
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.lookup import newest_of
+from unisid.artifacts.store import Address, Place, Store
 from unisid.config import Json, override
 from unisid.datasets import tables
 from unisid.errors import ConfigError
@@ -39,8 +42,39 @@ def day_tables(recipe: Recipe, store: Store, items: Any, interactions: Any) -> R
     )
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """What a day goes on from."""
+
+    name: str
+    """What it is in use under."""
+    model: Place
+    codes: Codes
+    recipe: Recipe
+    """The recipe that both were made by, as their records have it."""
+
+
+def beginning(recipe: Recipe | None, store: Store, name: str = "") -> Beginning:
+    """What is in use under a name: with a recipe under its own, else that of the newest recommender.
+
+    Args:
+        recipe: what adds how the recommender is measured, and where the data lie; of its other settings those that are
+            recorded are kept, which is said.
+
+    Raises:
+        ArtifactError: there is no recommender to go on from, or what it was made from is gone.
+    """
+    from unisid.versions.recorded import as_recorded
+    from unisid.versions.update import beginning as in_use
+
+    name = name or (recipe.name if recipe is not None else newest_of(store, "model", None)[0].name)
+    model, codes = in_use(store, name)
+    made = as_recorded(recipe, store, Address.parse(codes.record.address), model)
+    return Beginning(name, model, codes, replace(made, name=name))
+
+
 def update(
-    recipe: str | Recipe | Callable[[], Recipe],
+    recipe: str | Recipe | Callable[[], Recipe] | None = None,
     store: str | Path | Store | None = None,
     *,
     items: Any = None,
@@ -53,12 +87,14 @@ def update(
     """Take in a day: new items get semantic ids, the recommender in use is trained on, and promoted if not worse.
 
     Args:
-        recipe: the recipe that was run: a ready recipe's name, `file.py:function`, a recipe, or a function that returns
-            one. Its data are tables.
+        recipe: None for what the records of what is in use say, which is all that is needed. A ready recipe's name,
+            `file.py:function`, a recipe, or a function that returns one: its name says what is in use, and it adds how
+            the recommender is measured and where the data lie; its other settings are not heeded, which is said.
         store: a folder or a URI; None for UNISID_STORE, else `runs`.
         items: the new ones: a path, or a table of pandas, Polars or Arrow; None where a day has none.
         interactions: likewise.
-        settings: dotted keys of the recipe and their values, as it was run with.
+        settings: dotted keys of the recipe and their values, for what is to be other than recorded; {"name": "shop"}
+            says what is in use where several things are.
         daily: dotted keys of the update: {"epochs": 2, "gate.level": 0.01}.
         version: of what is made; empty for the next number.
         compute: "ray", or "local" for this process alone.
@@ -80,5 +116,8 @@ def update(
     chosen = Update()
     for key, value in (daily or {}).items():
         chosen = override(chosen, key.replace("-", "_"), value)
-    whole = day_tables(configured(recipe, settings, place), place, items, interactions)
-    return take_in(whole, place, chosen, lambda: machines(compute), tracker(place.root), version)
+    found = None if recipe is None else configured(recipe)
+    begins = beginning(found, place, str((settings or {}).get("name", "")))
+    whole = day_tables(configured(begins.recipe, settings, place), place, items, interactions)
+    opened, log = functools.partial(machines, compute), tracker(place.root)
+    return take_in(whole, place, chosen, opened, log, version, (begins.model, begins.codes))

@@ -208,7 +208,7 @@ class ColdStart(RecipeCommand):
 def word_of(words: Sequence[str], key: str) -> str:
     """What is given by the last `--key value` or `--key=value` among words; empty for none."""
     found = ""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words, ""][1:], strict=True):
         name, equals, value = word.partition("=")
         if name == f"--{key}":
             found = value if equals else following

@@ -4,9 +4,11 @@ import functools
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from unisid.cli.configured import RecipeCommand
+from unisid.cli.configured import RecipeCommand, options
+from unisid.cli.index import word_of
 from unisid.cli.options import Flag, Machines, shown, text
 from unisid.cli.tables import json_text
+from unisid.console import styled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +29,22 @@ class GateOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Update(RecipeCommand):
-    """Take in a day's new items and interactions."""
+    """Take in a day's new items and interactions.
+
+    Settings are those that the index and the recommender in use were made with, as their records have them. A recipe
+    says by its name what is in use, and adds how the recommender is measured.
+    """
 
     writes = True
     items: Annotated[str | None, text("FILE")] = None
-    """the new items, with the columns of the recipe's tables"""
+    """the new items, with the columns of the catalogue's tables"""
     interactions: Annotated[str | None, text("FILE")] = None
     """the new interactions, likewise"""
     to: Annotated[str | None, text("VERSION", "the next number")] = None
     """the new version"""
     epochs: int = 3
     """passes over the training samples"""
-    rate: Annotated[float, shown("FLOAT", "a third of the recipe's")] = 0.0
+    rate: Annotated[float, shown("FLOAT", "a third of the recommender's first")] = 0.0
     """the peak learning rate"""
     valid_share: float = 0.1
     """of the new samples, for validation"""
@@ -51,7 +57,8 @@ class Update(RecipeCommand):
     """print the decision as JSON"""
 
     def act(self) -> None:
-        from unisid.api.daily import day_tables
+        from unisid import recipes
+        from unisid.api.daily import beginning, day_tables
         from unisid.versions import update
         from unisid.versions.gate import Gate
 
@@ -63,8 +70,13 @@ class Update(RecipeCommand):
             test_share=self.test_share,
             gate=Gate(**vars(self.gate)),
         )
-        recipe = day_tables(self.configured(), store, self.items, self.interactions)
-        machines = functools.partial(self.session.machines, self.compute)
-        found = update.update(recipe, store, settings, machines, self.session.tracking(), self.to or "")
+        named = recipes.find(self.recipe) if self.recipe else None
+        begins = beginning(named, store, word_of(self.settings, "name"))
+        with styled():
+            whole = recipes.configure(begins.recipe, list(self.settings), own=options(self))
+        recipe = day_tables(whole, store, self.items, self.interactions)
+        machines, tracking = functools.partial(self.session.machines, self.compute), self.session.tracking()
+        on = begins.model, begins.codes
+        found = update.update(recipe, store, settings, machines, tracking, self.to or "", on)
         if self.json:
             print(json_text(found))

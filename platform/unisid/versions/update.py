@@ -25,7 +25,7 @@ from unisid.artifacts.record import read_record, require, require_input
 from unisid.artifacts.store import Address, Place, Store
 from unisid.bounds import Count, NotNegative, Settings, ShareBelowOne
 from unisid.compute import Compute, Step
-from unisid.config import Json
+from unisid.config import Json, to_record
 from unisid.datasets import tables
 from unisid.errors import ConfigError
 from unisid.evaluation.ranks import Ranks, rank_in_parts
@@ -48,7 +48,9 @@ NOTE = "update.json"
 LISTED = 10
 """How many items a list has in which new items are counted."""
 FROM_BASE = 1 / 3
-"""The learning rate of a continued recommender, as a part of the recipe's own."""
+"""The learning rate of a continued recommender, as a part of the one that it was first trained at."""
+APPENDED = tuple(f"catalog.{key}" for key in ("append", "keep_cold_items", "valid_share", "test_share"))
+"""Settings that a day has of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ class Update(Settings):
     epochs: Count = 3
     """Passes over the training samples, from the weights in use; the best by validation is kept, which may be these."""
     learning_rate: NotNegative = 0.0
-    """Its peak; 0 for a third of the recipe's."""
+    """Its peak; 0 for a third of the one before any day was taken in."""
     valid_share: ShareBelowOne = 0.1
     """The share of the new samples, before the test samples, by which the best epoch is chosen."""
     test_share: ShareBelowOne = 0.2
@@ -97,11 +99,13 @@ def update(
     machines: Machines,
     tracker: "Tracker",
     version: str = "",
+    begins: tuple[Place, Codes] | None = None,
 ) -> Json:
     """Take in the day that the recipe's dataset holds; returns what was decided, as `update.json` holds it.
 
     Args:
         version: of what is made; empty for the one after the index in use.
+        begins: the recommender and the index to go on from; None for `beginning`.
 
     Raises:
         ConfigError: the dataset is no tables, or a setting differs from that of the index in use.
@@ -115,19 +119,29 @@ def update(
             f"unisid update: recipe '{recipe.name}' reads {dataset.kind}, no tables; a day comes as "
             "tables of items and interactions: --catalog.dataset tables"
         )
-    pair = in_use.pair_in_use(store, recipe.name)
-    codes = Codes.read(newest_promoted(store, recipe.name, pair.codes))
+    model, codes = begins or beginning(store, recipe.name)
     if (taken := taken_in(store, recipe, codes)) is not None:
         LOG.info(f"these tables are in {taken} already")
         found = read_note(note_place(store, taken))
     else:
-        day = day_of(recipe, store, settings, pair.model, codes, version)
+        day = day_of(recipe, store, settings, model, codes, version)
         wanted = {each.noun: each.fingerprint for each in pipeline.plan(day.recipe, store, day.until)}
         found = read_note(pipeline.report_place(day.recipe, store))
         if (found.get("fingerprints"), found.get("gate")) != (wanted, asdict(settings.gate)):
-            found = _make(day, store, settings, machines, tracker) | {"fingerprints": wanted}
+            found = _make(day, store, settings, machines, tracker)
+            found |= {"fingerprints": wanted, "training": to_record(recipe.model.training)}
             write_note(pipeline.report_place(day.recipe, store), found)
     return _promoted(found, store, tracker)
+
+
+def beginning(store: Store, name: str) -> tuple[Place, Codes]:
+    """The recommender in use under a name, and the index that a day goes on from.
+
+    Raises:
+        ArtifactError: there is no recommender to go on from.
+    """
+    pair = in_use.pair_in_use(store, name)
+    return pair.model, Codes.read(newest_promoted(store, name, pair.codes))
 
 
 def note_place(store: Store, address: Address) -> Place:
