@@ -1,4 +1,5 @@
-"""Tables of a data lake: Delta Lake, Apache Iceberg and Lance, read fragment by fragment at one fixed version.
+"""Tables of a data lake: Delta Lake, Apache Iceberg and Lance, read fragment by fragment at one fixed version; and of
+BigQuery and Snowflake (`databases.py`), at their content.
 
 A table is named by its folder; an Iceberg table also by a metadata file of it, or as `iceberg:CATALOG/SPACE.TABLE` of a
 catalog that pyiceberg is configured for. Its address at a version, such as `lance+/data/items.lance@12`, is what
@@ -19,13 +20,27 @@ import pyarrow.fs as pafs
 
 from unisid.artifacts.store import Place
 from unisid.errors import DataError
+from unisid.raw import databases
 from unisid.raw.files import digest, kind_at
 
-Kind = Literal["delta", "iceberg", "lance"]
-CALLED = {"delta": "a Delta Lake table", "iceberg": "an Iceberg table", "lance": "a Lance table"}
+Kind = Literal["delta", "iceberg", "lance", "bigquery", "snowflake"]
+CALLED = {
+    "delta": "a Delta Lake table",
+    "iceberg": "an Iceberg table",
+    "lance": "a Lance table",
+    "bigquery": "a table of BigQuery",
+    "snowflake": "a table of Snowflake",
+}
+EXTRA = {"bigquery": "bigquery", "snowflake": "snowflake"}
+"""What is installed to read a kind, where it is not the extra `lake`."""
+REMEDY = {
+    "bigquery": "check its name, and Google's default credentials: gcloud auth application-default login",
+    "snowflake": f"check its name, and the credentials in {', '.join(databases.SNOWFLAKE)}",
+}
+EXPORT = "export its rows as Parquet where it uses what the package does not support"
 PACKAGES = {"delta": "deltalake", "iceberg": "pyiceberg", "lance": "lance"}
 """What each kind is read with."""
-ADDRESS = re.compile(r"(delta|iceberg|lance)\+(.+)@([^@]*)")
+ADDRESS = re.compile(r"(delta|iceberg|lance|bigquery|snowflake)\+(.+)@([^@]*)", re.DOTALL)
 CATALOG = re.compile(r"iceberg:([^/]+)/(.+)")
 METADATA = ".metadata.json"
 
@@ -61,7 +76,9 @@ class LakeTable:
             return _OPEN[self.kind](self.uri, self.version)
 
     def digest(self) -> str:
-        """The content of its columns' names and types and of all files that hold its rows."""
+        """The content of its columns' names and types and of all files that hold its rows; a database's version."""
+        if self.kind in databases.FORM:
+            return self.version
         found = self.open()
         result = hashlib.sha256(str(pa.schema([field.remove_metadata() for field in found.schema])).encode())
         for files in found.files:
@@ -75,6 +92,10 @@ def find_table(where: str, path: str) -> LakeTable | None:
     Raises:
         DataError: the package that reads it is missing, or it cannot be opened.
     """
+    if named := databases.NAMED.fullmatch(path):
+        kind: Kind = named[1]  # type: ignore[assignment]
+        with _readable(kind, f"{where}: '{path}'"):
+            return LakeTable(kind, named[2], databases.content(databases.fetch(kind, named[2])))
     if named := CATALOG.fullmatch(path):
         with _readable("iceberg", f"{where}: '{path}'"):
             table = package("iceberg").catalog.load_catalog(named[1]).load_table(named[2])
@@ -131,14 +152,15 @@ def _readable(kind: Kind, where: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise DataError(
-            f"{where}: is {CALLED[kind]}; to read it, install the extra: pip install 'unisid[lake]' ({error})"
+            f"{where}: is {CALLED[kind]}; to read it, install the extra: pip install "
+            f"'unisid[{EXTRA.get(kind, 'lake')}]' ({error})"
         ) from None
     except DataError:
         raise
     except Exception as error:  # each package has errors of its own, some of which are plain exceptions
         raise DataError(
-            f"{where}: {CALLED[kind]} that cannot be read ({' '.join(str(error).split())}); export its rows as Parquet "
-            "where it uses what the package does not support"
+            f"{where}: {CALLED[kind]} that cannot be read ({databases.without_secrets(str(error))}); "
+            f"{REMEDY.get(kind, EXPORT)}"
         ) from error
 
 
@@ -190,7 +212,13 @@ class _Iceberg:
         )
 
 
-_OPEN: dict[str, Any] = {"delta": _Delta, "iceberg": _Iceberg, "lance": _Lance}
+_OPEN: dict[str, Any] = {
+    "delta": _Delta,
+    "iceberg": _Iceberg,
+    "lance": _Lance,
+    "bigquery": functools.partial(databases.Database, "bigquery"),
+    "snowflake": functools.partial(databases.Database, "snowflake"),
+}
 
 
 @functools.lru_cache(maxsize=8)

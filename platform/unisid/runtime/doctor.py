@@ -38,6 +38,8 @@ OPTIONAL = (
     ("Delta Lake", "deltalake", "tables of Delta Lake", "pip install 'unisid[lake]'"),
     ("Iceberg", "pyiceberg", "tables of Iceberg", "pip install 'unisid[lake]'"),
     ("Lance", "lance", "tables of Lance", "pip install 'unisid[lake]'"),
+    ("BigQuery", "adbc_driver_bigquery", "tables of BigQuery", "pip install 'unisid[bigquery]'"),
+    ("Snowflake", "adbc_driver_snowflake", "tables of Snowflake", "pip install 'unisid[snowflake]'"),
     ("PostgreSQL", "psycopg2", "MLflow on PostgreSQL", "pip install 'unisid[server]'"),
     ("S3 requests", "boto3", "leases on S3 without conditional writes, MLflow on S3", "pip install 'unisid[server]'"),
 )
