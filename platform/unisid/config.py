@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import importlib
 import json
+import math
 import pkgutil
 import types
 import typing
@@ -79,6 +80,19 @@ def fingerprint(record: Any) -> str:
     """The SHA-256 of a JSON value in canonical form: equal values, equal text, whatever the order of keys."""
     text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def json_text(value: Any) -> str:
+    """A result as JSON, which has no NaN and no infinity: null stands for them, and for figures that nothing gives."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -72,9 +72,11 @@ def test_ones_own_runs_from_a_file_and_a_setting_reaches_every_method(tmp_path, 
     assert main([*words, "--json"]) == 0
     body, folder = json.loads(capsys.readouterr().out), tmp_path / "runs" / "experiments" / "other-mine"
     assert body.keys() == {"folder", "experiments"}
+    text = (folder / "results.json").read_text()
     assert body["experiments"]["mine"] == json.loads(
-        (folder / "results.json").read_text(), parse_constant=lambda _: None
+        text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON")
     )
+    assert "null" in text  # what one seed has no spread of
 
 
 @pytest.mark.parametrize(

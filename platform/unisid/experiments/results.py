@@ -1,6 +1,5 @@
 """What an experiment found: read back from the artifacts that judge its cells, and written as tables and plots."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from unisid.artifacts.graph import Graph
 from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, Metrics
 from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place, Store
+from unisid.config import json_text
 from unisid.errors import ArtifactError
 from unisid.evaluation import figures
 from unisid.evaluation.groups import THIRDS
@@ -95,7 +95,7 @@ def write(folder: Place, experiment: Experiment, store: Store, trials: Sequence[
     folder.write("table.txt", (text + "\n").encode())
     folder.write("table.md", shown.markdown(table, seen.figures, correlations).encode())
     folder.write("cells.csv", comma_separated(cells_of(table)))
-    folder.write("results.json", (json.dumps(shown.plain(table, seen.figures, correlations), indent=2) + "\n").encode())
+    folder.write("results.json", (json_text(shown.plain(table, seen.figures, correlations)) + "\n").encode())
     found = _curves(store, trials)
     learned = {"curves": experiment_plots.curves(found)} if found else {}
     for name, picture in (experiment_plots.plots(table) | seen.plots(experiment.reference) | learned).items():
@@ -247,11 +247,7 @@ def _indexes(
         )
         for name, judged in having
     }
-    known = {
-        name: {figure: value if np.isfinite(value) else None for figure, value in own.items()}
-        for name, own in qualities.items()
-    }
-    return (json.dumps({"indexes": known, "ndcg": metric}, indent=2) + "\n").encode()
+    return (json_text({"indexes": qualities, "ndcg": metric}) + "\n").encode()
 
 
 def _cutoffs(judged: dict[str, list[Judged]]) -> tuple[int, ...]:
