@@ -75,9 +75,9 @@ def _learned(store: Store, model: Place) -> dict[str, Any]:
     record = require(model, "model")
     config = settings_of("model", record)
     aligned = config if isinstance(config, align.Config) else None
-    config = config if aligned is None else aligned.recommender
-    training = read_trained_by(store, record) or config.training
-    found = {"model": replace(config, training=training, starts_from=None), "align": aligned, "instructions": None}
+    own: Any = config if aligned is None else aligned.recommender
+    training = read_trained_by(store, record) or own.training
+    found = {"model": replace(own, training=training, starts_from=None), "align": aligned, "instructions": None}
     records = [record]
     while records:
         one = records.pop()
