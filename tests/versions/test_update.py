@@ -150,9 +150,13 @@ def test_days_follow_one_another_and_an_older_one_is_known(world):
 def other_recipe(recipe):
     """The recipe as one who forgot how things were made has it: another tokenizer, text and recommender, no data."""
     changed = {
-        "catalog.text": ("item_id",), "catalog.dataset.items": "", "codes.tokenizer.codebook_size": 9,
-        "model.backbone.width": 32, "model.training.learning_rate": 0.5, "sequences.seed": 4,
-    }  # fmt: skip
+        "catalog.text": ("item_id",),
+        "catalog.dataset.items": "",
+        "codes.tokenizer.codebook_size": 9,
+        "model.backbone.width": 32,
+        "model.training.learning_rate": 0.5,
+        "sequences.seed": 4,
+    }
     for key, value in changed.items():
         recipe = override(recipe, key, value)
     return recipe
