@@ -18,6 +18,7 @@ MARGIN = 0.03
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # three recommenders are trained: 400 s of a core
 def test_fused_codes_beat_codes_of_one_modality(place):
     store, recipe = Store(place), planted()
 
