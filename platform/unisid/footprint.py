@@ -57,8 +57,8 @@ def held() -> int:
     total, own = 0, psutil.Process()
     for process in (own, *own.children(recursive=True)):
         with contextlib.suppress(psutil.Error):  # it ended
-            held = process.memory_info()
-            total += held.rss - getattr(held, "shared", 0)  # which Linux alone has
+            used = process.memory_info()
+            total += used.rss - getattr(used, "shared", 0)  # which Linux alone has
     return total
 
 
