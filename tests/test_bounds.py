@@ -17,7 +17,7 @@ from unisid.bounds import Count, Name, Positive, Range, Seed, Settings, Share, S
 from unisid.compute import Pool
 from unisid.config import PlugIn, override, plug_in, plug_ins
 from unisid.errors import ConfigError
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.search.definition import Stopping
 from unisid.stages import metrics, model
 from unisid.stages.extension import Base

@@ -23,7 +23,7 @@ RECIPE = """
 from dataclasses import replace
 from tests.end_to_end.recipes import tiny
 from unisid.datasets import tables
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import catalog
 
 

@@ -5,10 +5,10 @@ import pytest
 from unisid import recipes
 from unisid.errors import ConfigError, DataError
 from unisid.experiments import definition
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 
 GOOD = """
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 
 
 def shop() -> Recipe:

@@ -6,7 +6,7 @@ from jobs.experiments.joint import named
 from jobs.recipes.align import aligned
 from unisid.alignment import AlignmentConfig, beam_contrast, grpo, sdpo, sft
 from unisid.experiments.definition import Experiment, Method
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import align as stage
 
 CONTROL = "continued"

@@ -13,7 +13,7 @@ from jobs.experiments.thesis import (
     tokenized,
 )
 from unisid.experiments.definition import Chapter, Experiment, Series
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 
 BOTH_RULES = {"forest": "Figure 6.1, history excluded", "forest-allowed": "Figure 6.1, history allowed"}
 

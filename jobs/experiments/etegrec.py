@@ -7,7 +7,7 @@ from jobs.recipes.recommenders import token_by_token
 from unisid.backbones import tiger
 from unisid.experiments.definition import Experiment, Method
 from unisid.joint import etegrec as etegrec_method
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import joint
 from unisid.tokenizers import rqvae
 

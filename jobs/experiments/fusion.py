@@ -11,7 +11,7 @@ from unisid.encoders import steps
 from unisid.experiments.definition import Experiment, Method, with_baseline
 from unisid.fusion import TEXT, FusionConfig, Loss, concat, single, uqf
 from unisid.layers.recall import MemoryConfig
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import embeddings, model
 from unisid.tokenizers import rqkmeans
 

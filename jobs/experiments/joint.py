@@ -8,7 +8,7 @@ from jobs.recipes.unger import unified, without
 from unisid.experiments.definition import Experiment, Method
 from unisid.fusion import single
 from unisid.fusion import unger as first
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 
 
 def unger(base: Recipe) -> Experiment:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from jobs.recipes.recommenders import over_items
 from unisid.backbones import hierarchical
 from unisid.experiments.definition import Experiment, Method
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.trials.trial import override
 
 LEVELS = (2, 4)

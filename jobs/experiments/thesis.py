@@ -30,7 +30,7 @@ from unisid.baselines import (
 from unisid.errors import ConfigError
 from unisid.experiments.definition import Experiment, Method, with_baseline
 from unisid.fusion import FusionConfig, concat, single
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import instructions
 from unisid.tokenizers import TokenizerConfig, balanced, hkmeans, letter, opq, orq, rqkmeans, rqkmeans_plus, rqvae
 

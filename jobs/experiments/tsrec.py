@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from jobs.recipes.language import with_token_semantics
 from unisid.experiments.definition import Experiment, Method
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 
 
 def tsrec(base: Recipe) -> Experiment:

@@ -8,7 +8,7 @@ from unisid.backbones import tiger
 from unisid.baselines import sasrec
 from unisid.experiments.definition import Experiment, Method, baselines_share
 from unisid.joint import unigrec as unigrec_method
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import baseline, joint
 from unisid.tokenizers import rqvae, soft
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from jobs.recipes import demo
 from unisid.alignment import AlignmentConfig, grpo
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import align
 from unisid.training.loop import Training
 

@@ -9,7 +9,7 @@ from unisid.datasets import tables, windows
 from unisid.encoders import transformer
 from unisid.fusion import uqf
 from unisid.graphs import lightgcn
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import catalog, codes, embeddings, fused, graph, metrics
 from unisid.tokenizers import rqvae
 from unisid.training.loop import Training

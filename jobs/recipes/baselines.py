@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from jobs.recipes import amazon, demo
 from unisid.baselines import BaselineConfig, bert4rec, bprmf, caser, fdsa, gru4rec, hgn, hstu, lightgcn, s3rec, sasrec
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import baseline
 
 

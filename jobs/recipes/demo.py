@@ -10,7 +10,7 @@ from unisid.datasets import recbole
 from unisid.encoders import transformer
 from unisid.fusion import single, uqf
 from unisid.graphs import lightgcn
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import catalog, codes, embeddings, fused, graph, metrics, model, sequences
 from unisid.tokenizers import rqvae
 from unisid.training.loop import Training

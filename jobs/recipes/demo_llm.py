@@ -5,7 +5,7 @@ from dataclasses import replace
 from jobs.recipes import amazon, demo
 from unisid.backbones import lcrec
 from unisid.compute import Pool
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import instructions, model
 from unisid.training.loop import Training
 

@@ -11,7 +11,7 @@ from jobs.recipes import amazon, demo, unger
 from unisid.backbones import eager
 from unisid.encoders import transformer
 from unisid.fusion import unger as behaviour
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import codes, model
 from unisid.tokenizers import paired
 from unisid.training.loop import Training

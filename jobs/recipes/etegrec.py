@@ -14,7 +14,7 @@ from unisid.encoders import transformer
 from unisid.fusion import single
 from unisid.graphs import lightgcn
 from unisid.joint import etegrec
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import catalog, codes, embeddings, fused, graph, joint, metrics, model
 from unisid.tokenizers import rqvae
 from unisid.training.loop import Training

@@ -7,7 +7,7 @@ from jobs.recipes import thesis
 from unisid.backbones import lcrec
 from unisid.compute import Pool
 from unisid.fusion import single
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import instructions, keywords, model
 from unisid.tokenizers import rqkmeans
 from unisid.training.loop import Training

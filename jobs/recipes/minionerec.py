@@ -13,7 +13,7 @@ from unisid.alignment import grpo
 from unisid.backbones import lcrec
 from unisid.compute import Pool
 from unisid.fusion import single
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import align, codes, instructions, model
 from unisid.tokenizers import rqvae
 from unisid.training.loop import Training

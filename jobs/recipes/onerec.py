@@ -11,7 +11,7 @@ from dataclasses import replace
 from jobs.recipes import amazon, demo
 from unisid.alignment import sdpo
 from unisid.compute import Pool
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import align
 from unisid.tokenizers import balanced
 from unisid.training.loop import Training

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from unisid.backbones import BackboneConfig, parallel, retrieval, tiger
 from unisid.compute import Pool
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import model
 from unisid.tokenizers import opq
 from unisid.training.loop import Training

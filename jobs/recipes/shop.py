@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from jobs.recipes import demo
 from unisid.datasets import tables
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import catalog
 
 

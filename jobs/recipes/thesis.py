@@ -17,7 +17,7 @@ from unisid.datasets import amazon
 from unisid.encoders import transformer
 from unisid.fusion import uqf
 from unisid.graphs import lightgcn
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import catalog, codes, embeddings, fused, graph, instructions, metrics, model
 from unisid.tokenizers import rqvae
 from unisid.training.loop import Training

@@ -13,7 +13,7 @@ from unisid.backbones import unger as second
 from unisid.datasets import amazon as amazon_files
 from unisid.encoders import transformer
 from unisid.fusion import unger as first
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import codes, embeddings, fused, metrics, model
 from unisid.tokenizers import rqkmeans
 from unisid.training.loop import Training

@@ -14,7 +14,7 @@ from unisid.datasets import amazon
 from unisid.encoders import transformer
 from unisid.fusion import single
 from unisid.joint import unigrec
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import baseline, catalog, codes, embeddings, fused, joint, metrics, model
 from unisid.tokenizers import soft
 from unisid.training.loop import Training

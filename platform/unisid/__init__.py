@@ -13,7 +13,7 @@ _FROM = {
     "Run": "api.flows",
     "Recommender": "api.recommender",
     "Recommendations": "api.recommender",
-    "Recipe": "pipeline",
+    "Recipe": "planning",
     "Store": "artifacts.store",
     "UnisidError": "errors",
     "ConfigError": "errors",

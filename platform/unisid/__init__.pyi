@@ -13,6 +13,6 @@ from unisid.errors import ConfigError as ConfigError
 from unisid.errors import DataError as DataError
 from unisid.errors import DriftError as DriftError
 from unisid.errors import UnisidError as UnisidError
-from unisid.pipeline import Recipe as Recipe
+from unisid.planning import Recipe as Recipe
 
 __version__: str

@@ -1,4 +1,8 @@
-"""The flow of artifacts: skip what is complete, make the rest, publish it. What is there, `planning` says."""
+"""The flow of artifacts: skip what is complete, make the rest, publish it.
+
+`planning` says what a recipe would make; its `Recipe` and `plan` are offered here too, as recipe files of users import
+them.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator

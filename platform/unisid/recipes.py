@@ -13,7 +13,7 @@ from unisid import config as settings
 from unisid import named
 from unisid.config import PlugIn, at, did_you_mean
 from unisid.errors import ConfigError
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 
 FOLDER = "jobs.recipes"
 

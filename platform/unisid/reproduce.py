@@ -24,8 +24,8 @@ from unisid.artifacts.weights import read_json
 from unisid.compute import Compute
 from unisid.config import differences, flatten
 from unisid.errors import ArtifactError, ConfigError
-from unisid.pipeline import Recipe
 from unisid.planned import Planned
+from unisid.planning import Recipe
 from unisid.stages import align
 from unisid.stages.extension import Base
 from unisid.stages.flow import settings_of

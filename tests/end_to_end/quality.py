@@ -26,7 +26,7 @@ from unisid.backbones import hierarchical
 from unisid.compute import Pool
 from unisid.datasets import recbole
 from unisid.fusion import concat
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.runtime.local import LocalCompute
 from unisid.stages import model
 from unisid.tokenizers import rqkmeans

@@ -8,7 +8,7 @@ from unisid.datasets import synthetic
 from unisid.encoders import hashing
 from unisid.fusion import single, uqf
 from unisid.graphs import lightgcn
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import catalog, codes, embeddings, fused, graph, metrics, model
 from unisid.tokenizers import rqkmeans
 from unisid.training.loop import Training

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.end_to_end import recipes
 from unisid.backbones import tiger
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 
 GATE = Path("{gate}")
 FREE = 4
@@ -50,7 +50,7 @@ from pathlib import Path
 from tests.end_to_end.recipes import planted
 from unisid.compute import Pool
 from unisid.encoders import hashing
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 
 GATE = Path("{gate}")
 

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from unisid.baselines import popularity
 from unisid.experiments.definition import Experiment, Method
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import baseline
 
 

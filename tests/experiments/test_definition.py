@@ -10,7 +10,7 @@ from unisid import recipes
 from unisid.baselines import popularity
 from unisid.errors import ConfigError
 from unisid.experiments.definition import Experiment, Method, Series, cells, find, ready, seeded
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import baseline, instructions
 
 

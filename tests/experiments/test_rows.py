@@ -12,7 +12,7 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.store import Address, Place, Store
 from unisid.backbones import lcrec
 from unisid.experiments.run import run
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import InTurn
 from unisid.stages import instructions, model

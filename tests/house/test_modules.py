@@ -25,7 +25,6 @@ THROUGH = {
     "backbones/parts/pooled.py": "backbones/test_retrieval.py",
     "backbones/parts/tokens.py": "backbones/test_contract.py",
     "cli/capacity.py": "capacity/test_capacity.py",
-    "cli/configured.py": "test_cli.py",
     "cli/look.py": "test_cli.py",
     "cli/machine.py": "runtime/test_doctor.py",
     "cli/overnight.py": "serving/test_overnight.py",

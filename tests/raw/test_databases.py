@@ -119,3 +119,9 @@ def test_no_secret_is_shown(monkeypatch):
     with pytest.raises(DataError, match=r"no session for \*\*\* at https://\*\*\*@acc\); check its name") as error:
         find_tables("items", "snowflake:a.b.c")
     assert "hush" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", databases.SECRETS)
+def test_whatever_opens_something_is_masked(monkeypatch, name):
+    monkeypatch.setenv(name, "line one\nline two")
+    assert databases.without_secrets("refused: line one\nline two\nagain") == "refused: *** again"

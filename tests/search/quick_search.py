@@ -9,7 +9,7 @@ from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Place, Store
 from unisid.evaluation.estimates import Outcome
 from unisid.fusion import concat
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import InTurn, Runner
 from unisid.search.definition import Search

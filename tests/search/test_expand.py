@@ -11,7 +11,7 @@ from unisid.backbones import lcrec
 from unisid.config import at
 from unisid.encoders import transformer
 from unisid.errors import ConfigError
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.search.definition import Stopping
 from unisid.search.expand import expand
 from unisid.search.space import Space, parse, ready

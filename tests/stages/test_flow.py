@@ -9,8 +9,7 @@ import pytest
 
 from unisid.artifacts.store import NOUNS
 from unisid.errors import ConfigError
-from unisid.pipeline import Recipe
-from unisid.planning import stage_of
+from unisid.planning import Recipe, stage_of
 from unisid.stages.extension import Base
 from unisid.stages.flow import STAGES, extension
 

@@ -25,7 +25,7 @@ from unisid.artifacts.shards import Shards, write_array
 from unisid.artifacts.store import Address, Place, Store
 from unisid.artifacts.tables import read_table
 from unisid.cli import main
-from unisid.cli.index import word_of
+from unisid.cli.configured import word_of
 from unisid.config import fingerprint, plug_in, plug_ins
 from unisid.datasets import tables
 from unisid.errors import ArtifactError, BusyError, ConfigError, DataError, DriftError

@@ -15,7 +15,7 @@ from unisid.artifacts.store import Address, Place, Store
 from unisid.config import Json, override
 from unisid.datasets import tables
 from unisid.errors import ConfigError
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 
 
 def day_tables(recipe: Recipe, store: Store, items: Any, interactions: Any) -> Recipe:

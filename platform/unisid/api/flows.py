@@ -14,8 +14,8 @@ from unisid.artifacts.metrics import HISTORY_RULES, Metrics
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.datasets import tables
 from unisid.errors import ConfigError
-from unisid.pipeline import Recipe
 from unisid.planned import Planned
+from unisid.planning import Recipe
 
 if TYPE_CHECKING:
     from unisid.api.recommender import Recommender

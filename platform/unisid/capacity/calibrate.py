@@ -23,7 +23,7 @@ from unisid.config import Json
 from unisid.datasets import synthetic
 from unisid.errors import ArtifactError, MachineError
 from unisid.log import logger
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.training.loop import Training
 
 LOG = logger(__name__)

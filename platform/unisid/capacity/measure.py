@@ -20,7 +20,8 @@ from typing import Any
 from unisid import pipeline
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Place, Store
-from unisid.pipeline import NullTracker, Recipe
+from unisid.pipeline import NullTracker
+from unisid.planning import Recipe
 from unisid.recipe_roles import address_of
 
 REQUESTS = ("exists", "stamp", "read", "open", "writing", "checksum", "take", "clear", "remove", "_entries")

@@ -24,7 +24,8 @@ def show(items: float, on: str, kept_states: float, price: float | None, store: 
     from unisid.capacity import Shop, estimate, fitting, rates, refuse_misfits
     from unisid.capacity.calibrate import kept
     from unisid.capacity.machines import machine_of
-    from unisid.cli.tables import json_text, show
+    from unisid.cli.tables import show
+    from unisid.config import json_text
     from unisid.errors import ConfigError
 
     if not 1 <= items <= 1e12:

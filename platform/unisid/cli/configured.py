@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ from unisid.console import styled
 from unisid.errors import DataError
 
 if TYPE_CHECKING:
-    from unisid.pipeline import Recipe
+    from unisid.planning import Recipe
 
     Configure = Callable[..., Recipe]
 
@@ -65,3 +65,13 @@ def options(command: Configured) -> list[str]:
     """The names of a command's own options, as typed without '--'."""
     own = [field.name for part in (command, command.session) for field in fields(part)]
     return [name.replace("_", "-") for name in own if name not in ("session", "settings", "recipe")]
+
+
+def word_of(words: Sequence[str], key: str) -> str:
+    """What is given by the last `--key value` or `--key=value` among words; empty for none."""
+    found = ""
+    for word, following in zip(words, [*words, ""][1:], strict=True):
+        name, equals, value = word.partition("=")
+        if name == f"--{key}":
+            found = value if equals else following
+    return found

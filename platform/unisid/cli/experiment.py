@@ -12,14 +12,14 @@ from tyro.conf import Positional, arg
 from unisid.cli.configured import configured, show_settings
 from unisid.cli.options import UNSAID, Flag, Machines, at_most_one, several, shown
 from unisid.cli.session import Configured
-from unisid.cli.tables import json_text
+from unisid.config import json_text
 from unisid.errors import ConfigError
 from unisid.log import logger
 
 if TYPE_CHECKING:
     from unisid.artifacts.store import Store
     from unisid.config import Json
-    from unisid.pipeline import Recipe
+    from unisid.planning import Recipe
 
 LOG = logger(__name__)
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 from unisid.cli.configured import RecipeCommand
 from unisid.cli.options import Flag, Machines, shown, text
 from unisid.cli.session import Command
-from unisid.cli.tables import json_text
+from unisid.config import json_text
 
 if TYPE_CHECKING:
     from unisid.artifacts.store import Place, Store
     from unisid.config import Json
-    from unisid.pipeline import Recipe
+    from unisid.planning import Recipe
 
 Until = Annotated[str | None, text("NOUN", "metrics")]
 
@@ -57,7 +57,7 @@ class Plan(RecipeCommand):
             return
         from unisid.artifacts.store import NOUNS
         from unisid.expected import expected
-        from unisid.pipeline import plan
+        from unisid.planning import plan
         from unisid.report.tables import plan_tree
 
         recipe, until, store = self.configured(), NOUNS[-1] if self.until is None else self.until, self.session.opened

@@ -3,17 +3,16 @@
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from unisid.artifacts.nouns import NOUNS
-from unisid.cli.configured import RecipeCommand, options
+from unisid.cli.configured import RecipeCommand, options, word_of
 from unisid.cli.options import Address, Flag, Machines, one_of, text
 from unisid.cli.session import Command
-from unisid.cli.tables import json_text
+from unisid.config import json_text
 from unisid.console import styled
 from unisid.errors import ConfigError
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from unisid.artifacts.catalog import Catalog
     from unisid.artifacts.codes import Codes
     from unisid.artifacts.store import Store
-    from unisid.pipeline import Recipe
+    from unisid.planning import Recipe
 
 LATER = [noun for noun in NOUNS[NOUNS.index("codes") :] if noun != "sequences"]
 """What is made of an index; sequences are made without one."""
@@ -203,16 +202,6 @@ class ColdStart(RecipeCommand):
         with self.session.machines(self.compute) as compute:
             found = cold_start(recipe, self.share, self.seed, store, compute, self.session.tracker())
         print(json_text(found) if self.json else table(found))
-
-
-def word_of(words: Sequence[str], key: str) -> str:
-    """What is given by the last `--key value` or `--key=value` among words; empty for none."""
-    found = ""
-    for word, following in zip(words, [*words, ""][1:], strict=True):
-        name, equals, value = word.partition("=")
-        if name == f"--{key}":
-            found = value if equals else following
-    return found
 
 
 def _read(store: Store, address: str) -> tuple[Codes, Catalog]:

@@ -9,7 +9,7 @@ from tyro.conf import Positional
 
 from unisid.cli.options import UNSAID, Flag, Machines, at_most_one, named, several, shown, text
 from unisid.cli.session import Command
-from unisid.cli.tables import json_text
+from unisid.config import json_text
 from unisid.errors import ConfigError
 from unisid.log import logger
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from unisid.cli.options import named
-from unisid.cli.tables import json_text
+from unisid.config import json_text
 from unisid.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unisid.cli.judge import Judge
     from unisid.config import Json
     from unisid.evaluation.ranks import Ranks
-    from unisid.pipeline import Recipe
+    from unisid.planning import Recipe
 
 TABLE = "indexes.json of `unisid experiment`"
 

@@ -11,7 +11,8 @@ from tyro.conf import Positional, arg
 
 from unisid.cli.options import UNSAID, Flag, at_most_one, several, text
 from unisid.cli.session import Command
-from unisid.cli.tables import json_text, show
+from unisid.cli.tables import show
+from unisid.config import json_text
 from unisid.errors import ArtifactError, ConfigError, DataError, UnreadableError
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from unisid.cli.options import Flag
 from unisid.cli.session import Command
-from unisid.cli.tables import json_text, show
+from unisid.cli.tables import show
+from unisid.config import json_text
 from unisid.errors import ConfigError
 
 

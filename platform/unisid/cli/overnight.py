@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from unisid.cli.options import text
-from unisid.cli.tables import json_text
+from unisid.config import json_text
 from unisid.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from unisid.cli.options import Flag, shown, text
 from unisid.cli.session import Command
-from unisid.cli.tables import json_text
+from unisid.config import json_text
 from unisid.errors import ConfigError
 
 if TYPE_CHECKING:

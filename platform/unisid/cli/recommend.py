@@ -12,7 +12,8 @@ from tyro.conf import create_mutex_group
 from unisid.cli.options import UNSAID, Flag, Machines, several, text
 from unisid.cli.overnight import Everybody, recommend_all
 from unisid.cli.session import Command
-from unisid.cli.tables import json_text, show
+from unisid.cli.tables import show
+from unisid.config import json_text
 from unisid.errors import ConfigError, DataError
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from tyro.conf import Positional
 
 from unisid.cli.options import UNSAID, Flag, at_most_one
 from unisid.cli.session import Command
-from unisid.cli.tables import json_text
-from unisid.config import did_you_mean
+from unisid.config import did_you_mean, json_text
 from unisid.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:

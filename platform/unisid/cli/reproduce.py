@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from unisid.cli.options import Flag, Machines
 from unisid.cli.session import Command
-from unisid.cli.tables import json_text
+from unisid.config import json_text
 from unisid.errors import DriftError
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from unisid.cli.configured import RecipeCommand
 from unisid.cli.options import UNSAID, Flag, Machines, several, shown, text
-from unisid.cli.tables import json_text
+from unisid.config import json_text
 from unisid.log import logger
 
 if TYPE_CHECKING:
-    from unisid.pipeline import Recipe
+    from unisid.planning import Recipe
     from unisid.search import definition
 
 LOG = logger(__name__)

@@ -1,9 +1,8 @@
-"""Results of a command: tables drawn in a terminal, in plain columns elsewhere; or JSON."""
+"""Tables of a command's results, drawn in a terminal and in plain columns elsewhere."""
 
 from collections.abc import Sequence
 
 from unisid.cli.news import drawable
-from unisid.config import json_text as json_text
 
 
 def show(rows: Sequence[Sequence[str]]) -> None:

@@ -4,10 +4,9 @@ import functools
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from unisid.cli.configured import RecipeCommand, options
-from unisid.cli.index import word_of
+from unisid.cli.configured import RecipeCommand, options, word_of
 from unisid.cli.options import Flag, Machines, shown, text
-from unisid.cli.tables import json_text
+from unisid.config import json_text
 from unisid.console import styled
 
 

@@ -9,7 +9,7 @@ from unisid import named
 from unisid.baselines import BaselineConfig
 from unisid.config import did_you_mean
 from unisid.errors import ConfigError
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import baseline
 from unisid.trials.trial import Trial, override
 

@@ -24,7 +24,7 @@ from unisid.evaluation.groups import THIRDS
 from unisid.evaluation.index import recorded
 from unisid.experiments import indexes
 from unisid.experiments.definition import Experiment
-from unisid.pipeline import plan
+from unisid.planning import plan
 from unisid.report import experiment as shown
 from unisid.report import experiment_plots, interpret
 from unisid.report.plots import Drawing, png

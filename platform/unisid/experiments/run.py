@@ -10,8 +10,7 @@ from unisid.evaluation.estimates import State
 from unisid.experiments import results
 from unisid.experiments.definition import Experiment, cells
 from unisid.log import logger
-from unisid.pipeline import Recipe
-from unisid.planning import missing
+from unisid.planning import Recipe, missing
 from unisid.runtime.trials import Runner
 from unisid.trials.events import TrialEvents, refuse_failures
 from unisid.trials.making import Making, last_line

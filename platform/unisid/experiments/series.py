@@ -8,7 +8,7 @@ from unisid.errors import DataError
 from unisid.experiments.definition import Chapter, Series
 from unisid.experiments.run import run
 from unisid.log import logger
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.runtime.trials import Runner
 from unisid.trials.telling import ExperimentTracker
 

@@ -37,7 +37,7 @@ SNOWFLAKE = {
     "SNOWFLAKE_ROLE": "adbc.snowflake.sql.role",
 }
 """Environment variables -> options of the driver: https://arrow.apache.org/adbc/current/driver/snowflake.html."""
-SECRETS = ("SNOWFLAKE_PASSWORD", "SNOWFLAKE_TOKEN")
+SECRETS = ("SNOWFLAKE_PASSWORD", "SNOWFLAKE_TOKEN", "SNOWFLAKE_PRIVATE_KEY")
 DIGITS = 32
 """Of a content's checksum."""
 ABSENT, BETWEEN = b"\x00", b"\x1f"

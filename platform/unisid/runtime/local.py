@@ -88,7 +88,7 @@ class LocalCompute:
         checkpoints = Checkpoints(work, name)
         if pool.workers <= 1:
             return fit_here(train, task, pool, streams or {}, checkpoints, report)
-        return _spawn(train, task, pool, streams or {}, checkpoints, report)
+        return _fit_apart(train, task, pool, streams or {}, checkpoints, report)
 
     def map(self, parts: Sequence[Part], *steps: Step) -> Iterator[pa.Table]:
         functions = [step.make() for step in steps]
@@ -123,7 +123,7 @@ def _forward(report: Report | None, number: int, metrics: Metrics) -> None:
         report(metrics)
 
 
-def _spawn(
+def _fit_apart(
     train: Callable[[Worker, Any], T],
     task: Any,
     pool: Pool,
@@ -164,8 +164,8 @@ def _spawn(
 
 
 def _context(train: Callable[..., Any]) -> Any:
-    """How workers are started: forked from a process that has imported what the first fit needs and does nothing else,
-    where the system has such a server; imports take longer than a small fit."""
+    """The multiprocessing context that starts workers: forked from a process that has imported what the first fit needs
+    and does nothing else, where the system has that (imports take longer than a small fit); else spawned."""
     if "forkserver" not in torch.multiprocessing.get_all_start_methods():
         return torch.multiprocessing.get_context("spawn")
     context = torch.multiprocessing.get_context("forkserver")

@@ -6,7 +6,7 @@ from typing import Annotated
 from unisid.bounds import LARGE, Count, Range, Settings
 from unisid.config import Json
 from unisid.evaluation import measures
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.report.search import short
 from unisid.search.space import Space
 

@@ -9,8 +9,7 @@ from unisid.artifacts.roles import noun_of
 from unisid.artifacts.store import NOUNS
 from unisid.config import PlugIn, at
 from unisid.errors import ConfigError
-from unisid.pipeline import Recipe
-from unisid.planning import inputs_of, needed, stage_of
+from unisid.planning import Recipe, inputs_of, needed, stage_of
 from unisid.recipe_roles import config_of, role_of, roles_at
 from unisid.search.space import Space
 from unisid.trials.trial import Trial, override, refuse_unknown

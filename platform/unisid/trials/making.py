@@ -9,8 +9,8 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Store
 from unisid.compute import Compute
 from unisid.log import logger
-from unisid.pipeline import Recipe
 from unisid.planned import Planned
+from unisid.planning import Recipe
 from unisid.recipe_roles import roles_of
 from unisid.runtime.trials import Asha, Kind, OnEvent, Runner, Share
 from unisid.stages.codes import check_room

@@ -13,7 +13,7 @@ from unisid.errors import UnisidError
 from unisid.evaluation import measures
 from unisid.log import silent
 from unisid.making import StageLog
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import Reporter
 

@@ -5,9 +5,8 @@ from typing import overload
 
 from unisid.artifacts.store import Address, Store
 from unisid.errors import ConfigError
-from unisid.pipeline import plan
 from unisid.planned import Planned
-from unisid.planning import look_again, refuse_drift
+from unisid.planning import look_again, plan, refuse_drift
 from unisid.trials.trial import Trial
 
 

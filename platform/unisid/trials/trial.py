@@ -9,9 +9,8 @@ from unisid import config as settings
 from unisid.compute import Pool
 from unisid.config import PlugIn, at, did_you_mean
 from unisid.errors import ConfigError
-from unisid.pipeline import Recipe
 from unisid.planned import Planned
-from unisid.planning import missing
+from unisid.planning import Recipe, missing
 from unisid.recipe_roles import config_of
 from unisid.runtime.trials import Share
 

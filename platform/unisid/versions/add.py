@@ -14,7 +14,7 @@ from unisid.config import Json
 from unisid.datasets import tables
 from unisid.errors import ConfigError, DriftError
 from unisid.log import logger
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.runtime.machines import Machines
 from unisid.versions.recorded import recorded
 from unisid.versions.update import Update, newest_promoted, update

@@ -31,7 +31,8 @@ from unisid.evaluation.ranks import Ranks, rank_in_parts
 from unisid.evaluation.recommender import Search, TargetRanker
 from unisid.log import logger
 from unisid.ops.ranking import metric_values, rank_of_target
-from unisid.pipeline import Recipe, Tracker
+from unisid.pipeline import Tracker
+from unisid.planning import Recipe
 from unisid.progress import Progress
 from unisid.report.tables import align
 from unisid.serving.recommender import vectors_of

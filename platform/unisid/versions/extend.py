@@ -14,7 +14,7 @@ from unisid.artifacts.roles import in_flow, name_of, noun_of
 from unisid.artifacts.store import Address, Place, Store
 from unisid.config import Json, differences, to_record
 from unisid.errors import BusyError, ConfigError
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.recipe_roles import config_of, key_of, roles_of
 from unisid.stages import embeddings
 from unisid.stages.extension import Base

@@ -10,7 +10,7 @@ from unisid.artifacts.store import Address, Place, Store
 from unisid.config import differences, flatten, from_record, leaves, override, to_record
 from unisid.datasets import tables
 from unisid.log import logger
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import align
 from unisid.stages.flow import settings_of
 from unisid.training.loop import Training

@@ -20,7 +20,7 @@ from unisid.config import Json
 from unisid.errors import ConfigError
 from unisid.log import logger
 from unisid.ops.ranking import metric_values
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.report.tables import align
 from unisid.runtime.machines import Machines
 from unisid.serving.recommender import Recommender

@@ -31,7 +31,7 @@ from unisid.errors import ConfigError
 from unisid.evaluation.ranks import Ranks, rank_in_parts
 from unisid.evaluation.recommender import Search, TargetRanker
 from unisid.log import logger
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.progress import Progress
 from unisid.runtime.machines import Machines, opened_once
 from unisid.stages import catalog as catalog_stage

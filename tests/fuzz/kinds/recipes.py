@@ -13,7 +13,7 @@ GOOD = '''"""A recipe."""
 from dataclasses import replace
 
 from tests.end_to_end.recipes import tiny
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 from unisid.stages import catalog
 
 

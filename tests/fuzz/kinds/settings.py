@@ -18,7 +18,7 @@ from tests.fuzz.law import BreachError, Refused, outcome
 from unisid import config as settings
 from unisid import recipes
 from unisid.config import at, fingerprint, from_record, override, plug_in, plug_ins, to_record
-from unisid.pipeline import Recipe
+from unisid.planning import Recipe
 
 IN_CI = 300
 SHARE = 25
