@@ -25,6 +25,7 @@ THROUGH = {
     "backbones/parts/pooled.py": "backbones/test_retrieval.py",
     "backbones/parts/tokens.py": "backbones/test_contract.py",
     "cli/capacity.py": "capacity/test_capacity.py",
+    "cli/index.py": "versions/test_extend.py",
     "cli/look.py": "test_cli.py",
     "cli/machine.py": "runtime/test_doctor.py",
     "cli/overnight.py": "serving/test_overnight.py",
