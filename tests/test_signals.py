@@ -131,7 +131,7 @@ def test_a_signal_in_the_middle_of_imports_is_one_message(number, tmp_path):
         sys.meta_path.insert(0, Finder())
         sys.exit(main(["plan", "demo", "--store", sys.argv[3]]))
     """
-    for module in ("unisid.artifacts.store", "unisid.pipeline", "torch"):
+    for module in ("unisid.artifacts.store", "unisid.planning", "torch"):
         words = [sys.executable, "-c", program, module, str(int(number)), str(tmp_path)]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (128 + number, "")
