@@ -37,8 +37,9 @@ demo: setup $(ML100K)/ml-100k.inter  ## MovieLens-100K to semantic IDs and recom
 demo-llm: demo    ## the same with a language model of 135 million weights
 	$(RUN) -m unisid.cli run demo_llm --store $(STORE)
 
+# Files in their own order: by number of tests, the dearest, which are few, would come last.
 test: setup       ## every test, in JOBS processes
-	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile
+	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-fast: setup  ## every test that takes no more than a few seconds
 	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile -m "not slow"

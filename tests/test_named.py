@@ -3,6 +3,7 @@
 import pytest
 
 from unisid import recipes
+from unisid.api import flows
 from unisid.errors import ConfigError, DataError
 from unisid.experiments import definition
 from unisid.planning import Recipe
@@ -187,3 +188,14 @@ def test_odd_words_are_refused_in_words(words, capsys):
     if refused.type is SystemExit:
         assert refused.value.code == 2
         assert capsys.readouterr().err.strip()
+
+
+def test_a_note_about_one_dataset_is_not_said_of_another():
+    demo = recipes.find("demo")
+    assert "MovieLens" in demo.note
+    for words in ([], ["--catalog.dataset.path", "elsewhere"], ["--model.training.epochs", "1"]):
+        assert recipes.configure(demo, words).note == demo.note
+    for words in (["--catalog.dataset", "synthetic"], ["--catalog.dataset.name", "ml-1m"]):
+        assert recipes.configure(demo, words).note == ""
+    assert flows.configured("demo", {"catalog.dataset": "synthetic"}).note == ""
+    assert recipes.configure(demo, ["--catalog.dataset", "synthetic", "--note", "planted"]).note == "planted"

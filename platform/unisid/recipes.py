@@ -5,6 +5,7 @@ own is named by file: `my_recipes.py:beauty`.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import tyro
@@ -40,6 +41,7 @@ def configure(
     Raises:
         ConfigError: a word is no setting, or its value is wrong.
     """
+    base = recipe
     rest: list[str] = []
     words = iter(arguments)
     for word in words:
@@ -57,9 +59,16 @@ def configure(
         return tyro.cli(Recipe, default=recipe, args=words, prog=prog, config=options)
 
     try:
-        return parsed(rest)
+        return with_note_of(base, parsed(rest))
     except ConfigError as error:
         raise _in_full(error, rest, parsed) from None
+
+
+def with_note_of(base: Recipe, recipe: Recipe) -> Recipe:
+    """The recipe without its base's note where it reads another dataset than its base: the note is about that one."""
+    before, after = base.catalog.dataset, recipe.catalog.dataset
+    same = (before.kind, getattr(before, "name", "")) == (after.kind, getattr(after, "name", ""))
+    return recipe if same or recipe.note != base.note else replace(recipe, note="")
 
 
 def _of_mapping(recipe: Recipe, key: str) -> tuple[str, bool]:

@@ -26,7 +26,7 @@ def main() -> int:
         here.mkdir()
         more = (known.compute,) if known.kind == "killed" else ()
         try:
-            total += getattr(killing, known.kind)(seed, here, calm, *more) or 0
+            total += getattr(killing, known.kind)(seed, here, calm, *more)
             shutil.rmtree(here)
         except Exception as error:  # whatever it is, the next rounds go on
             failed.append(seed)

@@ -198,8 +198,11 @@ def killed(seed: int, folder: Path, calm: Calm, compute: str = "local") -> int:
     return met
 
 
-def at_once(seed: int, folder: Path, calm: Calm) -> None:
-    """A round: the same command twice at once, one of them killed in half of the rounds; all who live succeed."""
+def at_once(seed: int, folder: Path, calm: Calm) -> int:
+    """A round: the same command twice at once, one of them killed in half of the rounds; all who live succeed.
+
+    Returns how many were killed.
+    """
     draw, store = random.Random(seed), folder / "store"
     logs = [folder / "first.log", folder / "second.log"]
     first = begin(store, log=logs[0])
@@ -215,10 +218,14 @@ def at_once(seed: int, folder: Path, calm: Calm) -> None:
     for process, log in zip(living, logs, strict=True):
         finish(process, log)
     check_healed(store, calm)
+    return 2 - len(living)
 
 
-def other_settings(seed: int, folder: Path, calm: Calm) -> None:
-    """A round: two commands of other settings under one name; one makes it, the other is refused, nothing is mixed."""
+def other_settings(seed: int, folder: Path, calm: Calm) -> int:
+    """A round: two commands of other settings under one name; one makes it, the other is refused, nothing is mixed.
+
+    Returns how many were refused.
+    """
     draw, store = random.Random(seed), folder / "store"
     logs = [folder / "first.log", folder / "second.log"]
     first = begin(store, log=logs[0])
@@ -236,6 +243,7 @@ def other_settings(seed: int, folder: Path, calm: Calm) -> None:
     else:
         sizes = {a: require(Store(Place.of(store)).place(a), a.noun) for a in Store(Place.of(store)).addresses("codes")}
         assert [record.config["tokenizer"]["codebook_size"] for record in sizes.values()] == [16]
+    return codes.count(1)
 
 
 def dropping(seed: int, folder: Path, calm: Calm) -> int:

@@ -131,9 +131,10 @@ def configured(
         raise ConfigError(f"recipe '{found.name}': {missing} is not given; must be both tables or neither")
     if items is not None:
         found = _own(found, store_of(store), items, interactions)
+    base = found
     for key, value in (settings or {}).items():
         found = config.override(found, key.replace("-", "_"), tuple(value) if isinstance(value, list) else value)
-    return found
+    return recipes.with_note_of(base, found)
 
 
 def _own(recipe: Recipe, store: Store, items: Any, interactions: Any) -> Recipe:
