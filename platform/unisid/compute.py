@@ -162,6 +162,18 @@ class Worker(Protocol):
         """Report progress within the fit: rank 0's alone; after a crash some may be repeated."""
         ...
 
+    def commit(self, steps: int, save: Callable[[Path], None]) -> None:
+        """Commit a checkpoint between two reports: rank 0 writes files into the given directory.
+
+        Args:
+            steps: how much was done since the last report, in a unit of the fit's own; at least 1.
+        """
+        ...
+
+    def is_preempted(self) -> bool:
+        """Whether the machine of any worker is about to be taken away; the same answer on every worker."""
+        ...
+
     def resume(self) -> Path | None:
         """The directory of the last committed checkpoint of this very fit, if there is one."""
         ...

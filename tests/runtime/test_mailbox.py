@@ -69,6 +69,20 @@ def test_a_fit_whose_workers_keep_dying_is_given_up():
     run(story)
 
 
+def test_a_node_that_was_taken_away_as_announced_is_no_failure():
+    async def story(box):
+        await box.put(b"job")
+        for _ in range(5):
+            assert await box.take(-1, 0)
+            await box.spare(0)
+        for _ in range(3):
+            assert await box.take(-1, 0)
+        with pytest.raises(RuntimeError, match=r"its workers died 3 times"):
+            await box.take(-1, 0)
+
+    run(story)
+
+
 def test_the_same_error_from_the_same_checkpoint_is_final():
     async def story(box):
         await box.put(b"job")

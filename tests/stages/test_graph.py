@@ -16,9 +16,11 @@ from unisid.artifacts.shards import Shards
 from unisid.compute import Job, Pool, Task, Worker
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.graphs import lightgcn
-from unisid.runtime.local import LocalCompute
+from unisid.runtime.checkpoints import Position
+from unisid.runtime.local import LocalCompute, Member
 from unisid.stages import graph as stage
 from unisid.stages.graph.edges import Edges
+from unisid.training import within
 
 SMALL = stage.Config(
     graph=lightgcn.Config(num_layers=2, width=6), epochs=6, validate_every=2, batch_edges=100, learning_rate=0.05
@@ -222,6 +224,27 @@ def test_a_killed_fit_goes_on_where_it_was(catalog, place):
     epochs = []
     resumed, again = make(catalog, place / "killed", config, lambda metrics: epochs.append(metrics["epoch"]))
     assert epochs == [6]
+    assert again == counts
+    np.testing.assert_array_equal(resumed.layers(), undisturbed.layers())
+
+
+def test_a_notice_between_two_validations_is_answered_at_once(catalog, place, monkeypatch):
+    config = dataclasses.replace(SMALL, checkpoint_seconds=1e9, validate_every=4, epochs=6)
+    undisturbed, counts = make(catalog, place / "undisturbed", config)
+    looks = []
+    monkeypatch.setattr(within, "NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr(within, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(Member, "is_preempted", lambda member: bool(looks.append(True)) or len(looks) >= 3)
+    with pytest.raises(MachineLostError):
+        make(catalog, place / "killed", config, interrupt_at(4))
+    [kept] = Path((place / "killed" / ".work").uri).rglob("checkpoint-*")
+    assert Position.of(kept.name) == Position(0, 3)
+    trained = []
+    monkeypatch.setattr(
+        stage, "train_epoch", lambda *args, kept=stage.train_epoch: trained.append(args[5]["epoch"]) or kept(*args)
+    )
+    resumed, again = make(catalog, place / "killed", config)
+    assert trained == [3, 4, 5]
     assert again == counts
     np.testing.assert_array_equal(resumed.layers(), undisturbed.layers())
 

@@ -22,7 +22,7 @@ from torch.multiprocessing.spawn import ProcessException
 from unisid.artifacts.store import Place
 from unisid.compute import Metrics, Part, Pool, Report, Step, Stream, Worker
 from unisid.errors import MachineError, UnisidError
-from unisid.runtime.checkpoints import Checkpoints
+from unisid.runtime.checkpoints import Checkpoints, Position
 from unisid.runtime.leftovers import Scratch
 from unisid.runtime.process_group import Collectives
 from unisid.training.memory import device_peak, forget_device_peak
@@ -42,7 +42,7 @@ class Member(Collectives):
     """
 
     def __init__(
-        self, pool: Pool, streams: Mapping[str, Stream], checkpoints: Checkpoints, last: int | None, send: Send
+        self, pool: Pool, streams: Mapping[str, Stream], checkpoints: Checkpoints, last: Position | None, send: Send
     ) -> None:
         super().__init__(pool, streams)
         self.checkpoints, self.last, self.send = checkpoints, last, send
@@ -53,7 +53,7 @@ class Member(Collectives):
     def report(self, metrics: Metrics, save: Callable[[Path], None] | None = None) -> None:
         if self.rank == 0:
             if save is not None:
-                self.checkpoints.commit(self.reports, save)
+                self.checkpoints.commit(Position(self.reports + 1), save)
             self.send(self.reports, {**metrics, **device_peak(self.device)})
         self.reports += 1
 
@@ -61,10 +61,18 @@ class Member(Collectives):
         if self.rank == 0:
             self.send(PROGRESS, metrics)
 
+    def commit(self, steps: int, save: Callable[[Path], None]) -> None:
+        if self.rank == 0:
+            self.checkpoints.commit(Position(self.reports, steps), save)
+
+    def is_preempted(self) -> bool:
+        """Never: a process of this machine is ended by a signal, without notice."""
+        return False
+
     def resume(self) -> Path | None:
         if self.last is None:
             return None
-        self.reports = self.last + 1
+        self.reports = self.last.reports
         self.scratch = Scratch("resume")  # goes with this worker
         return self.checkpoints.fetch(self.last, Path(self.scratch.name))
 
@@ -193,7 +201,7 @@ def _process(
     pool: Pool,
     streams: Mapping[str, Stream],
     checkpoints: Checkpoints,
-    last: int | None,
+    last: Position | None,
     port: int,
     results: Any,
     taken: Any,

@@ -21,7 +21,9 @@ class Slot:
     job: bytes
     events: list[Event] = field(default_factory=list)
     attempts: int = 0
-    troubles: dict[tuple[str, int | None], int] = field(default_factory=dict)
+    spared: int = 0
+    """Attempts that ended because a node was taken away as announced; none of them is a failure."""
+    troubles: dict[tuple[str, Any], int] = field(default_factory=dict)
     """(what was said, the checkpoint it began from) -> the attempt that said it."""
     over: bool = False
 
@@ -63,9 +65,9 @@ class Mailbox:
                 return None
             if rank == 0:
                 slot.attempts += 1
-                if slot.attempts > self.max_failures + 1:
+                if slot.attempts - slot.spared > self.max_failures + 1:
                     said = next((text for text, _ in reversed(slot.troubles)), "nothing: killed, perhaps for memory")
-                    text = f"its workers died {slot.attempts - 1} times; the last one said: {said}"
+                    text = f"its workers died {slot.attempts - 1 - slot.spared} times; the last one said: {said}"
                     self._add(slot, ("lost", text))
                     raise RuntimeError(text)  # the other ranks may hold the job: only a restart frees them
             return len(self.slots) - 1, slot.job
@@ -79,7 +81,14 @@ class Mailbox:
             self._add(slot, event)
             return True
 
-    async def report_retryable_error(self, number: int, text: str, last: int | None, error: bytes) -> None:
+    async def spare(self, number: int) -> None:
+        """The workers of a job were given notice that a node will be taken away: their end will be no failure."""
+        async with self.changed:
+            slot = self.slots[number]
+            if slot is not None:
+                slot.spared += 1
+
+    async def report_retryable_error(self, number: int, text: str, last: Any, error: bytes) -> None:
         """A worker stumbles over an error that a restart may cure; the same one from the same checkpoint is final."""
         async with self.changed:
             slot = self.slots[number]

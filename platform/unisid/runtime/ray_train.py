@@ -19,12 +19,13 @@ import ray.cloudpickle as cloudpickle
 import ray.train
 import torch
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from unisid.compute import Pool, Report, Stream, Worker
 from unisid.errors import ConfigError, MachineError, UnisidError
-from unisid.runtime.checkpoints import Checkpoints
+from unisid.runtime.checkpoints import Checkpoints, Position
 from unisid.runtime.leftovers import Scratch
-from unisid.runtime.local import PROGRESS, Member
+from unisid.runtime.local import PROGRESS, Member, Send
 from unisid.runtime.mailbox import Mailbox
 from unisid.runtime.ray_data import read
 from unisid.runtime.ray_local import OneMachine
@@ -32,6 +33,10 @@ from unisid.runtime.streams import pieces
 
 CURABLE = (RuntimeError, OSError, ray.exceptions.RayError)
 """What a restart may cure: a lost peer, a full GPU, a network. Anything else is a fault of the program."""
+
+
+NOTHING = (-1, 0)
+"""What is sent in place of a checkpoint's position where there is none."""
 
 
 class FitAbandoned(Exception):  # noqa: N818  # no error: the driver was interrupted and receives no more
@@ -50,7 +55,24 @@ class Assignment:
 
 
 class RayMember(Member):
-    """A worker whose streams come through Ray Data: read ahead in other processes, in stored order."""
+    """A worker whose streams come through Ray Data: read ahead in other processes, in stored order.
+
+    Args:
+        spare: called on rank 0 at the first notice that a node will be taken away.
+    """
+
+    def __init__(
+        self, pool: Pool, streams: Mapping[str, Stream], checkpoints: Checkpoints, send: Send, spare: Callable[[], None]
+    ) -> None:
+        super().__init__(pool, streams, checkpoints, None, send)
+        self.spare: Callable[[], None] | None = spare
+
+    def is_preempted(self) -> bool:
+        found = ray.train.get_preemption_info() is not None
+        if found and self.rank == 0 and self.spare is not None:
+            self.spare()
+            self.spare = None
+        return found
 
     def stream(self, name: str) -> Iterator[pa.Table]:
         return read(self.streams[name], pieces(self.streams[name], self.rank, self.size))
@@ -65,7 +87,9 @@ class Group:
 
     def __init__(self, pool: Pool, max_failures: int, own: bool) -> None:
         self.pool, self.own, self.busy = pool, own, False
-        self.mailbox = ray.remote(Mailbox).options(num_cpus=0).remote(max_failures)
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        # beside the driver: on a node that may be lost, a job would be lost with it
+        self.mailbox = ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here).remote(max_failures)
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, daemon=True, name="worker-group")
         self.thread.start()
@@ -175,10 +199,13 @@ def _member(mailbox: Any, number: int, job: Assignment) -> RayMember:
         if not ray.get(mailbox.post.remote(number, ("report", (report, dict(metrics))))):
             raise FitAbandoned(f"no driver waits for '{job.checkpoints.name}' any more")
 
-    member = RayMember(job.pool, job.streams, job.checkpoints, None, send)
+    def spare() -> None:
+        ray.get(mailbox.spare.remote(number))
+
+    member = RayMember(job.pool, job.streams, job.checkpoints, send, spare)
     last = job.checkpoints.last() if member.rank == 0 else None
-    agreed = member.broadcast(torch.tensor(-1 if last is None else last, device=member.device)).item()
-    member.last = None if agreed < 0 else int(agreed)
+    reports, steps = member.broadcast(torch.tensor(last or NOTHING, device=member.device)).tolist()
+    member.last = None if (reports, steps) == NOTHING else Position(reports, steps)
     return member
 
 

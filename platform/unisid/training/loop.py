@@ -11,16 +11,17 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unisid.bounds import Count, CountOrNone, NotNegative, Positive, Seed, Settings
 from unisid.compute import Descent, Engine, Metrics, Worker
-from unisid.config import runtime
+from unisid.config import Json, runtime
 from unisid.errors import DataError
 from unisid.ops.seeded import seed_of
 from unisid.progress import Throttle
@@ -28,11 +29,12 @@ from unisid.training import checkpoint
 from unisid.training.checkpoint import Checkpoint
 from unisid.training.engine import learned, load_weights
 from unisid.training.memory import naming_the_setting
-from unisid.training.objective import Exploring, parts_of, shares_of
+from unisid.training.objective import Exploring, Objective, is_whole, parts_of, shares_of
 from unisid.training.precision import Precision, is_bfloat16, width_of
 from unisid.training.repeatable import repeatable
 from unisid.training.schedule import SCHEDULES
 from unisid.training.throughput import operations_of, peak_of, throughput
+from unisid.training.within import Partial, Within, resume, state_of
 
 B = TypeVar("B")
 PROGRESS_SECONDS = 15.0
@@ -69,32 +71,10 @@ class Training(Settings):
     zero: Literal[0, 1, 2, 3] = runtime(0)
     """What workers share out by DeepSpeed's ZeRO: 1 the optimizer's state, 2 also gradients, 3 also weights; 0 none."""
     checkpoint_seconds: NotNegative = runtime(60.0)
-    """Commit a checkpoint at the first epoch's end after so many seconds: a killed fit loses no more than this and an
-    epoch."""
-
-
-class Objective(Protocol[B]):
-    """What a stage brings to the loop."""
-
-    model: nn.Module
-    higher_is_better: bool
-    """Of the metric that `validate` returns under "score"."""
-
-    def steps_per_epoch(self) -> int:
-        """How many steps an epoch has; the same on every worker."""
-        ...
-
-    def batches(self, epoch: int) -> Iterable[B]:
-        """This worker's share of every global batch of an epoch, a micro-batch at a time."""
-        ...
-
-    def loss(self, batch: B) -> tuple[Tensor, Metrics]:
-        """The mean loss of the share, or a sum that `Accumulation` counts; and what else to show of it."""
-        ...
-
-    def validate(self) -> Metrics:
-        """Must hold "score", equal on every worker; the model is in eval mode, without gradients."""
-        ...
+    """Commit a checkpoint at the first epoch's end after so many seconds."""
+    checkpoint_within_seconds: NotNegative = runtime(600.0)
+    """Commit one in the middle of an epoch after so many seconds without any: a killed fit loses no more; 0: never. At
+    the notice that a node will be taken away one is committed in any case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +113,8 @@ class FitState:
     )
     best: dict[str, Tensor] = field(default_factory=dict)
     """The best weights so far; on rank 0 alone."""
+    written: Checkpoint | None = None
+    """What the fit goes on from, until it has."""
 
 
 def run(worker: Worker, objective: Objective[B], config: Training,
@@ -159,15 +141,15 @@ def _run(worker: Worker, objective: Objective[B], config: Training, accumulation
     progress, written = FitState(), None
     if (directory := worker.resume()) is not None:
         written = Checkpoint(directory)
-        progress = FitState(written.counters, written.part(BEST) if worker.rank == 0 else {})
+        progress = FitState(written.counters, written.part(BEST) if worker.rank == 0 else {}, written)
     else:
         for tensor in model.state_dict().values():
             worker.broadcast(tensor)
     descent = _descent(worker, objective, config, accumulation)
     engine = worker.engine(model, descent, written)
-    fit = Fit(worker, objective, engine, config, accumulation, operations, progress)
     state = progress.counters
-    begun, saved = time.monotonic() - state["seconds"], time.monotonic()
+    begun, within = time.monotonic() - state["seconds"], Within(worker, config.checkpoint_within_seconds)
+    fit = Fit(worker, objective, engine, config, accumulation, operations, progress, begun, within)
 
     if validate_first and written is None:
         _report(fit, _validate(fit) | {"epoch": 0, "step": 0}, due=False)
@@ -177,10 +159,8 @@ def _run(worker: Worker, objective: Objective[B], config: Training, accumulation
         state["epoch"] += 1
         if state["epoch"] % config.validate_every == 0 or state["epoch"] == config.epochs:
             shown |= _validate(fit)
-        state["seconds"] = time.monotonic() - begun
-        due = _agreed(worker, time.monotonic() - saved > config.checkpoint_seconds)
+        due = _agreed(worker, within.owed or time.monotonic() - within.saved > config.checkpoint_seconds)
         _report(fit, shown | {"epoch": state["epoch"], "step": state["step"]}, due)
-        saved = time.monotonic() if due else saved
 
     engine.release()
     if state["best_score"] is not None:
@@ -210,6 +190,9 @@ class Fit(Generic[B]):
     operations: int
     """What a token costs the model's matrices."""
     progress: FitState
+    begun: float
+    """When it would have begun without the breaks, on the monotonic clock."""
+    within: Within
 
     def scale(self, micro_batches: list[B]) -> float | Tensor:
         """What a step's losses are multiplied by, so that their mean over workers adds up to the step's loss."""
@@ -237,10 +220,13 @@ def _descent(worker: Worker, objective: Objective[B], config: Training, accumula
 
 def _train_epoch(fit: Fit[B]) -> dict[str, float]:
     fit.objective.model.train()
-    sums: dict[str, Any] = {}
-    steps, tokens, begun, due = 0, 0, time.monotonic(), Throttle(PROGRESS_SECONDS)
-    batches = iter(fit.objective.batches(fit.progress.counters["epoch"]))
-    while micro_batches := list(itertools.islice(batches, fit.accumulation.micro_batches)):
+    epoch, each, written = fit.progress.counters["epoch"], fit.accumulation.micro_batches, fit.progress.written
+    batches = iter(fit.objective.batches(epoch))
+    done = resume(fit.worker, written, batches, each, (fit.config.seed, epoch))
+    fit.progress.written = None
+    sums, steps = dict(done.sums), done.steps
+    tokens, begun, due = 0, time.monotonic(), Throttle(PROGRESS_SECONDS)
+    while micro_batches := list(itertools.islice(batches, each)):
         where = f"training, step {fit.progress.counters['step']}"
         with naming_the_setting(where, fit.config.zero):
             for name, value in _step(fit, micro_batches):
@@ -251,10 +237,12 @@ def _train_epoch(fit: Fit[B]) -> dict[str, float]:
             tokens += sum(map(fit.accumulation.tokens, micro_batches))
         if fit.worker.rank == 0 and due():
             fit.worker.progress({"running_loss": float(sums["loss"]) / steps, "step": fit.progress.counters["step"]})
+        if fit.within.due() and not is_whole(fit.objective):
+            _commit(fit, Partial(steps, sums))
     means, tokens_everywhere = _gathered(fit.worker, sums, steps, tokens)
     if not all(math.isfinite(v) for v in means.values()):
         raise DataError(
-            f"training, epoch {fit.progress.counters['epoch']}: the loss is {means['loss']}; lower the learning rate "
+            f"training, epoch {epoch}: the loss is {means['loss']}; lower the learning rate "
             f"({fit.config.learning_rate}) or look for extreme values in the inputs"
         )
     if fit.accumulation.tokens is None:
@@ -318,15 +306,26 @@ def _validate(fit: Fit[B]) -> dict[str, float]:
 
 
 def _report(fit: Fit[B], shown: dict[str, float], due: bool) -> None:
-    if not due:
-        fit.worker.report(shown)
-        return
+    fit.worker.report(shown, _saving(fit, {}, {}) if due else None)
+    if due:
+        fit.within.restart()
+
+
+def _commit(fit: Fit[B], partial: Partial) -> None:
+    """Commit a checkpoint in the middle of an epoch."""
+    tensors, counters = state_of(fit.worker, partial)
+    fit.worker.commit(partial.steps, _saving(fit, tensors, {"within": counters}))
+    fit.within.restart()
+
+
+def _saving(fit: Fit[B], tensors: Mapping[str, Tensor], counters: Json) -> Callable[[Path], None]:
+    """What writes a checkpoint, with these tensors and counters besides the fit's own; all workers must call it."""
+    fit.progress.counters["seconds"] = time.monotonic() - fit.begun
     best = ((BEST + name, tensor) for name, tensor in fit.progress.best.items())
-    tensors = itertools.chain(fit.engine.state(), best)
-    save = functools.partial(checkpoint.save, tensors=tensors, counters=dict(fit.progress.counters))
     if fit.worker.rank:
-        deque(fit.engine.state(), maxlen=0)  # it takes all workers to gather what the first one writes in `report`
-    fit.worker.report(shown, save)
+        deque(fit.engine.state(), maxlen=0)  # it takes all workers to gather what the first one writes
+    found = itertools.chain(fit.engine.state(), best, tensors.items())
+    return functools.partial(checkpoint.save, tensors=found, counters={**fit.progress.counters, **counters})
 
 
 def _better(score: float, best: float, higher: bool) -> bool:

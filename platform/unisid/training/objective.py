@@ -1,10 +1,39 @@
-"""What an objective may bring to the loop besides batches and a loss."""
+"""What an objective brings to the training loop, and what it may bring besides."""
 
+from collections.abc import Iterable
 from typing import Protocol, TypeVar, runtime_checkable
+
+from torch import Tensor, nn
+
+from unisid.compute import Metrics
 
 B = TypeVar("B")
 WHOLE = ("",)
 """The parts of a model that learns at one rate."""
+
+
+class Objective(Protocol[B]):
+    """What a stage brings to the loop."""
+
+    model: nn.Module
+    higher_is_better: bool
+    """Of the metric that `validate` returns under "score"."""
+
+    def steps_per_epoch(self) -> int:
+        """How many steps an epoch has; the same on every worker."""
+        ...
+
+    def batches(self, epoch: int) -> Iterable[B]:
+        """This worker's share of every global batch of an epoch, a micro-batch at a time."""
+        ...
+
+    def loss(self, batch: B) -> tuple[Tensor, Metrics]:
+        """The mean loss of the share, or a sum that `Accumulation` counts; and what else to show of it."""
+        ...
+
+    def validate(self) -> Metrics:
+        """Must hold "score", equal on every worker; the model is in eval mode, without gradients."""
+        ...
 
 
 @runtime_checkable
@@ -27,6 +56,19 @@ class Parted(Protocol):
     def shares(self, epoch: int) -> tuple[float, ...]:
         """The share of the learning rate that each part has in an epoch; 0: it does not move at all."""
         ...
+
+
+@runtime_checkable
+class WholeEpochs(Protocol):
+    """An objective whose epochs begin with what no checkpoint holds, such as codes made anew: a fit of it is saved
+    between two epochs alone."""
+
+    whole_epochs: bool
+
+
+def is_whole(objective: object) -> bool:
+    """Whether a fit of the objective is saved between two epochs alone."""
+    return isinstance(objective, WholeEpochs) and objective.whole_epochs
 
 
 def parts_of(objective: object) -> tuple[str, ...]:

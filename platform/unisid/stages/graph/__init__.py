@@ -31,6 +31,7 @@ from unisid.stages.extension import Base
 from unisid.stages.graph.edges import Edges
 from unisid.training import columns
 from unisid.training.loop import PROGRESS_SECONDS
+from unisid.training.within import Within
 
 LOG = logger(__name__)
 
@@ -145,20 +146,25 @@ def learn(worker: Worker, config: Config, model: GraphModel, edges: Edges) -> Js
     if (directory := worker.resume()) is not None:
         state = columns.load(directory, kept, columns.owned(config.graph.width, worker.rank, worker.size))
         slots["step"].fill_(state["step"])
-    saved, interim = time.monotonic(), Interim(worker)
+    within, interim = Within(worker), Interim(worker)
     while state["epoch"] < min(config.epochs, state["best_epoch"] + config.patience * config.validate_every):
         loss = train_epoch(worker, config, model, edges, optimizer, state, interim)
+        noticed = within.due()
         if state["epoch"] % config.validate_every and state["epoch"] < config.epochs:
+            if noticed:
+                worker.commit(state["epoch"], columns.saving(worker, kept, state, config.graph.width))
+                within.restart()
             continue
         recall = validate(worker, model, edges)
         if recall > state["best_recall"] or not len(edges.valid_user):
             state |= {"best_recall": recall, "best_epoch": state["epoch"]}
             best.copy_(model.vectors.detach())
         shown = {"loss": loss, f"valid_recall_{CUTOFF}": recall, "epoch": state["epoch"], "step": state["step"]}
-        due = torch.tensor([float(time.monotonic() - saved > config.checkpoint_seconds)], device=worker.device)
-        save = columns.saving(worker, kept, state, config.graph.width) if worker.broadcast(due).item() else None
-        worker.report(shown, save)
-        saved = time.monotonic() if save else saved
+        late = within.owed or time.monotonic() - within.saved > config.checkpoint_seconds
+        due = worker.broadcast(torch.tensor([float(late)], device=worker.device)).item()
+        worker.report(shown, columns.saving(worker, kept, state, config.graph.width) if due else None)
+        if due:
+            within.restart()
     model.vectors.data.copy_(best)
     return state
 

@@ -146,6 +146,8 @@ class Jointly:
 
     higher_is_better: bool = True
     parts: tuple[str, ...] = MOVED_BY
+    whole_epochs = True
+    """Ids are made anew before an epoch, and are in no checkpoint."""
 
     def __init__(self, worker: Worker, task: Task[Config], joint: Joint, index: Index, catalog: Catalog) -> None:
         config, recommender = task.config, model.filled(task.config.recommender)
