@@ -26,6 +26,8 @@ SETTINGS = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # requests whose replica is lost are tried again or refused in words
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "unisid.runtime.http.proxy.middlewares",
     # whether files are compared with their checksums when they are first read
     "UNISID_VERIFY": "once",
 }
