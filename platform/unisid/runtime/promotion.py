@@ -2,11 +2,15 @@
 
 An index and the recommender trained on it are in use as a pair, and change as one: a champion recommender
 never belongs to another index than the champion. MLflow moves one alias at a time; a promotion that was cut short
-leaves a pair that does not fit, which the same command, given again, completes.
+leaves a pair that does not fit, which the same command, given again, completes. Of two promotions at once each
+looks whether what it leaves fits, and the last one's pair is in use.
 """
 
+import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mlflow import MlflowClient
@@ -22,14 +26,16 @@ from unisid.evaluation import index as quality
 from unisid.log import logger
 from unisid.masked import masked
 from unisid.runtime import registry
-from unisid.runtime.registry import CANDIDATE, CHAMPION, held, index_of, recommender_of, version_of
+from unisid.runtime.registry import CANDIDATE, CHAMPION, at_once, held, index_of, recommender_of, version_of
 from unisid.runtime.tracking import Tracker
-from unisid.runtime.tracking_faults import fault, is_trouble
+from unisid.runtime.tracking_faults import Contested, fault, is_trouble
 from unisid.serving.recommender import vectors_of
 
 LOG = logger(__name__)
 
 PREVIOUS = "previous"
+ATTEMPTS, PAUSE = 20, 0.5
+"""How often an alias that others move too is moved, and the seconds in between, at most."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +73,26 @@ class Registered:
         return held(self.tags(index, pair.index), "codes") == held(self.tags(recommender, pair.recommender), "codes")
 
     def give(self, alias: str, pair: Pair) -> None:
-        """Move an alias to the versions of a pair, and away where it has none."""
+        """Move an alias to the versions of a pair, and away where it has none.
+
+        Another process that moves it at the same time may leave the index of one pair and the recommender of the other:
+        whichever of the two looks last finds that, and moves both again. Raises Contested where that never ends.
+        """
+        self._move(alias, pair)
+        for _ in range(ATTEMPTS):
+            now = self.pair(alias)
+            if now == pair or self.fits(now):
+                return
+            time.sleep(random.uniform(0, PAUSE))
+            self._move(alias, pair)
+        raise Contested(f"others promote and roll back '{self.name}' at the same time")
+
+    def _move(self, alias: str, pair: Pair) -> None:
         for model, version in zip(self._models(), (pair.index, pair.recommender), strict=True):
             if version is not None:
-                self.client.set_registered_model_alias(model, alias, version)
+                at_once(partial(self.client.set_registered_model_alias, model, alias, version))
             elif alias in self._aliases(model):
-                self.client.delete_registered_model_alias(model, alias)
+                at_once(partial(self.client.delete_registered_model_alias, model, alias))
 
     def _models(self) -> tuple[str, str]:
         return index_of(self.name), recommender_of(self.name)
@@ -225,6 +245,8 @@ def roll_back(tracker: Tracker, name: str) -> Pair:
         before, now = registered.pair(PREVIOUS), registered.pair(CHAMPION)
         if before.index is None or before == now:
             raise DataError(f"promote: nothing was in use under '{name}' before {now}; there is no way back")
+        if not registered.fits(before):
+            raise DataError(f"promote: '{name}' is being promoted, or that was cut short; give that command again")
         registered.give(CHAMPION, before)
         if registered.fits(now):
             registered.give(PREVIOUS, now)
@@ -243,7 +265,7 @@ def label(tracker: Tracker, store: Store, name: str, codes: Address, model: Addr
     def act() -> None:
         found = version_of(tracker.client, recommender_of(name), records)
         for key, value in tags.items() if found is not None else ():
-            tracker.client.set_model_version_tag(recommender_of(name), found, key, value)
+            at_once(partial(tracker.client.set_model_version_tag, recommender_of(name), found, key, value))
 
     _reached(tracker, act)
 
@@ -256,7 +278,7 @@ def withdraw(registered: Registered, failed: Pair, why: str) -> Pair:
     now, before = registered.pair(CHAMPION), registered.pair(PREVIOUS)
     if failed.recommender is not None:
         model = recommender_of(registered.name)
-        registered.client.set_model_version_tag(model, failed.recommender, "withdrawn", why)
+        at_once(partial(registered.client.set_model_version_tag, model, failed.recommender, "withdrawn", why))
     if now != failed or before.index is None or not registered.fits(before):
         return now
     registered.give(CHAMPION, before)
@@ -267,7 +289,7 @@ def dismiss(registered: Registered, failed: Pair, why: str) -> None:
     """Take the alias `candidate` from a pair that is found wanting, where it still has it; its version says why."""
     if failed.recommender is not None:
         model = recommender_of(registered.name)
-        registered.client.set_model_version_tag(model, failed.recommender, "withdrawn", why)
+        at_once(partial(registered.client.set_model_version_tag, model, failed.recommender, "withdrawn", why))
     if registered.pair(CANDIDATE) == failed:
         registered.give(CANDIDATE, Pair(None, None))
 

@@ -1,8 +1,8 @@
 """MLflow's registry: the SID index and the recommender as registered models, with their lineage.
 
-Both are pyfuncs from code: nothing is pickled. A version is registered once for what it holds; each new version becomes
-`candidate`, and `champion` where there is none yet, a recommender only beside the champion index it was trained on.
-Everything else that moves aliases is `promotion`.
+Both are pyfuncs from code: nothing is pickled. A version is registered once for what it holds, also where several
+processes register it at once; each new version becomes `candidate`, and `champion` where there is none yet, a
+recommender only beside the champion index it was trained on. Everything else that moves aliases is `promotion`.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -42,6 +42,8 @@ PACKAGES = ("torch", "transformers", "pyarrow", "numpy", "safetensors", "pandas"
 HERE = Path(__file__).parent
 NOT_IN_NAMES = re.compile("[/:'\"`\x00-\x1f\x7f]")
 """What MLflow refuses in a name, or its searches misread."""
+ATTEMPTS = 5
+"""How often a change is made that another process makes at the same moment."""
 
 
 def register(client: MlflowClient, run: str, name: str, places: Mapping[str, Place]) -> Iterator[str]:
@@ -128,6 +130,7 @@ def _log(
     records = {noun: require(place, noun) for noun, place in parts.items()}
     first = next(iter(records.values()))
     if (known := version_of(client, name, records)) is not None:
+        _begin(client, name, known, _tags(records))  # what registered it may have been cut short before this
         return f"registry: {name} version {known} already holds {first.address}"
     logged = client.create_logged_model(client.get_run(run).info.experiment_id, name, source_run_id=run)
     # MLflow reads from this machine only, and says on the terminal how far it is with every file.
@@ -150,14 +153,34 @@ def _log(
             shutil.rmtree(compiled)
         client.log_model_artifacts(logged.model_id, folder)
     client.finalize_logged_model(logged.model_id, "READY")
+    made = _version(client, name, run, logged, _tags(records))
+    if (known := version_of(client, name, records)) != made:
+        client.delete_model_version(name, made)
+        client.delete_logged_model(logged.model_id)
+        return f"registry: {name} version {known}, of a process that was quicker, already holds {first.address}"
     client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
-    made = _version(client, name, run, logged)
-    _describe(client, name, made, records)
+    at_once(lambda: client.set_registered_model_alias(name, CANDIDATE, made))
+    _begin(client, name, made, _tags(records))
     return f"registry: {name} version {made} ({CANDIDATE})"
 
 
-def _version(client: MlflowClient, name: str, run: str, logged: LoggedModel) -> str:
-    """A new version of a registered model, which is made on first use."""
+def at_once(change: Callable[[], object]) -> None:
+    """Make a change to an alias or a tag, again where another process makes the same at that moment.
+
+    Both find that there is none and add it; the database takes one and refuses the other, which finds it the next time.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            change()
+            return
+        except MlflowException as error:
+            if error.error_code != "BAD_REQUEST":
+                raise
+    change()
+
+
+def _version(client: MlflowClient, name: str, run: str, logged: LoggedModel, tags: dict[str, str]) -> str:
+    """A new version of a registered model, which is made on first use; it has its tags from the first moment."""
     try:
         client.create_registered_model(name)
     except MlflowException as error:
@@ -166,7 +189,7 @@ def _version(client: MlflowClient, name: str, run: str, logged: LoggedModel) -> 
     # MLflow looks a models:/ URI up in the database that the environment names, where no server stands between
     served = urlsplit(client.tracking_uri).scheme in ("http", "https")
     source = f"models:/{logged.model_id}" if served else logged.artifact_location
-    made = client.create_model_version(name, source, run, model_id=logged.model_id)
+    made = client.create_model_version(name, source, run, tags=tags, model_id=logged.model_id)
     versions = json.dumps([{"name": name, "version": made.version}])
     client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: versions})
     return str(made.version)
@@ -189,12 +212,15 @@ def _hushed() -> Iterator[None]:
 
 
 def version_of(client: MlflowClient, name: str, records: Mapping[str, Record]) -> str | None:
-    """The registered version that holds these very artifacts, if any."""
+    """The first registered version that holds these very artifacts, if any."""
     first = next(iter(records.values())).fingerprint
-    for found in client.search_model_versions(f"name = '{name}' and tags.fingerprint = '{first}'"):
-        if all(held(found.tags, noun) == record.fingerprint for noun, record in records.items()):
-            return str(found.version)
-    return None
+    found = client.search_model_versions(f"name = '{name}' and tags.fingerprint = '{first}'")
+    holding = [
+        int(each.version)
+        for each in found
+        if all(held(each.tags, noun) == record.fingerprint for noun, record in records.items())
+    ]
+    return str(min(holding)) if holding else None
 
 
 def held(tags: Mapping[str, str], noun: str) -> str:
@@ -202,18 +228,21 @@ def held(tags: Mapping[str, str], noun: str) -> str:
     return tags.get(f"lineage.{noun}", "").rpartition(" ")[2]
 
 
-def _describe(client: MlflowClient, name: str, version: str, records: Mapping[str, Record]) -> None:
+def _tags(records: Mapping[str, Record]) -> dict[str, str]:
+    """What a version says of the artifacts that it holds and of those that they were made from."""
     first = next(iter(records.values()))
     tags = {"fingerprint": first.fingerprint, "address": first.address}
     tags |= {f"lineage.{noun}": f"{record.address} {record.fingerprint}" for noun, record in records.items()}
     for record in records.values():  # what a version holds comes before what was trained on, the first before the rest
         for role, entry in record.inputs.items():
             tags.setdefault(f"lineage.{role}", f"{entry['address']} {entry['fingerprint']}")
-    for key, value in tags.items():
-        client.set_model_version_tag(name, version, key, value)
-    client.set_registered_model_alias(name, CANDIDATE, version)
+    return tags
+
+
+def _begin(client: MlflowClient, name: str, version: str, tags: Mapping[str, str]) -> None:
+    """Make a version the champion where there is none, if it may be."""
     if CHAMPION not in client.get_registered_model(name).aliases and _may_begin(client, name, tags):
-        client.set_registered_model_alias(name, CHAMPION, version)
+        at_once(lambda: client.set_registered_model_alias(name, CHAMPION, version))
 
 
 def _may_begin(client: MlflowClient, name: str, tags: Mapping[str, str]) -> bool:

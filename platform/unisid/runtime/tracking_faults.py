@@ -36,6 +36,10 @@ class Deleted(MlflowException):
     """The experiment is in MLflow's bin."""
 
 
+class Contested(MlflowException):
+    """Other processes undo a change as often as it is made."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """What is wrong, what helps, and when it is worth another try."""
@@ -86,7 +90,7 @@ def fault(error: BaseException) -> Fault:
     """What an error of MLflow means."""
     if isinstance(error, ImportError):
         return Fault(_missing(error))
-    if isinstance(error, Deleted):
+    if isinstance(error, (Deleted, Contested)):
         return Fault(str(error))
     causes = list(_chain(error))
     text = " ".join(map(str, causes))
