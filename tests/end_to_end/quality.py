@@ -121,7 +121,7 @@ def falls(data: str, seed: int, found: Figures, reference: Mapping[str, Any]) ->
     for method, metrics in reference["data"][data].items():
         for metric, bounds in metrics.items():
             value = found.get(method, {}).get(metric, float("nan"))
-            if not value >= bounds["low"]:
+            if not round(value, 4) >= bounds["low"]:  # as the bounds are
                 said.append(
                     f"{method} on {data}, seed {seed}: {metric} is {value:.4f}, below {bounds['low']:.4f}; the "
                     f"reference of commit {reference['commit']} has {bounds['mean']:.4f} on average"

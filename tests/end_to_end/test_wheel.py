@@ -25,6 +25,7 @@ PLANTED = {
     "catalog.dataset.items": "200",
     "catalog.dataset.users": "200",
     "model.training.epochs": "1",
+    "codes.tokenizer.codebook_size": "8",
     "metrics.baselines": "popularity",
 }
 """Settings of the demo on a planted catalogue."""
@@ -97,12 +98,13 @@ def test_the_wheel_has_everything_and_nothing_else(environment):
 def test_the_command_line_works(environment):
     assert environment("-m", "unisid.cli", "--version").startswith("unisid ")
     assert "shop" in environment("-m", "unisid.cli", "recipes")
-    assert "to make" in environment("-m", "unisid.cli", "plan", "demo", "--catalog.dataset", "synthetic")
+    words = ("--catalog.dataset", "synthetic", "--embeddings.encoder", "hashing")
+    assert "to make" in environment("-m", "unisid.cli", "plan", "demo", *words)
 
 
 def test_the_demo_runs_to_its_report(environment):
     """On a planted catalogue: MovieLens is a download of its own."""
-    words = [word for key, value in (PLANTED | SMALL).items() for word in (f"--{key}", value)]
+    words = [word for key, value in (SMALL | PLANTED).items() for word in (f"--{key}", value)]
     said = environment("-m", "unisid.cli", "run", "demo", "--compute", "local", "--store", "demo", *words)
     assert "MovieLens" not in said, said
     assert (environment.shop / "demo/reports/demo/1/report.html").exists()

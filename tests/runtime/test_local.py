@@ -87,6 +87,24 @@ def test_an_error_in_any_spawned_worker_comes_out_as_itself(tmp_path):
         fit(crash, None, TWO, tmp_path)
 
 
+def test_an_error_that_cuts_its_peers_off_is_not_taken_for_theirs(tmp_path, monkeypatch):
+    """Also where all are over before the first of them is looked at."""
+    begin = torch.multiprocessing.start_processes
+
+    class Late:
+        def __init__(self, started):
+            self.started, self.processes = started, started.processes
+
+        def join(self, timeout):
+            for process in self.processes:
+                process.join()
+            return self.started.join(timeout)
+
+    monkeypatch.setattr(torch.multiprocessing, "start_processes", lambda *args, **more: Late(begin(*args, **more)))
+    with pytest.raises(DataError, match="rank 1 read nothing"):
+        fit(fail_on_one, 1, TWO, tmp_path)
+
+
 def test_a_fit_of_the_same_name_resumes(tmp_path):
     with pytest.raises(DataError):
         fit(count, 3, ONE, tmp_path)

@@ -150,19 +150,25 @@ def _fit_apart(
     )
     outcome = None
     alive = True
+
+    def take() -> None:
+        nonlocal outcome
+        while not results.empty():
+            kind, value = results.get()
+            if kind == "report":
+                _forward(report, 0, value)
+            elif kind == "error":
+                raise value
+            else:
+                outcome = value
+                taken.set()
+
     try:
         while alive:
             alive = not processes.join(timeout=0.1)
-            while not results.empty():
-                kind, value = results.get()
-                if kind == "report":
-                    _forward(report, 0, value)
-                elif kind == "error":
-                    raise value
-                else:
-                    outcome = value
-                    taken.set()
+            take()
     except ProcessException as error:
+        take()  # one worker's error, which cut its peers off in the middle of what they did together
         raise _lost(checkpoints.name, [process.exitcode for process in processes.processes]) or error from None
     finally:
         for process in processes.processes:
