@@ -97,7 +97,7 @@ def test_an_error_that_cuts_its_peers_off_is_not_taken_for_theirs(tmp_path, monk
 
         def join(self, timeout):
             for process in self.processes:
-                process.join()
+                process.join(10)  # one that waits for a lost peer may do so for minutes
             return self.started.join(timeout)
 
     monkeypatch.setattr(torch.multiprocessing, "start_processes", lambda *args, **more: Late(begin(*args, **more)))
