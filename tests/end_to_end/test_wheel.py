@@ -58,14 +58,13 @@ def environment(tmp_path_factory):
     home = folder / "environment"
     venv.create(home, with_pip=True)
     install = ("-m", "pip", "install", "--quiet", "--no-compile", "--constraint", str(ROOT / "constraints.txt"))
-    done = subprocess.run(
-        [str(home / "bin/python"), *install, f"{wheel}[cpu]"], capture_output=True, text=True, check=False
-    )
+    inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "MLFLOW_TRACKING_URI")}
+    command = [str(home / "bin/python"), *install, f"{wheel}[cpu]"]
+    done = subprocess.run(command, env=inherited, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     [packages] = home.glob("lib/python*/site-packages")
 
     def run(*words: str) -> str:
-        inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "MLFLOW_TRACKING_URI")}
         shop = folder / "shop"
         shop.mkdir(exist_ok=True)
         done = subprocess.run(
