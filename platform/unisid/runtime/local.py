@@ -183,7 +183,8 @@ def _context(train: Callable[..., Any]) -> Any:
     if "forkserver" not in torch.multiprocessing.get_all_start_methods():
         return torch.multiprocessing.get_context("spawn")
     context = torch.multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, train.__module__])  # read once, when the server starts
+    # read once, when the server starts; every optimizer imports the last, which takes longer than the first epochs may
+    context.set_forkserver_preload([__name__, train.__module__, "torch._dynamo"])
     return context
 
 
