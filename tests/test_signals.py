@@ -51,10 +51,15 @@ def told_after_another_listened():
 
 @pytest.fixture(autouse=True)
 def interruptible():
-    """SIGINT as a terminal has it: a shell that starts the tests in the background has it ignored, by children too."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """SIGINT and SIGHUP as a terminal has them: a shell has the one ignored for what it starts in the background, and
+    `nohup` the other, by children too."""
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    }
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_a_second_signal_does_not_disturb_the_ending():
