@@ -1,6 +1,8 @@
 """What an experiment asks, and what it refuses."""
 
+import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -136,3 +138,11 @@ def test_a_language_model_that_is_taught_the_first_task_alone_is_called_so(taugh
     assert [method.recipe.metrics.method for method in found.methods] == names
     assert all(method.recipe.model.backbone == base.model.backbone for method in found.methods)
     assert all(method.recipe.instructions == tasks for method in found.methods)
+
+
+def test_the_experiment_of_the_how_to_is_one(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "experiments.md").read_text(encoding="utf-8")
+    shown = page.split("## Your own\n")[1].split("    unisid experiment")[0]
+    (tmp_path / "mine.py").write_text(textwrap.dedent(shown))
+    found = find(f"{tmp_path}/mine.py:beams", recipes.find("demo"))
+    assert [method.name for method in found.methods] == ["beam-50", "beam-100"]
