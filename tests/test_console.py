@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.test_cli import ITEMS, RECIPE, ROWS
 from unisid import cli
 from unisid.artifacts.record import read_record
@@ -37,7 +38,10 @@ def shop(tmp_path_factory):
 def unisid(*words, shell="", **environment):
     """A command in a process of its own; `shell` is what a shell adds, such as a redirection."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "RAY_ADDRESS"))}
-    command = [sys.executable, "-m", "unisid.cli", *map(str, words)]
+    if not shell and not environment:
+        return forked.run(*map(str, words), env=kept, timeout=300)
+    new = environment or "&-" in shell  # encodings and closed streams are found when Python begins
+    command = [sys.executable, "-m", "unisid.cli", *map(str, words)] if new else forked.client(*map(str, words))
     script = ["bash", "-c", f'"$@" {shell}', "bash", *command] if shell else command
     return subprocess.run(
         script,

@@ -239,6 +239,7 @@ def test_wherever_the_disk_fails_nothing_looks_whole_that_is_not(brittle):
         places, _ = run(store, Recipe())
         assert whole(store) == calm
         assert places["codes"].read("data") == b"ccec"
+        store.root.clear()  # this file system looks through all that it holds for each file
 
 
 def test_a_read_only_store_can_be_looked_at_and_not_changed(brittle):
@@ -273,6 +274,7 @@ def test_what_is_half_removed_is_not_complete(brittle):
         )
         run(store, Recipe())
         assert whole(store)
+        store.root.clear()
     assert found == {"codes/r/1/record.json", "codes/r/1"}
 
 

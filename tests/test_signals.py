@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests import forked
 from tests.end_to_end import waiting
 from tests.end_to_end.recipes import tiny
 from unisid import cli, pipeline
@@ -190,8 +191,10 @@ def ready(tmp_path_factory):
 class Training:
     """A run in the middle of a training, with a checkpoint behind it, in a process group of its own."""
 
-    process: subprocess.Popen[str]
-    program: list[str]
+    process: forked.Process
+    words: tuple[str, ...]
+    said: Path
+    """The folder of its two streams."""
     held: waiting.Waiting
     model: Place
 
@@ -200,7 +203,8 @@ class Training:
 
     def ended(self) -> str:
         """What it said when it had ended by the signal that was sent."""
-        _, complaint = self.process.communicate(timeout=120)
+        self.process.wait(120)
+        complaint = (self.said / "err").read_text()
         assert "interrupted: what is complete stays; the same command goes on from there" in complaint
         assert "Traceback" not in complaint
         assert read_record(self.model) is None
@@ -209,21 +213,15 @@ class Training:
 
 def training(store: Path, folder: Path, compute: str, name: str, epochs: int) -> Training:
     held = waiting.write(folder, waiting.TRAINING)
-    words = ("run", f"{held.file}:tiny", "--name", name, "--until", "model", "--store", str(store))
     patience = ("--model.training.epochs", str(epochs), "--model.training.patience", "50")
-    program = [sys.executable, "-m", "unisid.cli", *words, *patience]
-    process = subprocess.Popen(
-        [*program, "--compute", compute, "--model.training.checkpoint_seconds", "0"],
-        cwd=ROOT,
-        env=environment(),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    found = Training(process, program, held, Store(Place.of(store)).place(Address("model", name, "1")))
+    words = ("run", f"{held.file}:tiny", "--name", name, "--until", "model", "--store", str(store), *patience)
+    often = ("--compute", compute, "--model.training.checkpoint_seconds", "0")
+    with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+        process = forked.begin(*words, *often, env=environment(), out=out, err=err, start_new_session=True)
+    model = Store(Place.of(store)).place(Address("model", name, "1"))
+    found = Training(process, words, folder, held, model)
     while not found.checkpoints():
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, (folder / "err").read_text()
         time.sleep(0.1)
     return found
 
@@ -242,15 +240,7 @@ def test_a_run_that_is_told_to_stop_goes_on_later(ready, compute, tmp_path):
     assert run.process.returncode == 143, complaint
     run.held.open()
     done = max(int(mark.parent.name.rpartition("-")[2]) for mark in run.checkpoints())
-    again = subprocess.run(
-        [*run.program, "--compute", "local"],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+    again = forked.run(*run.words, "--compute", "local", env=environment(), timeout=600)
     assert again.returncode == 0, again.stderr
     assert f"[1/1] model/{compute}/1" in again.stdout
     first = waiting.first_epoch(again.stdout)

@@ -164,7 +164,7 @@ def test_learns_a_planted_order(kind, place):
     catalog = write_catalog(place / "catalog", baskets, num_items=30, history_length=6)
     found = {}
     for name in (kind, "popularity"):
-        how = {"epochs": 40, "patience": 40, "learning_rate": 3e-3}
+        how = {"epochs": 16, "patience": 16, "learning_rate": 6e-3}
         baseline = fit(settings(name, dropout=0.1), catalog, place / name, **how)
         ranks = np.concatenate([excluded for excluded, _ in rank_targets(baseline, catalog, catalog.samples(TEST))])
         found[name] = metric_values(ranks, (1,))[:, 0].mean()

@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import mlflow
@@ -12,6 +10,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from tests import forked
 from tests.end_to_end.recipes import tiny
 from tests.runtime.stores import mlflow_at
 from unisid import pipeline
@@ -33,9 +32,8 @@ RECIPE = "tests/end_to_end/recipes.py:tiny"
 
 def unisid(*words, store, **env):
     """Run the command line as a person does, in a process of its own."""
-    command = [sys.executable, "-m", "unisid.cli", words[0], *words[1:], "--store", str(store)]
     environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"} | env
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment, timeout=900)
+    return forked.run(*words, "--store", str(store), env=environment, timeout=900)
 
 
 @pytest.fixture(scope="module")

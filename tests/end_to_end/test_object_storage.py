@@ -19,6 +19,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
+from tests import forked
 from tests.end_to_end import waiting
 from tests.end_to_end.recipes import tiny
 from tests.lines import logged
@@ -94,20 +95,8 @@ def environment(s3, folder):
     return kept | {"AWS_ENDPOINT_URL": s3, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
 
 
-def command(*words, store, program=("-m", "unisid.cli")):
-    return [sys.executable, *program, *words, "--store", store]
-
-
-def unisid(*words, store, s3, folder, program=("-m", "unisid.cli")):
-    return subprocess.run(
-        command(*words, store=store, program=program),
-        cwd=ROOT,
-        env=environment(s3, folder),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+def unisid(*words, store, s3, folder):
+    return forked.run(*words, "--store", store, env=environment(s3, folder), timeout=600)
 
 
 def run_here(uri, *words, **more):
@@ -164,18 +153,13 @@ def test_a_training_that_is_killed_goes_on_from_its_checkpoint(whole, at, s3, tm
     words = ("run", f"{held.file}:tiny", "--name", "killed", "--until", "model", "--compute", "local")
     patience = ("--model.training.epochs", "14", "--model.training.patience", "50")
     often = ("--model.training.checkpoint_seconds", "0")
-    process = subprocess.Popen(
-        command(*words, *patience, *often, store="s3://shop/whole"),
-        cwd=ROOT,
-        env=environment(s3, tmp_path),
-        stdout=subprocess.DEVNULL,
-    )
+    process = forked.begin(*words, *patience, *often, "--store", "s3://shop/whole", env=environment(s3, tmp_path))
     store = Store(Place.of(at("shop/whole")))
     model = store.place(Address("model", "killed", "1"))
     while not (drafts := store.drafts(Address("model", "killed", "1"))) or not committed(drafts[0] / ".work"):
         assert process.poll() is None
         time.sleep(0.1)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     assert read_record(model) is None
     held.open()
@@ -203,18 +187,9 @@ class Watched(LocalCompute):
 
 def test_a_crash_between_shard_and_record_costs_no_shard(at, s3, tmp_path):
     uri = at("shop/crash")
-    result = unisid(
-        "run",
-        RECIPE,
-        "--until",
-        "embeddings",
-        "--compute",
-        "local",
-        store=uri,
-        s3=s3,
-        folder=tmp_path,
-        program=("-c", DIES_BEFORE_THE_RECORD),
-    )
+    words = ("run", RECIPE, "--until", "embeddings", "--compute", "local", "--store", uri)
+    program = [sys.executable, "-c", DIES_BEFORE_THE_RECORD, *words]
+    result = subprocess.run(program, cwd=ROOT, env=environment(s3, tmp_path), capture_output=True, check=False)
     assert result.returncode == -signal.SIGKILL
     place = Store(Place.of(uri)).place(Address("embeddings", "tiny", "1"))
     assert read_record(place) is None

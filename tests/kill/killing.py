@@ -8,14 +8,13 @@ run that nothing disturbed, the report must be there and the models registered, 
 import contextlib
 import os
 import random
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import forked
 from tests.end_to_end.recipes import tiny
 from unisid import pipeline
 from unisid.artifacts.curve import FILE as CURVE
@@ -25,7 +24,6 @@ from unisid.errors import ArtifactError, BusyError
 from unisid.runtime.tracking import Tracker
 from unisid.runtime.tracking_place import sqlite_uri
 
-ROOT = Path(__file__).parents[2]
 RECIPE = "tests/end_to_end/recipes.py:tiny"
 NAME = "tiny"
 OTHER = ("--codes.tokenizer.codebook-size", "16")
@@ -53,25 +51,19 @@ class Calm:
     seconds: float
 
 
-def begin(store: Path, *words: str, compute: str = "local", log: Path | None = None) -> subprocess.Popen[bytes]:
+def begin(store: Path, *words: str, compute: str = "local", log: Path | None = None) -> forked.Process:
     """`unisid run` of the tiny recipe, in a process group of its own; what it says goes to `log`."""
     return command("run", RECIPE, "--compute", compute, *words, store=store, log=log)
 
 
-def command(*words: str, store: Path, log: Path | None = None) -> subprocess.Popen[bytes]:
+def command(*words: str, store: Path, log: Path | None = None) -> forked.Process:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "UNISID_"))}
+    env = kept | {"MLFLOW_DISABLE_TELEMETRY": "true"}
     with (log or Path(os.devnull)).open("ab") as out:
-        return subprocess.Popen(
-            [sys.executable, "-m", "unisid.cli", *words, "--store", str(store)],
-            cwd=ROOT,
-            env=kept | {"MLFLOW_DISABLE_TELEMETRY": "true"},
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
+        return forked.begin(*words, "--store", str(store), env=env, out=out, err=out, start_new_session=True)
 
 
-def finish(process: subprocess.Popen[bytes], log: Path, code: int = 0) -> str:
+def finish(process: forked.Process, log: Path, code: int = 0) -> str:
     """Wait for a run; returns what it said. AssertionError where it is stuck or ends otherwise than expected."""
     try:
         ended = process.wait(PATIENCE)
@@ -85,10 +77,9 @@ def finish(process: subprocess.Popen[bytes], log: Path, code: int = 0) -> str:
     return said
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: forked.Process) -> None:
     """End the driver at once; its children are left to whatever ends them."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
 
 

@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import subprocess
-import sys
+import os
 import time
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyiceberg.catalog.memory import InMemoryCatalog
 
+from tests import forked
 from tests.lines import logged
 from tests.serving import shop
 from unisid.artifacts.store import Address, Place
@@ -89,7 +89,7 @@ def test_a_killed_process_leaves_whole_shards_and_the_next_one_the_same_bytes(tm
     words = ["recommend", "--store", str(store.root), "--model", "model/ring/1", "--all", "--compute", "local"]
     words += ["--shard", "1"]
     assert main([*words, "--out", str(tmp_path / "whole")]) == 0
-    process = subprocess.Popen([sys.executable, "-m", "unisid.cli", *words, "--out", str(tmp_path / "cut")])
+    process = forked.begin(*words, "--out", str(tmp_path / "cut"), env=os.environ)
     while process.poll() is None and not list((tmp_path / "cut").glob("*.parquet")):
         time.sleep(0.001)
     process.kill()

@@ -24,6 +24,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, DataType
+from mlflow.utils import environment
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from packaging.version import Version
 
@@ -134,7 +135,7 @@ def _log(
         return f"registry: {name} version {known} already holds {first.address}"
     logged = client.create_logged_model(client.get_run(run).info.experiment_id, name, source_run_id=run)
     # MLflow reads from this machine only, and says on the terminal how far it is with every file.
-    with tempfile.TemporaryDirectory() as scratch, _hushed():
+    with tempfile.TemporaryDirectory() as scratch, _hushed(), _unchecked():
         folder, fetched = str(Path(scratch) / "registered"), Path(scratch) / "fetched"
         mlflow.pyfunc.save_model(
             path=folder,
@@ -209,6 +210,18 @@ def _hushed() -> Iterator[None]:
     with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def _unchecked() -> Iterator[None]:
+    """Inside, MLflow does not hold requirements against what is installed, for which it reads the list of files of
+    every installed package, two seconds here: they are what is installed."""
+    before = environment.warn_dependency_requirement_mismatches
+    environment.warn_dependency_requirement_mismatches = lambda model_requirements: None
+    try:
+        yield
+    finally:
+        environment.warn_dependency_requirement_mismatches = before
 
 
 def version_of(client: MlflowClient, name: str, records: Mapping[str, Record]) -> str | None:
