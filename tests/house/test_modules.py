@@ -56,7 +56,6 @@ THROUGH = {
     "search/results.py": "search/test_run.py",
     "search/running.py": "search/test_run.py",
     "serving/ids.py": "serving/test_answers.py",
-    "serving/pair.py": "serving/test_answers.py",
     "stages/catalog/fits.py": "test_pipeline.py",
     "stages/catalog/items.py": "stages/catalog/test_append.py",
     "stages/codes/given.py": "exchange/test_given.py",

@@ -16,6 +16,7 @@ from unisid.runtime.promotion import Registered, held_in
 from unisid.runtime.registry import CANDIDATE, CHAMPION, recommender_of
 from unisid.runtime.tracking import tracker
 from unisid.runtime.tracking_faults import fault, is_trouble
+from unisid.serving import mapped
 from unisid.serving.columns import Columns, read_table
 from unisid.serving.filters import Filters
 from unisid.serving.pair import Pair
@@ -249,9 +250,9 @@ class Follower:
         vectors: dict[str, Place],
         registered: tuple[str, str] = ("", ""),
     ) -> Pair:
-        columns = self._columns(Catalog.read(catalog))
         rules, share = self.settings.named_rules(), self.settings.new_share
-        return Pair.load(model, codes, catalog, columns, rules, vectors, registered, new_share=share)
+        here = mapped.here()
+        return Pair.load(model, codes, catalog, self._columns, rules, vectors, registered, new_share=share, folder=here)
 
     def _columns(self, catalog: Catalog) -> Columns:
         path = self.settings.columns

@@ -21,6 +21,7 @@ from unisid.runtime import ray_session
 from unisid.runtime.follower import Follower, Source
 from unisid.runtime.http.app import application
 from unisid.runtime.http.server import Server
+from unisid.serving import mapped
 from unisid.serving.answers import Answer, Problem, Query, answers
 from unisid.serving.pair import Pair
 from unisid.serving.settings import Serving
@@ -52,6 +53,12 @@ class Replica:
         # made here, not in the class: settings of its own, and a class that still pickles after it was used
         batch = serve.batch(max_batch_size=chosen.batch_size, batch_wait_timeout_s=chosen.batch_wait)
         self.batched = batch(self._ranker())
+
+    def __del__(self) -> None:
+        """Release the pairs, and so their mapped files: Serve calls this where a replica ends in order."""
+        self.follower.stop()
+        self.follower.pair = self.follower.candidate = None
+        self.server.pair = self.server.before = self.server.candidate = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return application(self.server, self.rank)
@@ -126,3 +133,4 @@ def run(source: Source, settings: Serving, until: threading.Event) -> None:
             until.wait()
         finally:
             serve.shutdown()
+            mapped.remove_unused(mapped.here())
