@@ -82,7 +82,7 @@ def _serve_here(source: Source, settings: Serving) -> None:
     server = Server(settings)
     follower = Follower(source, settings, server.use, server.refuse, server.try_out)
     server.withdraw, server.dismiss = follower.withdraw, follower.dismiss
-    server.adding = follower.adding()
+    server.adding, server.alias_moved = follower.adding(), follower.alias_moved
     follower.look()
     if server.pair is None:
         raise ArtifactError(server.refused)

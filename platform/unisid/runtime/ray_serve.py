@@ -14,7 +14,8 @@ from starlette.types import ASGIApp
 
 from unisid.config import from_record, to_record
 from unisid.log import logger
-from unisid.runtime import ray_session
+from unisid.runtime import bell, ray_session
+from unisid.runtime.bell import Bell
 from unisid.runtime.follower import Follower, Source
 from unisid.runtime.http.app import application
 from unisid.runtime.http.batches import Batches
@@ -41,7 +42,9 @@ class Replica:
         self.server = Server(chosen)
         self.follower = Follower(Source(**source), chosen, self.server.use, self.server.refuse, self.server.try_out)
         self.server.withdraw, self.server.dismiss = self.follower.withdraw, self.follower.dismiss
-        self.server.adding = self.follower.adding()
+        self.server.adding, self.server.alias_moved = self.follower.adding(), self.alias_moved
+        self.bell = Bell(self.follower.look_soon, chosen.poll)
+        self.bell.follow()
         self.follower.look()
         self.follower.follow()
         self.batches = Batches(chosen, self.server.measures)
@@ -49,11 +52,19 @@ class Replica:
     def __del__(self) -> None:
         """Release the pairs, and so their mapped files: Serve calls this where a replica ends in order."""
         self.follower.stop()
+        self.bell.stop()
         self.follower.pair = self.follower.candidate = None
         self.server.pair = self.server.before = self.server.candidate = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return application(self.server, self.batches.rank)
+
+    def alias_moved(self, model: str) -> bool:
+        """As `Follower.alias_moved`, in all replicas."""
+        found = self.follower.alias_moved(model)
+        if found:
+            self.bell.ring()
+        return found
 
     async def answer(self, queries: Sequence[Query]) -> list[Answer | Problem]:
         """For other deployments, by handle: an answer a query, of the pair in use."""
@@ -73,6 +84,7 @@ def build(arguments: dict[str, Any]) -> Any:
         max_ongoing_requests=settings.most_waiting + BESIDE,
         max_queued_requests=settings.most_waiting,
         ray_actor_options={"num_cpus": settings.cpus, "num_gpus": settings.gpus},
+        deployment_actors=[bell.actor()] if source.name else None,
     )
     return deployment.bind(to_record(source), to_record(settings))
 
