@@ -6,9 +6,8 @@ python -m benchmarks.serving --url URL [--token TOKEN]    a server that runs: un
 A closed loop, whose callers wait for their answers, slows down with the server and hides what waits before it; the
 highest load is the most that one of them reaches. In the open loops, at 50 and 80% of it, requests are due at Poisson
 arrivals and a request's time counts from when it was due, not from when it was sent. `p99_batches` is their p99 over
-the time that one request of a whole batch (64 rows) takes alone, before and after the loop; the highest load is
-measured again before each. Each request of a loop has one row. Servers are
-processes of their own.
+the time that one request of a whole batch (64 rows) takes alone. Both are measured again before each open loop, which
+is repeated; figures are medians of these rounds. Each request has one row. Servers are processes of their own.
 """
 
 import argparse
@@ -49,8 +48,8 @@ from unisid.serving.settings import TOKEN
 
 ITEMS, SIZE, HISTORY, K = 10_000, 64, 20, 10
 WAITS, CALLERS = (0.0, 0.002, 0.01), (1, 8, 64)
-SECONDS, AT_ONCE, ROWS = 5.0, 512, 64
-"""Seconds of each loop; most requests of the open loop that are under way; rows of a whole batch."""
+SECONDS, ROUNDS, AT_ONCE, ROWS = 3.0, 3, 512, 64
+"""Seconds of a loop; rounds of the open ones; most of its requests that are under way; rows of a whole batch."""
 SHARES = (0.5, 0.8)
 
 
@@ -96,7 +95,7 @@ def percentiles(times: list[float]) -> dict[str, float]:
     return {"p50_ms": round(float(p50), 1), "p99_ms": round(float(p99), 1)}
 
 
-async def batch_ms(client: Client, times: int = 5) -> float:
+async def batch_ms(client: Client, times: int = 3) -> float:
     """Milliseconds of a request of a whole batch, alone: the median."""
     found = []
     for seed in range(times):
@@ -138,14 +137,22 @@ async def measure(url: str, item_ids: list[str], token: str = "", seconds: float
         best = max(CALLERS, key=lambda callers: closed[str(callers)]["per_second"])
         found: dict[str, Any] = {"highest_per_second": highest, "callers": closed}
         for share in SHARES:
-            now = (await closed_loop(client, best, seconds))["per_second"]  # of a shared machine, it changes
-            batches = [await batch_ms(client)]
-            figures = await open_loop(client, max(0.5, share * now), 2 * seconds)
-            batches.append(await batch_ms(client))
-            figures["batch_ms"] = round(sum(batches) / 2, 1)
-            figures["p99_batches"] = round(figures["p99_ms"] / figures["batch_ms"], 2)
-            found[f"at_{share:.0%}"] = figures
+            rounds = [await one_round(client, share, best, seconds) for _ in range(ROUNDS)]
+            found[f"at_{share:.0%}"] = {name: middle([each[name] for each in rounds]) for name in rounds[0]}
     return found
+
+
+async def one_round(client: Client, share: float, callers: int, seconds: float) -> dict[str, Any]:
+    """The open loop at a share of the highest load, which is measured before: on a shared machine it changes."""
+    highest = (await closed_loop(client, callers, seconds / 2))["per_second"]
+    batch = await batch_ms(client)
+    figures = await open_loop(client, max(0.5, share * highest), seconds)
+    return figures | {"batch_ms": round(batch, 1), "p99_batches": round(figures["p99_ms"] / batch, 2)}
+
+
+def middle(values: list[float]) -> float:
+    """Their median."""
+    return round(float(np.median(values)), 2)
 
 
 def small_store(folder: Path) -> Store:

@@ -42,7 +42,6 @@ THROUGH = {
     "language/hugging_face.py": "exchange/test_models.py",
     "runtime/http/bodies.py": "runtime/http/test_app.py",
     "runtime/http/guard.py": "runtime/http/test_app.py",
-    "runtime/http/measures.py": "runtime/http/test_app.py",
     "runtime/in_use.py": "runtime/test_promotion.py",
     "runtime/machines.py": "test_cli.py",
     "runtime/process_group.py": "runtime/test_local.py",

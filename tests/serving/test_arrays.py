@@ -1,11 +1,14 @@
 """A pair over mapped files answers as one over this process's own arrays does, whatever the recommender."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tests.recommenders import N, made
+from tests import recommenders
+from tests.recommenders import TITLES, N, made
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.store import Place
 from unisid.baselines.popularity import count_users
@@ -84,3 +87,21 @@ def test_only_equal_tensors_are_replaced():
     other = nn.Linear(200, 200).to(torch.bfloat16)
     assert arrays.replace_equal(other, held) == 0
     assert arrays.replace_equal(other, {}) == 0
+
+
+def test_stores_of_one_fingerprint_and_other_bytes_share_nothing(tmp_path, monkeypatch):
+    """As of one recipe that ran on two machines."""
+    (tmp_path / "files").mkdir()
+    pairs = []
+    for name, titles in (("one", TITLES), ("two", TITLES[::-1])):
+        monkeypatch.setattr(recommenders, "TITLES", titles)
+        places = made(Place.of(tmp_path / name), tmp_path / "language", "tiger")
+        pairs.append(of(places, tmp_path / "files"))
+    one, two = (pair.catalog for pair in pairs)
+    assert one.record.fingerprint == two.record.fingerprint
+    assert [[*pair.titles] for pair in pairs] == [TITLES, TITLES[::-1]]
+    found = [sorted(pair.texts.nearest("red")[0].tolist()) for pair in pairs]
+    assert found == [[0, 1, 2, 3], [16, 17, 18, 19]]
+    summed, other = (dataclasses.replace(one.record, sums={"items": text}) for text in ("1", "2"))
+    assert arrays.content_of(one.place, summed) == arrays.content_of(two.place, summed)  # a copy of the store
+    assert arrays.content_of(one.place, summed) != arrays.content_of(one.place, other)

@@ -5,6 +5,7 @@ N items, L levels, U users, E interactions.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.record import require
+from unisid.artifacts.record import Record, require
 from unisid.artifacts.store import Place
 from unisid.artifacts.vectors import item_vectors
 from unisid.backbones import Index
@@ -80,10 +81,17 @@ def made(codes: Codes, catalog: Catalog, vectors: Mapping[str, Place], nouns: tu
     return found
 
 
-def identity(codes: Codes, catalog: Catalog, vectors: Mapping[str, Place], nouns: tuple[str, ...]) -> list[str]:
+def identity(codes: Codes, catalog: Catalog, vectors: Mapping[str, Place], nouns: tuple[str, ...]) -> list[Any]:
     """What decides the arrays of `made`."""
-    held = [f"{noun} {require(vectors[noun], noun).fingerprint}" for noun in nouns if noun in vectors]
-    return [codes.record.fingerprint, catalog.record.fingerprint, *held]
+    held = [content_of(vectors[noun], require(vectors[noun], noun)) for noun in nouns if noun in vectors]
+    return [content_of(codes.place, codes.record), content_of(catalog.place, catalog.record), *held]
+
+
+def content_of(place: Place, record: Record) -> list[Any]:
+    """What decides an artifact's bytes: those of one fingerprint may differ by the machine that made them."""
+    if record.sums:
+        return [record.fingerprint, sorted(record.sums.items())]
+    return [record.fingerprint, place.uri, [[name, *(place.stamp(name) or ())] for name in place.sizes()]]
 
 
 def tensors(backbone: nn.Module) -> dict[str, torch.Tensor]:
@@ -92,7 +100,8 @@ def tensors(backbone: nn.Module) -> dict[str, torch.Tensor]:
     return {
         name: values.data
         for name, values in every.items()
-        if values.device.type == "cpu" and values.layout == torch.strided and values.nbytes >= LARGE
+        if values.device.type == "cpu" and values.layout == torch.strided
+        if values.is_contiguous() and values.nbytes >= LARGE
     }
 
 
@@ -113,7 +122,7 @@ def replace_equal(backbone: nn.Module, arrays: Arrays) -> int:
 
 
 def _bytes(values: torch.Tensor) -> torch.Tensor:
-    return values.contiguous().flatten().view(torch.uint8)
+    return values.flatten().view(torch.uint8)
 
 
 def _named(arrays: Arrays, before: str) -> list[tuple[str, NDArray[np.generic]]]:

@@ -123,7 +123,11 @@ def remove_unused(folder: Path) -> None:
 
 
 def _held(folder: Path, path: Path, lock: int) -> Held:
-    found = Held({file.stem: _read(file) for file in path.iterdir() if file.name != SIZES}, path)
+    try:
+        found = Held({file.stem: _read(file) for file in path.iterdir() if file.name != SIZES}, path)
+    except OSError:
+        os.close(lock)
+        raise
     weakref.finalize(found, _let_go, folder, lock)
     return found
 

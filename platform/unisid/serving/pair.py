@@ -93,7 +93,7 @@ class Pair:
         recommender = Recommender.load(model, codes, catalog, device, vectors, new_share, index=contents.index)
         shared = [held]
         if folder is not None and arrays.tensors(recommender.backbone):
-            key = key_of("weights", trained.fingerprint, *identity, new_share)
+            key = key_of("weights", arrays.content_of(model, trained), *identity, new_share)
             shared.append(hold(folder, key, lambda: arrays.raw(recommender.backbone)))
             arrays.replace_equal(recommender.backbone, shared[-1].arrays)
         filters = Filters(columns(contents.catalog), partitions or {})
@@ -166,7 +166,7 @@ class Pair:
 
     @functools.cached_property
     def _words(self) -> Held:
-        key = key_of("words", self.catalog.record.fingerprint)
+        key = key_of("words", arrays.content_of(self.catalog.place, self.catalog.record))
         return hold(self.folder, key, lambda: weighed(self.titles))
 
     def titled(self, text: str, most: int) -> list[int]:
