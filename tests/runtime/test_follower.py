@@ -11,6 +11,7 @@ from unisid.errors import ArtifactError, ConfigError
 from unisid.runtime import promotion
 from unisid.runtime.follower import Follower, Source
 from unisid.runtime.registry import CANDIDATE, CHAMPION, index_of, recommender_of
+from unisid.serving import mapped
 from unisid.serving.settings import Serving
 
 
@@ -180,3 +181,23 @@ def test_a_candidate_is_tried_until_it_is_promoted_or_dismissed(world):
     assert registered.tags(recommender_of("shop"), versions[1][1])["withdrawn"] == "slow"
     candidate(*versions[1])
     assert not follower.look()  # it was dismissed
+
+
+def test_files_of_a_pair_go_when_another_one_is_used(world, monkeypatch, tmp_path):
+    store, client, versions = world
+    monkeypatch.setattr(mapped.tempfile, "gettempdir", lambda: str(tmp_path))
+    give(client, *versions[0])
+    follower = Follower(Source(store.root.uri, "shop"), Serving(), lambda pair: None)
+    assert follower.look()
+    (first,) = mapped.here().iterdir()
+    give(client, *versions[1])
+    assert follower.look()
+    (second,) = mapped.here().iterdir()
+    assert first != second
+    again = Follower(Source(store.root.uri, "shop"), Serving(), lambda pair: None)
+    assert again.look()  # another server of this machine
+    assert [second] == [*mapped.here().iterdir()]
+    follower.pair = None
+    assert [second] == [*mapped.here().iterdir()]
+    again.pair = None
+    assert [*mapped.here().iterdir()] == []

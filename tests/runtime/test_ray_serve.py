@@ -2,17 +2,16 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import pytest
 from ray import serve
 from starlette.testclient import TestClient
 
-from tests.recommenders import N
 from tests.serving import shop
 from unisid.artifacts.store import Address
-from unisid.errors import ArtifactError, ConfigError
+from unisid.errors import ConfigError
 from unisid.runtime import ray_serve
+from unisid.runtime.http import batches
 from unisid.serving.answers import Problem, Query, answers
 
 
@@ -33,17 +32,14 @@ def arguments(store, **serving):
 
 @pytest.fixture
 def sizes(monkeypatch):
-    """Sizes of the batches that are ranked; and what Serve's batches read of a replica, which is none here."""
+    """Sizes of the batches that are ranked."""
     found = []
 
-    def counted(rows, by_pair=ray_serve.by_pair):
+    def counted(rows, by_pair=batches.by_pair):
         found.append(len(rows))
         return by_pair(rows)
 
-    monkeypatch.setattr(ray_serve, "by_pair", counted)
-    settings = SimpleNamespace(max_ongoing_requests=100)
-    context = SimpleNamespace(_deployment_config=settings, app_name="a", deployment="d", replica_tag="r")
-    monkeypatch.setattr(serve.context, "_INTERNAL_REPLICA_CONTEXT", context)
+    monkeypatch.setattr(batches, "by_pair", counted)
     return found
 
 
@@ -77,25 +73,6 @@ def test_rows_of_several_requests_share_a_batch(store, sizes):
         else:
             assert got.items.tolist() == expected.items.tolist()
     assert sizes == [8]
-
-
-def test_rows_of_two_pairs_are_ranked_by_their_own(store, monkeypatch):
-    first, second = of_version(store, "1"), of_version(store, "2")
-    query = Query(history=shop.ids(1, 2), k=N - 2)
-    found = ray_serve.by_pair([(first, query), (second, query), (first, query)])
-    expected = [answers(each, [query])[0].items.tolist() for each in (first, second)]
-    assert [row.items.tolist() for row in found] == [expected[0], expected[1], expected[0]]
-    assert expected[0] != expected[1]
-
-    def broken(pair, rows):
-        if pair is second:
-            raise ArtifactError("damaged")
-        return answers(pair, rows)
-
-    monkeypatch.setattr(ray_serve, "answers", broken)
-    found = ray_serve.by_pair([(first, query), (second, query)])
-    assert found[0].items.tolist() == expected[0]
-    assert isinstance(found[1], ArtifactError)
 
 
 def test_wrong_settings_are_refused_before_anything_starts(store):

@@ -1,5 +1,7 @@
 """A pair of an untrained recommender and a shop of 20 items, with a table of facts about them; no training."""
 
+import functools
+
 import pyarrow as pa
 import torch
 from mlflow import MlflowClient
@@ -7,7 +9,6 @@ from mlflow import MlflowClient
 from tests.backbones.models import index_of
 from tests.recommenders import TINY, N, catalog, made
 from tests.stages import ring
-from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.model import write_model
 from unisid.artifacts.record import Record, require, write_record
 from unisid.artifacts.store import Address, Place, Store
@@ -29,8 +30,8 @@ PARTITIONS = {"cheap": "price < 8", "in-stock": "stock"}
 
 
 def load(places: dict[str, Place], table: pa.Table | None = TABLE) -> Pair:
-    columns = Columns.of(Catalog.read(places["catalog"]), table)
     partitions = PARTITIONS if table is not None else {}
+    columns = functools.partial(Columns.of, table=table)
     return Pair.load(places["model"], places["codes"], places["catalog"], columns, partitions)
 
 

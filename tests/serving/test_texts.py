@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from unisid.serving.texts import Texts
+from unisid.serving.texts import Texts, weighed
 
 TITLES = ["red lamp", "Blue lamp, blue shade", "", "red red chair", "a b"]
 
@@ -27,7 +27,7 @@ def slow(text):
 
 @pytest.mark.parametrize("text", ["red", "blue lamp", "lamp lamp red", "chair of oak"])
 def test_the_nearest_titles_are_those_of_most_weight_in_common(text):
-    items, scores = Texts(TITLES).nearest(text)
+    items, scores = Texts(weighed(TITLES), len(TITLES)).nearest(text)
     expected = np.array(slow(text))
     assert items.tolist() == [i for i in np.lexsort((np.arange(5), -expected.round(6))) if expected[i] > 0]
     np.testing.assert_allclose(np.exp(scores), expected[items], rtol=1e-5)
@@ -35,5 +35,5 @@ def test_the_nearest_titles_are_those_of_most_weight_in_common(text):
 
 @pytest.mark.parametrize(("titles", "text"), [(TITLES, "oak"), (TITLES, ""), (["", "a"], "red")])
 def test_where_no_title_has_a_word_there_is_none(titles, text):
-    items, scores = Texts(titles).nearest(text)
+    items, scores = Texts(weighed(titles), len(titles)).nearest(text)
     assert (len(items), len(scores)) == (0, 0)

@@ -48,6 +48,12 @@ class Catalog:
         """Raises ArtifactError where no complete catalog is."""
         return cls(place, require(place, "catalog"))
 
+    def with_columns(self, **columns: Any) -> "Catalog":
+        """The same catalog with some of its columns, by their names here, which were read before."""
+        found = Catalog(self.place, self.record)
+        found.__dict__.update(columns)  # where cached properties lie
+        return found
+
     @property
     def num_items(self) -> int:
         """N."""

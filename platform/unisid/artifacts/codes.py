@@ -56,6 +56,12 @@ class Codes:
         """Raises ArtifactError where no complete codes are."""
         return cls(place, require(place, "codes"))
 
+    def with_arrays(self, codes: NDArray[np.int32], order: NDArray[np.int64]) -> "Codes":
+        """The same index with its codes [N, L] and `order` [N], which were read before."""
+        found = Codes(self.place, self.record)
+        found.__dict__.update(codes=codes, order=order)  # where cached properties lie
+        return found
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """The number of codes of every level [L]."""
@@ -116,17 +122,17 @@ class Codes:
         """The items whose codes begin with a prefix, by semantic id. A full tuple gives one item or none."""
         if len(prefix) > self.num_levels:
             raise DataError(f"semantic id {prefix}: has {len(prefix)} levels, this index has {self.num_levels}")
-        low, high = 0, len(self._order)
+        low, high = 0, len(self.order)
         for level, code in enumerate(prefix):
             column = functools.partial(self._code, level)
-            low = bisect.bisect_left(self._order, code, low, high, key=column)
-            high = bisect.bisect_right(self._order, code, low, high, key=column)
-        return self._order[low:high]
+            low = bisect.bisect_left(self.order, code, low, high, key=column)
+            high = bisect.bisect_right(self.order, code, low, high, key=column)
+        return self.order[low:high]
 
     def _code(self, level: int, item: int) -> int:
         return int(self.codes[item, level])
 
     @functools.cached_property
-    def _order(self) -> NDArray[np.int64]:
+    def order(self) -> NDArray[np.int64]:
         """The items by semantic id."""
         return np.argsort(row_keys(self.codes))

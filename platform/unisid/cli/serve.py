@@ -33,7 +33,7 @@ class Serve(Configured):
     codes: Annotated[str | None, text("ADDRESS", "its own")] = None
     """an index that extends that recommender's"""
     compute: Machines = "ray"
-    """Ray Serve, or this process alone (no batches over requests)"""
+    """Ray Serve, or this process alone"""
 
     def act(self) -> None:
         store, settings = self.session.opened, self._settings()
@@ -76,12 +76,13 @@ def _serve_here(source: Source, settings: Serving) -> None:
     from unisid.errors import ArtifactError
     from unisid.runtime.follower import Follower
     from unisid.runtime.http.app import application
+    from unisid.runtime.http.batches import Batches
     from unisid.runtime.http.server import Server
 
     server = Server(settings)
     follower = Follower(source, settings, server.use, server.refuse, server.try_out)
     server.withdraw, server.dismiss = follower.withdraw, follower.dismiss
-    server.adding = follower.adding()
+    server.adding, server.alias_moved = follower.adding(), follower.alias_moved
     follower.look()
     if server.pair is None:
         raise ArtifactError(server.refused)
@@ -89,7 +90,8 @@ def _serve_here(source: Source, settings: Serving) -> None:
     with _listening(settings) as listening:
         port = listening.getsockname()[1]
         LOG.info(f"serving {server.pair.versions.model} at http://{settings.host}:{port}; /docs describes it")
-        running = uvicorn.Server(uvicorn.Config(application(server), log_level="warning"))
+        app = application(server, Batches(settings, server.measures).rank)
+        running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         running.run(sockets=[listening])
 
 

@@ -7,6 +7,7 @@ is a table besides, and a step is a copy of rows. N items, L levels, R rows (nod
 a node of a level has.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +16,9 @@ from torch import Tensor
 
 TABLE = 1 << 21
 """Most entries of a level's table, of 17 bytes each: commonly the first two levels have one."""
+LEVEL, OF_TABLE = ("codes", "first_child", "first_leaf"), "table-"
+TABLE_PARTS = tuple(OF_TABLE + name for name in ("codes", "nodes", "valid"))
+"""The names of a level's tensors, and of its table's."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,27 @@ class Trie:
         """The children, in a level, of R nodes of the level above. No loop over rows, no wait for the device."""
         here = self.levels[level]
         return _children(here, nodes) if here.table is None else here.table.of(nodes)
+
+    def arrays(self) -> dict[str, Tensor]:
+        """All its tensors, by the names that `of` reads."""
+        found = {"items": self.items, "leaves": self.leaves}
+        for number, level in enumerate(self.levels):
+            parts = {name: getattr(level, name) for name in LEVEL}
+            if level.table is not None:
+                parts |= {name: getattr(level.table, name[len(OF_TABLE) :]) for name in TABLE_PARTS}
+            found |= {f"{number}-{name}": values for name, values in parts.items()}
+        return found
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Tensor]) -> "Trie":
+        """The trie of `arrays`, which are used as they are."""
+        levels: list[Level] = []
+        while f"{len(levels)}-codes" in arrays:
+            codes, first_child, first_leaf = (arrays[f"{len(levels)}-{name}"] for name in LEVEL)
+            table = [arrays[name] for part in TABLE_PARTS if (name := f"{len(levels)}-{part}") in arrays]
+            width = int(first_child.diff().max())
+            levels.append(Level(codes, first_child, first_leaf, width, Children(*table) if table else None))
+        return cls(tuple(levels), arrays["items"], arrays["leaves"])
 
     def to(self, device: torch.device) -> "Trie":
         levels = tuple(level.to(device) for level in self.levels)

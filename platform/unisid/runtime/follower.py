@@ -13,9 +13,10 @@ from unisid.log import logger
 from unisid.runtime import promotion, registry
 from unisid.runtime.http.adding import Adding
 from unisid.runtime.promotion import Registered, held_in
-from unisid.runtime.registry import CANDIDATE, CHAMPION, recommender_of
+from unisid.runtime.registry import CANDIDATE, CHAMPION, index_of, recommender_of
 from unisid.runtime.tracking import tracker
 from unisid.runtime.tracking_faults import fault, is_trouble
+from unisid.serving import mapped
 from unisid.serving.columns import Columns, read_table
 from unisid.serving.filters import Filters
 from unisid.serving.pair import Pair
@@ -65,6 +66,7 @@ class Follower:
     _stamp: Stamp | None = None
     _trouble: str = ""
     _stop: threading.Event = field(default_factory=threading.Event)
+    _due: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
         """Raise UnisidError where there is nothing to load, or it is not in the store; loads nothing."""
@@ -130,12 +132,28 @@ class Follower:
         """What adds items to the index in use; None where the settings or the source allow none."""
         return Adding(self._store, self.source.name) if self.settings.adds and self.source.name else None
 
+    def alias_moved(self, model: str) -> bool:
+        """Look at once where an alias of a registered model moved that is followed; returns whether it is."""
+        if not self.source.name or model not in (index_of(self.source.name), recommender_of(self.source.name)):
+            return False
+        self.look_soon()
+        return True
+
+    def look_soon(self) -> None:
+        """Let the thread of `follow` look at once."""
+        self._due.set()
+
     def stop(self) -> None:
         """Look no more."""
         self._stop.set()
+        self._due.set()
 
     def _follow(self) -> None:
-        while not self._stop.wait(self.settings.poll):
+        while True:
+            self._due.wait(self.settings.poll)
+            if self._stop.is_set():
+                return
+            self._due.clear()  # before the look: what moves while it is under way is looked at again
             try:
                 self.look()
             except Exception:
@@ -249,9 +267,9 @@ class Follower:
         vectors: dict[str, Place],
         registered: tuple[str, str] = ("", ""),
     ) -> Pair:
-        columns = self._columns(Catalog.read(catalog))
         rules, share = self.settings.named_rules(), self.settings.new_share
-        return Pair.load(model, codes, catalog, columns, rules, vectors, registered, new_share=share)
+        here = mapped.here()
+        return Pair.load(model, codes, catalog, self._columns, rules, vectors, registered, new_share=share, folder=here)
 
     def _columns(self, catalog: Catalog) -> Columns:
         path = self.settings.columns

@@ -22,6 +22,8 @@ from pathlib import Path
 
 OWNER = ".owner"
 """The file of a scratch folder that its owner holds locked."""
+SERVING = "unisid-serving"
+"""What the name of the folder begins with in which `serving.mapped` keeps a folder a key, locked by who maps it."""
 PATIENCE = 10.0
 """Seconds that the watch takes at most."""
 
@@ -45,11 +47,19 @@ class Scratch(tempfile.TemporaryDirectory[str]):
 
 
 def sweep() -> None:
-    """Remove the scratch folders whose owners are gone."""
+    """Remove the scratch folders whose owners are gone, and the files of serving that no process maps."""
     for claim in Path(tempfile.gettempdir()).glob(f"unisid-*/{OWNER}"):
         with contextlib.suppress(OSError), claim.open("r+") as owner:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(claim.parent, ignore_errors=True)
+    for folder in Path(tempfile.gettempdir()).glob(f"{SERVING}-{os.getuid()}/*"):
+        with contextlib.suppress(OSError):
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
 
 
 @contextlib.contextmanager
@@ -110,3 +120,4 @@ if __name__ == "__main__":
     parent = os.getppid()
     if names := sys.stdin.buffer.read():
         _end(names, parent)
+        sweep()

@@ -23,6 +23,7 @@ from unisid.config import Json, differences, runtime
 from unisid.errors import DataError, DriftError
 from unisid.log import logger
 from unisid.progress import Progress
+from unisid.serving import mapped
 from unisid.serving.answers import Answer, Query, answers
 from unisid.serving.columns import Columns, read_table
 from unisid.serving.pair import Pair
@@ -194,17 +195,21 @@ class _Worker:
 
     def __init__(self, sources: Sources, settings: Overnight, out: Place) -> None:
         self.settings, self.out = settings, out
-        catalog = Catalog.read(sources.catalog)
         facts = read_table(settings.columns) if settings.columns else None
-        columns = Columns.of(catalog, facts, settings.columns)
         self.pair = Pair.load(
-            sources.model, sources.codes, sources.catalog, columns, None, sources.vectors, device=settings.pool.device()
+            sources.model,
+            sources.codes,
+            sources.catalog,
+            lambda catalog: Columns.of(catalog, facts, settings.columns),
+            vectors=sources.vectors,
+            device=settings.pool.device(),
+            folder=mapped.here(),
         )
         if settings.rule:
             self.pair.filters.rule(settings.rule)
         if settings.quota:
             self.pair.filters.categories(settings.quota)
-        self.users = _Users.of(catalog, settings.histories)
+        self.users = _Users.of(self.pair.catalog, settings.histories)
 
     def __call__(self, parts: pa.Table) -> pa.Table:
         (part,) = parts.to_pylist()

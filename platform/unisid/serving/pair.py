@@ -5,8 +5,9 @@ A new pair replaces the old one as a whole; a request that began with one pair e
 
 import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,15 +15,18 @@ from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
+from unisid.artifacts.model import Model
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Place
-from unisid.baselines.popularity import count_users
 from unisid.ops.keywords import Prefix, names_below
-from unisid.ops.semantic_ids import spell_all
+from unisid.serving import arrays
+from unisid.serving.arrays import Contents
 from unisid.serving.columns import Columns
 from unisid.serving.filters import Filters
-from unisid.serving.recommender import Recommender
-from unisid.serving.texts import Texts
+from unisid.serving.mapped import Held, hold, key_of
+from unisid.serving.recommender import Recommender, vectors_of
+from unisid.serving.strings import Spelled
+from unisid.serving.texts import Texts, weighed
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,13 @@ class Pair:
     """A recommender with its index and its catalogue."""
 
     recommender: Recommender
-    codes: Codes
-    catalog: Catalog
+    contents: Contents
     filters: Filters
     versions: Versions
-    item_ids: list[str] = field(repr=False)
-    titles: list[str] = field(repr=False)
-    item_of: Mapping[str, int] = field(repr=False)
+    folder: Path | None = None
+    """The folder of mapped files; None where the arrays are this process's own."""
+    held: tuple[Held, ...] = field(default=(), repr=False)
+    """Keeps the files of the arrays while the pair lives."""
 
     @classmethod
     def load(
@@ -59,62 +63,89 @@ class Pair:
         model: Place,
         codes: Place,
         catalog: Place,
-        columns: Columns | None = None,
+        columns: Callable[[Catalog], Columns] = Columns.of,
         partitions: Mapping[str, str] | None = None,
         vectors: Mapping[str, Place] | None = None,
         registered: tuple[str, str] = ("", ""),
         device: torch.device | None = None,
         new_share: float | None = None,
+        folder: Path | None = None,
     ) -> "Pair":
         """The pair of stored artifacts.
 
         Args:
+            columns: what returns the columns of the catalogue that is read.
             registered: the versions of index and recommender in MLflow's registry.
             new_share: as `Recommender.load`.
+            folder: where arrays lie in files that all processes of this machine map (`mapped.here`); None: in this
+                process's own memory.
 
         Raises:
             ArtifactError: as `Recommender.load`.
             ConfigError: for a partition whose rule does not fit the columns.
         """
-        recommender = Recommender.load(model, codes, catalog, device, vectors, new_share)
-        read, shop, trained = Codes.read(codes), Catalog.read(catalog), require(model, "model")
-        item_ids = shop.item_ids.to_pylist()
+        read, shop, trained, places = Codes.read(codes), Catalog.read(catalog), require(model, "model"), vectors or {}
+        Model.read(model, read)  # what may not be loaded is refused before anything is made
+        nouns = vectors_of(model)
+        identity = arrays.identity(read, shop, places, nouns)
+        held = hold(folder, key_of("index", *identity), lambda: arrays.made(read, shop, places, nouns))
+        contents = Contents.of(read, shop, held.arrays)
+        recommender = Recommender.load(model, codes, catalog, device, vectors, new_share, index=contents.index)
+        shared = [held]
+        if folder is not None and arrays.tensors(recommender.backbone):
+            key = key_of("weights", arrays.content_of(model, trained), *identity, new_share)
+            shared.append(hold(folder, key, lambda: arrays.raw(recommender.backbone)))
+            arrays.replace_equal(recommender.backbone, shared[-1].arrays)
+        filters = Filters(columns(contents.catalog), partitions or {})
         versions = Versions(
             read.record.address, read.record.fingerprint, trained.address, trained.fingerprint, *registered
         )
-        return cls(
-            recommender,
-            read,
-            shop,
-            Filters(columns or Columns.of(shop), partitions or {}),
-            versions,
-            item_ids,
-            [title or "" for title in shop.titles.to_pylist()],
-            {item_id: item for item, item_id in enumerate(item_ids)},
-        )
+        return cls(recommender, contents, filters, versions, folder, tuple(shared))
+
+    @property
+    def codes(self) -> Codes:
+        """The index."""
+        return self.contents.codes
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalogue."""
+        return self.contents.catalog
+
+    @property
+    def item_ids(self) -> Sequence[str]:
+        """The shop's ids [N]."""
+        return self.contents.item_ids
+
+    @property
+    def titles(self) -> Sequence[str]:
+        """The titles [N]; '' where there is none."""
+        return self.contents.titles
+
+    @property
+    def item_of(self) -> Mapping[str, int]:
+        """Item id -> item."""
+        return self.contents.item_of
+
+    @property
+    def user_of(self) -> Mapping[str, int]:
+        """User id -> user number."""
+        return self.contents.user_of
+
+    @property
+    def sids(self) -> Sequence[str]:
+        """The items' semantic ids [N], spelled."""
+        return Spelled(self.codes.codes)
+
+    @property
+    def popular(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """All items [N], most popular first, and the logarithms of their shares, as `Contents.popular`."""
+        return self.contents.popular
 
     @property
     def num_items(self) -> int:
         """N."""
         return len(self.item_ids)
-
-    @functools.cached_property
-    def sids(self) -> list[str]:
-        """The items' semantic ids [N], spelled."""
-        return list(spell_all(self.codes.codes))
-
-    @functools.cached_property
-    def user_of(self) -> Mapping[str, int]:
-        """User id -> user number."""
-        return {user_id: user for user, user_id in enumerate(self.catalog.user_ids.to_pylist())}
-
-    @functools.cached_property
-    def popular(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """All items [N] by how many users took them in training, most first (among equals the lower number), and the
-        logarithm of each one's share, every item counted once more so that none is 0."""
-        counts = count_users(self.catalog).numpy().astype(np.float64) + 1
-        order = np.argsort(-counts, kind="stable")
-        return order, np.log(counts / counts.sum())[order].astype(np.float32)
 
     def name_of(self, prefix: Prefix) -> str:
         """The keywords of a prefix's titles compared with its siblings'; '' where there are none."""
@@ -131,7 +162,12 @@ class Pair:
     @functools.cached_property
     def texts(self) -> Texts:
         """The titles, for queries in words."""
-        return Texts(self.titles)
+        return Texts(self._words.arrays, self.num_items)
+
+    @functools.cached_property
+    def _words(self) -> Held:
+        key = key_of("words", arrays.content_of(self.catalog.place, self.catalog.record))
+        return hold(self.folder, key, lambda: weighed(self.titles))
 
     def titled(self, text: str, most: int) -> list[int]:
         """The first items whose titles contain all words of a text, case ignored."""
@@ -157,6 +193,5 @@ class Pair:
 
     def warm(self) -> "Pair":
         """The same pair, after computing what its first request would have to wait for."""
-        _ = self.sids, self.user_of, self.popular
         self.recommender.rank([[0]], 1)
         return self

@@ -82,6 +82,7 @@ class Recommender:
         vectors: Mapping[str, Place] | None = None,
         new_share: float | None = None,
         goes_on: bool = False,
+        index: Index | None = None,
     ) -> "Recommender":
         """A recommender of stored artifacts.
 
@@ -91,6 +92,7 @@ class Recommender:
             vectors: where the item vectors lie that the backbone reads, by noun (fused, graph); those of the index
                 where an extended one has items that the model was not trained on. Left out, such items have none.
             goes_on: an index that is named after the one it was trained on will do: to see what a refresh changes.
+            index: the items of the codes, on the CPU, where the caller has them already.
 
         Raises:
             ArtifactError: the model was trained on another index, or an artifact is incomplete.
@@ -100,8 +102,9 @@ class Recommender:
         device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         settings = _settings(model, trained)
         shop = Catalog.read(catalog)
-        held = item_vectors(vectors or {}, settings.vectors())
-        index = Index.of(read.codes, read.sizes, held, shop.titles.to_pylist() if read.extends else ())
+        if index is None:
+            held = item_vectors(vectors or {}, settings.vectors())
+            index = Index.of(read.codes, read.sizes, held, shop.titles.to_pylist() if read.extends else ())
         backbone = settings.rebuild(index, trained.files())
         with whole(model, WEIGHTS, f"the weights of the backbone that {BACKBONE} describes"):
             backbone.load(trained.weights(), index)

@@ -19,7 +19,7 @@ class Serving(Settings):
     port: Annotated[int, Range(0, 65535)] = 8000
     """The port to listen on."""
     replicas: Count = 1
-    """Processes that answer, each with its own copy of the pair (Ray only)."""
+    """Processes that answer (Ray only); those of a node map one copy of the pair."""
     cpus: Positive = 1.0
     """Cores a replica; also its number of threads."""
     gpus: NotNegative = 0.0

@@ -5,7 +5,7 @@ import json
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ Registered = list[tuple[str, str]]
 
 
 @contextlib.contextmanager
-def serving(store: Store, folder: Path) -> Iterator[tuple[int, MlflowClient, Registered]]:
+def serving(
+    store: Store, folder: Path, environment: Mapping[str, str] | None = None, poll: float = 0.2
+) -> Iterator[tuple[int, MlflowClient, Registered]]:
     """Two replicas behind HTTP, which follow 'shop'; the port, MLflow's client, the versions in its registry."""
     uri = f"sqlite:///{folder}/mlflow.db"
     with mlflow_at(uri), socket.socket() as probe:
@@ -34,10 +36,10 @@ def serving(store: Store, folder: Path) -> Iterator[tuple[int, MlflowClient, Reg
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
-        settings = {"replicas": 2, "cpus": 0.5, "poll": 0.2, "batch_wait": 0.005}
+        settings = {"replicas": 2, "cpus": 0.5, "poll": poll, "batch_wait": 0.005}
         app = ray_serve.build({"source": {"store": store.root.uri, "name": "shop"}, "serving": settings})
-        environment = {"env_vars": {"MLFLOW_TRACKING_URI": uri}}
-        options = app._bound_deployment.options(ray_actor_options={"num_cpus": 0.5, "runtime_env": environment})
+        runtime = {"env_vars": {"MLFLOW_TRACKING_URI": uri, **(environment or {})}}
+        options = app._bound_deployment.options(ray_actor_options={"num_cpus": 0.5, "runtime_env": runtime})
         serve.start(http_options={"host": "127.0.0.1", "port": port, "request_timeout_s": 30})
         serve.run(options.bind(*app._bound_deployment.init_args), name="shop", route_prefix="/")
         try:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from unisid import __version__
 from unisid.errors import UnisidError
 from unisid.printable import printable
-from unisid.runtime.http import bodies
+from unisid.runtime.http import bodies, webhook
 from unisid.runtime.http.guard import FAULT, Guard
 from unisid.runtime.http.refusal import RefusedError, answered
 from unisid.runtime.http.server import Rank, Server
@@ -71,6 +71,7 @@ def routes(server: Server, rank: Rank) -> FastAPI:
         return answered(await _clicked(server, rank, body), 202)
 
     _item_routes(app, server)
+    webhook.route(app, server)
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:

@@ -13,10 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unisid.runtime.http.measures import Measures
 from unisid.runtime.http.refusal import RefusedError
+from unisid.runtime.http.webhook import PATH
 from unisid.serving.settings import TOKEN, Serving
 
-OPEN = ("/healthz", "/")
-"""Paths that need no token: they say nothing of the shop."""
+OPEN = ("/healthz", "/", PATH)
+"""Paths that need no token: they say nothing of the shop, or need a signature."""
 FAULT = "this is a fault of unisid; its log has more"
 LOG = logging.getLogger("unisid.http")
 

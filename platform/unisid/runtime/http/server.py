@@ -28,6 +28,11 @@ Withdraw = Callable[[Pair, str], None]
 """Takes a pair that the guard found wanting, and why, in a thread."""
 
 
+def _follows_none(model: str) -> bool:
+    """Returns False: where no registered model is followed."""
+    return False
+
+
 def _nothing(pair: Pair, why: str) -> None:
     """Does nothing: where there is no registry to change."""
 
@@ -50,6 +55,8 @@ class Server:
     """Takes a promoted pair that the guard found wanting."""
     dismiss: Withdraw = _nothing
     """Takes a candidate that the guard found wanting."""
+    alias_moved: Callable[[str], bool] = _follows_none
+    """Takes the name of a registered model of which an alias moved; returns whether it is followed, and looked at."""
     before: Pair | None = None
     """The pair before this one."""
     tally: Tally = field(default_factory=Tally)
