@@ -14,12 +14,12 @@ from starlette.types import ASGIApp
 
 from unisid.config import from_record, to_record
 from unisid.log import logger
-from unisid.runtime import bell, ray_session
-from unisid.runtime.bell import Bell
+from unisid.runtime import notifier, ray_session
 from unisid.runtime.follower import Follower, Source
 from unisid.runtime.http.app import application
 from unisid.runtime.http.batches import Batches
 from unisid.runtime.http.server import Server
+from unisid.runtime.notifier import Notifier
 from unisid.serving import mapped
 from unisid.serving.answers import Answer, Problem, Query
 from unisid.serving.settings import Serving
@@ -43,8 +43,8 @@ class Replica:
         self.follower = Follower(Source(**source), chosen, self.server.use, self.server.refuse, self.server.try_out)
         self.server.withdraw, self.server.dismiss = self.follower.withdraw, self.follower.dismiss
         self.server.adding, self.server.alias_moved = self.follower.adding(), self.alias_moved
-        self.bell = Bell(self.follower.look_soon, chosen.poll)
-        self.bell.follow()
+        self.notifier = Notifier(self.follower.look_soon, chosen.poll)
+        self.notifier.follow()
         self.follower.look()
         self.follower.follow()
         self.batches = Batches(chosen, self.server.measures)
@@ -52,7 +52,7 @@ class Replica:
     def __del__(self) -> None:
         """Release the pairs, and so their mapped files: Serve calls this where a replica ends in order."""
         self.follower.stop()
-        self.bell.stop()
+        self.notifier.stop()
         self.follower.pair = self.follower.candidate = None
         self.server.pair = self.server.before = self.server.candidate = None
 
@@ -63,7 +63,7 @@ class Replica:
         """As `Follower.alias_moved`, in all replicas."""
         found = self.follower.alias_moved(model)
         if found:
-            self.bell.ring()
+            self.notifier.notify()
         return found
 
     async def answer(self, queries: Sequence[Query]) -> list[Answer | Problem]:
@@ -84,7 +84,7 @@ def build(arguments: dict[str, Any]) -> Any:
         max_ongoing_requests=settings.most_waiting + BESIDE,
         max_queued_requests=settings.most_waiting,
         ray_actor_options={"num_cpus": settings.cpus, "num_gpus": settings.gpus},
-        deployment_actors=[bell.actor()] if source.name else None,
+        deployment_actors=[notifier.actor()] if source.name else None,
     )
     return deployment.bind(to_record(source), to_record(settings))
 

@@ -1,6 +1,6 @@
-"""`POST /webhooks/mlflow`: MLflow's word that an alias moved, so that a server looks at the registry at once.
+"""`POST /webhooks/mlflow`: MLflow's notice that an alias moved, so that a server looks at the registry at once.
 
-MLflow signs `id.timestamp.body` by HMAC-SHA256 with the secret that the webhook was registered with. The word is no
+MLflow signs `id.timestamp.body` by HMAC-SHA256 with the secret that the webhook was registered with. The notice is no
 more than a reason to look: what is in use is read from the registry, as at every poll, so one that is lost or repeated
 does no harm.
 """

@@ -23,7 +23,7 @@ from unisid.log import logger
 
 LOG = logger(__name__)
 
-NAME = "bell"
+NAME = "alias-changes"
 LASTS = 60.0
 """Seconds of one call that waits."""
 TROUBLE = (RayError, RayServeException, ValueError)
@@ -57,7 +57,7 @@ def actor() -> Any:
 
 
 @dataclass
-class Bell:
+class Notifier:
     """A replica's end of the count."""
 
     act: Callable[[], None]
@@ -69,9 +69,9 @@ class Bell:
     def follow(self) -> None:
         """Wait for changes in a thread, until `stop`; outside a cluster nothing is done."""
         if ray.is_initialized():
-            threading.Thread(target=self._follow, name="unisid-bell", daemon=True).start()
+            threading.Thread(target=self._follow, name="unisid-notifier", daemon=True).start()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Let all replicas act, this one too."""
         try:
             serve.get_deployment_actor(NAME).add.remote()

@@ -10,8 +10,8 @@ import pytest
 from tests.runtime.http.cluster import call, put_into_use, serving
 from tests.runtime.http.test_webhook import signed
 from tests.serving import shop
-from unisid.runtime.bell import Bell, Count
 from unisid.runtime.http import webhook
+from unisid.runtime.notifier import Count, Notifier
 from unisid.runtime.registry import recommender_of
 
 
@@ -37,10 +37,10 @@ def test_an_actor_that_is_made_again_has_another_count():
 
 def test_without_a_cluster_nothing_is_done_and_nothing_raised():
     acts = []
-    bell = Bell(lambda: acts.append(1), 0.01)
-    bell.follow()
-    bell.ring()
-    bell.stop()
+    notifier = Notifier(lambda: acts.append(1), 0.01)
+    notifier.follow()
+    notifier.notify()
+    notifier.stop()
     assert acts == []
 
 
