@@ -30,6 +30,7 @@ from unisid.artifacts.catalog import TRAIN, Catalog
 from unisid.artifacts.store import Place, Store
 from unisid.backbones import hierarchical
 from unisid.compute import Pool
+from unisid.fusion import uqf
 from unisid.planning import Recipe
 from unisid.runtime.local import LocalCompute
 from unisid.tokenizers import rqvae
@@ -60,10 +61,12 @@ def recipe(workers: int, epochs: int) -> Recipe:
     """Every stage by so many workers and epochs, without a validation before the last."""
     base, pool = planted("wire", items=ITEMS, users=USERS), Pool(workers=workers)
     training = Training(epochs=epochs, validate_every=epochs, patience=epochs)
+    assert isinstance(base.fused.fusion, uqf.Config)
+    still = replace(base.fused.fusion, dropout=0.0)  # workers draw masks of their own
     return replace(
         base,
         graph=replace(base.graph, batch_edges=2048, epochs=epochs, validate_every=epochs, pool=pool),
-        fused=replace(base.fused, batch_size=BATCH, training=training, pool=pool),
+        fused=replace(base.fused, fusion=still, batch_size=BATCH, training=training, pool=pool),
         codes=replace(
             base.codes,
             tokenizer=rqvae.Config(num_levels=3, codebook_size=32, widths=(64, 32), restart_after=0),

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -124,3 +126,23 @@ def test_dropout_acts_in_training_only() -> None:
 def test_refuses(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         small(**settings)
+
+
+@pytest.mark.parametrize("rates", [{"dropout": 0.5}, {"dropout": 0.0, "attention_dropout": 0.5}])
+def test_what_items_have_in_common_is_dropped_alike_by_one_seed(rates: dict[str, float]) -> None:
+    """Whatever torch's own state is, as on workers that contrast their items with one another's."""
+    uqf = model(num_layers=1, **rates).train()
+    first = uqf.layers[0]
+    for linear in (first.text_out, first.graph_out, first.narrow):  # what is left is what all items have in common
+        torch.nn.init.zeros_(linear.weight)
+        torch.nn.init.zeros_(linear.bias)
+    tokens, counts, graph = known([4, 1])
+    ragged, order = pack(tokens, counts.cumsum(0) - counts, counts, 2)
+
+    def vectors(seed: int | None, state: int) -> torch.Tensor:
+        torch.manual_seed(state)
+        return uqf(dataclasses.replace(both(ragged, graph[order]), seed=seed))
+
+    assert torch.equal(vectors(7, 1), vectors(7, 2))
+    assert not torch.allclose(vectors(7, 1), vectors(8, 1), atol=1e-3)
+    assert not torch.allclose(vectors(None, 1), vectors(None, 2), atol=1e-3)

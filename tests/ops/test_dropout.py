@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from unisid.ops.dropout import dropout
+from unisid.ops.dropout import dropout, seeded
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])
@@ -34,3 +34,21 @@ def test_the_seed_decides_and_neighbours_are_independent():
 def test_rate_zero_is_nothing():
     values = torch.rand(3)
     assert dropout(values, 0.0) is values
+
+
+def test_a_seed_decides_inside_and_the_own_state_goes_on_after():
+    device = torch.device("cpu")
+
+    def draws(seed, state):
+        torch.manual_seed(state)
+        with seeded(seed, device):
+            inside = torch.rand(3)
+        return inside, torch.rand(3)
+
+    (first, after), (second, other) = draws(5, 1), draws(5, 2)
+    assert torch.equal(first, second)
+    assert not torch.equal(after, other)
+    torch.manual_seed(1)
+    assert torch.equal(after, torch.rand(3))
+    torch.manual_seed(1)
+    assert torch.equal(draws(None, 1)[0], after)

@@ -275,8 +275,10 @@ class Alone:
         return tensor
 
 
-def objective(inputs: dict[str, Place], out: Place, loss: Loss | None = None, batch_size: int = 16) -> Contrast:
-    make(inputs, out)
+def objective(
+    inputs: dict[str, Place], out: Place, loss: Loss | None = None, batch_size: int = 16, config: fused.Config = CONFIG
+) -> Contrast:
+    make(inputs, out, config)
     fusion = fused.load(out)
     tables = Shards(out, "structure"), Shards(out, "semantic")
     return Contrast(fusion, Alone(), reader(inputs), loss or Loss(), tables, N, batch_size, 42)  # type: ignore[arg-type]
@@ -383,6 +385,26 @@ def test_the_shares_of_two_workers_make_the_gradient_of_one(inputs: dict[str, Pl
     found = torch.autograd.grad(sum(losses) / 2, parameters)
     for a, b in zip(found, expected, strict=True):
         assert torch.allclose(a, b, atol=1e-5)
+
+
+def test_no_dropout_shows_which_worker_an_item_is_of(inputs: dict[str, Place], place: Place) -> None:
+    """A worker's items are no more alike in training than those of two: else the contrast is won by that alone."""
+    dropping = dataclasses.replace(CONFIG, fusion=dataclasses.replace(SMALL, dropout=0.5))
+    ours = objective(inputs, place / "fused", config=dropping)
+    ours.fusion.train()
+    alike, apart = [], []
+    for step in range(60):
+        plan = ours.plan(ours.learned[:16], np.random.default_rng(step))
+        sides = []
+        for rank in range(2):
+            torch.manual_seed(2 * step + rank)
+            sides.append(ours.fusion(ours.share(plan, rank, 2).items).detach())
+        first, second = (torch.nn.functional.normalize(side - torch.cat(sides).mean(0), dim=1) for side in sides)
+        alike += [(side @ side.T)[~torch.eye(len(side), dtype=torch.bool)].mean().item() for side in (first, second)]
+        apart.append((first @ second.T).mean().item())
+    assert ours.share(plan, 0, 2).items.seed == ours.share(plan, 1, 2).items.seed
+    assert ours.share(plan, 0, 1).items.seed is None
+    assert np.mean(alike) - np.mean(apart) < 0.1
 
 
 @dataclasses.dataclass(frozen=True)

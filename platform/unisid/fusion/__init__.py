@@ -41,6 +41,10 @@ class Items:
     """Token states, graph layers or single vectors [n_i, S] of every item, all in the same order of items."""
     numbers: Int[Tensor, "B"] | None = None
     """Which items of the catalog they are, where that is known."""
+    seed: int | None = None
+    """Decides what is drawn once for all items, such as a dropout mask of what they have in common; None: torch's own
+    state does. Workers that contrast their items with one another's must draw it alike: a mask of each worker's own
+    shows whose an item is, and the loss falls by that alone."""
 
     def __len__(self) -> int:
         return len(next(iter(self.modalities.values())))
@@ -50,7 +54,7 @@ class Items:
 
     def to(self, device: torch.device) -> "Items":
         numbers = None if self.numbers is None else self.numbers.to(device)
-        return Items({name: rows.to(device) for name, rows in self.modalities.items()}, numbers)
+        return Items({name: rows.to(device) for name, rows in self.modalities.items()}, numbers, self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ B items, M queries, H heads, D hidden width (d_h = d_q), K graph layers, P padde
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal, cast
 
 import torch
@@ -22,7 +22,7 @@ from unisid.config import identity_where
 from unisid.errors import ConfigError
 from unisid.fusion import GRAPH, TEXT, FusionConfig, Items, LearnedFusion, in_order
 from unisid.fusion.concat import Concat
-from unisid.ops.dropout import dropout
+from unisid.ops.dropout import dropout, seeded
 from unisid.ops.ragged import Ragged
 
 
@@ -136,7 +136,7 @@ class UQF(LearnedFusion):
         queries = self.queries[None]  # one for all items, until the first cross-attention makes them differ
         for number, layer in enumerate(self.layers):
             reads = [(cast(Read, each.reads[number]), items[name], further[name]) for name, each in self._each()]
-            queries = layer(queries, items, text, graph, reads)
+            queries = layer(queries, items, text, graph, reads, None if number else items.seed)
         vectors: Tensor = self.out(queries.mean(dim=1))
         return vectors
 
@@ -148,7 +148,7 @@ class UQF(LearnedFusion):
         if self.config.graph != "layers":
             graph = items[GRAPH]
             shown[GRAPH] = Ragged.rectangle((graph.mean() if self.config.graph == "mean" else graph.last())[:, None])
-        return Items(shown)
+        return replace(items, modalities=shown)
 
     def reconstruct(self, vectors: Float[Tensor, "B W"]) -> dict[str, Float[Tensor, "B _"]]:
         decoders = {TEXT: self.text_decoder, GRAPH: self.graph_decoder}
@@ -202,7 +202,7 @@ class Layer(nn.Module):
     where X is the sum of what `Read` gives of every further modality.
 
     In the first layer the queries are the same for every item: all before the cross-attention is computed for one
-    item, with one dropout mask a step.
+    item, with one dropout mask a step, which is the same on all workers.
     """
 
     def __init__(self, config: Config) -> None:
@@ -229,10 +229,13 @@ class Layer(nn.Module):
         text: Float[Tensor, "P D"],
         graph: Float[Tensor, "Q D"],
         further: Reads = (),
+        seed: int | None = None,
     ) -> Float[Tensor, "B M D"]:
+        """`seed` decides what is dropped before the cross-attention; None: torch's own state does."""
         ask, keys, values = _heads(self.self_in(queries), 3, self.num_heads)
-        attended = self.self_out(_attend(ask, keys, values, rate=self._attention_rate))
-        queries = self.self_norm(queries + self._drop(attended))
+        with seeded(seed, queries.device):
+            attended = self.self_out(_attend(ask, keys, values, rate=self._attention_rate))
+            queries = self.self_norm(queries + self._drop(attended))
 
         mixed = self._mixed(*self._texts_and_graphs(queries, items, text, graph))
         for read, ragged, rows in further:

@@ -1,5 +1,7 @@
 """Dropout that is cheap on a CPU, where torch's own draws every element alone and is half of a small model's step."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,6 +24,17 @@ def dropout(values: Float[Tensor, "*shape"], rate: float) -> Float[Tensor, "*sha
         return functional.dropout(values, rate)
     scaled: Tensor = _ByteDropout.apply(values, rate)
     return scaled
+
+
+@contextlib.contextmanager
+def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
+    """Inside, torch draws from this seed, and afterwards from where it was before; None: from where it is."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 class _ByteDropout(torch.autograd.Function):

@@ -7,7 +7,7 @@ worker: W workers learn what one learns.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ class Plan:
     structure_known: NDArray[np.int32]
     """The anchors' neighbours by shared users [B, K]."""
     semantic_known: NDArray[np.int32]
+    seed: int
+    """Of what is drawn once for all items of all shares."""
 
 
 @dataclass
@@ -83,11 +85,12 @@ class Contrast:
 
         Of the shares (.1, .1), a draw of .05 hides the first modality, one of .15 the second, one of .2 nothing.
         """
-        rows = [neighbours(table, anchors) for table in self.tables]
-        structure, semantic = (_one_of(row, generator) for row in rows)
+        of_structure, of_semantic = (neighbours(table, anchors) for table in self.tables)
+        structure, semantic = (_one_of(rows, generator) for rows in (of_structure, of_semantic))
         draw = generator.random(len(anchors))
         hidden = (np.searchsorted(np.cumsum(dropped), draw, side="right") + 1) % (len(dropped) + 1)
-        return Plan(anchors, structure, semantic, hidden.astype(np.int64), *rows)
+        seed = int(generator.integers(1 << 63))
+        return Plan(anchors, structure, semantic, hidden.astype(np.int64), of_structure, of_semantic, seed)
 
     def share(self, plan: Plan, rank: int, size: int) -> Batch:
         """Worker `rank`'s equal share of a global batch, read and packed."""
@@ -101,7 +104,7 @@ class Contrast:
         read = self.reader.read(items)
         seen, place = read.view(row, distinct % kinds)
         batch = Batch(
-            seen,
+            replace(seen, seed=plan.seed if size > 1 else None),
             torch.from_numpy(place[which]),
             {name: mean[row[which[:width]]] for name, mean in read.means().items()},
             torch.arange(own.start, own.stop),
