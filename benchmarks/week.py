@@ -9,7 +9,6 @@ jobs.fetch_movielens.
 """
 
 import functools
-import itertools
 import json
 import logging
 import tempfile
@@ -19,10 +18,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 import unisid
-from jobs.recipes.demo import demo
+from benchmarks import _by_time
+from benchmarks._by_time import HERE, films_of, parts, raw
 from unisid import pipeline
 from unisid.api.daily import day_tables
 from unisid.artifacts.catalog import TEST, Catalog
@@ -30,21 +29,18 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import require_input
 from unisid.artifacts.store import Address, Place, Store
 from unisid.backbones import tiger
-from unisid.compute import Pool, Step
-from unisid.datasets import recbole, tables
+from unisid.compute import Step
 from unisid.evaluation.ranks import rank_in_parts
 from unisid.evaluation.recommender import Search, TargetRanker
-from unisid.fusion import concat
 from unisid.ops.ranking import metric_values
 from unisid.pipeline import NullTracker, Recipe
 from unisid.progress import Progress
 from unisid.runtime.local import LocalCompute
 from unisid.stages import model
-from unisid.tokenizers import rqkmeans
 from unisid.training.loop import Training
 from unisid.versions.update import Update, day_of
 
-DAYS, BEFORE, NAME, HERE = 7, 0.8, "week", Pool(workers=0)
+DAYS, BEFORE, NAME = 7, 0.8, "week"
 EPOCHS = 2
 """Passes of a daily training."""
 ANEW = (1, 4, 7)
@@ -53,39 +49,20 @@ LOG = logging.getLogger("benchmarks.week")
 
 
 def recipe() -> Recipe:
-    """The demo over tables, with less to train: a week of it takes minutes."""
-    base = demo()
+    """The demo over tables, with a small TIGER: a week of it takes minutes."""
     small = tiger.Config(
         width=64, num_heads=4, head_width=16, feedforward_width=128, num_encoder_layers=1, num_decoder_layers=1
     )
-    return replace(
-        base,
-        name=NAME,
-        catalog=replace(base.catalog, dataset=tables.Config(), protocol="leave-one-out", k_core=0, pool=HERE),
-        embeddings=replace(base.embeddings, pool=HERE, tokenize=HERE),
-        graph=replace(base.graph, epochs=10, pool=HERE),
-        fused=replace(base.fused, fusion=concat.Config(), pool=HERE, writers=HERE),
-        codes=replace(base.codes, tokenizer=rqkmeans.Config(num_levels=3, codebook_size=64), pool=HERE),
-        model=model.Config(
-            backbone=small,
-            batch_size=128,
-            samples_per_epoch=16_000,
-            valid_samples=300,
-            training=Training(epochs=15, patience=4, learning_rate=2e-3, weight_decay=0.035, warmup_steps=100),
-            pool=HERE,
-        ),
-        metrics=replace(base.metrics, method="tiger", baselines=(), cutoffs=(1, 5, 10, 20), beam=20, pool=HERE),
+    recommender = model.Config(
+        backbone=small,
+        batch_size=128,
+        samples_per_epoch=16_000,
+        valid_samples=300,
+        training=Training(epochs=15, patience=4, learning_rate=2e-3, weight_decay=0.035, warmup_steps=100),
+        pool=HERE,
     )
-
-
-def raw() -> tuple[pa.Table, pa.Table]:
-    """Films and ratings, the oldest rating first."""
-    dataset = recbole.Config(name="ml-100k", path="data/ml-100k").build()
-    read = {
-        name: pa.concat_tables([dataset.read(part) for part in dataset.parts() if part["table"] == name])
-        for name in ("items", "interactions")
-    }
-    return read["items"], read["interactions"].sort_by("timestamp")
+    base = _by_time.recipe(NAME, recommender)
+    return replace(base, metrics=replace(base.metrics, method="tiger"))
 
 
 def ranked(places: dict[str, Place], first_new: int) -> dict[str, float]:
@@ -115,25 +92,19 @@ def main() -> dict[str, Any]:
 def week(store: Store) -> dict[str, Any]:
     """The week in a store."""
     films, ratings = raw()
-    cuts = np.linspace(BEFORE, 1, DAYS + 1) * ratings.num_rows
-    days = [ratings.slice(int(a), int(b) - int(a)) for a, b in itertools.pairwise(cuts)]
-    before = ratings.slice(0, int(cuts[0]))
+    before, days = parts(ratings, BEFORE, DAYS)
     seen = set(before["item_id"].to_pylist())
     begun = time.process_time()
-    run = unisid.run(recipe(), store, items=_films(films, seen), interactions=before, until="model", compute="local")
+    run = unisid.run(recipe(), store, items=films_of(films, seen), interactions=before, until="model", compute="local")
     seconds = time.process_time() - begun
     base = Catalog.read(run.places["catalog"]).num_items
     found: dict[str, Any] = {"items": base, "ratings": before.num_rows, "first_run_cpu_seconds": round(seconds, 1)}
     for number, day in enumerate(days, 1):
         new = set(day["item_id"].to_pylist()) - seen
         seen |= new
-        found[f"day_{number}"] = _day(store, run.places["model"], base, number, _films(films, new), day)
+        found[f"day_{number}"] = _day(store, run.places["model"], base, number, films_of(films, new), day)
         LOG.info("day %d: %s", number, found[f"day_{number}"])
     return found
-
-
-def _films(films: pa.Table, wanted: set[str]) -> pa.Table:
-    return films.filter(pc.is_in(films["item_id"], value_set=pa.array(sorted(wanted), films["item_id"].type)))
 
 
 def _day(store: Store, frozen: Place, base: int, number: int, films: pa.Table, ratings: pa.Table) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import torch
 
 from tests.backbones.models import halved_index, settings
 from unisid.artifacts.store import Place
-from unisid.backbones import PAD, Backbone, Batch, Limits, TokenBackbone
+from unisid.backbones import PAD, Backbone, Batch, Index, Limits, TokenBackbone
 from unisid.config import from_record, plug_ins, to_record
 from unisid.decoding.beam import Decoder
 
@@ -130,6 +130,19 @@ def test_what_is_saved_is_the_whole_of_it(config, backbone):
         ours, theirs = (model.log_probs(HISTORIES, TARGETS, INDEX) for model in (backbone, again))
         assert torch.equal(ours, theirs)
     assert again.files() == backbone.files()
+
+
+def test_items_take_what_was_learned_of_them_along_to_other_numbers(config, backbone):
+    was = torch.randperm(len(INDEX.codes), generator=torch.Generator().manual_seed(2))
+    vectors = {noun: values[was].numpy() for noun, values in INDEX.vectors.items()}
+    index = Index.of(INDEX.codes[was].numpy(), SIZES, vectors)
+    anew = config.rebuild(index, backbone.files()).eval()
+    anew.load(anew.renumbered(backbone.weights(), was, index), index)
+    now = was.argsort()
+    with torch.no_grad():
+        ours = backbone.eval().log_probs(HISTORIES, TARGETS, INDEX)
+        theirs = anew.log_probs(torch.where(HISTORIES == PAD, PAD, now[HISTORIES]), now[TARGETS], index)
+        assert torch.allclose(ours, theirs, atol=1e-5)
 
 
 def test_it_may_count_the_training_interactions_before_it_learns(config, backbone, tmp_path):

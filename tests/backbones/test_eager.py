@@ -188,3 +188,18 @@ def test_what_cannot_be_is_refused() -> None:
         dataclasses.replace(CONFIG, first_width=9).build(INDEX)
     with pytest.raises(ConfigError, match="eager.temperature: is 0.0; must be .*above 0"):
         Config(temperature=0.0)
+
+
+@torch.no_grad()
+def test_what_is_proven_is_the_best_of_all_items() -> None:
+    model, proven = made(), []
+    every = model.search(BATCH.histories, INDEX, k=N, beam=N)
+    assert every.proven().tolist() == [N] * 3
+    for k in (2, 5, 10, 20):
+        found = model.search(BATCH.histories, INDEX, k=k, beam=k)
+        for row, count in enumerate(found.proven().tolist()):
+            assert found.items[row, :count].tolist() == every.items[row, :count].tolist()
+            proven.append(count)
+    assert 0 < sum(proven) < 3 * (2 + 5 + 10 + 20)
+    exact = model.search(BATCH.histories, INDEX, k=3, beam=3, renormalised=True)
+    assert exact.proven().tolist() == [3] * 3

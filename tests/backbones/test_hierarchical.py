@@ -198,6 +198,35 @@ def test_an_extended_index_keeps_what_was_learned_and_ranks_new_items(catalog):
 
 
 @torch.no_grad()
+def test_an_index_made_anew_keeps_what_was_learned_of_its_items_under_other_numbers(catalog):
+    model, was = made(catalog), torch.randperm(N, generator=torch.Generator().manual_seed(3))
+    turn = np.linalg.qr(np.random.default_rng(4).normal(size=(7, 7)))[0].astype(np.float32)
+    index = Index.of(CODES[was], SIZES, {"fused": 2 * VECTORS["fused"][was] @ turn + 1})  # as a graph learned anew
+    anew = CONFIG.build(index)
+    anew.load(anew.renumbered(model.weights(), was, index), index)
+    anew.eval()
+    now = was.argsort()
+    histories = torch.where(HISTORIES == PAD, PAD, now[HISTORIES.clamp_min(0)])
+    for scores in (trie_log_probs, dense_log_probs):
+        found = scores(anew, anew.last_states(histories, index), index)[:, now]
+        assert torch.allclose(found, scores(model, model.last_states(HISTORIES, INDEX), INDEX), atol=1e-3)
+    assert torch.equal(anew.counts[now], model.counts)
+
+
+@torch.no_grad()
+def test_an_index_made_anew_has_items_that_came_later_and_lacks_those_that_are_gone(catalog):
+    model, was = made(catalog), torch.tensor([7, PAD, *range(20)])
+    given = np.concatenate([VECTORS["fused"][[7, 30]], VECTORS["fused"][:20]])
+    index = Index.of(CODES[[7, 30, *range(7), 31, *range(8, 20)]], SIZES, {"fused": given})
+    anew = CONFIG.build(index)
+    anew.load(anew.renumbered(model.weights(), was, index), index)
+    assert torch.equal(anew.own.weight[2:], model.own.weight[:20])
+    assert anew.own.weight[1].abs().max() == 0
+    assert anew.get_buffer("fused")[1].abs().max() > 0  # of the same projection as the others
+    assert anew.counts[1] == 0
+
+
+@torch.no_grad()
 def test_an_item_without_an_own_vector_is_scored_by_its_semantic_id_alone(catalog):
     model = made(catalog)
     model.counts[5] = 0

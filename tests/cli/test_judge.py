@@ -89,6 +89,10 @@ def test_certify_prints_how_sure_each_width_is(tmp_path, capsys):
     assert re.search(r"20 +100\.0% +3\.00 +100\.00%", out)
     assert cli.main(["certify", "--widths", "3", "--k", "3", "--json", "--store", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out)["widths"]["3"]["found"] == 1.0
+    assert cli.main(["certify", "--widths", "8,3", "20", "--k", "3", "--json", "--store", str(tmp_path)]) == 0
+    assert list(json.loads(capsys.readouterr().out)["widths"]) == ["8,3", "20"]
+    with pytest.raises(SystemExit):
+        cli.main(["certify", "--widths", "8,x", "--store", str(tmp_path)])
     assert cli.main(["certify", "--widths", "2", "--k", "3", "--store", str(tmp_path)]) == 1
     assert "beam 2 is smaller than k, 3" in capsys.readouterr().err
 

@@ -26,6 +26,7 @@ def test_shares_are_those_of_the_proven_answers(tiger):
     assert widths == [3, 6, N]
     assert (found["users"], found["k"]) == (5, 3)
     last = found["widths"][str(N)]
+    assert last.pop("per_second") > 0
     assert last == {"proven": 1.0, "first": 3.0, "found": 1.0}
     for name in ("proven", "found"):
         assert found["widths"]["3"][name] < 1.0
@@ -34,3 +35,9 @@ def test_shares_are_those_of_the_proven_answers(tiger):
     narrow = recommender.prove(past, 3, beam_width=3)
     assert found["widths"]["3"]["proven"] == narrow.whole.mean()
     assert found["widths"]["3"]["first"] == narrow.proven.mean()
+
+
+def test_widths_by_level_are_shown_among_the_others(tiger):
+    found = certainty(*tiger, [N, (4, 3), 3, (N, 4)], 3, users=5)["widths"]
+    assert list(found) == ["3", "4,3", "20,4", "20"]
+    assert found["3"]["found"] <= found["4,3"]["found"] <= found["20"]["found"] == 1.0

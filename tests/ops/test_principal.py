@@ -1,6 +1,6 @@
 import torch
 
-from unisid.ops.principal import principal, project
+from unisid.ops.principal import like, principal, project
 
 
 def test_components_are_uncorrelated_and_of_unit_variance_together():
@@ -24,3 +24,34 @@ def test_a_narrower_vector_fills_up_with_zeros_and_an_unknown_one_is_zero():
     assert found.shape == (50, 5)
     assert found[:, 3:].abs().max() == 0
     assert found[7].tolist() == [0.0] * 5
+
+
+def test_the_axes_of_the_same_vectors_are_those_they_had():
+    torch.manual_seed(0)
+    values = torch.randn(200, 8) @ torch.randn(8, 8) + 3
+    mean, axes = principal(values, 5)
+    again = like(values, project(values, mean, axes))
+    assert torch.allclose(again[0] @ again[1], mean @ axes, atol=1e-3)
+    assert torch.allclose(again[1], axes, atol=1e-4)
+
+
+def test_vectors_turned_and_scaled_find_their_components():
+    torch.manual_seed(1)
+    values = torch.randn(200, 8) @ torch.randn(8, 8)
+    mean, axes = principal(values, 5)
+    components = project(values, mean, axes)
+    turned = 3 * values @ torch.linalg.qr(torch.randn(8, 8)).Q + 7
+    shared = torch.randperm(200)[:150]  # the others came later
+    found = project(turned, *like(turned[shared], components[shared]))
+    assert (found - components).norm() < 0.1 * components.norm()
+    exact = project(turned, *like(turned, components))
+    assert torch.allclose(exact, components, atol=1e-3)
+
+
+def test_narrow_vectors_are_placed_too():
+    torch.manual_seed(2)
+    values = torch.randn(50, 3)
+    components = project(values, *principal(values, 5))
+    found = project(values, *like(values, components))
+    assert found.shape == (50, 5)
+    assert torch.allclose(found, components, atol=1e-3)

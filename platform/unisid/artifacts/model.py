@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 from torch import Tensor
 
+from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.curve import FILE as CURVE
 from unisid.artifacts.reading import contents, damaged, whole
-from unisid.artifacts.record import RECORD, Record, require
+from unisid.artifacts.record import RECORD, Record, read_record, require
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.errors import ArtifactError
@@ -87,3 +91,15 @@ class Model:
         known = {WEIGHTS, BACKBONE, NEW_ROWS, RECORD, CURVE}
         names = self.record.files or self.place.sizes()  # files added later by others are not the model's
         return {name: contents(self.place, name) for name in names if name not in known}
+
+
+def numbers_before(place: Place, codes: Codes, catalog: Catalog) -> NDArray[np.int64] | None:
+    """The number [N] that each item had where weights were trained, -1 for one that came later; None where they were
+    trained on this index or one that it extends, so that items have kept their numbers."""
+    record = read_record(place)
+    inputs = {} if record is None else record.inputs
+    if "codes" not in inputs or inputs["codes"]["fingerprint"] in (codes.record.fingerprint, *codes.extends):
+        return None
+    before = Catalog.read(place.parent.parent.parent / inputs["catalog"]["address"])
+    found = pc.index_in(catalog.item_ids, value_set=before.item_ids)
+    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)

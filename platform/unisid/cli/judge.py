@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from unisid.evaluation.ranks import Ranks
 
 LOG = logger(__name__)
+Width = int | tuple[int, ...]
+
+
+def _width(text: str) -> Width:
+    """'50', or by level '100,20'; raises ValueError where it is neither."""
+    first, *others = (int(width) for width in text.split(","))
+    return (first, *others) if others else first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +117,8 @@ class Certify(Command):
     """such as model/demo/1; nothing for the one in use"""
     codes: Annotated[str | None, text("ADDRESS", "its own")] = None
     """an index that extends the recommender's, such as codes/demo/2"""
-    widths: Annotated[tuple[int, ...], several(int, "BEAM")] = (10, 20, 50, 100)
-    """of the beam"""
+    widths: Annotated[tuple[Width, ...], several(_width, "BEAM")] = (10, 20, 50, 100)
+    """of the beam, such as 50, or by level 100,20"""
     k: int = 10
     """items wanted"""
     users: int = 1000
@@ -137,7 +144,7 @@ class Certify(Command):
         pair = named_pair(self.session.opened, model, codes, None)
         recommender = Recommender.load(pair.model, pair.codes, pair.catalog, vectors=pair.vectors)
 
-        def advance(width: int) -> None:
+        def advance(width: Width) -> None:
             LOG.info(f"beam {width} done")
 
         found = certainty(recommender, Catalog.read(pair.catalog), self.widths, self.k, self.users, advance)

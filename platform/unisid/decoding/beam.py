@@ -168,6 +168,11 @@ def narrowest(beam: Beam) -> int:
     return beam if isinstance(beam, int) else min(beam)
 
 
+def spelled(beam: Beam) -> str:
+    """'50'; by level '100,20'."""
+    return ",".join(map(str, [beam] if isinstance(beam, int) else beam))
+
+
 def doubled(beam: Beam, most: int) -> Beam:
     """Twice as many prefixes at every level, and nowhere more than `most`."""
     return min(2 * beam, most) if isinstance(beam, int) else tuple(min(2 * width, most) for width in beam)

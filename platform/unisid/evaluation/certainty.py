@@ -3,6 +3,7 @@
 n users, W widths.
 """
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.config import Json
+from unisid.decoding.beam import Beam, narrowest, spelled, widest
 from unisid.errors import DataError
 from unisid.serving.recommender import Recommender
 
@@ -19,17 +21,19 @@ USERS, SEED = 1_000, 42
 def certainty(
     recommender: Recommender,
     catalog: Catalog,
-    widths: Sequence[int],
+    widths: Sequence[Beam],
     k: int,
     users: int = USERS,
-    advance: Callable[[int], None] = lambda width: None,
+    advance: Callable[[Beam], None] = lambda width: None,
 ) -> Json:
     """Width -> figures of the search for the k best items of test users, what they took before left out.
 
     `proven`: the share of users all of whose k items are certainly the best. `first`: how many of the first items are,
-    on average. `found`: the share of the widest search's items that a narrower one finds, proven or not.
+    on average. `found`: the share of the widest search's items that a narrower one finds, proven or not. `per_second`:
+    users that it answered.
 
     Args:
+        widths: of the beam, at every level alike or by level.
         users: at most so many, drawn by seed.
         advance: given each width when it is done.
     """
@@ -39,19 +43,22 @@ def certainty(
     chosen = np.sort(np.random.default_rng(SEED).choice(rows, min(users, len(rows)), replace=False))
     past, lengths = catalog.past(chosen)
     histories = np.split(past.astype(np.int64), np.cumsum(lengths)[:-1])
-    found = {}
-    for width in sorted(set(widths)):
+    found, seconds = {}, {}
+    for width in sorted(set(widths), key=lambda each: (widest(each), narrowest(each), spelled(each))):
+        begun = time.monotonic()
         found[width] = recommender.prove(histories, k, beam_width=width)
+        seconds[width] = time.monotonic() - begun
         advance(width)
-    best = found[max(found)].items
+    best = list(found.values())[-1].items
     return {
         "users": len(chosen),
         "k": k,
         "widths": {
-            str(width): {
+            spelled(width): {
                 "proven": float(each.whole.mean()),
                 "first": float(each.proven.mean()),
                 "found": _shared(each.items, best),
+                "per_second": len(chosen) / max(seconds[width], 1e-9),
             }
             for width, each in found.items()
         },

@@ -28,6 +28,24 @@ def principal(values: Float[Tensor, "N W"], width: int) -> tuple[Float[Tensor, "
     return mean.float(), found.float()
 
 
+def like(
+    values: Float[Tensor, "n W"], components: Float[Tensor, "n C"]
+) -> tuple[Float[Tensor, " W"], Float[Tensor, "W C"]]:
+    """The mean and the axes under which vectors made anew come nearest to known components: turned and scaled alike.
+
+    With centred values V and components Y the axes are s R, where U S T' = V'Y, R = U T' and s = <VR, Y> / |VR|^2
+    (orthogonal Procrustes). Vectors that are the known ones get the axes that `principal` gave those.
+    """
+    center, offset = values.double().mean(0), components.double().mean(0)
+    centred, wanted = values.double() - center, components.double() - offset
+    left, size, right = torch.linalg.svd(centred.T @ wanted, full_matrices=False)
+    turned = left @ torch.diag((size > FLAT * size[:1].clamp_min(torch.finfo(torch.double).tiny)).double()) @ right
+    placed = centred @ turned
+    scale = (placed * wanted).sum() / placed.square().sum().clamp_min(torch.finfo(torch.double).tiny)
+    mean = center - turned @ offset / scale.clamp_min(1e-9)
+    return mean.float(), (scale * turned).float()
+
+
 def whitened(
     values: Float[Tensor, "N W"], width: int
 ) -> tuple[Float[Tensor, " W"], Float[Tensor, "W C"], Float[Tensor, "C W"]]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.model import BACKBONE, WEIGHTS, Model
+from unisid.artifacts.model import BACKBONE, WEIGHTS, Model, numbers_before
 from unisid.artifacts.reading import whole
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Place
@@ -91,7 +91,8 @@ class Recommender:
                 backbone can raise their scores; None: their share of the catalogue; 0: they are as they score.
             vectors: where the item vectors lie that the backbone reads, by noun (fused, graph); those of the index
                 where an extended one has items that the model was not trained on. Left out, such items have none.
-            goes_on: an index that is named after the one it was trained on will do: to see what a refresh changes.
+            goes_on: as further training on the index would begin, which may be one that is named after the one it was
+                trained on: to see what a refresh changes.
             index: the items of the codes, on the CPU, where the caller has them already.
 
         Raises:
@@ -107,7 +108,11 @@ class Recommender:
             index = Index.of(read.codes, read.sizes, held, shop.titles.to_pylist() if read.extends else ())
         backbone = settings.rebuild(index, trained.files())
         with whole(model, WEIGHTS, f"the weights of the backbone that {BACKBONE} describes"):
-            backbone.load(trained.weights(), index)
+            was = numbers_before(model, read, shop) if goes_on else None
+            if was is None:
+                backbone.load(trained.weights(), index)
+            else:
+                backbone.go_on_from(trained.weights(), shop, index, torch.from_numpy(was))
         backbone, index = backbone.to(device).eval(), index.to(device)
         backbone.weigh_new(shop, index, new_share)
         return cls(backbone, index, shop.history_length, device)

@@ -3,18 +3,20 @@
 Before anything is trained: what moves, and what the recommender as it is makes of the new index, beside retraining.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from unisid import pipeline
 from unisid.artifacts.catalog import VALID, Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.metrics import Metrics
-from unisid.artifacts.model import Model
-from unisid.artifacts.record import Record, require
+from unisid.artifacts.model import Model, numbers_before
+from unisid.artifacts.record import Record, require, require_input
 from unisid.artifacts.store import Address, Place, Store
 from unisid.config import Json
 from unisid.errors import ConfigError
@@ -56,7 +58,8 @@ def refresh(
     if model is None:
         return found
     before = require(store.place(model), "model")
-    found["certificate"] |= _of_recommender(store.place(model), before, codes, places["catalog"])
+    Model.read(store.place(model), codes, goes_on=True)
+    found["certificate"] |= _of_recommender(store, before, places)
     LOG.info(table(found))
     places = pipeline.run_on(whole, store, machines, tracker)
     after = require(places["model"], "model")
@@ -70,11 +73,15 @@ def refresh(
     }
 
 
-def _of_recommender(place: Place, record: Record, codes: Codes, catalog: Place) -> Json:
+def _of_recommender(store: Store, record: Record, places: Mapping[str, Place]) -> Json:
     """NDCG of validation samples by the recommender as it is, on the new index and on its own; and what it cost."""
-    Model.read(place, codes, goes_on=True)
-    before = record.figure("valid_ndcg_10")
-    now = _ndcg(Recommender.load(place, codes.place, catalog, goes_on=True), Catalog.read(catalog))
+    place, codes, catalog = store.place(Address.parse(record.address)), places["codes"], Catalog.read(places["catalog"])
+    own = {noun: require_input(store, record, noun) for noun in ("codes", "catalog")}
+    unchanged = Recommender.load(place, codes, catalog.place, vectors=places, goes_on=True)
+    now = _ndcg(unchanged, catalog, np.arange(catalog.num_items))
+    was = numbers_before(place, Codes.read(codes), catalog)
+    numbers = np.arange(catalog.num_items) if was is None else was
+    before = _ndcg(Recommender.load(place, own["codes"], own["catalog"]), catalog, numbers)
     return {
         "ndcg_before": before,
         "ndcg_unchanged": now,
@@ -85,15 +92,19 @@ def _of_recommender(place: Place, record: Record, codes: Codes, catalog: Place) 
 
 
 @torch.no_grad()
-def _ndcg(recommender: Recommender, catalog: Catalog) -> float:
-    """NDCG@10 over some validation samples, history excluded."""
+def _ndcg(recommender: Recommender, catalog: Catalog, number: NDArray[np.int64]) -> float:
+    """NDCG@10 over some validation samples, history excluded; items have the recommender's `number` [N], -1 for those
+    that it does not know: they are left out of histories, and missed as targets."""
     rows = catalog.samples(VALID)
     rows = np.sort(np.random.default_rng(SEED).permutation(rows)[:SAMPLES])
     items, lengths = catalog.past(rows)
-    histories = np.split(items, np.cumsum(lengths)[:-1])
-    listed = recommender.rank(histories, CUTOFF)[0]
-    hit = listed == catalog.item[rows][:, None]
-    ranks = np.where(hit.any(1), hit.argmax(1) + 1.0, np.nan)
+    known = [number[past][number[past] >= 0] for past in np.split(items, np.cumsum(lengths)[:-1])]
+    able = [n for n, history in enumerate(known) if len(history)]
+    ranks = np.full(len(rows), np.nan)
+    if able:
+        listed = recommender.rank([known[n] for n in able], CUTOFF)[0]
+        hit = listed == number[catalog.item[rows[able]]][:, None]
+        ranks[able] = np.where(hit.any(1), hit.argmax(1) + 1.0, np.nan)
     return float(metric_values(ranks, (CUTOFF,))[:, 1].mean())
 
 
@@ -110,7 +121,7 @@ def table(found: Json) -> str:
     lines.append(align(rows, right=True))
     if "ndcg_unchanged" in proof:
         lines.append(
-            f"the recommender as it is: NDCG@10 {proof['ndcg_unchanged']:.4f} of validation samples, "
+            f"the recommender as it is: NDCG@10 {proof['ndcg_unchanged']:.4f} of today's validation samples, "
             f"{proof['ndcg_before']:.4f} on its own index; training it took {proof['epochs_of_training']} epochs, "
             f"{proof['seconds_of_training']:,.0f} s"
         )

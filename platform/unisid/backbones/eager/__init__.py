@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unisid.backbones import NO_LIMITS, PAD, Backbone, BackboneConfig, Batch, Index, Limits, draw_items, tiger
-from unisid.backbones.eager.streams import Stream, halves_of, merged, obeys, union
+from unisid.backbones.eager.streams import Stream, halves_of, merged, not_found, obeys, union
 from unisid.bounds import Count, NotNegative, Positive, Width
 from unisid.decoding.beam import Beam, Ranked, check
 from unisid.decoding.beam import search as beam_search
@@ -151,11 +151,16 @@ class Eager(Backbone):
         limits: Limits = NO_LIMITS,
         renormalised: bool = False,
     ) -> Ranked:
-        """The best of what both streams find, by the sum of their scores (EAGER's confidence)."""
+        """The best of what both streams find, by the sum of their scores (EAGER's confidence).
+
+        What a stream does not find scores no higher in it than the last that it finds, or than a prefix that it
+        dropped; so an item that neither finds has the sum of both at most: the `bound`.
+        """
         check(k, beam, len(index.codes))
         halves, memories = halves_of(index), self.read(histories, index)
         if renormalised:  # a sum over all items needs all of them
             candidates = torch.arange(len(index.codes), device=histories.device).expand(len(histories), -1)
+            bound = candidates.new_full((len(histories),), -torch.inf, dtype=torch.float32)
         else:
             found = [
                 beam_search(
@@ -166,14 +171,16 @@ class Eager(Backbone):
                     beam=beam,
                     excluded=limits.excluded,
                     allowed=limits.allowed,
-                ).items
+                )
                 for number, memory in enumerate(memories)
             ]
-            candidates = union(torch.cat(found, 1))
+            candidates = union(torch.cat([each.items for each in found], 1))
+            bound = not_found(found[0]) + not_found(found[1])
         scores = self.scores(memories, candidates, index).sum(-1)
         if renormalised:
             scores = scores.log_softmax(-1)
-        return merged(candidates, scores.masked_fill(~obeys(limits, candidates), -torch.inf), k)
+        ranked = merged(candidates, scores.masked_fill(~obeys(limits, candidates), -torch.inf), k)
+        return replace(ranked, bound=bound)
 
     def scores(
         self, memories: tuple[Memory, Memory], items: Int[Tensor, "B C"], index: Index

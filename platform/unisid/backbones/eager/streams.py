@@ -114,3 +114,9 @@ def merged(candidates: Int[Tensor, "B C"], scores: Float[Tensor, "B C"], k: int)
     chosen = best(scores, candidates.clamp(min=0), k)
     found = scores.gather(1, chosen)
     return Ranked(torch.where(found > -torch.inf, candidates.gather(1, chosen), PAD), found)
+
+
+def not_found(ranked: Ranked) -> Float[Tensor, " B"]:
+    """The most that an item which a search did not find may score; -inf where it found all that there are."""
+    last = ranked.scores[:, -1]
+    return last if ranked.bound is None else torch.maximum(last, ranked.bound)

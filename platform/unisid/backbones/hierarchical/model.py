@@ -30,9 +30,10 @@ from unisid.layers.history import Repeat, Seen, seen_at_end, seen_in_windows
 from unisid.layers.new_items import offset_of
 from unisid.layers.part_weights import PartWeights, with_weights
 from unisid.layers.recall import Memory
+from unisid.layers.renumbered import counted, rows_of
 from unisid.layers.transformer import CausalTransformer, start
 from unisid.ops.blend import weighted_sum
-from unisid.ops.principal import principal, project
+from unisid.ops.principal import like, principal, project
 
 EXACT = 1 << 16
 """A catalogue of no more items is scored whole; a larger one is searched by beams."""
@@ -142,6 +143,19 @@ class Hierarchical(Backbone):
         self._lay_out(index)
         if added and self.memory is not None:  # new items are recalled by what they are like
             self.memory.take_in(len(index.codes) - added, index.vectors, index.titles)
+
+    def renumbered(self, weights: Mapping[str, Tensor], was: Int[Tensor, " N"], index: Index) -> Mapping[str, Tensor]:
+        held = with_weights(weights)
+        if "own.weight" in held:
+            held["own.weight"] = rows_of(held["own.weight"], was)
+        for noun in self.config.content:
+            before, given = rows_of(held[noun], was), index.vectors.get(noun)
+            known = (was >= 0) & before.any(1)
+            if given is not None and known.any():  # a graph that was learned anew has other axes
+                held[f"{noun}_mean"], held[f"{noun}_axes"] = like(given[known], before[known])
+                before = project(given, held[f"{noun}_mean"], held[f"{noun}_axes"])
+            held[noun] = before
+        return held | counted(self, weights["counts"], was)
 
     # Vectors and states
 

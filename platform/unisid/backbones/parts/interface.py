@@ -153,10 +153,23 @@ class Backbone(nn.Module):
         """The inverse of `weights`; the index may extend the one that was trained on."""
         self.load_state_dict(weights)
 
-    def go_on_from(self, weights: Mapping[str, Tensor], catalog: Catalog, index: Index) -> None:
-        """Begin training with trained weights; what is counted from interactions is counted anew."""
-        self.load(weights, index)
+    def go_on_from(
+        self, weights: Mapping[str, Tensor], catalog: Catalog, index: Index, was: Int[Tensor, " N"] | None = None
+    ) -> None:
+        """Begin training with trained weights; what is counted from interactions is counted anew.
+
+        Args:
+            was: each item's number when the weights were trained, `PAD` for one that came later; None: as they are now.
+        """
+        self.load(weights if was is None else self.renumbered(weights, was, index), index)
         self.count(catalog, index)
+
+    def renumbered(self, weights: Mapping[str, Tensor], was: Int[Tensor, " N"], index: Index) -> Mapping[str, Tensor]:
+        """Weights of the items of an index made anew, from those of the items that had the numbers `was`.
+
+        By default no weight belongs to an item.
+        """
+        return weights
 
     def files(self) -> dict[str, bytes]:
         """What must lie beside the weights so that others can load them."""

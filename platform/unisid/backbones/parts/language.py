@@ -70,7 +70,9 @@ class LanguageBackbone(TokenBackbone):
     def count(self, catalog: Catalog, index: Index) -> None:
         self.start_from(index.codes.numpy(), catalog.titles.to_pylist())
 
-    def go_on_from(self, weights: Mapping[str, Tensor], catalog: Catalog, index: Index) -> None:
+    def go_on_from(
+        self, weights: Mapping[str, Tensor], catalog: Catalog, index: Index, was: Int[Tensor, " N"] | None = None
+    ) -> None:
         self.load(weights, index)  # the new tokens' rows are learned already
 
     @abstractmethod

@@ -40,6 +40,7 @@ from unisid.layers.history import Seen, seen_at_end, seen_in_windows
 from unisid.layers.new_items import offset_of, raised
 from unisid.layers.part_weights import PartWeights, with_weights
 from unisid.layers.recall import Memory, MemoryConfig
+from unisid.layers.renumbered import counted
 from unisid.layers.transformer import CausalTransformer, start
 from unisid.ops.blend import weighted_sum
 
@@ -138,6 +139,9 @@ class Pooled(Backbone):
         self.load_state_dict(held)
         if added and self.memory is not None:  # new items are recalled by what they are like
             self.memory.take_in(len(index.codes) - added, index.vectors, index.titles)
+
+    def renumbered(self, weights: Mapping[str, Tensor], was: Int[Tensor, " N"], index: Index) -> Mapping[str, Tensor]:
+        return with_weights(weights) | counted(self, weights["counts"], was)
 
     # Vectors and states
 

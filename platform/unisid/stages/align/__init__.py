@@ -141,7 +141,7 @@ def train(worker: Worker, task: Task[Config]) -> Json:
     torch.manual_seed(config.training.seed)
     backbone = recommender.backbone.build(index)
     start = warm_start.place_of(config.starts_from, {}) or task.inputs[START]
-    warm_start.load(start, backbone, catalog, index)
+    warm_start.load(start, backbone, catalog, index, task.inputs["codes"])
     _restore_prompts(start, backbone)
     objective = Aligned(worker, task, catalog, index.to(worker.device), backbone)
     outcome = loop.run(worker, objective, config.training, objective.accumulation, validate_first=config.keeps_start)

@@ -76,6 +76,6 @@ def certificate(base: Base, catalog: Catalog, codes: NDArray[np.int32], sizes: t
         "gone": len(older.codes) - len(then),
         "moved": by_level,
         "kept": kept,
-        "spoken": {older.record.fingerprint: list(older.sizes)},
+        "spoken": older.extension.get("spoken", {}) | {older.record.fingerprint: list(older.sizes)},
         "same_sizes": older.sizes == tuple(sizes),
     }

@@ -170,7 +170,7 @@ def train(worker: Worker, task: Task[Config]) -> Json:
         backbone.count(catalog, index)
         first = first_rows(task, backbone, index)
     else:
-        warm_start.load(start, backbone, catalog, index)
+        warm_start.load(start, backbone, catalog, index, task.inputs["codes"])
         first = None
     if "instructions" in task.inputs and isinstance(backbone, LanguageBackbone):
         backbone.ask_with(Instructions.read(task.inputs["instructions"]).prompts())

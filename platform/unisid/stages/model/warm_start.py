@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+import torch
+
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.model import BACKBONE, WEIGHTS, Model
+from unisid.artifacts.model import BACKBONE, WEIGHTS, Model, numbers_before
 from unisid.artifacts.reading import whole
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_weights
@@ -46,7 +48,9 @@ def place_of(start: Base | None, inputs: Mapping[str, Place]) -> Place | None:
     return start.open("model") if start is not None else inputs.get("joint")
 
 
-def load(place: Place, backbone: Backbone, catalog: Catalog, index: Index) -> None:
+def load(place: Place, backbone: Backbone, catalog: Catalog, index: Index, codes: Place) -> None:
     """Take the weights over; raises ArtifactError where they are not those of the backbone."""
+    was = numbers_before(place, Codes.read(codes), catalog)
     with whole(place, WEIGHTS, f"the weights of the backbone that {BACKBONE} describes"):
-        backbone.go_on_from(read_weights(place, WEIGHTS), catalog, index)
+        numbers = None if was is None else torch.from_numpy(was)
+        backbone.go_on_from(read_weights(place, WEIGHTS), catalog, index, numbers)
