@@ -333,3 +333,8 @@ def test_widths_by_level_are_doubled_up_to_the_most():
 def test_impossible_widths_are_refused(tiger, codes, widths, message):
     with pytest.raises(ConfigError, match=message):
         beam.search(tiger, padded(HISTORIES), trie.build(codes), k=5, beam=widths)
+
+
+def test_a_beam_is_spelled_and_made_at_least_as_wide():
+    assert [beam.spelled(width) for width in (50, (100, 20))] == ["50", "100,20"]
+    assert [beam.at_least(width, 30) for width in (50, 10, (100, 20))] == [50, 30, (100, 30)]

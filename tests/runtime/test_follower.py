@@ -57,6 +57,16 @@ def test_the_promoted_pair_is_used_and_the_next_one_after_it(world, follower):
     assert set(follower.refused) == {""}
 
 
+def test_its_search_keeps_as_many_prefixes_as_the_settings_say(world):
+    store, client, versions = world
+    give(client, *versions[0])
+    source = Source(store.root.uri, "shop")
+    for settings, beams in ((Serving(), 50), (Serving(beams=(7, 4)), (7, 4))):
+        found = Follower(source, settings, lambda pair: None)
+        assert found.look()
+        assert found.pair.recommender.beams == beams
+
+
 def test_half_a_promotion_is_refused_until_it_is_whole(world, follower):
     _, client, versions = world
     follower.look()

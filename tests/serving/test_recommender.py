@@ -212,6 +212,14 @@ def test_code_that_comes_with_a_model_is_refused_and_never_run(tmp_path, monkeyp
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_width_that_the_caller_does_not_name_is_the_recommenders_own_and_at_least_k(tiger):
+    histories = [history(4), history(1, 2, 9)]
+    narrow = dataclasses.replace(tiger, beams=(4, 3))
+    assert np.array_equal(narrow.rank(histories, 3)[0], tiger.rank(histories, 3, beam_width=(4, 3))[0])
+    assert np.array_equal(narrow.rank(histories, 8)[0], tiger.rank(histories, 8, beam_width=8)[0])
+    assert narrow.prove(histories, 3).beam.tolist() == [4, 4]
+
+
 def test_an_answer_is_proven_by_beams_as_wide_as_it_takes(tiger):
     """Histories are searched again until their answer is certain; then it is that of the widest beam."""
     histories = [history(*items) for items in ([1, 2], [5], [9, 3, 4], [0, 7])]

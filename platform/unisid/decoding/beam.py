@@ -173,6 +173,11 @@ def spelled(beam: Beam) -> str:
     return ",".join(map(str, [beam] if isinstance(beam, int) else beam))
 
 
+def at_least(beam: Beam, k: int) -> Beam:
+    """As many prefixes, and nowhere fewer than k."""
+    return max(beam, k) if isinstance(beam, int) else tuple(max(width, k) for width in beam)
+
+
 def doubled(beam: Beam, most: int) -> Beam:
     """Twice as many prefixes at every level, and nowhere more than `most`."""
     return min(2 * beam, most) if isinstance(beam, int) else tuple(min(2 * width, most) for width in beam)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unisid.decoding.beam import Beam, at_least
 from unisid.errors import ConfigError, DataError
 from unisid.serving.explain import Explanation, explanations
 from unisid.serving.filters import Mask, restricted
 from unisid.serving.ids import ids_of, some
-from unisid.serving.inputs import BEAM
 from unisid.serving.pair import Pair
 from unisid.serving.quotas import Quota, Quotas
 
@@ -176,10 +176,10 @@ Found = dict[int, _Ranked]
 def _ranked(pair: Pair, rows: dict[int, _Row]) -> Found:
     """The k best of each row, within its mask."""
     found: Found = {number: _first(row.cold, row) for number, row in rows.items() if row.cold is not None}
-    alike: dict[tuple[int, bool], list[int]] = {}
+    alike: dict[tuple[Beam, bool], list[int]] = {}
     for number, row in rows.items():
         if row.cold is None:
-            alike.setdefault((max(row.k, BEAM), row.query.exclude_history), []).append(number)
+            alike.setdefault((at_least(pair.recommender.beams, row.k), row.query.exclude_history), []).append(number)
     for (width, excludes), numbers in alike.items():
         chosen = [rows[number] for number in numbers]
         most = max(row.k for row in chosen)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisid.ops.semantic_ids import spell
-from unisid.serving.inputs import BEAM
 from unisid.serving.pair import Pair
 
 MOVERS = 3
@@ -62,7 +61,7 @@ def _gains(
     allowed = np.zeros(pair.num_items, bool)
     allowed[items] = True
     histories = [read, *(read[read != item] for item in candidates)]
-    found, scores = pair.recommender.rank(histories, len(items), False, max(BEAM, len(items)), allowed)
+    found, scores = pair.recommender.rank(histories, len(items), False, None, allowed)
     place = {item: number for number, item in enumerate(items.tolist())}
     by_item = np.empty(scores.shape)
     for row, (numbers, values) in enumerate(zip(found.tolist(), scores, strict=True)):

@@ -79,8 +79,8 @@ def item_subset(allowed: ArrayLike | None, num_users: int, num_items: int) -> ND
     return np.ascontiguousarray(mask)  # torch takes no view that runs backwards
 
 
-def beams(k: Any, beam_width: Any, num_items: int) -> tuple[int, beam.Beam]:
-    """k and the beam of a search for k items: the caller's width, or widths by level, or the larger of k and `BEAM`.
+def beams(k: Any, beam_width: Any, num_items: int, unsaid: beam.Beam = BEAM) -> tuple[int, beam.Beam]:
+    """k and the beam of a search for k items: the caller's width, or widths by level, or the larger of k and `unsaid`.
 
     Raises:
         ConfigError: for a k or a width that is no integer, a k outside 1 to the number of items, a beam smaller than
@@ -93,7 +93,7 @@ def beams(k: Any, beam_width: Any, num_items: int) -> tuple[int, beam.Beam]:
         raise ConfigError(
             f"recommender: beam_width is {beam_width!r}; must be an integer, from 1 up, or one for each level"
         )
-    width: beam.Beam = max(int(k), BEAM)
+    width = beam.at_least(unsaid, int(k))
     if beam_width is not None:
         width = tuple(map(int, beam_width)) if by_level else int(beam_width)
     beam.check(int(k), width, num_items)

@@ -29,7 +29,7 @@ from unisid.errors import ConfigError, DataError
 from unisid.ops.padding import padded
 from unisid.ops.prompts import Prompt, clean
 from unisid.ops.semantic_ids import spell_all
-from unisid.serving.inputs import beams, claim, history_rows, item_numbers, item_subset, worded
+from unisid.serving.inputs import BEAM, beams, claim, history_rows, item_numbers, item_subset, worded
 
 TITLE_TOKENS = 64
 """Most entries of a generated title."""
@@ -71,6 +71,8 @@ class Recommender:
     history_length: int
     device: torch.device
     batch_size: int = 128
+    beams: Beam = BEAM
+    """Prefixes that a search keeps where the caller names no width, and nowhere fewer than the items wanted."""
 
     @classmethod
     def load(
@@ -135,7 +137,7 @@ class Recommender:
 
         Args:
             beam_width: prefixes that are kept, where the search is not exact: at each level, or a sequence of so many
-                by level, the last for all further ones; None: the larger of k and 50. None may be smaller than k.
+                by level, the last for all further ones; None: the larger of k and `beams`. None may be smaller than k.
             allowed: True for the items that may be recommended (in stock, sold in a market): [N] for all histories
                 alike, or [n, N] whose row i is for histories[i]. It changes no score.
             renormalised: probabilities among the codes of the index alone, which add up to 1 over all items; else
@@ -170,7 +172,7 @@ class Recommender:
         Raises:
             ConfigError: as `rank`, and for a `widest` below the width of the first search.
         """
-        k, width = beams(k, beam_width, len(self.index.codes))
+        k, width = beams(k, beam_width, len(self.index.codes), self.beams)
         if widest is not None:
             beams(k, widest, len(self.index.codes))
             if widest < beam.widest(width):
@@ -214,7 +216,7 @@ class Recommender:
             DataError: for a text without words.
         """
         language = self._language()
-        k, width = beams(k, beam_width, len(self.index.codes))
+        k, width = beams(k, beam_width, len(self.index.codes), self.beams)
         texts = worded(texts)
         cleaned = [clean(text) for text in texts]
         if "" in cleaned:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from unisid.bounds import Count, CountOrNone, NotNegative, Positive, Range, Settings, Share, ShareBelowOne
+from unisid.decoding.beam import MOST_BEAMS
 from unisid.errors import ConfigError
 
 TOKEN = "UNISID_SERVE_TOKEN"
@@ -77,6 +78,9 @@ class Serving(Settings):
     new_share: ShareBelowOne | None = None
     """Of the probability, that items without training interactions are to hold together, by recommenders over items;
     None: their share of the catalogue; 0: nothing is added to their scores."""
+    beams: tuple[Annotated[int, Range(1, MOST_BEAMS)], ...] = ()
+    """Prefixes that a search keeps at a level, the last number for all further levels, and nowhere fewer than the items
+    wanted; empty: 50. `unisid certify` shows how many are enough."""
     partitions: tuple[str, ...] = ()
     """Rules with a name, NAME=RULE: `shop-7=retailer == 7 and in_stock`."""
 
