@@ -42,9 +42,12 @@ def test_an_index_is_refreshed_and_its_recommender_goes_on(place, tmp_path):
     assert told["same_sizes"]
     assert codes.refreshes["of"] == "codes/shop/1"
     assert 0 <= told["ndcg_unchanged"] <= 1
+    low, high = told["predicted_loss_interval"]
+    assert low <= told["predicted_loss"] <= high
     assert found["recommender"] == "model/shop/2"
     shown = table(found)
     assert "codes/shop/2 is named after codes/shop/1: 60 items in both, 5 added, 0 gone" in shown
+    assert "on its own index (a loss of" in shown
     assert "went on from it" in shown
     with pytest.raises(ArtifactError, match="load it with the index it was trained on"):
         Model.read(old["model"], codes)

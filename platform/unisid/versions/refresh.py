@@ -20,8 +20,9 @@ from unisid.artifacts.record import Record, require, require_input
 from unisid.artifacts.store import Address, Place, Store
 from unisid.config import Json
 from unisid.errors import ConfigError
+from unisid.evaluation.figures import RESAMPLES
 from unisid.log import logger
-from unisid.ops.ranking import metric_values
+from unisid.ops.ranking import bootstrap_means, interval, metric_values
 from unisid.planning import Recipe
 from unisid.report.tables import align
 from unisid.runtime.machines import Machines
@@ -82,18 +83,21 @@ def _of_recommender(store: Store, record: Record, places: Mapping[str, Place]) -
     was = numbers_before(place, Codes.read(codes), catalog)
     numbers = np.arange(catalog.num_items) if was is None else was
     before = _ndcg(Recommender.load(place, own["codes"], own["catalog"]), catalog, numbers)
+    mean = float(before.mean())
+    low, high = interval(bootstrap_means((before - now)[:, None], RESAMPLES, SEED))
     return {
-        "ndcg_before": before,
-        "ndcg_unchanged": now,
-        "predicted_loss": None if before <= 0 else 1 - now / before,
+        "ndcg_before": mean,
+        "ndcg_unchanged": float(now.mean()),
+        "predicted_loss": None if mean <= 0 else 1 - float(now.mean()) / mean,
+        "predicted_loss_interval": None if mean <= 0 else [float(low[0]) / mean, float(high[0]) / mean],
         "seconds_of_training": record.seconds,
         "epochs_of_training": record.counts["epochs"],
     }
 
 
 @torch.no_grad()
-def _ndcg(recommender: Recommender, catalog: Catalog, number: NDArray[np.int64]) -> float:
-    """NDCG@10 over some validation samples, history excluded; items have the recommender's `number` [N], -1 for those
+def _ndcg(recommender: Recommender, catalog: Catalog, number: NDArray[np.int64]) -> NDArray[np.float64]:
+    """NDCG@10 of some validation samples [S], history excluded; items have the recommender's `number` [N], -1 for those
     that it does not know: they are left out of histories, and missed as targets."""
     rows = catalog.samples(VALID)
     rows = np.sort(np.random.default_rng(SEED).permutation(rows)[:SAMPLES])
@@ -105,7 +109,7 @@ def _ndcg(recommender: Recommender, catalog: Catalog, number: NDArray[np.int64])
         listed = recommender.rank([known[n] for n in able], CUTOFF)[0]
         hit = listed == number[catalog.item[rows[able]]][:, None]
         ranks[able] = np.where(hit.any(1), hit.argmax(1) + 1.0, np.nan)
-    return float(metric_values(ranks, (CUTOFF,))[:, 1].mean())
+    return metric_values(ranks, (CUTOFF,))[:, 1]
 
 
 def table(found: Json) -> str:
@@ -120,10 +124,12 @@ def table(found: Json) -> str:
     rows += [[str(m), f"{moved:.2%}", f"{kept:.2%}"] for m, (moved, kept) in enumerate(pairs, 1)]
     lines.append(align(rows, right=True))
     if "ndcg_unchanged" in proof:
+        span = proof["predicted_loss_interval"]
+        loss = "" if span is None else f" (a loss of {proof['predicted_loss']:.1%}, {span[0]:.1%} to {span[1]:.1%})"
         lines.append(
             f"the recommender as it is: NDCG@10 {proof['ndcg_unchanged']:.4f} of today's validation samples, "
-            f"{proof['ndcg_before']:.4f} on its own index; training it took {proof['epochs_of_training']} epochs, "
-            f"{proof['seconds_of_training']:,.0f} s"
+            f"{proof['ndcg_before']:.4f} on its own index{loss}; training it took "
+            f"{proof['epochs_of_training']} epochs, {proof['seconds_of_training']:,.0f} s"
         )
     if "recommender" in found:
         lines.append(
