@@ -1,8 +1,14 @@
-"""Ratios beside peers are found in dated results, and a fall is told."""
+"""Ratios beside peers are found in dated results, and a fall is told; and what the simulations over time share."""
 
 import json
 
+import numpy as np
+import pyarrow as pa
+import pytest
+
 from benchmarks.__main__ import compare, compared, last_of, ratios
+from benchmarks._by_time import parts
+from benchmarks._samples import clustered, samples_of
 
 OLD = {"seconds": 3, "beam": {"ratio": 5.0, "times_faster": 2}, "rows": [{"ratio": 1}], "unisid": {"ratio": None}}
 
@@ -37,3 +43,31 @@ def test_a_fall_is_told_and_fails(tmp_path, capsys):
 def test_a_ratio_that_is_gone_has_fallen(tmp_path):
     (tmp_path / "2026-01-01.json").write_text(json.dumps({"results": {"decode": OLD}}))
     assert compared("decode", {"beam": {"ratio": 6.0}}, tmp_path)[1]
+
+
+def test_samples_are_what_users_took_next_after_all_that_they_took_before():
+    def rows(*pairs):
+        return pa.table({"user_id": [user for user, _ in pairs], "item_id": [item for _, item in pairs]})
+
+    found = samples_of(rows("ua", "ub", "va"), rows("uc", "wa", "ud", "wb"), frozenset("abc"))
+    assert list(zip(found.user, found.history, found.target, strict=True)) == [
+        ("u", ["a", "b"], "c"),
+        ("u", ["a", "b", "c"], "d"),
+        ("w", ["a"], "b"),
+    ]
+    assert found.is_new.tolist() == [False, True, False]
+
+
+def test_an_interval_over_users_takes_their_samples_together():
+    apart = clustered(np.array([0.0, 1.0] * 50), np.arange(100).astype(str))
+    together = clustered(np.array([0.0] * 50 + [1.0] * 50), np.array(["u"] * 50 + ["v"] * 50))
+    assert apart["mean"] == together["mean"] == 0.5
+    assert apart["low"] == pytest.approx(0.4, abs=0.03)
+    assert (together["low"], together["high"]) == (0.0, 1.0)
+
+
+def test_parts_are_in_order_and_hold_all():
+    before, later = parts(pa.table({"n": list(range(100))}), 0.3, 7)
+    assert before.num_rows == 30
+    assert all(abs(part.num_rows - 10) <= 1 for part in later)
+    assert pa.concat_tables([before, *later])["n"].to_pylist() == list(range(100))
