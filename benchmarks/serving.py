@@ -155,11 +155,10 @@ def middle(values: list[float]) -> float:
     return round(float(np.median(values)), 2)
 
 
-def small_store(folder: Path) -> Store:
+def small_store(folder: Path, users: int = 1000) -> Store:
     """A store with a catalogue of random interactions, a random index and an untrained TIGER."""
     store, rng = Store(Place.of(folder)), np.random.default_rng(0)
     catalog, codes, model = (store.place(Address.parse(f"{noun}/bench/1")) for noun in ("catalog", "codes", "model"))
-    users = 1000
     write_interactions(
         catalog,
         np.repeat(np.arange(users), HISTORY),

@@ -160,7 +160,7 @@ def test_a_stopped_job_goes_on_where_it_was(submitted, store, tmp_path):
     running.communicate(timeout=120)  # it follows the log, and may leave before the last lines are there
     assert ended(head, "stopped")[0] == "STOPPED"
     log = head.command("job", "logs", "stopped").stdout
-    assert "interrupted: what is complete stays; the same command goes on from there" in log
+    assert "interrupted: what is complete stays; the same command goes on from there" in log, log
     assert "Traceback" not in log
     assert read_record(place) is None
     held.open()
