@@ -153,7 +153,7 @@ def _serve(path: str) -> list[str] | None:
     forked for a command its words."""
     for name in IMPORTED:
         importlib.import_module(name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for who waits for a command
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the processes that wait for a command are reaped by the system
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
         door.bind(f"{path}.new")
         door.listen()

@@ -4,8 +4,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-STEPS = 4
-"""Steps that a held training takes before it waits."""
 TRAINING = '''
 import time
 from dataclasses import replace

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.figures import of_epochs
 from tests.runtime import toy_fit
 from unisid.artifacts.store import Place
 from unisid.compute import Pool, Step
@@ -32,7 +33,7 @@ def fit(compute, tmp_path, stream, pool, task=None, name="toy"):
         streams={"rows": stream},
         report=shown.append,
     )
-    return result, shown
+    return result, of_epochs(shown)
 
 
 @pytest.mark.slow

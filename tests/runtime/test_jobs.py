@@ -155,13 +155,7 @@ def test_a_stopped_job_goes_on_where_it_was(submitted, store, tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-    def last() -> int:
-        """The last epoch that is in a checkpoint; an epoch is a step."""
-        marks = store.glob("model/slow/.1.*/.work/*/checkpoint-*/complete")
-        return max((int(mark.parent.name.rpartition("-")[2]) + 1 for mark in marks), default=0)
-
-    heads.until(lambda: last() >= waiting.STEPS, "the training stands still, with all before it in a checkpoint")
+    heads.until(lambda: list(store.glob("model/slow/.1.*/.work/*/checkpoint-*/complete")), "a checkpoint is there")
     assert head.command("job", "stop", "stopped").returncode == 0
     running.communicate(timeout=120)  # it follows the log, and may leave before the last lines are there
     assert ended(head, "stopped")[0] == "STOPPED"

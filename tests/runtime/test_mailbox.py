@@ -46,13 +46,31 @@ def test_events_are_heard_in_order_and_nothing_after_the_end():
     async def story(box):
         await box.put(b"job")
         waiting = asyncio.create_task(box.events_of(0, 0))
-        assert await box.post(0, ("report", (0, {})))
+        await box.post(0, ("report", (0, {})))
         assert await waiting == [("report", (0, {}))]
-        assert await box.post(0, ("error", b"x"))
-        assert not await box.post(0, ("result", b"late"))
+        await box.post(0, ("error", b"x"))
+        await box.post(0, ("result", b"late"))
         assert await box.events_of(0, 1) == [("error", b"x")]
-        await box.put(b"next")
-        assert not await box.post(0, ("report", (1, {})))
+        assert await box.put(b"next") == 1
+        await box.post(0, ("report", (1, {})))  # of a job that is no more
+        await box.post(1, ("report", (2, {})))
+        assert await box.events_of(1, 0) == [("report", (2, {}))]
+
+
+def test_nothing_is_heard_after_it_was_closed_and_the_controller_is_handed_out():
+    async def story(box):
+        await box.put(b"job")
+        await box.introduce("controller")
+        assert await box.close() == "controller"
+        await box.post(0, ("result", b"1"))
+        assert box.slots[0].events == []
+
+    run(story)
+
+
+def test_events_of_a_group_without_a_controller_yet():
+    async def story(box):
+        assert await box.close() is None
 
     run(story)
 

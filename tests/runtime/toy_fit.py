@@ -31,7 +31,7 @@ class Toy:
 
     epochs: int = 4
     disaster: str = ""
-    """'kill', 'data error', 'runtime error', 'bug', or nothing."""
+    """'kill', 'data error', 'runtime error', 'bug', 'stand still', or nothing."""
     at_epoch: int = 2
     on_rank: int = 0
     marker: str = ""
@@ -86,6 +86,8 @@ def strike(toy: Toy) -> None:
         raise RuntimeError("shapes [3] and [4] do not match")
     elif toy.disaster == "bug":
         raise KeyError("no such thing")
+    elif toy.disaster == "stand still":
+        time.sleep(1e6)
 
 
 def train(worker: Worker, toy: Toy) -> dict[str, Any]:

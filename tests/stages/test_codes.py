@@ -9,6 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.figures import of_epochs
 from tests.lines import logged
 from tests.references import assignment as twin
 from unisid.artifacts.catalog import TRAIN, Catalog, write_interactions
@@ -267,7 +268,7 @@ def test_two_workers_make_what_one_makes(place):
             report=curve.append,
         )
         stage.make(job)
-        curves[workers] = curve
+        curves[workers] = of_epochs(curve)
     one, two = (read_tokenizer(place / name / "codes") for name in "12")
     for (name, a), (_, b) in zip(one.state_dict().items(), two.state_dict().items(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4, msg=name)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.figures import of_epochs
 from tests.training import toy_language
 from tests.training.toy_language import Task
 from unisid.artifacts.store import Place
@@ -36,7 +37,7 @@ def fit(tmp_path, task, workers=1):
         work=Place.of(tmp_path),
         report=shown.append,
     )
-    return result, shown
+    return result, of_epochs(shown)
 
 
 def assert_same(one, two, **tolerance):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.figures import of_epochs
 from tests.training import toy_language
 from unisid.artifacts.store import Place
 from unisid.compute import Pool
@@ -75,7 +76,7 @@ def test_a_long_epoch_says_how_far_it_is_and_changes_nothing(tmp_path, monkeypat
     assert LocalCompute().fit(train, Task(TRAINING), name="line", pool=pool, work=work, report=told.append) == quiet
     running = [(values["step"], values["running_loss"]) for values in told if "running_loss" in values]
     assert [step for step, _ in running] == list(range(1, 25))
-    epochs = [values for values in told if "epoch" in values]
+    epochs = of_epochs(told)
     assert [loss for step, loss in running if step % 4 == 0] == pytest.approx([values["loss"] for values in epochs])
 
 

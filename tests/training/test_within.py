@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.figures import of_epochs
 from unisid.artifacts.store import Place
 from unisid.compute import Pool
 from unisid.errors import DataError
@@ -74,7 +75,7 @@ def fit(folder, task, workers=1):
     shown = []
     pool = Pool(workers=workers)
     found = LocalCompute().fit(train, task, name="line", pool=pool, work=Place.of(folder), report=shown.append)
-    return found, [values for values in shown if "epoch" in values]
+    return found, of_epochs(shown)
 
 
 @pytest.mark.parametrize("dies_at", [(0, 4), (2, 7)])

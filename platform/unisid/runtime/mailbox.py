@@ -39,6 +39,7 @@ class Mailbox:
         self.max_failures = max_failures
         self.slots: list[Slot | None] = []
         self.open = True
+        self.controller: Any = None
         self.changed = asyncio.Condition()
 
     async def put(self, job: bytes) -> int:
@@ -50,11 +51,16 @@ class Mailbox:
             self.changed.notify_all()
         return len(self.slots) - 1
 
-    async def close(self) -> None:
-        """No further jobs: workers that request one are dismissed."""
+    async def introduce(self, controller: Any) -> None:
+        """Receive the handle of the actor that keeps the group running."""
+        self.controller = controller
+
+    async def close(self) -> Any:
+        """No further jobs: workers that request one are dismissed. Returns the group's controller, if there is one."""
         async with self.changed:
             self.open = False
             self.changed.notify_all()
+        return self.controller
 
     async def take(self, after: int, rank: int) -> tuple[int, bytes] | None:
         """The current job, if its number is above `after` and it is not over; waits for one. None: go home."""
@@ -72,14 +78,12 @@ class Mailbox:
                     raise RuntimeError(text)  # the other ranks may hold the job: only a restart frees them
             return len(self.slots) - 1, slot.job
 
-    async def post(self, number: int, event: Event) -> bool:
-        """Receive a worker's message about a job; returns whether a driver still waits for it."""
+    async def post(self, number: int, event: Event) -> None:
+        """Receive a worker's message about a job, which is dropped where no driver waits for it any more."""
         async with self.changed:
             slot = self.slots[number]
-            if slot is None or slot.over or not self.open:
-                return False
-            self._add(slot, event)
-            return True
+            if slot is not None and not slot.over and self.open:
+                self._add(slot, event)
 
     async def spare(self, number: int) -> None:
         """The workers of a job were given notice that a node will be taken away: their end will be no failure."""

@@ -69,7 +69,7 @@ class RayCompute:
                 return group.fit(job, report)
             finally:
                 if group.busy:  # interrupted: an error of the job itself leaves the group fit for the next one
-                    self._release(wait=False)
+                    self._release()
 
     def map(self, parts: Sequence[Part], *steps: Step) -> Iterator[pa.Table]:
         if not parts or all(step.pool.workers == 0 for step in steps):
@@ -105,10 +105,10 @@ class RayCompute:
         self.group = Group(pool, self.max_failures, self.own)
         return self.group
 
-    def _release(self, wait: bool = True) -> None:
+    def _release(self) -> None:
         group, self.group = self.group, None
         if group is not None:
-            group.close(wait)
+            group.close()
             if group.alive:
                 self.leaving.append(group)
 

@@ -19,6 +19,7 @@ import ray.cloudpickle as cloudpickle
 import ray.train
 import torch
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2._internal.execution.callback import ControllerCallback
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from unisid.compute import Pool, Report, Stream, Worker
@@ -39,8 +40,8 @@ NOTHING = (-1, 0)
 """What is sent in place of a checkpoint's position where there is none."""
 
 
-class FitAbandoned(Exception):  # noqa: N818  # no error: the driver was interrupted and receives no more
-    """Ends a fit in its workers."""
+ABORT_SECONDS = 15.0
+"""A controller that has not ended its workers by then is killed, and they with it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,16 @@ class RayMember(Member):
 
     def stream(self, name: str) -> Iterator[pa.Table]:
         return read(self.streams[name], pieces(self.streams[name], self.rank, self.size))
+
+
+class Introduction(ControllerCallback):
+    """Hands the mailbox the handle of the group's controller, which Ray Train keeps to itself."""
+
+    def __init__(self, mailbox: Any) -> None:
+        self.mailbox = mailbox
+
+    def after_controller_start(self, train_run_context: Any) -> None:
+        ray.get(self.mailbox.introduce.remote(ray.get_runtime_context().current_actor))
 
 
 class Group:
@@ -119,11 +130,20 @@ class Group:
                     "smaller batches, are needed; the same command goes on"
                 )
 
-    def close(self, wait: bool = True) -> None:
-        """Send the workers home, a running job at its next report; their cores are free when this has waited."""
-        if self.alive:
-            ray.get(self.mailbox.close.remote())
-            self.thread.join(timeout=60.0 if wait else 0.0)
+    def close(self) -> None:
+        """End the workers and free their cores: idle ones are dismissed, those in the middle of a job are killed.
+
+        A job may be long from any point where it could be stopped; its checkpoints are whole at any moment.
+        """
+        if not self.alive:
+            return
+        controller = ray.get(self.mailbox.close.remote())
+        if self.busy and controller is not None:
+            try:
+                ray.get(controller.abort.remote(), timeout=ABORT_SECONDS)  # as Ray Train itself does at Ctrl-C
+            except ray.exceptions.RayError:  # it is gone, as it should be, or hangs
+                ray.kill(controller)
+        self.thread.join(timeout=60.0)
 
     def _events(self, number: int) -> Iterator[tuple[str, Any]]:
         seen = 0
@@ -158,6 +178,7 @@ class Group:
                     storage_path=folder,
                     # the mailbox counts the failures of each job
                     failure_config=ray.train.FailureConfig(max_failures=-1, controller_failure_limit=3),
+                    callbacks=[Introduction(self.mailbox)],
                 ),
             )
             try:
@@ -196,8 +217,7 @@ def _perform(mailbox: Any, number: int, packed: bytes) -> None:
 
 def _member(mailbox: Any, number: int, job: Assignment) -> RayMember:
     def send(report: int, metrics: Mapping[str, float]) -> None:
-        if not ray.get(mailbox.post.remote(number, ("report", (report, dict(metrics))))):
-            raise FitAbandoned(f"no driver waits for '{job.checkpoints.name}' any more")
+        ray.get(mailbox.post.remote(number, ("report", (report, dict(metrics)))))
 
     def spare() -> None:
         ray.get(mailbox.spare.remote(number))

@@ -3,6 +3,7 @@
 A list and a dict of as many Python texts are about 200 bytes an item in every process. n texts.
 """
 
+import abc
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +19,26 @@ CHUNK = 4096
 """Texts that an iteration converts at once."""
 
 
+class Texts(Sequence[str]):
+    """Texts that are made when they are read."""
+
+    @abc.abstractmethod
+    def _text(self, row: int) -> str:
+        """One of them; the row is at least 0."""
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        rows = range(len(self))[row]
+        return self._text(rows) if isinstance(rows, int) else [self._text(each) for each in rows]
+
+
 @dataclass(frozen=True, eq=False)
-class Strings(Sequence[str]):
+class Strings(Texts):
     """An Arrow array of texts as a sequence; a missing one is ''."""
 
     values: pa.Array = field(repr=False)
@@ -27,25 +46,17 @@ class Strings(Sequence[str]):
     def __len__(self) -> int:
         return len(self.values)
 
-    @overload
-    def __getitem__(self, row: int) -> str: ...
-
-    @overload
-    def __getitem__(self, row: slice) -> list[str]: ...
-
-    def __getitem__(self, row: int | slice) -> str | list[str]:
-        if isinstance(row, slice):
-            return [self[number] for number in range(*row.indices(len(self)))]
-        return self.values[int(row)].as_py() or ""
-
     def __iter__(self) -> Iterator[str]:
         for start in range(0, len(self), CHUNK):
             for text in self.values.slice(start, CHUNK).to_pylist():
                 yield text or ""
 
+    def _text(self, row: int) -> str:
+        return self.values[row].as_py() or ""
+
 
 @dataclass(frozen=True, eq=False)
-class Spelled(Sequence[str]):
+class Spelled(Texts):
     """The semantic ids of codes [n, L], each spelled when it is read."""
 
     codes: NDArray[np.int32] = field(repr=False)
@@ -53,15 +64,7 @@ class Spelled(Sequence[str]):
     def __len__(self) -> int:
         return len(self.codes)
 
-    @overload
-    def __getitem__(self, row: int) -> str: ...
-
-    @overload
-    def __getitem__(self, row: slice) -> list[str]: ...
-
-    def __getitem__(self, row: int | slice) -> str | list[str]:
-        if isinstance(row, slice):
-            return [spell(codes) for codes in self.codes[row].tolist()]
+    def _text(self, row: int) -> str:
         return spell(self.codes[row].tolist())
 
 

@@ -46,17 +46,23 @@ class Trial:
         self.killed = self.swapped = 0
         self.over = threading.Event()
 
-    def run(self, seconds: float, rate: float, kill: float, swap: float) -> None:
-        """Send requests for so long; kill a replica and swap the pair every so many seconds."""
+    def run(self, seconds: float, rate: float, kill: float, swap: float, kills: int = 0) -> None:
+        """Send requests for so long; kill a replica and swap the pair every so many seconds.
+
+        Args:
+            rate: requests a second.
+            kills: it goes on until so many replicas were killed: a slow machine takes its time to start others.
+        """
         threads = [threading.Thread(target=self._again, args=each) for each in ((kill, self._kill), (swap, self._swap))]
         for thread in threads:
             thread.start()
         begun = time.monotonic()
-        arrivals = np.cumsum(np.random.default_rng(0).exponential(1 / rate, int(rate * seconds)))
+        random, arrival = np.random.default_rng(0), 0.0
         with ThreadPoolExecutor(256) as pool:
-            for arrival in arrivals.tolist():
+            while arrival < seconds or self.killed < kills:
                 time.sleep(max(0.0, begun + arrival - time.monotonic()))
                 pool.submit(self._request, begun + arrival)
+                arrival += random.exponential(1 / rate)
         self.over.set()
         for thread in threads:
             thread.join()

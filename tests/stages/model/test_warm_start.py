@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.figures import of_epochs
 from tests.stages import ring
 from tests.stages.test_model import CONFIG, N, inputs, make, weights  # noqa: F401, `inputs` is a fixture
 from tests.versions import shop
@@ -37,7 +38,8 @@ def trained(inputs, tmp_path_factory):  # noqa: F811
 
 
 def scores(said):
-    return {values["epoch"]: values["valid_score"] for values in said if isinstance(values, dict)}
+    figures = of_epochs(each for each in said if isinstance(each, dict))
+    return {values["epoch"]: values["valid_score"] for values in figures}
 
 
 def test_it_begins_where_the_other_ended(inputs, trained, place):  # noqa: F811
