@@ -2,7 +2,7 @@
 
 import pytest
 
-from unisid.cli.options import at_most_one, one_of, several
+from unisid.cli.options import at_most_one, count, one_of, several
 
 
 def test_several_words_are_read_one_by_one():
@@ -11,6 +11,13 @@ def test_several_words_are_read_one_by_one():
     assert seeds.str_from_instance((3, 4)) == ["3", "4"]
     with pytest.raises(ValueError, match="no SEED is given; give one or more"):
         seeds.instance_from_str([])
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "x", "", "1.5"])
+def test_a_count_is_a_number_from_1_up(word):
+    assert count("12") == 12
+    with pytest.raises(ValueError, match="must be a number from 1 up"):
+        count(word)
 
 
 def test_one_word_may_be_left_out():

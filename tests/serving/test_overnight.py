@@ -118,6 +118,20 @@ def test_other_recommendations_are_not_mixed_with_these(sources, tmp_path):
         run(sources, tmp_path / "mine")
 
 
+def test_beams_by_level_are_those_of_rank_and_part_of_what_is_written(sources, tmp_path):
+    narrow, out = replace(SMALL, beams=(5, 4)), Place.of(tmp_path / "out")
+    pair = overnight._Worker(sources, narrow, out).pair
+    assert pair.recommender.beams == (5, 4)
+    run(sources, tmp_path / "out", narrow)
+    items, _ = pair.recommender.rank([pair.history_of(user) for user in range(12)], 4)
+    assert pq.read_table(tmp_path / "out")["item_id"].to_pylist() == shop.ids(*items.ravel())
+    with pytest.raises(DriftError, match=r"settings\.beams"):
+        run(sources, tmp_path / "out")
+    assert run(sources, tmp_path / "out", narrow)["rows"] == 48
+    run(sources, tmp_path / "older")
+    assert "beams" not in json.loads((tmp_path / "older" / overnight.BEGUN).read_text())["settings"]
+
+
 def test_a_table_of_histories_and_a_rule(sources, tmp_path):
     facts, path = tmp_path / "facts.parquet", tmp_path / "histories.parquet"
     pq.write_table(shop.TABLE, facts)
@@ -158,6 +172,8 @@ def test_the_command_writes_and_refuses_words_that_do_not_go_together(tmp_path, 
     assert pq.read_table(out).num_rows == 36
     assert command(store, "--all", "--out", str(out), "--k", "3", "--json") == 0
     body = json.loads(capsys.readouterr().out)
+    assert command(store, "--user", "1", "--k", "3", "--beams", "2", "1") == 0  # nowhere fewer than k
+    assert len(capsys.readouterr().out.splitlines()) > 3
     assert (body["out"], body["rows"], body["users"], body["into"]) == (str(out), 36, 12, None)
     for words, message in (
         (["--all"], "say where: --out FOLDER"),

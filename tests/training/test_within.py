@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -139,12 +140,39 @@ def notice(monkeypatch, after):
 
 
 @pytest.mark.parametrize(("whole_epochs", "position"), [(False, Position(1, 3)), (True, Position(2))])
-def test_a_notice_is_answered_once(tmp_path, monkeypatch, whole_epochs, position):
+def test_a_notice_is_answered(tmp_path, monkeypatch, whole_epochs, position):
     """At once, or at the epoch's end where nothing can be saved before."""
+    monkeypatch.setattr(within, "AGAIN_SECONDS", 1e9)
     notice(monkeypatch, after=STEPS + 2)
     with pytest.raises(DataError, match="killed"):
         fit(tmp_path, Task(training=SELDOM, dies_at=(3, 1), whole_epochs=whole_epochs))
     assert Checkpoints(Place.of(tmp_path), "line").last() == position
+
+
+def test_until_its_machine_is_gone_a_fit_is_saved_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(within, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(within, "SHARE", 0.0)
+    notice(monkeypatch, after=STEPS + 2)
+    with pytest.raises(DataError, match="killed"):
+        fit(tmp_path, Task(training=SELDOM, dies_at=(3, 2)))
+    assert Checkpoints(Place.of(tmp_path), "line").last() == Position(3, 1)
+
+
+def test_saving_takes_a_tenth_of_the_time_that_is_left(monkeypatch):
+    """Steps of 10 ms, a checkpoint of 2 s, a notice from the beginning."""
+    now, worker = [0.0], Watched()
+    monkeypatch.setattr(worker, "is_preempted", lambda: True, raising=False)
+    monkeypatch.setattr(within, "LOOK_SECONDS", 1.0)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    found, saved = Within(worker), []
+    while now[0] < 60:
+        now[0] += 0.01
+        if found.due():
+            saved.append(now[0])
+            now[0] += 2.0
+            found.restart()
+    assert saved[0] <= within.NOTICE_SECONDS + 1.1
+    assert np.diff(saved) == pytest.approx(20.0, abs=1.1)
 
 
 def test_without_a_notice_and_before_the_time_nothing_is_saved(tmp_path):

@@ -49,6 +49,13 @@ def several(read: Callable[[str], T], metavar: str) -> PrimitiveConstructorSpec[
     )
 
 
+def count(word: str) -> int:
+    """A number from 1 up; raises ValueError for another word."""
+    if not word.isdecimal() or int(word) < 1:
+        raise ValueError(f"{word}: must be a number from 1 up")
+    return int(word)
+
+
 def at_most_one(metavar: str) -> PrimitiveConstructorSpec[str]:
     """A positional word that may be left out, and is then empty.
 

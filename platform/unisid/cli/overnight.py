@@ -46,6 +46,7 @@ def recommend_all(
     options: Everybody,
     k: int,
     exclude_history: bool,
+    beams: tuple[int, ...],
     histories: str,
     machines: Machines,
     as_json: bool,
@@ -53,6 +54,7 @@ def recommend_all(
     """Write recommendations for everybody, and say how many.
 
     Args:
+        beams: of the searches, by level; empty: 50.
         histories: a Parquet file with the histories; empty for those of the catalog's users.
         as_json: say it as JSON.
         machines: what they are entered for, once the settings are known to be right.
@@ -72,6 +74,7 @@ def recommend_all(
         quota=column,
         most_of_each=most,
         columns=options.columns or "",
+        beams=beams,
         histories=histories,
         shard=options.shard,
         pool=Pool(workers=options.workers, cpus=options.cpus, gpus=options.gpus),

@@ -3,13 +3,13 @@
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import create_mutex_group
 
-from unisid.cli.options import UNSAID, Flag, Machines, several, text
+from unisid.cli.options import UNSAID, Flag, Machines, count, several, text
 from unisid.cli.overnight import Everybody, recommend_all
 from unisid.cli.session import Command
 from unisid.cli.tables import show
@@ -50,6 +50,9 @@ class Recommend(Command):
     """only these items: a text file with an item id a line"""
     excluded: Annotated[str | None, text("FILE")] = None
     """none of these items: a text file with an item id a line"""
+    beams: Annotated[tuple[int, ...], several(count, "N"), UNSAID] = ()
+    """prefixes that a search keeps at a level, the last number for all further ones, and nowhere fewer than k: 100 50
+    (default: 50)"""
     compute: Machines = "ray"
     """where the work for everybody is done"""
     json: Flag = False
@@ -72,7 +75,7 @@ class Recommend(Command):
             return self._recommend(pair)
         machines = self.session.machines(self.compute)
         lists = self.histories or ""
-        recommend_all(pair, self.everybody, self.k, not self.allow_history, lists, machines, self.json)
+        recommend_all(pair, self.everybody, self.k, not self.allow_history, self.beams, lists, machines, self.json)
 
     def _is_for_all(self) -> bool:
         """Whether everybody is meant; raises ConfigError for words that do not go together."""
@@ -100,6 +103,8 @@ class Recommend(Command):
         history = item_numbers(catalog, self.history) if self.user is None else history_of(catalog, self.user)
         allowed = _subset(catalog, self.allowed, self.excluded)
         recommender = Recommender.load(pair.model, pair.codes, pair.catalog, vectors=pair.vectors)
+        if self.beams:
+            recommender = replace(recommender, beams=self.beams)
         items, scores = recommender.rank([history], self.k, not self.allow_history, allowed=allowed)
         rows = [
             (rank, score, str(catalog.item_ids[item]), catalog.titles[item].as_py())

@@ -267,12 +267,18 @@ class Follower:
         vectors: dict[str, Place],
         registered: tuple[str, str] = ("", ""),
     ) -> Pair:
-        rules, share = self.settings.named_rules(), self.settings.new_share
-        here, columns = mapped.here(), self._columns
-        pair = Pair.load(model, codes, catalog, columns, rules, vectors, registered, new_share=share, folder=here)
-        if not self.settings.beams:
-            return pair
-        return replace(pair, recommender=replace(pair.recommender, beams=self.settings.beams))
+        return Pair.load(
+            model,
+            codes,
+            catalog,
+            self._columns,
+            self.settings.named_rules(),
+            vectors,
+            registered,
+            new_share=self.settings.new_share,
+            folder=mapped.here(),
+            beams=self.settings.beams,
+        )
 
     def _columns(self, catalog: Catalog) -> Columns:
         path = self.settings.columns

@@ -28,6 +28,7 @@ from unisid.serving.answers import Answer, Query, answers
 from unisid.serving.columns import Columns, read_table
 from unisid.serving.pair import Pair
 from unisid.serving.quotas import Quota
+from unisid.serving.settings import Beams
 
 LOG = logger(__name__)
 
@@ -65,6 +66,8 @@ class Overnight(Settings):
     """A Parquet or CSV file of facts about the items, by item_id; empty for none."""
     histories: str = ""
     """A Parquet or CSV file with `user_id` and `history`, a list of item ids; empty for all users of the catalogue."""
+    beams: Beams = ()
+    """As `serve`'s: prefixes that a search keeps at a level, the last number for all further levels; empty: 50."""
     shard: Count = 4096
     """Users a shard."""
     pool: Pool = runtime(Pool())
@@ -121,6 +124,9 @@ def recommend_all(sources: Sources, settings: Overnight, out: Place, compute: Co
 def _identity(settings: Overnight) -> Json:
     """The settings that decide what is written, and the tables that they name, as they are now."""
     found: Json = {each.name: getattr(settings, each.name) for each in fields(settings) if each.name != "pool"}
+    found["beams"] = list(settings.beams)
+    if not settings.beams:
+        del found["beams"]  # folders from before this setting go on
     for name in ("columns", "histories"):
         if path := found[name]:
             place = Place.of(path)
@@ -204,6 +210,7 @@ class _Worker:
             vectors=sources.vectors,
             device=settings.pool.device(),
             folder=mapped.here(),
+            beams=settings.beams,
         )
         if settings.rule:
             self.pair.filters.rule(settings.rule)

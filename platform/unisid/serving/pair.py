@@ -6,7 +6,7 @@ A new pair replaces the old one as a whole; a request that began with one pair e
 import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,7 @@ class Pair:
         device: torch.device | None = None,
         new_share: float | None = None,
         folder: Path | None = None,
+        beams: tuple[int, ...] = (),
     ) -> "Pair":
         """The pair of stored artifacts.
 
@@ -79,6 +80,7 @@ class Pair:
             new_share: as `Recommender.load`.
             folder: where arrays lie in files that all processes of this machine map (`mapped.here`); None: in this
                 process's own memory.
+            beams: of its searches by level, the last for all further ones; empty: as `Recommender.beams`.
 
         Raises:
             ArtifactError: as `Recommender.load`.
@@ -91,6 +93,8 @@ class Pair:
         held = hold(folder, key_of("index", *identity), lambda: arrays.made(read, shop, places, nouns))
         contents = Contents.of(read, shop, held.arrays)
         recommender = Recommender.load(model, codes, catalog, device, vectors, new_share, index=contents.index)
+        if beams:
+            recommender = replace(recommender, beams=beams)
         shared = [held]
         if folder is not None and arrays.tensors(recommender.backbone):
             key = key_of("weights", arrays.content_of(model, trained), *identity, new_share)

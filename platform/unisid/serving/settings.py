@@ -10,6 +10,9 @@ from unisid.errors import ConfigError
 TOKEN = "UNISID_SERVE_TOKEN"
 """The environment variable whose value every request must carry (Authorization: Bearer ...); unset for none."""
 
+Beams = tuple[Annotated[int, Range(1, MOST_BEAMS)], ...]
+"""Prefixes that a search keeps at each level; the last number is that of all further levels."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Serving(Settings):
@@ -78,7 +81,7 @@ class Serving(Settings):
     new_share: ShareBelowOne | None = None
     """Of the probability, that items without training interactions are to hold together, by recommenders over items;
     None: their share of the catalogue; 0: nothing is added to their scores."""
-    beams: tuple[Annotated[int, Range(1, MOST_BEAMS)], ...] = ()
+    beams: Beams = ()
     """Prefixes that a search keeps at a level, the last number for all further levels, and nowhere fewer than the items
     wanted; empty: 50. `unisid certify` shows how many are enough."""
     partitions: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """Checkpoints in the middle of an epoch: when one is due, what it holds of the epoch, and how a fit goes on from there.
 
-A worker about to lose its machine is saved at once, and a long epoch every so many seconds. All workers must save
-after the same step, so rank 0 decides and the others follow, about once a second. W workers.
+A worker about to lose its machine is saved at once, and again until the machine is gone; a long epoch every so many
+seconds. All workers must save after the same step, so rank 0 decides and the others follow, about once a second. W
+workers.
 """
 
 import itertools
@@ -23,6 +24,9 @@ LOOK_SECONDS = 1.0
 """About so long after a decision the next one is made."""
 NOTICE_SECONDS = 5.0
 """The machines are asked for notices no more often: Ray looks for them every 5 s."""
+AGAIN_SECONDS = 1.0
+"""After a notice a fit is saved again after so long, and after `SHARE` times what saving it took."""
+SHARE = 9.0
 RANDOM, SUMS = "within.random", "within.sums"
 """Tensors of a checkpoint: the random state of every worker [W, bytes], what its steps added up to [W, names]."""
 
@@ -38,8 +42,11 @@ class Within:
         self.worker, self.seconds = worker, seconds
         self.begun = self.saved = self.noticed_at = time.monotonic()
         self.steps, self.next = 0, 1
-        self.preempted = self.owed = False
-        """Whether a machine is about to be taken away; and whether nothing was saved since this was noticed."""
+        self.preempted = False
+        """Whether a machine is about to be taken away."""
+        self.pause = 0.0
+        """Seconds from a checkpoint to the next one, where that is so."""
+        self.decided: float | None = None
 
     def due(self) -> bool:
         """Whether to save now, after one more step; every worker must call it after every step."""
@@ -48,21 +55,31 @@ class Within:
             return False
         now = time.monotonic()
         pause = max(1.0, LOOK_SECONDS * self.steps / max(now - self.begun, 1e-9))
-        late = bool(self.seconds) and now - self.saved > self.seconds
+        late = self.owed or (bool(self.seconds) and now - self.saved > self.seconds)
         decided = torch.tensor([pause, late, now - self.noticed_at >= NOTICE_SECONDS], dtype=torch.float64)
         pause, late, look = self.worker.broadcast(decided.to(self.worker.device)).tolist()
         self.next = self.steps + int(pause)
-        return bool(late) | (bool(look) and self._first_notice(now))
+        found = bool(late) | (bool(look) and self._first_notice(now))
+        self.decided = now if found else None
+        return found
+
+    @property
+    def owed(self) -> bool:
+        """Whether a machine is about to be taken away, and enough was done since the last checkpoint for another."""
+        return self.preempted and time.monotonic() - self.saved >= self.pause
 
     def restart(self) -> None:
         """Count the seconds anew: a checkpoint was committed."""
-        self.saved, self.owed = time.monotonic(), False
+        self.saved = time.monotonic()
+        took = self.saved - self.decided if self.decided is not None else 0.0
+        self.pause = max(AGAIN_SECONDS, SHARE * took)
 
     def _first_notice(self, now: float) -> bool:
         """Whether a machine is about to be taken away that was not before."""
         self.noticed_at = now
         before, self.preempted = self.preempted, self.worker.is_preempted()
-        self.owed |= self.preempted and not before
+        if self.preempted and not before:
+            self.pause = 0.0
         return self.preempted and not before
 
 
