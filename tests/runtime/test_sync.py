@@ -1,16 +1,11 @@
 """A real MLflow server goes away at the end of a stage; what it missed it is told when it is back."""
 
 import contextlib
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-import requests
 from mlflow import MlflowClient
 
-from tests.runtime import heads
+from tests.runtime import heads, tracking_server
 from unisid import cli, making
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Address, Place, Store
@@ -23,33 +18,13 @@ NOUNS = ("catalog", "embeddings", "graph", "fused", "codes")
 @contextlib.contextmanager
 def server(folder, port):
     """An MLflow server over the SQLite file and the files of a folder, until the context ends."""
-    words = [
-        str(Path(sys.executable).with_name("mlflow")),
-        "server",
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        f"{folder}/files",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    env = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    runs, files = f"sqlite:///{folder}/mlflow.db", f"{folder}/files"
+    words = ("--backend-store-uri", runs, "--artifacts-destination", files)
+    process = tracking_server.started(port, folder / "mlflow.log", *words)
     try:
-        heads.until(lambda: answers(port), "MLflow answers")
         yield process
     finally:
         heads.end(process, seconds=0)
-
-
-def answers(port):
-    with contextlib.suppress(requests.RequestException):
-        return requests.get(f"http://127.0.0.1:{port}/health", timeout=5).ok
-    return False
 
 
 @pytest.fixture

@@ -4,15 +4,12 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import re
 import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -21,6 +18,7 @@ from cryptography.fernet import Fernet
 from mlflow import MlflowClient
 from starlette.testclient import TestClient
 
+from tests.runtime import heads, tracking_server
 from tests.runtime.http.cluster import put_into_use
 from tests.runtime.stores import mlflow_at
 from tests.serving import shop
@@ -125,31 +123,15 @@ def free_port():
 @pytest.fixture
 def mlflow_server(tmp_path):
     """A real MLflow server on SQLite that may call this machine."""
-    uri = f"http://127.0.0.1:{(port := free_port())}"
-    words = ["server", "--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db", "--port", str(port), "--workers", "1"]
-    words += ["--artifacts-destination", str(tmp_path / "files")]
+    words = ("--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db", "--artifacts-destination", f"{tmp_path}/files")
     settings = {
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
         "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
         "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": Fernet.generate_key().decode(),
     }
-    command = [str(Path(sys.executable).with_name("mlflow")), *words]
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log)
-    try:
-        until = time.monotonic() + 180
-        while True:
-            try:
-                urllib.request.urlopen(f"{uri}/health", timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None
-                assert time.monotonic() < until
-                time.sleep(0.2)
-        yield uri
-    finally:
-        process.terminate()
-        process.wait(60)
+    process = tracking_server.started(port := free_port(), tmp_path / "server.log", *words, **settings)
+    yield f"http://127.0.0.1:{port}"
+    heads.end(process)
 
 
 @pytest.mark.slow
