@@ -7,11 +7,13 @@ import pytest
 from jobs.experiments.align import CONTROL
 from jobs.experiments.align import align as experiment
 from unisid import pipeline, recipes
-from unisid.alignment import grpo, sdpo, sft
+from unisid.alignment import grpo, ipa, sdpo, sft
 from unisid.artifacts.store import Place, Store
 from unisid.backbones import lcrec, tiger
+from unisid.errors import ArtifactError
 from unisid.experiments.definition import cells
 from unisid.stages import align
+from unisid.stages.extension import Base
 from unisid.tokenizers import balanced
 
 OFFICE = ("minionerec_office", "minionerec_office_next", "minionerec_office_sft")
@@ -73,6 +75,19 @@ def test_onerec_prefers_what_was_taken_under_balanced_ids():
     assert isinstance(recipe.model.backbone, tiger.Config)
     assert recipe.align is not None
     assert recipe.align.objective == sdpo.Config(beta=0.1, supervised=1.0)
+
+
+def test_onerecs_own_preference_asks_a_model_that_is_run_first(tmp_path):
+    store = Store(Place.of(tmp_path))
+    recipe, judge = recipes.find("demo_onerec_ipa"), recipes.find("demo_onerec_reward")
+    assert (recipe.align.objective, recipe.align.reward) == (ipa.Config(), Base.parse("model/demo-onerec-reward/1"))
+    plans = [
+        {entry.noun: entry.fingerprint for entry in pipeline.plan(each, store, without_data=True)}
+        for each in (judge, recipes.find("demo_onerec"))
+    ]
+    assert plans[0]["codes"] == plans[1]["codes"]
+    with pytest.raises(ArtifactError, match="model/demo-onerec-reward/1"):
+        pipeline.plan(recipe, store, without_data=True)
 
 
 def test_all_arms_have_one_recommender_and_index_whatever_the_seed(tmp_path):

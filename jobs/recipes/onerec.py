@@ -1,18 +1,20 @@
 """OneRec on public data: balanced residual k-means, an encoder-decoder, then preferences among its own beams (2025).
 
-There are no sessions, watch times or exposures in public data, so lists, the reward model of these and the mixture of
-experts are left out. What stays: ids whose clusters are of equal size, and its iterative preference step with the
-supervised loss beside it, in which the item that was taken is preferred to all beams that were not (S-DPO, the
-stronger of the two that its paper compares).
+There are no sessions, watch times or exposures in public data, so lists and the mixture of experts are left out. What
+stays: ids whose clusters are of equal size, and its preference step with the supervised loss beside it. In it the item
+that was taken is preferred to all beams that were not (S-DPO, the stronger of the two that its paper compares), or, as
+in its own (`_ipa`), the beam that a reward model values most to the one that it values least. The reward model is a
+recommender over items (`_reward`), which is run first: its memory's weights are fitted to held-out clicks.
 """
 
 from dataclasses import replace
 
 from jobs.recipes import amazon, demo
-from unisid.alignment import sdpo
+from unisid.alignment import ipa, sdpo
 from unisid.compute import Pool
 from unisid.planning import Recipe
 from unisid.stages import align
+from unisid.stages.extension import Base
 from unisid.tokenizers import balanced
 from unisid.training.loop import Training
 
@@ -25,6 +27,31 @@ def onerec_beauty() -> Recipe:
 def demo_onerec() -> Recipe:
     """MovieLens-100K with balanced semantic IDs, TIGER, and S-DPO beside the supervised loss: minutes on two cores."""
     return whole(demo.demo_tiger(), "demo-onerec", prompts=4096, epochs=2)
+
+
+def demo_onerec_reward() -> Recipe:
+    """What values answers of demo_onerec_ipa: a recommender over items on the same balanced semantic IDs."""
+    base = demo_onerec()
+    judge = demo.demo().model
+    return replace(
+        base, name="demo-onerec-reward", align=None, model=judge, metrics=replace(base.metrics, method="reward")
+    )
+
+
+def demo_onerec_ipa() -> Recipe:
+    """MovieLens-100K with balanced semantic IDs, TIGER, and preferences by a reward model; after demo_onerec_reward."""
+    return _by_reward(demo_onerec(), "demo-onerec-ipa", demo_onerec_reward())
+
+
+def _by_reward(base: Recipe, name: str, judge: Recipe) -> Recipe:
+    assert base.align is not None
+    reward = Base.parse(f"model/{judge.name}/1")
+    return replace(
+        base,
+        name=name,
+        align=replace(base.align, objective=ipa.Config(), reward=reward),
+        metrics=replace(base.metrics, method="onerec-ipa"),
+    )
 
 
 def whole(base: Recipe, name: str, prompts: int, epochs: int) -> Recipe:

@@ -25,7 +25,7 @@ from unisid.stages.extension import Base
 from unisid.stages.flow import ALIGN, STAGES, Maker, emission, extension, gift
 from unisid.stages.joint.fits import check_planned
 
-GONE_ON_FROM = {"starts_from": "", "base": "", "aligned_to": "", "teacher_at": "baseline"}
+GONE_ON_FROM = {"starts_from": "", "base": "", "aligned_to": "", "teacher_at": "baseline", "reward": "model"}
 """Settings that name an artifact by its address -> its noun; empty: that of whose settings they are."""
 
 

@@ -31,7 +31,7 @@ from unisid.stages.extension import Base
 from unisid.stages.flow import settings_of
 from unisid.stages.joint import FIRST, TEACHER
 
-GONE_ON_FROM = ("base", "aligned", "start", "teacher")
+GONE_ON_FROM = ("base", "aligned", "start", "teacher", "reward")
 """The roles of what another run made: what an artifact extends, what a model's training starts from, who taught it."""
 AGAIN = "again"
 """What the repeated artifacts are called."""

@@ -29,7 +29,8 @@ def backbone():
 
 
 def answered(answers) -> Answered:
-    return Answered(answers, TARGETS, INDEX.codes)
+    """The reward of an item grows with its number."""
+    return Answered(answers, TARGETS, INDEX.codes, answers.float())
 
 
 def losses(objective, backbone, answers, reference=None):

@@ -11,7 +11,7 @@ import torch
 from tests.stages import ring
 from tests.stages.test_model import CONFIG as TIGER
 from tests.stages.test_model import N, inputs, weights  # noqa: F401, `inputs` is a fixture
-from unisid.alignment import beam_contrast, grpo, sdpo, sft
+from unisid.alignment import beam_contrast, grpo, ipa, sdpo, sft
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Place
 from unisid.backbones import eager, hierarchical, parallel
@@ -257,6 +257,8 @@ def test_a_model_by_its_address_is_gone_on_from(world, place):
         ({"answers": 1}, "align.answers: is 1; must be at least 2"),
         ({"batch_size": 65, "pool": Pool(workers=2)}, "align: batch_size 65 over 2 workers; must divide evenly"),
         ({"micro_batch": 24}, "align: micro_batch 24 does not divide the 64 prompts .* 8 would"),
+        ({"objective": ipa.Config()}, "align.reward: 'ipa' prefers answers by a reward model, and there is none"),
+        ({"reward": Base.parse("model/x/1")}, "align.reward: 'grpo' reads no reward model; leave it out"),
         ({"rollout": "greedy"}, "align.rollout: is 'greedy'; must be one of beam, sample"),
     ],
 )

@@ -29,6 +29,8 @@ class Answered:
     targets: Int[Tensor, " B"]
     codes: Int[Tensor, "N L"]
     """Of all items."""
+    rewards: Float[Tensor, "B G"] | None = None
+    """What each answer is worth, where the objective has a reward model: log p of the item under it."""
 
     @property
     def hits(self) -> Bool[Tensor, "B G"]:
@@ -67,6 +69,11 @@ class AlignmentConfig(PlugIn):
     @property
     def needs_reference(self) -> bool:
         """Whether it reads log p of the recommender that it began with."""
+        return False
+
+    @property
+    def needs_rewards(self) -> bool:
+        """Whether another recommender says what an answer is worth."""
         return False
 
     def check(self, num_levels: int) -> None:

@@ -34,6 +34,7 @@ from unisid.errors import ConfigError
 from unisid.evaluation.validation import CUTOFF
 from unisid.ops.prompts import Prompts
 from unisid.stages import model
+from unisid.stages.align import rewards
 from unisid.stages.align.prompts import TrainingRows
 from unisid.stages.extension import Base
 from unisid.stages.model import warm_start
@@ -71,6 +72,9 @@ class Config(Settings):
     starts_from: Base | None = field(default=None, metadata=identity_where(lambda config: bool(config.starts_from)))
     """A trained model to begin with, by its address (model/NAME/VERSION), of this recipe's index and backbone. Left
     out: the recipe trains it by its `model` settings."""
+    reward: Base | None = field(default=None, metadata=identity_where(lambda config: bool(config.reward)))
+    """A trained model of the same index, of any backbone, by its address: log p of an answer under it is what the
+    answer is worth. Read by objectives that prefer answers by a reward model (`ipa`)."""
     recommender: model.Config | None = None
     """The recipe's own `model`: filled in where a run is planned."""
     pool: Pool = runtime(Pool())
@@ -81,6 +85,14 @@ class Config(Settings):
         workers = max(1, self.pool.workers)
         if self.batch_size % workers:
             raise ConfigError(f"align: batch_size {self.batch_size} over {workers} workers; must divide evenly")
+        if self.objective.needs_rewards != (self.reward is not None):
+            raise ConfigError(
+                f"align.reward: '{self.objective.kind}' prefers answers by a reward model, and there is none; give the "
+                "address of a trained model of the same index"
+                if self.reward is None
+                else f"align.reward: '{self.objective.kind}' reads no reward model; leave it out, or give another "
+                "align.objective (ipa)"
+            )
         share = self.batch_size // workers
         if self.micro_batch and share % self.micro_batch:
             raise ConfigError(
@@ -102,9 +114,11 @@ def inputs(config: Config) -> tuple[str, ...]:
 
 
 def sources(config: Config) -> dict[str, Json]:
-    """The pretrained weights that the backbone began with, where it did, and the model that it begins with."""
+    """The pretrained weights that the backbone began with, where it did, the model that it begins with, and the one by
+    which its answers are judged."""
     pretrained = config.recommender.backbone.sources() if config.recommender is not None else {}
-    return pretrained | ({"start": config.starts_from.source()} if config.starts_from else {})
+    others = {"start": config.starts_from, "reward": config.reward}
+    return pretrained | {role: base.source() for role, base in others.items() if base is not None}
 
 
 def make(job: Job[Config]) -> Json:
@@ -126,6 +140,8 @@ def check(task: Task[Config]) -> None:
     config.fits(catalog.num_items)
     config.objective.check(len(Codes.read(task.inputs["codes"]).sizes))
     warm_start.check(config.starts_from, backbone, task.inputs["codes"])
+    if config.reward is not None:
+        rewards.check(config.reward, task.inputs["codes"])
     number = len(TrainingRows(catalog, Sequences.read(task.inputs["sequences"]), config.training.seed))
     if config.batch_size > number:
         raise ConfigError(
@@ -196,6 +212,7 @@ class Aligned:
         self.worker, self.config, self.index = worker, config, index
         self.model: nn.Module = backbone
         self.backbone, self.reference = backbone, self._kept(backbone)
+        self.reward = None if config.reward is None else rewards.load(config.reward, task.inputs, worker.device)
         self.prompts = TrainingRows(catalog, sequences, config.training.seed)
         self.steps = max(1, (config.prompts_per_epoch or len(self.prompts)) // config.batch_size)
         share = config.batch_size // worker.size
@@ -231,7 +248,8 @@ class Aligned:
         """Prompts with the items that are compared, and the reference's log probabilities of these."""
         objective, batch = self.config.objective, prompted.batch
         answers = self.answers(prompted) if objective.explores else batch.targets[:, None]
-        group, shown = objective.group(Answered(answers, batch.targets, self.index.codes))
+        worth = None if self.reward is None else rewards.of(self.reward, batch.histories, answers)
+        group, shown = objective.group(Answered(answers, batch.targets, self.index.codes, worth))
         found = replace(prompted, group=group, shown=shown)
         if self.reference is None:
             return found

@@ -1,0 +1,54 @@
+"""What answers are worth: log p of the items under a trained recommender of the same index, whatever its backbone."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unisid.artifacts.codes import Codes
+from unisid.artifacts.model import BACKBONE, Model
+from unisid.artifacts.reading import whole
+from unisid.artifacts.record import require, require_input
+from unisid.artifacts.store import Place, Store
+from unisid.backbones import BackboneConfig
+from unisid.config import from_record
+from unisid.errors import ArtifactError, ConfigError
+from unisid.serving.recommender import Recommender, vectors_of
+from unisid.stages.extension import Base
+
+
+def check(base: Base, codes: Place) -> None:
+    """Refuse a model that cannot judge answers of this index.
+
+    Raises:
+        ArtifactError: it is gone, another has its place, or it was trained on an index that `codes` does not extend.
+        ConfigError: its backbone has no log p of an item.
+    """
+    place = base.open("model")
+    try:
+        found = Model.read(place, Codes.read(codes))
+    except ArtifactError as error:
+        raise ArtifactError(f"align.reward: {error}") from None
+    if not _settings(found).aligns:
+        raise ConfigError(f"align.reward: {base.address} ranks by two streams merged, which have no log p of an item")
+
+
+def load(base: Base, inputs: Mapping[str, Place], device: torch.device) -> Recommender:
+    """The recommender, with the item vectors that it reads from the store in which it lies."""
+    place = base.open("model")
+    record, store = require(place, "model"), Store(place.parent.parent.parent)
+    read = [noun for noun in vectors_of(place) if noun in record.inputs]
+    vectors = {noun: require_input(store, record, noun) for noun in read}
+    return Recommender.load(place, inputs["codes"], inputs["catalog"], device, vectors)
+
+
+@torch.no_grad()
+def of(judge: Recommender, histories: Int[Tensor, "B T"], answers: Int[Tensor, "B G"]) -> Float[Tensor, "B G"]:
+    """What each answer is worth after its history; nothing to be read where one is -1, which fills short rows."""
+    return judge.backbone.log_probs_of(histories, answers, judge.index).sum(2)
+
+
+def _settings(model: Model) -> BackboneConfig:
+    with whole(model.place, BACKBONE, "the settings of a backbone"):
+        return from_record(BackboneConfig, model.backbone())  # type: ignore[type-abstract]
