@@ -16,7 +16,7 @@ from unisid.stages import align
 from unisid.stages.extension import Base
 from unisid.tokenizers import balanced
 
-OFFICE = ("minionerec_office", "minionerec_office_next", "minionerec_office_sft")
+OFFICE = ("minionerec_office", "minionerec_office_next", "minionerec_office_sft", "minionerec_office_described")
 FULL = ("minionerec_industrial", *OFFICE, "onerec_beauty")
 
 
@@ -67,6 +67,16 @@ def test_the_arm_without_grpo_is_where_the_other_begins(tmp_path):
     found = [pipeline.plan(recipes.find(name), store, without_data=True) for name in (OFFICE[0], OFFICE[2])]
     plans = [{entry.noun: entry.fingerprint for entry in entries} for entries in found]
     assert plans[0]["model.first"] == plans[1]["model"]
+
+
+def test_the_paper_names_more_tasks_than_the_released_code_has():
+    recipe = recipes.find("minionerec_office_described")
+    assert recipe.instructions is not None
+    assert set(recipe.instructions.tasks) - set(recipes.find("minionerec_office").instructions.tasks) == {
+        "description_to_sid",
+        "sid_to_description",
+    }
+    assert set(recipe.instructions.mix.values()) == {1.0}
 
 
 def test_onerec_prefers_what_was_taken_under_balanced_ids():

@@ -21,6 +21,8 @@ from unisid.training.loop import Training
 EIGHT_GPUS = Pool(workers=8, cpus=8, gpus=1)
 RELEASED = ("next", "title_to_sid", "sid_to_title", "next_title", "titles_to_title", "titles_to_sid")
 """What the released code trains on: all rows of all tasks, without weights."""
+NAMED = (*RELEASED, "description_to_sid", "sid_to_description")
+"""With the tasks that the paper names besides and needs no other model for; which set made its table is not known."""
 
 
 def minionerec_industrial() -> Recipe:
@@ -41,6 +43,14 @@ def minionerec_office_next() -> Recipe:
     base = minionerec_office()
     return replace(
         base, name="minionerec-office-next", instructions=instructions.Config(tasks=("next",), pool=thesis.READERS)
+    )
+
+
+def minionerec_office_described() -> Recipe:
+    """The same on the tasks that the paper names: descriptions too."""
+    base = minionerec_office()
+    return replace(
+        base, name="minionerec-office-described", instructions=instructions.Config(tasks=NAMED, pool=thesis.READERS)
     )
 
 
