@@ -40,6 +40,8 @@ IMPORTED = (
 COMMAND = "unisid.cli"
 MOST = 1 << 20
 """Bytes of a request, which holds an environment."""
+HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+"""Signals that a shell or `nohup` has a process ignore, and its children too; what they do otherwise."""
 
 
 class Process:
@@ -99,7 +101,8 @@ def begin(
 def _sent(server: str, request: Mapping[str, Any], streams: list[int]) -> Process:
     answers = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     answers.connect(server)
-    socket.send_fds(answers, [json.dumps(request).encode()], streams)
+    ignored = [number for number in HANDLERS if signal.getsignal(number) is signal.SIG_IGN]
+    socket.send_fds(answers, [json.dumps({**request, "ignored": ignored}).encode()], streams)
     return Process(answers)
 
 
@@ -183,6 +186,8 @@ def _answered(answers: socket.socket) -> list[str]:
     request = json.loads(message)
     if request["apart"]:
         os.setsid()
+    for number, handler in HANDLERS.items():  # the server has those of whoever was first to need it
+        signal.signal(number, signal.SIG_IGN if number in request["ignored"] else handler)
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])

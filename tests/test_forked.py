@@ -48,6 +48,24 @@ def test_it_is_reached_by_signals_under_its_own_number(tmp_path, number, code):
         os.kill(process.pid, 0)
 
 
+@pytest.mark.parametrize(("handler", "code"), [(signal.SIG_IGN, 143), (signal.default_int_handler, 130)])
+def test_it_ignores_what_this_process_ignores_now(tmp_path, handler, code):
+    """Whatever the server had to ignore when it was begun."""
+    held = waiting.write(tmp_path, waiting.TRAINING)
+    words = ("run", f"{held.file}:tiny", "--until", "model", "--compute", "local", "--store", str(tmp_path / "s"))
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        process = forked.begin(*words, env=ENV, start_new_session=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    while not Place.of(tmp_path / "s").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    if handler is signal.SIG_IGN:
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == code
+
+
 def test_one_that_takes_too_long_is_ended(tmp_path):
     with pytest.raises(subprocess.TimeoutExpired):
         forked.run("run", RECIPE, "--compute", "local", "--store", str(tmp_path), env=ENV, timeout=0.5)
