@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.runtime import heads, toy_long
 
-NOTICE = 20
+NOTICE = 12
 """Seconds from the notice until the node is gone."""
 SAVED = "work/slow/checkpoint-*.*/complete"
 BEGUN = 10

@@ -14,7 +14,7 @@ from unisid.compute import Compute, Pool, Worker
 from unisid.runtime.ray_compute import RayCompute
 from unisid.training.loop import Training, run
 
-STEPS, EPOCHS = 300, 2
+STEPS, EPOCHS = 200, 2
 SECONDS = 0.1
 """A step's."""
 
