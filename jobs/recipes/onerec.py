@@ -40,15 +40,12 @@ def demo_onerec_reward() -> Recipe:
 
 def demo_onerec_ipa() -> Recipe:
     """MovieLens-100K with balanced semantic IDs, TIGER, and preferences by a reward model; after demo_onerec_reward."""
-    return _by_reward(demo_onerec(), "demo-onerec-ipa", demo_onerec_reward())
-
-
-def _by_reward(base: Recipe, name: str, judge: Recipe) -> Recipe:
+    base = demo_onerec()
     assert base.align is not None
-    reward = Base.parse(f"model/{judge.name}/1")
+    reward = Base.parse(f"model/{demo_onerec_reward().name}/1")
     return replace(
         base,
-        name=name,
+        name="demo-onerec-ipa",
         align=replace(base.align, objective=ipa.Config(), reward=reward),
         metrics=replace(base.metrics, method="onerec-ipa"),
     )

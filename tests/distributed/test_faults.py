@@ -61,8 +61,8 @@ def test_an_interrupted_fit_is_given_up(ray_compute, tmp_path, stream):
     groups = []
 
     def tired(metrics):
-        groups.append(ray_compute.group)
         if "epoch" in metrics:
+            groups.append(ray_compute.group)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -75,6 +75,7 @@ def test_an_interrupted_fit_is_given_up(ray_compute, tmp_path, stream):
             streams={"rows": stream},
             report=tired,
         )
+    assert len(groups) == 1
     assert ray_compute.group is None
     assert not groups[0].alive
     fit(ray_compute, tmp_path / "next", stream, TWO, toy_fit.Toy())

@@ -103,7 +103,7 @@ class Recommender:
         read = Codes.read(codes)
         trained = Model.read(model, read, goes_on)
         device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        settings = _settings(model, trained)
+        settings = settings_of(trained)
         shop = Catalog.read(catalog)
         if index is None:
             held = item_vectors(vectors or {}, settings.vectors())
@@ -300,12 +300,12 @@ class Recommender:
 
 def vectors_of(model: Place) -> tuple[str, ...]:
     """The nouns whose item vectors a model reads."""
-    return _settings(model, Model(model, require(model, "model"))).vectors()
+    return settings_of(Model(model, require(model, "model"))).vectors()
 
 
-def _settings(place: Place, model: Model) -> BackboneConfig:
+def settings_of(model: Model) -> BackboneConfig:
     """The settings of a model's backbone."""
-    with whole(place, BACKBONE, "the settings of a backbone"):
+    with whole(model.place, BACKBONE, "the settings of a backbone"):
         return from_record(BackboneConfig, model.backbone())  # type: ignore[type-abstract]
 
 

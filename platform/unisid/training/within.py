@@ -27,6 +27,7 @@ NOTICE_SECONDS = 5.0
 AGAIN_SECONDS = 1.0
 """After a notice a fit is saved again after so long, and after `SHARE` times what saving it took."""
 SHARE = 9.0
+"""So saving takes a tenth of the time that is left."""
 RANDOM, SUMS = "within.random", "within.sums"
 """Tensors of a checkpoint: the random state of every worker [W, bytes], what its steps added up to [W, names]."""
 
@@ -47,6 +48,7 @@ class Within:
         self.pause = 0.0
         """Seconds from a checkpoint to the next one, where that is so."""
         self.decided: float | None = None
+        """When it was decided to save, from then until it is decided again."""
 
     def due(self) -> bool:
         """Whether to save now, after one more step; every worker must call it after every step."""

@@ -90,5 +90,6 @@ def test_replicas_that_are_killed_under_load_cost_no_wrong_and_no_hung_answer(st
     trial = faults.Trial(port, client, versions, store)
     trial.run(seconds=16, rate=20, kill=6, swap=5, kills=2)
     assert trial.wrong == []
+    assert trial.killed >= 2
     assert trial.counts["right"] > 100, trial.counts  # of 320: others were refused in words
     assert set(trial.pairs) == {"model/ring/1", "model/ring/2"}

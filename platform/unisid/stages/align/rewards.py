@@ -7,14 +7,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.model import BACKBONE, Model
-from unisid.artifacts.reading import whole
+from unisid.artifacts.model import Model
 from unisid.artifacts.record import require, require_input
 from unisid.artifacts.store import Place, Store
-from unisid.backbones import BackboneConfig
-from unisid.config import from_record
 from unisid.errors import ArtifactError, ConfigError
-from unisid.serving.recommender import Recommender, vectors_of
+from unisid.serving.recommender import Recommender, settings_of, vectors_of
 from unisid.stages.extension import Base
 
 
@@ -30,7 +27,7 @@ def check(base: Base, codes: Place) -> None:
         found = Model.read(place, Codes.read(codes))
     except ArtifactError as error:
         raise ArtifactError(f"align.reward: {error}") from None
-    if not _settings(found).aligns:
+    if not settings_of(found).aligns:
         raise ConfigError(f"align.reward: {base.address} ranks by two streams merged, which have no log p of an item")
 
 
@@ -47,8 +44,3 @@ def load(base: Base, inputs: Mapping[str, Place], device: torch.device) -> Recom
 def of(judge: Recommender, histories: Int[Tensor, "B T"], answers: Int[Tensor, "B G"]) -> Float[Tensor, "B G"]:
     """What each answer is worth after its history; nothing to be read where one is -1, which fills short rows."""
     return judge.backbone.log_probs_of(histories, answers, judge.index).sum(2)
-
-
-def _settings(model: Model) -> BackboneConfig:
-    with whole(model.place, BACKBONE, "the settings of a backbone"):
-        return from_record(BackboneConfig, model.backbone())  # type: ignore[type-abstract]

@@ -11,8 +11,9 @@ from unisid.artifacts.reading import whole
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_weights
 from unisid.backbones import Backbone, BackboneConfig, Index
-from unisid.config import differences, from_record, to_record
+from unisid.config import differences, to_record
 from unisid.errors import ArtifactError, ConfigError
+from unisid.serving.recommender import settings_of
 from unisid.stages.extension import Base
 
 
@@ -30,8 +31,7 @@ def check(start: Base | None, settings: BackboneConfig, codes: Place) -> None:
         found = Model.read(place, Codes.read(codes), goes_on=True)
     except ArtifactError as error:
         raise ArtifactError(f"model.starts_from: {error}") from None
-    with whole(place, BACKBONE, "the settings of a backbone"):
-        trained: BackboneConfig = from_record(BackboneConfig, found.backbone())  # type: ignore[type-abstract]
+    trained = settings_of(found)
     own = {role: source["fingerprint"] for role, source in settings.sources().items()}
     others = {role: found.record.inputs.get(role, {}).get("fingerprint") for role in own}
     before, after = to_record(trained, identity=True) | others, to_record(settings, identity=True) | own
