@@ -1,21 +1,29 @@
-"""What simulations over time share: MovieLens-100K in parts, the oldest ratings first, and the demo over tables."""
+"""What simulations over time share: a catalogue in parts, the oldest interactions first, and the demo over tables."""
 
 import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from jobs.recipes.amazon import beauty
 from jobs.recipes.demo import demo
+from jobs.recipes.recommenders import over_items
+from unisid.backbones import hierarchical, tiger
 from unisid.compute import Pool
 from unisid.datasets import recbole, tables
 from unisid.fusion import concat
 from unisid.pipeline import Recipe
 from unisid.stages import model
 from unisid.tokenizers import rqkmeans
+from unisid.training.loop import Training
 
 HERE = Pool(workers=0)
+UNIT = 10**9
+"""Of a time that stands for a place in a history: its end."""
 
 
 def recipe(name: str, recommender: model.Config) -> Recipe:
@@ -34,23 +42,73 @@ def recipe(name: str, recommender: model.Config) -> Recipe:
     )
 
 
-def raw() -> tuple[pa.Table, pa.Table]:
-    """Films and ratings, the oldest rating first."""
+def small_tiger() -> model.Config:
+    """A TIGER of which a week takes minutes."""
+    small = tiger.Config(
+        width=64, num_heads=4, head_width=16, feedforward_width=128, num_encoder_layers=1, num_decoder_layers=1
+    )
+    return model.Config(
+        backbone=small,
+        batch_size=128,
+        samples_per_epoch=16_000,
+        valid_samples=300,
+        training=Training(epochs=15, patience=4, learning_rate=2e-3, weight_decay=0.035, warmup_steps=100),
+        pool=HERE,
+    )
+
+
+def small_over_items() -> model.Config:
+    """The recommender over items, with less to train than the demo's."""
+    return over_items(hierarchical.Config(dropout=0.2), HERE, 64, 2000, 10)
+
+
+RECOMMENDERS: Mapping[str, Callable[[], model.Config]] = {"tiger": small_tiger, "items": small_over_items}
+
+
+def movielens() -> tuple[pa.Table, pa.Table]:
+    """Films and ratings of MovieLens-100K."""
     dataset = recbole.Config(name="ml-100k", path="data/ml-100k").build()
-    read = {
-        name: pa.concat_tables([dataset.read(part) for part in dataset.parts() if part["table"] == name])
+    items, interactions = (
+        pa.concat_tables([dataset.read(part) for part in dataset.parts() if part["table"] == name])
         for name in ("items", "interactions")
-    }
-    return read["items"], read["interactions"].sort_by("timestamp")
+    )
+    return items, interactions
 
 
-def parts(ratings: pa.Table, before: float, number: int) -> tuple[pa.Table, list[pa.Table]]:
-    """The first share of the ratings, and the rest in so many parts of equally many."""
-    cuts = np.linspace(before, 1, number + 1) * ratings.num_rows
-    later = [ratings.slice(int(a), int(b) - int(a)) for a, b in itertools.pairwise(cuts)]
-    return ratings.slice(0, int(cuts[0])), later
+def beauty_by_place() -> tuple[pa.Table, pa.Table]:
+    """Products and reviews of Beauty, whose published files have no times, by places in users' histories."""
+    dataset = beauty().catalog.dataset
+    assert isinstance(dataset, tables.Config)
+    return pq.read_table(dataset.items), timed_by_place(pq.read_table(dataset.interactions))
 
 
-def films_of(films: pa.Table, wanted: set[str]) -> pa.Table:
-    """The rows of some films."""
-    return films.filter(pc.is_in(films["item_id"], value_set=pa.array(sorted(wanted), films["item_id"].type)))
+def timed_by_place(interactions: pa.Table) -> pa.Table:
+    """Interactions whose time is the share of their user's history that lies before them, for want of a better one.
+
+    A user of 4 interactions at positions 0 to 3 has them at 1/8, 3/8, 5/8 and 7/8 of `UNIT`.
+    """
+    _, user = np.unique(interactions["user_id"].to_numpy(), return_inverse=True)
+    share = (interactions["position"].to_numpy() + 0.5) / np.bincount(user)[user]
+    times = pa.array((share * UNIT).astype(np.int64))
+    return interactions.select(["user_id", "item_id"]).append_column("timestamp", times)
+
+
+DATA: Mapping[str, Callable[[], tuple[pa.Table, pa.Table]]] = {"movielens": movielens, "beauty": beauty_by_place}
+
+
+def raw(data: str) -> tuple[pa.Table, pa.Table]:
+    """Items and interactions, the oldest interaction first."""
+    items, interactions = DATA[data]()
+    return items, interactions.sort_by([("timestamp", "ascending"), ("user_id", "ascending")])
+
+
+def parts(interactions: pa.Table, before: float, number: int) -> tuple[pa.Table, list[pa.Table]]:
+    """The first share of the interactions, and the rest in so many parts of equally many."""
+    cuts = np.linspace(before, 1, number + 1) * interactions.num_rows
+    later = [interactions.slice(int(a), int(b) - int(a)) for a, b in itertools.pairwise(cuts)]
+    return interactions.slice(0, int(cuts[0])), later
+
+
+def items_of(items: pa.Table, wanted: set[str]) -> pa.Table:
+    """The rows of some items."""
+    return items.filter(pc.is_in(items["item_id"], value_set=pa.array(sorted(wanted), items["item_id"].type)))

@@ -1,17 +1,17 @@
-"""Seven months of MovieLens-100K: an index that stays, one that is extended, one that is refreshed, one made anew.
+"""Seven periods of a catalogue: an index that stays, one that is extended, one that is refreshed, one made anew.
 
-python -m benchmarks.year [SEED]
+python -m benchmarks.year [SEED] [movielens | beauty] [items | tiger]
 
-The first 30% of the ratings, by time, are the first run's; the rest are seven periods of equally many. After each of
-the first six every way takes it in, and answers the next one as it comes: a list of ten for each of 2,000 ratings, from
-all that the user rated before. A film that is not in an index yet is missed.
+The first 30% of the interactions, by time, are the first run's; the rest are seven periods of equally many. After each
+of the first six every way takes it in, and answers the next one as it comes: a list of ten for each of 2,000
+interactions, from all that the user took before. An item that is not in an index yet is missed.
 
 frozen     the first index and recommender
-extended   `unisid update`: new films by the frozen parts, the recommender trained on and promoted if not worse
+extended   `unisid update`: new items by the frozen parts, the recommender trained on and promoted if not worse
 refreshed  `unisid index refresh`: vectors and codebooks anew under the old names, the recommender trained on
 rebuilt    vectors, index and recommender from nothing
 
-Data: python -m jobs.fetch_movielens.
+Data: as for `benchmarks.week`.
 """
 
 import contextlib
@@ -27,16 +27,14 @@ import pyarrow as pa
 
 import unisid
 from benchmarks import _by_time
-from benchmarks._by_time import HERE, films_of, parts, raw
+from benchmarks._by_time import RECOMMENDERS, items_of, parts, raw
 from benchmarks._samples import Answers, Samples, answers, clustered, samples_of
-from jobs.recipes.recommenders import over_items
 from unisid import pipeline
 from unisid.api.flows import configured
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import require, require_input
 from unisid.artifacts.store import Address, Place, Store
-from unisid.backbones import hierarchical
 from unisid.pipeline import NullTracker, Recipe
 from unisid.runtime.local import LocalCompute
 from unisid.versions.compare import compare
@@ -44,15 +42,15 @@ from unisid.versions.refresh import refresh
 from unisid.versions.update import FROM_BASE
 
 PERIODS, BEFORE = 7, 0.3
-EPOCHS, FURTHER = 10, 3
-"""Passes of a recommender from fresh weights, and of one that is trained on."""
+FURTHER = 3
+"""Passes of a recommender that is trained on."""
 LOG = logging.getLogger("benchmarks.year")
 Places = dict[str, Place]
 
 
-def recipe(seed: int) -> Recipe:
-    """The recommender over items, over tables, with less to train than the demo's."""
-    found = _by_time.recipe("year", over_items(hierarchical.Config(dropout=0.2), HERE, 64, 2000, EPOCHS))
+def recipe(seed: int, recommender: str) -> Recipe:
+    """A recommender over tables, with less to train than the demo's."""
+    found = _by_time.recipe("year", RECOMMENDERS[recommender]())
     training = replace(found.model.training, seed=seed)
     return replace(found, graph=replace(found.graph, seed=seed), model=replace(found.model, training=training))
 
@@ -66,19 +64,19 @@ class Way:
     answers: list[Answers] = field(default_factory=list)
 
 
-def main(seed: int = 42) -> dict[str, Any]:
+def main(seed: str = "42", data: str = "movielens", recommender: str = "items") -> dict[str, Any]:
     """Figures by period and way, and over all periods."""
     with tempfile.TemporaryDirectory() as folder:
-        return Year(Store(Place.of(folder)), seed).figures()
+        return Year(Store(Place.of(folder)), int(seed), data, recommender).figures()
 
 
 class Year:
     """The periods in a store."""
 
-    def __init__(self, store: Store, seed: int) -> None:
-        self.store, self.recipe = store, recipe(seed)
-        self.films, self.ratings = raw()
-        self.before, self.later = parts(self.ratings, BEFORE, PERIODS)
+    def __init__(self, store: Store, seed: int, data: str, recommender: str) -> None:
+        self.store, self.recipe = store, recipe(seed, recommender)
+        self.items, interactions = raw(data)
+        self.before, self.later = parts(interactions, BEFORE, PERIODS)
         self.seen = set(self.before["item_id"].to_pylist())
         self.first = frozenset(self.seen)
 
@@ -88,15 +86,15 @@ class Year:
         run = unisid.run(
             self.recipe,
             self.store,
-            items=films_of(self.films, self.seen),
+            items=items_of(self.items, self.seen),
             interactions=self.before,
             until="model",
             compute="local",
         )
         first = self._places(run.places["model"])
         found: dict[str, Any] = {
-            "films": len(self.first),
-            "ratings": self.before.num_rows,
+            "items": len(self.first),
+            "interactions": self.before.num_rows,
             "first_run_cpu_seconds": round(time.process_time() - begun, 1),
         }
         ways = {name: Way(first) for name in ("frozen", "extended", "refreshed", "rebuilt")}
@@ -112,7 +110,7 @@ class Year:
         self.seen |= new
         samples = samples_of(whole, self.later[number], self.first)
         before = {name: way.places for name, way in ways.items()}
-        figures: dict[str, Any] = {"new_films": len(new), "samples": len(samples.target)}
+        figures: dict[str, Any] = {"new_items": len(new), "samples": len(samples.target)}
         figures["new_among_targets"] = float(samples.is_new.mean())
         ways["extended"].places, ways["extended"].cpu, figures["promoted"] = self._extended(new, period)
         shared = self._vectors(number + 1, whole)
@@ -131,8 +129,8 @@ class Year:
 
     def _extended(self, new: set[str], period: pa.Table) -> tuple[Places, float, bool]:
         """What is in use after an update."""
-        begun, films = time.process_time(), films_of(self.films, new)
-        given = {"items": films if films.num_rows else None, "interactions": period}
+        begun, items = time.process_time(), items_of(self.items, new)
+        given = {"items": items if items.num_rows else None, "interactions": period}
         done = unisid.update(self.recipe, self.store, **given, daily={"epochs": FURTHER}, compute="local")
         taken = time.process_time() - begun
         model = self.store.place(Address.parse(done["new"] if done["passed"] else done["old"]))
@@ -140,7 +138,7 @@ class Year:
 
     def _today(self, version: int, whole: pa.Table) -> Recipe:
         """The recipe over all that is known, from nothing."""
-        made = configured(self.recipe, None, self.store, items=films_of(self.films, self.seen), interactions=whole)
+        made = configured(self.recipe, None, self.store, items=items_of(self.items, self.seen), interactions=whole)
         return replace(made, name="anew", version=str(version))
 
     def _vectors(self, version: int, whole: pa.Table) -> float:
@@ -176,7 +174,7 @@ class Year:
 
     @staticmethod
     def _moved(before: Places, after: Places) -> list[float]:
-        """The share of the older index's films whose prefix is another now, by its length."""
+        """The share of the older index's items whose prefix is another now, by its length."""
         pair = [(Codes.read(places["codes"]), Catalog.read(places["catalog"])) for places in (before, after)]
         return [round(share, 4) for share in compare(pair[0], pair[1])["changed_prefix"]]
 
@@ -208,4 +206,4 @@ def overall(ways: dict[str, Way]) -> dict[str, Any]:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     LOG.setLevel(logging.INFO)
-    print(json.dumps(main(*map(int, sys.argv[1:])), indent=2))
+    print(json.dumps(main(*sys.argv[1:]), indent=2))

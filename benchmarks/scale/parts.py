@@ -86,14 +86,13 @@ def nearest_of(items: int) -> Figures:
     vectors = centres[rng.integers(0, len(centres), items)]
     vectors += 0.5 * rng.standard_normal(vectors.shape, np.float32)
     begun = time.process_time()
-    nearest = Nearest.build(vectors, exact_limit=50_000)
+    nearest = Nearest.build(vectors, 10, exact_limit=50_000)
     built = time.process_time() - begun
     queries = min(QUERIES, items)
     begun = time.process_time()
-    found = nearest.neighbours(0, queries, 10)
+    nearest.neighbours(0, queries)
     searched = (time.process_time() - begun) / queries * items
-    recall = nearest.recall(0, queries, found)
-    return {"seconds": built + searched, "build_seconds": built, "search_seconds": searched, "recall": recall}
+    return {"seconds": built + searched, "build_seconds": built, "search_seconds": searched, "recall": nearest.recall}
 
 
 def decode_of(items: int) -> Figures:

@@ -65,11 +65,11 @@ class Graph:
         for start in range(0, count, AT_ONCE):
             values = part(slice(start, start + AT_ONCE)).detach().float()
             rows[start : start + AT_ONCE] = (values if axes is None else values @ axes).cpu().numpy()
-        nearest = Nearest.build(rows, exact_limit=EXACT)
+        nearest = Nearest.build(rows, width, exact_limit=EXACT)
         found = np.empty((count, width), np.int32)
         for start in range(0, count, AT_ONCE):
             stop = min(start + AT_ONCE, count)
-            found[start:stop] = nearest.neighbours(start, stop, width)
+            found[start:stop] = nearest.neighbours(start, stop)
         return cls(torch.from_numpy(found).to(first.device))
 
     def anywhere(self, size: int) -> Int[Tensor, " S"]:

@@ -15,6 +15,16 @@ EXACT_LIMIT = 1_000_000
 TRAINING_POINTS = 64
 """Vectors a list from which the lists' centres are learned."""
 
+RECALL = 0.97
+"""So many lists are searched that at least this share of true neighbours is found, ..."""
+FEWEST, MOST = 8, 64
+"""... between these numbers of lists, or, where that is more, 1 in `SHARE` of them."""
+SHARE = 32
+QUERIES = 256
+"""Vectors of which the true neighbours are known."""
+TIED = 1e-6
+"""Cosines that differ by less are equal: another of equal vectors is as good a neighbour."""
+
 
 @dataclass(frozen=True)
 class Nearest:
@@ -22,11 +32,20 @@ class Nearest:
 
     vectors: NDArray[np.float32]
     index: Any  # FAISS's
-    exact: bool
+    num_neighbours: int
+    """K."""
+    recall: float
+    """The share of true neighbours that it finds, of some vectors."""
 
     @classmethod
-    def build(cls, vectors: NDArray[np.float32], seed: int = 0, exact_limit: int = EXACT_LIMIT) -> "Nearest":
-        """Index vectors [N, D]. All of a machine's GPUs are used where FAISS was built for them."""
+    def build(
+        cls, vectors: NDArray[np.float32], num_neighbours: int, seed: int = 0, exact_limit: int = EXACT_LIMIT
+    ) -> "Nearest":
+        """Index vectors [N, D]. All of a machine's GPUs are used where FAISS was built for them.
+
+        Above the limit there are 4 sqrt(N) lists, and the work of a query grows with sqrt(N) as long as a fixed number
+        of them is enough.
+        """
         import faiss  # as in `ops.kmeans`
 
         unit = np.ascontiguousarray(vectors, np.float32)
@@ -39,35 +58,38 @@ class Nearest:
         sample = np.random.default_rng(seed).permutation(len(unit))[: TRAINING_POINTS * lists]
         index.train(unit[np.sort(sample)])  # nothing to learn where the search is exact
         index.add(unit)
-        return cls(unit, index, exact)
+        recall = 1.0 if exact else _searched(index, lists, unit, num_neighbours, seed)
+        return cls(unit, index, num_neighbours, recall)
 
-    def neighbours(self, start: int, stop: int, num_neighbours: int) -> NDArray[np.int32]:
+    def neighbours(self, start: int, stop: int) -> NDArray[np.int32]:
         """For vectors start to stop: the nearest others, nearest first, ended by -1. [stop - start, K]."""
-        return _without_self(self.index.search(self.vectors[start:stop], num_neighbours + 1)[1], start)
-
-    def recall(self, start: int, stop: int, found: NDArray[np.int32], sample: int = 32) -> float:
-        """The share of true nearest neighbours among those found, over some evenly spaced rows of start to stop."""
-        if self.exact:
-            return 1.0
-        shared = total = 0
-        for row in np.unique(np.linspace(start, stop - 1, sample).astype(int)):
-            closeness = self.vectors @ self.vectors[row]
-            closeness[row] = -np.inf
-            width = min(found.shape[1], len(closeness) - 1)
-            true = np.argpartition(-closeness, width - 1)[:width]
-            shared += len(np.intersect1d(true, found[row - start]))
-            total += width
-        return shared / max(1, total)
+        return _without_self(self.index.search(self.vectors[start:stop], self.num_neighbours + 1)[1], start)
 
 
 def _inverted_lists(width: int, lists: int, seed: int) -> Any:
-    """Of all lists, 1 in 32 (at least 16) is searched."""
     import faiss
 
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
-    index.nprobe = min(lists, max(16, lists // 32))
     index.cp.seed = seed + 1
     return index
+
+
+def _searched(index: Any, lists: int, unit: NDArray[np.float32], num_neighbours: int, seed: int) -> float:
+    """Set how many lists a query searches: doubled until enough is found. Returns the recall."""
+    import faiss
+
+    queries = unit[np.sort(np.random.default_rng([seed, 1]).permutation(len(unit))[:QUERIES])]
+    width = min(num_neighbours + 1, len(unit))
+    farthest = faiss.knn(queries, unit, width, metric=faiss.METRIC_INNER_PRODUCT)[0][:, -1:]
+    parameters = faiss.GpuParameterSpace() if faiss.get_num_gpus() > 0 else faiss.ParameterSpace()
+    searched, most = min(FEWEST, lists), min(lists, max(MOST, lists // SHARE))
+    while True:
+        parameters.set_index_parameter(index, "nprobe", searched)
+        hits = (index.search(queries, width)[0] >= farthest - TIED).sum(axis=1) - 1  # its own is no neighbour
+        recall = float(hits.mean()) / max(1, width - 1)
+        if recall >= RECALL or searched == most:
+            return recall
+        searched = min(2 * searched, most)
 
 
 def _without_self(found: NDArray[np.int64], start: int) -> NDArray[np.int32]:

@@ -3,7 +3,9 @@
 U users, N items, n rows of a block, K neighbours.
 """
 
+import functools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -19,20 +21,44 @@ ROWS = 1 << 14
 """Items counted at one time: keeps (row, count, item) inside 63 bits."""
 
 
-def incidence(
-    users: NDArray[np.int32],
-    items: NDArray[np.int32],
-    num_users: int,
-    num_items: int,
-    weights: NDArray[np.float64] | None = None,
-) -> sp.csr_matrix:
-    """R [U, N], one or the pair's weight where a user took an item; the pairs must be distinct."""
-    held = np.ones(len(users), np.int32) if weights is None else weights
-    return sp.csr_matrix((held, (users, items)), shape=(num_users, num_items))
+@dataclass(frozen=True)
+class Incidence:
+    """R, one or the pair's weight where a user took an item, held by users and by items."""
+
+    by_user: sp.csr_matrix
+    """R [U, N]."""
+    by_item: sp.csr_matrix
+    """R^T [N, U]."""
+
+    @classmethod
+    def of(
+        cls,
+        users: NDArray[np.int32],
+        items: NDArray[np.int32],
+        num_users: int,
+        num_items: int,
+        weights: NDArray[np.float64] | None = None,
+    ) -> "Incidence":
+        """Returns R of distinct pairs."""
+        held = np.ones(len(users), np.int32) if weights is None else weights
+        by_user = sp.csr_matrix((held, (users, items)), shape=(num_users, num_items))
+        return cls(by_user, by_user.T.tocsr())
+
+    @functools.cached_property
+    def user_degree(self) -> NDArray[Any]:
+        """Items of a user [U]."""
+        return np.diff(self.by_user.indptr)
+
+    @functools.cached_property
+    def squares(self) -> NDArray[Any]:
+        """c_ii [N], whole numbers where R holds such."""
+        kind = np.int64 if self.by_user.dtype.kind == "i" else np.float64
+        weights = self.by_user.data.astype(np.float64) ** 2
+        return np.bincount(self.by_user.indices, weights, minlength=self.by_user.shape[1]).astype(kind)
 
 
 def co_occurrence(
-    taken: sp.csr_matrix, start: int, stop: int, num_neighbours: int, pairs: int = PAIRS, measure: Measure = "count"
+    taken: Incidence, start: int, stop: int, num_neighbours: int, pairs: int = PAIRS, measure: Measure = "count"
 ) -> NDArray[np.int32]:
     """For items start to stop: the other items by the users that both have, most first, ties by item number.
 
@@ -40,23 +66,17 @@ def co_occurrence(
     ends with -1 where no further item shares a user. [stop - start, K].
 
     Args:
-        taken: R [U, N] of ones or of weights, without duplicates.
+        taken: ones or weights.
         pairs: at most so many entries of the product are held at a time, but at least one item's.
         measure: what to order by: `count` is c_ij, `cosine` c_ij / sqrt(c_i c_j), with c_i = c_ii the users of an item.
     """
-    by_item = taken.tocsc()[:, start:stop].T.tocsr()
-    users = None if measure == "count" else _squares(taken)
+    rows = taken.by_item[start:stop]
+    users = None if measure == "count" else taken.squares
     best = np.full((stop - start, num_neighbours), -1, np.int32)
-    for low, high in _blocks(by_item, np.diff(taken.indptr), taken.shape[1], pairs):
-        product = (by_item[low:high] @ taken).tocsr()
+    for low, high in _blocks(rows, taken.user_degree, taken.by_user.shape[1], pairs):
+        product = (rows[low:high] @ taken.by_user).tocsr()
         best[low:high] = _first(product, start + low, num_neighbours, users)
     return best
-
-
-def _squares(taken: sp.csr_matrix) -> NDArray[Any]:
-    """c_ii [N], whole numbers where R holds such."""
-    kind = np.int64 if taken.dtype.kind == "i" else np.float64
-    return np.bincount(taken.indices, taken.data.astype(np.float64) ** 2, minlength=taken.shape[1]).astype(kind)
 
 
 def _blocks(by_item: sp.csr_matrix, user_degree: NDArray[Any], num_items: int, pairs: int) -> Iterator[tuple[int, int]]:

@@ -126,10 +126,10 @@ def _older(alike: Table, first: int) -> sp.csr_matrix:
 
 def alike_vectors(vectors: NDArray[np.float32], keep: int) -> Table:
     """The nearest others by cosine; the relation is cosine^4. A vector of zeros has no neighbours."""
-    nearest, parts = Nearest.build(vectors), []
+    nearest, parts = Nearest.build(vectors, min(keep, len(vectors) - 1)), []
     for start in range(0, len(vectors), AT_ONCE):
         stop = min(start + AT_ONCE, len(vectors))
-        found = nearest.neighbours(start, stop, min(keep, len(vectors) - 1))
+        found = nearest.neighbours(start, stop)
         own = nearest.vectors[start:stop]
         cosine = np.einsum("nw,nkw->nk", own, nearest.vectors[found.clip(0)])
         values = np.where(found >= 0, cosine, 0.0).clip(0) ** POWER_OF_COSINE

@@ -3,7 +3,7 @@ is near.
 
 Shards `structure-*.arrow` and `semantic-*.arrow`: `neighbours` [K] int32, nearest first, ended by -1; beside it
 `fallback` (this item has no structure neighbour: its semantic neighbours stand in) and `recall` (the share of true
-nearest neighbours that the search found, measured on some items of the shard). N items, K neighbours.
+nearest neighbours that the search finds, measured on some of all items). N items, K neighbours.
 """
 
 import functools
@@ -21,7 +21,7 @@ from unisid.compute import Job, Pool, Step
 from unisid.config import Json
 from unisid.log import logger
 from unisid.ops.nearest import Nearest
-from unisid.ops.neighbours import Measure, co_occurrence, incidence
+from unisid.ops.neighbours import Incidence, Measure, co_occurrence
 from unisid.ops.transitions import Weights, count_transitions
 from unisid.progress import mapped
 from unisid.stages.fused.reading import Reader
@@ -60,12 +60,12 @@ def semantic_writer(
     reader: Reader, out: Place, num_neighbours: int, exact_limit: int
 ) -> Callable[[pa.Table], pa.Table]:
     """A part -> its shard of the table of nearest texts."""
-    nearest = Nearest.build(reader.pooled(), exact_limit=exact_limit)
+    nearest = Nearest.build(reader.pooled(), num_neighbours, exact_limit=exact_limit)
 
     def write(part: pa.Table) -> pa.Table:
         shard, start, stop = _part(part)
-        found = nearest.neighbours(start, stop, num_neighbours)
-        recall = np.full(len(found), nearest.recall(start, stop, found), np.float32)
+        found = nearest.neighbours(start, stop)
+        recall = np.full(len(found), nearest.recall, np.float32)
         write_shard(out, SEMANTIC, shard, pa.table({"neighbours": to_arrow(found), "recall": recall}))
         return part
 
@@ -110,7 +110,7 @@ def structure_of(
         return lambda start, stop: whole[start:stop].copy()
     edges, weights = catalog.training_edges(), catalog.training_weights()
     users, items, weights = _within(sample, catalog.num_items, *edges, weights)
-    taken = incidence(users, items, catalog.num_users, num_items, weights)
+    taken = Incidence.of(users, items, catalog.num_users, num_items, weights)
     return lambda start, stop: co_occurrence(taken, start, stop, num_neighbours, measure=relation)
 
 
