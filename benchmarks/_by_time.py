@@ -22,8 +22,8 @@ from unisid.tokenizers import rqkmeans
 from unisid.training.loop import Training
 
 HERE = Pool(workers=0)
-UNIT = 10**9
-"""Of a time that stands for a place in a history: its end."""
+BEGINS, YEAR = 1_388_534_400, 31_536_000
+"""Seconds of the year, 2014, in which interactions without times are laid."""
 
 
 def recipe(name: str, recommender: model.Config) -> Recipe:
@@ -85,11 +85,11 @@ def beauty_by_place() -> tuple[pa.Table, pa.Table]:
 def timed_by_place(interactions: pa.Table) -> pa.Table:
     """Interactions whose time is the share of their user's history that lies before them, for want of a better one.
 
-    A user of 4 interactions at positions 0 to 3 has them at 1/8, 3/8, 5/8 and 7/8 of `UNIT`.
+    A user of 4 interactions at positions 0 to 3 has them at 1/8, 3/8, 5/8 and 7/8 of a year.
     """
     _, user = np.unique(interactions["user_id"].to_numpy(), return_inverse=True)
     share = (interactions["position"].to_numpy() + 0.5) / np.bincount(user)[user]
-    times = pa.array((share * UNIT).astype(np.int64))
+    times = pa.array((BEGINS + share * YEAR).astype(np.int64))
     return interactions.select(["user_id", "item_id"]).append_column("timestamp", times)
 
 

@@ -24,15 +24,15 @@ class Config(BaselineConfig):
 class Popularity:
     """Scores an item by its number of distinct training users."""
 
-    counts: Float[Tensor, " N"]
+    for_all: Float[Tensor, " N"]
     chosen: dict[str, float] = field(default_factory=dict)
 
     def over(self, num_items: int) -> "Popularity":
         """The same for a catalogue that has more items after these, which no user took."""
-        return Popularity(functional.pad(self.counts, (0, num_items - len(self.counts))))
+        return Popularity(functional.pad(self.for_all, (0, num_items - len(self.for_all))))
 
     def scores(self, histories: Histories) -> Float[Tensor, "B N"]:
-        return self.counts.expand(len(histories), -1)
+        return self.for_all.expand(len(histories), -1)
 
 
 def count_users(catalog: Catalog) -> Float[Tensor, " N"]:

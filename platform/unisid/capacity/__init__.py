@@ -1,9 +1,11 @@
 """Estimates of a run over N items: time, memory, disk and money, from measured, published or derived rates.
 
-A stage's cost is linear in its unit (items, interactions, tokens, users), which `benchmarks.scale` holds against
+A stage's cost is linear in its unit (items, interactions, tokens, users), and that of the fused stage has a further
+term, for each item's search among lists of near texts as long as the root of N; `benchmarks.scale` holds both against
 measurements from 10^4 items on:
 
-    seconds = fixed + passes units / rate / devices,   memory = fixed + units (each + shared / devices)
+    seconds = fixed + (passes units / rate + search units^1.5) / devices
+    memory = fixed + units (each + shared / devices)
 
 The interval of a rate gives one of the time. Example, 10^6 items, fixed = 60 s, 2 passes, 500 items/s a device, 4
 devices: 60 + 2 * 10^6 / 500 / 4 = 1,060 s; with 8 bytes each and 400 shared, 10^6 * (8 + 400 / 4) = 108 MB a worker.
@@ -14,11 +16,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from scipy.optimize import nnls
+
 from unisid.errors import ConfigError
 
 Unit = Literal["items", "interactions", "tokens", "users"]
 Where = Literal["device", "host"]
 GIGABYTE = 1e9
+SEARCH = 1.5
+"""The power of N that searching inverted lists for each of N items takes (`ops.nearest`)."""
+SEARCHES = ("fused",)
+"""The stages that do."""
 SAFETY = 0.9
 """Share of a memory or a disk that a run may fill."""
 
@@ -62,6 +71,8 @@ class Cost:
     where: Where = "device"
     """Which processors do the work: accelerators (or a CPU machine), or the cores of the hosts."""
     passes: float = 1.0
+    search: float = 0.0
+    """Seconds of one device for each units^1.5; its interval is as wide as the rate's."""
     seconds: float = 0.0
     """Fixed, whatever the number of units: starting, loading, compiling."""
     memory: float = 0.0
@@ -113,13 +124,13 @@ def estimate(shop: Shop, costs: Sequence[Cost], devices: int, cores: int) -> lis
     for cost in costs:
         workers = devices if cost.where == "device" else cores
         units = shop.units(cost.unit)
-        work = cost.passes * units / workers
+        work = (cost.passes * units / cost.rate + cost.search * units**SEARCH) / workers
         found.append(
             Estimate(
                 cost.noun,
-                cost.seconds + work / cost.rate,
-                cost.seconds + work / cost.high,
-                cost.seconds + work / cost.low,
+                cost.seconds + work,
+                cost.seconds + work * cost.rate / cost.high,
+                cost.seconds + work * cost.rate / cost.low,
                 cost.memory + units * (cost.unit_memory + cost.shared_memory / devices),
                 cost.memory_of,
                 cost.unit_disk * units,
@@ -167,14 +178,18 @@ def fitting(shop: Shop, costs: Sequence[Cost], machine: Machine, most: int = 1 <
 
 
 def fitted(noun: str, unit: Unit, points: Mapping[float, Mapping[str, float]], source: str, spread: float) -> Cost:
-    """A stage's cost from runs at several sizes: straight lines of least relative error through the measurements.
+    """A stage's cost from runs at several sizes: the terms, none below 0, of least relative error.
+
+    A search's term is told from the others where there are more sizes than terms.
 
     Args:
         points: units -> seconds, and bytes of memory and disk.
         spread: the factor either way that the rate's interval has.
     """
-    lines = [_line({units: each[name] for units, each in points.items()}) for name in ("seconds", "memory", "disk")]
-    seconds, memory, disk = lines
+    searches = noun in SEARCHES and len(points) > len((0, 1, SEARCH))
+    of = {name: {units: each[name] for units, each in points.items()} for name in ("seconds", "memory", "disk")}
+    seconds = _terms(of["seconds"], (0, 1, SEARCH) if searches else (0, 1))
+    memory, disk = _terms(of["memory"]), _terms(of["disk"])
     rate = 1 / max(seconds[1], 1e-12)
     return Cost(
         noun=noun,
@@ -183,6 +198,7 @@ def fitted(noun: str, unit: Unit, points: Mapping[float, Mapping[str, float]], s
         low=rate / spread,
         high=rate * spread,
         source=source,
+        search=seconds[SEARCH] if searches else 0.0,
         seconds=seconds[0],
         memory=memory[0],
         unit_memory=memory[1],
@@ -190,21 +206,15 @@ def fitted(noun: str, unit: Unit, points: Mapping[float, Mapping[str, float]], s
     )
 
 
-def _line(points: Mapping[float, float]) -> tuple[float, float]:
-    """a and b of y = a + b x, both at least 0, with the least sum of ((a + b x) / y - 1)^2.
+def _terms(points: Mapping[float, float], powers: Sequence[float] = (0, 1)) -> dict[float, float]:
+    """c by power p of y = sum of c_p x^p, none below 0, with the least sum of (that sum / y - 1)^2.
 
-    Example, (100, 3), (200, 5): a = 1, b = 0.02 meet both. Through (100, 3), (200, 2) b would be negative, so b = 0 and
-    a = (1/3 + 1/2) / (1/9 + 1/4) = 2.31. A single point gives a = 0.
+    Example, (100, 3), (200, 5): 1 + 0.02 x meets both. Through (100, 3), (200, 2) the slope would be negative, so it is
+    0, and y = (1/3 + 1/2) / (1/9 + 1/4) = 2.31. A single point gives a slope alone.
     """
-    xs, ys = list(points), [max(y, 1e-12) for y in points.values()]
-    rows = [(1 / y, x / y) for x, y in zip(xs, ys, strict=True)]
-    aa, ab, bb = (sum(r[i] * r[j] for r in rows) for i, j in ((0, 0), (0, 1), (1, 1)))
-    sa, sb = (sum(r[i] for r in rows) for i in (0, 1))
-    determinant = aa * bb - ab * ab
-    if len(rows) > 1 and determinant > 0:
-        a, b = (sa * bb - sb * ab) / determinant, (sb * aa - sa * ab) / determinant
-        if a >= 0 and b >= 0:
-            return a, b
-        if b < 0:
-            return sa / aa, 0.0
-    return 0.0, sb / bb
+    xs, ys = np.array(list(points), float), np.maximum(list(points.values()), 1e-12)
+    kept = (1,) if len(xs) == 1 else powers
+    columns = np.stack([xs**power for power in kept], axis=1) / ys[:, None]
+    size = columns.max(axis=0)
+    found, _ = nnls(columns / size, np.ones(len(ys)))
+    return dict.fromkeys(powers, 0.0) | dict(zip(kept, (found / size).tolist(), strict=True))

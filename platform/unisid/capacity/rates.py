@@ -1,7 +1,8 @@
 """Rates of `production`'s shapes on an H100, as docs/scale.md gives them, until a GPU has been measured.
 
 UQF is 256 wide inside, LightGCN has 5 layers of 256, codes are 4 of 1,024, TIGER has 12 layers of 256. Fused and model
-are derived: our CPU's measured rate times 200, a guess that may be off by three either way.
+are derived: our CPU's measured rate times 200, a guess that may be off by three either way. So is the search for near
+texts: 1.65e-7 s times N^1.5 on one core at 64 wide (measured at 10^6 items), 16 times that at the encoder's width.
 """
 
 from unisid.capacity import Cost
@@ -65,6 +66,7 @@ def h100(tokens: float = 64.0, states_share: float = 1.0) -> list[Cost]:
             high=63_000,
             source=DERIVED,
             passes=100 * states_share + is_inline / 3,
+            search=1.65e-7 * 16 / 200 * states_share**1.5,
             unit_disk=4 * FUSED_WIDTH + 2 * 50 * 4 * states_share,
         ),
         Cost(
