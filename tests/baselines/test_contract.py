@@ -71,7 +71,7 @@ def test_without_a_history_popularity_answers(kind, catalog):
     model = config.build_from(inputs(config, catalog))
     assert isinstance(model, LearnedBaseline)
     model.eval()
-    popular = plug_in("baselines", "popularity")().build(catalog).counts
+    popular = plug_in("baselines", "popularity")().build(catalog).for_all
     assert popular.unique().numel() > 1
     items, users = np.array([4, 9, 2]), np.array([7, 3, 11])
     without_users = model.scores(Histories(items, np.array([2, 0, 1]), users))
@@ -107,6 +107,7 @@ def test_ranks_do_not_depend_on_the_batch(kind, catalog, place, monkeypatch):
     rows = catalog.samples(TEST)
     whole = list(rank_targets(baseline, catalog, rows))
     monkeypatch.setattr("unisid.baselines.SCORES_AT_ONCE", 7 * catalog.num_items)
+    monkeypatch.setattr("unisid.baselines.HISTORIES_AT_ONCE", 7)
     pieces = list(rank_targets(baseline, catalog, rows))
     assert len(pieces) > 1
     for rule in (0, 1):
