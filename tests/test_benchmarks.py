@@ -77,4 +77,11 @@ def test_a_place_in_a_history_stands_for_a_time():
     users, positions = ["u"] * 4 + ["v"] * 2, [0, 1, 2, 3, 0, 1]
     found = timed_by_place(pa.table({"user_id": users, "item_id": list("abcdea"), "position": positions}))
     assert found.column_names == ["user_id", "item_id", "timestamp"]
-    assert [(time - BEGINS) / YEAR for time in found["timestamp"].to_pylist()] == [1 / 8, 3 / 8, 5 / 8, 7 / 8, 1 / 4, 3 / 4]
+    assert [(time - BEGINS) / YEAR for time in found["timestamp"].to_pylist()] == [
+        1 / 8,
+        3 / 8,
+        5 / 8,
+        7 / 8,
+        1 / 4,
+        3 / 4,
+    ]

@@ -4,6 +4,8 @@ The next item is of the next topic (words show it) and of the same subcircle (on
 recommender whose semantic ids carry both should rank it far higher.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,7 @@ MARGIN = 0.03
 @pytest.mark.timeout(1800)  # three recommenders are trained: 400 s of a core
 def test_fused_codes_beat_codes_of_one_modality(place):
     store, recipe = Store(place), planted()
+    recipe = replace(recipe, metrics=replace(recipe.metrics, baselines=(), beam=20, cutoffs=(10,), resamples=100))
 
     def hit(one):
         places = pipeline.run(one, store, LocalCompute(), pipeline.NullTracker())

@@ -11,7 +11,7 @@ from tests.kill import killing
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 ROUNDS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     **{f"killed {seed}": (killing.killed, (seed,)) for seed in range(5)},
-    "killed on Ray": (killing.killed, (100,)),
+    "killed on Ray": (killing.killed, (104,)),
     "at once 0": (killing.at_once, (0,)),
     "at once 1": (killing.at_once, (1,)),
     "other settings": (killing.other_settings, (0,)),

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -80,36 +81,45 @@ def test_all_it_listens_on_is_loopback(driver):
     assert [each for each in found if not is_loopback(each[1])] == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("token", "answer"),
-    [
-        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "{ours}"}, "LET IN"),
-        ({}, "REFUSED"),
-        ({"RAY_AUTH_MODE": "disabled"}, "REFUSED"),
-        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "f" * 64}, "REFUSED"),
-    ],
-    ids=["its own", "none", "off", "another"],
-)
-def test_a_client_is_let_in_with_its_token_alone(driver, tmp_path, token, answer):
-    """Though the environment that it was started in said `disabled`: that is meant for clusters."""
+TOKENS = {
+    "its own": ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "{ours}"}, "LET IN"),
+    "none": ({}, "REFUSED"),
+    "off": ({"RAY_AUTH_MODE": "disabled"}, "REFUSED"),
+    "another": ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "f" * 64}, "REFUSED"),
+}
+"""What a client has in its environment, and what it is answered."""
+
+
+@pytest.fixture(scope="module")
+def clients(driver, tmp_path_factory):
+    """All clients, at once: one that is refused tries for a while."""
     _, _, family, ours = driver
     head = next(process for process in family if process.name() == "gcs_server")
     port = next(c.laddr.port for c in head.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN)
     kept = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
-    here = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # or a client goes to an address that others can reach
-    environment = (
-        kept | here | {"HOME": str(tmp_path)} | {name: value.format(ours=ours) for name, value in token.items()}
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", CLIENT, f"127.0.0.1:{port}"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert found.stdout.startswith(answer), found.stdout + found.stderr
+    kept |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # or a client goes to an address that others can reach
+
+    def client(name: str) -> subprocess.CompletedProcess[str]:
+        token = {key: value.format(ours=ours) for key, value in TOKENS[name][0].items()}
+        return subprocess.run(
+            [sys.executable, "-c", CLIENT, f"127.0.0.1:{port}"],
+            env=kept | {"HOME": str(tmp_path_factory.mktemp("home"))} | token,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+    with ThreadPoolExecutor(len(TOKENS)) as pool:
+        yield {name: pool.submit(client, name) for name in TOKENS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TOKENS)
+def test_a_client_is_let_in_with_its_token_alone(clients, name):
+    """Though the environment that it was started in said `disabled`: that is meant for clusters."""
+    found = clients[name].result()
+    assert found.stdout.startswith(TOKENS[name][1]), found.stdout + found.stderr
 
 
 @pytest.mark.slow
