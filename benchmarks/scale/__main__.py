@@ -1,6 +1,6 @@
 """Measure every stage at some numbers of items, and write the figures, their slopes and a plot.
 
-python -m benchmarks.scale [--items 1e4 1e5 1e6] [--part-items 1e7] [--only graph fused] [--store FOLDER] [--out FOLDER]
+python -m benchmarks.scale [--items 1e4 1e5 3e5 1e6] [--part-items 1e7] [--only graph fused] [--store FOLDER] [--out FOLDER]
 
 Each figure is of one process, one thread. What was measured already is kept, so that a run that was ended goes on; the
 artifacts stay in the store, one folder a size. `--again` measures what is named by `--only` once more.
@@ -28,7 +28,7 @@ HERE = Path(__file__).parents[2]
 def main(arguments: list[str] | None = None) -> int:
     """Returns 1 where something could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
-    parser.add_argument("--items", nargs="*", type=float, default=[1e4, 1e5, 1e6], help="sizes of whole runs")
+    parser.add_argument("--items", nargs="*", type=float, default=[1e4, 1e5, 3e5, 1e6], help="sizes of whole runs")
     parser.add_argument("--part-items", nargs="*", type=float, default=None, help="sizes of the parts; 10 x as many")
     parser.add_argument("--only", nargs="+", choices=[*NOUNS, *PARTS], help="these alone")
     parser.add_argument("--store", type=Path, default=Path("build/scale"), help="where artifacts are made")
