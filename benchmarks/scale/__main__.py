@@ -1,6 +1,7 @@
 """Measure every stage at some numbers of items, and write the figures, their slopes and a plot.
 
-python -m benchmarks.scale [--items 1e4 1e5 3e5 1e6] [--part-items 1e7] [--only graph fused] [--store FOLDER] [--out FOLDER]
+python -m benchmarks.scale [--items 1e4 1e5 3e5 1e6] [--part-items 1e7] [--only graph fused] [--store FOLDER]
+    [--out FOLDER]
 
 Each figure is of one process, one thread. What was measured already is kept, so that a run that was ended goes on; the
 artifacts stay in the store, one folder a size. `--again` measures what is named by `--only` once more.

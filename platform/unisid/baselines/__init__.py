@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -119,24 +119,19 @@ def rank_targets(
     Raises:
         ArtifactError: for scores that are NaN or infinite.
     """
-    for_all, ordered = (baseline.for_all if isinstance(baseline, SameForAll) else None), torch.empty(0)
+    if isinstance(baseline, SameForAll):
+        yield from _rank_for_all(baseline, catalog, rows)
+        return
     size = min(HISTORIES_AT_ONCE, max(1, SCORES_AT_ONCE // max(1, catalog.num_items)))
-    if for_all is not None:
-        _check_finite(baseline, for_all)
-        ordered, size = for_all.sort().values, HISTORIES_AT_ONCE
     for start in range(0, len(rows), size):
         some = rows[start : start + size]
         histories = Histories.before(catalog, some)
+        scores = baseline.scores(histories)
+        _check_finite(baseline, scores)
         assert histories.past is not None
-        targets = torch.from_numpy(catalog.item[some].astype(np.int64))
-        if for_all is None:
-            scores = baseline.scores(histories)
-            _check_finite(baseline, scores)
-            without = mask_past(scores, histories.past)
-            targets = targets.to(scores.device)
-            yield rank_of_target(without, targets).cpu().numpy(), rank_of_target(scores, targets).cpu().numpy()
-        else:
-            yield _ranks_for_all(for_all, ordered, targets, histories.past)
+        without = mask_past(scores, histories.past)
+        targets = torch.from_numpy(catalog.item[some].astype(np.int64)).to(scores.device)
+        yield rank_of_target(without, targets).cpu().numpy(), rank_of_target(scores, targets).cpu().numpy()
 
 
 def _check_finite(baseline: Baseline, scores: Tensor) -> None:
@@ -147,23 +142,28 @@ def _check_finite(baseline: Baseline, scores: Tensor) -> None:
         )
 
 
-def _ranks_for_all(
-    scores: Float[Tensor, " N"], ordered: Float[Tensor, " N"], targets: Int[Tensor, " B"], past: Histories
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The ranks of `rank_of_target` where all users have the same scores: by search among the ordered ones.
+def _rank_for_all(
+    baseline: SameForAll, catalog: Catalog, rows: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """What `rank_targets` gives, by search among the ordered scores.
 
     Excluded are a user's distinct past items: each that is above the target takes 1 of its rank, each level with it
     1/2. A target that is past itself is not ranked.
     """
-    own = scores[targets]
-    below, at_most = (torch.searchsorted(ordered, own, right=right) for right in (False, True))
-    allowed = 1.0 + (len(ordered) - at_most).double() + 0.5 * (at_most - below - 1).double()
-    rows, items = torch.from_numpy(np.unique(np.stack([past.rows, past.items]), axis=1))
-    theirs = scores[items]
-    worth = (theirs > own[rows]).double() + 0.5 * (theirs == own[rows]).double()
-    excluded = allowed - torch.zeros(len(targets), dtype=torch.float64).index_add_(0, rows, worth)
-    excluded[rows[items == targets[rows]]] = torch.nan
-    return excluded.numpy(), allowed.numpy()
+    scores = baseline.for_all
+    _check_finite(baseline, scores)
+    ordered = scores.sort().values
+    for start in range(0, len(rows), HISTORIES_AT_ONCE):
+        some = rows[start : start + HISTORIES_AT_ONCE]
+        past, targets = Histories.of(catalog.past(some)), torch.from_numpy(catalog.item[some].astype(np.int64))
+        own = scores[targets]
+        below, at_most = (torch.searchsorted(ordered, own, right=right) for right in (False, True))
+        allowed = 1.0 + (len(ordered) - at_most).double() + 0.5 * (at_most - below - 1).double()
+        of, items = torch.from_numpy(np.unique(np.stack([past.rows, past.items]), axis=1))
+        worth = (scores[items] > own[of]).double() + 0.5 * (scores[items] == own[of]).double()
+        excluded = allowed - torch.zeros(len(targets), dtype=torch.float64).index_add_(0, of, worth)
+        excluded[of[items == targets[of]]] = torch.nan
+        yield excluded.numpy(), allowed.numpy()
 
 
 def validation_rows(catalog: Catalog, most: int, seed: int) -> NDArray[np.int64]:

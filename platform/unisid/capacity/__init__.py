@@ -186,9 +186,9 @@ def fitted(noun: str, unit: Unit, points: Mapping[float, Mapping[str, float]], s
         points: units -> seconds, and bytes of memory and disk.
         spread: the factor either way that the rate's interval has.
     """
-    searches = noun in SEARCHES and len(points) > len((0, 1, SEARCH))
+    powers = (0, 1, SEARCH) if noun in SEARCHES and len(points) > 3 else (0, 1)
     of = {name: {units: each[name] for units, each in points.items()} for name in ("seconds", "memory", "disk")}
-    seconds = _terms(of["seconds"], (0, 1, SEARCH) if searches else (0, 1))
+    seconds = _terms(of["seconds"], powers)
     memory, disk = _terms(of["memory"]), _terms(of["disk"])
     rate = 1 / max(seconds[1], 1e-12)
     return Cost(
@@ -198,7 +198,7 @@ def fitted(noun: str, unit: Unit, points: Mapping[float, Mapping[str, float]], s
         low=rate / spread,
         high=rate * spread,
         source=source,
-        search=seconds[SEARCH] if searches else 0.0,
+        search=seconds.get(SEARCH, 0.0),
         seconds=seconds[0],
         memory=memory[0],
         unit_memory=memory[1],
