@@ -1,8 +1,11 @@
 """Processes are killed: nothing is lost, nothing is told twice, and the result is that of a run left in peace."""
 
 import functools
+import time
 
+import psutil
 import pytest
+import ray
 
 from tests.figures import of_epochs
 from tests.runtime import toy_fit
@@ -54,6 +57,35 @@ def test_a_map_whose_actor_dies_loses_no_part(ray_compute, tmp_path):
     tables = list(ray_compute.map(parts, *steps))
     assert (tmp_path / "died").exists()
     assert sorted(t.num_rows for t in tables) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_map_of_one_part_whose_process_dies_loses_nothing(ray_compute, tmp_path):
+    dies = functools.partial(toy_fit.make_die_once, str(tmp_path / "died"))
+    tables = list(ray_compute.map([{"n": 4}], Step(dies, TWO), Step(toy_fit.make_repeat, ONE)))
+    assert (tmp_path / "died").exists()
+    assert [t.num_rows for t in tables] == [4]
+
+
+def test_an_interrupted_map_of_one_part_is_given_up(ray_compute, tmp_path, monkeypatch):
+    """Its process, in the middle of the first step, is ended; the second is not begun."""
+    marker = tmp_path / "pid"
+    steps = Step(functools.partial(toy_fit.make_wait, str(marker)), ONE), Step(toy_fit.make_repeat, ONE)
+
+    def interrupted(reference):
+        deadline = time.monotonic() + 60
+        while not marker.exists():
+            assert time.monotonic() < deadline, "the step has not begun"
+            time.sleep(0.1)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ray, "get", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(ray_compute.map([{"n": 1}], *steps))
+    pid, deadline = int(marker.read_text()), time.monotonic() + 60
+    while psutil.pid_exists(pid):
+        assert time.monotonic() < deadline, "the step goes on"
+        time.sleep(0.1)
 
 
 def test_an_interrupted_fit_is_given_up(ray_compute, tmp_path, stream):

@@ -13,7 +13,7 @@ from unisid.stages import catalog, codes, embeddings, fused, graph, metrics, mod
 from unisid.tokenizers import rqkmeans
 from unisid.training.loop import Training
 
-BOTH = Pool(workers=1, cpus=2)
+BOTH = Pool(workers=1, cpus=1)
 
 
 def planted(name: str = "planted", items: int = 2000, users: int = 6000, seed: int = 0) -> Recipe:

@@ -129,6 +129,21 @@ def test_maps_give_the_same_tables(ray_compute):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_map_of_one_part_gives_the_same_table_whether_it_is_empty_or_not(ray_compute, n):
+    steps = Step(toy_fit.make_repeat, TWO), Step(toy_fit.make_only_odd, ONE)
+    [local], [ray] = LocalCompute().map([{"n": n}], *steps), ray_compute.map([{"n": n}], *steps)
+    assert ray.equals(local)
+    assert ray.schema == local.schema
+
+
+@pytest.mark.slow
+def test_an_error_in_a_map_of_one_part_comes_out_as_itself(ray_compute):
+    with pytest.raises(DataError, match=r"part 3: is empty; must hold rows"):
+        list(ray_compute.map([{"n": 3}], Step(toy_fit.make_refuse, ONE), Step(toy_fit.make_repeat, ONE)))
+
+
+@pytest.mark.slow
 def test_an_error_in_a_map_comes_out_as_itself(ray_compute):
     with pytest.raises(DataError, match=r"part 3: is empty; must hold rows"):
         list(ray_compute.map(PARTS, Step(toy_fit.make_refuse, ONE), Step(toy_fit.make_repeat, ONE)))

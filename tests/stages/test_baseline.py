@@ -108,6 +108,17 @@ def test_the_validation_score_is_that_of_the_excluded_rule(trained, inputs):
     assert counts["valid_ndcg_10"] == pytest.approx(np.mean(values), abs=1e-6)
 
 
+def test_a_sample_of_the_targets_has_the_ranks_that_it_has_among_all(inputs, place):
+    catalog = Catalog.read(inputs["catalog"])
+    where = np.searchsorted(catalog.samples(TEST), catalog.samples(TEST, 17))
+    for name, kind in (("learned", CONFIG.baseline), ("counted", itemknn.Config())):
+        whole, some = (dataclasses.replace(CONFIG, baseline=kind, test_samples=number) for number in (0, 17))
+        make(whole, inputs, place / name / "whole")
+        assert make(some, inputs, place / name / "some")["samples"] == 17
+        ranks = [Baseline.read(place / name / which).ranks() for which in ("whole", "some")]
+        assert ranks[1].equals(ranks[0].take(where))
+
+
 def test_making_again_writes_the_same_bytes(inputs, place):
     for name in ("one", "two"):
         baseline.make(ring.job(CONFIG, inputs, place / name, LocalCompute()))

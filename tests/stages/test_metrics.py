@@ -152,6 +152,23 @@ def test_what_is_written_agrees(job, scripted):
     assert counts["chosen"]["itemknn"]["decay"] in itemknn.Config().decays
 
 
+def test_a_sample_of_the_targets_has_the_ranks_that_it_has_among_all(job, scripted):
+    metrics.make(job)
+    whole = Metrics(job.out, Record(address="metrics/small/1", config={}, inputs={}))
+    config = dataclasses.replace(job.config, test_samples=11, rows_per_part=4)
+    some = dataclasses.replace(job, config=config, out=job.out.parent / "some")
+    counts = metrics.make(some)
+    drawn = Metrics(some.out, Record(address="metrics/small/2", config={"test_samples": 11}, inputs={}))
+    catalog = Catalog.read(job.inputs["catalog"])
+    all_rows, rows = catalog.samples(TEST), catalog.samples(TEST, drawn.test_samples)
+    assert counts["samples"] == len(rows) == 11
+    assert counts["groups"]["excluded"]["all"]["samples"] == 11
+    where = np.searchsorted(all_rows, rows)
+    for method in whole.results():
+        assert drawn.ranks(method).equals(whole.ranks(method).take(where))
+    assert (drawn.listed() == whole.listed()[where]).all()
+
+
 def test_figures_by_group_stand_beside_the_means(job, scripted):
     counts = metrics.make(job)
     groups = read_json(job.out, "groups.json")
@@ -257,10 +274,12 @@ def test_refuses_sequences_of_another_catalog(job, scripted):
         metrics.make(job)
 
 
-def with_baseline(job, kind="popularity", drop=0):
-    """The job of a recipe whose baseline is of this kind; it ranked all test samples but so many."""
+def with_baseline(job, kind="popularity", drop=0, test_samples=0):
+    """The job of a recipe whose baseline is of this kind; it ranked the test samples drawn but the last so many."""
     place = job.out / "rival"
-    made = baseline.Config(baseline=plug_in("baselines", kind)(), cutoffs=(1, 3, 5), resamples=50)
+    made = baseline.Config(
+        baseline=plug_in("baselines", kind)(), cutoffs=(1, 3, 5), resamples=50, test_samples=test_samples
+    )
     counts = baseline.make(ring.job(made, {"catalog": job.inputs["catalog"]}, place, LocalCompute()))
     if drop:
         write_table(place, f"ranks-{kind}", 0, read_table(place, f"ranks-{kind}")[:-drop])
@@ -299,6 +318,34 @@ def test_refuses_a_baseline_whose_name_is_taken(job, scripted):
 def test_refuses_a_baseline_of_other_samples(job, scripted):
     with pytest.raises(ArtifactError, match="ranked other samples than the 30 of the catalog"):
         metrics.make(with_baseline(job, drop=1))
+
+
+@pytest.mark.parametrize("drawn", [7, 20])
+def test_the_recipes_own_baseline_may_have_ranked_more_of_the_samples(job, scripted, drawn):
+    job = with_baseline(dataclasses.replace(job, config=dataclasses.replace(job.config, test_samples=7)), "popularity")
+    metrics.make(job)
+    alone = Metrics(job.out, Record(address="metrics/small/1", config={}, inputs={})).ranks("popularity")
+    fewer = with_baseline(dataclasses.replace(job, out=job.out.parent / "fewer"), test_samples=drawn)
+    metrics.make(fewer)
+    found = Metrics(fewer.out, Record(address="metrics/small/1", config={}, inputs={})).ranks("popularity")
+    assert found.num_rows == 7
+    assert found.equals(alone)
+
+
+def test_refuses_a_baseline_that_ranked_fewer_of_the_samples(job, scripted):
+    job = dataclasses.replace(job, config=dataclasses.replace(job.config, test_samples=20))
+    message = r"metrics.test_samples: 20 samples are ranked here, and 7 .* at most 7, or raise baseline.test_samples"
+    with pytest.raises(ConfigError, match=message):
+        metrics.make(with_baseline(job, test_samples=7))
+
+
+@pytest.mark.parametrize("number", [0, 1, 7, 29, 30, 31])
+def test_a_smaller_draw_of_samples_lies_within_a_larger(job, number):
+    catalog = Catalog.read(job.inputs["catalog"])
+    found, all_rows = catalog.samples(TEST, number), catalog.samples(TEST)
+    assert len(found) == (min(number, 30) or 30)
+    assert (np.diff(found) > 0).all()
+    assert np.isin(found, catalog.samples(TEST, 2 * number) if number else all_rows).all()
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,11 @@ class Baseline:
             raise damaged(self.place, RECORD, "config.baseline has no 'kind'")
         return str(settings["kind"])
 
+    @property
+    def test_samples(self) -> int:
+        """How many test samples it ranked at most, as `Catalog.samples` draws them; 0 for all."""
+        return int(self.record.config.get("test_samples", 0))
+
     def settings(self) -> dict[str, Any]:
         """What builds it, as `config.from_record` reads them."""
         settings: dict[str, Any] = read_described(self.place)["baseline"]

@@ -23,6 +23,8 @@ from unisid.ops.splits import known_until
 
 TRAIN, VALID, TEST = 0, 1, 2
 SPLITS = ("train", "valid", "test")
+DRAWN_BY = 42
+"""The seed by which some of a split's samples are drawn: one for all, so that what ranks them ranks the same."""
 FUTURE_WINDOW = "future-window"
 """The protocol under which the targets of a window are predicted from what is known at its beginning."""
 LEFT_OUT = "left_out"
@@ -156,10 +158,17 @@ class Catalog:
     def _pairs(self, rows: NDArray[np.bool_] | slice) -> NDArray[np.int64]:
         return self.user[rows].astype(np.int64) * self.num_items + self.item[rows]
 
-    def samples(self, split: int) -> NDArray[np.int64]:
-        """The rows [S] that are targets of a split: those whose history has at least one row."""
+    def samples(self, split: int, at_most: int = 0) -> NDArray[np.int64]:
+        """The rows [S] that are targets of a split: those whose history has at least one row.
+
+        Args:
+            at_most: draw so many at random, in the catalog's order; 0 for all. A smaller draw lies within a larger.
+        """
         found = np.flatnonzero(self.split == split)
-        return found[self.past_lengths(found) > 0]
+        found = found[self.past_lengths(found) > 0]
+        if not 0 < at_most < len(found):
+            return found
+        return np.sort(np.random.default_rng(DRAWN_BY).permutation(found)[:at_most])
 
     def history(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """The histories of samples: the last `history_length` items before each, joined, oldest first; lengths [S]."""

@@ -64,6 +64,11 @@ class Metrics:
         """Raises ArtifactError where no complete metrics are."""
         return cls(place, require(place, "metrics"))
 
+    @property
+    def test_samples(self) -> int:
+        """How many test samples it ranked at most, as `Catalog.samples` draws them; 0 for all."""
+        return int(self.record.config.get("test_samples", 0))
+
     def results(self) -> dict[str, Any]:
         """method -> history rule -> metric -> {"mean", "low", "high"}."""
         return read_figures(self.place, "metrics.json")

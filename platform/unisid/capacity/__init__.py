@@ -42,7 +42,7 @@ class Shop:
     tokens: float = 64.0
     """Of a text, on average."""
     test_users: float = 100_000.0
-    """Users that are ranked at most, by a sample of the test samples."""
+    """Users that are ranked at most: `metrics.test_samples`."""
 
     def units(self, unit: Unit) -> float:
         """How many of a unit there are."""

@@ -1,4 +1,4 @@
-"""Fits and ranks a baseline that the training loop does not train: in one worker, not in the driver."""
+"""Fits and ranks baselines that the training loop does not train: in one worker, not in the driver."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,17 +13,23 @@ from unisid.artifacts.store import Place
 from unisid.baselines import Baseline, BaselineConfig
 from unisid.compute import Job, Pool, Worker
 from unisid.config import to_record
-from unisid.evaluation.ranks import Ranks, rank_baseline
+from unisid.evaluation.ranks import Ranks, rank_baseline, spell
+from unisid.log import logger
 from unisid.progress import Progress
+
+LOG = logger(__name__)
 
 
 @dataclass(frozen=True)
 class Task:
     """The worker's instructions."""
 
-    baseline: BaselineConfig
+    baselines: tuple[BaselineConfig, ...]
+    """One of a kind."""
     inputs: Mapping[str, Place]
     seed: int
+    test_samples: int = 0
+    """How many test samples are ranked at most, as `Catalog.samples` draws them; 0 for all."""
     out: Place | None = None
     """Where to write what was fitted, if anywhere."""
 
@@ -38,23 +44,32 @@ class Fitted:
     """Of the test samples, in the catalog's order."""
 
 
-def fit(job: Job[Any], task: Task, pool: Pool) -> Fitted:
-    """Fit a baseline on the training rows, by one worker of the pool, and rank the test samples."""
+def fit(job: Job[Any], task: Task, pool: Pool) -> dict[str, Fitted]:
+    """Fit baselines on the training rows, by one worker of the pool, and rank the test samples; by kind."""
+    if not task.baselines:
+        return {}
     alone = replace(pool, workers=min(1, pool.workers))
-    name = f"{job.name}-{task.baseline.kind}"
-    return job.compute.fit(fit_and_rank, task, name=name, pool=alone, work=job.work, report=job.report)
+    name = "-".join((job.name, *(each.kind for each in task.baselines)))
+    found: dict[str, Fitted] = job.compute.fit(
+        fit_and_rank, task, name=name, pool=alone, work=job.work, report=job.report
+    )
+    for kind, fitted in found.items():
+        LOG.info(f"{kind}: ranked{spell(fitted.chosen)}")
+    return found
 
 
-def fit_and_rank(worker: Worker, task: Task) -> Fitted:
+def fit_and_rank(worker: Worker, task: Task) -> dict[str, Fitted]:
     """What the worker runs."""
-    catalog = Catalog.read(task.inputs["catalog"])
-    torch.manual_seed(task.seed)
-    baseline = task.baseline.build_from(task.inputs)
-    if task.out is not None:
-        write_fitted(task.out, task.baseline, baseline)
-    rows = catalog.samples(TEST)
-    progress = Progress(worker.progress, len(rows), "samples", of=task.baseline.kind, lines=False)
-    return Fitted(baseline.chosen, rank_baseline(baseline, catalog, rows, progress))
+    catalog, found = Catalog.read(task.inputs["catalog"]), {}
+    rows = catalog.samples(TEST, task.test_samples)
+    for config in task.baselines:
+        torch.manual_seed(task.seed)
+        baseline = config.build_from(task.inputs)
+        if task.out is not None:
+            write_fitted(task.out, config, baseline)
+        progress = Progress(worker.progress, len(rows), "samples", of=config.kind, lines=False)
+        found[config.kind] = Fitted(baseline.chosen, rank_baseline(baseline, catalog, rows, progress))
+    return found
 
 
 def write_fitted(out: Place, config: BaselineConfig, baseline: Baseline) -> None:

@@ -36,10 +36,11 @@ def examples(places: Mapping[str, Place]) -> list[Example]:
     if "metrics" not in known or "catalog" not in known:
         return []
     catalog = Catalog(places["catalog"], known["catalog"])
-    listed = Metrics(places["metrics"], known["metrics"]).listed()
+    metrics = Metrics(places["metrics"], known["metrics"])
+    listed = metrics.listed()
     if listed is None or catalog.num_items > facts.CODES_READ:
         return []
-    rows = catalog.samples(TEST)
+    rows = catalog.samples(TEST, metrics.test_samples)
     if len(rows) != len(listed):
         return []
     chosen = np.unique(np.linspace(0, len(rows) - 1, USERS + 2).astype(np.int64)[1:-1])

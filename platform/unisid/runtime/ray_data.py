@@ -1,5 +1,8 @@
 """`map` and streams on Ray Data: a block a part, an actor pool a step, results streamed back as they come.
 
+A map of one part runs as tasks, a step each: an actor imports PyTorch anew, which takes seconds, whereas a task gets a
+process that Ray has kept from an earlier one. Small catalogues have many such maps.
+
 Three things keep it from hanging or losing work. The pools are cut to what the session can hand out, because actors
 of a later step that find no core would wait for ever for those of an earlier one; and on a cluster, to what is left of
 it without its largest node, because those that were on a lost node wait likewise. Blocks are never split or joined (no
@@ -25,6 +28,9 @@ from unisid.runtime.streams import Piece, read_piece
 WORD = "unisid.word"
 """The only column of a table that is a message: Ray Data drops empty blocks and schema metadata, but never rows."""
 
+RETRIES = 10
+"""So many times a part that has a task of its own begins again after its process or node was lost."""
+
 
 def stream(
     parts: Sequence[Part], steps: Sequence[Step], cpus: float, gpus: float, lasting: float | None = None
@@ -35,6 +41,9 @@ def stream(
         lasting: how many of the cores are left when a node is lost; the pools share those, to live on there.
     """
     grants = fit_into([step.pool for step in steps], len(parts), cpus, gpus, lasting)
+    if len(parts) == 1:
+        yield single(parts[0], steps, grants)
+        return
     context(preserve_order=False)
     dataset = ray.data.from_arrow([pa.Table.from_pylist([part]) for part in parts])
     for step, grant in zip(steps, grants, strict=True):
@@ -50,6 +59,24 @@ def stream(
         )
     for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
         yield unwrap(table)
+
+
+def single(part: Part, steps: Sequence[Step], grants: Sequence[Pool]) -> pa.Table:
+    """One part through the steps, in tasks that are given up where the caller is interrupted."""
+    blocks: list[Any] = [pa.Table.from_pylist([part])]
+    for step, grant in zip(steps, grants, strict=True):
+        task = ray.remote(_link).options(num_cpus=grant.cpus, num_gpus=grant.gpus, max_retries=RETRIES)
+        blocks.append(task.remote(blocks[-1], step.make, step.pool.cpus))
+    try:
+        return unwrap(ray.get(blocks[-1]))
+    except BaseException:
+        for reference in blocks[1:]:
+            ray.cancel(reference, force=True)
+        raise
+
+
+def _link(block: pa.Table, make: Callable[[], Callable[[pa.Table], pa.Table]], cpus: float) -> pa.Table:
+    return Link(make, cpus)(block)
 
 
 def read(source: Stream, found: Sequence[Piece]) -> Iterator[pa.Table]:

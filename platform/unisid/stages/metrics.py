@@ -36,7 +36,6 @@ from unisid.evaluation.ranks import (
     headline,
     means,
     rank_in_parts,
-    spell,
     summarise,
     usable_cutoffs,
     write_method,
@@ -60,6 +59,8 @@ class Config(Settings):
     """The K of HR@K and NDCG@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
     beam: Annotated[int, Range(1, MOST_BEAMS)] = 50
     """Items to list a sample under each history rule; at least the largest cut-off."""
+    test_samples: CountOrNone = field(default=0, metadata=identity_where(lambda config: config.test_samples > 0))
+    """Test samples that are ranked, drawn at random and always alike; 0 for all."""
     baselines: tuple[str, ...] = ("popularity", "itemknn")
     """Kinds in `baselines` to rank beside the model, of those that need no training."""
     resamples: Annotated[int, Range(1, 1_000_000)] = 2000
@@ -120,18 +121,16 @@ def make(job: Job[Config]) -> Json:
     catalog, codes = Catalog.read(job.inputs["catalog"]), Codes.read(job.inputs["codes"])
     Model.read(job.inputs["model"], codes)
     cutoffs = usable_cutoffs(config.cutoffs, catalog.num_items, "metrics.cutoffs")
-    rows = Sequences.read(job.inputs["sequences"]).rows(catalog, TEST)
-    if not len(rows):
+    if not len(Sequences.read(job.inputs["sequences"]).rows(catalog, TEST)):
         raise DataError(f"{job.inputs['sequences']}: has no test samples; give the catalog a split that leaves some")
+    rows = catalog.samples(TEST, config.test_samples)
     trained = rank_trained_baseline(job, catalog, rows)
-    own, listed = rank_model(job, len(rows), catalog.num_items, int(headline(cutoffs)[0].partition("@")[2]))
+    own, listed = rank_model(job, rows, catalog.num_items, int(headline(cutoffs)[0].partition("@")[2]))
     ranks = {config.method: own}
-    chosen: dict[str, dict[str, float]] = {}
-    for kind in config.baselines:
-        fitted = fitting.fit(job, Task(plug_in("baselines", kind)(), dict(job.inputs), config.seed), config.pool)
-        chosen[kind], ranks[kind] = fitted.chosen, fitted.ranks
-        LOG.info(f"{kind}: ranked{spell(chosen[kind])}")
-    ranks |= trained
+    simple = tuple(plug_in("baselines", kind)() for kind in config.baselines)
+    fitted = fitting.fit(job, Task(simple, dict(job.inputs), config.seed, config.test_samples), config.pool)
+    chosen = {kind: each.chosen for kind, each in fitted.items()}
+    ranks |= {kind: each.ranks for kind, each in fitted.items()} | trained
     for method, by_rule in ranks.items():
         write_method(job.out, method, by_rule, catalog, rows)
     results = {method: summarise(by_rule, cutoffs, config.resamples, config.seed) for method, by_rule in ranks.items()}
@@ -167,14 +166,16 @@ def _comprehension(job: Job[Config]) -> Json:
     return {"comprehension": comprehension(job, places, config.pool, config.comprehension, config.seed)}
 
 
-def rank_model(job: Job[Config], num_samples: int, num_items: int, length: int) -> tuple[Ranks, NDArray[np.int64]]:
-    """The recommender's ranks of all samples and its first items [S, length], decoded by the workers of the pool."""
+def rank_model(
+    job: Job[Config], rows: NDArray[np.int64], num_items: int, length: int
+) -> tuple[Ranks, NDArray[np.int64]]:
+    """The recommender's ranks of the samples and its first items [S, length], decoded by the workers of the pool."""
     config = job.config
     searches = {"": Search(min(config.beam, num_items))}
     places = {noun: job.inputs[noun] for noun in ("model", "codes", "catalog")}
-    ranker = functools.partial(TargetRanker, places, searches, config.pool, config.batch_size, listed=length)
-    progress = Progress(job.report, num_samples, "samples", of=config.method)
-    listed = np.full((num_samples, length), -1, np.int64)
+    ranker = functools.partial(TargetRanker, places, searches, config.pool, config.batch_size, rows, length)
+    progress = Progress(job.report, len(rows), "samples", of=config.method)
+    listed = np.full((len(rows), length), -1, np.int64)
 
     def see(table: pa.Table) -> None:
         lists = table["listed"].combine_chunks().flatten().to_numpy()
@@ -200,14 +201,20 @@ def rank_trained_baseline(job: Job[Config], catalog: Catalog, rows: NDArray[np.i
                 f"metrics: '{name}' and the recipe's baseline '{trained.method}' are not distinct; "
                 "rename metrics.method or leave it out of metrics.baselines"
             )
-    ranked = trained.ranks()
-    same_users = np.array_equal(ranked["user"], catalog.user[rows])
-    if not (same_users and np.array_equal(ranked["target"], catalog.item[rows])):
+    theirs, ranked = catalog.samples(TEST, trained.test_samples), trained.ranks()
+    same_users = np.array_equal(ranked["user"], catalog.user[theirs])
+    if not (same_users and np.array_equal(ranked["target"], catalog.item[theirs])):
         raise ArtifactError(
-            f"{trained.place}: ranked other samples than the {len(rows)} of the catalog {catalog.place}; "
+            f"{trained.place}: ranked other samples than the {len(theirs)} of the catalog {catalog.place}; "
             "both must come from one recipe"
         )
-    return {trained.method: {rule: ranked[rule].to_numpy().astype(np.float64) for rule in HISTORY_RULES}}
+    if len(rows) > len(theirs):
+        raise ConfigError(
+            f"metrics.test_samples: {len(rows)} samples are ranked here, and {len(theirs)} by the recipe's baseline; "
+            f"must be at most {len(theirs)}, or raise baseline.test_samples"
+        )
+    where = np.searchsorted(theirs, rows)  # a smaller draw lies within a larger
+    return {trained.method: {rule: ranked[rule].to_numpy().astype(np.float64)[where] for rule in HISTORY_RULES}}
 
 
 def compare(model: Ranks, baseline: Ranks, cutoffs: tuple[int, ...], config: Config) -> Json:

@@ -251,8 +251,8 @@ def _rank_old(day: Day, places: dict[str, Place], compute: Compute) -> tuple[Ran
     """The ranks that the recommender in use gives the test targets over the new index, and its lists [S, LISTED]."""
     config = day.recipe.metrics
     catalog = Catalog.read(places["catalog"])
-    samples = len(catalog.samples(TEST))
-    listed = np.full((samples, LISTED), -1, np.int64)
+    rows = catalog.samples(TEST, config.test_samples)
+    listed = np.full((len(rows), LISTED), -1, np.int64)
 
     def see(table: pa.Table) -> None:
         found = table["listed"].combine_chunks().flatten().to_numpy()
@@ -260,8 +260,8 @@ def _rank_old(day: Day, places: dict[str, Place], compute: Compute) -> tuple[Ran
 
     searches = {"": Search(min(config.beam, catalog.num_items))}
     old = {**places, "model": day.model}
-    ranker = functools.partial(TargetRanker, old, searches, config.pool, config.batch_size, listed=LISTED)
-    progress = Progress(None, samples, "samples", of="the recommender in use")
+    ranker = functools.partial(TargetRanker, old, searches, config.pool, config.batch_size, rows, LISTED)
+    progress = Progress(None, len(rows), "samples", of="the recommender in use")
     ranks = rank_in_parts(compute, Step(ranker, config.pool), progress, config.rows_per_part, see=see)
     return ranks, listed
 

@@ -23,7 +23,7 @@ from unisid.baselines.parts.factors import Factors
 from unisid.baselines.parts.learned import LearnedBaseline, LearnedConfig
 from unisid.bounds import Count, CountOrNone, Range, Seed, Settings
 from unisid.compute import Job, Pool, Step, Task, Worker
-from unisid.config import Json, from_record, runtime
+from unisid.config import Json, from_record, identity_where, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.evaluation import fitting
 from unisid.evaluation.fitting import write_fitted
@@ -64,6 +64,8 @@ class Config(Settings):
     """Windows of training sequences a step, over all workers."""
     valid_samples: CountOrNone = 4000
     """Validation samples that are ranked, drawn by seed; 0 for all."""
+    test_samples: CountOrNone = field(default=0, metadata=identity_where(lambda config: config.test_samples > 0))
+    """Test samples that are ranked, drawn at random and always alike; 0 for all."""
     cutoffs: tuple[Count, ...] = ()
     """The K of HR@K and NDCG@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
     resamples: Annotated[int, Range(1, 1_000_000)] = 2000
@@ -103,7 +105,7 @@ def make(job: Job[Config]) -> Json:
     config = job.config
     catalog, method = Catalog.read(job.inputs["catalog"]), config.baseline.kind
     cutoffs = usable_cutoffs(config.cutoffs, catalog.num_items, "baseline.cutoffs")
-    rows = catalog.samples(TEST)
+    rows = catalog.samples(TEST, config.test_samples)
     if not len(rows):
         raise DataError(f"{catalog.place}: has no test samples; give the catalog a split that leaves some")
     counts: Json = {}
@@ -119,8 +121,8 @@ def make(job: Job[Config]) -> Json:
             job.compute, step, Progress(job.report, len(rows), "samples", of=method), config.rows_per_part
         )
     else:
-        alone = fitting.Task(config.baseline, dict(job.inputs), config.training.seed, job.out)
-        ranks = fitting.fit(job, alone, config.pool).ranks
+        alone = fitting.Task((config.baseline,), dict(job.inputs), config.training.seed, config.test_samples, job.out)
+        ranks = fitting.fit(job, alone, config.pool)[method].ranks
     write_method(job.out, method, ranks, catalog, rows)
     return counts | _summary(job, ranks, cutoffs)
 
@@ -172,7 +174,7 @@ class Ranker:
 
     def __init__(self, task: Task[Config]) -> None:
         self.catalog = Catalog.read(task.inputs["catalog"])
-        self.samples = self.catalog.samples(TEST)
+        self.samples = self.catalog.samples(TEST, task.config.test_samples)
         baseline = load(task.out, task.inputs)
         assert isinstance(baseline, LearnedBaseline)
         self.baseline = baseline.to(task.config.pool.device())
