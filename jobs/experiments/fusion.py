@@ -50,6 +50,11 @@ def fusion_whole(base: Recipe) -> Experiment:
     return _recommended(base, _over_items(base)[0], "whole")
 
 
+def fusion_own(base: Recipe) -> Experiment:
+    """What codes add to the base's own recommender, such as TIGER, which reads semantic IDs alone."""
+    return _recommended(base, base.model, "own")
+
+
 def _over_items(base: Recipe) -> tuple[model.Config, hierarchical.Config]:
     """The base's recommender over items, or the one that recipes have; and its backbone."""
     own = base.model.backbone

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jobs.experiments.fusion import alike, fusion, fusion_ids, fusion_whole
+from jobs.experiments.fusion import alike, fusion, fusion_ids, fusion_own, fusion_whole
 from tests.end_to_end.recipes import tiny
 from tests.search.quick_search import quick
 from unisid import config as settings
@@ -70,6 +70,13 @@ def test_one_recommender_reads_the_codes_of_every_source_alone_or_with_all_else(
     ]
     codes = [{m.name.rpartition("-")[0]: m.recipe.codes for m in found.methods} for found in (alone, whole)]
     assert codes[0] == codes[1]
+
+
+def test_the_bases_own_recommender_reads_the_codes_of_every_source():
+    base = tiny()
+    found = fusion_own(base)
+    assert {method.name for method in found.methods} == {f"{name}-own" for name in PLAIN}
+    assert all(method.recipe.model == base.model for method in found.methods)
 
 
 def test_a_base_that_does_not_fuse_gets_a_small_uqf():
