@@ -72,7 +72,9 @@ def movielens(seed: int) -> Recipe:
         name="movielens",
         catalog=replace(base.catalog, dataset=data, k_core=5, history_length=20),
         codes=replace(base.codes, tokenizer=rqkmeans.Config(num_levels=3, codebook_size=64)),
-        model=replace(base.model, samples_per_epoch=12_000),
+        model=replace(
+            base.model, samples_per_epoch=12_000, training=replace(base.model.training, epochs=4, patience=4)
+        ),
     )
 
 

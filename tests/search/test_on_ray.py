@@ -87,7 +87,7 @@ def test_a_search_is_broken_off_and_gone_on_with_by_command(tmp_path):
         "--fused.fusion",
         "concat",
         "--space",
-        "codes.tokenizer.codebook_size=6,7,8",
+        "codes.tokenizer.codebook_size=6,7",
         "--concurrent",
         "1",
         "--store",
@@ -105,22 +105,22 @@ def test_a_search_is_broken_off_and_gone_on_with_by_command(tmp_path):
         first.send_signal(signal.SIGINT)
         assert first.wait(timeout=120) == 130, (tmp_path / "out").read_text()
     done = len(list(folder.glob("trial-*.json")))
-    assert 1 <= done < 3
+    assert done == 1
     before = made(Place.of(tmp_path))
     again = subprocess.run(
         [*command, "--resume"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=500
     )
     assert again.returncode == 0, again.stdout + again.stderr
-    assert f"3 trials up to codes, {done} of them over already" in again.stdout
-    assert len(list(folder.glob("trial-*.json"))) == 3
+    assert "2 trials up to codes, 1 of them over already" in again.stdout
+    assert len(list(folder.glob("trial-*.json"))) == 2
     assert {a: when for a, when in made(Place.of(tmp_path)).items() if a in before} == before
     assert "best by index: --codes.tokenizer.codebook_size" in again.stdout
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("unisid").experiment_id])
     last = next(r for r in runs if r.data.tags.get("kind") == "search" and r.info.status == "FINISHED")
     nested = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == last.info.run_id]
-    assert len(nested) == 3
+    assert len(nested) == 2
     assert all(0 < run.data.metrics["index"] < 1 for run in nested)
-    assert {run.data.params["codes.tokenizer.codebook_size"] for run in nested} == {"6", "7", "8"}
+    assert {run.data.params["codes.tokenizer.codebook_size"] for run in nested} == {"6", "7"}
     attached = [f.path for f in client.list_artifacts(last.info.run_id, "report")]
     assert any(path.endswith("sensitivity.png") for path in attached)
