@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.references import prefixes as twin
-from unisid.ops.prefixes import narrowed, row_keys
+from unisid.ops.prefixes import lexicographic_order, narrowed, row_keys
 
 LARGEST = (1 << 31) - 1
 """The greatest code that fits int32."""
@@ -29,6 +29,13 @@ def test_keys_group_and_order_rows_as_tuples_do(codes):
     keys = row_keys(codes)
     assert keys.dtype == np.int64
     assert np.unique(keys, return_inverse=True)[1].tolist() == twin.ranks(codes.tolist())
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows())
+def test_rows_are_ordered_as_tuples_and_equal_ones_as_they_stand(codes):
+    texts = [tuple(row) for row in codes.tolist()]
+    assert lexicographic_order(codes).tolist() == sorted(range(len(texts)), key=texts.__getitem__)
 
 
 def test_few_levels_are_numbered_without_sorting():

@@ -10,9 +10,12 @@ a node of a level has.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+
+from unisid.ops.prefixes import lexicographic_order
 
 TABLE = 1 << 21
 """Most entries of a level's table, of 17 bytes each: commonly the first two levels have one."""
@@ -108,26 +111,23 @@ class Trie:
 
 def build(codes: Int[Tensor, "N L"]) -> Trie:
     """The trie of unique codes; asserts their uniqueness, which `write_codes` has made sure of."""
-    num_items = len(codes)
-    columns = [column.contiguous() for column in codes.int().unbind(1)]
-    order = torch.arange(num_items)
-    for column in reversed(columns):  # least significant level first: stable sorts add up to a lexicographic one
-        order = order[torch.argsort(column[order], stable=True)]
+    num_items, rows = len(codes), codes.int().numpy()
+    order = lexicographic_order(rows)
+    columns = torch.from_numpy(np.ascontiguousarray(np.take(rows, order, axis=0).T)).unbind(0)
     begins = torch.zeros(num_items, dtype=torch.bool)
     begins[:1] = True
     first_leaf = [torch.tensor([0, num_items])]
     for column in columns:
-        ordered = column[order]
-        begins[1:] |= ordered[1:] != ordered[:-1]
+        begins[1:] |= column[1:] != column[:-1]
         first_leaf.append(torch.cat([begins.nonzero()[:, 0], torch.tensor([num_items])]))
     assert len(first_leaf[-1]) == num_items + 1, "two items share a semantic id"
     levels = tuple(
-        _level(column[order], above, below)
-        for column, above, below in zip(columns, first_leaf, first_leaf[1:], strict=False)
+        _level(column, above, below) for column, above, below in zip(columns, first_leaf, first_leaf[1:], strict=False)
     )
-    leaves = torch.empty_like(order)
-    leaves[order] = torch.arange(num_items)
-    return Trie(levels, order.int(), leaves.int())
+    items = torch.from_numpy(order.astype(np.int32))
+    leaves = torch.empty_like(items)
+    leaves[items] = torch.arange(num_items, dtype=torch.int32)
+    return Trie(levels, items, leaves)
 
 
 def _level(ordered: Tensor, above: Tensor, below: Tensor) -> Level:
