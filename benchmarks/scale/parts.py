@@ -13,6 +13,7 @@ from torch import Tensor
 
 from unisid.backbones import Index, tiger
 from unisid.decoding import beam, trie
+from unisid.ops.distinct import sorted_unique
 from unisid.ops.nearest import Nearest
 from unisid.ops.propagate import adjacency, mean_over_layers
 from unisid.ops.residual import quantize
@@ -71,7 +72,7 @@ def graph_of(items: int) -> Figures:
     user = rng.integers(0, users, EDGES_PER_ITEM * items)
     item = rng.integers(0, items, EDGES_PER_ITEM * items)
     begun = time.process_time()
-    keys = np.unique(user * np.int64(items) + item)
+    keys = sorted_unique(user * np.int64(items) + item)
     graph = adjacency((keys // items).astype(np.int32), (keys % items).astype(np.int32), users, items)
     built = time.process_time() - begun
     vectors = torch.randn(users + items, 16)

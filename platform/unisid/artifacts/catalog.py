@@ -19,6 +19,7 @@ from unisid.artifacts.record import Record, require
 from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_integers, read_reals, read_table, read_texts, table_names, write_table
+from unisid.ops.distinct import sorted_unique
 from unisid.ops.splits import known_until
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -143,7 +144,7 @@ class Catalog:
 
     def edges(self, rows: NDArray[np.bool_] | slice) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The distinct (user, item) pairs of some interactions, by user, then item."""
-        keys = np.unique(self._pairs(rows))
+        keys = sorted_unique(self._pairs(rows))
         return (keys // self.num_items).astype(np.int32), (keys % self.num_items).astype(np.int32)
 
     def edge_weights(self, rows: NDArray[np.bool_] | slice) -> NDArray[np.float64] | None:

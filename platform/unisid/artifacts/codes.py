@@ -22,6 +22,7 @@ from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import read_vectors, table_names, write_tables
 from unisid.errors import ArtifactError, DataError
+from unisid.ops.distinct import sorted_unique
 from unisid.ops.prefixes import row_keys
 
 ROWS_PER_FILE = 1 << 20
@@ -31,7 +32,7 @@ def write_codes(place: Place, codes: NDArray[Any], sizes: tuple[int, ...]) -> No
     """Write codes [N, L]; raises ArtifactError where one is out of its level's range or two items share a tuple."""
     if codes.min(initial=0) < 0 or (len(codes) and (codes.max(axis=0) >= np.array(sizes)).any()):
         raise ArtifactError(f"{place}: codes reach {codes.max(axis=0).tolist()}, the level sizes are {list(sizes)}")
-    if len(np.unique(row_keys(codes))) != len(codes):
+    if len(sorted_unique(row_keys(codes))) != len(codes):
         raise ArtifactError(f"{place}: some items share a semantic id; resolve collisions first")
     values = np.ascontiguousarray(codes, np.int32)
     width = codes.shape[1]

@@ -19,6 +19,7 @@ from unisid.artifacts.lookup import unknown
 from unisid.artifacts.store import Place
 from unisid.errors import ConfigError, DataError
 from unisid.log import logger
+from unisid.ops.distinct import sorted_unique
 from unisid.raw.columns import column
 from unisid.raw.delimited import Format, read_text
 from unisid.raw.files import head, is_parquet, read_whole
@@ -72,7 +73,7 @@ class Lists:
     @property
     def users(self) -> int:
         """How many users have a list."""
-        return len(np.unique(self.user))
+        return len(sorted_unique(self.user))
 
 
 def read_lists(path: str, catalog: Catalog, names: Mapping[str, str] | None = None) -> Lists:

@@ -31,8 +31,8 @@ def row_keys(codes: Int[np.ndarray, "n l"]) -> Int[np.ndarray, " n"]:
 def lexicographic_order(codes: Int[np.ndarray, "n l"]) -> Int[np.ndarray, " n"]:
     """The rows in ascending order; equal ones as they stand.
 
-    Where a key and a row's number fit 63 bits together, they are sorted as one number: 10^7 rows of 3 levels in 1.0 s of
-    a core, where a sort of their indices by key took 1.6.
+    Where a key and a row's number fit 63 bits together, they are sorted as one number: 10^7 rows of 3 levels in 1.0
+    s of a core, where a sort of their indices by key took 1.6.
     """
     keys, bits = row_keys(codes), len(codes).bit_length()
     if int(keys.max(initial=0)).bit_length() + bits > KEYS.bit_length() - 1:

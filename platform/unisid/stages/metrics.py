@@ -42,6 +42,7 @@ from unisid.evaluation.ranks import (
 )
 from unisid.evaluation.recommender import Search, TargetRanker, as_lists
 from unisid.log import logger
+from unisid.ops.distinct import sorted_unique
 from unisid.ops.ranking import metric_values
 from unisid.progress import Progress
 from unisid.stages.catalog.summary import OTHER_RULE, repeated_targets
@@ -235,7 +236,7 @@ def compare(model: Ranks, baseline: Ranks, cutoffs: tuple[int, ...], config: Con
 def _taken_before(catalog: Catalog, rows: NDArray[np.int64]) -> int:
     """How many targets their user took before: misses under "excluded"."""
     past = Histories.of(catalog.past(rows))
-    return len(np.unique(past.rows[past.items == catalog.item[rows][past.rows]]))
+    return len(sorted_unique(past.rows[past.items == catalog.item[rows][past.rows]]))
 
 
 def _advantage(comparisons: Json, names: list[str]) -> Json:

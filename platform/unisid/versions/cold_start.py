@@ -30,6 +30,7 @@ from unisid.evaluation.figures import intervals, paired
 from unisid.evaluation.ranks import Ranks, rank_in_parts
 from unisid.evaluation.recommender import Search, TargetRanker
 from unisid.log import logger
+from unisid.ops.distinct import sorted_unique
 from unisid.ops.ranking import metric_values, rank_of_target
 from unisid.pipeline import Tracker
 from unisid.planning import Recipe
@@ -258,7 +259,7 @@ def chance(
     possible = np.ones(len(rows), bool)
     if exclude:
         past = Histories.of(catalog.past(rows))
-        keys = np.unique(np.asarray(past.rows, np.int64) * catalog.num_items + past.items)
+        keys = sorted_unique(np.asarray(past.rows, np.int64) * catalog.num_items + past.items)
         row, item = keys // catalog.num_items, keys % catalog.num_items
         size -= np.bincount(row[item >= first], minlength=len(rows))
         possible[row[item == catalog.item[rows][row]]] = False

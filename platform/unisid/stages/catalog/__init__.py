@@ -22,6 +22,7 @@ from unisid.config import Json, fingerprint, identity_where, runtime
 from unisid.datasets import DatasetConfig, synthetic
 from unisid.errors import ConfigError, DataError
 from unisid.log import logger
+from unisid.ops.distinct import sorted_unique
 from unisid.ops.kcore import k_core, largest_k
 from unisid.ops.text import PLACEHOLDER
 from unisid.raw.folders import passed_over
@@ -290,7 +291,7 @@ def _filtered(config: Config, rows: Rows, allowed: Ints, counts: Json) -> Rows:
     while True:
         inside = ruled.where(_between(ruled.timestamp, start, end, scale))
         core = inside.where(k_core(inside.user, inside.item, config.k_core))
-        enough = config.protocol != "temporal" or len(np.unique(core.item)) >= config.min_items
+        enough = config.protocol != "temporal" or len(sorted_unique(core.item)) >= config.min_items
         if enough or not config.min_items or start <= ruled.timestamp.min(initial=FOREVER) // scale:
             break
         start = year_earlier(start)
@@ -330,7 +331,7 @@ def _emptied(config: Config, inside: Rows, dropped: dict[str, int]) -> DataError
             "agree, catalog.window_start and window_end, and catalog.title_rules"
         )
     best = largest_k(inside.user, inside.item, config.k_core)
-    users, items = len(np.unique(inside.user)), len(np.unique(inside.item))
+    users, items = len(sorted_unique(inside.user)), len(sorted_unique(inside.item))
     return DataError(
         f"catalog: the {config.k_core}-core of {len(inside)} interactions of {users} users with {items} "
         f"items is empty; set catalog.k_core to {best} or less, or give more data"

@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from unisid.artifacts.catalog import SPLITS
 from unisid.config import Json
+from unisid.ops.distinct import sorted_unique
 from unisid.ops.splits import first_rows, known_until, tied_steps
 from unisid.raw.time_ranges import when
 from unisid.stages.catalog.policies import crowds, greater_ids, taken_before
@@ -28,7 +29,7 @@ def statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, user_ids: pa.
         "interactions": len(rows),
         "density": len(rows) / (len(item_ids) * users),
         "tied_steps": float(tied_steps(user, rows.timestamp).sum() / max(1, sampled.sum())),
-        "users_without_samples": users - len(np.unique(user[sampled])),
+        "users_without_samples": users - len(sorted_unique(user[sampled])),
         **dict(zip(SPLITS, samples, strict=True)),
         "taken_before": dict(zip(SPLITS, again, strict=True)),
         "order": greater_ids(user, rows.item, item_ids),

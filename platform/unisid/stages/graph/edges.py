@@ -19,6 +19,7 @@ from unisid.artifacts.store import Place
 from unisid.config import Json
 from unisid.errors import DataError
 from unisid.ops.bpr import Unknown
+from unisid.ops.distinct import sorted_unique
 from unisid.ops.propagate import Adjacency, adjacency
 from unisid.ops.seeded import seed_of
 
@@ -109,11 +110,11 @@ def _validation(
     """The (user, target) pairs to rank: of users with edges, and new to them unless the graph leaks; users sampled."""
     rows = np.flatnonzero(catalog.split == VALID)
     width = catalog.num_items
-    keys = np.unique(catalog.user[rows].astype(np.int64) * width + catalog.item[rows])
+    keys = sorted_unique(catalog.user[rows].astype(np.int64) * width + catalog.item[rows])
     keys = keys[np.isin(keys // width, user)]
     if not config.use_all_interactions:
         keys = keys[~np.isin(keys, user.astype(np.int64) * width + item)]
-    users = np.unique(keys // width)
+    users = sorted_unique(keys // width)
     if len(users) > config.validation_users:
         chosen = np.random.default_rng(config.seed).choice(users, config.validation_users, replace=False)
         keys = keys[np.isin(keys // width, chosen)]
