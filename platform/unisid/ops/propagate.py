@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy import sparse
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -57,12 +58,12 @@ def adjacency(
 
     Indices are 32 bits wide where they fit, which every kernel prefers.
     """
-    users, items = np.bincount(user, minlength=num_users), np.bincount(item, minlength=num_items)
     edge = np.ones(len(user)) if weights is None else weights.astype(np.float64)
     user_degree, item_degree = (np.bincount(node, edge) for node in (user, item))
     norm = (edge / np.sqrt(user_degree[user] * item_degree[item])).astype(np.float32)
-    shape = (num_users, num_items)
-    return Adjacency(_csr(user, item, norm, users, shape), _csr(item, user, norm, items, shape[::-1]))
+    users_items = sparse.csr_array((norm, (user, item)), shape=(num_users, num_items))  # counts; no sort by comparison
+    users_items.sort_indices()
+    return Adjacency(_to_torch(users_items), _to_torch(users_items.T.tocsr()))
 
 
 def propagate(graph: Adjacency, vectors: Float[Tensor, "V D"]) -> Float[Tensor, "V D"]:
@@ -119,12 +120,9 @@ def _add_product(graph: Adjacency, vectors: Tensor, onto: Tensor) -> Tensor:
     return onto
 
 
-def _csr(row: Any, column: Any, weight: Any, degree: Any, shape: tuple[int, ...]) -> Tensor:
-    small = max(len(row), *shape) < 2**31
-    kind = np.int32 if small else np.int64
-    order = np.lexsort((column, row))
-    offsets = np.concatenate([[0], np.cumsum(degree)])
-    starts, ends = torch.from_numpy(offsets.astype(kind)), torch.from_numpy(column[order].astype(kind))
+def _to_torch(matrix: sparse.csr_array) -> Tensor:
+    """The same matrix, on the same memory where the kinds of indices allow it."""
+    parts = (torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(starts, ends, torch.from_numpy(weight[order]), shape, check_invariants=True)
+        return torch.sparse_csr_tensor(*parts, matrix.shape, check_invariants=True)
