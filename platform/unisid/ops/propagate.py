@@ -122,7 +122,7 @@ def _add_product(graph: Adjacency, vectors: Tensor, onto: Tensor) -> Tensor:
 
 def _to_torch(matrix: sparse.csr_array) -> Tensor:
     """The same matrix, on the same memory where the kinds of indices allow it."""
-    parts = (torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data))
+    starts, ends, values = (torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(*parts, matrix.shape, check_invariants=True)
+        return torch.sparse_csr_tensor(starts, ends, values, matrix.shape, check_invariants=True)
