@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from jobs.experiments.thesis import letter_of
+from jobs.recipes.joined import HALF
 from jobs.recipes.recommenders import over_items
 from unisid.backbones import hierarchical
 from unisid.baselines import related
 from unisid.encoders import steps
 from unisid.experiments.definition import Experiment, Method, with_baseline
-from unisid.fusion import TEXT, FusionConfig, Loss, concat, single, uqf
+from unisid.fusion import FusionConfig, Loss, concat, single, uqf
 from unisid.layers.recall import MemoryConfig
 from unisid.planning import Recipe
 from unisid.stages import embeddings, model
@@ -18,8 +19,6 @@ from unisid.tokenizers import rqkmeans
 QUERIES = (1, 2, 4, 8, 16, 32)
 DROPOUTS = (0.0, 0.1, 0.2, 0.35, 0.5)
 STEPS = "steps"
-HALF = {TEXT: 0.5}
-"""Of parts of length one: a text of a few words says less of the next item than the graph does."""
 
 
 def fusion(base: Recipe) -> Experiment:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from jobs.recipes import demo
+from jobs.recipes.joined import joined
 from unisid.datasets import tables
 from unisid.planning import Recipe
 from unisid.stages import catalog
@@ -10,6 +11,11 @@ from unisid.stages import catalog
 
 def shop() -> Recipe:
     """Your own two tables: give them with --catalog.dataset.items and --catalog.dataset.interactions."""
+    return joined(shop_uqf())
+
+
+def shop_uqf() -> Recipe:
+    """The same with semantic IDs by UQF and RQ-VAE, as the UQF thesis has them."""
     return replace(
         demo.demo(),
         name="shop",
