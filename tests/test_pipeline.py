@@ -361,6 +361,17 @@ def test_a_recipe_without_a_baseline_plans_as_if_there_were_no_such_noun(place, 
         pipeline.plan(without, store, "baseline")
 
 
+@pytest.mark.parametrize(
+    ("ranked", "theirs", "said"),
+    [(0, 7, "all test samples are ranked, and 7"), (8, 7, "8 test samples are ranked, and 7")],
+)
+def test_a_baseline_that_ranks_fewer_samples_than_the_metrics_is_refused(ranked, theirs, said):
+    settings, fewer = stages.metrics.Config(test_samples=ranked), stages.baseline.Config(test_samples=theirs)
+    with pytest.raises(ConfigError, match=f"metrics.test_samples: {said} by the recipe's baseline; must be 1 to 7"):
+        pipeline.Recipe(metrics=settings, baseline=fewer)
+    assert pipeline.Recipe(metrics=replace(settings, test_samples=7), baseline=fewer)
+
+
 @pytest.mark.parametrize("kind", [hierarchical, parallel, retrieval], ids=lambda kind: kind.__name__.rpartition(".")[2])
 def test_a_backbone_that_reads_shorter_histories_is_refused_by_the_plan(place, monkeypatch, kind):
     monkeypatch.undo()

@@ -68,7 +68,8 @@ def _recommended(base: Recipe, config: model.Config, form: str) -> Experiment:
     for source, recipe in _sources(base).items():
         name = f"{source}-{form}"
         told = replace(recipe.metrics, method=name, baselines=())
-        methods.append(Method(name, replace(recipe, instructions=None, model=config, metrics=told)))
+        taught = base.instructions if form == "own" else None
+        methods.append(Method(name, replace(recipe, instructions=taught, model=config, metrics=told)))
     return Experiment(
         name=f"fusion_{form}",
         question=f"Which vectors make the codes that a recommender ({form}) finds the next item by?",

@@ -1,4 +1,4 @@
-"""Codes of text and graph side by side, which no other source was above (decision 19)."""
+"""Codes of text and graph side by side, which no other source was shown to be above (decision 19)."""
 
 from dataclasses import replace
 

@@ -59,5 +59,5 @@ def production() -> Recipe:
             training=Training(epochs=60, patience=4, validate_every=2, learning_rate=1e-3, schedule="constant"),
             pool=GPUS,
         ),
-        metrics=metrics.Config(method="uqf-hierarchical", pool=GPUS),
+        metrics=metrics.Config(method="uqf-hierarchical", test_samples=100_000, pool=GPUS),
     )

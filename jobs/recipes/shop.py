@@ -11,14 +11,14 @@ from unisid.stages import catalog
 
 def shop() -> Recipe:
     """Your own two tables: give them with --catalog.dataset.items and --catalog.dataset.interactions."""
-    return joined(shop_uqf())
+    return replace(joined(shop_uqf()), name="shop")
 
 
 def shop_uqf() -> Recipe:
     """The same with semantic IDs by UQF and RQ-VAE, as the UQF thesis has them."""
     return replace(
         demo.demo(),
-        name="shop",
+        name="shop-uqf",
         note="",
         catalog=catalog.Config(
             dataset=tables.Config(),

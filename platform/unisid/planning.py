@@ -70,6 +70,12 @@ class Recipe(Settings):
                 raise ConfigError(f"recipe.modalities: has the name {own}; give it another")
         if self.joint is not None and self.codes.given is not None:
             raise ConfigError("recipe.joint: trains a tokenizer, and codes.given has ids without one; leave one out")
+        ranked, most = self.metrics.test_samples, self.baseline.test_samples if self.baseline is not None else 0
+        if most and not 0 < ranked <= most:
+            raise ConfigError(
+                f"metrics.test_samples: {ranked or 'all'} test samples are ranked, and {most} by the recipe's "
+                f"baseline; must be 1 to {most}, or baseline.test_samples 0"
+            )
         for stage, config in ((stages.instructions, self.instructions), (stages.model, self.model)):
             if config is not None and self.keywords is None and "keywords" in stage.inputs(config):
                 reader = f"{stage.__name__.rpartition('.')[2]} reads what tokens have in common"

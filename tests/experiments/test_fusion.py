@@ -1,6 +1,7 @@
 """The experiment on the parts of the fusion: one change a row, and run small without a recommender."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from unisid.experiments.run import run
 from unisid.fusion import uqf
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import InTurn
+from unisid.stages import instructions
 from unisid.trials.telling import NullExperimentTracker
 
 STEPS = ("steps", "joined", "joined-steps", "uqf-taught", "uqf-joined-steps")
@@ -77,6 +79,9 @@ def test_the_bases_own_recommender_reads_the_codes_of_every_source():
     found = fusion_own(base)
     assert {method.name for method in found.methods} == {f"{name}-own" for name in PLAIN}
     assert all(method.recipe.model == base.model for method in found.methods)
+    taught = replace(base, instructions=instructions.Config())
+    assert all(method.recipe.instructions == taught.instructions for method in fusion_own(taught).methods)
+    assert all(method.recipe.instructions is None for method in fusion_whole(taught).methods)
 
 
 def test_a_base_that_does_not_fuse_gets_a_small_uqf():

@@ -24,7 +24,7 @@ from unisid.ops.splits import known_until
 
 TRAIN, VALID, TEST = 0, 1, 2
 SPLITS = ("train", "valid", "test")
-DRAWN_BY = 42
+SAMPLES_SEED = 42
 """The seed by which some of a split's samples are drawn: one for all, so that what ranks them ranks the same."""
 FUTURE_WINDOW = "future-window"
 """The protocol under which the targets of a window are predicted from what is known at its beginning."""
@@ -163,13 +163,13 @@ class Catalog:
         """The rows [S] that are targets of a split: those whose history has at least one row.
 
         Args:
-            at_most: draw so many at random, in the catalog's order; 0 for all. A smaller draw lies within a larger.
+            at_most: draw so many by a fixed seed, in order; 0 for all. A smaller draw lies within a larger.
         """
         found = np.flatnonzero(self.split == split)
         found = found[self.past_lengths(found) > 0]
         if not 0 < at_most < len(found):
             return found
-        return np.sort(np.random.default_rng(DRAWN_BY).permutation(found)[:at_most])
+        return np.sort(np.random.default_rng(SAMPLES_SEED).permutation(found)[:at_most])
 
     def history(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """The histories of samples: the last `history_length` items before each, joined, oldest first; lengths [S]."""

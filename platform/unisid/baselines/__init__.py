@@ -19,6 +19,7 @@ from unisid.artifacts.catalog import VALID, Catalog
 from unisid.artifacts.store import Place
 from unisid.config import PlugIn
 from unisid.errors import ArtifactError
+from unisid.ops.distinct import sorted_unique
 from unisid.ops.ranking import SCORES_AT_ONCE, metric_values, rank_of_target
 
 HISTORIES_AT_ONCE = 4096
@@ -159,7 +160,8 @@ def _rank_for_all(
         own = scores[targets]
         below, at_most = (torch.searchsorted(ordered, own, right=right) for right in (False, True))
         allowed = 1.0 + (len(ordered) - at_most).double() + 0.5 * (at_most - below - 1).double()
-        of, items = torch.from_numpy(np.unique(np.stack([past.rows, past.items]), axis=1))
+        pairs = torch.from_numpy(sorted_unique(past.rows.astype(np.int64) * len(scores) + past.items))
+        of, items = pairs // len(scores), pairs % len(scores)
         worth = (scores[items] > own[of]).double() + 0.5 * (scores[items] == own[of]).double()
         excluded = allowed - torch.zeros(len(targets), dtype=torch.float64).index_add_(0, of, worth)
         excluded[of[items == targets[of]]] = torch.nan

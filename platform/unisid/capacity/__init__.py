@@ -42,7 +42,7 @@ class Shop:
     tokens: float = 64.0
     """Of a text, on average."""
     test_users: float = 100_000.0
-    """Users that are ranked at most: `metrics.test_samples`."""
+    """Users that are ranked at most: `metrics.test_samples` of the recipe `production`."""
 
     def units(self, unit: Unit) -> float:
         """How many of a unit there are."""

@@ -144,6 +144,7 @@ def _trained(command: Judge, recipe: Recipe) -> Json:
 
     store = command.session.opened
     systems: dict[str, list[Ranks]] = {}
+    recipe = replace(recipe, metrics=replace(recipe.metrics, test_samples=0))  # what is judged is ranked in full
     wanted = {recipe.name: recipe}
     for system, where in named(command.codes, "--codes"):
         place = _stored(where, store)

@@ -36,7 +36,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The hyper-parameters that were chosen, and the fitted baseline where it is not written."""
+    """What a fitted baseline chose, and how it ranks."""
 
     chosen: dict[str, float]
     """The hyper-parameters that validation chose."""
@@ -60,16 +60,19 @@ def fit(job: Job[Any], task: Task, pool: Pool) -> dict[str, Fitted]:
 
 def fit_and_rank(worker: Worker, task: Task) -> dict[str, Fitted]:
     """What the worker runs."""
-    catalog, found = Catalog.read(task.inputs["catalog"]), {}
+    return {config.kind: _fit_and_rank_one(worker, task, config) for config in task.baselines}
+
+
+def _fit_and_rank_one(worker: Worker, task: Task, config: BaselineConfig) -> Fitted:
+    """By itself: one fitted baseline lies in memory at a time."""
+    catalog = Catalog.read(task.inputs["catalog"])
     rows = catalog.samples(TEST, task.test_samples)
-    for config in task.baselines:
-        torch.manual_seed(task.seed)
-        baseline = config.build_from(task.inputs)
-        if task.out is not None:
-            write_fitted(task.out, config, baseline)
-        progress = Progress(worker.progress, len(rows), "samples", of=config.kind, lines=False)
-        found[config.kind] = Fitted(baseline.chosen, rank_baseline(baseline, catalog, rows, progress))
-    return found
+    torch.manual_seed(task.seed)
+    baseline = config.build_from(task.inputs)
+    if task.out is not None:
+        write_fitted(task.out, config, baseline)
+    progress = Progress(worker.progress, len(rows), "samples", of=config.kind, lines=False)
+    return Fitted(baseline.chosen, rank_baseline(baseline, catalog, rows, progress))
 
 
 def write_fitted(out: Place, config: BaselineConfig, baseline: Baseline) -> None:

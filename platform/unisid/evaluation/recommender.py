@@ -39,14 +39,16 @@ class TargetRanker:
         batch_size: int,
         rows: NDArray[np.int64] | None = None,
         listed: int = 0,
+        test_samples: int = 0,
     ) -> None:
         """`places` may hold item vectors, which a model reads of items that it was not trained on. `rows` are the
-        catalog's rows to rank, by default its test samples. A search named "" fills the columns of the history rules,
-        another "NAME/RULE"; with `listed`, so many of its items, history excluded, fill the column `listed`."""
+        catalog's rows to rank, by default its test samples, at most `test_samples` where that is above 0. A search
+        named "" fills the columns of the history rules, another "NAME/RULE"; with `listed`, so many of its items,
+        history excluded, fill the column `listed`."""
         loaded = Recommender.load(places["model"], places["codes"], places["catalog"], pool.device(), places)
         self.recommender = dataclasses.replace(loaded, batch_size=batch_size)
         self.catalog = Catalog.read(places["catalog"])
-        self.rows = self.catalog.samples(TEST) if rows is None else rows
+        self.rows = self.catalog.samples(TEST, test_samples) if rows is None else rows
         self.searches, self.listed = searches, listed
 
     def __call__(self, part: pa.Table) -> pa.Table:

@@ -158,8 +158,9 @@ def baselines_share(base: Recipe) -> baseline.Config:
 
 
 def with_baseline(base: Recipe, kind: BaselineConfig) -> Recipe:
-    """The dataset's recipe with a baseline of some kind."""
-    return replace(base, baseline=replace(baselines_share(base), baseline=kind))
+    """The dataset's recipe with a baseline of some kind, which ranks as many test samples as the metrics do."""
+    shared = replace(baselines_share(base), test_samples=base.metrics.test_samples)
+    return replace(base, baseline=replace(shared, baseline=kind))
 
 
 def cells(experiment: Experiment, base: Recipe, seeds: Sequence[int]) -> list[Trial]:

@@ -101,7 +101,7 @@ def recorded(metrics: Metrics, catalog: Catalog) -> dict[str, Ranks]:
         if not same:
             raise DataError(
                 f"{metrics.record.address}: ranks other samples than the {len(rows):,} test samples of "
-                f"{catalog.record.address}; compare what was ranked on one catalog, in full"
+                f"{catalog.record.address}; compare what was ranked on one catalog, in full (metrics.test_samples 0)"
             )
         found[method] = {rule: table[rule].to_numpy(zero_copy_only=False).astype(np.float64) for rule in HISTORY_RULES}
     return found

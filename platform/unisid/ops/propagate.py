@@ -61,8 +61,8 @@ def adjacency(
     edge = np.ones(len(user)) if weights is None else weights.astype(np.float64)
     user_degree, item_degree = (np.bincount(node, edge) for node in (user, item))
     norm = (edge / np.sqrt(user_degree[user] * item_degree[item])).astype(np.float32)
-    users_items = sparse.csr_array((norm, (user, item)), shape=(num_users, num_items))  # counts; no sort by comparison
-    users_items.sort_indices()
+    shape = (num_users, num_items)
+    users_items = sparse.csr_array((norm, (user, item)), shape=shape)  # by counting; columns of a row ascend
     return Adjacency(_to_torch(users_items), _to_torch(users_items.T.tocsr()))
 
 

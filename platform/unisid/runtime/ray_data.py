@@ -65,7 +65,8 @@ def single(part: Part, steps: Sequence[Step], grants: Sequence[Pool]) -> pa.Tabl
     """One part through the steps, in tasks that are given up where the caller is interrupted."""
     blocks: list[Any] = [pa.Table.from_pylist([part])]
     for step, grant in zip(steps, grants, strict=True):
-        task = ray.remote(_link).options(num_cpus=grant.cpus, num_gpus=grant.gpus, max_retries=RETRIES)
+        # not by .options: there a task that holds a GPU would leave its process and the memory behind
+        task = ray.remote(num_cpus=grant.cpus, num_gpus=grant.gpus, max_retries=RETRIES)(_link)
         blocks.append(task.remote(blocks[-1], step.make, step.pool.cpus))
     try:
         return unwrap(ray.get(blocks[-1]))
@@ -147,7 +148,7 @@ def _floor(cpus: float) -> float:
 
 
 class Link:
-    """One actor of a step: makes the step's function once, then maps table after table."""
+    """A step in a worker's process: makes the step's function once, then maps table after table."""
 
     def __init__(self, make: Callable[[], Callable[[pa.Table], pa.Table]], cpus: float) -> None:
         self.make, self.cpus = make, cpus

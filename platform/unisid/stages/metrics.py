@@ -1,4 +1,4 @@
-"""Metrics: the recommender and its baselines rank every test target among all items, under one evaluator.
+"""Metrics: the recommender and its baselines rank test targets among all items, under one evaluator.
 
 Two history rules stand side by side: "allowed" ranks every item, "excluded" those that the user has not taken before
 the target, however long ago. The model lists its best `beam` items under each; a target that is not in the list has
@@ -61,7 +61,7 @@ class Config(Settings):
     beam: Annotated[int, Range(1, MOST_BEAMS)] = 50
     """Items to list a sample under each history rule; at least the largest cut-off."""
     test_samples: CountOrNone = field(default=0, metadata=identity_where(lambda config: config.test_samples > 0))
-    """Test samples that are ranked, drawn at random and always alike; 0 for all."""
+    """Test samples that are ranked at most, drawn by a fixed seed; 0 for all."""
     baselines: tuple[str, ...] = ("popularity", "itemknn")
     """Kinds in `baselines` to rank beside the model, of those that need no training."""
     resamples: Annotated[int, Range(1, 1_000_000)] = 2000
@@ -174,7 +174,8 @@ def rank_model(
     config = job.config
     searches = {"": Search(min(config.beam, num_items))}
     places = {noun: job.inputs[noun] for noun in ("model", "codes", "catalog")}
-    ranker = functools.partial(TargetRanker, places, searches, config.pool, config.batch_size, rows, length)
+    settings = config.pool, config.batch_size, None, length, config.test_samples
+    ranker = functools.partial(TargetRanker, places, searches, *settings)
     progress = Progress(job.report, len(rows), "samples", of=config.method)
     listed = np.full((len(rows), length), -1, np.int64)
 
@@ -204,17 +205,12 @@ def rank_trained_baseline(job: Job[Config], catalog: Catalog, rows: NDArray[np.i
             )
     theirs, ranked = catalog.samples(TEST, trained.test_samples), trained.ranks()
     same_users = np.array_equal(ranked["user"], catalog.user[theirs])
-    if not (same_users and np.array_equal(ranked["target"], catalog.item[theirs])):
+    if not (same_users and np.array_equal(ranked["target"], catalog.item[theirs])) or len(rows) > len(theirs):
         raise ArtifactError(
-            f"{trained.place}: ranked other samples than the {len(theirs)} of the catalog {catalog.place}; "
+            f"{trained.place}: ranked other samples than the {len(rows)} of the catalog {catalog.place}; "
             "both must come from one recipe"
         )
-    if len(rows) > len(theirs):
-        raise ConfigError(
-            f"metrics.test_samples: {len(rows)} samples are ranked here, and {len(theirs)} by the recipe's baseline; "
-            f"must be at most {len(theirs)}, or raise baseline.test_samples"
-        )
-    where = np.searchsorted(theirs, rows)  # a smaller draw lies within a larger
+    where = np.searchsorted(theirs, rows)  # a smaller draw lies within a larger, which the recipe sees to
     return {trained.method: {rule: ranked[rule].to_numpy().astype(np.float64)[where] for rule in HISTORY_RULES}}
 
 

@@ -219,7 +219,7 @@ def _make(day: Day, store: Store, settings: Update, machines: Machines, tracker:
         places = run(until="codes")
         catalog, codes = Catalog.read(places["catalog"]), Codes.read(places["codes"])
         decision, shares = Decision(False, "no interactions to learn from", {}), {}
-        samples = len(catalog.samples(TEST))
+        samples = len(catalog.samples(TEST, day.recipe.metrics.test_samples))
         if day.learns and samples >= settings.gate.least_samples and len(catalog.samples(VALID)):
             places = run(until="metrics")
             with opened() as compute:
@@ -260,7 +260,8 @@ def _rank_old(day: Day, places: dict[str, Place], compute: Compute) -> tuple[Ran
 
     searches = {"": Search(min(config.beam, catalog.num_items))}
     old = {**places, "model": day.model}
-    ranker = functools.partial(TargetRanker, old, searches, config.pool, config.batch_size, rows, LISTED)
+    settings = config.pool, config.batch_size, None, LISTED, config.test_samples
+    ranker = functools.partial(TargetRanker, old, searches, *settings)
     progress = Progress(None, len(rows), "samples", of="the recommender in use")
     ranks = rank_in_parts(compute, Step(ranker, config.pool), progress, config.rows_per_part, see=see)
     return ranks, listed

@@ -65,7 +65,7 @@ class Config(Settings):
     valid_samples: CountOrNone = 4000
     """Validation samples that are ranked, drawn by seed; 0 for all."""
     test_samples: CountOrNone = field(default=0, metadata=identity_where(lambda config: config.test_samples > 0))
-    """Test samples that are ranked, drawn at random and always alike; 0 for all."""
+    """Test samples that are ranked at most, drawn by a fixed seed; 0 for all."""
     cutoffs: tuple[Count, ...] = ()
     """The K of HR@K and NDCG@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
     resamples: Annotated[int, Range(1, 1_000_000)] = 2000
