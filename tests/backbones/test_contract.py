@@ -106,6 +106,16 @@ def test_a_search_lists_every_item_once_best_first_and_none_that_is_excluded(bac
         assert limited.items[row].tolist() == left + [-1] * len(excluded)
 
 
+def test_what_a_search_proves_is_the_best_of_all_and_one_of_all_items_proves_everything(backbone):
+    with torch.no_grad():
+        whole = backbone.eval().search(HISTORIES, INDEX, k=30, beam=30)
+        assert whole.proven().tolist() == [30, 30]
+        for beam in (3, 5, 10, 20):
+            found = backbone.search(HISTORIES, INDEX, k=3, beam=beam)
+            for row, proven in enumerate(found.proven().tolist()):
+                assert found.items[row, :proven].tolist() == whole.items[row, :proven].tolist()
+
+
 def test_the_loss_reaches_every_weight_that_learns(config, backbone):
     backbone.train()
     backbone.loss(batch_for(config), INDEX).backward()

@@ -107,10 +107,10 @@ class Parallel(Pooled):
         limits: Limits = NO_LIMITS,
         renormalised: bool = False,
     ) -> Ranked:
-        exact = super().search
-        if self.settings.decode == "exact" or renormalised:
+        exact, width = super().search, max(k, widest(beam))
+        # a walk knows no bound of what it did not meet; one as wide as the catalogue is exact, which proves its answer
+        if self.settings.decode == "exact" or renormalised or width >= len(index.codes):
             return exact(histories, index, k=k, beam=beam, limits=limits, renormalised=renormalised)
-        width = max(k, widest(beam))
         check(k, width, len(index.codes))
         found = self.walked(self.last_states(histories, index, limits.taken), index, width, limits)
         ranked = found.chosen(self.part_weights, index, min(k, found.items.shape[1]), limits)
