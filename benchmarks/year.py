@@ -30,7 +30,7 @@ from benchmarks import _by_time
 from benchmarks._by_time import RECOMMENDERS, items_of, parts, raw
 from benchmarks._samples import Answers, Samples, answers, clustered, samples_of
 from unisid import pipeline
-from unisid.api.flows import configured
+from unisid.api.daily import day_tables
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import require, require_input
@@ -39,7 +39,7 @@ from unisid.pipeline import NullTracker, Recipe
 from unisid.runtime.local import LocalCompute
 from unisid.versions.compare import compare
 from unisid.versions.refresh import refresh
-from unisid.versions.update import FROM_BASE
+from unisid.versions.update import FROM_BASE, Update, day_of
 
 PERIODS, BEFORE = 7, 0.3
 FURTHER = 3
@@ -110,13 +110,16 @@ class Year:
         self.seen |= new
         samples = samples_of(whole, self.later[number], self.first)
         before = {name: way.places for name, way in ways.items()}
+        items = items_of(self.items, new)
+        given: dict[str, Any] = {"items": items if items.num_rows else None, "interactions": period}
+        today = self._today(number + 1, ways["extended"], given)
         figures: dict[str, Any] = {"new_items": len(new), "samples": len(samples.target)}
         figures["new_among_targets"] = float(samples.is_new.mean())
-        ways["extended"].places, ways["extended"].cpu, figures["promoted"] = self._extended(new, period)
-        shared = self._vectors(number + 1, whole)
-        told = self._refreshed(number + 1, ways["refreshed"], whole, shared)
+        ways["extended"].places, ways["extended"].cpu, figures["promoted"] = self._extended(given)
+        shared = self._vectors(today)
+        told = self._refreshed(today, ways["refreshed"], shared)
         begun = time.process_time()
-        anew = pipeline.run(self._today(number + 1, whole), self.store, LocalCompute(), NullTracker(), "model")
+        anew = pipeline.run(today, self.store, LocalCompute(), NullTracker(), "model")
         ways["rebuilt"].places = self._places(anew["model"])
         ways["rebuilt"].cpu = shared + time.process_time() - begun
         for name, way in ways.items():
@@ -127,34 +130,35 @@ class Year:
         figures["vectors_cpu_seconds"] = round(shared, 1)
         return figures
 
-    def _extended(self, new: set[str], period: pa.Table) -> tuple[Places, float, bool]:
+    def _extended(self, given: dict[str, Any]) -> tuple[Places, float, bool]:
         """What is in use after an update."""
-        begun, items = time.process_time(), items_of(self.items, new)
-        given = {"items": items if items.num_rows else None, "interactions": period}
+        begun = time.process_time()
         done = unisid.update(self.recipe, self.store, **given, daily={"epochs": FURTHER}, compute="local")
         taken = time.process_time() - begun
         model = self.store.place(Address.parse(done["new"] if done["passed"] else done["old"]))
         return self._places(model, self.store.place(Address.parse(done["index"]["address"]))), taken, done["passed"]
 
-    def _today(self, version: int, whole: pa.Table) -> Recipe:
-        """The recipe over all that is known, from nothing."""
-        made = configured(self.recipe, None, self.store, items=items_of(self.items, self.seen), interactions=whole)
-        return replace(made, name="anew", version=str(version))
+    def _today(self, version: int, in_use: Way, given: dict[str, Any]) -> Recipe:
+        """The recipe over all that is known, from nothing, on the catalog that an update makes of the index in use: so
+        all ways learn from the same interactions."""
+        codes, tables = Codes.read(in_use.places["codes"]), day_tables(self.recipe, self.store, **given)
+        day = day_of(tables, self.store, Update(epochs=FURTHER), in_use.places["model"], codes, "").recipe
+        return replace(self.recipe, name="anew", version=str(version), catalog=day.catalog)
 
-    def _vectors(self, version: int, whole: pa.Table) -> float:
+    def _vectors(self, today: Recipe) -> float:
         """Make catalog and vectors anew, which the refreshed and the rebuilt index share; returns what they cost."""
         begun = time.process_time()
-        pipeline.run(self._today(version, whole), self.store, LocalCompute(), NullTracker(), "fused")
+        pipeline.run(today, self.store, LocalCompute(), NullTracker(), "fused")
         return time.process_time() - begun
 
-    def _refreshed(self, version: int, way: Way, whole: pa.Table, shared: float) -> dict[str, Any]:
+    def _refreshed(self, today: Recipe, way: Way, shared: float) -> dict[str, Any]:
         """Refresh the index and train its recommender on; returns the certificate."""
-        begun, today = time.process_time(), self._today(version, whole)
+        begun, version = time.process_time(), today.version
         training = replace(today.model.training, epochs=FURTHER, warmup_steps=0)
         training = replace(training, learning_rate=training.learning_rate * FROM_BASE)
         today = replace(today, name="refreshed", model=replace(today.model, training=training))
         of, model = (Address.parse(require(way.places[noun], noun).address) for noun in ("codes", "model"))
-        told = refresh(today, self.store, of, str(version), model, self._machines, NullTracker())
+        told = refresh(today, self.store, of, version, model, self._machines, NullTracker())
         way.places = self._places(self.store.place(Address.parse(told["recommender"])))
         way.cpu = shared + time.process_time() - begun
         found: dict[str, Any] = told["certificate"]
