@@ -13,7 +13,7 @@ from unisid.stages import catalog, codes, embeddings, fused, graph, metrics, mod
 from unisid.tokenizers import rqkmeans
 from unisid.training.loop import Training
 
-BOTH = Pool(workers=1, cpus=1)
+ONE_CORE = Pool(workers=1, cpus=1)
 
 
 def planted(name: str = "planted", items: int = 2000, users: int = 6000, seed: int = 0) -> Recipe:
@@ -28,15 +28,15 @@ def planted(name: str = "planted", items: int = 2000, users: int = 6000, seed: i
         ),
         embeddings=embeddings.Config(encoder=hashing.Config(), max_tokens=16),
         graph=graph.Config(
-            graph=lightgcn.Config(num_layers=3, width=32), learning_rate=0.05, epochs=20, patience=2, pool=BOTH
+            graph=lightgcn.Config(num_layers=3, width=32), learning_rate=0.05, epochs=20, patience=2, pool=ONE_CORE
         ),
         fused=fused.Config(
             fusion=uqf.Config(num_queries=4, width=64, output_width=64, num_layers=1, num_heads=4),
             num_neighbours=20,
             training=Training(epochs=15, patience=5, learning_rate=1e-3),
-            pool=BOTH,
+            pool=ONE_CORE,
         ),
-        codes=codes.Config(tokenizer=rqkmeans.Config(num_levels=3, codebook_size=32), pool=BOTH),
+        codes=codes.Config(tokenizer=rqkmeans.Config(num_levels=3, codebook_size=32), pool=ONE_CORE),
         model=model.Config(
             backbone=tiger.Config(
                 width=64, num_heads=4, head_width=16, feedforward_width=128, num_encoder_layers=1, num_decoder_layers=1
@@ -44,7 +44,7 @@ def planted(name: str = "planted", items: int = 2000, users: int = 6000, seed: i
             samples_per_epoch=8_000,
             valid_samples=300,
             training=Training(epochs=8, patience=8, learning_rate=3e-3, warmup_steps=30),
-            pool=BOTH,
+            pool=ONE_CORE,
         ),
         metrics=metrics.Config(method="uqf-tiger"),
     )

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.end_to_end.recipes import BOTH, from_one, planted
+from tests.end_to_end.recipes import ONE_CORE, from_one, planted
 from unisid import pipeline
 from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.store import Store
@@ -25,7 +25,7 @@ ON_CODES = model.Config(
     batch_size=64,
     valid_samples=300,
     training=Training(epochs=4, patience=4, learning_rate=3e-3, warmup_steps=30),
-    pool=BOTH,
+    pool=ONE_CORE,
 )
 
 

@@ -62,7 +62,7 @@ def stream(
 
 
 def single(part: Part, steps: Sequence[Step], grants: Sequence[Pool]) -> pa.Table:
-    """One part through the steps, in tasks that are given up where the caller is interrupted."""
+    """The table that the steps make of one part, in tasks that are cancelled where the caller is interrupted."""
     blocks: list[Any] = [pa.Table.from_pylist([part])]
     for step, grant in zip(steps, grants, strict=True):
         # not by .options: there a task that holds a GPU would leave its process and the memory behind
