@@ -119,12 +119,12 @@ def end(process: "subprocess.Popen[bytes]", seconds: float = 10.0) -> None:
     process.wait()
 
 
-def until(holds, what: str, seconds: float = 180.0) -> None:
-    """Wait for something to hold."""
+def until(holds, what: str, seconds: float = 180.0, every: float = 0.2) -> None:
+    """Wait for something to hold, looking again every so many seconds."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, f"waited {seconds:g} s until {what}"
-        time.sleep(0.2)
+        time.sleep(every)
 
 
 def _answers(url: str) -> bool:
