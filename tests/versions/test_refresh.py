@@ -32,8 +32,14 @@ def test_an_index_is_refreshed_and_its_recommender_goes_on(place, tmp_path):
     more = shop.items(tmp_path, shop.ITEMS + 5, "more"), shop.interactions(tmp_path, shop.ITEMS + 5, name="later")
     today = shop.recipe(*more)
     today = replace(today, codes=replace(today.codes, training=replace(today.codes.training, seed=7)))
+    given = today, store, shop.at("codes"), "2", shop.at("model"), machines, NullTracker()
+    certified = refresh(*given, certify_only=True)
+    assert not store.addresses("model")[1:]
+    assert "recommender" not in certified
+    assert f"going on from it takes {today.model.training.epochs} at most" in table(certified)
     with logged():
-        found = refresh(today, store, shop.at("codes"), "2", shop.at("model"), machines, NullTracker())
+        found = refresh(*given)
+    assert found["certificate"] == certified["certificate"]
     told, codes = found["certificate"], Codes.read(store.place(shop.at("codes", "2")))
     assert (told["shared"], told["added"], told["gone"]) == (60, 5, 0)
     assert told["kept"][0] == 1 - told["moved"][0]
@@ -49,6 +55,11 @@ def test_an_index_is_refreshed_and_its_recommender_goes_on(place, tmp_path):
     assert "codes/shop/2 is named after codes/shop/1: 60 items in both, 5 added, 0 gone" in shown
     assert "on its own index (a loss of" in shown
     assert "went on from it" in shown
+    judged = found["judged"]
+    assert judged["of"] == "model/shop/1"
+    assert judged["new"]["mean"] == pytest.approx(found["means"]["excluded"]["NDCG@10"])
+    assert judged["difference"]["difference"] == pytest.approx(judged["new"]["mean"] - judged["old"]["mean"])
+    assert f"beside model/shop/1, today's test samples, paired: {judged['why']}" in shown
     with pytest.raises(ArtifactError, match="load it with the index it was trained on"):
         Model.read(old["model"], codes)
     assert Model.read(old["model"], codes, goes_on=True)

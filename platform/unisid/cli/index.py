@@ -146,20 +146,22 @@ class Refresh(RecipeCommand):
     """the new version"""
     model: Annotated[Address, text("ADDRESS")] = None
     """the recommender to go on from, such as model/demo/1; without, the index alone is made"""
+    certify_only: Flag = False
+    """stop after the certificate: no recommender is trained; the same command without this goes on"""
     compute: Machines = "ray"
     """where the work is done"""
     json: Flag = False
     """print JSON instead of a table"""
 
     def act(self) -> None:
-        """Make the index and say what moves; with a recommender, go on from it."""
+        """Make the index and say what moves; with a recommender, go on from it and compare the two."""
         from unisid.artifacts.store import Address
         from unisid.versions.refresh import refresh, table
 
         recipe, store, session = self.configured(), self.session.opened, self.session
         machines = functools.partial(session.machines, self.compute)
-        start = Address.parse(self.model) if self.model else None
-        found = refresh(recipe, store, Address.parse(self.of), self.to, start, machines, session.tracker())
+        of, start = Address.parse(self.of), Address.parse(self.model) if self.model else None
+        found = refresh(recipe, store, of, self.to, start, machines, session.tracker(), self.certify_only)
         print(json_text(found) if self.json else table(found))
 
 

@@ -1,6 +1,7 @@
 """An index made anew of today's data under the names of the one before it, and the recommender that goes on from it.
 
 Before anything is trained: what moves, and what the recommender as it is makes of the new index, beside retraining.
+After it: the recommender that went on beside the one before, paired over today's test samples.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from unisid import pipeline
-from unisid.artifacts.catalog import VALID, Catalog
+from unisid.artifacts.catalog import TEST, VALID, Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.model import Model, numbers_before
@@ -29,9 +30,12 @@ from unisid.runtime.machines import Machines
 from unisid.serving.recommender import Recommender
 from unisid.stages.extension import Base
 from unisid.tracker import Tracker
+from unisid.versions.gate import Gate, decide
 
 LOG = logger(__name__)
-CUTOFF, SAMPLES, SEED = 10, 500, 42
+CUTOFF, SEED = 10, 42
+FORETOLD, JUDGED = 500, 4_000
+"""At most so many validation samples for the certificate, and test samples for the judgement."""
 
 
 def refreshed(recipe: Recipe, of: Address, version: str, model: Address | None) -> Recipe:
@@ -44,9 +48,19 @@ def refreshed(recipe: Recipe, of: Address, version: str, model: Address | None) 
 
 
 def refresh(
-    recipe: Recipe, store: Store, of: Address, version: str, model: Address | None, machines: Machines, tracker: Tracker
+    recipe: Recipe,
+    store: Store,
+    of: Address,
+    version: str,
+    model: Address | None,
+    machines: Machines,
+    tracker: Tracker,
+    certify_only: bool = False,
 ) -> Json:
     """Make the index, and with a recommender its next version; returns the certificate and what became of it.
+
+    Args:
+        certify_only: train no recommender. The same call without it goes on from there.
 
     Raises:
         ConfigError: the index is to refresh itself, or has other levels.
@@ -60,7 +74,9 @@ def refresh(
         return found
     before = require(store.place(model), "model")
     Model.read(store.place(model), codes, goes_on=True)
-    found["certificate"] |= _of_recommender(store, before, places)
+    found["certificate"] |= _foretold(store, before, places) | {"most_epochs": recipe.model.training.epochs}
+    if certify_only:
+        return found
     LOG.info(table(found))
     places = pipeline.run_on(whole, store, machines, tracker)
     after = require(places["model"], "model")
@@ -71,18 +87,17 @@ def refresh(
         "epochs": after.counts["epochs"],
         "seconds": after.seconds,
         "means": metrics.record.part("means", str(metrics.record.config["method"])),
+        "judged": _judged(store, before, places),
     }
 
 
-def _of_recommender(store: Store, record: Record, places: Mapping[str, Place]) -> Json:
+def _foretold(store: Store, record: Record, places: Mapping[str, Place]) -> Json:
     """NDCG of validation samples by the recommender as it is, on the new index and on its own; and what it cost."""
     place, codes, catalog = store.place(Address.parse(record.address)), places["codes"], Catalog.read(places["catalog"])
-    own = {noun: require_input(store, record, noun) for noun in ("codes", "catalog")}
     unchanged = Recommender.load(place, codes, catalog.place, vectors=places, goes_on=True)
-    now = _ndcg(unchanged, catalog, np.arange(catalog.num_items))
-    was = numbers_before(place, Codes.read(codes), catalog)
-    numbers = np.arange(catalog.num_items) if was is None else was
-    before = _ndcg(Recommender.load(place, own["codes"], own["catalog"]), catalog, numbers)
+    rows = _drawn(catalog, VALID, FORETOLD)
+    now = metric_values(_ranks(unchanged, catalog, rows, np.arange(catalog.num_items)), (CUTOFF,))[:, 1]
+    before = metric_values(_ranks_before(store, record, places, rows), (CUTOFF,))[:, 1]
     mean = float(before.mean())
     low, high = interval(bootstrap_means((before - now)[:, None], RESAMPLES, SEED))
     return {
@@ -95,12 +110,38 @@ def _of_recommender(store: Store, record: Record, places: Mapping[str, Place]) -
     }
 
 
+def _judged(store: Store, record: Record, places: Mapping[str, Place]) -> Json:
+    """The recommender that went on beside the one before, each on its own index: paired over today's test samples."""
+    catalog = Catalog.read(places["catalog"])
+    rows = _drawn(catalog, TEST, JUDGED)
+    new = Recommender.load(places["model"], places["codes"], catalog.place, vectors=places)
+    now = _ranks(new, catalog, rows, np.arange(catalog.num_items))
+    decision = decide(Gate(), now, _ranks_before(store, record, places, rows))
+    return {"of": record.address, "not_worse": decision.passed, "why": decision.why} | decision.figures
+
+
+def _ranks_before(
+    store: Store, record: Record, places: Mapping[str, Place], rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """As `_ranks`, by the recommender before on its own index and catalogue."""
+    place, catalog = store.place(Address.parse(record.address)), Catalog.read(places["catalog"])
+    own = {noun: require_input(store, record, noun) for noun in ("codes", "catalog")}
+    was = numbers_before(place, Codes.read(places["codes"]), catalog)
+    numbers = np.arange(catalog.num_items) if was is None else was
+    return _ranks(Recommender.load(place, own["codes"], own["catalog"]), catalog, rows, numbers)
+
+
+def _drawn(catalog: Catalog, split: int, most: int) -> NDArray[np.int64]:
+    """At most so many samples of a split, by seed, in their order."""
+    return np.sort(np.random.default_rng(SEED).permutation(catalog.samples(split))[:most])
+
+
 @torch.no_grad()
-def _ndcg(recommender: Recommender, catalog: Catalog, number: NDArray[np.int64]) -> NDArray[np.float64]:
-    """NDCG@10 of some validation samples [S], history excluded; items have the recommender's `number` [N], -1 for those
-    that it does not know: they are left out of histories, and missed as targets."""
-    rows = catalog.samples(VALID)
-    rows = np.sort(np.random.default_rng(SEED).permutation(rows)[:SAMPLES])
+def _ranks(
+    recommender: Recommender, catalog: Catalog, rows: NDArray[np.int64], number: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Ranks of the targets of samples [S], from 1 to 10, else NaN; history excluded. Items have the recommender's
+    `number` [N], -1 for those that it does not know: they are left out of histories, and missed as targets."""
     items, lengths = catalog.past(rows)
     known = [number[past][number[past] >= 0] for past in np.split(items, np.cumsum(lengths)[:-1])]
     able = [n for n, history in enumerate(known) if len(history)]
@@ -109,7 +150,7 @@ def _ndcg(recommender: Recommender, catalog: Catalog, number: NDArray[np.int64])
         listed = recommender.rank([known[n] for n in able], CUTOFF)[0]
         hit = listed == number[catalog.item[rows[able]]][:, None]
         ranks[able] = np.where(hit.any(1), hit.argmax(1) + 1.0, np.nan)
-    return metric_values(ranks, (CUTOFF,))[:, 1]
+    return ranks
 
 
 def table(found: Json) -> str:
@@ -128,12 +169,17 @@ def table(found: Json) -> str:
         loss = "" if span is None else f" (a loss of {proof['predicted_loss']:.1%}, {span[0]:.1%} to {span[1]:.1%})"
         lines.append(
             f"the recommender as it is: NDCG@10 {proof['ndcg_unchanged']:.4f} of today's validation samples, "
-            f"{proof['ndcg_before']:.4f} on its own index{loss}; training it took "
-            f"{proof['epochs_of_training']} epochs, {proof['seconds_of_training']:,.0f} s"
+            f"{proof['ndcg_before']:.4f} on its own index{loss}"
+        )
+        epoch = proof["seconds_of_training"] / max(1, proof["epochs_of_training"])
+        lines.append(
+            f"training it took {proof['epochs_of_training']} epochs, {proof['seconds_of_training']:,.0f} s; going on "
+            f"from it takes {proof['most_epochs']} at most, {epoch:,.1f} s each at that pace"
         )
     if "recommender" in found:
         lines.append(
             f"{found['recommender']} went on from it: NDCG@10 {found['valid_ndcg_10']:.4f} of validation samples after "
             f"{found['epochs']} epochs, {found['seconds']:,.0f} s"
         )
+        lines.append(f"beside {found['judged']['of']}, today's test samples, paired: {found['judged']['why']}")
     return "\n".join(lines)
