@@ -382,6 +382,11 @@ def test_facts_are_printed_as_json_too(ring_store, capsys):
     assert (answer["model"], answer["codes"], answer["why"]) == ("model/ring/1", "codes/ring/1", "the newest")
     assert [row["rank"] for row in answer["items"]] == [1, 2]
     assert answer["items"][0]["score"] >= answer["items"][1]["score"]
+    narrow = body("recommend", "--user", "3", "--k", "2", "--beams", "2")
+    assert narrow["certain"] < 2
+    assert narrow["slack"] > 0
+    sure = body("recommend", "--user", "3", "--k", "2", "--beams", "2", "--widest", str(N))
+    assert (sure["certain"], sure["slack"]) == (2, 0)
     assert "demo" in [row["name"] for row in body("recipes")]
     entries = body("plan", "demo", "--catalog.dataset", "synthetic")
     assert [entry["state"] for entry in entries] == ["to make"] * len(entries)
@@ -402,6 +407,18 @@ def recommended(store, capsys, *words):
     code = cli.main(["recommend", *words, "--store", str(store)])
     out, aside = capsys.readouterr()
     return code, [re.split(r" {2,}", row)[2] for row in out.splitlines()[1:]], aside
+
+
+def test_how_far_an_answer_is_certain_is_said_aside(ring_store, capsys):
+    words = ["--user", "3", "--k", "2", "--beams", "2"]
+    code, _, aside = recommended(ring_store, capsys, *words)
+    assert re.search(
+        r"the first [01] of 2 are certainly the best by this recommender; .* \(--widest 20 searches on\)", aside
+    )
+    _, _, aside = recommended(ring_store, capsys, *words, "--widest", str(N))
+    assert "certainly the best by this recommender" in aside
+    code, _, complaint = recommended(ring_store, capsys, "--all", "--out", "lists", "--widest", "4")
+    assert (code, "--widest is for one user; for everybody give --beams" in complaint) == (1, True)
 
 
 def test_files_say_what_may_be_recommended(ring_store, capsys, tmp_path):

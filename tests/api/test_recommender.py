@@ -12,6 +12,7 @@ import unisid
 from tests.recommenders import N, stored
 from tests.stages import ring
 from unisid.api.recommender import Recommender
+from unisid.errors import ConfigError
 from unisid.ops.semantic_ids import spell
 
 WALKS = ring.walks(12, N)
@@ -39,6 +40,19 @@ def test_ranks_as_the_recommender_over_numbers(recommender):
     assert found.titles == found.ids  # the ring's titles are its ids
     assert found.semantic_ids == [[spell(recommender.codes.codes[item]) for item in row] for row in items]
     assert len(found) == 2
+
+
+def test_answers_say_how_far_they_are_certain(recommender):
+    rows = [named([1, 2]), named([7])]
+    found, proven = recommender.rank(rows, 3, beam_width=3), recommender.inner.prove([[1, 2], [7]], 3, beam_width=3)
+    assert found.certain == proven.proven.tolist()
+    assert found.slack == proven.slack.tolist()
+    assert max(found.slack) > 0
+    sure = recommender.rank(rows, 3, beam_width=3, widest=N)
+    assert (sure.certain, sure.slack) == ([3, 3], [0, 0])
+    assert sure.ids == recommender.rank(rows, 3, beam_width=N).ids
+    with pytest.raises(ConfigError, match="widest is 4, the first beam 5"):
+        recommender.rank(rows, 3, beam_width=5, widest=4)
 
 
 def test_users_have_their_histories(recommender):

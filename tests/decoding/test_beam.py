@@ -121,6 +121,50 @@ def test_of_a_subset_the_best_items_are_those_of_scoring_it_whole(tiger, codes, 
             assert torch.allclose(found.scores[row], every[expected], atol=2e-5)
 
 
+@pytest.fixture(scope="module")
+def prefixes(tiger, codes):
+    """The scores of every item's prefixes [N, L], by history and by whether they are renormalised."""
+    return {
+        (row, renormalised): reference.prefix_scores(tiger, history, codes, renormalised)
+        for row, history in enumerate(HISTORIES)
+        for renormalised in (False, True)
+    }
+
+
+@settings(deadline=None, max_examples=15)
+@given(width=st.integers(4, 12), share=st.floats(0.2, 1), renormalised=st.booleans(), seed=st.integers(0, 99))
+@torch.no_grad()
+def test_above_a_floor_a_wide_beam_is_exact_and_no_wider_than_needed(
+    tiger, codes, prefixes, width, share, renormalised, seed
+):
+    """The floor is what a narrow search found; no level keeps more prefixes than score above it."""
+    kept = []
+
+    class Counting:
+        level_starts, start, logits = tiger.level_starts, tiger.start, tiger.logits
+
+        def step(self, state, tokens, parents):
+            kept.append(tokens.shape[1])
+            return tiger.step(state, tokens, parents)
+
+    allowed = torch.rand(200, generator=torch.Generator().manual_seed(seed)) < share
+    allowed[:4] = True
+    closed = set((~allowed).nonzero().flatten().tolist())
+    given = {"k": 4, "allowed": allowed, "renormalised": renormalised}
+    built = trie.build(codes)
+    floor = beam.search(tiger, padded(HISTORIES), built, beam=width, **given).scores[:, -1]
+    found = beam.search(Counting(), padded(HISTORIES), built, beam=200, floor=floor, **given)
+    assert (found.proven() == 4).all()
+    most = [1, 1]
+    for row in range(len(HISTORIES)):
+        every = prefixes[row, renormalised]
+        assert found.items[row].tolist() == reference.best(every[:, -1], codes, 4, closed)
+        for level in range(2):
+            above = every[:, level] >= floor[row] - 2 * beam.ROUNDING
+            most[level] = max(most[level], len(codes[above, : level + 1].unique(dim=0)))
+    assert all(count <= most[level] for level, count in enumerate(kept))
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.data())
 @torch.no_grad()

@@ -27,7 +27,7 @@ def test_shares_are_those_of_the_proven_answers(tiger):
     assert (found["users"], found["k"]) == (5, 3)
     last = found["widths"][str(N)]
     assert last.pop("per_second") > 0
-    assert last == {"proven": 1.0, "first": 3.0, "found": 1.0}
+    assert last == {"proven": 1.0, "first": 3.0, "slack": 0.0, "found": 1.0}
     for name in ("proven", "found"):
         assert found["widths"]["3"][name] < 1.0
     rows = np.sort(np.random.default_rng(42).choice(catalog.samples(TEST), 5, replace=False))
@@ -35,6 +35,7 @@ def test_shares_are_those_of_the_proven_answers(tiger):
     narrow = recommender.prove(past, 3, beam_width=3)
     assert found["widths"]["3"]["proven"] == narrow.whole.mean()
     assert found["widths"]["3"]["first"] == narrow.proven.mean()
+    assert found["widths"]["3"]["slack"] == narrow.slack.mean() > 0
 
 
 def test_widths_by_level_are_shown_among_the_others(tiger):

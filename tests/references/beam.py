@@ -5,9 +5,14 @@ import torch
 from unisid.backbones.tiger import FIRST_TOKEN, START, Tiger
 
 
-@torch.no_grad()
 def scores(tiger: Tiger, history: list[int], codes: torch.Tensor, renormalised: bool) -> torch.Tensor:
     """log p of every item [N] given one history (in tokens), by teacher forcing."""
+    return prefix_scores(tiger, history, codes, renormalised)[:, -1]
+
+
+@torch.no_grad()
+def prefix_scores(tiger: Tiger, history: list[int], codes: torch.Tensor, renormalised: bool) -> torch.Tensor:
+    """log p of every item's prefixes of 1 to L codes [N, L]."""
     starts = torch.tensor(tiger.level_starts)
     prompt = torch.tensor([history]) + FIRST_TOKEN
     found = []
@@ -15,15 +20,15 @@ def scores(tiger: Tiger, history: list[int], codes: torch.Tensor, renormalised: 
         entries = semantic_id + starts
         decoder_input = torch.cat([torch.tensor([START]), entries[:-1]])[None]
         logits = tiger.t5(input_ids=prompt, decoder_input_ids=decoder_input).logits[0]
-        total = torch.tensor(0.0)
+        steps = []
         for level, entry in enumerate(entries):
             if renormalised:
                 siblings = (codes[:, :level] == semantic_id[:level]).all(1)
                 options = codes[siblings, level].unique() + starts[level]
-                total += logits[level, entry] - logits[level, options].logsumexp(0)
+                steps.append(logits[level, entry] - logits[level, options].logsumexp(0))
             else:
-                total += logits[level].log_softmax(0)[entry]
-        found.append(total)
+                steps.append(logits[level].log_softmax(0)[entry])
+        found.append(torch.stack(steps).cumsum(0))
     return torch.stack(found)
 
 

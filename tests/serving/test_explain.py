@@ -1,5 +1,7 @@
 """Explanations beside their definition: scores with and without each item of the history, words counted by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,21 @@ def explained(shop, *history, k=4):
 def scores_of(shop, history):
     items, scores = shop.recommender.rank([history], N, False)
     return dict(zip(items[0].tolist(), scores[0].tolist(), strict=True))
+
+
+def test_an_explained_answer_says_how_far_it_is_certain(shop):
+    found = explained(shop, 1, 2)
+    proven = shop.recommender.prove([[1, 2]], 4)
+    assert found.certainty.items == proven.proven[0]
+    assert found.certainty.slack == proven.slack[0]
+    (cold,) = answers(shop, [Query(user="nobody", k=3, explain=True)])
+    assert (cold.certainty.items, cold.certainty.slack) == (3, 0)
+    (plain,) = answers(shop, [Query(history=ids(1, 2), k=3)])
+    assert plain.certainty is None
+    narrow = replace(shop, recommender=replace(shop.recommender, beams=1))
+    (less,) = answers(narrow, [Query(history=ids(1, 2), k=2, explain=True)])
+    searched = narrow.recommender.prove([[1, 2]], 2)
+    assert (less.certainty.items, less.certainty.slack) == (searched.proven[0], searched.slack[0])
 
 
 def test_what_moved_an_item_is_its_score_with_less_its_score_without(shop):

@@ -236,6 +236,20 @@ def test_an_answer_is_proven_by_beams_as_wide_as_it_takes(tiger):
     assert sure.proven.tolist() == [3] * 4
 
 
+def test_no_item_that_a_search_missed_scores_beyond_its_slack(tiger):
+    histories = [history(*items) for items in ([1, 2], [5], [9, 3, 4], [0, 7])]
+    narrow = tiger.prove(histories, 3, beam_width=3)
+    exact = tiger.rank(histories, 3, beam_width=N)
+    missed = [np.setdiff1d(best, found) for best, found in zip(exact[0], narrow.items, strict=True)]
+    assert any(map(len, missed))
+    for row, items in enumerate(missed):
+        scores = exact[1][row][np.isin(exact[0][row], items)]
+        assert (scores <= narrow.scores[row, -1] + narrow.slack[row] + 1e-5).all()
+    assert (narrow.slack[narrow.whole] == 0).all()
+    assert (narrow.slack[~narrow.whole] > 0).all()
+    assert (tiger.prove(histories, 3, beam_width=N).slack == 0).all()
+
+
 def test_widths_by_level_grow_until_an_answer_is_certain(tiger):
     histories = [history(*items) for items in ([1, 2], [5], [9, 3, 4], [0, 7])]
     narrow = tiger.prove(histories, 3, beam_width=(3, 5))

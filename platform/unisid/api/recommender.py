@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from unisid.errors import ConfigError, DataError
 from unisid.in_use import Pair, named_pair
 from unisid.ops.semantic_ids import spell_all
 from unisid.serving import recommender
+from unisid.serving.proven import Proven
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,12 @@ class Recommendations:
     """Such as '<a_12><b_7><c_200>'."""
     users: list[str] | None = None
     """The user of each row, where users were given."""
+    certain: list[int] = field(default_factory=list)
+    """How many of the first items are the best of all by the model, certainly: the search missed none that scores
+    higher."""
+    slack: list[float] = field(default_factory=list)
+    """How much more than the last item of a row one that the search missed may score: 0 where the row is certain, inf
+    where no bound is known."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -133,6 +140,7 @@ class Recommender:
         exclude: Iterable[str] | Iterable[Iterable[str]] | Any | None = None,
         exclude_history: bool = True,
         beam_width: int | Sequence[int] | None = None,
+        widest: int | None = None,
         renormalised: bool = False,
     ) -> Recommendations:
         """The best k items for each history or user.
@@ -146,6 +154,8 @@ class Recommender:
             exclude_history: leave out what the history holds.
             beam_width: beams of the search, or so many by level, the last for all further ones (narrow first, wider
                 later); None for the larger of k and 50.
+            widest: search again, with at most so many beams, where the answer is not certainly the best; the number of
+                items always suffices where the recommender's search has a bound.
             renormalised: probabilities among the items alone, which add up to 1 over all of them.
 
         Raises:
@@ -158,8 +168,9 @@ class Recommender:
         names = None if users is None else [_id(user, "users") for user in rows_of(users, "users")]
         rows = self._histories(histories) if names is None else [self._history(user) for user in names]
         mask = self._mask(allowed, exclude, len(rows))
-        answer = self.inner.rank(rows, k, exclude_history, beam_width, mask, renormalised) if rows else _nothing()
-        return self._answer(*answer, names)
+        if not rows:
+            return self._answer(_nothing(), names)
+        return self._answer(self.inner.prove(rows, k, exclude_history, beam_width, mask, renormalised, widest), names)
 
     def items(self) -> pa.Table:
         """Every item with its semantic id: `item_id`, `title`, `semantic_id`, in the order of item numbers."""
@@ -230,22 +241,23 @@ class Recommender:
         mask[known] = True
         return mask
 
-    def _answer(
-        self, items: NDArray[np.int64], scores: NDArray[np.float32], users: list[str] | None
-    ) -> Recommendations:
-        kept = [row[row >= 0].tolist() for row in items]
+    def _answer(self, found: Proven, users: list[str] | None) -> Recommendations:
+        kept = [row[row >= 0].tolist() for row in found.items]
         ids, titles = self._names
         return Recommendations(
             ids=[[ids[item] for item in row] for row in kept],
-            scores=[row[:n].tolist() for row, n in zip(scores, map(len, kept), strict=True)],
+            scores=[row[:n].tolist() for row, n in zip(found.scores, map(len, kept), strict=True)],
             titles=[[titles[item] for item in row] for row in kept],
             semantic_ids=[[self._semantic_ids[item] for item in row] for row in kept],
             users=users,
+            certain=found.proven.tolist(),
+            slack=found.slack.tolist(),
         )
 
 
-def _nothing() -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    return np.empty((0, 0), np.int64), np.empty((0, 0), np.float32)
+def _nothing() -> Proven:
+    bound, beam = np.empty(0, np.float32), np.empty(0, np.int64)
+    return Proven(np.empty((0, 0), np.int64), np.empty((0, 0), np.float32), bound, beam)
 
 
 def _id(value: Any, where: str) -> str:

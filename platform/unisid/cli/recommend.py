@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
+import math
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from unisid.artifacts.catalog import Catalog
     from unisid.in_use import Pair
+    from unisid.serving.proven import Proven
 
 WHO = create_mutex_group(required=True, title="for whom")
 
@@ -53,6 +55,8 @@ class Recommend(Command):
     beams: Annotated[tuple[int, ...], several(count, "N"), UNSAID] = ()
     """prefixes that a search keeps at a level, the last number for all further ones, and nowhere fewer than k: 100 50
     (default: 50)"""
+    widest: Annotated[int | None, text("N")] = None
+    """search again, with at most so many beams, where the answer is not certainly the best"""
     compute: Machines = "ray"
     """where the work for everybody is done"""
     json: Flag = False
@@ -87,6 +91,8 @@ class Recommend(Command):
             raise ConfigError(
                 "unisid recommend: --out, --rule, --columns, --quota and --into are for --all and --histories"
             )
+        if everybody and self.widest is not None:
+            raise ConfigError("unisid recommend: --widest is for one user; for everybody give --beams")
         if everybody and (self.allowed or self.excluded):
             raise ConfigError(
                 "unisid recommend: --allowed and --excluded are for one user; for everybody give a rule on a "
@@ -105,10 +111,10 @@ class Recommend(Command):
         recommender = Recommender.load(pair.model, pair.codes, pair.catalog, vectors=pair.vectors)
         if self.beams:
             recommender = replace(recommender, beams=self.beams)
-        items, scores = recommender.rank([history], self.k, not self.allow_history, allowed=allowed)
+        found = recommender.prove([history], self.k, not self.allow_history, allowed=allowed, widest=self.widest)
         rows = [
             (rank, score, str(catalog.item_ids[item]), catalog.titles[item].as_py())
-            for rank, (item, score) in enumerate(zip(items[0].tolist(), scores[0].tolist(), strict=True), 1)
+            for rank, (item, score) in enumerate(zip(found.items[0].tolist(), found.scores[0].tolist(), strict=True), 1)
             if item >= 0
         ]
         if not rows:
@@ -119,14 +125,29 @@ class Recommend(Command):
         names = ("rank", "score", "item", "title")
         if self.json:
             body = {"model": str(pair.model.address), "codes": str(pair.codes.address), "why": pair.why}
-            print(json_text(body | {"items": [dict(zip(names, row, strict=True)) for row in rows]}))
+            certain = {"certain": int(found.proven[0]), "slack": float(found.slack[0])}
+            print(json_text(body | certain | {"items": [dict(zip(names, row, strict=True)) for row in rows]}))
         else:
             show([names, *((str(rank), f"{score:.3f}", item, str(title)) for rank, score, item, title in rows)])
+            print(_certainty(found, catalog.num_items), file=sys.stderr)
         if len(rows) < self.k:
             print(
                 f"only {len(rows)} items may be recommended: the rest is in the history, not allowed, or excluded",
                 file=sys.stderr,
             )
+
+
+def _certainty(found: Proven, num_items: int) -> str:
+    """How far an answer to one history is the best of all by the model."""
+    wanted, certain, slack = int((found.items[0] >= 0).sum()), int(found.proven[0]), float(found.slack[0])
+    if certain == wanted:
+        return "certainly the best by this recommender"
+    if math.isinf(slack):
+        return "as the search found them: it has no bound of what it missed"
+    return (
+        f"the first {certain} of {wanted} are certainly the best by this recommender; an item that the search missed "
+        f"may score {slack:.3f} more than the last (--widest {num_items} searches on)"
+    )
 
 
 def _subset(catalog: Catalog, allowed: str | None, excluded: str | None) -> NDArray[np.bool_] | None:

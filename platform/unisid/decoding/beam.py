@@ -25,6 +25,8 @@ Beam: TypeAlias = int | tuple[int, ...]
 first, wider later)."""
 MOST_BEAMS = 1 << 14
 """Most beams that settings may set."""
+ROUNDING = 1e-3
+"""By how much scores of the same item may differ between two searches, whose batches have other shapes."""
 CACHED_LOGITS, HELD_LOGITS = 1 << 22, 1 << 27
 """Most logits made at once: what a CPU's caches hold, and what an accelerator's memory can spare."""
 
@@ -80,6 +82,7 @@ def search(
     excluded: Int[Tensor, "B E"] | None = None,
     allowed: Bool[Tensor, "*users N"] | None = None,
     renormalised: bool = False,
+    floor: Float[Tensor, " B"] | None = None,
 ) -> Ranked:
     """The best k items of every user. Exact where no level has more prefixes than `beam` keeps.
 
@@ -94,12 +97,23 @@ def search(
         allowed: whether an item may be answered (is in stock, is sold in the market): for all users [N], or by user
             [B, N]. What is excluded may not be answered either. Neither changes a score, renormalised or not: the
             codes of items that may not be answered keep their share of p.
+        floor: a score that k items of each user are known to reach. A prefix below it leads to none of the best, so
+            no level keeps more prefixes than the users have above their floors: the search is exact where `beam`
+            allows these, however large it is, and expands what a best-first search would.
 
     Raises:
         ArtifactError: where the decoder gives a code of the trie no finite log-probability.
     """
     found, sound = explore(
-        decoder, prompts, trie, k=k, beam=beam, excluded=excluded, allowed=allowed, renormalised=renormalised
+        decoder,
+        prompts,
+        trie,
+        k=k,
+        beam=beam,
+        excluded=excluded,
+        allowed=allowed,
+        renormalised=renormalised,
+        floor=floor,
     )
     if not sound:  # read once, at the end: until then no wait for the device
         raise ArtifactError(
@@ -119,9 +133,10 @@ def explore(
     excluded: Int[Tensor, "B E"] | None = None,
     allowed: Bool[Tensor, "*users N"] | None = None,
     renormalised: bool = False,
+    floor: Float[Tensor, " B"] | None = None,
 ) -> tuple[Ranked, Bool[Tensor, ""]]:
-    """`search` without its last look: what it finds, and whether every log-probability was finite. Waits for no value
-    of the device."""
+    """`search` without its last look: what it finds, and whether every log-probability was finite. Without a floor it
+    waits for no value of the device."""
     check(k, beam, len(trie.items))
     state, hidden = decoder.start(prompts)
     users = len(hidden)
@@ -141,6 +156,8 @@ def explore(
         candidates = children.nodes.view(users, -1)
         is_last = depth == len(trie.levels) - 1
         size = k if is_last else min(width_at(beam, depth), len(level), totals.shape[1])
+        if floor is not None and not is_last:
+            size = min(size, max(1, int((totals >= floor[:, None] - ROUNDING).sum(1).max())))
         chosen = best(totals, candidates, size + (not is_last and size < totals.shape[1]))
         if chosen.shape[1] > size:  # the first of those that are dropped
             bound = torch.maximum(bound, totals.gather(1, chosen[:, size:])[:, 0])

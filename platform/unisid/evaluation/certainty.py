@@ -29,8 +29,9 @@ def certainty(
     """Width -> figures of the search for the k best items of test users, what they took before left out.
 
     `proven`: the share of users all of whose k items are certainly the best. `first`: how many of the first items are,
-    on average. `found`: the share of the widest search's items that a narrower one finds, proven or not. `per_second`:
-    users that it answered.
+    on average. `slack`: how much more than the last item one that was missed may score, on average over the users for
+    whom there is a bound; None where there is none. `found`: the share of the widest search's items that a narrower
+    one finds, proven or not. `per_second`: users that it answered.
 
     Args:
         widths: of the beam, at every level alike or by level.
@@ -57,12 +58,18 @@ def certainty(
             spelled(width): {
                 "proven": float(each.whole.mean()),
                 "first": float(each.proven.mean()),
+                "slack": _mean_slack(each.slack),
                 "found": _shared(each.items, best),
                 "per_second": len(chosen) / max(seconds[width], 1e-9),
             }
             for width, each in found.items()
         },
     }
+
+
+def _mean_slack(slack: NDArray[np.float32]) -> float | None:
+    known = slack[np.isfinite(slack)]
+    return float(known.mean()) if len(known) else None
 
 
 def _shared(items: NDArray[np.int64], best: NDArray[np.int64]) -> float:

@@ -15,6 +15,7 @@ from unisid.artifacts.metrics import HISTORY_RULES
 from unisid.artifacts.store import Place
 from unisid.compute import Pool
 from unisid.ops.ranking import rank_in_list
+from unisid.serving.inputs import BEAM
 from unisid.serving.recommender import Recommender
 
 
@@ -60,9 +61,8 @@ class TargetRanker:
         columns: dict[str, Any] = {"row": np.arange(start, stop)}
         for name, search in self.searches.items():
             for rule in HISTORY_RULES:
-                found = self.recommender.rank(
-                    histories, search.length, exclude_history=rule == "excluded", allowed=search.allowed
-                )
+                width = max(BEAM, search.length)  # whatever serving keeps for this index: figures stay comparable
+                found = self.recommender.rank(histories, search.length, rule == "excluded", width, search.allowed)
                 items, scores = (torch.from_numpy(array) for array in found)
                 ranks = rank_in_list(items, scores, targets, items >= 0).numpy()
                 columns[f"{name}/{rule}" if name else rule] = ranks

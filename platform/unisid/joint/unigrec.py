@@ -169,7 +169,9 @@ def spread(
 
 
 class SoftReader(Backbone):
-    """The recommender in a search, with soft histories: `ops.beam.Decoder` whose prompts are items."""
+    """The recommender in a search, with soft histories: `decoding.beam.Decoder` whose prompts are items."""
+
+    prunes = True
 
     def __init__(self, joint: UniGRec) -> None:
         super().__init__()
@@ -206,6 +208,7 @@ class SoftReader(Backbone):
             excluded=limits.excluded,
             allowed=limits.allowed,
             renormalised=renormalised,
+            floor=limits.floor,
         )
 
     def start(self, prompts: Int[Tensor, "B T"]) -> tuple[State, Float[Tensor, "B 1 D"]]:

@@ -76,9 +76,25 @@ def _verdict(part: Json, metric: str, first: str, other: str) -> str:
 
 def certainties(found: Json) -> str:
     """What `evaluation.certainty` found, for a terminal."""
-    rows = [["beam", f"all {found['k']} proven best", "first items proven", "of the widest beam's items", "users/s"]]
+    rows = [
+        [
+            "beam",
+            f"all {found['k']} proven best",
+            "first items proven",
+            "slack",
+            "of the widest beam's items",
+            "users/s",
+        ]
+    ]
     rows += [
-        [width, f"{each['proven']:.1%}", f"{each['first']:.2f}", f"{each['found']:.2%}", f"{each['per_second']:,.0f}"]
+        [
+            width,
+            f"{each['proven']:.1%}",
+            f"{each['first']:.2f}",
+            "unknown" if each["slack"] is None else f"{each['slack']:.3f}",
+            f"{each['found']:.2%}",
+            f"{each['per_second']:,.0f}",
+        ]
         for width, each in found["widths"].items()
     ]
     return f"{found['users']:,} test users, history excluded\n{align(rows, right=True)}"

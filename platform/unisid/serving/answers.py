@@ -17,6 +17,7 @@ from unisid.serving.explain import Explanation, explanations
 from unisid.serving.filters import Mask, restricted
 from unisid.serving.ids import ids_of, some
 from unisid.serving.pair import Pair
+from unisid.serving.proven import Proven
 from unisid.serving.quotas import Quota, Quotas
 
 MODEL, TEXT, POPULARITY = "model", "text", "popularity"
@@ -52,6 +53,17 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Certainty:
+    """How far the items of an answer are the best of all by the model: a beam may miss some."""
+
+    items: int
+    """So many of the first ones are, certainly."""
+    slack: float
+    """How much more than the last item one that was missed may score: 0 where all is certain, inf where the model's
+    search has no bound."""
+
+
+@dataclass(frozen=True)
 class Answer:
     """Items and scores, best first: k of them, or all that may be recommended where these are fewer."""
 
@@ -66,6 +78,8 @@ class Answer:
     """Why the answer differs from the request; empty where it does not."""
     explained: tuple[Explanation, ...] = ()
     """An explanation an item, where these were requested."""
+    certainty: Certainty | None = None
+    """How far the search found the best, where that was requested; None under a quota, which takes several searches."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,8 @@ def answers(pair: Pair, queries: Sequence[Query]) -> list[Answer | Problem]:
     quotas = Quotas(pair.filters)
     while rows:
         again: dict[int, _Row] = {}
-        for number, (items, scores) in _ranked(pair, rows).items():
+        ranked, bounds = _ranked(pair, rows)
+        for number, (items, scores) in ranked.items():
             row, quota = rows[number], rows[number].query.quota
             if quota is not None:
                 items, scores, mask = quotas.choose(quota, (items, scores), row.taken, row.k, row.mask)
@@ -117,18 +132,24 @@ def answers(pair: Pair, queries: Sequence[Query]) -> list[Answer | Problem]:
                     continue
                 order = np.argsort(-scores, kind="stable")  # a narrower search may find what a wide one missed
                 items, scores = items[order], scores[order]
-            found[number] = _answer(pair, row, items, scores)
+            found[number] = _answer(pair, row, items, scores, bounds.get(number, -np.inf))
         rows = again
     return [each for each in found if each is not None]
 
 
-def _answer(pair: Pair, row: _Row, items: NDArray[np.int64], scores: NDArray[np.float32]) -> Answer:
+def _answer(pair: Pair, row: _Row, items: NDArray[np.int64], scores: NDArray[np.float32], bound: float) -> Answer:
     fewer = ""
     if len(items) < row.query.k:
         fewer = f"only {len(items)} items may be recommended under what the request allows"
     note = "; ".join(text for text in (row.note, fewer) if text)
-    explained = tuple(explanations(pair, row.history, items)) if row.query.explain else ()
-    return Answer(items, scores, row.source, row.skipped, note, explained)
+    if not row.query.explain:
+        return Answer(items, scores, row.source, row.skipped, note)
+    certainty = None
+    if row.query.quota is None:
+        proven = Proven(items[None], scores[None], np.array([bound], np.float32), np.zeros(1, np.int64))
+        certainty = Certainty(int(proven.proven[0]), float(proven.slack[0]))
+    explained = tuple(explanations(pair, row.history, items))
+    return Answer(items, scores, row.source, row.skipped, note, explained, certainty)
 
 
 def _read(pair: Pair, query: Query) -> _Row:
@@ -173,8 +194,10 @@ def _history(pair: Pair, query: Query) -> tuple[NDArray[np.int64], list[str], st
 Found = dict[int, _Ranked]
 
 
-def _ranked(pair: Pair, rows: dict[int, _Row]) -> Found:
-    """The k best of each row, within its mask."""
+def _ranked(pair: Pair, rows: dict[int, _Row]) -> tuple[Found, dict[int, float]]:
+    """The k best of each row, within its mask; and for those that the model ranked the most that an item may score
+    which is not among them."""
+    bounds: dict[int, float] = {}
     found: Found = {number: _first(row.cold, row) for number, row in rows.items() if row.cold is not None}
     alike: dict[tuple[Beam, bool], list[int]] = {}
     for number, row in rows.items():
@@ -184,11 +207,12 @@ def _ranked(pair: Pair, rows: dict[int, _Row]) -> Found:
         chosen = [rows[number] for number in numbers]
         most = max(row.k for row in chosen)
         histories, mask = [row.history for row in chosen], _joined([row.mask for row in chosen], pair.num_items)
-        items, scores = pair.recommender.rank(histories, most, excludes, width, mask)
+        proven = pair.recommender.prove(histories, most, excludes, width, mask)
+        items, scores = proven.items, proven.scores
         for place, (number, row) in enumerate(zip(numbers, chosen, strict=True)):
             best = slice(0, min(row.k, int((items[place] >= 0).sum())))
-            found[number] = items[place, best], scores[place, best]
-    return found
+            found[number], bounds[number] = (items[place, best], scores[place, best]), float(proven.bound[place])
+    return found, bounds
 
 
 def _cold(pair: Pair, text: str) -> tuple[str, _Ranked]:

@@ -29,37 +29,13 @@ from unisid.errors import ConfigError, DataError
 from unisid.ops.padding import padded
 from unisid.ops.prompts import Prompt, clean
 from unisid.ops.semantic_ids import spell_all
-from unisid.serving.inputs import BEAM, beams, claim, history_rows, item_numbers, item_subset, worded
+from unisid.serving.inputs import BEAM, beams, claim, history_rows, item_numbers, item_subset, usual_beams, worded
+from unisid.serving.proven import Proven
 
 TITLE_TOKENS = 64
 """Most entries of a generated title."""
 Answer = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Items [n, k] and their log-probabilities [n, k], best first; item -1 of score -inf fills up."""
-
-
-@dataclass(frozen=True)
-class Proven:
-    """A search result with the part of it that is proven exact."""
-
-    items: NDArray[np.int64]
-    """[n, k] best first; -1 fills up."""
-    scores: NDArray[np.float32]
-    """[n, k]; -inf where there is no item."""
-    bound: NDArray[np.float32]
-    """[n] no other item scores higher: -inf where the search was exact, inf where nothing is known."""
-    beam: NDArray[np.int64]
-    """[n] the width that found it; of widths by level, the largest."""
-
-    @property
-    def proven(self) -> NDArray[np.int64]:
-        """How many of the first items [n] are the best of all, certainly."""
-        certain = (self.scores > self.bound[:, None]) & (self.items >= 0)
-        return certain.cumprod(1).sum(1)
-
-    @property
-    def whole(self) -> NDArray[np.bool_]:
-        """Whether all of the answer [n] is certain; one of fewer than k items has all that there are."""
-        return self.proven == (self.items >= 0).sum(1)
 
 
 @dataclass(frozen=True)
@@ -117,7 +93,7 @@ class Recommender:
                 backbone.go_on_from(trained.weights(), shop, index, torch.from_numpy(was))
         backbone, index = backbone.to(device).eval(), index.to(device)
         backbone.weigh_new(shop, index, new_share)
-        return cls(backbone, index, shop.history_length, device)
+        return cls(backbone, index, shop.history_length, device, beams=usual_beams(index.sizes))
 
     @torch.no_grad()
     def rank(
@@ -165,7 +141,9 @@ class Recommender:
     ) -> Proven:
         """As `rank`, and how many of the items are certainly the best of all.
 
-        Histories whose answer is not proven whole are searched again with beams twice as wide, up to `widest`.
+        Histories whose answer is not proven whole are searched again: with as many beams as there are prefixes that
+        score no less than the last item found, where the backbone prunes by that, else with beams twice as wide each
+        time; up to `widest`.
 
         Args:
             widest: the widest beam; None for that of the first search alone.
@@ -182,9 +160,9 @@ class Recommender:
         flags = claim(exclude_history, "exclude_history"), claim(renormalised, "renormalised")
         found = self._ranked(rows, mask, k, width, *flags)
         while beam.narrowest(width) < (widest or 0) and len(again := np.flatnonzero(~found.whole)):
-            width = beam.doubled(width, widest or 0)
+            width = widest or 0 if self.backbone.prunes else beam.doubled(width, widest or 0)
             some = mask if mask is None or mask.ndim == 1 else mask[again]
-            wider = self._ranked([rows[n] for n in again], some, k, width, *flags)
+            wider = self._ranked([rows[n] for n in again], some, k, width, *flags, found.scores[again, -1])
             for name in ("items", "scores", "bound", "beam"):
                 getattr(found, name)[again] = getattr(wider, name)
         return found
@@ -197,6 +175,7 @@ class Recommender:
         width: Beam,
         excluding: bool,
         renormalised: bool,
+        floor: NDArray[np.float32] | None = None,
     ) -> Proven:
         """The ranked items of one search; its arguments were checked before."""
         prompts = [row[-self.history_length :] for row in rows]
@@ -204,7 +183,7 @@ class Recommender:
         def search(read: Tensor, limits: Limits) -> Ranked:
             return self.backbone.search(read, self.index, k=k, beam=width, limits=limits, renormalised=renormalised)
 
-        items, scores, bound = self._search(search, prompts, k, mask, rows, excluding)
+        items, scores, bound = self._search(search, prompts, k, mask, rows, excluding, floor)
         return Proven(items, scores, bound, np.full(len(rows), beam.widest(width)))
 
     @torch.no_grad()
@@ -260,10 +239,11 @@ class Recommender:
         allowed: NDArray[np.bool_] | None = None,
         taken: Sequence[NDArray[np.int64]] | None = None,
         excluding: bool = False,
+        floor: NDArray[np.float32] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
         """The best k items for each prompt with their scores, and the bounds of what was not found, batch by batch.
 
-        `taken`, and an `allowed` that has rows, are each prompt's own; `excluding` leaves out what was taken.
+        `taken`, `floor` and an `allowed` that has rows are each prompt's own; `excluding` leaves out what was taken.
         """
         items = np.empty((len(prompts), k), np.int64)
         scores = np.empty((len(prompts), k), np.float32)
@@ -273,7 +253,8 @@ class Recommender:
             before = None if taken is None else self._pad([taken[number] for number in some])
             mask = allowed if allowed is None or allowed.ndim == 1 else allowed[some]
             subset = None if mask is None else torch.tensor(mask, device=self.device)
-            found = search(read, Limits(before if excluding else None, subset, before))
+            least = None if floor is None else torch.tensor(floor[some], device=self.device)
+            found = search(read, Limits(before if excluding else None, subset, before, least))
             items[some], scores[some] = found.items.cpu().numpy(), found.scores.cpu().numpy()
             if found.bound is not None:
                 bound[some] = found.bound.cpu().numpy()

@@ -277,6 +277,8 @@ def test_an_explained_answer_names_its_path_and_what_moved_it(client, shop):
         assert path[-1]["prefix"] == item["semantic_id"]
         assert path[-1]["items"] == 1
         assert {gain["item_id"] for gain in item["explanation"]["moved_by"]} <= set(ids(1, 2, 3))
+    proven = shop.recommender.prove([[1, 2, 3]], 3)
+    assert row["certainty"] == {"items": proven.proven[0], "slack": pytest.approx(float(proven.slack[0]))}
     message = refused(client.post("/recommend", json={"histories": [["id-1"]] * 6, "explain": True}), 422, "explain")
     assert message == "a request that is explained: 6 rows; must be at most 5"
 

@@ -49,6 +49,8 @@ class Limits:
     taken: Int[Tensor, "B E"] | None = None
     """All that the user took, oldest first, of which a history holds the last; for backbones that learn whether items
     are taken again. `PAD` fills short rows."""
+    floor: Float[Tensor, " B"] | None = None
+    """A score that k items are known to reach; see `Backbone.prunes`."""
 
 
 NO_LIMITS = Limits()
@@ -56,6 +58,9 @@ NO_LIMITS = Limits()
 
 class Backbone(nn.Module):
     """A recommender to train and to decode."""
+
+    prunes = False
+    """Whether `search` drops all prefixes that score below `Limits.floor`, and so keeps no more than are above it."""
 
     @property
     def kind(self) -> str:

@@ -19,6 +19,7 @@ from unisid.decoding.sample import draw, log_probs_of
 class TokenBackbone(Backbone):
     """A backbone that reads and generates tokens, one after the other: the `Decoder` that `ops.beam.search` drives."""
 
+    prunes = True
     level_starts: tuple[int, ...]
     """The vocabulary entry of code 0, by level."""
 
@@ -92,4 +93,5 @@ class TokenBackbone(Backbone):
             excluded=limits.excluded,
             allowed=limits.allowed,
             renormalised=renormalised,
+            floor=limits.floor,
         )

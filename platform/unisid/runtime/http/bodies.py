@@ -1,6 +1,7 @@
 """The bodies of requests and answers, as OpenAPI shows them; a request's rows as queries."""
 
 import json
+import math
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -124,6 +125,16 @@ class ExplanationBody(BaseModel):
     moved_by: list[GainBody]
 
 
+class CertaintyBody(BaseModel):
+    """How far the items are the best of all by the model: a beam may miss some."""
+
+    items: int = Field(description="so many of the first ones are, certainly")
+    slack: float | None = Field(
+        description="how much more than the last item one that was missed may score: 0 where all is certain, null "
+        "where the model's search has no bound"
+    )
+
+
 class ErrorBody(BaseModel):
     """Why there is no answer: a word for programs, and a sentence."""
 
@@ -138,6 +149,7 @@ class RowBody(BaseModel):
     source: str | None = Field(None, description="model; text or popularity for a user without a history")
     skipped: list[str] | None = Field(None, description="ids of the request that the catalogue lacks")
     note: str | None = Field(None, description="why the answer differs from the request; empty where it does not")
+    certainty: CertaintyBody | None = Field(None, description="where `explain` is asked for and there is no quota")
     error: ErrorBody | None = None
 
 
@@ -265,12 +277,16 @@ def row(pair: Pair, found: Answer | Problem) -> dict[str, Any]:
     ]
     for each, explanation in zip(items, found.explained, strict=False):
         each["explanation"] = _explanation(pair, explanation)
-    return {
+    answer: dict[str, Any] = {
         "items": items,
         "source": found.source,
         "skipped": [printable(item_id) for item_id in found.skipped],
         "note": found.note,
     }
+    if found.certainty is not None:
+        slack = found.certainty.slack
+        answer["certainty"] = {"items": found.certainty.items, "slack": slack if math.isfinite(slack) else None}
+    return answer
 
 
 def _explanation(pair: Pair, found: Explanation) -> dict[str, Any]:
