@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from unisid.artifacts.catalog import TEST
+from tests.stages import ring
+from unisid.artifacts.catalog import TEST, TRAIN, Catalog
 from unisid.artifacts.metrics import Metrics, write_metrics
 from unisid.artifacts.record import Record, write_record
 from unisid.errors import DataError
@@ -32,6 +33,38 @@ def test_figures_and_tests_are_the_evaluators(catalog):
     assert found["seeds"] == {"mine": 2, "other": 1}
     assert found["samples"] == len(catalog.samples(TEST))
     assert one["rules"]["excluded"]["comparisons"] == {}
+    reciprocal = 1 / ranks_of(0, 1)["excluded"]
+    assert figures["MRR@5"]["mean"] == pytest.approx(np.where(reciprocal >= 1 / 5, reciprocal, 0).mean())
+    assert found["rules"]["allowed"]["comparisons"]["other"]["MRR@10"]["holm"] <= 1
+    assert "MRR@10" in judgement(found)
+
+
+def test_samples_of_one_user_are_one_draw(place):
+    """Three targets a user: the same figures, and power, intervals and tests of 20 users."""
+    labels = [[TRAIN] * 2 + [TEST] * 3] * 20
+    catalog = Catalog.read(ring.write_catalog(place / "many", [[0, 1, 2, 3, 4]] * 20, 15, labels))
+    single = Catalog.read(ring.write_catalog(place / "one", [[0, 1, 2]] * 20, 15, [[TRAIN, TRAIN, TEST]] * 20))
+    systems = {"mine": [ranks_of(0, 1)], "other": [ranks_of(2, 2)]}
+    thrice = {
+        name: [{rule: np.repeat(r, 3) for rule, r in s.items()} for s in seeds] for name, seeds in systems.items()
+    }
+    found, wanted = judge(thrice, catalog, CUTOFFS), judge(systems, single, CUTOFFS)
+    assert (found["samples"], found["users"]) == (60, 20)
+    assert "of 20 users: intervals, tests and power are over users" in judgement(found)
+    assert "of 20 users" not in judgement(wanted)
+    for rule, part in wanted["rules"].items():
+        for name in ("power", "comparisons", "permutation", "figures"):
+            assert_alike(found["rules"][rule][name], part[name])
+
+
+def assert_alike(found, wanted):
+    """Numbers nearly equal; not Cohen's d, which is of samples."""
+    if isinstance(wanted, dict):
+        assert found.keys() == wanted.keys()
+        for key in wanted.keys() - {"cohens_d"}:
+            assert_alike(found[key], wanted[key])
+    else:
+        assert found == pytest.approx(wanted, nan_ok=True)
 
 
 def test_who_is_better_is_ahead_and_equals_are_not_told_apart(catalog):

@@ -22,14 +22,14 @@ def test_the_least_difference_is_shown_four_times_of_five():
     assert shown == pytest.approx(CHANCE, abs=0.06)  # the deviation is estimated from 400 samples
 
 
-def test_samples_needed_show_the_difference_that_was_asked_for():
+def test_users_needed_show_the_difference_that_was_asked_for():
     first, second = normal(1, 500, 0.3, 0), normal(1, 500, 0.0, 1)
     found = power(first, second, 0.05)
     deviation = (first[0] - second[0]).std(ddof=1)
     z = stats.norm.isf(LEVEL) + stats.norm.isf(1 - CHANCE)
-    assert found.samples == int(np.ceil((z * deviation / 0.05) ** 2))
+    assert found.users == int(np.ceil((z * deviation / 0.05) ** 2))
     assert power(first, second).difference == pytest.approx(abs(float((first - second).mean())))
-    assert power(first, second, 0.05, tests=4).samples > found.samples
+    assert power(first, second, 0.05, tests=4).users > found.users
 
 
 def test_seeds_needed_bring_the_variance_down_to_what_is_left():
@@ -44,8 +44,8 @@ def test_seeds_needed_bring_the_variance_down_to_what_is_left():
 
 def test_what_cannot_be_seen_has_no_number():
     same = normal(2, 50, 0.0, 0)
-    assert power(same, same).samples is None
+    assert power(same, same).users is None
     one = power(normal(1, 50, 0.0, 0), normal(1, 50, 0.0, 1))
     assert (one.seeds, one.between_seeds) == (None, None)
     noisy = power(normal(2, 50, 0.0, 0, between=5.0), normal(2, 50, 0.0, 1, between=5.0), 1e-6)
-    assert (noisy.samples, noisy.seeds) == (None, None)
+    assert (noisy.users, noisy.seeds) == (None, None)

@@ -1,6 +1,7 @@
 """What systems' ranks come to, side by side: power first, then figures, groups of samples and paired tests.
 
-The first system is compared with every other one. n seeds, S test samples, M metrics.
+The first system is compared with every other one. All test samples of a user are one draw. n seeds, S test samples, M
+metrics.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +14,13 @@ from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.metrics import HISTORY_RULES, Metrics
 from unisid.config import Json
 from unisid.errors import DataError
-from unisid.evaluation.figures import SEED, comparisons, holm, over_seeds, values_of
+from unisid.evaluation.figures import holm
 from unisid.evaluation.groups import Groups, by_group, groups_of
 from unisid.evaluation.ranks import Ranks, headline
+from unisid.judging.by_user import Users, comparisons, figures, permuted
 from unisid.judging.power import power
-from unisid.ops.ranking import metric_names, permutation_p
+from unisid.judging.values import names_of, values_of
 
-PERMUTATIONS = 9_999
 Values = Mapping[str, NDArray[np.float64]]
 """System -> its value [n, S, M] of every metric."""
 
@@ -34,15 +35,16 @@ def judge(
         difference: of the headline metric, that the power is about; None for the one that is seen.
     """
     rows = catalog.samples(TEST)
+    users, names = Users.of(catalog.user[rows]), names_of(cutoffs)
     groups, top = groups_of(catalog, rows), headline(cutoffs)[1]
     rules = {}
     for rule in HISTORY_RULES:
         ranks = {name: [each[rule] for each in by_seed] for name, by_seed in systems.items()}
         values = {name: values_of(each, cutoffs) for name, each in ranks.items()}
         rules[rule] = {
-            **_compared(values, cutoffs, metric_names(cutoffs).index(top), difference),
+            **_compared(values, users, names, names.index(top), difference),
             "figures": {
-                name: {metric: asdict(figure) for metric, figure in over_seeds(each, cutoffs).items()}
+                name: {metric: asdict(figure) for metric, figure in figures(each, users, names).items()}
                 for name, each in values.items()
             },
             "groups": {name: _by_group(each, groups, int(top.partition("@")[2])) for name, each in ranks.items()},
@@ -50,6 +52,7 @@ def judge(
     return {
         "catalog": catalog.record.address,
         "samples": len(rows),
+        "users": len(users.counts),
         "cutoffs": list(cutoffs),
         "metric": top,
         "seeds": {name: len(by_seed) for name, by_seed in systems.items()},
@@ -57,15 +60,14 @@ def judge(
     }
 
 
-def _compared(values: Values, cutoffs: tuple[int, ...], top: int, difference: float | None) -> Json:
+def _compared(values: Values, users: Users, names: list[str], top: int, difference: float | None) -> Json:
     """The first system beside every other: power and a permutation test by the metric `top`, t-tests by all."""
     first, *others = values
-    tests = comparisons(values[first], {name: values[name] for name in others}, cutoffs)
+    tests = comparisons(values[first], {name: values[name] for name in others}, users, names)
     apart = {name: (values[first].mean(0) - values[name].mean(0))[:, top] for name in others}
-    permuted = holm([permutation_p(each, PERMUTATIONS, SEED) for each in apart.values()])
     return {
         "power": {
-            name: asdict(power(values[first][..., top], values[name][..., top], difference, len(others)))
+            name: asdict(power(values[first][..., top], values[name][..., top], difference, len(others), users))
             for name in others
         },
         "comparisons": {
@@ -75,7 +77,7 @@ def _compared(values: Values, cutoffs: tuple[int, ...], top: int, difference: fl
             }
             for name, by_metric in tests.items()
         },
-        "permutation": dict(zip(others, permuted, strict=True)),
+        "permutation": dict(zip(others, holm([permuted(each, users) for each in apart.values()]), strict=True)),
     }
 
 

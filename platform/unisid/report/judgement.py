@@ -15,6 +15,10 @@ def judgement(found: Json) -> str:
     """The judgement for a terminal."""
     names = list(found["seeds"])
     lines = [f"{len(names)} systems, {found['samples']:,} test samples of {found['catalog']}, all items"]
+    if found["users"] < found["samples"]:
+        lines.append(
+            f"of {found['users']:,} users: intervals, tests and power are over users, with all samples of each"
+        )
     for rule in HISTORY_RULES:
         part = found["rules"][rule]
         if len(names) > 1:
@@ -25,15 +29,15 @@ def judgement(found: Json) -> str:
 
 
 def _power(part: Json, names: Sequence[str]) -> list[str]:
-    rows = [["", "least difference seen", "difference", "test samples needed", "seeds needed", "between seeds"]]
+    rows = [["", "least difference seen", "difference", "users needed", "seeds needed", "between seeds"]]
     for other, each in part["power"].items():
         rows.append(
             [
                 f"  {names[0]} - {other}",
                 f"{each['detectable']:.4f}",
                 f"{each['difference']:.4f}",
-                _number(each["samples"], "any number is too few"),
-                _number(each["seeds"], "unknown: one seed" if each["between_seeds"] is None else "more samples first"),
+                _number(each["users"], "any number is too few"),
+                _number(each["seeds"], "unknown: one seed" if each["between_seeds"] is None else "more users first"),
                 "-" if each["between_seeds"] is None else f"{each['between_seeds']:.4f}",
             ]
         )
@@ -46,7 +50,7 @@ def _number(value: int | None, none: str) -> str:
 
 def _table(part: Json, cutoffs: Sequence[int], rule: str) -> str:
     shown = [k for k in SHOWN if k in cutoffs] or list(cutoffs)
-    names = [f"{metric}@{k}" for metric in ("HR", "NDCG") for k in shown]
+    names = [f"{metric}@{k}" for metric in ("HR", "NDCG", "MRR") for k in shown]
     rows: list[Sequence[str]] = [[f"history {rule}", *names]]
     rows += [[f"  {name}", *(f"{each[n]['mean']:.4f}" for n in names)] for name, each in part["figures"].items()]
     groups: Mapping[str, Any] = next(iter(part["groups"].values()))
