@@ -1,54 +1,34 @@
-"""Ranked lists of any system, read and checked: Parquet, delimited text, lines of JSON or TREC runs.
+"""Ranked lists of any system, read and checked: tables, TREC runs, and lists in the order of a file of users.
 
-Users and items are named by the shop's ids. A row holds an entry (user, item, and a rank or a score), or a user's whole
-list, best first. Columns are known under the names that RecBole, RecTools, cornac and TREC give them. E entries.
+Users and items are named by the shop's ids, or items by semantic ids of an index. A row holds an entry (user, item, and
+a rank or a score), or a user's whole list, best first. E entries.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.lookup import unknown
-from unisid.artifacts.store import Place
 from unisid.errors import ConfigError, DataError
+from unisid.judging.predictions import is_prediction, read_predictions
+from unisid.judging.runs import is_run, read_run
+from unisid.judging.spelled import NONE, Spelled
+from unisid.judging.tables import NAMES, read_table
 from unisid.log import logger
 from unisid.ops.distinct import sorted_unique
-from unisid.raw.columns import column
-from unisid.raw.delimited import Format, read_text
-from unisid.raw.files import head, is_parquet, read_whole
-from unisid.raw.folders import OF_A_FOLDER, Found, columns_of, find_tables, passed_over
-from unisid.raw.ids import ids
-from unisid.raw.json_lines import is_json, objects, text_blocks
-from unisid.raw.lake import opened, table_at
-from unisid.raw.rows import Numbered, Rows, listed, shown
-from unisid.raw.tabular import parts_of, read_rows
-from unisid.raw.texts import is_list, stored
-from unisid.raw.time_ranges import Clock, Times
-from unisid.raw.times import times
+from unisid.raw.folders import OF_A_FOLDER, Found, find_tables, passed_over
+from unisid.raw.rows import listed
 
 LOG = logger(__name__)
 
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "user": ("user_id", "user", "uid", "userId", "query_id", "qid"),
-    "item": ("item_id", "item", "iid", "itemId", "docid", "items", "item_ids", "recommendations", "predictions"),
-    "rank": ("rank", "position"),
-    "score": ("score", "prediction", "pred", "rating"),
-    "time": ("time", "timestamp", "made_at"),
-}
-"""What a column is -> the names under which it is looked for, first ones first."""
-REQUIRED = ("user", "item")
-RUN = ("user", "Q0", "item", "rank", "score", "tag")
-"""The six fields of a TREC run, between blanks, without a header."""
-RUNS = (".run", ".trec")
-"""What the name of a TREC run ends in."""
-FIND = "lists must name items by the shop's ids"
+PICKLES = (".pkl", ".pickle")
+FIND = "lists must name items by the shop's ids, or by semantic ids of an index that is given: --ids FILE"
 
 
 @dataclass(frozen=True)
@@ -59,16 +39,18 @@ class Lists:
     user: NDArray[np.int64]
     """[E] user numbers of the catalog, ascending."""
     item: NDArray[np.int64]
-    """[E] item numbers of the catalog."""
+    """[E] item numbers of the catalog; -1 for a semantic id that no item has."""
     score: NDArray[np.float64]
     """[E] larger is better; equal ones of a user are ties."""
     order: str
     """What decided the order: rank, score or row."""
+    most_ids: int | None = None
+    """The most semantic ids that a user has, where lists are of these; None where they are of items."""
 
     @property
     def longest(self) -> int:
-        """The most entries that a user has."""
-        return int(np.bincount(self.user).max(initial=0)) if len(self.user) else 0
+        """The most entries that a user has, as they were written."""
+        return int(np.bincount(self.user).max(initial=0)) if self.most_ids is None else self.most_ids
 
     @property
     def users(self) -> int:
@@ -76,11 +58,19 @@ class Lists:
         return len(sorted_unique(self.user))
 
 
-def read_lists(path: str, catalog: Catalog, names: Mapping[str, str] | None = None) -> Lists:
+def read_lists(
+    path: str,
+    catalog: Catalog,
+    names: Mapping[str, str] | None = None,
+    spelled: Spelled | None = None,
+    users: str = "",
+) -> Lists:
     """The lists of a file or a folder of files, checked against the catalog.
 
     Args:
         names: what a column is (user, item, rank, score, time) -> its name, where it is none of the known ones.
+        spelled: whose semantic ids stand for items; None for the shop's ids. Items that share one are ties.
+        users: a file of the users of lists that name none.
     Raises:
         DataError: for a file that is no table of lists; for users without a test sample, items that the catalog lacks,
             an item twice in one list, scores that are NaN, and lists made at or after the time of what they predict.
@@ -92,116 +82,42 @@ def read_lists(path: str, catalog: Catalog, names: Mapping[str, str] | None = No
     files = find_tables("lists", path)
     for over in passed_over({"lists": files}).values():
         LOG.warning(f"{path}: the folder holds what is not read: {listed(over)}; {OF_A_FOLDER}")
-    pieces = [_read(found, dict(names or {})) for found in files]
+    pieces = [_read(found, dict(names or {}), users, catalog) for found in files]
     kinds = {tuple(sorted(piece.column_names)) for piece in pieces}
     if len(kinds) > 1:
         raise DataError(f"{path}: its files have different columns; give them the same ones")
     table = pa.concat_tables(pieces)
     if not table.num_rows:
         raise DataError(f"{path}: holds no entry; it must have a list for every test user")
-    user, item = _numbers(path, table, "user", catalog), _numbers(path, table, "item", catalog)
+    user = _numbers(path, table, "user", catalog)
     _check_users(path, user, catalog)
     score, order = _scores(path, table)
     if "time" in table.column_names:
         _check_times(path, user, table["time"].to_numpy(), catalog)
-    sort = np.lexsort((np.arange(len(user)), -score, user))
+    most_ids = None
+    if spelled is None:
+        item = _numbers(path, table, "item", catalog)
+    else:
+        most_ids = int(np.bincount(user).max())
+        entry, item = spelled.read(path, table["item"])
+        user, score = user[entry], score[entry]
+        if strange := int((item == NONE).sum()):
+            LOG.info(f"{path}: {strange:,} of {table.num_rows:,} semantic ids are no item's; they keep their places")
     _check_repeats(path, user, item, catalog)
-    return Lists(path, user[sort], item[sort], score[sort], order)
+    sort = np.lexsort((np.arange(len(user)), -score, user))
+    return Lists(path, user[sort], item[sort], score[sort], order, most_ids)
 
 
-def _read(file: Found, names: Mapping[str, str]) -> pa.Table:
+def _read(file: Found, names: Mapping[str, str], users: str, catalog: Catalog) -> pa.Table:
     """One file's entries: user and item as text, rank or score as numbers, in the file's order."""
-    path = file.path
-    if path.lower().endswith(RUNS):
-        return _read_run(path)
-    given = [*(opened(path).schema.names if table_at(path) else _columns(path)), *columns_of(file.partition)]
-    chosen = {kind: name for kind in NAMES if (name := _chosen(path, kind, names.get(kind), given))}
-    found = []
-    for one in parts_of("interactions", file):
-        table, rows = read_rows(one, tuple(chosen.values()))
-        found.append(_entries(path, table, rows, chosen))
-    return pa.concat_tables(found)
-
-
-def _columns(path: str) -> list[str]:
-    """The names of a file's columns."""
-    if is_parquet(path):
-        fs, inner = Place(path).filesystem
-        try:
-            return list(pq.read_schema(inner, filesystem=fs).names)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{path}: is not a whole Parquet file ({error}); write or fetch it again") from None
-    if is_json(head(path)):
-        for number, block in text_blocks(path):
-            rows, _ = objects(path, number, block.split(b"\n", 1)[0].decode())
-            return [name for row in rows for name in row]
-        return []
-    return list(read_text(path, Format(), REQUIRED, "\t" if ".tsv" in path.rpartition("/")[2] else ",").names)
-
-
-def _chosen(path: str, kind: str, name: str | None, given: Sequence[str]) -> str:
-    """The column of a kind; empty where there is none and none is needed."""
-    if name is not None:
-        if name not in given:
-            raise DataError(f"{path}: no column '{shown(name)}'; it has: {listed(given)}")
-        return name
-    bare = {known.partition(":")[0]: known for known in given}  # RecBole writes item_id:token
-    found = next((bare[known] for known in NAMES[kind] if known in bare), "")
-    if not found and kind in REQUIRED:
+    if file.path.lower().endswith(PICKLES):
         raise DataError(
-            f"{path}: no column of the {kind}; it has: {listed(given)}; name one of them: --columns {kind}=NAME"
+            f"{file.path}: is a pickle, which runs whatever it holds when it is read; write a table or a tensor of it "
+            "where it was made: docs/howto/judge.md has the line"
         )
-    return found
-
-
-def _entries(path: str, table: pa.Table, rows: Rows, chosen: Mapping[str, str]) -> pa.Table:
-    """An entry a row, lists opened up."""
-    at = {kind: f"{path}, column '{name}'" for kind, name in chosen.items()}
-    items = column(table, chosen["item"], path)
-    columns = {"user": ids(column(table, chosen["user"], path), at["user"], rows)}
-    if "time" in chosen:
-        clock = Clock("s", Times(), "write times as dates, or in {unit}")
-        columns["time"] = times(column(table, chosen["time"], path), at["time"], clock, rows).cast(pa.timestamp("ns"))
-    if not is_list(stored(items.type)):
-        columns["item"] = ids(items, at["item"], rows)
-        for kind in ("rank", "score"):
-            if kind in chosen:
-                columns[kind] = _numbers_of(column(table, chosen[kind], path), at[kind], rows)
-        return pa.table(columns)
-    lists = items.combine_chunks()
-    parents = pc.list_parent_indices(lists)
-    taken = {kind: values.take(parents) for kind, values in columns.items()}
-    return pa.table(
-        taken | {"item": ids(pa.chunked_array([pc.list_flatten(lists)]), at["item"], Numbered(noun="entry"))}
-    )
-
-
-def _numbers_of(values: pa.ChunkedArray, where: str, rows: Rows) -> pa.ChunkedArray:
-    """A rank or a score; raises DataError where one is absent or no number."""
-    try:
-        numbers = values.cast(pa.float64())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"{where}: must hold numbers ({shown(error)})") from None
-    wrong = pc.fill_null(pc.is_nan(numbers), True)
-    if pc.any(wrong).as_py():
-        raise DataError(f"{where}, {rows.at(pc.index(wrong, True).as_py())}: must be a number, is absent or NaN")
-    return numbers
-
-
-def _read_run(path: str) -> pa.Table:
-    """A TREC run; its score decides, as it does for trec_eval."""
-    users, items, scores = [], [], []
-    for number, line in enumerate(read_whole(path).decode("utf8", "replace").splitlines(), 1):
-        fields = line.split()
-        if len(fields) == len(RUN):
-            users.append(fields[0])
-            items.append(fields[2])
-            scores.append(fields[4])
-        elif fields:
-            raise DataError(f"{path}, line {number}: has {len(fields)} fields, a TREC run has six: {' '.join(RUN)}")
-    columns = {"user": pa.array(users, pa.string()), "item": pa.array(items, pa.string())}
-    score = _numbers_of(pa.chunked_array([pa.array(scores, pa.string())]), f"{path}, field 'score'", Numbered())
-    return pa.table(columns | {"score": score})
+    if is_prediction(file.path):
+        return read_predictions(file.path, users)
+    return read_run(file.path) if is_run(file.path) else read_table(file, names, catalog.user_ids)
 
 
 def _numbers(path: str, table: pa.Table, kind: str, catalog: Catalog) -> NDArray[np.int64]:
@@ -230,9 +146,11 @@ def _check_users(path: str, user: NDArray[np.int64], catalog: Catalog) -> None:
 
 
 def _check_repeats(path: str, user: NDArray[np.int64], item: NDArray[np.int64], catalog: Catalog) -> None:
-    _, first, counts = np.unique(user * catalog.num_items + item, return_index=True, return_counts=True)
+    real = np.flatnonzero(item != NONE)
+    pairs = user[real] * catalog.num_items + item[real]
+    _, first, counts = np.unique(pairs, return_index=True, return_counts=True)
     if (counts > 1).any():
-        entry = first[np.argmax(counts > 1)]
+        entry = real[first[np.argmax(counts > 1)]]
         raise DataError(
             f"{path}: {int((counts > 1).sum()):,} items stand twice in a list, such as "
             f"'{catalog.item_ids[item[entry]]}' for user '{catalog.user_ids[user[entry]]}'; each may stand once"

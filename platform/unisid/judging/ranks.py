@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from unisid.artifacts.catalog import Catalog
 from unisid.evaluation.ranks import Ranks
 from unisid.judging.lists import Lists
+from unisid.judging.spelled import NONE
 
 SAMPLES_AT_ONCE = 1 << 16
 
@@ -17,7 +18,7 @@ def ranks_of(lists: Lists, catalog: Catalog, rows: NDArray[np.int64]) -> tuple[R
     """History rule -> the targets' ranks [S], NaN where a list lacks its target; and how long the lists are [S].
 
     Under "excluded" what the user took before is taken out of the list, and those behind it move up. A user's list
-    serves all of the user's test samples. Equal scores count half, as everywhere.
+    serves all of the user's test samples. Equal scores count half, as everywhere. What is no item's keeps its place.
 
     Args:
         rows: the catalog's rows of the samples.
@@ -40,7 +41,7 @@ def ranks_of(lists: Lists, catalog: Catalog, rows: NDArray[np.int64]) -> tuple[R
         for rule in ranks:
             kept = np.ones(len(entry), bool)
             if rule == "excluded":
-                kept = ~np.isin(sample * catalog.num_items + item, before)
+                kept = (item == NONE) | ~np.isin(sample * catalog.num_items + item, before)
             place = positions(sample[kept], score[kept])
             hit = item[kept] == target[sample[kept]]
             ranks[rule][begin + sample[kept][hit]] = place[hit]
