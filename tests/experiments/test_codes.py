@@ -10,22 +10,21 @@ from unisid.artifacts.record import Record, require, write_record
 from unisid.artifacts.shards import write_array
 from unisid.artifacts.store import Store
 from unisid.errors import DataError
-from unisid.evaluation.index import describe
+from unisid.evaluation.index import describe, gini
 from unisid.experiments.codes import LEAST, Around, figures, predicted
 from unisid.report.judgement import indexes
 
 
 @pytest.fixture
 def shop(place) -> tuple[Store, Catalog]:
-    """A catalog of eight clusters of six items, with their vectors as text's, the graph's and fused ones."""
+    """A catalog of eight clusters of six items, with their vectors as text's."""
     store, vectors = Store(place), clusters(each=6)
     catalog = packages.write_catalog(store, len(vectors))
     entry = {"catalog": {"address": "catalog/t/1", "fingerprint": require(catalog, "catalog").fingerprint}}
     counts = {"width": 12, "has_states": False, "num_layers": 0, "valid": {}}
-    for noun, family, name in (("embeddings", "states", "pooled"), ("fused", "vectors", "vector")):
-        out = store.place(packages.at(noun))
-        write_array(out, family, {name: vectors})
-        write_record(out, Record(address=f"{noun}/t/1", config={}, inputs=entry, counts=counts))
+    out = store.place(packages.at("embeddings"))
+    write_array(out, "states", {"pooled": vectors})
+    write_record(out, Record(address="embeddings/t/1", config={}, inputs=entry, counts=counts))
     return store, Catalog.read(catalog)
 
 
@@ -42,11 +41,33 @@ def test_ids_of_the_clusters_are_told_from_ids_at_random(shop):
     assert one["distinct"] == 1
     assert one["gini"] == [0]
     assert 0 <= one["next by prefix"] <= 1
-    assert one["next by vector"] == two["next by vector"]
+    assert "next by vector" not in one
     assert "graph neighbours" not in one
+    assert one["gini of ids"] == 0
     shown = indexes({"good": one, "bad": two}, "catalog/t/1")
     assert "2 indexes of catalog/t/1" in shown
     assert "text neighbours" in shown
+
+
+def test_next_items_are_sought_by_the_vectors_of_each_index(place):
+    """The users take items one after the other: neighbours on a ring are found, in noise few are."""
+    catalog = Catalog.read(packages.write_catalog(Store(place), 200))
+    turn = 2 * np.pi * np.arange(200) / 200
+    ring = np.column_stack([np.cos(turn), np.sin(turn)]).astype(np.float32)
+    noise = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    around, codes = Around.of(Store(place), catalog), np.arange(200, dtype=np.int32)[:, None]
+    good, bad = (figures(codes, (200,), around, vectors=made.__getitem__)["next by vector"] for made in (ring, noise))
+    assert good == 1
+    assert bad < 0.7
+
+
+def test_ids_that_several_items_share_are_unequal(shop):
+    codes = np.array([[0, 0]] * 3 + [[n // 8, n % 8] for n in range(1, 46)], np.int32)
+    found = figures(codes, (6, 8), Around.of(*shop))
+    counts = np.array([1] * 45 + [3])
+    assert found["gini of ids"] == pytest.approx(gini(counts))
+    assert found["gini of ids"] > 0
+    assert len(found["gini"]) == 1
 
 
 def test_a_catalog_without_vectors_has_the_figures_of_codes_alone(place):

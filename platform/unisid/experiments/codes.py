@@ -3,7 +3,7 @@
 N items, L levels, D width.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.embeddings import Embeddings
-from unisid.artifacts.fused import Fused
 from unisid.artifacts.graph import Graph
 from unisid.artifacts.record import Record, read_record
 from unisid.artifacts.store import Place, Store
@@ -23,6 +22,8 @@ from unisid.experiments.indexes import Known, groups_of, neighbour_recall, purit
 from unisid.experiments.next_items import by_cosine, by_prefix, held_out_steps, share_found
 from unisid.ops.lines import left_out_errors, line
 
+Vectors = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+"""Items [n] -> a vector of each [n, D]."""
 LEAST = 4
 """Indexes of a table below which nothing is predicted from it."""
 
@@ -35,21 +36,17 @@ class Around:
     known: Known | None
     graph: NDArray[np.float32] | None
     """[N, D], mean over layers."""
-    fused: NDArray[np.float32] | None
-    """[N, D]."""
 
     @classmethod
     def of(cls, store: Store, catalog: Catalog) -> "Around":
-        """The newest embeddings, graph and fused vectors that were made of a catalog."""
-        places = {noun: _newest_of(store, noun, catalog.record) for noun in ("embeddings", "graph", "fused")}
-        text, graph, fused = places.values()
+        """The newest embeddings and graph that were made of a catalog."""
+        text, graph = (_newest_of(store, noun, catalog.record) for noun in ("embeddings", "graph"))
         known = None if text is None else Known.of(catalog, Embeddings.read(text))
         rows = np.arange(catalog.num_items) if known is None else known.rows
         return cls(
             catalog,
             known,
             None if graph is None else Graph.read(graph).layers(rows).mean(1),
-            None if fused is None else Fused.read(fused).vectors(rows),
         )
 
 
@@ -66,12 +63,19 @@ def _newest_of(store: Store, noun: str, catalog: Record) -> Place | None:
     return max(found, key=lambda place: (found[place].order, found[place].created)) if found else None
 
 
-def figures(codes: NDArray[np.int32], sizes: Sequence[int], around: Around, made: Json | None = None) -> Json:
+def figures(
+    codes: NDArray[np.int32],
+    sizes: Sequence[int],
+    around: Around,
+    made: Json | None = None,
+    vectors: Vectors | None = None,
+) -> Json:
     """Every figure of ids [N, L] by name, those by level as lists; without those whose vectors the store lacks;
     None where one cannot be said.
 
     Args:
         made: what the record of an index says of its codes before collisions were resolved; None for ids as they are.
+        vectors: what the ids were made of, or nearly so; None where that is not known.
     """
     known = around.known
     rows = np.arange(len(codes)) if known is None else known.rows
@@ -90,6 +94,7 @@ def figures(codes: NDArray[np.int32], sizes: Sequence[int], around: Around, made
         "usage": quality["usage"],
         "entropy": quality["entropy"],
         "gini": [gini(np.bincount(each)) for each in groups],
+        "gini of ids": gini(np.bincount(groups_of(own, codes.shape[1]))),
         "gini by interactions": [gini(np.bincount(each, taken)) for each in groups],
         "next by prefix": share_found(steps, by_prefix(own)),
     }
@@ -105,8 +110,8 @@ def figures(codes: NDArray[np.int32], sizes: Sequence[int], around: Around, made
         }
     if around.graph is not None:
         found["graph neighbours"] = neighbour_recall(own, around.graph)
-    if around.fused is not None:
-        found["next by vector"] = share_found(steps, by_cosine(around.fused))
+    if vectors is not None:
+        found["next by vector"] = share_found(steps, by_cosine(vectors(rows)))
     return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in found.items()}
 
 
