@@ -3,19 +3,15 @@
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tyro.conf import Positional
 
-from unisid.cli.options import UNSAID, Flag, Machines, at_most_one, named, several, shown, text
+from unisid.cli.options import UNSAID, Flag, Machines, at_most_one, several, shown, text
 from unisid.cli.session import Command
 from unisid.config import json_text
 from unisid.errors import ConfigError
 from unisid.log import logger
-
-if TYPE_CHECKING:
-    from unisid.artifacts.catalog import Catalog
-    from unisid.evaluation.ranks import Ranks
 
 LOG = logger(__name__)
 Width = int | tuple[int, ...]
@@ -31,10 +27,14 @@ def _width(text: str) -> Width:
 class Judge(Command):
     """Compare ranked lists, or semantic IDs, of any systems under one evaluator."""
 
-    lists: Annotated[tuple[str, ...], several(str, "NAME=PATH[,PATH...]"), UNSAID] = ()
+    lists: Annotated[tuple[str, ...], several(str, "[NAME=]PATH[,PATH...]"), UNSAID] = ()
     """lists of a system: a table of user, item and rank or score, or a TREC run; several paths are seeds"""
-    metrics: Annotated[tuple[str, ...], several(str, "ADDRESS"), UNSAID] = ()
-    """this product's methods, such as metrics/demo/1; several addresses are seeds of the same methods"""
+    ids: Annotated[tuple[str, ...], several(str, "[NAME=]WHERE"), UNSAID] = ()
+    """the index whose semantic IDs a system's lists are of, as --codes takes them; without a name: of all lists"""
+    users: Annotated[tuple[str, ...], several(str, "[NAME=]FILE"), UNSAID] = ()
+    """the users, in order, of lists that name none, as GRID and MiniOneRec write them"""
+    metrics: Annotated[tuple[str, ...], several(str, "[NAME=]ADDRESS[,ADDRESS...]"), UNSAID] = ()
+    """methods of metrics/demo/1; several addresses are seeds; with a name, the recommender alone"""
     catalog: Annotated[str | None, text("ADDRESS", "the newest")] = None
     """whose test samples, such as catalog/demo/1"""
     cutoffs: Annotated[tuple[int, ...], several(int, "K"), UNSAID] = ()
@@ -46,11 +46,13 @@ class Judge(Command):
     codes: Annotated[tuple[str, ...], several(str, "NAME=WHERE"), UNSAID] = ()
     """semantic IDs of a system: an index (codes/shop/1), a package, or a file as LC-Rec and others write it"""
     items: Annotated[str | None, text("FILE")] = None
-    """with codes: the shop's ids of items that files number (item2id)"""
+    """with codes or ids: the shop's ids of items that files number (item2id)"""
     predict: Annotated[str | None, text("FILE")] = None
     """with codes: indexes.json of an experiment, for the NDCG to expect"""
     train: Annotated[str | None, text("RECIPE")] = None
     """with codes: a recipe whose recommender is trained on each of them, beside its own"""
+    seeds: Annotated[tuple[int, ...], several(int, "SEED"), UNSAID] = ()
+    """with train: of every recommender; nothing for the recipe's own"""
     compute: Machines = "ray"
     """where a recipe's work is done"""
     json: Flag = False
@@ -62,51 +64,20 @@ class Judge(Command):
 
     def act(self) -> None:
         from unisid.cli.judge_codes import judge_codes
+        from unisid.cli.judge_lists import judge_lists
 
-        if not self.codes and (self.train or self.predict or self.items):
-            raise ConfigError("--train, --predict and --items: are about semantic IDs; name some by --codes")
+        if not self.codes and (self.train or self.predict or self.seeds):
+            raise ConfigError("--train, --seeds and --predict: are about semantic IDs; name some by --codes")
+        if self.seeds and not self.train:
+            raise ConfigError("--seeds: are of the recommenders that --train trains; name its recipe")
+        if self.codes and (self.ids or self.users):
+            raise ConfigError("--ids and --users: are about ranked lists; name some by --lists")
+        if self.items and not (self.codes or self.ids):
+            raise ConfigError("--items: is about files of semantic IDs; name some by --codes, or by --ids for --lists")
         if self.codes:
             judge_codes(self)
         else:
-            self._judge_lists()
-
-    def _judge_lists(self) -> None:
-        from unisid.artifacts.catalog import Catalog
-        from unisid.artifacts.lookup import newest_of, place_of
-        from unisid.artifacts.metrics import Metrics
-        from unisid.artifacts.store import Address
-        from unisid.evaluation.ranks import check_cutoffs, usable_cutoffs
-        from unisid.judging.judgement import judge, recorded
-        from unisid.report.judgement import judgement
-
-        store = self.session.opened
-        address = Address.parse(self.catalog) if self.catalog else newest_of(store, "catalog", None)[0]
-        catalog = Catalog.read(place_of(store, address))
-        check_cutoffs(self.cutoffs, "--cutoffs")
-        if self.difference is not None and not 0 < self.difference <= 1:
-            raise ConfigError(f"--difference: is {self.difference}; must be above 0 and at most 1, such as 0.01")
-        systems: dict[str, list[Ranks]] = {}
-        lengths = []
-        for name, paths in named(self.lists, "--lists"):
-            systems[name] = []
-            for path in paths.split(","):
-                ranks, longest = _ranked(path, name, catalog, dict(named(self.columns, "--columns")))
-                systems[name].append(ranks)
-                lengths.append(longest)
-        most = min([catalog.num_items, *lengths])
-        of = "catalogue's" if most == catalog.num_items else "shortest lists'"
-        cutoffs = usable_cutoffs(self.cutoffs, most, "--cutoffs", of)
-        given = set(systems)
-        for measured in self.metrics:
-            metrics = Metrics.read(place_of(store, Address.parse(measured)))
-            for name, ranks in recorded(metrics, catalog).items():
-                if name in given:
-                    raise ConfigError(f"--lists: '{name}' is a method of {measured}; give the lists another name")
-                systems.setdefault(name, []).append(ranks)
-        if not systems:
-            raise ConfigError("unisid judge: no system is given; give --lists NAME=PATH, --metrics ADDRESS or both")
-        found = judge(systems, catalog, cutoffs, self.difference)
-        print(json_text(found) if self.json else judgement(found))
+            judge_lists(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,23 +120,3 @@ class Certify(Command):
 
         found = certainty(recommender, Catalog.read(pair.catalog), self.widths, self.k, self.users, advance)
         print(json_text({"model": str(pair.model.address)} | found) if self.json else certainties(found))
-
-
-def _ranked(path: str, name: str, catalog: Catalog, columns: dict[str, str]) -> tuple[Ranks, int]:
-    """The ranks of one file of lists, and the longest list; logs what is odd about them."""
-    from unisid.artifacts.catalog import TEST
-    from unisid.judging.lists import read_lists
-    from unisid.judging.ranks import ranks_of
-
-    lists, rows = read_lists(path, catalog, columns), catalog.samples(TEST)
-    ranks, lengths = ranks_of(lists, catalog, rows)
-    LOG.info(f"{name}: {lists.users:,} lists of at most {lists.longest:,} items, ordered by {lists.order}, from {path}")
-    if without := int((lengths["allowed"] == 0).sum()):
-        LOG.info(f"{name}: {without:,} of {len(rows):,} test samples have no list and count as missed")
-    shorter = int(((lengths["excluded"] < lists.longest) & (lengths["allowed"] > 0)).sum())
-    if shorter:
-        LOG.info(
-            f"{name}: {shorter:,} lists have fewer than {lists.longest:,} items once what the user took before is "
-            "taken out; a target that is not in the rest counts as missed"
-        )
-    return ranks, lists.longest

@@ -2,14 +2,15 @@
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
+import contextlib
 import functools
 import json
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from unisid.cli.options import named
 from unisid.config import json_text
-from unisid.errors import ConfigError, DataError
+from unisid.errors import ArtifactError, ConfigError, DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from unisid.cli.judge import Judge
     from unisid.config import Json
     from unisid.evaluation.ranks import Ranks
+    from unisid.experiments.codes import Vectors
     from unisid.planning import Recipe
 
 TABLE = "indexes.json of `unisid experiment`"
+LEARNED = ("joint.", "sequences.", "instructions.", "model.", "align.")
+"""What the keys begin with of seeds that --seeds replace: those of what is learned on given semantic ids."""
 
 
 def judge_codes(command: Judge) -> None:
@@ -45,15 +49,15 @@ def judge_codes(command: Judge) -> None:
         place = place_of(store, address)
     catalog = Catalog.read(place)
     given = {
-        name: _read(where, command.items or "", store, catalog) for name, where in named(command.codes, "--codes")
+        name: read_codes(where, command.items or "", store, catalog) for name, where in named(command.codes, "--codes")
     }  # before anything is trained on them
     compared = None
     if recipe is not None:
+        own = _made(command, recipe, "codes")["codes"]
         compared = _trained(command, recipe)
-        own = str(Address("codes", recipe.name, recipe.version))
-        given = {recipe.name: _read(own, "", store, catalog)} | given
+        given = {recipe.name: _stored_index(own, store, catalog)} | given
     around = Around.of(store, catalog)
-    found = {name: figures(codes, sizes, around, quality) for name, (codes, sizes, quality) in given.items()}
+    found = {name: figures(each.codes, each.sizes, around, each.quality, each.vectors) for name, each in given.items()}
     if table is not None:
         for each in found.values():
             guess = predicted(table, each)
@@ -66,20 +70,45 @@ def judge_codes(command: Judge) -> None:
         print(f"\n{judgement(compared)}")
 
 
-def _read(where: str, items: str, store: Store, catalog: Catalog) -> tuple[NDArray[np.int32], tuple[int, ...], Any]:
-    """The codes and sizes of an index that is in the store, and what its record says of it, or of a file."""
-    from unisid.artifacts.codes import Codes
-    from unisid.exchange.given import Given, on_catalog
+@dataclass(frozen=True)
+class Index:
+    """Semantic ids on a catalog, and what is known of how they were made."""
 
-    if (place := _stored(where, store)) is None:
-        codes, theirs = on_catalog(Given(path=where, items=items), catalog)
-        return codes, theirs.sizes, None
+    codes: NDArray[np.int32]
+    """[N, L]."""
+    sizes: tuple[int, ...]
+    quality: Json | None = None
+    """What the record of an index says of its codes before collisions were resolved."""
+    vectors: Vectors | None = None
+
+
+def read_codes(where: str, items: str, store: Store, catalog: Catalog) -> Index:
+    """An index that is in the store, or the semantic ids of a package or a file."""
+    from unisid.exchange.given import Given, on_catalog
+    from unisid.experiments.codewords import vectors_of_package
+
+    if (place := _stored(where, store)) is not None:
+        return _stored_index(place, store, catalog)
+    codes, theirs = on_catalog(Given(path=where, items=items), catalog)
+    near = None if theirs.package is None else vectors_of_package(theirs.package, codes)
+    return Index(codes, theirs.sizes, vectors=None if near is None else lambda rows: near[rows])
+
+
+def _stored_index(place: Place, store: Store, catalog: Catalog) -> Index:
+    from unisid.artifacts.codes import Codes
+    from unisid.artifacts.fused import Fused
+    from unisid.artifacts.record import require_input
+
     index = Codes.read(place)
     if index.record.inputs.get("catalog", {}).get("fingerprint") != catalog.record.fingerprint:
         raise DataError(
-            f"--codes: {where} is of another catalog than {catalog.record.address}; export it, and give the package"
+            f"--codes: {index.record.address} is of another catalog than {catalog.record.address}; export it, and give "
+            "the package"
         )
-    return index.codes, index.sizes, index.record.part("quality")
+    vectors: Vectors | None = None
+    with contextlib.suppress(ArtifactError):  # it was removed, or the index was imported
+        vectors = Fused.read(require_input(store, index.record, "fused")).vectors
+    return Index(index.codes, index.sizes, index.record.part("quality"), vectors)
 
 
 def _recipe(command: Judge, name: str) -> Recipe:
@@ -90,6 +119,8 @@ def _recipe(command: Judge, name: str) -> Recipe:
     """
     from unisid import recipes
 
+    if len(set(command.seeds)) < len(command.seeds):
+        raise ConfigError(f"--seeds: {', '.join(map(str, command.seeds))}; must be different")
     recipe = recipes.configure(recipes.find(name), [])
     own = f"{recipe.name}/{recipe.version}"
     if command.catalog not in (None, f"catalog/{own}"):
@@ -136,7 +167,6 @@ def _trained(command: Judge, recipe: Recipe) -> Json:
     """The recipe's own recommender, then one on each system's ids, all trained alike and judged paired."""
     from unisid.artifacts.catalog import Catalog
     from unisid.artifacts.metrics import Metrics
-    from unisid.artifacts.record import require
     from unisid.artifacts.store import Address
     from unisid.evaluation.ranks import usable_cutoffs
     from unisid.exchange.given import Given
@@ -154,12 +184,22 @@ def _trained(command: Judge, recipe: Recipe) -> Json:
         given = replace(recipe.codes, given=Given(path=path, items=items))
         wanted[system] = replace(recipe, name=f"{recipe.name}-{system}", codes=given, joint=None)
     for system, each in wanted.items():
-        places = _made(command, each)
-        metrics, catalog = Metrics.read(places["metrics"]), Catalog.read(places["catalog"])
-        own = str(require(places["metrics"], "metrics").config["method"])
-        systems[system] = [judgement.recorded(metrics, catalog)[own]]
+        systems[system] = []
+        for one in by_seed(each, command.seeds):
+            places = _made(command, one)
+            metrics, catalog = Metrics.read(places["metrics"]), Catalog.read(places["catalog"])
+            systems[system].append(next(iter(judgement.recorded(metrics, catalog).values())))
     cutoffs = usable_cutoffs(command.cutoffs, catalog.num_items, "--cutoffs")
     return judgement.judge(systems, catalog, cutoffs, command.difference)
+
+
+def by_seed(recipe: Recipe, seeds: tuple[int, ...]) -> list[Recipe]:
+    """The recipe under each seed, on the same semantic ids unless they are trained with it; as it is without seeds."""
+    from unisid.experiments.definition import seeded
+
+    if not seeds:
+        return [recipe]
+    return [replace(seeded(recipe, seed, LEARNED), name=f"{recipe.name}-{seed}") for seed in seeds]
 
 
 def _packed(store: Store, place: Place, name: str) -> str:

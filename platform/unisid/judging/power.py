@@ -1,9 +1,9 @@
 """How large a difference a comparison can show, and how many test users and seeds one of a given size needs.
 
-With users U and seeds R a difference d of two means has the variance v = s^2 / U + r^2 / R: s is the standard deviation
-of what a user adds to the difference (averaged over seeds; with one sample a user that of the samples' differences), r^2
-the sum of both methods' variances between seeds. A one-sided test at level a shows d with the chance 1 - b where
-d >= (z_a + z_b) sqrt(v).
+With users U and seeds R a difference d of two means has the variance v = s^2 / U + r^2 / R: s is the standard
+deviation of what a user adds to the difference (averaged over seeds; with one sample a user that of the samples'
+differences), r^2 the sum of both methods' variances between seeds. A one-sided test at level a shows d with the chance
+1 - b where d >= (z_a + z_b) sqrt(v).
 """
 
 import math

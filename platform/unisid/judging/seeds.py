@@ -1,0 +1,59 @@
+"""Whether several artifacts of metrics are seeds of one system: made with one configuration, save for its seeds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from unisid.artifacts.metrics import Metrics
+from unisid.artifacts.record import Record, read_record
+from unisid.artifacts.store import Address, Store
+from unisid.config import Json, differences, fingerprint
+from unisid.errors import ArtifactError, ConfigError
+
+
+def check_distinct(several: Sequence[Metrics]) -> None:
+    """Raise ConfigError where two artifacts have the same inputs: they rank the same recommender."""
+    seen: dict[str, str] = {}
+    for metrics in several:
+        record = metrics.record
+        made_from = {role: entry["fingerprint"] for role, entry in record.inputs.items()}
+        key = fingerprint(made_from) if made_from else record.fingerprint
+        if key in seen:
+            other = "is given twice" if seen[key] == record.address else f"and {seen[key]} are of one recommender"
+            raise ConfigError(f"--metrics: {record.address} {other}; give each seed and each system once")
+        seen[key] = record.address
+
+
+def unlike(store: Store, several: Sequence[Metrics]) -> list[str]:
+    """The settings apart from seeds in which artifacts differ from the first; none where they are seeds of one system.
+
+    A setting of an artifact that they were made from, such as the codes, begins with its role.
+    """
+    first, *others = (settings_of(store, metrics.record) for metrics in several)
+    return list(dict.fromkeys(line for other in others for line in differences(first, other)))
+
+
+def settings_of(store: Store, record: Record) -> Json:
+    """The settings that bear identity, without seeds, of an artifact and of all that it was made from, by role.
+
+    An input that is not in the store any more counts by its fingerprint.
+    """
+    found: Json = {"config": _without_seeds(record.config)}
+    for role, entry in record.inputs.items():
+        made = _made(store, entry)
+        found[role] = entry["fingerprint"] if made is None else settings_of(store, made)
+    return found
+
+
+def _made(store: Store, entry: Mapping[str, Any]) -> Record | None:
+    """The record of an input; None where its address, which may be a file's, has none of this fingerprint."""
+    try:
+        record = read_record(store.place(Address.parse(entry["address"])))
+    except (ArtifactError, ConfigError):
+        return None
+    return record if record is not None and record.fingerprint == entry["fingerprint"] else None
+
+
+def _without_seeds(config: Any) -> Any:
+    if isinstance(config, Mapping):
+        return {name: _without_seeds(value) for name, value in config.items() if name != "seed"}
+    return config
