@@ -9,6 +9,7 @@ import torch
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.fused import Fused
+from unisid.artifacts.graph import Graph
 from unisid.artifacts.record import Record, require, require_input
 from unisid.artifacts.roles import in_flow, noun_of
 from unisid.artifacts.store import Store
@@ -23,6 +24,8 @@ LOG = logger(__name__)
 EXAMPLES = 64
 """Vectors of items, evenly spread, that go with their codes into a package."""
 ROWS = 1 << 14
+READING = ("max_tokens", "pooling", "normalise", "keep_states")
+"""The settings of embeddings, beside the encoder, that decide an item's vectors."""
 
 
 def export_codes(codes: Codes, store: Store, to: str) -> Json:
@@ -117,12 +120,16 @@ def _origin(packing: Packing, vectors: Fused | None, store: Store) -> Json:
     """Write the fusion's weights; returns which fusion and which encoders made the vectors."""
     if vectors is None:
         return {"fusion": None, "encoders": {}}
-    for name, under in (("fusion.json", "fusion.json"), (WEIGHTS, "fusion.safetensors")):
+    for name, under in ((reader.FUSION, reader.FUSION), (WEIGHTS, reader.FUSION_WEIGHTS)):
         packing.take(vectors.place, name, under)
     record = vectors.record
+    fusion: Json = {"address": record.address, "fingerprint": record.fingerprint}
+    if "graph" in record.inputs:
+        fusion["graph_layers"] = Graph.read(require_input(store, record, "graph")).num_layers
     encoders = {}
     for role in in_flow(role for role in record.inputs if noun_of(role) == "embeddings"):
         made = require(require_input(store, record, role), "embeddings")
+        reading = {name: made.config.get(name) for name in READING}
         source = made.inputs.get("encoder", {})
-        encoders[role] = {"settings": made.config.get("encoder"), **source}
-    return {"fusion": {"address": record.address, "fingerprint": record.fingerprint}, "encoders": encoders}
+        encoders[role] = {"settings": made.settings.get("encoder"), "reading": reading, **source}
+    return {"fusion": fusion, "encoders": encoders}

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 FORMAT, VERSION, MANIFEST = "unisid-codes", 1, "manifest.json"
+FUSION, FUSION_WEIGHTS = "fusion.json", "fusion.safetensors"
 ROWS = 1 << 13
 """Vectors that are encoded at a time."""
 SHORTEST = 1e-12
