@@ -1,4 +1,7 @@
-"""A small index in a store, made of clusters of vectors; and packages of it."""
+"""A small index in a store, made of clusters of vectors; packages of it; and the page about them."""
+
+import re
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +21,13 @@ from unisid.stages.codes import given
 from unisid.tokenizers import TokenizerConfig
 
 USERS = 6
+
+
+def blocks(heading: str) -> list[str]:
+    """The Python of a section of docs/package.md."""
+    page = (Path(__file__).parents[2] / "docs" / "package.md").read_text()
+    [section] = [each for each in page.split("\n## ") if each.startswith(heading)]
+    return re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
 
 
 def at(noun: str, name: str = "t") -> Address:

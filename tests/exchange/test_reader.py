@@ -14,11 +14,13 @@ from tests.exchange import packages
 from tests.stages.test_codes import clusters
 from tests.tokenizers.test_contract import KINDS, fitted, vectors
 from unisid.artifacts.store import Place, Store
-from unisid.config import plug_in
+from unisid.config import plug_in, to_record
 from unisid.errors import ConfigError
 from unisid.exchange import reader
 from unisid.exchange.indexes import export_codes
 from unisid.exchange.packing import trie_arrays
+from unisid.fusion import Items, concat, single, unger
+from unisid.ops.ragged import Ragged
 from unisid.tokenizers import read_tokenizer, rqkmeans
 
 OLD = Path(__file__).parents[1] / "data" / "package-1"
@@ -47,11 +49,11 @@ def made(tmp_path_factory):
     return store, codes, folder / "package", manifest
 
 
-def alone(folder: Path, program: str) -> str:
+def alone(folder: Path, program: str, where: Path | None = None) -> str:
     """What a program prints in a process that can import numpy, pyarrow and a package's reader, and nothing else."""
     command = [sys.executable, "-S", "-c", "import sys; sys.path += sys.argv[2:]\n" + NOTHING_ELSE + program]
     paths = [str(Path(module.__file__).parents[1]) for module in (np, __import__("pyarrow"))]
-    return subprocess.run([*command, str(folder), *paths], capture_output=True, text=True, check=True).stdout
+    return subprocess.run([*command, str(folder), *paths], capture_output=True, text=True, check=True, cwd=where).stdout
 
 
 def test_a_package_is_read_with_numpy_and_pyarrow_alone(made, tmp_path):
@@ -76,8 +78,7 @@ print(json.dumps([table["sid"].to_pylist(), package.codes().tolist(), package.ch
 def test_the_lines_of_the_documentation_read_it(made):
     """Five lines, as docs/package.md has them."""
     _, codes, folder, _ = made
-    page = (Path(__file__).parents[2] / "docs" / "package.md").read_text()
-    lines = page.split("```python\n")[1].split("```")[0].replace("package/", f"{folder}/")
+    lines = packages.blocks("# The package of an index")[0].replace("package/", f"{folder}/")
     assert len(lines.strip().splitlines()) <= 6
     found = json.loads(alone(folder, lines + "\nprint(json.dumps([codes.tolist(), sid_of['B3']]))"))
     assert np.array_equal(found[0], codes.codes)
@@ -187,3 +188,40 @@ def test_an_index_of_another_kind_is_exported_without_its_tokenizer(tmp_path):
     assert package.check() == 0
     with pytest.raises(reader.PackageError, match="encodes no vectors: tokenizer 'soft'"):
         package.encode(np.zeros((1, 12)))
+
+
+WIDTHS = {"text": 7, "graph": 5, "image": 3}
+FIXED = {
+    "side by side": concat.Config(),
+    "weighted": concat.Config(weights={"image": 0.5, "graph": 2.0}),
+    "one": single.Config(modality="image"),
+    "joined": unger.Config(width=4, vector="joined"),
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_fixed_fusions_are_those_of_the_product(name):
+    fusion = FIXED[name].build(WIDTHS)
+    given = {kind: torch.randn(9, width) for kind, width in WIDTHS.items()}
+    given["image"][3] = 0  # an item without an image
+    own = fusion(Items({kind: Ragged.rectangle(rows[:, None]) for kind, rows in given.items()})).detach().numpy()
+    described = {"fusion": to_record(FIXED[name])} | {f"{kind}_width": width for kind, width in WIDTHS.items()}
+    found = reader.fused({kind: rows.numpy() for kind, rows in given.items()}, described)
+    assert (found.dtype, found.shape) == (np.float32, (9, fusion.width))
+    np.testing.assert_allclose(found, own, rtol=1e-6, atol=1e-7)
+
+
+def test_new_items_have_no_graph_and_need_all_else():
+    described = {"fusion": {"kind": "concat"}, "text_width": 2, "graph_width": 3}
+    assert reader.fused({"text": np.array([[3.0, 4.0]])}, described).tolist() == [
+        [np.float32(0.6), np.float32(0.8), 0, 0, 0]
+    ]
+    with pytest.raises(reader.PackageError, match="modalities none: lack 'text'; must have text, graph"):
+        reader.fused({}, described)
+    with pytest.raises(reader.PackageError, match=r"modality 'text' is of shape \(1, 3\); must be 1 by 2"):
+        reader.fused({"text": np.zeros((1, 3))}, described)
+
+
+def test_a_package_of_ids_alone_fuses_nothing(made):
+    with pytest.raises(reader.PackageError, match="holds no fusion.json, so it names no fusion; use encode alone"):
+        reader.Package(str(made[2])).fuse({"text": np.zeros((1, 12))})

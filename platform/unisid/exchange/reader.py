@@ -49,6 +49,13 @@ class Package:
         the children of node p of the level above are nodes first_child_m[p] to first_child_m[p + 1] of level m."""
         return arrays(self.folder / "trie.npz")
 
+    def fuse(self, modalities: dict[str, np.ndarray]) -> np.ndarray:
+        """The vectors [n, D] of items that the index lacks, of a vector [n, S] each of every modality; where the fusion
+        learned no weights. Without `graph` they are items without interactions, as new ones are."""
+        if FUSION not in self.manifest["files"]:
+            raise PackageError(f"{self.folder}: holds no {FUSION}, so it names no fusion; use encode alone")
+        return fused(modalities, json.loads((self.folder / FUSION).read_bytes()))
+
     def encode(self, vectors: np.ndarray) -> np.ndarray:
         """The codes of vectors [n, D]: the nearest codewords, level by level. Not yet unique."""
         how = self.manifest["encoding"]
@@ -137,6 +144,37 @@ def encoded(rows: np.ndarray, part: dict[str, np.ndarray], how: dict[str, Any]) 
             codes[:, level] = distances(rows, words[level]).argmin(1)
             rows = rows - words[level][codes[:, level]]
     return codes
+
+
+def fused(modalities: dict[str, np.ndarray], described: dict[str, Any]) -> np.ndarray:
+    """The modalities side by side, each of its weight's length (`concat`); one of them (`single`); or the learned
+    vector, which a new item has none of, beside the texts (`unger` with `vector joined`)."""
+    how, ending = described["fusion"], "_width"
+    widths = {key.removesuffix(ending): int(width) for key, width in described.items() if key.endswith(ending)}
+    names = [name for name in ("text", "graph") if name in widths] + sorted(set(widths) - {"text", "graph"})
+    weights, before = how.get("weights", {}), 0
+    if how["kind"] == "single":
+        names = [how["modality"]]
+    elif how["kind"] == "unger" and how["vector"] == "joined":
+        names, before = [name for name in names if name != "graph"], how["width"]
+    elif how["kind"] != "concat":
+        raise PackageError(
+            f"the fusion '{how['kind']}' learned its weights, which numpy alone does not read; must be concat, single, "
+            "or unger with vector joined: unisid.stages.fused.packaged gives the vectors of others"
+        )
+    count = max((len(rows) for rows in modalities.values()), default=0)
+    parts = [np.zeros((count, before), np.float32)]
+    for name in names:
+        if name not in modalities and name != "graph":
+            raise PackageError(
+                f"modalities {', '.join(modalities) or 'none'}: lack '{name}'; must have {', '.join(names)}"
+            )
+        rows = np.asarray(modalities.get(name, np.zeros((count, widths[name]))), np.float32)
+        if rows.shape != (count, widths[name]):
+            raise PackageError(f"modality '{name}' is of shape {rows.shape}; must be {count} by {widths[name]}")
+        length = np.sqrt((rows * rows).sum(1, keepdims=True))
+        parts.append(rows / np.maximum(length, SHORTEST) * np.float32(weights.get(name, 1)))
+    return np.concatenate(parts, axis=1)
 
 
 def distances(rows: np.ndarray, words: np.ndarray) -> np.ndarray:

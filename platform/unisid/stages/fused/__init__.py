@@ -189,23 +189,24 @@ def _learner(config: Config, reader: Reader, fusion: Fusion) -> Reader:
     return learner
 
 
-def load(place: Place) -> Fusion:
-    """The fusion of an artifact, ready to fuse further items."""
+def load(place: Place, weights: str = WEIGHTS) -> Fusion:
+    """The fusion of an artifact, or of a package with its file of weights, ready to fuse further items."""
     described = read_json(place, DESCRIPTION)
     with whole(place, DESCRIPTION, "the settings of a fusion"):
         config = from_record(FusionConfig, described["fusion"])  # type: ignore[type-abstract]
-        fusion = config.build({name: int(described[f"{name}{WIDTH}"]) for name in _modalities(described)})
-    with whole(place, WEIGHTS, f"the weights of the fusion that {DESCRIPTION} describes"):
-        weights = read_weights(place, WEIGHTS) if place.exists(WEIGHTS) else {}
+        fusion = config.build(widths_of(described))
+    with whole(place, weights, f"the weights of the fusion that {DESCRIPTION} describes"):
+        learned = read_weights(place, weights) if place.exists(weights) else {}
         if isinstance(fusion, SequenceFusion):
-            fusion.begin(weights["trained"], int(described[HISTORY]))
-        fusion.load_state_dict(weights)
+            fusion.begin(learned["trained"], int(described[HISTORY]))
+        fusion.load_state_dict(learned)
     return fusion.eval()
 
 
-def _modalities(described: Json) -> list[str]:
-    """The modalities of a description; all fusions there are have the text."""
-    return [TEXT, *(key.removesuffix(WIDTH) for key in described if key.endswith(WIDTH) and key != f"{TEXT}{WIDTH}")]
+def widths_of(described: Json) -> dict[str, int]:
+    """The widths of a description's modalities; all fusions there are have the text."""
+    others = (key.removesuffix(WIDTH) for key in described if key.endswith(WIDTH) and key != f"{TEXT}{WIDTH}")
+    return {name: int(described[f"{name}{WIDTH}"]) for name in (TEXT, *others)}
 
 
 def learn(worker: Worker, task: Task) -> Json:

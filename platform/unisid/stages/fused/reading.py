@@ -38,6 +38,17 @@ class Rows:
     each: int = 0
     """K where every item has as many; 0: any number each, which are packed by length."""
 
+    @classmethod
+    def one(cls, name: str, vectors: Float[Tensor, "n S"]) -> "Rows":
+        """A single vector an item; of texts, rows as token states are."""
+        return cls(vectors, torch.ones(len(vectors), dtype=torch.int64), each=0 if name == TEXT else 1)
+
+    @classmethod
+    def several(cls, layers: Float[Tensor, "n K S"]) -> "Rows":
+        """K rows of every item."""
+        count, each, _ = layers.shape
+        return cls(layers.flatten(0, 1), torch.full((count,), each), each)
+
     def mean(self) -> Float[Tensor, "n S"]:
         """The mean of every item's rows."""
         if self.each:
@@ -152,15 +163,12 @@ class Reader:
         if name == GRAPH:
             shape = self._graph.num_layers, self._graph.width
             found = self._shards[GRAPH].read_vectors("layers", shape[0] * shape[1], items)
-            layers = torch.from_numpy(found.reshape(-1, *shape))
-            return Rows(layers.flatten(0, 1), torch.full((len(items),), layers.shape[1]), each=layers.shape[1])
+            return Rows.several(torch.from_numpy(found.reshape(-1, *shape)))
         held = self._embeddings[name]
         if self.states and held.has_states:
             values, lengths = self._shards[name].read_ragged("states", items)
             return Rows(torch.from_numpy(values), torch.from_numpy(lengths))
-        one = torch.ones(len(items), dtype=torch.int64)
-        pooled = torch.from_numpy(self._shards[name].read_vectors("pooled", held.width, items))
-        return Rows(pooled, one, each=0 if name == TEXT else 1)
+        return Rows.one(name, torch.from_numpy(self._shards[name].read_vectors("pooled", held.width, items)))
 
     def text_only(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which items no training interaction names."""
