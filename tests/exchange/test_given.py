@@ -9,14 +9,16 @@ import pytest
 import torch
 
 from tests.exchange import packages
+from tests.exchange.test_reader import OLD
 from tests.lines import logged
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Place, Store
 from unisid.errors import ConfigError, DataError
+from unisid.exchange import reader
 from unisid.exchange.given import Given, on_catalog, read
 from unisid.exchange.indexes import export_codes
 from unisid.stages import codes as stage
-from unisid.tokenizers import read_tokenizer, rqkmeans
+from unisid.tokenizers import read_tokenizer, rqkmeans, rqvae
 
 CODES = np.array([[1, 0, 2], [0, 3, 2], [1, 0, 1], [4, 4, 4], [0, 0, 0]], np.int32)
 TOKENS = {str(n): [f"<{a}_{c}>" for a, c in zip("abc", row, strict=True)] for n, row in enumerate(CODES.tolist())}
@@ -85,6 +87,31 @@ def test_a_package_comes_back_as_the_index_it_was(tmp_path):
     assert torch.equal(read_tokenizer(again.place).encode(vectors), read_tokenizer(codes.place).encode(vectors))
     export_codes(again, store, str(tmp_path / "q"))
     assert (tmp_path / "p" / "items.parquet").read_bytes() == (tmp_path / "q" / "items.parquet").read_bytes()
+
+
+def test_an_old_package_is_taken_back_for_good(place):
+    """Its tokenizer's settings and weights are read by today's, and encode its examples as the package says."""
+    store = Store(place)
+    packages.write_catalog(store, 48)
+    found = packages.make(store, stage.Config(given=Given(path=str(OLD))), ("catalog",))
+    old = reader.Package(str(OLD))
+    assert np.array_equal(found.codes, old.codes())
+    assert found.sizes == old.sizes
+    assert found.record.counts["from"]["fingerprint"] == old.manifest["fingerprint"]
+    tokenizer, example = read_tokenizer(found.place), reader.arrays(OLD / "examples.npz")
+    assert isinstance(tokenizer, rqvae.RQVAE)
+    assert np.array_equal(tokenizer.encode(torch.from_numpy(example["vectors"])).numpy(), example["codes"])
+
+
+def test_an_old_package_that_goes_out_again_is_encoded_as_before(place, tmp_path):
+    store = Store(place)
+    packages.write_catalog(store, 48)
+    export_codes(
+        packages.make(store, stage.Config(given=Given(path=str(OLD))), ("catalog",)), store, str(tmp_path / "p")
+    )
+    old, new = reader.Package(str(OLD)), reader.Package(str(tmp_path / "p"))
+    vectors = np.random.default_rng(0).normal(size=(200, 12))
+    assert np.array_equal(new.encode(vectors), old.encode(vectors))
 
 
 def test_items_that_share_an_id_are_counted_in_a_further_level(tmp_path):

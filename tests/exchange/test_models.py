@@ -1,6 +1,7 @@
 """A recommender as a folder of the transformers library: loaded there and masked by the trie, it answers as here."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -25,6 +26,12 @@ from unisid.exchange.models import FORMAT, VERSION, export_model
 from unisid.serving.recommender import Recommender
 
 K = 6
+OLD = Path(__file__).parents[1] / "data" / "model-1"
+ANSWERS = {
+    (3, 4, 5): ([1, 2, 15, 6, 5, 12], [-6.174528, -6.739005, -7.608034, -8.142225, -8.740351, -9.298748]),
+    (11,): ([1, 2, 6, 15, 11, 5], [-5.946804, -6.968530, -8.118295, -8.510612, -8.539654, -8.829546]),
+}
+"""What `rank` answered when the old folder was written, by history."""
 
 
 class Masked(LogitsProcessor):
@@ -92,6 +99,23 @@ def test_the_library_answers_as_this_product_does(tmp_path, kind):
     if kind == "lcrec":
         entry = AutoTokenizer.from_pretrained(folder, trust_remote_code=False).convert_tokens_to_ids
         assert all(entry(word["token"]) == word["entry"] for word in words)
+
+
+@pytest.mark.parametrize("history", ANSWERS)
+def test_an_old_folder_answers_for_good(history):
+    """Written by version 1 of the format, of a tiny TIGER; what is there must not be made anew."""
+    items, scores = answers(OLD, history)
+    assert items == ANSWERS[history][0]
+    np.testing.assert_allclose(scores, ANSWERS[history][1], atol=1e-4)
+
+
+def test_an_old_folder_holds_what_the_page_says():
+    manifest = reader.manifest_of(OLD, FORMAT, VERSION)
+    assert (manifest["version"], manifest["items"], manifest["sizes"]) == (1, 20, list(ring.SIZES))
+    assert manifest["asked"]["kind"] == "encoder-decoder"
+    words = pq.read_table(OLD / "vocabulary.parquet").to_pylist()
+    assert [word["entry"] - manifest["level_starts"][word["level"]] for word in words] == [w["code"] for w in words]
+    assert pq.read_table(OLD / "items.parquet")["item_id"][0].as_py() == "id-0"
 
 
 def test_a_backbone_of_its_own_is_refused():
