@@ -1,4 +1,4 @@
-"""The two protocols as samples with their histories, one at a time. Rows are (user, item, time), in any order."""
+"""The three protocols as samples with their histories, one at a time. Rows are (user, item, time), in any order."""
 
 Row = tuple[str, str, int]
 Sample = tuple[str, tuple[str, ...], str]
@@ -31,6 +31,23 @@ def temporal(rows: list[Row], length: int) -> dict[str, list[Sample]]:
     first, second = int(len(pooled) * 0.8 + 1e-9), int(len(pooled) * 0.9 + 1e-9)
     samples = [sample for _, sample in pooled]
     return {"train": samples[:first], "valid": samples[first:second], "test": samples[second:]}
+
+
+def future_window(rows: list[Row], length: int) -> dict[str, list[Sample]]:
+    """Two windows of a tenth of the time; what lies in one is no history of it. Nothing where the time has no room."""
+    first, last = min(row[2] for row in rows), max(row[2] for row in rows)
+    window = max(1, (last - first + 1) // 10)
+    if 2 * window > last - first:
+        return {}
+    splits: dict[str, list[Sample]] = {"train": [], "valid": [], "test": []}
+    for user, mine in sequences(rows).items():
+        for i, (_, item, time) in enumerate(mine):
+            split = "test" if time > last - window else "valid" if time > last - 2 * window else "train"
+            begin = {"train": time, "valid": last - 2 * window + 1, "test": last - window + 1}[split]
+            known = [other for _, other, when in mine[:i] if when < begin]
+            if known:
+                splits[split].append((user, tuple(known[-length:]), item))
+    return splits
 
 
 def _sample(user: str, mine: list[Row], i: int, length: int) -> Sample:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.references import kcore, splits
@@ -79,7 +79,14 @@ def distinct_times(draw):
     return [(f"u{u}", f"i{i}", t) for (u, i), t in zip(pairs, times, strict=True)]
 
 
-@pytest.mark.parametrize("protocol", ["temporal", "leave-one-out"])
+PLAIN = {
+    "temporal": splits.temporal,
+    "leave-one-out": splits.leave_one_out,
+    "future-window": splits.future_window,
+}
+
+
+@pytest.mark.parametrize("protocol", PLAIN)
 @given(rows=distinct_times(), k=st.integers(0, 3), length=st.integers(1, 4))
 @settings(max_examples=25, deadline=None)
 def test_equals_the_plain_protocols(tmp_path_factory, protocol, rows, k, length):
@@ -90,21 +97,26 @@ def test_equals_the_plain_protocols(tmp_path_factory, protocol, rows, k, length)
         with pytest.raises(DataError, match=rf"the {k}-core of \d+ interactions .* is empty; set catalog.k_core to"):
             make(config, Place.of(folder / "out"))
         return
+    plain = PLAIN[protocol](kept, length)
+    if not plain:
+        with pytest.raises(DataError, match=r"catalog.future_days: two windows of .* leave nothing to learn from"):
+            make(config, Place.of(folder / "out"))
+        return
     read, counts = make(config, Place.of(folder / "out"))
-    plain = (splits.temporal if protocol == "temporal" else splits.leave_one_out)(kept, length)
     assert samples(read) == {split: sorted(found) for split, found in plain.items()}
     assert {split: counts[split] for split in plain} == {split: len(found) for split, found in plain.items()}
     assert (counts["users"], counts["items"]) == (len({r[0] for r in kept}), len({r[1] for r in kept}))
     assert counts["interactions"] == len(kept) == len(rows) - counts["dropped"]["k_core"]
 
 
-@pytest.mark.parametrize("protocol", ["temporal", "leave-one-out"])
+@pytest.mark.parametrize("protocol", PLAIN)
 @given(
     rows=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6), st.integers(0, 5)), min_size=1, max_size=40),
     shuffle=st.randoms(use_true_random=False),
 )
 @settings(max_examples=25, deadline=None)
 def test_is_a_pure_function_of_the_set_of_rows_even_where_times_tie(tmp_path_factory, protocol, rows, shuffle):
+    assume(protocol != "future-window" or max(row[2] for row in rows) - min(row[2] for row in rows) > 1)
     folder = tmp_path_factory.mktemp("shop")
     made = []
     items = [(str(i), f"t{i}") for i in range(7)]

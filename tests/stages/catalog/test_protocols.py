@@ -1,13 +1,21 @@
 """A future window: everybody's future begins at one moment, and nothing of it is in a history."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.versions import shop
+from unisid import cli
 from unisid.artifacts.catalog import FUTURE_WINDOW, TEST, TRAIN, VALID, Catalog, write_interactions
 from unisid.artifacts.record import Record, write_record
-from unisid.artifacts.store import Place
+from unisid.artifacts.store import Place, Store
 from unisid.errors import DataError
 from unisid.ops.splits import future_window_split, known_until
 from unisid.stages.catalog.protocols import DAY, split_of
@@ -50,8 +58,6 @@ def test_a_catalog_predicts_a_window_from_what_was_known_before_it(place: Place)
 
 
 def test_the_statistics_count_the_samples_that_the_catalog_has():
-    import pyarrow as pa
-
     rows = rows_of([0, 0, 0, 1, 1, 2], [0, 5, 9, 8, 9, 9])
     split = future_window_split(rows.timestamp, 2)
     counts = statistics(
@@ -69,3 +75,32 @@ def test_windows_are_days_or_a_tenth_of_the_time():
     assert np.bincount(split).tolist() == [80, 10, 10]
     with pytest.raises(DataError, match="two windows of 50 days leave nothing to learn from .* span 99.0 days"):
         split_of(FUTURE_WINDOW, 50, rows_of(np.zeros(100, int), time))
+
+
+def test_a_flow_is_measured_on_the_window_and_lists_of_the_moment_before_it_are_judged_alike(tmp_path, capsys):
+    """Popularity by what was known, as lists of any system: the figures of the flow's own, and the same samples."""
+    times = {name: [] for name in ("user_id", "item_id", "timestamp")}
+    for user, start in enumerate(np.random.default_rng(0).integers(0, shop.ITEMS, 60).tolist()):
+        for step in range(6):
+            times["user_id"].append(f"u{user}")
+            times["item_id"].append(f"i{(start + step) % shop.ITEMS}")
+            times["timestamp"].append(step * DAY + user)
+    pq.write_table(pa.table(times), tmp_path / "rows.parquet")
+    base = shop.recipe(shop.items(tmp_path, shop.ITEMS), str(tmp_path / "rows.parquet"))
+    wanted = replace(base, catalog=replace(base.catalog, protocol=FUTURE_WINDOW, future_days=1))
+    places = shop.make(wanted, Store(Place.of(tmp_path / "store")), "metrics")
+    catalog = Catalog.read(places["catalog"])
+    rows = catalog.samples(TEST)
+    assert len(rows) == 60
+    assert set(catalog.past_lengths(rows).tolist()) == {5}
+    known = pd.DataFrame(times).query(f"timestamp < {4 * DAY}").groupby("item_id").user_id.nunique()
+    lists = [
+        (user, item, known.get(item, 0)) for user in set(times["user_id"]) for item in catalog.item_ids.to_pylist()
+    ]
+    pd.DataFrame(lists, columns=["user_id", "item_id", "score"]).to_csv(tmp_path / "known.csv", index=False)
+    words = ["--lists", f"known={tmp_path / 'known.csv'}", "--metrics", "metrics/shop/1", "--json"]
+    assert cli.main(["judge", *words, "--store", str(tmp_path / "store")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["samples"] == 60
+    for rule in found["rules"].values():
+        assert rule["figures"]["known"] == rule["figures"]["popularity"]
