@@ -16,6 +16,7 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.metrics import HISTORY_RULES
 from unisid.artifacts.record import require
 from unisid.artifacts.store import Address
+from unisid.evaluation.groups import ORDER
 from unisid.report.examples import examples
 
 
@@ -75,6 +76,8 @@ def test_its_figures_by_group_are_a_table(made):
     assert run.lists().keys() == {"coverage", "gini", "novelty", "likeness"}
     overall = frame[(frame["group"] == "all") & (frame["method"] == "tiger") & (frame["history"] == "excluded")]
     figures = run.metrics().to_pandas().set_index(["method", "history", "metric"])["mean"]
+    own = frame[(frame["method"] == "tiger") & (frame["history"] == "excluded")]["group"].tolist()
+    assert own == sorted(own, key=ORDER.index)
     assert overall["NDCG@10"].tolist() == [figures["tiger", "excluded", "NDCG@10"]]
     assert {"method", "history", "group", "samples", "HR@10", "NDCG@10", "MRR@10"} == set(frame.columns)
 

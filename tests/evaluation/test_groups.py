@@ -9,7 +9,18 @@ from sklearn.metrics import label_ranking_average_precision_score, ndcg_score
 from tests.references import groups as slow
 from tests.stages import ring
 from unisid.artifacts.catalog import TEST, Catalog
-from unisid.evaluation.groups import ALL, COLD, THIRDS, all_groups, by_group, groups_of, popularity_thirds, taken_by
+from unisid.evaluation.groups import (
+    ALL,
+    COLD,
+    ORDER,
+    THIRDS,
+    all_groups,
+    by_group,
+    groups_of,
+    in_order,
+    popularity_thirds,
+    taken_by,
+)
 
 N = 12
 
@@ -58,6 +69,7 @@ def test_every_sample_belongs_where_it_should(catalog):
     histories = [inside for name, inside in groups.items() if name.startswith("history")]
     assert (np.sum(histories, axis=0) == 1).all()
     assert not set(THIRDS) & set(groups)  # empty ones are left out
+    assert list(groups) == list(in_order(dict.fromkeys(sorted(groups)))) == [name for name in ORDER if name in groups]
     valid = groups_of(catalog, catalog.samples(1))
     assert (np.sum([inside for name, inside in valid.items() if name in (*THIRDS, COLD)], axis=0) == 1).all()
 

@@ -9,6 +9,7 @@ from tests.report.runs import METHODS, write_run
 from unisid.artifacts.metrics import HISTORY_RULES, write_groups
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Address
+from unisid.evaluation.groups import ORDER
 from unisid.report import facts, html, tables
 
 
@@ -93,6 +94,21 @@ def test_figures_by_group_and_those_of_lists_stand_in_the_tables(place):
     page = html.write_report(places, place / "report").read(html.FILE).decode()
     assert re.search(r"<th>MRR@10</th>.*?<th>cold items</th><td>12</td><td>0.2200", page, re.S)
     assert re.search(r"<th>HR@10</th>.*?<th>cold items</th><td>12</td><td>0.6000", page, re.S)
+
+
+def test_groups_stand_in_their_natural_order_however_they_are_stored(place):
+    """From rare to popular, from short to long histories, on the terminal and in the report; strange ones last."""
+    places = write_run(place, [f"Thing {n}" for n in range(30)])
+    order = [*ORDER, "a group of another version"]
+    figures = {name: {"samples": 9, "HR@10": 0.5, "NDCG@10": 0.5, "MRR@10": 0.5} for name in sorted(order)}
+    write_groups(places["metrics"], {method: dict.fromkeys(HISTORY_RULES, figures) for method in METHODS})
+    text = tables.results(places)
+    page = html.write_report(places, place / "report").read(html.FILE).decode()
+    shown = [name for name, samples in re.findall(r"<th>([^<]+)</th><td>(\d+)</td><td>0.5000", page)]
+    assert shown == 3 * order
+    lines = [re.split(r"  +", line) for line in text.splitlines()]
+    head = next(n for n, line in enumerate(lines) if line[:2] == ["NDCG@10", "samples"])
+    assert [line[0] for line in lines[head + 1 : head + 1 + len(order)]] == order
 
 
 def test_nothing_made_says_nothing():

@@ -14,6 +14,7 @@ from unisid.artifacts.metrics import HISTORY_RULES, Metrics
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.datasets import tables
 from unisid.errors import ConfigError
+from unisid.evaluation.groups import in_order
 from unisid.planned import Planned
 from unisid.planning import Recipe
 
@@ -64,7 +65,7 @@ class Run:
             {"method": method, "history": rule, "group": group, **figures}
             for method, by_rule in self._measured().groups().items()
             for rule, by_group in by_rule.items()
-            for group, figures in by_group.items()
+            for group, figures in in_order(by_group).items()
         ]
         return pa.Table.from_pylist(rows)
 

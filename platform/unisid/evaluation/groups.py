@@ -5,6 +5,7 @@ reciprocal rank, so that MAP@K = MRR@K. S samples, N items.
 """
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,17 @@ from unisid.ops.ranking import metric_values
 
 ALL, COLD = "all", "cold items"
 THIRDS = ("least popular third", "middle third", "most popular third")
-HISTORIES = ((1, 1), (2, 4), (5, 9), (10, 19), (20, None))
-"""Shortest and longest history of a group."""
+HISTORIES = {
+    "history of 1": (1, 1),
+    "history of 2 to 4": (2, 4),
+    "history of 5 to 9": (5, 9),
+    "history of 10 to 19": (10, 19),
+    "history of 20 or more": (20, None),
+}
+"""Group -> its shortest and longest history."""
+ORDER = (ALL, *THIRDS, COLD, *HISTORIES)
+"""The groups as tables list them."""
+T = TypeVar("T")
 Groups = dict[str, NDArray[np.bool_]]
 """Name -> which samples [S] belong to it. A sample belongs to several: to all, one of popularity, one of histories."""
 
@@ -32,12 +42,18 @@ def groups_of(catalog: Catalog, rows: NDArray[np.int64]) -> Groups:
     targets = catalog.item[rows]
     third = popularity_thirds(taken_by(catalog))[targets]
     lengths = catalog.past_lengths(rows)
-    found = {ALL: np.ones(len(rows), bool), COLD: third < 0}
+    found = {ALL: np.ones(len(rows), bool)}
     found |= {name: third == number for number, name in enumerate(THIRDS)}
-    for least, most in HISTORIES:
-        name = f"history of {least}" + ("" if least == most else f" to {most}" if most else " or more")
+    found[COLD] = third < 0
+    for name, (least, most) in HISTORIES.items():
         found[name] = (lengths >= least) & (lengths <= (most or lengths.max(initial=0)))
     return {name: inside for name, inside in found.items() if inside.any()}
+
+
+def in_order(groups: Mapping[str, T]) -> dict[str, T]:
+    """What is stored by group, in the order of tables; a name that is none of today's stands at the end."""
+    places = {name: place for place, name in enumerate(ORDER)}
+    return {name: groups[name] for name in sorted(groups, key=lambda name: places.get(name, len(places)))}
 
 
 def taken_by(catalog: Catalog) -> NDArray[np.int64]:

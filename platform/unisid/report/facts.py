@@ -18,6 +18,7 @@ from unisid.artifacts.model import Model
 from unisid.artifacts.record import Record, read_record
 from unisid.artifacts.store import NOUNS, Place
 from unisid.artifacts.tables import open_table, read_group, table_names
+from unisid.evaluation.groups import in_order
 from unisid.ops.prefixes import row_keys
 from unisid.stages.catalog.summary import OTHER_RULE, repeated_targets
 
@@ -103,9 +104,10 @@ def results(places: Mapping[str, Place]) -> Results | None:
 
 
 def groups(places: Mapping[str, Place]) -> dict[str, Any]:
-    """method -> history rule -> group of samples -> figures; empty where none are complete."""
+    """method -> history rule -> group of samples, in the order of tables -> figures; empty where none are complete."""
     record = records(places).get("metrics")
-    return {} if record is None else Metrics(places["metrics"], record).groups()
+    found = {} if record is None else Metrics(places["metrics"], record).groups()
+    return {method: {rule: in_order(each) for rule, each in by_rule.items()} for method, by_rule in found.items()}
 
 
 def index(places: Mapping[str, Place], titles: int) -> Index | None:
