@@ -89,12 +89,7 @@ bench-gpu: setup  ## this machine's accelerator: equal to the CPU, then timed; w
 	$(RUN) -m benchmarks.gpu
 
 gpu-kit: setup    ## build/gpu-kit: the same for a machine that has torch and transformers, to be carried there
-	rm -rf build/gpu-kit && mkdir -p build/gpu-kit/wheels
-	cp -r benchmarks platform benchmarks/gpu/run.sh build/gpu-kit/
-	find build/gpu-kit -name __pycache__ -prune -exec rm -r {} +
-	$(RUN) -m pip download --quiet --no-deps --only-binary :all: --constraint constraints.txt \
-		--python-version $(KIT_PYTHON) --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform any \
-		--dest build/gpu-kit/wheels pyarrow jaxtyping wadler_lindig psutil
+	$(RUN) -m benchmarks.gpu.kit build/gpu-kit --python $(KIT_PYTHON)
 
 constraints:      ## pin what a fresh environment resolves to
 	$(PYTHON) -m venv build/pin && build/pin/bin/pip install --quiet torch==2.13.0

@@ -11,14 +11,14 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from unisid.compute import Worker
+from benchmarks._edges import ALONE
 from unisid.graphs import lightgcn
 from unisid.ops.bpr import Unknown, bpr
 from unisid.ops.propagate import adjacency
@@ -31,19 +31,6 @@ MODEL = lightgcn.Config(num_layers=3, width=64)
 OURS = stage.Config(graph=MODEL, batch_edges=16_384, learning_rate=3e-2)
 USUAL = stage.Config(graph=MODEL, batch_edges=2_048, learning_rate=1e-3)
 Point = dict[str, float]
-
-
-class Alone:
-    """The one worker of a fit."""
-
-    rank, size, device = 0, 1, torch.device("cpu")
-
-    def all_reduce(self, tensor: Tensor) -> Tensor:
-        return tensor
-
-
-ALONE = cast(Worker, Alone())
-"""What an epoch asks of its worker, and no more."""
 
 
 def beauty() -> tuple[str, list[Any]]:

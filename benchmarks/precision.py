@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks._edges import ALONE
 from benchmarks.fusion import LAYERS
-from benchmarks.gpu.times import Alone
 from unisid.fusion import uqf
 from unisid.ops.contrast import info_nce
 from unisid.stages.fused.reading import Known, Rows
@@ -82,7 +82,7 @@ def _rqvae(width: int) -> tuple[nn.Module, Callable[[], torch.Tensor]]:
     model = rqvae.Config(widths=(2 * width, width, width, 32)).build(width)
     rows = torch.randn(1024, width)
     model.start(rows, 0)
-    return model, lambda: model.loss(Batch(rows), Alone())[0]
+    return model, lambda: model.loss(Batch(rows), ALONE)[0]
 
 
 def _transformer(width: int) -> tuple[nn.Module, Callable[[], torch.Tensor]]:
@@ -121,7 +121,7 @@ def _fitted(rows: torch.Tensor, seed: int, half: bool) -> list[float]:
     for step in range(STEPS):
         batch = train[torch.randint(len(train), (512,), generator=torch.Generator().manual_seed(step))]
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            value = model.loss(Batch(batch), Alone())[0]
+            value = model.loss(Batch(batch), ALONE)[0]
         optimizer.zero_grad()
         value.backward()
         optimizer.step()

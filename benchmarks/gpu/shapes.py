@@ -23,6 +23,8 @@ class Size:
     edges: int = 10_000_000
     graph_width: int = 256
     graph_layers: int = 5
+    graph_batch: int = 1 << 20
+    """Edges of a step: `graph.batch_edges` of the recipe `production`."""
     items: int = 1_000_000
     """Of the trie's step and of the recommender over items."""
     codes: int = 256
@@ -53,6 +55,7 @@ TINY = Size(
     edges=1_000,
     graph_width=16,
     graph_layers=2,
+    graph_batch=256,
     items=400,
     codes=8,
     rqvae_batch=32,

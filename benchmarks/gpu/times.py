@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks._edges import alone, drawn
 from benchmarks.decode_llm import Language
 from benchmarks.fusion import LAYERS
 from benchmarks.gpu import shapes
@@ -16,8 +17,9 @@ from unisid.backbones import Batch, Index, hierarchical, level_starts
 from unisid.decoding import beam, trie
 from unisid.encoders.transformer import Transformer
 from unisid.fusion import uqf
+from unisid.graphs import lightgcn
 from unisid.ops.contrast import info_nce
-from unisid.ops.propagate import adjacency, mean_over_layers
+from unisid.stages import graph as graph_stage
 from unisid.stages.fused.reading import Known, Rows
 from unisid.tokenizers import Batch as VectorBatch
 from unisid.tokenizers import rqvae
@@ -76,32 +78,40 @@ def uqf_step(device: Device, size: Size) -> Figures:
 
 
 def graph_epoch(device: Device, size: Size) -> Figures:
-    """LightGCN's propagation over all layers, forward and backward: what a step costs besides the batch."""
-    random = np.random.default_rng(0)
+    """An epoch of LightGCN: batches, negatives, propagation there and back, Adam; and the propagation of a step alone.
+
+    Bytes moved: by every product, its edges' rows, indices and weights, and its result read and written; by Adam, four
+    numbers read and three written for each number learned.
+    """
     users = size.nodes * 3 // 4
-    items = size.nodes - users
-    drawn = random.integers(0, users * items, size.edges)
-    every = np.arange(users)
-    keys = np.unique(
-        np.concatenate([drawn, every * items + every % items, np.arange(items) % users * items + np.arange(items)])
+    edges = drawn(users, size.nodes - users, size.edges, device.torch)
+    config = graph_stage.Config(
+        graph=lightgcn.Config(num_layers=size.graph_layers, width=size.graph_width), batch_edges=size.graph_batch
     )
-    graph = adjacency((keys // items).astype(np.int32), (keys % items).astype(np.int32), users, items).to(device.torch)
-    vectors = torch.randn(size.nodes, size.graph_width, device=device.torch, requires_grad=True)
+    model = config.graph.build(edges.graph, range(size.graph_width), 0).to(device.torch)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    state = {"epoch": 0, "step": 0}
+    epoch = device.seconds(
+        lambda: graph_stage.train_epoch(alone(device.torch), config, model, edges, optimizer, state), rounds=3
+    )
 
-    def step() -> None:
-        vectors.grad = None
-        mean_over_layers(graph, vectors, size.graph_layers).square().mean().backward()
+    def propagation() -> None:
+        model.vectors.grad = None
+        model().square().mean().backward()
 
-    seconds = device.seconds(step)
-    products = 2 * size.graph_layers  # forward and backward
-    moved = products * (2 * len(keys) * (4 * size.graph_width + 8) + 2 * 4 * size.nodes * size.graph_width)
+    seconds = device.seconds(propagation)
+    steps, products, row = -(-len(edges.user) // size.graph_batch), 2 * size.graph_layers, 4 * size.graph_width
+    moved = products * (2 * len(edges.user) * (row + 8) + 2 * row * size.nodes)
     return {
-        "edges": len(keys),
+        "edges": len(edges.user),
         "nodes": size.nodes,
         "width": size.graph_width,
-        "seconds": seconds,
-        "edges_per_second": products * 2 * len(keys) / seconds,
-        "share_of_bandwidth": device.share_of_bandwidth(moved, seconds),
+        "steps": steps,
+        "epoch_seconds": epoch,
+        "edges_per_second": len(edges.user) / epoch,
+        "share_of_bandwidth": device.share_of_bandwidth(steps * (moved + 7 * row * size.nodes), epoch),
+        "propagation_seconds": seconds,
+        "propagation_share_of_bandwidth": device.share_of_bandwidth(moved, seconds),
     }
 
 
@@ -114,25 +124,13 @@ def rqvae_step(device: Device, size: Size) -> Figures:
     optimizer = torch.optim.AdamW(model.parameters(), fused=device.torch.type == "cuda")
 
     def step() -> None:
-        loss, _ = model.loss(VectorBatch(vectors[: size.rqvae_batch]), Alone())
+        loss, _ = model.loss(VectorBatch(vectors[: size.rqvae_batch]), alone(device.torch))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
     seconds = device.seconds(step)
     return {"batch": size.rqvae_batch, "step_seconds": seconds, "items_per_second": size.rqvae_batch / seconds}
-
-
-class Alone:
-    """The peers of a lone worker."""
-
-    size, rank = 1, 0
-
-    def all_reduce(self, tensor: Tensor) -> Tensor:
-        return tensor
-
-    def all_gather(self, tensor: Tensor) -> Tensor:
-        return tensor
 
 
 def over_items(device: Device, size: Size) -> Figures:
