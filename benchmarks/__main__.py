@@ -3,7 +3,8 @@
 python -m benchmarks [NAME ...] [--compare]
 
 With --compare nothing is written: what is measured is held against the last dated results that have it, by its ratios
-beside peers, which another machine changes less than seconds; 1 where one has fallen by more than a fifth.
+beside peers, which another machine changes less than seconds; 1 where one has fallen by more than a fifth, or is gone.
+A peer that is not installed is named, and its ratios are skipped.
 """
 
 import argparse
@@ -26,6 +27,8 @@ RATIOS = ("ratio", "times_faster")
 """What a figure beside a peer is called."""
 LEAST = 0.8
 """A ratio below so much of its last one has fallen."""
+MISSING = "not_installed"
+"""Where a benchmark's figures list the peers without which some of its ratios are absent."""
 RUNNER = "import json, sys, importlib; json.dump(importlib.import_module(sys.argv[1]).main(), open(sys.argv[2], 'w'))"
 
 
@@ -78,7 +81,11 @@ def compared(name: str, figures: dict[str, Any], folder: Path) -> tuple[list[str
     if (last := last_of(name, folder)) is None:
         return [f"{name}: no dated results"], False
     lines, now, fallen = [], ratios(figures), False
+    missing = ", ".join(figures.get(MISSING, ()))
     for key, was in ratios(last[1]).items():
+        if missing and key not in now:
+            lines.append(f"{name}.{key}: {was:g} on {last[0]}, skipped now: {missing} is not installed")
+            continue
         here = now.get(key, float("nan"))
         is_less = not here >= LEAST * was
         fallen |= is_less

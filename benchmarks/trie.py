@@ -46,7 +46,7 @@ def main() -> dict[str, Any]:
     has_peer = importlib.util.find_spec("rectokens") is not None
     result: dict[str, Any] = {"users": USERS, "beams": BEAMS, "threads": torch.get_num_threads()}
     if not has_peer:
-        result["rectokens"] = "not installed"
+        result["not_installed"] = ["rectokens"]
     for items, size in INDICES.items():
         result[f"items_{items}"] = _measure(items, size, has_peer)
     return result

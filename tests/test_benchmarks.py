@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.__main__ import compare, compared, last_of, ratios
+from benchmarks import trie
+from benchmarks.__main__ import MISSING, compare, compared, last_of, ratios
 from benchmarks._by_time import BEGINS, YEAR, parts, timed_by_place
 from benchmarks._samples import clustered, samples_of
 
@@ -43,6 +44,24 @@ def test_a_fall_is_told_and_fails(tmp_path, capsys):
 def test_a_ratio_that_is_gone_has_fallen(tmp_path):
     (tmp_path / "2026-01-01.json").write_text(json.dumps({"results": {"decode": OLD}}))
     assert compared("decode", {"beam": {"ratio": 6.0}}, tmp_path)[1]
+
+
+def test_a_peer_that_is_not_installed_is_named_and_skipped(tmp_path, capsys):
+    figures = {"items_10": {"ratio": 0.9}, "loop": {"ratio": 4.0}}
+    (tmp_path / "2026-01-01.json").write_text(json.dumps({"results": {"trie": figures}}))
+    without = {"not_installed": ["rectokens"], "items_10": {}, "loop": {"ratio": 4.0}}
+    assert compare({"trie": without}, tmp_path) == 0
+    assert "trie.items_10.ratio: 0.9 on 2026-01-01, skipped now: rectokens is not installed" in capsys.readouterr().out
+    assert compare({"trie": without | {"loop": {"ratio": 3.0}}}, tmp_path) == 1
+
+
+def test_the_trie_names_the_peer_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(trie.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(trie, "INDICES", {50: 8})
+    monkeypatch.setattr(trie, "SECONDS", 0.0)
+    found = trie.main()
+    assert found[MISSING] == ["rectokens"]
+    assert ratios(found) == {}
 
 
 def test_samples_are_what_users_took_next_after_all_that_they_took_before():
