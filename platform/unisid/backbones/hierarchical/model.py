@@ -64,7 +64,7 @@ class Hierarchical(Backbone):
     counts: Tensor
     paths: Tensor
     new_offset: float = 0.0
-    """What is added to the score of an item that is new (`backbones.new_items`)."""
+    """What is added to the score of an item that is new (`layers.new_items`)."""
 
     def __init__(self, config: "hierarchical.Config", index: Index) -> None:
         super().__init__()

@@ -93,7 +93,7 @@ class Pooled(Backbone):
 
     counts: Tensor
     new_offset: float = 0.0
-    """What is added to the score of an item that is new (`backbones.new_items`)."""
+    """What is added to the score of an item that is new (`layers.new_items`)."""
     names: tuple[str, ...]
     """Of the head's own parts, the first of which has weight 1 before validation, the others 0."""
     fits_excluded = False

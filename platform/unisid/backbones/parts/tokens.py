@@ -17,7 +17,7 @@ from unisid.decoding.sample import draw, log_probs_of
 
 
 class TokenBackbone(Backbone):
-    """A backbone that reads and generates tokens, one after the other: the `Decoder` that `ops.beam.search` drives."""
+    """A backbone that reads and generates tokens, one after the other; the `Decoder` of `decoding.beam.search`."""
 
     prunes = True
     level_starts: tuple[int, ...]
@@ -33,17 +33,17 @@ class TokenBackbone(Backbone):
 
     @abstractmethod
     def start(self, prompts: Int[Tensor, "B T"]) -> tuple[Any, Float[Tensor, "B 1 D"]]:
-        """Read histories in tokens: as `ops.beam.Decoder`."""
+        """Read histories in tokens: as `decoding.beam.Decoder`."""
 
     @abstractmethod
     def step(
         self, state: Any, tokens: Int[Tensor, "B K"], parents: Int[Tensor, "B K"]
     ) -> tuple[Any, Float[Tensor, "B K D"]]:
-        """Append one token to every beam: as `ops.beam.Decoder`."""
+        """Append one token to every beam: as `decoding.beam.Decoder`."""
 
     @abstractmethod
     def logits(self, hidden: Float[Tensor, "B K D"], entries: slice) -> Float[Tensor, "B K V"]:
-        """The head: as `ops.beam.Decoder`."""
+        """The head: as `decoding.beam.Decoder`."""
 
     def log_probs(
         self, histories: Int[Tensor, "B T"], targets: Int[Tensor, " B"], index: Index

@@ -1,8 +1,8 @@
 """Makes the model: a backbone trained to predict the next item's semantic id.
 
-Training rows stream: histories and targets, or for a language model instructions (`model_instructed.py`). Validation
-ranks all items for a sample of the validation split by the same constrained beam search that serves, and its NDCG@10
-decides which weights are kept (`model_validation.py`).
+Training rows stream: histories and targets, or for a language model instructions (`stages/model/instructed.py`).
+Validation ranks all items for a sample of the validation split by the same constrained beam search that serves, and its
+NDCG@10 decides which weights are kept (`evaluation/validation.py`).
 """
 
 import math
