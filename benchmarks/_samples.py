@@ -81,7 +81,7 @@ class Answers:
 
 
 def answers(places: Mapping[str, Place], samples: Samples, goes_on: bool = False) -> Answers:
-    """The answers of a recommender; a sample of which it knows no item is answered with nothing."""
+    """The answers of a recommender; a sample without an item of its catalogue has none."""
     recommender = Recommender.load(places["model"], places["codes"], places["catalog"], vectors=places, goes_on=goes_on)
     ids = Catalog.read(places["catalog"]).item_ids
     number = {item: n for n, item in enumerate(ids.to_pylist())}

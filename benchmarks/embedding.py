@@ -99,7 +99,7 @@ def take_turns(
 def report(
     seconds: defaultdict[str, float], processor: defaultdict[str, float], counts: Counter[str]
 ) -> dict[str, Any]:
-    """The figures. Processor time tells the truth on a busy machine without a GPU; it leaves out waiting for disks."""
+    """The figures. Processor time is the fair one on a busy machine without a GPU; it leaves out waiting for disks."""
     rate = {name: counts["items"] / spent for name, spent in seconds.items()}
     gpu = torch.cuda.is_available()
     return {

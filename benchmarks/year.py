@@ -184,7 +184,7 @@ class Year:
 
     @staticmethod
     def _losses(told: dict[str, Any], before: Places, way: Way, samples: Samples) -> dict[str, Any]:
-        """What the certificate foretold of the old recommender on the new index, and what became of it."""
+        """The loss that the certificate predicted for the old recommender on the new index, and the loss measured."""
         own = answers(before, samples).ndcg.mean()
         unchanged = answers(way.places | {"model": before["model"]}, samples, goes_on=True).ndcg.mean()
         loss = {"unchanged": 1 - unchanged / own, "trained_on": 1 - way.answers[-1].ndcg.mean() / own}

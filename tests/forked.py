@@ -179,14 +179,14 @@ def _answered(answers: socket.socket) -> list[str]:
     if command:
         answers.send(str(command).encode())
         code = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
-        with contextlib.suppress(OSError):  # whoever began it may be gone
+        with contextlib.suppress(OSError):  # the process that began it may be gone
             answers.send(str(code).encode())
         os._exit(0)
     answers.close()
     request = json.loads(message)
     if request["apart"]:
         os.setsid()
-    for number, handler in HANDLERS.items():  # the server has those of whoever was first to need it
+    for number, handler in HANDLERS.items():  # the server has those of the process that started it
         signal.signal(number, signal.SIG_IGN if number in request["ignored"] else handler)
     os.chdir(request["cwd"])
     os.environ.clear()

@@ -31,7 +31,7 @@ def catalog(place: Place) -> Place:
 
 
 def made(root: Place, folder: Path, kind: str) -> dict[str, Place]:
-    """Catalogue, codes and an untrained model of a kind, which speaks these codes."""
+    """Catalogue, codes and an untrained model of a kind for these codes."""
     places = {"catalog": catalog(root / "catalog"), "codes": ring.write_index(root / "codes", N)}
     config = TINY if kind == "tiger" else lcrec.Config(model=str(language_model(folder)), max_tokens=400)
     torch.manual_seed(0)

@@ -495,7 +495,7 @@ def test_odd_words_about_items_are_one_message(ring_store, capsys, words, messag
 
 
 def test_of_several_indexes_the_newest_answers_and_says_so(ring_store, capsys):
-    """A search or a cold start leaves indexes of its own: nobody takes one for the shop's unawares."""
+    """A search or a cold start leaves indexes of its own; none is taken for the shop's in silence."""
     store = Store(ring_store)
     assert cli.main(["sid", "item 3", "--store", str(ring_store)]) == 0
     assert capsys.readouterr().err == ""

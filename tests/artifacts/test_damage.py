@@ -303,7 +303,7 @@ def test_what_may_not_be_read_is_not_called_damaged(store, capsys, monkeypatch):
 
 
 def test_checksums_come_from_the_writers_processes(place, monkeypatch):
-    """Whoever completes an artifact reads none of its files again."""
+    """Completing an artifact reads none of its files again."""
     program = (
         "import sys, numpy; from unisid.artifacts.shards import write_array; from unisid.artifacts.store import Place; "
         "write_array(Place(sys.argv[1]), 'v', {'x': numpy.arange(9.0)}, shard_rows=4)"

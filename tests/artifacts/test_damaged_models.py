@@ -27,7 +27,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def places(whole, tmp_path, monkeypatch):
-    """Copies that may be spoiled; no checksum speaks first."""
+    """Copies that may be spoiled; checksums are not compared."""
     monkeypatch.setenv(SETTING, "never")
     for noun, place in whole.items():
         shutil.copytree(place.uri, tmp_path / noun)

@@ -81,7 +81,7 @@ def test_of_a_dead_process_of_this_machine_it_is_taken_over_at_once(store):
     with pytest.raises(BusyError), hold(store):
         pass
     os.kill(dead.pid, signal.SIGKILL)
-    while lease._started(dead.pid) is not None:  # a zombie, for nobody has waited for it yet
+    while lease._started(dead.pid) is not None:  # a zombie, for its parent has not waited for it yet
         time.sleep(0.01)
     assert owner_of(store, "r", "1") is None
     with hold(store):

@@ -73,7 +73,7 @@ def test_equal_fingerprints_are_found_under_any_name(place):
 
 
 def edited(place, **changes):
-    """The record of a whole artifact after somebody's hand; `...` takes a field out. Returns its text."""
+    """The record of a whole artifact edited by hand; `...` takes a field out. Returns its text."""
     write_record(place, record(files={}, counts={"sizes": [3, 4]}, created="2026-01-02T03:04:05+00:00"))
     body = json.loads(place.read(RECORD)) | changes
     text = json.dumps({name: value for name, value in body.items() if value is not ...})

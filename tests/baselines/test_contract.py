@@ -66,7 +66,7 @@ def test_scores_all_items_for_any_histories(kind, catalog, place):
 
 @pytest.mark.parametrize("kind", LEARNED)
 def test_without_a_history_popularity_answers(kind, catalog):
-    """Whoever asks, known or not; those with a history are answered as if nobody else had asked."""
+    """For known and unknown users alike; the answers of those with a history do not depend on the others in the batch."""
     config = settings(kind)
     model = config.build_from(inputs(config, catalog))
     assert isinstance(model, LearnedBaseline)
@@ -157,7 +157,7 @@ def test_the_workers_shares_of_a_step_add_up_to_it(kind, catalog):
 
 @pytest.mark.parametrize("kind", LEARNED)
 def test_learns_a_planted_order(kind, place):
-    """The next item is a function of the last one: far above popularity, which knows nothing here."""
+    """The next item is a function of the last one: far above popularity, which is no better than chance here."""
     rng = np.random.default_rng(2)
     ring = rng.permutation(30)
     walks = zip(rng.integers(0, 30, 400), rng.integers(4, 13, 400), strict=True)

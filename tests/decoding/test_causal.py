@@ -174,7 +174,7 @@ def test_no_part_of_a_search_waits_for_a_value_and_every_shape_is_known_beforeha
 
 
 class Doubled(nn.Module):
-    """A layer wrapped as adapters wrap one: only a call tells what it does."""
+    """A layer wrapped as adapters wrap one: its output shows in a call alone."""
 
     def __init__(self, inside: nn.Module) -> None:
         super().__init__()

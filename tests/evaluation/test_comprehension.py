@@ -1,4 +1,4 @@
-"""What a language model knows by heart: one that learned every title says so, and one that did not, does not."""
+"""Comprehension of titles: a model that learned every title reaches 1, one that did not does not."""
 
 import dataclasses
 

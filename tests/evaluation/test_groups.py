@@ -53,7 +53,7 @@ def test_reciprocal_rank_and_gain_are_scikit_learns():
 
 @pytest.fixture
 def catalog(place) -> Catalog:
-    """Items 0 to 8 are met in training, 9 and 10 only by the test, and 11 by nobody."""
+    """Items 0 to 8 are in the training rows, 9 and 10 in the test rows alone, and 11 in none."""
     users = [[item % 9, (item + 1) % 9, *range(item % 5), 9 + item % 2] for item in range(9)]
     labels = [[0] * (len(items) - 2) + [1, 2] for items in users]
     return Catalog.read(ring.write_catalog(place, users, N, labels))

@@ -1,4 +1,4 @@
-"""The shop's own kinds of items, from whichever column tells them."""
+"""The shop's own kinds of items, from the column that has them."""
 
 from types import SimpleNamespace
 

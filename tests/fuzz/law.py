@@ -119,7 +119,7 @@ def check_message(message: str, quoting: bool = False) -> None:
 
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Raises TooLong inside when the time is up; whoever set an alarm before gets it back."""
+    """Raises TooLong inside when the time is up; an alarm that was set before is set again."""
 
     def ring(*_: Any) -> None:
         raise TooLong

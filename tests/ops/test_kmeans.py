@@ -143,7 +143,7 @@ def test_a_tree_clusters_every_cluster_for_itself():
 
 def test_a_cluster_without_members_hands_its_centroid_down():
     rows = torch.tensor([[0.0], [10.0]]).repeat(1, 2)
-    tree = hierarchical_kmeans(rows, 3, 3, seed=0)  # the third child repeats the first, and nobody is in it
+    tree = hierarchical_kmeans(rows, 3, 3, seed=0)  # the third child repeats the first, and has no members
     assert tree.shape == (3 + 9 + 27, 2)
     assert tree[0].tolist() == tree[2].tolist()
     assert (tree[3 + 6 : 3 + 9] == tree[2]).all()

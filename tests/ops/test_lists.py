@@ -42,7 +42,7 @@ def test_novelty_is_the_mean_surprise_in_bits():
 
 def test_likeness_is_scikit_learns_cosine_of_pairs():
     users_of = np.random.default_rng(0).integers(0, 2, (N, 20)).astype(np.float32)
-    users_of[5] = 0  # nobody took it
+    users_of[5] = 0  # no user took it
     listed = np.array([[0, 1, 2], [3, 5, -1], [4, -1, -1]])
     cosine = cosine_similarity(users_of)
     slow = [

@@ -57,7 +57,7 @@ def test_results_say_everything_a_reader_asks(place):
 
 @pytest.mark.parametrize("counts", [{"leaky": True}, {}])
 def test_a_graph_that_leaked_marks_the_results(place, counts):
-    """On the terminal and in the report: nobody takes such figures for others."""
+    """On the terminal and in the report: such figures are marked as what they are."""
     places = write_run(place, [f"Thing {n}" for n in range(30)]) | {"graph": place / "graph" / "demo" / "1"}
     write_record(places["graph"], Record(address="graph/demo/1", config={}, inputs={}, counts=counts))
     page = html.write_report(places, place / "report").read(html.FILE).decode()

@@ -1,4 +1,4 @@
-"""ZeRO: what it learns is what the plain engine learns, whoever resumes it and whatever dies on the way."""
+"""ZeRO learns what the plain engine learns, also when resumed by other workers and after any of them died."""
 
 import dataclasses
 import sys

@@ -17,7 +17,7 @@ from unisid.runtime.trials import Asha, InTurn, Share
 
 @dataclass(frozen=True)
 class Piece:
-    """Tells `times` values that grow by `slope`; a disaster strikes at the second of them."""
+    """Reports `times` values that grow by `slope`; a disaster strikes at the second of them."""
 
     slope: float
     times: int = 3

@@ -84,7 +84,7 @@ def test_what_is_written_agrees_with_the_weights(trained, inputs):
 
 
 def test_it_learns_the_way_along_the_ring(trained):
-    """Of the walks' two paces, only the history tells which."""
+    """Which of the two paces a walk has shows in its history alone."""
     _, counts, said = trained
     assert counts["means"]["sasrec"]["excluded"]["NDCG@10"] > 0.8
     reports = curve(said)

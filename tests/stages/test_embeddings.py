@@ -259,7 +259,7 @@ def test_wrong_settings_are_refused(settings, message):
 
 
 class Mute(hashing.Config):
-    """An encoder that knows no word."""
+    """An encoder whose vocabulary has no word."""
 
     def tokenizer(self, max_tokens):
         return lambda texts: join([[] for _ in texts], [False] * len(texts))

@@ -28,7 +28,7 @@ from unisid.training.loop import Training
 N, TEXT, GRAPH, LAYERS = 40, 6, 4, 3
 TEXT_DROPPED, GRAPH_DROPPED = 1, 2
 LONELY = 7
-"""An item that nobody took in training."""
+"""An item that no user took in training."""
 
 SMALL = uqf.Config(num_queries=3, width=8, output_width=8, num_layers=2, num_heads=2, dropout=0.0)
 CONFIG = fused.Config(

@@ -43,7 +43,7 @@ class Alone:
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory) -> dict[str, Place]:
-    """A ring of 24 items and one that nobody took; alike texts for neighbours on the ring."""
+    """A ring of 24 items and one that no user took; alike texts for neighbours on the ring."""
     return make_inputs(Place.of(tmp_path_factory.mktemp("ring")))
 
 

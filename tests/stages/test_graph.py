@@ -285,7 +285,7 @@ def test_an_isolated_user_and_one_who_took_everything_do_no_harm(place):
     assert counts["isolated_users"] == 1
     assert not user_vectors(made)[3].any()
     assert np.isfinite(made.layers()).all()
-    assert counts["validation_targets"] == 2  # users 1 and 2; 0 knows the target, 3 has no vector
+    assert counts["validation_targets"] == 2  # users 1 and 2; 0 has the target in its history, 3 has no vector
 
 
 def test_without_validation_targets_the_last_epoch_counts(place):

@@ -63,7 +63,7 @@ def test_no_title_can_pass_for_a_line_of_its_prompt(kind: str) -> None:
 
 @every_kind
 def test_every_item_has_its_place_in_prompt_and_response(kind: str) -> None:
-    """A text an item, in order, that tells items apart; none is missing, so that what is empty can be left out."""
+    """One distinct text an item, in order; none is missing, so that what is empty can be left out."""
     task = task_of(kind)
     backwards = Words(WORDS.sids[::-1], TITLES[::-1], DESCRIPTIONS[::-1])
     for texts_of in (task.pieces, task.responses):

@@ -1,4 +1,4 @@
-"""What every tokenizer in the folder must do, whoever wrote it."""
+"""What every tokenizer in the folder must do."""
 
 import pytest
 import torch

@@ -24,7 +24,7 @@ SID = 1 << 20
 
 
 class Letters:
-    """Speaks letter by letter; a semantic id's tokens are one entry each."""
+    """A vocabulary of letters; a semantic id's tokens are one entry each."""
 
     opening, closing, ending = [1, 2], [3], [4]
 
@@ -147,7 +147,7 @@ def test_packing_loses_nothing_and_keeps_samples_apart(sizes, room):
 
 
 def test_a_first_token_is_never_learned():
-    """Its label would be foretold from the sample before it."""
+    """Its label would be predicted from the sample before it."""
     packed = pack([[Sample([5, 6, 7], 2), Sample([8, 9], 1)]])
     assert packed.labels.tolist() == [[NO_LOSS, 6, 7, NO_LOSS, 9]]
     assert packed.positions.tolist() == [[0, 1, 2, 0, 1]]

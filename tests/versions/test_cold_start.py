@@ -1,4 +1,4 @@
-"""Items that nobody trained on: held out whole, given ids afterwards, ranked beside what chance gives."""
+"""Items that no training has seen: held out whole, given ids afterwards, ranked beside what chance gives."""
 
 import json
 from dataclasses import replace

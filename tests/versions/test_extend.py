@@ -337,7 +337,7 @@ def test_published_ids_never_move_and_all_are_unique(tmp_path_factory, data):
     assert len(np.unique(np.concatenate([old, new]), axis=0)) == published + count
     assert new.min() >= 0
     assert new.max() < size
-    # Whoever nobody competes with keeps what is nearest: alone on a free id, in a prefix where nothing collides.
+    # An item without competition keeps what is nearest: alone on a free id, in a prefix where nothing collides.
     keys = np.concatenate([old, nearest])
     for row, code in enumerate(nearest):
         family = keys[(keys[:, :-1] == code[:-1]).all(1)]

@@ -108,7 +108,7 @@ class Parallel(Pooled):
         renormalised: bool = False,
     ) -> Ranked:
         exact, width = super().search, max(k, widest(beam))
-        # a walk knows no bound of what it did not meet; one as wide as the catalogue is exact, which proves its answer
+        # a walk has no bound for what it did not meet; one as wide as the catalogue is exact, which proves its answer
         if self.settings.decode == "exact" or renormalised or width >= len(index.codes):
             return exact(histories, index, k=k, beam=beam, limits=limits, renormalised=renormalised)
         check(k, width, len(index.codes))

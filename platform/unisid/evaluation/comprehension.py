@@ -38,7 +38,7 @@ class TitleAsker:
         width = min(BEAM, len(self.titles))
         named, _ = self.recommender.find(titles, 1, width)
         said = [clean(title) for title in self.recommender.title_of(items, BEAM)]
-        # An item of the very same title is as right: nothing that was asked tells the two apart.
+        # An item of the very same title is as right: the question fits both.
         found = sum(self.titles[answer] == title for answer, title in zip(named[:, 0], titles, strict=True))
         right_titles = sum(answer == title for answer, title in zip(said, titles, strict=True))
         return pa.table({"items": [len(items)], "title_to_sid": [found], "sid_to_title": [right_titles]})

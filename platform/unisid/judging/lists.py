@@ -161,7 +161,7 @@ def _check_times(path: str, user: NDArray[np.int64], made: NDArray[Any], catalog
     """Raises DataError where a list was made when what it predicts had happened."""
     unit = catalog.record.counts.get("time_unit", "s")
     if unit == "position":
-        raise DataError(f"{path}: has times, and {catalog.record.address} knows only an order; leave the column out")
+        raise DataError(f"{path}: has times, and {catalog.record.address} has an order alone; leave the column out")
     rows = catalog.samples(TEST)
     earliest = np.full(catalog.num_users, np.iinfo(np.int64).max)
     np.minimum.at(earliest, catalog.user[rows], catalog.timestamp[rows])

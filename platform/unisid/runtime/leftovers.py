@@ -37,7 +37,7 @@ class Scratch(tempfile.TemporaryDirectory[str]):
         claim = Path(self.name) / ".claim"
         self.owner = claim.open("w")
         fcntl.flock(self.owner, fcntl.LOCK_EX)
-        self._unlock = weakref.finalize(self, self.owner.close)  # also where nobody cleans up
+        self._unlock = weakref.finalize(self, self.owner.close)  # also where cleanup() is never called
         claim.rename(claim.with_name(OWNER))  # now it is seen, and locked
 
     def cleanup(self) -> None:

@@ -1,4 +1,4 @@
-"""What knows users by a vector: the scorer, LightGCN from the graph, BPR-MF."""
+"""Methods with a vector a user: the scorer, LightGCN from the graph, BPR-MF."""
 
 import importlib.util
 

@@ -57,7 +57,7 @@ class Sheet:
     note: list[str] = field(default_factory=list)
 
     def odd(self, note: str, *, good: bool = False, decidable: bool = True) -> None:
-        """An oddity was added."""
+        """Note a deviation that was put into the sheet."""
         self.note.append(note)
         self.good &= good
         self.decidable &= decidable

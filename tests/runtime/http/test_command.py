@@ -69,7 +69,7 @@ def test_a_server_answers_and_sigterm_ends_it(store):
 
 
 def opened(request):
-    """The answer, as soon as somebody listens."""
+    """The answer, as soon as the server listens."""
     deadline = time.monotonic() + 120
     while True:
         try:
