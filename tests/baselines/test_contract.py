@@ -66,7 +66,7 @@ def test_scores_all_items_for_any_histories(kind, catalog, place):
 
 @pytest.mark.parametrize("kind", LEARNED)
 def test_without_a_history_popularity_answers(kind, catalog):
-    """For known and unknown users alike; the answers of those with a history do not depend on the others in the batch."""
+    """For known and unknown users alike; the answers of those with a history do not depend on the rest of the batch."""
     config = settings(kind)
     model = config.build_from(inputs(config, catalog))
     assert isinstance(model, LearnedBaseline)

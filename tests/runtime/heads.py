@@ -42,7 +42,7 @@ class Head:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on; distinct."""
+    """Distinct ports that are free."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(contextlib.closing(socket.socket())) for _ in range(count)]
         for one in sockets:

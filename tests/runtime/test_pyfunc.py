@@ -179,9 +179,7 @@ def test_what_a_server_installs_is_what_a_package_index_has(registered):
         assert "+" not in str(found.specifier)
         assert re.fullmatch(r"==[0-9][0-9a-z.]*", str(found.specifier)), found
     assert (folder / "code" / "unisid" / "serving" / "recommender.py").exists()
-    compiled = [
-        each for each in folder.rglob("__pycache__") if each.parent != folder
-    ]  # may be there: written at loading
+    compiled = [each for each in folder.rglob("__pycache__") if each.parent != folder]  # written at loading
     assert not compiled
 
 

@@ -73,7 +73,7 @@ def test_every_stage_survives_the_loss_of_the_node_that_does_its_work(tmp_path):
 
         node = joined()
         heads.until(lambda: head.nodes() == 2, "the node is there")
-        # as for a cluster that grows on demand: nobody must take the moment without a node for the cluster's size
+        # as for a cluster that grows on demand: a run must not take the moment without a node for the cluster's size
         env = head.env | {"RAY_ADDRESS": head.address, "UNISID_CLUSTER_CPUS": "2"}
         program = [sys.executable, "-m", "unisid.cli", "run", killing.RECIPE, "--store", str(store)]
         with log.open("wb") as out:

@@ -63,7 +63,7 @@ class Mailbox:
         return self.controller
 
     async def take(self, after: int, rank: int) -> tuple[int, bytes] | None:
-        """The current job, if its number is above `after` and it is not over; waits for one. None: the group is closed."""
+        """Wait for a job whose number is above `after` and that is not over. None: the group is closed."""
         async with self.changed:
             await self.changed.wait_for(lambda: not self.open or self._waiting(after))
             slot = self.slots[-1] if self.slots else None

@@ -188,7 +188,7 @@ class Group:
 
 
 def serve(config: dict[str, Any]) -> None:
-    """Run on every worker of a group: take jobs and do them in step with the other workers, until the group is closed."""
+    """Run on every worker of a group: take jobs and do them in step with the others, until the group is closed."""
     mailbox, done = config["mailbox"], -1
     rank = ray.train.get_context().get_world_rank()
     while (found := ray.get(mailbox.take.remote(done, rank))) is not None:

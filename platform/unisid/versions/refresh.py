@@ -34,7 +34,7 @@ from unisid.versions.gate import Gate, decide
 
 LOG = logger(__name__)
 CUTOFF, SEED = 10, 42
-FORETOLD, JUDGED = 500, 4_000
+PREDICTED, JUDGED = 500, 4_000
 """At most so many validation samples for the certificate, and test samples for the judgement."""
 
 
@@ -74,7 +74,7 @@ def refresh(
         return found
     before = require(store.place(model), "model")
     Model.read(store.place(model), codes, goes_on=True)
-    found["certificate"] |= _foretold(store, before, places) | {"most_epochs": recipe.model.training.epochs}
+    found["certificate"] |= _predicted(store, before, places) | {"most_epochs": recipe.model.training.epochs}
     if certify_only:
         return found
     LOG.info(table(found))
@@ -91,11 +91,11 @@ def refresh(
     }
 
 
-def _foretold(store: Store, record: Record, places: Mapping[str, Place]) -> Json:
+def _predicted(store: Store, record: Record, places: Mapping[str, Place]) -> Json:
     """NDCG of validation samples by the recommender as it is, on the new index and on its own; and what it cost."""
     place, codes, catalog = store.place(Address.parse(record.address)), places["codes"], Catalog.read(places["catalog"])
     unchanged = Recommender.load(place, codes, catalog.place, vectors=places, goes_on=True)
-    rows = _drawn(catalog, VALID, FORETOLD)
+    rows = _drawn(catalog, VALID, PREDICTED)
     now = metric_values(_ranks(unchanged, catalog, rows, np.arange(catalog.num_items)), (CUTOFF,))[:, 1]
     before = metric_values(_ranks_before(store, record, places, rows), (CUTOFF,))[:, 1]
     mean = float(before.mean())
