@@ -81,7 +81,7 @@ def trained(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_recommenders_are_trained_on_both_under_every_seed(trained, tmp_path):
+def test_recommenders_are_trained_on_both_under_every_seed(trained, tmp_path, capsys):
     """In a store that holds nothing: the catalog is made first, and at the end there are text's vectors to judge by."""
     code, out, news = trained("--codes", "theirs=theirs.json", "--seeds", "1", "2", "--json", "--cutoffs", "10")
     assert code == 0, news
@@ -103,6 +103,12 @@ def test_recommenders_are_trained_on_both_under_every_seed(trained, tmp_path):
     assert one.inputs["codes"]["fingerprint"] == two.inputs["codes"]["fingerprint"]
     assert one.inputs["codes"]["fingerprint"] != theirs.inputs["codes"]["fingerprint"]
     assert (one.config["training"]["seed"], two.config["training"]["seed"]) == (1, 2)
+    ranked = [f"metrics/shop{end}/1" for end in ("-1", "-2", "-theirs-1")]
+    again = ["judge", "--store", str(tmp_path / "store"), "--json", "--metrics"]
+    assert cli.main([*again, *ranked[:2]]) == 0
+    assert json.loads(capsys.readouterr().out)["seeds"] == {"tiger": 2, "popularity": 2}
+    assert cli.main([*again, *ranked[1:]]) == 1
+    assert "metrics/shop-2/1, metrics/shop-theirs-1/1 differ in more than their seeds (" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -114,14 +114,14 @@ def test_addresses_of_different_systems_are_refused_until_they_are_named(methods
     one, two, other = methods("one", 1), methods("two", 2), methods("other", 1, width=16)
     code, _, complaint = methods.judge("--metrics", one, other)
     assert code == 1
-    assert "differ in more than their seeds (model.config.width: 8 -> 16)" in complaint
+    assert "differ in more than their seeds (model.width: 8 -> 16)" in complaint
     assert f"name each system: NAME={one} NAME={other}" in complaint
     code, out, complaint = methods.judge("--metrics", f"small={one},{two}", f"large={other}", "--json")
     assert code == 0, complaint
     assert json.loads(out)["seeds"] == {"small": 2, "large": 1}
     code, out, _ = methods.judge("--metrics", f"mine={one},{other}")
     assert code == 0
-    assert "mine: its seeds differ in other settings too: model.config.width: 8 -> 16" in out
+    assert "mine: its seeds differ in other settings too: model.width: 8 -> 16" in out
 
 
 @pytest.mark.parametrize(

@@ -36,13 +36,10 @@ def test_only_what_is_no_seed_differs(store):
     assert unlike(store, [first, metrics(store, "b", seed=2)]) == []
     assert unlike(store, [first]) == []
     deep = unlike(store, [first, metrics(store, "c", seed=3, codebook=6)])
-    assert deep == [
-        "codes.config.tokenizer.codebook_size: 5 -> 6",
-        "model.codes.config.tokenizer.codebook_size: 5 -> 6",
-    ]
+    assert deep == ["codes.tokenizer.codebook_size: 5 -> 6"]
     assert unlike(store, [first, metrics(store, "d", width=16), metrics(store, "e", beam=20)]) == [
-        "model.config.width: 8 -> 16",
-        "config.beam: 10 -> 20",
+        "model.width: 8 -> 16",
+        "metrics.beam: 10 -> 20",
     ]
 
 
@@ -51,6 +48,18 @@ def test_an_input_that_is_gone_counts_by_its_fingerprint(store):
     written(store, "model", "b", {"width": 99})
     assert settings_of(store, second.record)["model"] == second.record.inputs["model"]["fingerprint"]
     assert any(line.startswith("model") for line in unlike(store, [first, second]))
+
+
+def test_one_role_may_have_two_origins(store):
+    """A recommender on another index than that of the metrics: both count."""
+
+    def made(name, codebook):
+        own = written(store, "codes", f"{name}-own", {"size": codebook})
+        model = written(store, "model", name, {}, codes=own)
+        other = written(store, "codes", f"{name}-other", {"size": 1})
+        return Metrics(place=None, record=written(store, "metrics", name, {}, codes=other, model=model))
+
+    assert unlike(store, [made("a", 5), made("b", 6)]) == ["model.codes.size: 5 -> 6"]
 
 
 def test_the_same_recommender_is_refused(store):

@@ -24,23 +24,32 @@ def check_distinct(several: Sequence[Metrics]) -> None:
 
 
 def unlike(store: Store, several: Sequence[Metrics]) -> list[str]:
-    """The settings apart from seeds in which artifacts differ from the first; none where they are seeds of one system.
-
-    A setting of an artifact that they were made from, such as the codes, begins with its role.
-    """
+    """The settings apart from seeds, by dotted key, in which artifacts or what they were made from differ from the
+    first; none where they are seeds of one system."""
     first, *others = (settings_of(store, metrics.record) for metrics in several)
     return list(dict.fromkeys(line for other in others for line in differences(first, other)))
 
 
 def settings_of(store: Store, record: Record) -> Json:
-    """The settings that bear identity, without seeds, of an artifact and of all that it was made from, by role.
+    """Role -> the settings that bear identity, without seeds, of an artifact and of all that it was made from.
 
     An input that is not in the store any more counts by its fingerprint.
     """
-    found: Json = {"config": _without_seeds(record.config)}
-    for role, entry in record.inputs.items():
-        made = _made(store, entry)
-        found[role] = entry["fingerprint"] if made is None else settings_of(store, made)
+    found: Json = {}
+    seen: dict[str, str] = {}
+    left = [(record.noun, record)]
+    while left:
+        role, made = left.pop()
+        found[role] = _without_seeds(made.config)
+        for inner, entry in made.inputs.items():
+            key = inner if seen.get(inner, entry["fingerprint"]) == entry["fingerprint"] else f"{role}.{inner}"
+            if key in seen:
+                continue
+            seen[key] = entry["fingerprint"]
+            if (source := _made(store, entry)) is None:
+                found[key] = entry["fingerprint"]
+            else:
+                left.append((key, source))
     return found
 
 
