@@ -18,8 +18,8 @@ from unisid.artifacts.store import Place, Store
 from unisid.config import Json
 from unisid.errors import ArtifactError, DataError
 from unisid.evaluation.index import describe, gini
+from unisid.evaluation.next_items import by_cosine, by_prefix, held_out_steps, share_found
 from unisid.experiments.indexes import Known, groups_of, neighbour_recall, purity, user_overlap
-from unisid.experiments.next_items import by_cosine, by_prefix, held_out_steps, share_found
 from unisid.ops.lines import left_out_errors, line
 
 Vectors = Callable[[NDArray[np.int64]], NDArray[np.float32]]

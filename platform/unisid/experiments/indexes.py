@@ -19,8 +19,8 @@ from unisid.artifacts.embeddings import Embeddings
 from unisid.artifacts.fused import Fused
 from unisid.evaluation.figures import Correlation
 from unisid.evaluation.index import gini, recorded
+from unisid.evaluation.next_items import by_cosine, by_prefix, held_out_steps, share_found
 from unisid.experiments.categories import Categories, categories_of
-from unisid.experiments.next_items import by_cosine, by_prefix, held_out_steps, share_found
 from unisid.ops.kmeans import kmeans
 from unisid.ops.prefixes import row_keys
 from unisid.ops.residual import nearest

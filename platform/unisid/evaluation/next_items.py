@@ -13,7 +13,7 @@ from unisid.artifacts.catalog import VALID, Catalog
 PLACES = 50
 """The first so many items count as near."""
 STEPS = 5000
-"""Steps of validation that are looked at, drawn by seed where there are more."""
+"""Steps of validation that are looked at, at most."""
 AT_ONCE = 256
 """Steps whose items are compared at one time."""
 SEED = 42
@@ -22,23 +22,32 @@ Closeness = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Items [n] -> how close all items are to each [n, N]."""
 
 
-def held_out_steps(catalog: Catalog, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The item before each validation target, and that target, [S, 2], as positions in `rows`; none to itself."""
+def held_out_steps(catalog: Catalog, rows: NDArray[np.int64], most: int = STEPS) -> NDArray[np.int64]:
+    """The item before each validation target, and that target, [S, 2], as positions in `rows`; none to itself.
+
+    Args:
+        most: steps; where there are more, so many are drawn by seed.
+    """
     place = np.full(catalog.num_items, -1)
     place[rows] = np.arange(len(rows))
     targets = catalog.samples(VALID)
     steps = place[np.column_stack([catalog.item[targets - 1], catalog.item[targets]])]
     steps = steps[(steps >= 0).all(axis=1) & (steps[:, 0] != steps[:, 1])]
-    if len(steps) > STEPS:
-        steps = steps[np.sort(np.random.default_rng(SEED).permutation(len(steps))[:STEPS])]
+    if len(steps) > most:
+        steps = steps[np.sort(np.random.default_rng(SEED).permutation(len(steps))[:most])]
     return steps
 
 
 def by_cosine(vectors: NDArray[np.float32]) -> Closeness:
     """Closeness of vectors [N, D]; one that is zero is as far from every other as a right angle."""
-    unit = np.asarray(vectors, np.float32)
-    unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    unit = unit_length(vectors)
     return lambda items: unit[items] @ unit.T
+
+
+def unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Every vector scaled to the length 1; one that is zero stays so."""
+    plain = np.asarray(vectors, np.float32)
+    return plain / np.maximum(np.linalg.norm(plain, axis=1, keepdims=True), 1e-12)
 
 
 def by_prefix(codes: NDArray[np.int32]) -> Closeness:
@@ -70,6 +79,10 @@ def share_found(steps: NDArray[np.int64], closeness: Closeness, places: int = PL
         close, row = closeness(before), np.arange(len(before))
         close[row, before] = -np.inf
         own = close[row, target][:, None]
-        nearer, equal = (close > own).sum(axis=1), (close == own).sum(axis=1)
-        total += float(np.clip((places - nearer) / equal, 0, 1).sum())
+        total += found_among((close > own).sum(axis=1), (close == own).sum(axis=1), places)
     return total / len(steps)
+
+
+def found_among(nearer: NDArray[np.int64], equal: NDArray[np.int64], places: int = PLACES) -> float:
+    """How many targets lie in the places, of so many items that are nearer and equally near, the target among these."""
+    return float(np.clip((places - nearer) / equal, 0, 1).sum())

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from unisid.artifacts.catalog import TEST, TRAIN, VALID
-from unisid.experiments import next_items
-from unisid.experiments.next_items import by_cosine, by_prefix, held_out_steps, share_found
+from unisid.evaluation import next_items
+from unisid.evaluation.next_items import by_cosine, by_prefix, held_out_steps, share_found
 
 random = np.random.default_rng(0)
 
@@ -38,9 +38,8 @@ def test_a_step_goes_from_the_item_before_a_validation_target_to_it():
     assert held_out_steps(Rows(), np.array([1, 4])).tolist() == [[1, 0]]  # as positions in the rows
 
 
-def test_of_many_steps_some_are_drawn(monkeypatch):
-    monkeypatch.setattr(next_items, "STEPS", 1)
-    assert held_out_steps(Rows(), np.arange(5)).tolist() in ([[1, 2]], [[4, 1]])
+def test_of_many_steps_some_are_drawn():
+    assert held_out_steps(Rows(), np.arange(5), most=1).tolist() in ([[1, 2]], [[4, 1]])
 
 
 @pytest.mark.parametrize("places", [1, 4, 9])
