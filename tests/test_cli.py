@@ -374,10 +374,15 @@ def test_facts_are_printed_as_json_too(ring_store, capsys):
     ]
     assert all(row["fingerprint"] and row["created"] is not None for row in body("list"))
     assert {row["artifact"] for row in body("verify")} == {"catalog/ring/1", "codes/ring/1", "model/ring/1"}
-    [one] = body("sid", "item 3")
-    assert body("items", one["semantic_id"]) == [one]
+    pair = {"codes": "codes/ring/1", "model": "model/ring/1", "why": "the newest"}
+    found = body("sid", "item 3")
+    [one] = found.pop("items")
+    assert found == pair
+    assert body("items", one["semantic_id"]) == pair | {"items": [one]}
     assert (one["item"], one["title"]) == ("item 3", "item 3")
-    assert len(body("items", "--limit", "4")) == 4
+    assert len(body("items", "--limit", "4")["items"]) == 4
+    alone = body("sid", "item 3", "--codes", "codes/ring/1")
+    assert (alone["codes"], alone["model"], alone["why"]) == ("codes/ring/1", None, "named")
     answer = body("recommend", "--user", "3", "--k", "2")
     assert (answer["model"], answer["codes"], answer["why"]) == ("model/ring/1", "codes/ring/1", "the newest")
     assert [row["rank"] for row in answer["items"]] == [1, 2]
@@ -490,36 +495,56 @@ def test_odd_words_about_items_are_one_message(ring_store, capsys, words, messag
     code = cli.main([*words, "--store", str(ring_store)])
     out, complaint = capsys.readouterr()
     assert (code, out) == (1, "")
-    assert complaint.startswith("error: ")
+    assert "error: " in complaint
     assert message in complaint
 
 
-def test_of_several_indexes_the_newest_answers_and_says_so(ring_store, capsys):
-    """A search or a cold start leaves indexes of its own; none is taken for the shop's in silence."""
-    store = Store(ring_store)
-    assert cli.main(["sid", "item 3", "--store", str(ring_store)]) == 0
-    assert capsys.readouterr().err == ""
-    later = ring.write_index(store.place(Address("codes", "later", "1")), N, seed=4)
+def later_index(store, created):
+    """An index codes/later/1 of the same catalogue, completed at this time."""
     first = require(store.place(Address("codes", "ring", "1")), "codes")
-    write_record(later, replace(first, address="codes/later/1", config={"seed": 4}, created="2026-01-02"))
-    assert cli.main(["sid", "item 3", "--store", str(ring_store)]) == 0
-    newest, aside = capsys.readouterr()
-    assert aside == "codes/later/1 is the newest of 2 codes here; --codes names another\n"
-    for address, same in (("codes/later/1", True), ("codes/ring/1", False)):
-        assert cli.main(["sid", "item 3", "--codes", address, "--store", str(ring_store)]) == 0
+    later = ring.write_index(store.place(Address("codes", "later", "1")), N, seed=4)
+    write_record(later, replace(first, address="codes/later/1", config={"seed": 4}, created=created))
+
+
+def test_an_index_that_a_search_left_is_not_in_use(ring_store, capsys):
+    """A search or a cold start leaves indexes of its own."""
+    where = ("--store", str(ring_store))
+    pair = "model/ring/1 with codes/ring/1 (the newest) answers"
+    for _ in range(2):
+        for words in (("sid", "item 3"), ("items", "--limit", "1")):
+            assert cli.main([*words, *where]) == 0
+            assert capsys.readouterr().err.splitlines()[0] == "codes/ring/1 with model/ring/1 (the newest) answers"
+        assert cli.main(["recommend", "--user", "3", *where]) == 0
+        assert capsys.readouterr().err.splitlines()[0] == pair
+        later_index(Store(ring_store), "2026-01-02")
+    assert cli.main(["sid", "item 3", *where]) == 0
+    used = capsys.readouterr().out
+    for address, same in (("codes/later/1", False), ("codes/ring/1", True)):
+        assert cli.main(["sid", "item 3", "--codes", address, *where]) == 0
         output, aside = capsys.readouterr()
-        assert (output == newest, aside) == (same, "")
+        assert (output == used, aside) == (same, f"{address} (named) answers\n")
 
 
-def test_an_older_clock_makes_no_older_index_the_newest(ring_store, capsys):
+@pytest.mark.parametrize("created", ["2026-01-02", "1999-01-02T00:00:00+00:00"])
+def test_without_a_recommender_the_newest_index_answers_whatever_the_clock_said(ring_store, capsys, created):
     store = Store(ring_store)
-    first = require(store.place(Address("codes", "ring", "1")), "codes")
-    later = ring.write_index(store.place(Address("codes", "later", "1")), N, seed=4)
-    write_record(
-        later, replace(first, address="codes/later/1", config={"seed": 4}, created="1999-01-02T00:00:00+00:00")
-    )
+    store.place(Address("model", "ring", "1")).remove(RECORD)  # it is being trained
+    later_index(store, created)
     assert cli.main(["sid", "item 3", "--store", str(ring_store)]) == 0
-    assert capsys.readouterr().err.startswith("codes/later/1 is the newest of 2 codes here")
+    said = capsys.readouterr().err
+    assert said == "codes/later/1 (the newest of 2 indexes, without a recommender) answers\n"
+
+
+def test_a_name_says_whose_pair_answers_and_an_address_stands_without_one(ring_store, capsys):
+    where = ("--store", str(ring_store))
+    for words in (("sid", "item 3"), ("items", "0"), ("recommend", "--user", "3")):
+        assert cli.main([*words, "--name", "ring", *where]) == 0
+        assert "codes/ring/1" in capsys.readouterr().err
+        assert cli.main([*words, "--name", "rnig", *where]) == 1
+        assert "of 'rnig' here; did you mean 'ring'?" in capsys.readouterr().err
+        option = ("--model", "model/ring/1") if words[0] == "recommend" else ("--codes", "codes/ring/1")
+        assert cli.main([*words, "--name", "ring", *option, *where]) == 1
+        assert f"--name ring: stands beside {option[1]}; must be one of them" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [("sid", "item 3"), ("items", "0"), ("recommend", "--user", "3")])
@@ -544,15 +569,18 @@ def test_a_store_of_a_newer_version_is_not_called_empty(ring_store, capsys, word
 
 def test_what_cannot_be_read_is_left_aside_in_words(ring_store, capsys):
     store = Store(ring_store)
-    place = store.place(Address("codes", "newer", "1"))
+    place = store.place(Address("model", "newer", "1"))
     place.write(RECORD, b'{"format": 2}')
     assert cli.main(["sid", "item 3", "--store", str(ring_store)]) == 0
     assert "left aside: " in (aside := capsys.readouterr().err)
-    assert "codes/newer/1/record.json: has format 2" in aside
+    assert "model/newer/1/record.json: has format 2" in aside
 
 
 def test_an_index_that_is_half_made_is_named(ring_store, capsys):
     Store(ring_store).place(Address("codes", "ring", "1")).remove(RECORD)
+    assert cli.main(["sid", "item 3", "--store", str(ring_store)]) == 1
+    assert "codes/ring/1: no complete codes here; run the recipe that makes it" in capsys.readouterr().err
+    Store(ring_store).place(Address("model", "ring", "1")).remove(RECORD)
     assert cli.main(["sid", "item 3", "--store", str(ring_store)]) == 1
     assert "no complete codes here yet, codes/ring/1 half made; run the recipe again" in capsys.readouterr().err
 

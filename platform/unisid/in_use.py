@@ -1,6 +1,8 @@
-"""Which index and which recommender a command uses where none is named: the promoted ones, else the newest.
+"""Which recommender and which index answer where none is named: one pair for every command, the API and serving.
 
-Whichever it is, it is said. The promoted pair of a name counts only where it lies in this store as it was promoted.
+Promoted pairs come first, of several names the one promoted last; else the newest recommender with its own index; an
+index alone only where there is no recommender at all. Whichever it is, a line says so, and why. A promoted pair counts
+only where it lies in this store as it was promoted.
 """
 
 from collections.abc import Mapping
@@ -11,9 +13,11 @@ from unisid.artifacts.record import require, require_input
 from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ArtifactError, ConfigError
 from unisid.log import logger
-from unisid.runtime.in_use import promoted
+from unisid.runtime.in_use import promoted, promoted_names
 
 LOG = logger(__name__)
+NAMED = "named"
+"""Why a pair answers that the caller names."""
 
 
 @dataclass(frozen=True)
@@ -27,65 +31,158 @@ class Pair:
     """Why this one: "promoted under 'demo'", "the newest" or "named"."""
     vectors: Mapping[str, Place] = field(default_factory=dict)
     """Noun -> the item vectors of the index that the recommender reads."""
+    name: str = ""
+    """What it is promoted under; else the recommender's own name."""
 
     def __str__(self) -> str:
         return f"{self.model.address} with {self.codes.address} ({self.why})"
 
 
-def index_in_use(store: Store, name: str | None) -> Place:
-    """The promoted index of a name, else the newest; None for the name of the newest."""
-    newest, count = newest_of(store, "codes", name)
-    named = newest.name if name is None else name
-    if (found := _promoted(store, named, 0)) is not None and "codes" in found:
-        place, why = found["codes"], f"promoted under '{named}'"
-    else:
-        place, why = store.place(newest), "the newest"
-    if count > 1 or place != store.place(newest):
-        LOG.info(f"{place.address} is {why} of {count} codes here; --codes names another")
-    return place
+@dataclass(frozen=True)
+class Index:
+    """An index, and the recommender that it is in use with."""
+
+    codes: Place
+    model: Place | None
+    """None where there is no recommender, or the index alone is named."""
+    why: str
+
+    def __str__(self) -> str:
+        with_it = "" if self.model is None else f" with {self.model.address}"
+        return f"{self.codes.address}{with_it} ({self.why})"
+
+    def facts(self) -> dict[str, str | None]:
+        """What a program is told of it."""
+        model = None if self.model is None else str(self.model.address)
+        return {"codes": str(self.codes.address), "model": model, "why": self.why}
 
 
 def pair_in_use(store: Store, name: str | None) -> Pair:
-    """The promoted recommender of a name with its index, else the newest; None for the name of the newest.
+    """The pair that is promoted under a name, else the newest of that name; None for any name.
 
     Raises:
-        ArtifactError: there is none, or what the newest was made from is gone.
+        ArtifactError: there is no recommender, or what the newest was made from is gone.
     """
-    newest, count = newest_of(store, "model", name)
-    named = newest.name if name is None else name
-    if (found := _promoted(store, named, 1)) is not None and {"model", "codes"} <= found.keys():
-        pair = _pair(store, found["model"], found["codes"], f"promoted under '{named}'")
-    else:
-        pair = _pair(store, store.place(newest), None, "the newest")
-    if count > 1 or pair.model != store.place(newest):
-        LOG.info(f"{pair.model.address} is {pair.why} of {count} model here; --model names another")
+    pair = _pair_in_use(store, name)
+    LOG.info(f"{pair} answers")
     return pair
 
 
 def named_pair(store: Store, model: Address | None, codes: Address | None, name: str | None) -> Pair:
-    """The recommender of an address, or the one in use, with its own index or an index that extends it."""
+    """The recommender of an address, or the one in use, with its own index or an index that extends it.
+
+    Raises:
+        ConfigError: both an address and a name are given.
+        ArtifactError: as `pair_in_use`.
+    """
+    if model is None and codes is None:
+        return pair_in_use(store, name)
+    index = None if codes is None else place_of(store, codes)
     if model is None:
-        pair = pair_in_use(store, name)
-        return pair if codes is None else _pair(store, pair.model, place_of(store, codes), pair.why)
-    return _pair(store, place_of(store, model), None if codes is None else place_of(store, codes), "named")
+        used = _pair_in_use(store, name)
+        pair = _pair(store, used.model, index, used.why, used.name)
+    else:
+        _refuse_both(model, name)
+        pair = _pair(store, place_of(store, model), index, NAMED, model.name)
+    LOG.info(f"{pair} answers")
+    return pair
 
 
-def _pair(store: Store, model: Place, codes: Place | None, why: str) -> Pair:
+def index_in_use(store: Store, name: str | None, codes: Address | None = None) -> Index:
+    """The index of an address, or of the pair in use; where there is no recommender, the promoted or newest index.
+
+    Raises:
+        ConfigError: both an address and a name are given.
+        ArtifactError: there is no index.
+    """
+    if codes is not None:
+        _refuse_both(codes, name)
+        index = Index(place_of(store, codes), None, NAMED)
+    elif (pair := _promoted_pair(store, name) or _newest_pair(store, name)) is not None:
+        index = Index(pair.codes, pair.model, pair.why)
+    else:
+        index = _index_alone(store, name)
+    LOG.info(f"{index} answers")
+    return index
+
+
+def _refuse_both(address: Address, name: str | None) -> None:
+    if name is not None:
+        raise ConfigError(f"--name {name}: stands beside {address}; must be one of them, an address says it all")
+
+
+def _pair_in_use(store: Store, name: str | None) -> Pair:
+    found = _promoted_pair(store, name) or _newest_pair(store, name)
+    if found is None:
+        newest_of(store, "model", name)  # raises, and says what there is instead
+        raise AssertionError
+    return found
+
+
+def _promoted_pair(store: Store, name: str | None) -> Pair | None:
+    """The pair of a name, or of the name promoted last; None where none is here."""
+    for each, why in _promoted_names(store, name):
+        held = _promoted(store, each, 1, name is not None)
+        if {"model", "codes"} <= held.keys():
+            return _pair(store, held["model"], held["codes"], why, each)
+    return None
+
+
+def _newest_pair(store: Store, name: str | None) -> Pair | None:
+    """The newest recommender with its own index; None where none is complete."""
+    try:
+        newest, count = newest_of(store, "model", name)
+    except ArtifactError:
+        return None
+    why = "the newest" if count == 1 else f"the newest of {count} recommenders"
+    return _pair(store, store.place(newest), None, why, newest.name)
+
+
+def _index_alone(store: Store, name: str | None) -> Index:
+    """The index that is promoted without a recommender, else the newest."""
+    for each, why in _promoted_names(store, name):
+        held = _promoted(store, each, 0, name is not None)
+        if "codes" in held:
+            return Index(held["codes"], None, why)
+    newest, count = newest_of(store, "codes", name)
+    why = "the newest" if count == 1 else f"the newest of {count} indexes"
+    return Index(store.place(newest), None, f"{why}, without a recommender")
+
+
+def _promoted_names(store: Store, name: str | None) -> list[tuple[str, str]]:
+    """The names to look under, the one promoted last first, each with why it is taken."""
+    if name is not None:
+        return [(name, f"promoted under '{name}'")]
+    try:
+        names = promoted_names(store)
+    except ArtifactError as error:
+        LOG.warning(f"what is promoted cannot be known, the newest is used: {error}")
+        return []
+    several = f", the last of {len(names)} names" if len(names) > 1 else ""
+    return [(each, f"promoted under '{each}'{several}") for each in names]
+
+
+def _pair(store: Store, model: Place, codes: Place | None, why: str, name: str) -> Pair:
     from unisid.serving.recommender import vectors_of  # with torch
 
     index = require_input(store, require(model, "model"), "codes") if codes is None else codes
     record = require(index, "codes")
     vectors = {noun: require_input(store, record, noun) for noun in vectors_of(model) if noun in record.inputs}
-    return Pair(model, index, require_input(store, record, "catalog"), why, vectors)
+    return Pair(model, index, require_input(store, record, "catalog"), why, vectors, name)
 
 
-def _promoted(store: Store, name: str, which: int) -> dict[str, Place] | None:
-    """Where what was promoted lies; None where nothing was, or not all of it is here, which is said."""
+def _promoted(store: Store, name: str, which: int, is_asked: bool) -> dict[str, Place]:
+    """Where what was promoted lies; empty where nothing was, or not all of it is here, which is said.
+
+    Args:
+        which: 0 for the index, 1 for the recommender with its index.
+        is_asked: whether the caller named it; what others keep in other stores is left aside without a word.
+    """
     try:
         held = promoted(store, name)[which]
     except (ArtifactError, ConfigError) as error:
         LOG.warning(f"what is promoted under '{name}' cannot be known, the newest is used: {error}")
-        return None
+        return {}
     places = {}
     for noun, (address, fingerprint) in held.items():
         place = store.place(address)
@@ -94,9 +191,10 @@ def _promoted(store: Store, name: str, which: int) -> dict[str, Place] | None:
         except ArtifactError:
             same = False
         if not same:
-            LOG.warning(
-                f"{address} ({fingerprint[:12]}), promoted under '{name}', is not in {store.root}; the newest is used"
-            )
-            return None
+            if is_asked or any(known.name == address.name for known in store.addresses(noun)):
+                LOG.warning(
+                    f"{address} ({fingerprint[:12]}), promoted under '{name}', is not in {store.root}; it is left aside"
+                )
+            return {}
         places[noun] = place
     return places

@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
+from tests.lines import logged
 from tests.runtime.stores import mlflow_at
 from tests.serving import shop
 from unisid.errors import ArtifactError, ConfigError
@@ -88,8 +89,35 @@ def test_what_the_store_lacks_is_refused_with_its_name(world, tmp_path):
     assert not follower.look()
     assert "model/ring/2" in refused[-1]
     assert "is not in" in refused[-1]
-    with pytest.raises(ArtifactError, match="'lost' has index version -, recommender version - in use"):
+    with pytest.raises(ArtifactError, match="'lost' has index version -, recommender version - in use; .*no model"):
         Follower(Source(other.root.uri, "lost"), Serving(), lambda pair: None).check()
+
+
+def test_the_newest_pair_of_a_name_answers_until_one_is_promoted(world, monkeypatch):
+    store, client, versions = world
+    used, refused = [], []
+    follower = Follower(Source(store.root.uri, "ring"), Serving(), used.append, refused.append)
+    follower.check()
+    with logged() as said:
+        assert follower.look()
+    assert said == ["warning: no pair is promoted under 'ring': model/ring/2 answers, the newest, until one is"]
+    assert [(pair.versions.model, pair.versions.index, pair.versions.model_version) for pair in used] == [
+        ("model/ring/2", "codes/ring/2", "")
+    ]
+    assert not follower.look()
+    client.rename_registered_model(index_of("shop"), index_of("ring"))
+    client.rename_registered_model(recommender_of("shop"), recommender_of("ring"))
+    try:
+        for name, version in zip((index_of("ring"), recommender_of("ring")), versions[0], strict=True):
+            client.set_registered_model_alias(name, CHAMPION, version)
+        assert follower.look()
+        assert (used[-1].versions.model, used[-1].versions.model_version) == ("model/ring/1", versions[0][1])
+        client.delete_registered_model_alias(recommender_of("ring"), CHAMPION)
+        assert not follower.look()  # what was promoted stays
+        assert "has index version 1, recommender version - in use" in refused[-1]
+    finally:
+        client.rename_registered_model(index_of("ring"), index_of("shop"))
+        client.rename_registered_model(recommender_of("ring"), recommender_of("shop"))
 
 
 def test_a_version_that_was_not_registered_by_unisid_is_refused(world, follower):

@@ -18,7 +18,7 @@ from unisid.artifacts.record import require
 from unisid.artifacts.store import Address, Place, Store
 from unisid.cli import main
 from unisid.errors import ArtifactError, ConfigError, DataError
-from unisid.in_use import index_in_use, pair_in_use
+from unisid.in_use import Index, index_in_use, pair_in_use
 from unisid.runtime import registry
 from unisid.runtime.promotion import PREVIOUS, Pair, Registered, in_use, promote, roll_back
 from unisid.runtime.registry import CANDIDATE, CHAMPION
@@ -193,28 +193,63 @@ def test_on_the_command_line(told, store, monkeypatch, capsys):
         assert "must be an index (codes/NAME/VERSION)" in capsys.readouterr().err
 
 
+def index(store, name=None):
+    return str(index_in_use(store, name).codes.address)
+
+
 def test_commands_use_what_is_promoted_and_else_the_newest_and_say_which(told, store, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", told.uri)
     with logged() as said:
         newest = pair_in_use(store, "shop")
-    assert (str(newest.model.address), newest.why) == ("model/shop/b", "the newest")
-    assert said == ["model/shop/b is the newest of 2 model here; --model names another"]
-    assert str(index_in_use(store, "shop").address) == "codes/shop/2"
+    assert (str(newest.model.address), newest.why) == ("model/shop/b", "the newest of 2 recommenders")
+    assert said == ["model/shop/b with codes/shop/b (the newest of 2 recommenders) answers"]
+    assert index(store, "shop") == "codes/shop/b"  # the pair's, though codes/shop/2 is newer
     put(told, store, "codes/shop/1", "model/shop/1")
     with logged() as said:
         pair = pair_in_use(store, None)
-    assert str(pair) == "model/shop/1 with codes/shop/1 (promoted under 'shop')"
-    assert str(index_in_use(store, None).address) == "codes/shop/1"
-    assert said[0] == "model/shop/1 is promoted under 'shop' of 2 model here; --model names another"
+    assert (str(pair), pair.name) == ("model/shop/1 with codes/shop/1 (promoted under 'shop')", "shop")
+    assert said == [f"{pair} answers"]
+    with logged() as said:
+        found = index_in_use(store, None)
+    assert found == Index(pair.codes, pair.model, pair.why)
+    assert said == ["codes/shop/1 with model/shop/1 (promoted under 'shop') answers"]
     put(told, store, "codes/shop/2")
     pair = pair_in_use(store, "shop")
     assert [str(place.address) for place in (pair.model, pair.codes)] == ["model/shop/1", "codes/shop/2"]
     where = ["--store", str(store.root)]
     assert main(["recommend", "--history", "i70", "--k", "3", *where]) == 0  # which only the index in use has
-    assert "model/shop/1 is promoted under 'shop'" in capsys.readouterr().err
-    assert main(["sid", "i70", *where]) == 0
+    assert "model/shop/1 with codes/shop/2 (promoted under 'shop') answers" in capsys.readouterr().err
+    assert main(["sid", "i70", "--json", *where]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["codes"], answer["model"]) == ("codes/shop/2", "model/shop/1")
     found = Recommender.load("shop", store, device="cpu")
     assert found.catalog.num_items == shop.ITEMS + shop.NEW
+
+
+def test_of_several_names_the_one_promoted_last_answers_and_none_that_only_began(told, store, monkeypatch):
+    """A trial's first recommender is its name's champion because it is the first: the shop's pair stays in use."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", told.uri)
+    with told.pipeline("trial", {}, {}):
+        run = told.parent
+    trial = {noun: store.place(at(f"{noun}/shop/b")) for noun in ("codes", "model")}
+    trial["catalog"] = store.place(at("catalog/shop/1"))
+    list(registry.register(told.client, run, "trial", trial))
+    assert (pair_in_use(store, None).name, index(store)) == ("trial", "codes/shop/b")
+    put(told, store, "codes/shop/1", "model/shop/1")
+    list(registry.register(told.client, run, "later", trial))
+    pair = pair_in_use(store, None)
+    assert (pair.name, pair.why, index(store)) == ("shop", "promoted under 'shop', the last of 3 names", "codes/shop/1")
+    promote(told, store, at("codes/shop/b"), at("model/shop/b"), "trial", {})  # the same pair
+    assert (pair_in_use(store, None).name, index(store, "shop")) == ("trial", "codes/shop/1")
+    put(told, store, "codes/shop/2")
+    roll_back(told, "shop")
+    assert (pair_in_use(store, None).name, index(store)) == ("shop", "codes/shop/1")
+
+
+def test_what_is_promoted_under_a_name_of_its_own_is_found_by_it(told, store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", told.uri)
+    promote(told, store, at("codes/shop/1"), at("model/shop/1"), "window", {})
+    assert str(pair_in_use(store, "window")) == "model/shop/1 with codes/shop/1 (promoted under 'window')"
 
 
 def test_what_is_promoted_in_another_store_is_left_aside(told, store, tmp_path, monkeypatch):
@@ -222,14 +257,18 @@ def test_what_is_promoted_in_another_store_is_left_aside(told, store, tmp_path, 
     promote(told, store, at("codes/shop/1"), at("model/shop/1"), "ring", {})
     other = stored(tmp_path / "other")
     with logged() as said:
-        assert str(index_in_use(other, "ring").address) == "codes/ring/1"
-    assert said[0].startswith("warning: codes/shop/1 (")
+        assert index(other, "ring") == "codes/ring/1"
+    assert said[0].startswith("warning: codes/shop/1 (") or said[0].startswith("warning: model/shop/1 (")
     assert "promoted under 'ring', is not in" in said[0]
+    with logged() as said:
+        assert index(other) == "codes/ring/1"
+    assert said == ["codes/ring/1 with model/ring/1 (the newest) answers"]  # what others promote elsewhere is theirs
 
 
 def test_where_mlflow_is_away_the_newest_is_used(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    with logged() as said:
-        assert pair_in_use(store, "shop").why == "the newest"
-    assert "what is promoted under 'shop' cannot be known, the newest is used" in said[0]
+    for name, what in (("shop", "what is promoted under 'shop'"), (None, "what is promoted")):
+        with logged() as said:
+            assert pair_in_use(store, name).why == "the newest of 2 recommenders"
+        assert f"{what} cannot be known, the newest is used" in said[0]

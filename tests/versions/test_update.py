@@ -67,6 +67,7 @@ class World:
         self.used = {"codes": "codes/shop/1", "model": "model/shop/1"}
         monkeypatch.setattr(promotion, "promote", self._promote)
         monkeypatch.setattr(promotion, "label", lambda *words: self.labels.append(words[-1]))
+        monkeypatch.setattr(module.in_use, "promoted_names", lambda *_: ["shop"])
         monkeypatch.setattr(
             module.in_use, "promoted", lambda *_: (self._held(["codes"]), self._held(["model", "codes"]))
         )

@@ -10,11 +10,11 @@ from unisid.api.flows import Settings, configured
 from unisid.api.places import store_of
 from unisid.api.tables import path_of
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.lookup import newest_of
 from unisid.artifacts.store import Address, Place, Store
 from unisid.config import Json, override
 from unisid.datasets import tables
 from unisid.errors import ConfigError
+from unisid.in_use import pair_in_use
 from unisid.planning import Recipe
 
 
@@ -55,7 +55,7 @@ class Beginning:
 
 
 def beginning(recipe: Recipe | None, store: Store, name: str = "") -> Beginning:
-    """What is in use under a name: with a recipe under its own, else that of the newest recommender.
+    """What is in use under a name: with a recipe under its own, else what was promoted last, else the newest.
 
     Args:
         recipe: what adds how the recommender is measured, and where the data lie; of its other settings those that are
@@ -65,12 +65,12 @@ def beginning(recipe: Recipe | None, store: Store, name: str = "") -> Beginning:
         ArtifactError: there is no recommender to go on from, or what it was made from is gone.
     """
     from unisid.versions.recorded import as_recorded
-    from unisid.versions.update import beginning as in_use
+    from unisid.versions.update import newest_promoted
 
-    name = name or (recipe.name if recipe is not None else newest_of(store, "model", None)[0].name)
-    model, codes = in_use(store, name)
-    made = as_recorded(recipe, store, Address.parse(codes.record.address), model)
-    return Beginning(name, model, codes, replace(made, name=name))
+    pair = pair_in_use(store, name or (None if recipe is None else recipe.name))
+    codes = Codes.read(newest_promoted(store, pair.name, pair.codes))
+    made = as_recorded(recipe, store, Address.parse(codes.record.address), pair.model)
+    return Beginning(pair.name, pair.model, codes, replace(made, name=pair.name))
 
 
 def update(

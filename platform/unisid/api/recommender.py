@@ -107,8 +107,8 @@ class Recommender:
         """The recommender in use under a name: the promoted one, else the newest; the logger `unisid` has which.
 
         Args:
-            name: a recipe's name, such as demo, or one model's address, such as model/demo/1; None for the name of the
-                newest recommender in the store.
+            name: what it is promoted under, such as demo, or one model's address, such as model/demo/1; None for what
+                was promoted last, else the newest recommender in the store.
             store: a folder or a URI; None for UNISID_STORE, else `runs`.
             codes: the address of an index that extends the recommender's own.
             device: such as cpu or cuda:1; None for a GPU where there is one.

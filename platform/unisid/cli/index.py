@@ -86,7 +86,7 @@ class Extend(RecipeCommand):
             from unisid.artifacts.record import require
             from unisid.in_use import index_in_use
 
-            return Address.parse(require(index_in_use(store, None), "codes").address)
+            return Address.parse(require(index_in_use(store, None).codes, "codes").address)
         from unisid import recipes
 
         own = recipes.find(self.recipe)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from unisid.cli.options import UNSAID, Flag, at_most_one, several, text
+from unisid.cli.options import UNSAID, Flag, Name, at_most_one, several, text
 from unisid.cli.session import Command
 from unisid.cli.tables import show
 from unisid.config import json_text
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from unisid.artifacts.catalog import Catalog
     from unisid.artifacts.codes import Codes
     from unisid.artifacts.store import Address, Store
+    from unisid.in_use import Index as IndexInUse
 
 One = Annotated[Positional[str], arg(metavar="ADDRESS")]
 Index = Annotated[str | None, text("ADDRESS", "the one in use")]
@@ -156,14 +157,16 @@ class Sid(Command):
     """the shop's item ids"""
     codes: Index = None
     """the index, such as codes/demo/1"""
+    name: Name = None
+    """the index in use under this name"""
     json: Flag = False
     """print JSON instead of a table"""
 
     def act(self) -> None:
         from unisid.artifacts.lookup import item_numbers
 
-        codes, catalog = _index(self.codes, self.session.opened)
-        _print_items(codes, catalog, item_numbers(catalog, self.item), self.json)
+        index, codes, catalog = _index(self.codes, self.name, self.session.opened)
+        _print_items(index, codes, catalog, item_numbers(catalog, self.item), self.json)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +179,8 @@ class Items(Command):
     """only items whose titles have these words"""
     codes: Index = None
     """the index"""
+    name: Name = None
+    """the index in use under this name"""
     limit: int = 50
     """how many, at most"""
     json: Flag = False
@@ -186,7 +191,7 @@ class Items(Command):
 
         if self.limit < 1:
             raise ConfigError(f"--limit: {self.limit} items; must be at least 1")
-        codes, catalog = _index(self.codes, self.session.opened)
+        index, codes, catalog = _index(self.codes, self.name, self.session.opened)
         prefix = parse(self.sid) if self.sid else ()
         found = codes.find(prefix).tolist()
         where = f"semantic id {spell(prefix)}" if prefix else "items"
@@ -205,7 +210,7 @@ class Items(Command):
             texts = [title or "" for title in catalog.titles.to_pylist()]
             name = names_below(prefix[:-1], codes, texts).get(prefix, "")
             print(f"{spell(prefix)}: {len(codes.find(prefix)):,} items{printable(name and f', {name}')}")
-        _print_items(codes, catalog, found[: self.limit], self.json)
+        _print_items(index, codes, catalog, found[: self.limit], self.json)
         if len(found) > self.limit:
             print(f"... and {len(found) - self.limit:,} more (--limit)", file=sys.stderr if self.json else sys.stdout)
 
@@ -233,7 +238,7 @@ def _say_nothing_is_there(store: Store) -> None:
     print(f"store '{store.root}': holds no artifacts; unisid run RECIPE makes them", file=sys.stderr)
 
 
-def _print_items(codes: Codes, catalog: Catalog, items: Sequence[int], as_json: bool) -> None:
+def _print_items(index: IndexInUse, codes: Codes, catalog: Catalog, items: Sequence[int], as_json: bool) -> None:
     from unisid.ops.semantic_ids import spell
 
     rows = [
@@ -242,19 +247,19 @@ def _print_items(codes: Codes, catalog: Catalog, items: Sequence[int], as_json: 
     ]
     if as_json:
         names = ("item", "semantic_id", "title")
-        print(json_text([dict(zip(names, row, strict=True)) for row in rows]))
+        print(json_text(index.facts() | {"items": [dict(zip(names, row, strict=True)) for row in rows]}))
     else:
         show([("item", "semantic id", "title"), *((item, sid, str(title)) for item, sid, title in rows)])
 
 
-def _index(address: str | None, store: Store) -> tuple[Codes, Catalog]:
+def _index(address: str | None, name: str | None, store: Store) -> tuple[IndexInUse, Codes, Catalog]:
     """The index that is named, or the one in use, and its catalogue."""
     from unisid.artifacts.catalog import Catalog
     from unisid.artifacts.codes import Codes
-    from unisid.artifacts.lookup import place_of
     from unisid.artifacts.record import require_input
     from unisid.artifacts.store import Address
     from unisid.in_use import index_in_use
 
-    codes = Codes.read(place_of(store, Address.parse(address)) if address else index_in_use(store, None))
-    return codes, Catalog.read(require_input(store, codes.record, "catalog"))
+    index = index_in_use(store, name, Address.parse(address) if address else None)
+    codes = Codes.read(index.codes)
+    return index, codes, Catalog.read(require_input(store, codes.record, "catalog"))

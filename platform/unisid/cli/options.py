@@ -26,6 +26,8 @@ def text(metavar: str, default: str = "") -> Any:
 
 Address = Annotated[str | None, text("ADDRESS")]
 """An artifact's address, or nothing."""
+Name = Annotated[str | None, text("NAME", "what was promoted last")]
+"""What a pair is promoted under, or nothing."""
 UNSAID = arg(help_behavior_hint="")
 """For what needs no word on its default."""
 Flag = Annotated[bool, UNSAID]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import create_mutex_group
 
-from unisid.cli.options import UNSAID, Flag, Machines, count, several, text
+from unisid.cli.options import UNSAID, Flag, Machines, Name, count, several, text
 from unisid.cli.overnight import Everybody, recommend_all
 from unisid.cli.session import Command
 from unisid.cli.tables import show
@@ -40,6 +40,8 @@ class Recommend(Command):
     """every user of the catalog, into --out"""
     histories: Annotated[str | None, text("FILE"), WHO] = None
     """the rows of a Parquet file with user_id and history, a list of item ids, into --out"""
+    name: Name = None
+    """the promoted pair of this name, else its newest"""
     model: Annotated[str | None, text("ADDRESS", "the one in use")] = None
     """the recommender, such as model/demo/1"""
     codes: Annotated[str | None, text("ADDRESS", "its own")] = None
@@ -74,7 +76,7 @@ class Recommend(Command):
         is_for_all = self._is_for_all()
         store = self.session.opened
         model, codes = (Address.parse(text) if text else None for text in (self.model, self.codes))
-        pair = named_pair(store, model, codes, None)
+        pair = named_pair(store, model, codes, self.name)
         if not is_for_all:
             return self._recommend(pair)
         machines = self.session.machines(self.compute)

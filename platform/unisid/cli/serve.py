@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from unisid.cli.options import Address, Machines, text
+from unisid.cli.options import Address, Machines, Name, text
 from unisid.cli.session import Configured
 from unisid.console import styled
 from unisid.log import logger
@@ -26,10 +26,10 @@ class Serve(Configured):
     """Answer requests over HTTP."""
 
     writes = True
-    name: Annotated[str | None, text("NAME")] = None
-    """the registered name whose promoted pair answers, and is followed"""
+    name: Name = None
+    """the name whose promoted pair answers, and is followed; its newest until one is promoted"""
     model: Address = None
-    """a recommender that answers instead, such as model/demo/1"""
+    """a recommender that answers instead, for good, such as model/demo/1"""
     codes: Annotated[str | None, text("ADDRESS", "its own")] = None
     """an index that extends that recommender's"""
     compute: Machines = "ray"
@@ -40,7 +40,12 @@ class Serve(Configured):
         from unisid.runtime.follower import Follower, Source
         from unisid.serving.settings import TOKEN
 
-        source = Source(store.root.uri, self.name or "", self.model or "", self.codes or "")
+        name = self.name
+        if not self.model and not self.codes:
+            from unisid.in_use import pair_in_use
+
+            name = pair_in_use(store, name).name
+        source = Source(store.root.uri, name or "", self.model or "", self.codes or "")
         Follower(source, settings, lambda pair: None).check()
         if settings.host not in LOOPBACK and not os.environ.get(TOKEN):
             LOG.warning(

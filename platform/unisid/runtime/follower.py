@@ -1,4 +1,5 @@
-"""The pair that is to answer: the promoted one of a name, looked for again and again; or one that was named."""
+"""The pair that is to answer: the promoted one of a name, looked for again and again, and the newest until there is
+one; or one that was named."""
 
 import functools
 import threading
@@ -6,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.lookup import newest_of
 from unisid.artifacts.record import require, require_input
 from unisid.artifacts.store import Address, Place, Stamp, Store
 from unisid.errors import ArtifactError, ConfigError, UnisidError
@@ -32,7 +34,8 @@ class Source:
 
     store: str
     name: str = ""
-    """The registered name whose champion answers; it is followed when it changes."""
+    """The registered name whose champion answers; it is followed when it changes. Until there is one, the newest
+    recommender of this name answers."""
     model: str = ""
     """The address of a recommender that answers instead, for good."""
     codes: str = ""
@@ -214,11 +217,12 @@ class Follower:
         return Registered(tracker(self._store.root).client, self.source.name)
 
     def _named(self) -> Callable[[], Pair] | None:
-        if self.pair is not None:
-            return None
-        model = self._store.place(Address.parse(self.source.model))
+        return None if self.pair is not None else self._addressed(Address.parse(self.source.model), self.source.codes)
+
+    def _addressed(self, recommender: Address, address: str = "") -> Callable[[], Pair]:
+        """What loads a recommender with its own index, or with the index of an address."""
+        model = self._store.place(recommender)
         record = require(model, "model")
-        address = self.source.codes
         codes = self._store.place(Address.parse(address)) if address else require_input(self._store, record, "codes")
         vectors = {
             noun: require_input(self._store, require(codes, "codes"), noun)
@@ -233,15 +237,36 @@ class Follower:
         registered, name = self._registered, self.source.name
         now = registered.pair(CHAMPION)
         if now.index is None or now.recommender is None:
-            raise ArtifactError(
-                f"serve: '{name}' has {now} in use; must have both: unisid promote codes/... model/... --name {name}"
-            )
+            return self._newest(now)
         used = self.pair and (self.pair.versions.index_version, self.pair.versions.model_version)
         if used == (now.index, now.recommender):
             return None
         if (why := self.withdrawn.get((now.index, now.recommender))) is not None:
             raise ArtifactError(f"serve: '{name}' has {now}, which was withdrawn: {why}")
         return self._registered_pair(now)
+
+    def _newest(self, now: promotion.Pair) -> Callable[[], Pair] | None:
+        """What loads the newest recommender of the name while nothing is promoted; None where it answers already.
+
+        Raises:
+            ArtifactError: there is none, or a promoted pair was in use before.
+        """
+        name, wanted = self.source.name, "must have both: unisid promote codes/... model/..."
+        if self.pair is not None and self.pair.versions.model_version:
+            raise ArtifactError(f"serve: '{name}' has {now} in use; {wanted} --name {name}")
+        if self.pair is not None:
+            return None
+        try:
+            newest, _ = newest_of(self._store, "model", name)
+        except ArtifactError as error:
+            raise ArtifactError(f"serve: '{name}' has {now} in use; {wanted} --name {name}; {error}") from None
+        load = self._addressed(newest)
+
+        def loaded() -> Pair:
+            LOG.warning(f"no pair is promoted under '{name}': {newest} answers, the newest, until one is")
+            return load()
+
+        return loaded
 
     def _registered_pair(self, now: promotion.Pair) -> Callable[[], Pair]:
         """What loads the versions of a pair; raises ArtifactError where they do not fit or the store lacks them."""

@@ -1,11 +1,15 @@
 """Which artifacts are in use under a registered name, as MLflow's registry says, without writing to it."""
 
+from typing import Any
+
 from unisid.artifacts.store import Address, Store
 from unisid.errors import ArtifactError, UnisidError
 from unisid.runtime.tracking_place import sqlite_file, tracking_uri
 
 Held = dict[str, tuple[Address, str]]
 """Noun -> address and fingerprint of what a registered version holds."""
+PAGE = 100
+"""Registered models that are listed at once."""
 
 
 def promoted(store: Store, name: str) -> tuple[Held, Held]:
@@ -14,8 +18,7 @@ def promoted(store: Store, name: str) -> tuple[Held, Held]:
     Raises:
         ArtifactError: MLflow cannot be reached.
     """
-    database = sqlite_file(tracking_uri(store.root))
-    if database is not None and not database.exists():
+    if not _has_registry(store):
         return {}, {}
     from unisid.runtime import promotion  # with MLflow, which takes more than a second
     from unisid.runtime.registry import CHAMPION
@@ -25,6 +28,45 @@ def promoted(store: Store, name: str) -> tuple[Held, Held]:
     pair = promotion.in_use(tracking, name)[CHAMPION]
     index, recommender = promotion.holdings(tracking, name, pair)
     return _addresses(index), _addresses(recommender)
+
+
+def promoted_names(store: Store) -> list[str]:
+    """The names that have a champion index, the one promoted last first; empty for none.
+
+    A name whose first index is champion because it was the first comes after those that were promoted, as of when it
+    was registered.
+
+    Raises:
+        ArtifactError: MLflow cannot be reached.
+    """
+    if not _has_registry(store):
+        return []
+    from unisid.runtime import promotion
+    from unisid.runtime.registry import CHAMPION, index_of
+    from unisid.runtime.tracking import tracker
+
+    tracking = tracker(store.root)
+
+    def found() -> list[str]:
+        times: dict[str, tuple[bool, int]] = {}
+        page: Any = None
+        while page is None or page.token:
+            page = tracking.client.search_registered_models(max_results=PAGE, page_token=page and page.token)
+            for model in page:
+                name = model.name.removesuffix(index_of(""))
+                if name != model.name and CHAMPION in model.aliases:
+                    is_chosen = promotion.PROMOTED in model.tags or promotion.PREVIOUS in model.aliases
+                    times[name] = is_chosen, int(model.tags.get(promotion.PROMOTED, model.creation_timestamp))
+        return sorted(times, key=lambda name: (*times[name], name), reverse=True)
+
+    names: list[str] = promotion.reached(tracking, found)
+    return names
+
+
+def _has_registry(store: Store) -> bool:
+    """Whether MLflow may hold anything of a store: a server may, a database that is not there does not."""
+    database = sqlite_file(tracking_uri(store.root))
+    return database is None or database.exists()
 
 
 def _addresses(tags: dict[str, str]) -> Held:

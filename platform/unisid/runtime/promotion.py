@@ -33,7 +33,8 @@ from unisid.serving.recommender import vectors_of
 
 LOG = logger(__name__)
 
-PREVIOUS = "previous"
+PREVIOUS, PROMOTED = "previous", "promoted"
+"""An alias, and the tag of a registered index that says when its name was promoted, in milliseconds since 1970."""
 ATTEMPTS, PAUSE = 20, 0.5
 """How often an alias that others move too is moved, and the seconds in between, at most."""
 
@@ -86,6 +87,11 @@ class Registered:
             time.sleep(random.uniform(0, PAUSE))
             self._move(alias, pair)
         raise Contested(f"others promote and roll back '{self.name}' at the same time")
+
+    def stamp(self) -> None:
+        """Note that the name was promoted now."""
+        index, now = index_of(self.name), str(time.time_ns() // 1_000_000)
+        at_once(partial(self.client.set_registered_model_tag, index, PROMOTED, now))
 
     def _move(self, alias: str, pair: Pair) -> None:
         for model, version in zip(self._models(), (pair.index, pair.recommender), strict=True):
@@ -231,6 +237,7 @@ def promote(
             if registered.fits(now):  # what was cut short is no way back
                 registered.give(PREVIOUS, now)
             registered.give(CHAMPION, pair)
+        registered.stamp()
         return pair
 
     params = {noun: str(address) for noun, address in (("codes", codes), ("model", model)) if address is not None}
@@ -250,6 +257,7 @@ def roll_back(tracker: Tracker, name: str) -> Pair:
         registered.give(CHAMPION, before)
         if registered.fits(now):
             registered.give(PREVIOUS, now)
+        registered.stamp()
         return before
 
     return _tracked(tracker, f"roll back {name}", {}, act)
@@ -267,7 +275,7 @@ def label(tracker: Tracker, store: Store, name: str, codes: Address, model: Addr
         for key, value in tags.items() if found is not None else ():
             at_once(partial(tracker.client.set_model_version_tag, recommender_of(name), found, key, value))
 
-    _reached(tracker, act)
+    reached(tracker, act)
 
 
 def withdraw(registered: Registered, failed: Pair, why: str) -> Pair:
@@ -296,7 +304,7 @@ def dismiss(registered: Registered, failed: Pair, why: str) -> None:
 
 def in_use(tracker: Tracker, name: str) -> dict[str, Pair]:
     """Alias -> the pair that has it."""
-    return _reached(
+    return reached(
         tracker, lambda: {a: Registered(tracker.client, name).pair(a) for a in (CHAMPION, PREVIOUS, CANDIDATE)}
     )
 
@@ -310,7 +318,7 @@ def holdings(tracker: Tracker, name: str, pair: Pair) -> tuple[dict[str, str], d
         index, recommender = ({} if v is None else dict(registered.tags(model, v)) for model, v in models)
         return index, recommender
 
-    found: tuple[dict[str, str], dict[str, str]] = _reached(tracker, read)
+    found: tuple[dict[str, str], dict[str, str]] = reached(tracker, read)
     return found
 
 
@@ -322,11 +330,12 @@ def _tracked(tracker: Tracker, what: str, params: Mapping[str, str], act: Any) -
                 f"promote: nothing was promoted: {tracker.trouble}; try again when that is put right, "
                 "or set MLFLOW_TRACKING_URI"
             )
-        pair: Pair = _reached(tracker, lambda: act(run))
+        pair: Pair = reached(tracker, lambda: act(run))
         return pair
 
 
-def _reached(tracker: Tracker, call: Any) -> Any:
+def reached(tracker: Tracker, call: Any) -> Any:
+    """What a call of MLflow returns; raises ArtifactError where MLflow cannot be reached."""
     try:
         return call()
     except UnisidError:

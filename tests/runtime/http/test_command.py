@@ -24,7 +24,7 @@ def store(tmp_path_factory):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "must have either a registered name (--name shop) or a recommender"),
+        (["--name", "lost"], "no model of 'lost' here; known: ring"),
         (["--name", "shop", "--model", "model/ring/1"], "must have either a registered name"),
         (["--name", "shop", "--codes", "codes/ring/1"], "--codes codes/ring/1 stands beside --model"),
         (["--model", "model/ring/9"], "model/ring/9"),
