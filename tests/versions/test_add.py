@@ -29,13 +29,13 @@ def added(world, items):  # noqa: F811
 def test_added_items_have_ids_at_once_and_keep_them_after_the_night(world, tmp_path):  # noqa: F811
     found = added(world, table(tmp_path, 60, 61))
     assert world.promoted == [("codes/shop/2", None)]
-    assert (found["catalog"]["added"], found["catalog"]["moved_semantic_ids"]) == (2, 0)
+    assert (found["catalog"]["new"], found["catalog"]["moved_semantic_ids"]) == (2, 0)
     codes = Codes.read(world.store.place(shop.at("codes", "2")))
     more = added(world, table(tmp_path, 62, name="more"))
     assert more["base"]["address"] == "codes/shop/2"
     assert added(world, table(tmp_path, 62, name="more")) == more  # once is enough
     night = world.day(shop.items(tmp_path, 65, "all"), clicks(tmp_path, count=65))
-    assert (night["index"]["address"], night["catalog"]["added"]) == ("codes/shop/4", 2)
+    assert (night["index"]["address"], night["catalog"]["new"]) == ("codes/shop/4", 2)
     after = Codes.read(world.store.place(shop.at("codes", "4")))
     assert np.array_equal(after.codes[:62], codes.codes)
     ids = Catalog.read(world.store.place(shop.at("catalog", "4"))).item_ids.to_pylist()

@@ -85,7 +85,7 @@ def test_published_ids_stay_and_new_ones_are_unique(published, grown):
     assert len(np.unique(new.codes, axis=0)) == after.num_items == shop.ITEMS + shop.NEW
     assert new.sizes == old.sizes
     done = new.extension
-    assert (done["kept"], done["added"]) == (shop.ITEMS, shop.NEW)
+    assert (done["kept"], done["new"], done["readmitted"]) == (shop.ITEMS, shop.NEW, 0)
     assert new.record.inputs["base"] == {"address": "codes/shop/1", "fingerprint": old.record.fingerprint}
     assert new.extends == (old.record.fingerprint,)
     assert any("1 published items have another text now: 'i0'" in line for line in said)
@@ -107,6 +107,7 @@ def test_new_items_are_encoded_by_text_alone_with_the_frozen_tokenizer(grown):
     table = read_table(places["codes"], "added").to_pylist()
     ids = Catalog.read(places["catalog"]).item_ids.to_pylist()
     assert [row["item_id"] for row in table] == ids[shop.ITEMS :]
+    assert all(row["new"] for row in table)
     assert [row["nearest"] for row in table] == [spell(row) for row in nearest]
     assert [row["sid"] for row in table] == [spell(row) for row in codes.codes[new]]
     assert codes.extension["resolved"] == sum(row["sid"] != row["nearest"] for row in table)
@@ -467,7 +468,7 @@ def test_who_extends_an_index_repeats_no_settings(published, grown, monkeypatch,
     assert "everything is there, nothing to make" in said
     assert ("recipe 'other' has others of catalog.k_core, catalog.text" in said) == bool(recipe_word)
     body = json.loads(out)
-    assert (body["address"], body["base"], body["kept"], body["added"]) == ("codes/shop/2", "codes/shop/1", 60, 15)
+    assert (body["address"], body["base"], body["kept"], body["new"]) == ("codes/shop/2", "codes/shop/1", 60, 15)
 
 
 def test_settings_that_are_said_are_refused_where_they_differ(published, grown, monkeypatch, capsys):
@@ -558,17 +559,33 @@ def test_what_extends_something_else_than_stands_there_is_not_made_again(publish
         reproduce(shop.at("codes", "2"), store, Store(Place.of(tmp_path / "again")), LocalCompute())
 
 
-def test_items_that_the_base_left_out_are_counted_apart(tmp_path):
+def test_items_that_the_base_left_out_are_counted_apart(tmp_path, capsys):
     """Of 13 items that come in, three were in the base's table already, where no interaction named them."""
     recipe = shop.recipe(shop.items(tmp_path, shop.ITEMS + 3), shop.interactions(tmp_path))
     store = Store(Place.of(tmp_path / "store"))
     shop.make(recipe, store, "codes")
-    wanted = larger(recipe, shop.items(tmp_path, shop.ITEMS + 13, "more"))
+    more = shop.items(tmp_path, shop.ITEMS + 13, "more")
     said = []
-    places = shop.make(extended(wanted, store, shop.at("codes"), "2"), store, "catalog", said=said)
+    places = shop.make(extended(larger(recipe, more), store, shop.at("codes"), "2"), store, "codes", said=said)
     counts = require(places["catalog"], "catalog").counts["extension"]
-    assert (counts["added"], counts["left_out_before"]) == (13, 3)
-    assert any(
-        "13 items come after the 60 published ones, 3 of them items that catalog/shop/1 left out" in s for s in said
-    )
+    assert (counts["published"], counts["new"], counts["readmitted"]) == (60, 10, 3)
+    assert any("10 new items come after the 60 published ones, and 3 that catalog/shop/1 left out" in s for s in said)
     assert Catalog.read(places["catalog"]).left_out() == {}
+    extension = Codes.read(places["codes"]).extension
+    assert (extension["kept"], extension["new"], extension["readmitted"]) == (60, 10, 3)
+    table = read_table(places["codes"], "added").to_pylist()
+    assert {row["item_id"] for row in table if not row["new"]} == {"i60", "i61", "i62"}
+    assert len(table) == 13
+    words = ["index", "extend", "--base", "codes/shop/1", "--compute", "local", "--store", str(store.root)]
+    assert main([*words, "--catalog.dataset.items", more]) == 0
+    assert "60 semantic ids kept, 10 new items and 3 that codes/shop/1 left out added" in capsys.readouterr().out
+
+
+def test_a_record_of_an_older_extension_still_opens(published, grown, monkeypatch, capsys):
+    """It counts all that was added in one number."""
+    folder, store, _ = published
+    older = {"base": "codes/shop/1", "kept": 60, "added": 15, "resolved": 2}
+    monkeypatch.setattr(Codes, "extension", older)
+    words = ["index", "extend", "--base", "codes/shop/1", "--compute", "local", "--store", str(store.root)]
+    assert main([*words, "--catalog.dataset.items", str(folder / "more.parquet")]) == 0
+    assert "60 semantic ids kept, 15 new items added, 2 of these" in capsys.readouterr().out

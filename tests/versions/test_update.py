@@ -111,7 +111,7 @@ def test_a_day_makes_the_next_version_of_everything(world):
     assert world.promoted == [("codes/shop/2", "model/shop/2")] == [(found["index"]["address"], found["new"])]
     assert found["passed"]
     assert found["catalog"]["moved_semantic_ids"] == 0
-    assert (found["catalog"]["added"], found["catalog"]["interactions"]) == (shop.NEW, 320)
+    assert (found["catalog"]["new"], found["catalog"]["interactions"]) == (shop.NEW, 320)
     old, new = (Codes.read(world.store.place(shop.at("codes", version))) for version in ("1", "2"))
     assert np.array_equal(new.codes[: shop.ITEMS], old.codes)
     model = require(world.store.place(shop.at("model", "2")), "model")

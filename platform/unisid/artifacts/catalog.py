@@ -28,8 +28,9 @@ SAMPLES_SEED = 42
 """The seed by which some of a split's samples are drawn: one for all, so that what ranks them ranks the same."""
 FUTURE_WINDOW = "future-window"
 """The protocol under which the targets of a window are predicted from what is known at its beginning."""
-LEFT_OUT = "left_out"
-"""The table of items without a number: `item_id` and `why`."""
+LEFT_OUT, READMITTED = "left_out", "readmitted"
+"""The table of items without a number: `item_id` and `why`; and of items that have one now and had none in the base:
+`item_id`."""
 WHY_LEFT_OUT = {
     "title": "it is dropped for its title (catalog.title_rules)",
     "unmet": "no interaction names it (catalog.keep_cold_items True keeps such items)",
@@ -86,6 +87,12 @@ class Catalog:
             return {}
         found = read_table(self.place, LEFT_OUT, ["item_id", "why"])
         return dict(zip(found["item_id"].to_pylist(), found["why"].to_pylist(), strict=True))
+
+    def readmitted(self) -> frozenset[str]:
+        """Ids of the items that its base left out; empty for a catalog that was made before this was kept."""
+        if not table_names(self.place, READMITTED):
+            return frozenset()
+        return frozenset(read_table(self.place, READMITTED, ["item_id"])["item_id"].to_pylist())
 
     @functools.cached_property
     def titles(self) -> pa.Array:

@@ -70,9 +70,11 @@ class Extend(RecipeCommand):
         done = codes.extension
         if self.json:
             return print(json_text({"address": codes.record.address} | done))
+        new, again = done.get("new", done.get("added", 0)), done.get("readmitted", 0)  # an older record has `added`
+        more = f" and {again:,} that {done['base']} left out" if again else ""
         print(
-            f"{codes.record.address} extends {done['base']}: {done['kept']:,} semantic ids kept, {done['added']:,} "
-            f"added, {done['resolved']:,} of these found their nearest one taken"
+            f"{codes.record.address} extends {done['base']}: {done['kept']:,} semantic ids kept, {new:,} new items"
+            f"{more} added, {done['resolved']:,} of these found their nearest one taken"
         )
         print(f"who got which: {codes.place}/added-*.parquet; next: unisid promote {codes.record.address}")
 

@@ -104,8 +104,8 @@ def cold_start(
     whole = pipeline.run(whole_recipe, store, compute, tracker, "codes")
     places = {"model": base["model"], "codes": whole["codes"], "catalog": whole["catalog"]}
     places |= {noun: whole[noun] for noun in vectors_of(base["model"]) if noun in whole}
-    num_new = int(require(whole["catalog"], "catalog").figure("extension", "added"))
     catalog = Catalog.read(whole["catalog"])
+    num_new = catalog.num_items - int(catalog.record.figure("extension", "published"))
     rows = targeted(catalog, catalog.num_items - num_new)
     LOG.info(f"{len(rows)} test samples have one of {num_new} new items as target")
     config = recipe.metrics

@@ -72,7 +72,8 @@ def test_what_is_there_keeps_its_number_and_the_day_comes_after_it(base, tmp_pat
     assert np.array_equal(found.timestamp[again], found.timestamp)
     assert found.record.counts["extension"] | {"changed_texts": 0} == {
         "published": 60,
-        "added": 3,
+        "new": 3,
+        "readmitted": 0,
         "changed_texts": 0,
         "new_users": 1,
         "interactions": 42,
@@ -109,7 +110,7 @@ def test_a_day_of_items_alone_and_one_of_interactions_alone(base, tmp_path):
     items, _ = appended(base, items=shop.items(tmp_path, 61, "one"), version="items")
     assert (items.num_items, items.record.count("test")) == (61, 0)
     clicks, _ = appended(base, interactions=rows(tmp_path, DAY[:40]), version="clicks")
-    assert (clicks.num_items, clicks.record.counts["extension"]["added"]) == (60, 0)
+    assert (clicks.num_items, clicks.record.counts["extension"]["new"]) == (60, 0)
 
 
 def test_other_units_and_repeated_rows(base, tmp_path):
@@ -163,6 +164,8 @@ def test_items_that_were_left_out_are_known_as_such(tmp_path):
     found, _ = appended((tmp_path, store, recipe), table, rows(tmp_path, day), "3")
     assert (found.num_items, found.record.counts["dropped"]["left_out"]) == (51, 0)
     assert "i55" not in found.left_out()
+    extension = found.record.counts["extension"]
+    assert (extension["new"], extension["readmitted"], found.readmitted()) == (0, 1, {"i55"})
 
 
 def test_a_base_of_positions_is_refused(tmp_path):

@@ -86,13 +86,15 @@ def make(job: Job[stage.Config]) -> Json:
     counts |= {"passed_over": over} if (over := passed_over(dataset.sources())) else {}
     counts["extension"] |= {
         "published": base.num_items,
-        "added": len(items.ids) - base.num_items,
+        **items.counts.get("came", {"new": 0, "readmitted": 0}),
         "changed_texts": items.counts.get("changed_texts", 0),
         "new_users": len(users.ids) - base.num_users,
     }
     added = counts["extension"]
+    more = f"; {added['readmitted']:,} items that {base.record.address} left out are in it now"
     LOG.info(
-        f"{added['added']:,} items, {added['new_users']:,} users and {added['interactions']:,} interactions are new"
+        f"{added['new']:,} items, {added['new_users']:,} users and {added['interactions']:,} interactions are new"
+        f"{more if added['readmitted'] else ''}"
     )
     summary.log(counts)
     return counts
@@ -113,13 +115,13 @@ def _items(job: Job[stage.Config], base: Catalog, dataset: Dataset, given: bool)
     added = found.drop_columns(["markup"]).take(order)
     place = pc.fill_null(known, 0).to_numpy().astype(np.int64)
     changed = changed_texts(job, base, found, np.where(new, base.num_items, place))
-    write_items_after(job.out, base, added)
+    came = write_items_after(job.out, base, added)
     ids = pa.concat_arrays([base.item_ids.cast(pa.string()), added["item_id"].combine_chunks().cast(pa.string())])
     ruled = dict.fromkeys(found["item_id"].filter(pa.array(new & ~allowed)).to_pylist(), "title")
     numbered = set(added["item_id"].to_pylist())
     left = {item_id: why for item_id, why in (base.left_out() | ruled).items() if item_id not in numbered}
     oddities = {"duplicate_items": repeated, "ruled_items": len(ruled)}
-    return _Items(ids, left, {"oddities": oddities, "changed_texts": changed})
+    return _Items(ids, left, {"oddities": oddities, "came": came, "changed_texts": changed})
 
 
 def _no_rows(base: Catalog) -> Rows:

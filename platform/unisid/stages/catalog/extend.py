@@ -37,7 +37,7 @@ def sources(config: stage.Config) -> dict[str, Json]:
 
 
 def make(job: Job[stage.Config]) -> Json:
-    """Write the catalog to `job.out`; its statistics, and how many items were added."""
+    """Write the catalog to `job.out`; its statistics, and how many items are new."""
     if job.config.append:
         return append.make(job)
     base, read = Catalog.read(base_of(job.config.base).open("catalog")), job.work / "read"
@@ -47,17 +47,14 @@ def make(job: Job[stage.Config]) -> Json:
     number = renumbered(base, found["item_id"].combine_chunks())
     added = found.filter(pa.array(number >= base.num_items))
     changed = changed_texts(job, base, found, number)
-    write_items_after(job.out, base, added)
+    extension = {"published": base.num_items} | write_items_after(job.out, base, added)
     for name in (*table_names(read, "users"), *table_names(read, LEFT_OUT)):
         job.out.take(name, read)
     rows = read_table(read, "interactions")
     columns = {name: rows[name].to_numpy() for name in rows.column_names}
     write_interactions(job.out, **columns | {"item": number[columns["item"]]})
-    before = base.left_out()
-    again = pc.sum(pc.is_in(added["item_id"], value_set=pa.array(list(before), pa.string()))).as_py() or 0
-    more = f", {again:,} of them items that {base.record.address} left out" if again else ""
-    LOG.info(f"{added.num_rows:,} items come after the {base.num_items:,} published ones{more}")
-    extension = {"published": base.num_items, "added": added.num_rows, "left_out_before": again}
+    more = f", and {extension['readmitted']:,} that {base.record.address} left out" if extension["readmitted"] else ""
+    LOG.info(f"{extension['new']:,} new items come after the {base.num_items:,} published ones{more}")
     return counts | {"extension": extension | {"changed_texts": changed}}
 
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from unisid.artifacts.catalog import Catalog
+from unisid.artifacts.catalog import READMITTED, Catalog
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import read_table, table_names, write_table
+from unisid.artifacts.tables import read_table, table_names, write_table, write_tables
 from unisid.compute import Job
 from unisid.errors import DataError
 from unisid.log import logger
@@ -36,8 +36,9 @@ def changed_texts(job: Job[stage.Config], base: Catalog, found: pa.Table, number
     return len(changed)
 
 
-def write_items_after(out: Place, base: Catalog, added: pa.Table) -> None:
-    """The base's files as they are, then files of the new items with the same columns."""
+def write_items_after(out: Place, base: Catalog, added: pa.Table) -> dict[str, int]:
+    """Write the base's files as they are, then files of the added items with the same columns; returns how many are new
+    and how many the base left out, whose ids have a table of their own."""
     names = table_names(base.place, "items")
     schema = read_table(base.place, "items").schema
     missing = [name for name in schema.names if name not in added.column_names]
@@ -50,6 +51,11 @@ def write_items_after(out: Place, base: Catalog, added: pa.Table) -> None:
     same = added.select(schema.names).cast(schema)
     for index, start in enumerate(range(0, same.num_rows, stage.ITEMS_PER_FILE), len(names)):
         write_table(out, "items", index, same.slice(start, stage.ITEMS_PER_FILE))
+    ids = added["item_id"].cast(pa.string())
+    again = ids.filter(pc.is_in(ids, value_set=pa.array(list(base.left_out()), pa.string())))
+    if len(again):
+        write_tables(out, READMITTED, [pa.table({"item_id": again})])
+    return {"new": added.num_rows - len(again), "readmitted": len(again)}
 
 
 def named(ids: Any) -> str:

@@ -3,8 +3,8 @@
 A new item takes at each level the nearest code that a published item has after the same prefix, for a recommender that
 was trained on the published ids generates no other; the last code is the nearest, if it is free, or another of the
 prefix at the least total distance: the rules of `codes.unique`, with what is published already taken.
-Table `added-*.parquet` says who got what: `item`, `item_id`, `sid`, and `nearest`, which differs where a collision was
-resolved.
+Table `added-*.parquet` says who got what: `item`, `item_id`, `sid`, `nearest`, which differs where a collision was
+resolved, and `new`: false for an item that the base's catalog left out.
 N items, M of them published, L levels.
 """
 
@@ -73,7 +73,7 @@ def make(job: Job[stage.Config]) -> Json:
     nearest, error = stage.encode(job, encoder)
     published = len(base.codes)
     report = quality.describe(nearest, config.tokenizer.sizes) | {"reconstruction_error": error}
-    LOG.info(f"{len(nearest) - published:,} items are new, {published:,} keep their semantic ids")
+    LOG.info(f"{len(nearest) - published:,} items are added, {published:,} keep their semantic ids")
     telling = ReportingMapper(job, "parts", of="resolving")
     new, sizes, apart = base.codes[published:], base.sizes, 0  # of a day without new items, none
     if len(nearest) > published and config.unique == "assign":
@@ -211,22 +211,25 @@ def _write_added(
     codes: NDArray[np.int32],
     sizes: tuple[int, ...],
 ) -> Json:
-    """The table of added items; and in numbers: kept, added, resolved, and the level sizes of every older version."""
-    published = len(base.codes)
+    """The table of added items; and in numbers: kept, new, readmitted, resolved, and the level sizes of every older
+    version."""
+    published, again = len(base.codes), catalog.readmitted()
     if job.config.unique == "append":  # an item alone in its tuple is its first
         nearest = np.column_stack([nearest, np.zeros(len(nearest), np.int32)])
     for index, start in enumerate(range(published, len(codes), ROWS_PER_FILE)):
         rows = slice(start, min(start + ROWS_PER_FILE, len(codes)))
         columns = {"item": np.arange(rows.start, rows.stop), "item_id": catalog.item_ids[rows.start : rows.stop]}
         columns |= {"sid": spell_all(codes[rows]), "nearest": spell_all(nearest[rows])}
+        columns |= {"new": [name not in again for name in columns["item_id"].to_pylist()]}
         write_table(job.out, ADDED, index, pa.table(columns))
     resolved = int((nearest[published:] != codes[published:]).any(1).sum())
-    LOG.info(f"{resolved:,} of {len(codes) - published:,} new items found their nearest semantic id taken")
+    LOG.info(f"{resolved:,} of {len(codes) - published:,} added items found their nearest semantic id taken")
     trained_on = base.extension.get("spoken", {}) | {base.record.fingerprint: list(base.sizes)}
     return {
         "base": base.record.address,
         "kept": published,
-        "added": len(codes) - published,
+        "new": len(codes) - published - len(again),
+        "readmitted": len(again),
         "resolved": resolved,
         "spoken": trained_on,
     }
