@@ -13,6 +13,7 @@ import torch
 
 from tests.encoders.models import WORDS, tiny_qwen3
 from tests.references.embeddings import pool, states_one_by_one
+from unisid.artifacts import tables
 from unisid.artifacts.embeddings import Embeddings
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Place
@@ -125,6 +126,14 @@ def test_rows_keep_their_order_whatever_the_shards(place):
     for made in parts.values():
         np.testing.assert_allclose(made.pooled(), parts[50].pooled(), atol=1e-6)
     assert len(parts[7].shards.tables) == 8
+
+
+def test_the_files_of_a_catalog_are_looked_up_once(place, monkeypatch):
+    """A part opens its own files: not the square of the files in all."""
+    catalog, opened, real = write_catalog(place / "catalog", texts(50), rows_per_file=10), [], tables.open_table
+    monkeypatch.setattr(tables, "open_table", lambda where, name: opened.append(name) or real(where, name))
+    make(catalog, place / "out", dataclasses.replace(HASHING, shard_rows=10))
+    assert [sum(name.startswith(f"items-{n:05}") for name in opened) for n in range(5)] == [2] * 5
 
 
 def test_only_missing_shards_are_made_again_and_alike(place):

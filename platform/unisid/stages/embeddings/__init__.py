@@ -21,7 +21,7 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.embeddings import FAMILY
 from unisid.artifacts.shards import missing_parts, shard_name, shard_parts, to_arrow, to_ragged, write_shard
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import read_rows
+from unisid.artifacts.tables import Rows
 from unisid.bounds import Count, CountOrNone, Settings
 from unisid.compute import Job, Part, Pool, Step
 from unisid.config import Json, identity_where, runtime
@@ -137,10 +137,15 @@ class Reader:
         self.catalog, self.config = catalog, config
         self.tokenizer = config.encoder.tokenizer(config.max_tokens)
 
+    @functools.cached_property
+    def items(self) -> Rows:
+        """The catalog's. All its files are looked up once; a part opens those that hold its own rows."""
+        return Rows.of(self.catalog, "items")
+
     def __call__(self, part: pa.Table) -> pa.Table:
         shard, start, stop = (part[name][0].as_py() for name in ("shard", "start", "stop"))
         reads = self.config.encoder.reads
-        items = read_rows(self.catalog, "items", start, stop, sorted({"item_id", reads}))
+        items = self.items.read(start, stop, sorted({"item_id", reads}))
         tokens, empty = self.tokenize(items[reads].cast(pa.string()).to_pylist())
         offsets = np.concatenate([[0], np.cumsum(tokens.lengths)])
         return pa.table(
