@@ -2,19 +2,28 @@
 
 import dataclasses
 import json
+import logging
+import math
+import os
+import shutil
+import types
 from pathlib import Path
 
+import psutil
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.end_to_end.recipes import tiny
 from unisid.artifacts.store import Address, Place, Store
 from unisid.capacity import SEARCHES, Shop, estimate, fitted, fitting, measure, rates, refuse_misfits
-from unisid.capacity.calibrate import UNITS, calibrate, costs_of, kept, small
-from unisid.capacity.machines import MACHINES, machine_of
+from unisid.capacity.calibrate import UNITS, calibrate, costs_of, kept, sharers, small
+from unisid.capacity.machines import MACHINES, here, machine_of
 from unisid.cli import main
-from unisid.errors import ArtifactError, ConfigError
+from unisid.compute import Pool
+from unisid.errors import ArtifactError, ConfigError, MachineError
+from unisid.log import logged_to
 from unisid.pipeline import NOUNS
 
 RESULTS = sorted((Path(__file__).parents[2] / "benchmarks" / "results").glob("*-scale.json"))
@@ -123,6 +132,12 @@ def test_the_command_prints_every_stage_and_refuses(capsys, place):
     assert (body["machine"], body["devices"]) == ("H100", 8)
     assert [each["noun"] for each in body["stages"]] == list(UNITS)
     assert all(each["dollars"] == pytest.approx(each["seconds"] / 3600 * 16) for each in body["stages"])
+    assert body["not_counted"] == ["joint", "keywords", "instructions", "baseline", "align"]
+    assert main(["plan", "--items", "1e6", "--on", "2xcpu", "--kept-states", "1e5", "--store", place.uri]) == 0
+    shown = capsys.readouterr().out
+    assert "H100" not in shown
+    assert " 0 B a host" not in shown
+    assert "not counted, where a recipe has them: joint, keywords, instructions, baseline, align" in shown
     assert main(["plan", "--items", "1e8", "--store", place.uri]) == 1
     assert "64xH100 would do" in capsys.readouterr().err
     assert main(["plan", "--items", "nan", "--store", place.uri]) == 1
@@ -149,16 +164,109 @@ def test_small_recipes_have_one_pass_and_no_workers_of_their_own():
     assert recipe.model.pool.workers == recipe.catalog.pool.workers == recipe.fused.writers.workers == 0
 
 
+def figures(items, **more):
+    """What a stage took, as if it had been measured."""
+    counts = {"items": items, "interactions": 5 * items, "test": items // 4, "tokens": 9 * items}
+    found = {"cpu_seconds": 1 + items / 1000, "seconds": 9.0, "peak_mib": 400, "disk_mib": items / 100}
+    found["before_mib"] = 300
+    return found | {"counts": counts} | more
+
+
+def test_a_calibration_ends_in_its_time(place, monkeypatch, caplog):
+    """What takes longer is ended; a stage that is not measured is named, and is no part of a plan."""
+    from unisid.capacity import calibrate as module
+
+    begun, real = [], module._measured
+
+    def measured(name, items, noun, store, seconds):
+        begun.append(noun)
+        return figures(items) if noun in ("catalog", "embeddings") else real(name, items, noun, store, 0.05)
+
+    monkeypatch.setattr(module, "_measured", measured)
+    store = Store(place)
+    (place / "calibration").write("of-an-earlier-one", b"")
+    with logged_to(caplog.handler, logging.WARNING):
+        costs = calibrate("demo", store, seconds=5)
+    assert begun == ["catalog", "embeddings", "graph"]
+    assert [cost.noun for cost in costs] == ["catalog", "embeddings"]
+    assert "5 s did not suffice for graph, fused, codes, sequences, model, metrics" in caplog.text
+    assert not (place / "calibration").exists()
+    monkeypatch.setattr(module, "_measured", lambda *words: None)
+    with pytest.raises(MachineError, match="'demo' makes no catalog in 0.1 s"):
+        calibrate("demo", store, seconds=0.1)
+
+
+def test_where_a_gpu_worked_the_time_that_passed_counts():
+    both = {noun: {1000: figures(1000), 4000: figures(4000)} for noun in UNITS}
+    both["model"] = {items: figures(items, device_mib=700, seconds=items / 100) for items in (1000, 4000)}
+    costs = {cost.noun: cost for cost in costs_of(both, "here", shares=dict.fromkeys(UNITS, (2.0, 1.0)))}
+    model, codes = costs["model"], costs["codes"]
+    assert (model.where, model.memory_of, model.workers) == ("device", "device", 1.0)
+    assert model.rate == pytest.approx(5 * 100)
+    assert (model.memory, model.host_memory) == pytest.approx((700 * 2**20, 400 * 2**20))
+    assert (codes.where, codes.memory_of, codes.workers) == ("host", "host", 2.0)
+    assert codes.rate == pytest.approx(1000)
+    [on_gpus] = estimate(Shop(items=1e6), [model], 8, 64)
+    assert on_gpus.seconds == pytest.approx(1e7 / 500, rel=1e-3)  # one GPU of eight: its pool has no more
+    [on_cores] = estimate(Shop(items=1e6), [codes], 8, 64)
+    assert on_cores.seconds == pytest.approx(1 + 1e6 / 1000 / 2, rel=1e-3)
+    with pytest.raises(ConfigError, match=r"model needs 1 GB of each device, a H100 has 0"):
+        refuse_misfits([on_gpus], dataclasses.replace(H100, device_memory=0.5e9), 8)
+    with pytest.raises(ConfigError, match=r"model needs 0 GB of each host, a H100 has 0"):
+        refuse_misfits([on_gpus], dataclasses.replace(H100, host_memory=0.3e9), 8)
+
+
+def test_a_stage_that_one_size_is_known_of():
+    [cost] = costs_of({"catalog": {1000: figures(1000, before_mib=300)}}, "here")
+    assert (cost.memory, cost.unit_memory) == pytest.approx((300 * 2**20, 100 * 2**20 / 5000))
+    assert (cost.seconds, cost.rate) == pytest.approx((0, 5000 / 2))
+    assert cost.source == "here, one size: at most"
+
+
+def test_the_cores_that_share_a_stage_are_those_of_its_pools():
+    recipe = tiny()
+    pools = dataclasses.replace(recipe.model, pool=Pool(workers=4, cpus=3, gpus=0.5))
+    found = sharers(dataclasses.replace(recipe, model=pools))
+    assert found["model"] == (12.0, 2.0)
+    assert set(found) == set(UNITS)
+    assert min(cores for cores, _ in found.values()) >= 1
+
+
+def test_this_machine_is_what_it_is(place, monkeypatch):
+    found = here(Store(place))
+    assert found.cores == len(os.sched_getaffinity(0))
+    assert found.host_memory == psutil.virtual_memory().total
+    assert found.disk == pytest.approx(shutil.disk_usage(place.uri).free, rel=0.05)
+    assert (found.devices, found.device_memory) == (max(1, torch.cuda.device_count()), found.device_memory)
+    assert here(Store(Place.of("memory://nowhere"))).disk == math.inf
+    gpu = types.SimpleNamespace(name="NVIDIA L4", total_memory=24e9)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: gpu)
+    found = here(Store(place))
+    assert (found.devices, found.device_memory) == (2, 24e9)
+    assert "2 GPUs (NVIDIA L4)" in found.source
+
+
+def test_machines_of_two_cores_have_rates_of_their_own():
+    fast, slow = rates.h100(), rates.cpu()
+    assert [cost.noun for cost in fast] == [cost.noun for cost in slow] == list(UNITS)
+    assert all(cost.memory > 0 for cost in [*fast, *slow])
+    assert {cost.memory_of for cost in slow} == {"host"}
+    assert not any("H100" in cost.source for cost in slow)
+    shop = Shop(items=1e6)
+    found = zip(UNITS, estimate(shop, fast, 1, 2), estimate(shop, slow, 1, 2), strict=True)
+    ratios = {noun: cpu.seconds / gpu.seconds for noun, gpu, cpu in found}
+    assert all(ratios[noun] == pytest.approx(1, rel=1e-6) for noun in ("catalog", "sequences", "metrics"))
+    assert all(ratios[noun] > 100 for noun in ("embeddings", "graph", "fused", "codes", "model"))
+    assert set(rates.RATES) == set(MACHINES)
+
+
 def test_a_calibration_is_kept_and_read_again(place, monkeypatch):
     from unisid.capacity import calibrate as module
 
-    def pretended(name, items, noun, store):
-        counts = {"items": items, "interactions": 5 * items, "test": items // 4, "tokens": 9 * items}
-        return {"cpu_seconds": 1 + items / 1000, "peak_mib": 400, "disk_mib": items / 100, "counts": counts}
-
-    monkeypatch.setattr(module, "_measured", pretended)
+    monkeypatch.setattr(module, "_measured", lambda name, items, noun, store, seconds: figures(items))
     store = Store(place)
-    costs = calibrate("tiny", store)
+    costs = calibrate("demo", store)
     assert kept(store) == costs
     assert [cost.noun for cost in costs] == list(UNITS)
     assert costs[0].rate == pytest.approx(5000)

@@ -5,7 +5,7 @@ term, for each item's search among lists of near texts as long as the root of N;
 measurements from 10^4 items on:
 
     seconds = fixed + (passes units / rate + search units^1.5) / devices
-    memory = fixed + units (each + shared / devices)
+    memory = fixed + units (each + shared / devices) + items each
 
 The interval of a rate gives one of the time. Example, 10^6 items, fixed = 60 s, 2 passes, 500 items/s a device, 4
 devices: 60 + 2 * 10^6 / 500 / 4 = 1,060 s; with 8 bytes each and 400 shared, 10^6 * (8 + 400 / 4) = 108 MB a worker.
@@ -70,6 +70,8 @@ class Cost:
     """Where and when it was measured, or what it is derived from."""
     where: Where = "device"
     """Which processors do the work: accelerators (or a CPU machine), or the cores of the hosts."""
+    workers: float = 0.0
+    """At most so many share its work, as its recipe's pools have it; 0: all that there are."""
     passes: float = 1.0
     search: float = 0.0
     """Seconds of one device for each units^1.5; its interval is as wide as the rate's."""
@@ -81,10 +83,18 @@ class Cost:
     """Bytes a unit in every worker."""
     shared_memory: float = 0.0
     """Bytes a unit that workers share out."""
+    item_memory: float = 0.0
+    """Bytes an item in every worker, whatever the unit."""
     memory_of: Where = "host"
     """Whose memory that is."""
+    host_memory: float = 0.0
+    """Bytes of the host besides, where that is a device's: whatever the number of units."""
+    unit_host_memory: float = 0.0
+    """Likewise, a unit."""
+    disk: float = 0.0
+    """Bytes that stay on disk, whatever the number of units."""
     unit_disk: float = 0.0
-    """Bytes a unit that stay on disk."""
+    """Likewise, a unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,13 +126,16 @@ class Estimate:
     memory_of: Where
     disk: float
     source: str
+    host_memory: float = 0.0
+    """Bytes of the host besides, where `memory` is a device's."""
 
 
 def estimate(shop: Shop, costs: Sequence[Cost], devices: int, cores: int) -> list[Estimate]:
     """The estimates of all stages on so many devices, or host cores where those do the work."""
     found = []
     for cost in costs:
-        workers = devices if cost.where == "device" else cores
+        workers: float = devices if cost.where == "device" else cores
+        workers = min(workers, cost.workers or workers)
         units = shop.units(cost.unit)
         work = (cost.passes * units / cost.rate + cost.search * units**SEARCH) / workers
         found.append(
@@ -131,10 +144,11 @@ def estimate(shop: Shop, costs: Sequence[Cost], devices: int, cores: int) -> lis
                 cost.seconds + work,
                 cost.seconds + work * cost.rate / cost.high,
                 cost.seconds + work * cost.rate / cost.low,
-                cost.memory + units * (cost.unit_memory + cost.shared_memory / devices),
+                cost.memory + units * (cost.unit_memory + cost.shared_memory / devices) + shop.items * cost.item_memory,
                 cost.memory_of,
-                cost.unit_disk * units,
+                cost.disk + cost.unit_disk * units,
                 cost.source,
+                cost.host_memory + units * cost.unit_host_memory,
             )
         )
     return found
@@ -144,13 +158,14 @@ def refuse_misfits(found: Sequence[Estimate], machine: Machine, devices: int) ->
     """Raise ConfigError where a stage's memory, or all artifacts together, do not fit so many devices of a machine."""
     machines = math.ceil(devices / machine.devices)
     lines = []
+    room = {"device": machine.device_memory, "host": machine.host_memory}
     for each in found:
-        room = SAFETY * (machine.device_memory if each.memory_of == "device" else machine.host_memory)
-        if each.memory > room:
-            lines.append(
-                f"{each.noun} needs {each.memory / GIGABYTE:,.0f} GB of each {each.memory_of}, a {machine.name} has "
-                f"{room / SAFETY / GIGABYTE:,.0f}"
-            )
+        for of, needed in {"host": each.host_memory, each.memory_of: each.memory}.items():
+            if needed > SAFETY * room[of]:
+                lines.append(
+                    f"{each.noun} needs {needed / GIGABYTE:,.0f} GB of each {of}, a {machine.name} has "
+                    f"{room[of] / GIGABYTE:,.0f}"
+                )
     disk = sum(each.disk for each in found)
     if disk > SAFETY * machine.disk * machines:
         lines.append(
@@ -202,6 +217,7 @@ def fitted(noun: str, unit: Unit, points: Mapping[float, Mapping[str, float]], s
         seconds=seconds[0],
         memory=memory[0],
         unit_memory=memory[1],
+        disk=disk[0],
         unit_disk=disk[1],
     )
 

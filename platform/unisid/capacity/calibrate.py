@@ -1,11 +1,13 @@
 """Measures the rates of this machine: a recipe's stages at two small sizes of a synthetic catalogue, one pass each.
 
-Every stage runs in a process of its own, so that its peak memory can be read. The costs are kept in the store, as
-`capacity.json`.
+Every stage runs in a process of its own, so that its peak memory can be read. Where a GPU works, time is what passed;
+elsewhere it is the processor's, which others' work does not change, shared by as many cores as the stage's pools have.
+What is not measured in two minutes is left out. The costs are kept in the store, as `capacity.json`.
 """
 
 import dataclasses
 import datetime
+import itertools
 import json
 import platform
 import subprocess
@@ -16,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from unisid import recipes
 from unisid.artifacts.store import Store
 from unisid.capacity import Cost, Unit, fitted
 from unisid.compute import Pool
@@ -28,11 +31,12 @@ from unisid.training.loop import Training
 
 LOG = logger(__name__)
 
-FILE = "capacity.json"
+FILE, PLACE = "capacity.json", "calibration"
+"""What is kept in a store, and where runs lie."""
 SIZES = (1_000, 4_000)
 """Items of the runs."""
 SECONDS = 120.0
-"""After so long no further stage begins."""
+"""After so long what is being measured is ended, and no further stage begins."""
 SPREAD = 1.5
 """How far, either way, a rate measured at small sizes may be from that of a large one."""
 UNITS: dict[str, Unit] = {
@@ -88,29 +92,55 @@ def _alone(value: Any) -> Any:
 
 
 def calibrate(name: str, store: Store, seconds: float = SECONDS) -> list[Cost]:
-    """Measure a recipe's stages on this machine; stores and returns their costs.
+    """Measure a recipe's stages on this machine; stores and returns their costs, of all that there was time for.
 
     Raises:
-        MachineError: a stage could not be made; its own message is on standard error.
+        MachineError: a stage could not be made; its own message is on standard error. Or there was no time for any.
     """
-    begun, found = time.monotonic(), dict[str, dict[int, Json]]()
-    for items in SIZES:
-        for noun in UNITS:
-            if time.monotonic() - begun > seconds and len(found) == len(UNITS):
-                break
-            LOG.info(f"{items:,} items: {noun}")
-            found.setdefault(noun, {})[items] = _measured(name, items, noun, store)
-    costs = costs_of(found, f"measured on {platform.node()}, {datetime.datetime.now(datetime.UTC).date()}")
+    ends, found, shares = time.monotonic() + seconds, dict[str, dict[int, Json]](), sharers(recipes.find(name))
+    (store.root / PLACE).clear()
+    for items, noun in itertools.product(SIZES, UNITS):
+        LOG.info(f"{items:,} items: {noun}")
+        measured = _measured(name, items, noun, store, ends - time.monotonic())
+        if measured is None:
+            break
+        found.setdefault(noun, {})[items] = measured
+    if not found:
+        raise MachineError(
+            f"plan --calibrate: '{name}' makes no catalog in {seconds:g} s; calibrate on a faster machine"
+        )
+    if left_out := [noun for noun in UNITS if noun not in found]:
+        LOG.warning(f"plan --calibrate: {seconds:g} s did not suffice for {', '.join(left_out)}; no plan counts them")
+    source = f"measured on {platform.node()}, {datetime.datetime.now(datetime.UTC).date()}, one epoch"
+    costs = costs_of(found, source, shares=shares)
     text = json.dumps({"recipe": name, "costs": [dataclasses.asdict(cost) for cost in costs]}, indent=2)
     store.root.write(FILE, text.encode())
     return costs
 
 
-def _measured(name: str, items: int, noun: str, store: Store) -> Json:
-    place = store.root / "calibration"
+def sharers(recipe: Recipe) -> dict[str, tuple[float, float]]:
+    """Noun -> the cores, and the GPUs if any, that share its work at most: those of the stage's largest pool."""
+    found = {}
+    for noun in UNITS:
+        config = getattr(recipe, noun)
+        pools = [value for each in dataclasses.fields(config) if isinstance(value := getattr(config, each.name), Pool)]
+        found[noun] = (
+            max([1.0, *(pool.workers * pool.cpus for pool in pools)]),
+            max([1.0, *(pool.workers * pool.gpus for pool in pools)]),
+        )
+    return found
+
+
+def _measured(name: str, items: int, noun: str, store: Store, seconds: float) -> Json | None:
+    """The figures of one stage; None where it takes longer than there is time for."""
+    place = store.root / PLACE
     with tempfile.NamedTemporaryFile(suffix=".json") as answer:
         words = [name, str(items), noun, place.uri, answer.name]
-        done = subprocess.run([sys.executable, "-m", "unisid.capacity.measure", *words], check=False)
+        command = [sys.executable, "-m", "unisid.capacity.measure", *words]
+        try:
+            done = subprocess.run(command, check=False, timeout=max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            return None
         if done.returncode:
             raise MachineError(
                 f"plan --calibrate: {noun} of '{name}' at {items} items could not be made, see above; "
@@ -120,23 +150,68 @@ def _measured(name: str, items: int, noun: str, store: Store) -> Json:
     return measured
 
 
-def costs_of(figures: Mapping[str, Mapping[Any, Mapping[str, Any]]], source: str, spread: float = SPREAD) -> list[Cost]:
-    """The costs of the measured stages, from their figures by number of items (`measure.stage`)."""
+def costs_of(
+    figures: Mapping[str, Mapping[Any, Mapping[str, Any]]],
+    source: str,
+    spread: float = SPREAD,
+    shares: Mapping[str, tuple[float, float]] | None = None,
+) -> list[Cost]:
+    """The costs of the measured stages, from their figures by number of items (`measure.stage`).
+
+    Args:
+        shares: as `sharers` has them; None: any number of cores.
+    """
     counts = {int(items): _counts(figures, items) for items in figures["catalog"]}
     costs = []
     for noun, unit in UNITS.items():
         points = {
-            counts[int(items)][unit]: {
-                "seconds": float(each["cpu_seconds"]),
-                "memory": float(each["peak_mib"]) * MEGABYTE,
-                "disk": float(each["disk_mib"]) * MEGABYTE,
-            }
+            counts[int(items)][unit]: each
             for items, each in figures.get(noun, {}).items()
             if "failed" not in each and int(items) in counts
         }
         if points:
-            costs.append(fitted(noun, unit, points, source, spread))
+            cores, gpus = (shares or {}).get(noun, (0.0, 0.0))
+            costs.append(_cost(noun, unit, points, source, spread, cores, gpus))
     return costs
+
+
+def _cost(
+    noun: str,
+    unit: Unit,
+    points: Mapping[float, Mapping[str, Any]],
+    source: str,
+    spread: float,
+    cores: float,
+    gpus: float,
+) -> Cost:
+    """Of a stage that worked on a GPU, by the time that passed; of another, by the processor's.
+
+    From one size alone all its time counts as proportional to units, and of its memory what the process added.
+    """
+    on_gpu = any(each.get("device_mib") for each in points.values())
+
+    def fit(memory: str) -> Cost:
+        read = {"seconds": ("seconds" if on_gpu else "cpu_seconds", 1), "memory": (memory, MEGABYTE)}
+        read["disk"] = ("disk_mib", MEGABYTE)
+        each = {x: {k: float(point[key]) * by for k, (key, by) in read.items()} for x, point in points.items()}
+        return fitted(noun, unit, each, source, spread)
+
+    host = fit("peak_mib")
+    if len(points) == 1:
+        [(units, only)] = points.items()
+        begun = float(only["before_mib"]) * MEGABYTE
+        unit_memory = max(0.0, host.unit_memory - begun / units)
+        host = dataclasses.replace(host, memory=begun, unit_memory=unit_memory, source=f"{source}, one size: at most")
+    if not on_gpu:
+        return dataclasses.replace(host, where="host", workers=cores)
+    return dataclasses.replace(
+        fit("device_mib"),
+        source=host.source,
+        workers=gpus,
+        memory_of="device",
+        host_memory=host.memory,
+        unit_host_memory=host.unit_memory,
+    )
 
 
 def _counts(figures: Mapping[str, Mapping[Any, Mapping[str, Any]]], items: Any) -> dict[str, float]:

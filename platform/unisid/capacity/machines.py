@@ -1,8 +1,13 @@
-"""Machines by name, as clouds offer them: what `unisid plan --on 8xH100` means."""
+"""Machines by name, as clouds offer them: what `unisid plan --on 8xH100` means; and this one."""
 
+import math
+import os
 import re
+import shutil
 
-from unisid.capacity import Machine
+from unisid import footprint
+from unisid.artifacts.store import Store
+from unisid.capacity import GIGABYTE, Machine
 from unisid.config import did_you_mean
 from unisid.errors import ConfigError
 
@@ -55,3 +60,29 @@ def machine_of(text: str) -> tuple[Machine, int]:
             f"{', '.join(MACHINES)}, such as 8xH100"
         )
     return MACHINES[name], int(found[1] or 1)
+
+
+def here(store: Store) -> Machine:
+    """This machine: its GPUs, cores and memory, and the free disk under the store, which of an object store is endless.
+
+    A device is a GPU where there is one, else the whole machine.
+    """
+    import torch
+
+    gpus = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    disk = float(shutil.disk_usage(store.root.filesystem[1]).free) if store.root.is_local else math.inf
+    memory = float(footprint.memory())
+    parts = [f"{cores} cores", f"{memory / GIGABYTE:,.0f} GB of memory"]
+    parts += [f"{len(gpus)} GPUs ({gpus[0].name})"] if gpus else []
+    parts += [f"{disk / GIGABYTE:,.0f} GB of disk free under the store"] if math.isfinite(disk) else []
+    return Machine(
+        name="node",
+        devices=max(1, len(gpus)),
+        device_memory=float(min((gpu.total_memory for gpu in gpus), default=0)),
+        cores=cores,
+        host_memory=memory,
+        disk=disk,
+        dollars=0.0,
+        source=f"{', '.join(parts)}; no price is known: give yours",
+    )

@@ -44,10 +44,19 @@ def stage(noun: str, recipe: Recipe, store: Store) -> dict[str, Any]:
         "cpu_seconds": round(cpu, 2),
         "peak_mib": round(peak()),
         "before_mib": round(before),
+        **_on_device(record.memory.get("device", 0)),
         "disk_mib": round(sum(place.sizes().values()) / MEGABYTE, 2),
         "requests": sum(requests.values()),
         "counts": {name: value for name, value in record.counts.items() if isinstance(value, int | float)},
     }
+
+
+def _on_device(reported: float) -> dict[str, int]:
+    """The most of a GPU's memory that the process took, or that a training reported; nothing where no GPU worked."""
+    import torch
+
+    most = max(reported, torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else 0)
+    return {"device_mib": max(1, round(most / MEGABYTE))} if most else {}
 
 
 def peak() -> float:

@@ -21,9 +21,10 @@ def show(items: float, on: str, kept_states: float, price: float | None, store: 
         price: dollars a device and hour; None: what is assumed.
         as_json: instead of a table.
     """
+    from unisid.artifacts.store import NOUNS
     from unisid.capacity import Shop, estimate, fitting, rates, refuse_misfits
-    from unisid.capacity.calibrate import kept
-    from unisid.capacity.machines import machine_of
+    from unisid.capacity.calibrate import UNITS, kept
+    from unisid.capacity.machines import here, machine_of
     from unisid.cli.tables import show
     from unisid.config import json_text
     from unisid.errors import ConfigError
@@ -31,19 +32,26 @@ def show(items: float, on: str, kept_states: float, price: float | None, store: 
     if not 1 <= items <= 1e12:
         raise ConfigError(f"plan --items {items:g}: must be from 1 to 1e12")
     is_here = on == HERE
-    machine, devices = machine_of("cpu" if is_here else on)
     shop = Shop(items=items)
     share = min(1.0, kept_states / items) if kept_states > 0 else 1.0
-    costs = kept(store) if is_here else rates.h100(shop.tokens, share)
-    cores = 1 if is_here else machine.cores * -(-devices // machine.devices)
-    found = estimate(shop, costs, devices, cores)
+    if is_here:
+        costs, machine = kept(store), here(store)
+        devices = machine.devices
+    else:
+        machine, devices = machine_of(on)
+        costs = rates.RATES[machine.name](shop.tokens, share)
+    found = estimate(shop, costs, devices, machine.cores * -(-devices // machine.devices))
     dollars = devices * (machine.dollars if price is None else price)
+    left_out = [noun for noun in UNITS if noun not in {cost.noun for cost in costs}]
+    left_out += [*(noun for noun in NOUNS if noun not in UNITS), "align"]
     if as_json:
         stages = [asdict(each) | {"dollars": each.seconds / 3600 * dollars} for each in found]
-        print(json_text({"machine": machine.name, "devices": devices, "source": machine.source, "stages": stages}))
+        facts = {"machine": machine.name, "devices": devices, "source": machine.source, "not_counted": left_out}
+        print(json_text(facts | {"stages": stages}))
     else:
         show(rows(found, dollars))
         print(f"{devices} x {machine.name}: {machine.source}")
+        print(f"not counted, where a recipe has them: {', '.join(left_out)}")
     try:
         refuse_misfits(found, machine, devices)
     except ConfigError as error:
@@ -59,7 +67,8 @@ def rows(found: list[Estimate], dollars: float) -> list[tuple[str, ...]]:
             each.noun,
             hours(each.seconds),
             f"{hours(each.shortest)} to {hours(each.longest)}",
-            f"{size(each.memory)} a {each.memory_of}",
+            f"{size(each.memory)} a {each.memory_of}"
+            + (f", {size(each.host_memory)} a host" if each.host_memory else ""),
             size(each.disk),
             f"{each.seconds / 3600 * dollars:,.2f}",
             each.source,
