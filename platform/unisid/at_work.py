@@ -68,7 +68,7 @@ def unused(store: Store, address: Address) -> Iterator[None]:
 
 
 def _waiting(name: str, version: str, planned: Sequence[Planned]) -> lease.Busy:
-    """What follows while another process is at work: to wait where it makes the same, to refuse where it does not."""
+    """The callback for a lease held by another process: log that this one waits; DriftError for other artifacts."""
     said: dict[str, float] = {}
 
     def busy(owner: lease.Owner) -> None:

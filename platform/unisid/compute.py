@@ -256,7 +256,7 @@ class Job(Generic[C]):
 
     @property
     def task(self) -> Task[C]:
-        """What a worker needs of it."""
+        """The part of the job that is sent to workers: settings, inputs, output."""
         return Task(self.config, dict(self.inputs), self.out)
 
     @property

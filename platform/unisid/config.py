@@ -173,7 +173,7 @@ def _override_named(hint: Any, current: Mapping[str, Any], key: str, value: Any)
 
 
 def parser(config: Any, name: str) -> Callable[[str], Any] | None:
-    """What makes the settings at a dotted key from one word (their `parse`); None where one word is not enough."""
+    """The function that makes the settings at a dotted key from one word (their `parse`); None where there is none."""
     section, _, last = name.rpartition(".")
     holder = at(config, section) if section else config
     if not dataclasses.is_dataclass(holder):

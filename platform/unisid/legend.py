@@ -44,7 +44,7 @@ SCORES: dict[str, Figure] = {
 
 
 def figure(noun: str, name: str) -> Figure | None:
-    """What a stage's figure is; None for one that is not known."""
+    """The description of a stage's figure; None for one that is not listed."""
     return SCORES[noun] if name == "valid_score" and noun in SCORES else KNOWN.get(name)
 
 

@@ -180,6 +180,6 @@ def _epochs(config: Any) -> int:
 
 
 def _runtime(config: Any, identity: Json) -> Json:
-    """What bears no identity, by dotted key."""
+    """The settings that bear no identity, by dotted key."""
     known = settings.flatten(identity)
     return {key: value for key, value in settings.leaves(config) if key not in known}

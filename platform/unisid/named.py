@@ -36,7 +36,7 @@ def ready(folder: str, returns: type, given: int = 0) -> Functions:
 
 
 def make(name: str, folder: str, returns: type, what: str, *arguments: Any) -> Any:
-    """What the function of a name, or of a file and function ('my_recipes.py:beauty'), returns for these arguments.
+    """Call the function of a name, or of a file and function ('my_recipes.py:beauty'), with these arguments.
 
     Args:
         what: what it is, in a word, for errors.
@@ -144,7 +144,7 @@ def _load(path: Path, what: str) -> ModuleType:
 
 
 def _run(act: Callable[[], Any], file: str, where: str) -> Any:
-    """What the user's own code returns; what it raises becomes an error with the last line of its file that was run."""
+    """Run a user's own code; what it raises becomes an error that names the last line of its file that was run."""
     try:
         return act()
     except UnisidError:

@@ -86,7 +86,7 @@ def plan(
     recipe: Recipe, store: Store, until: str = NOUNS[-1], there: dict[str, Address] | None = None, *,
     without_data: bool = False,
 ) -> list[Planned]:  # fmt: skip
-    """What a run of the recipe would find and make, in order, up to and including the noun `until`.
+    """The artifacts that a run would reuse or make, in order, up to and including the noun `until`.
 
     Args:
         there: fingerprint -> address of artifacts that are known to be complete; those that are found are added.
@@ -134,7 +134,7 @@ def look_again(planned: list[Planned], store: Store) -> list[Planned]:
 
 
 def missing(planned: list[Planned]) -> list[Planned]:
-    """What a run would make."""
+    """The planned artifacts that a run would make."""
     return [entry for entry in planned if entry.state in ("half made", "to make")]
 
 
@@ -163,8 +163,8 @@ def inputs_of(recipe: Recipe, role: str) -> list[str]:
 
 
 def stage_of(recipe: Recipe, role: str) -> Maker:
-    """What makes a role's artifact: its noun's stage, or the one that extends where the settings name a base,
-    or the one that takes what others made."""
+    """The maker of a role's artifact: its noun's stage, or `extend` where the settings name a base, or `given` where
+    they name what others made."""
     if getattr(config_of(recipe, role), "base", None) is not None:
         return extension(noun_of(role))
     if getattr(config_of(recipe, role), "given", None) is not None:
@@ -207,7 +207,7 @@ def needed(recipe: Recipe, until: str) -> list[str]:
 
 
 def _made_from(store: Store, recipe: Recipe) -> dict[str, Json]:
-    """What the recipe's catalog was made from; where there is none, raw data that have not been read."""
+    """The sources that the recipe's catalog was made from; without a catalog, raw data that have not been read."""
     record = read_record(store.place(Address("catalog", recipe.name, recipe.version)))
     return dict(record.inputs) if record is not None else {"raw data": {"address": "not read", "fingerprint": ""}}
 

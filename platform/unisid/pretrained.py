@@ -123,7 +123,7 @@ class Pretrained:
 
 
 def digest(place: Path) -> dict[str, str]:
-    """What a model's decisive files hold: name -> size and SHA-256, of large files over blocks spread evenly."""
+    """Digests of a model's decisive files: name -> size and SHA-256, of large files over blocks spread evenly."""
     if place.is_file():
         return {GGUF: _sampled(place)}
     names = sorted({path.name for pattern in DECISIVE for path in place.glob(pattern) if path.is_file()})

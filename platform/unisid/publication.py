@@ -60,7 +60,7 @@ class Published:
 
 
 def published(folder: Place) -> Published:
-    """What was published beside a report, as far as its folder says."""
+    """Read the note beside a report of what was published; empty where it is missing or damaged."""
     try:
         found = Published(**json.loads(folder.read(NOTE))) if folder.exists(NOTE) else Published()
         return found if all(isinstance(each, dict) for each in asdict(found).values()) else Published()
@@ -95,8 +95,8 @@ def keep(folder: Place, done: Published) -> None:
 
 
 def _key(tracker: Registrar, folder: Place) -> list[str]:
-    """What a tracker is noted as: a database of the store by its place there, for both may be moved; any other by its
-    URI's fingerprint, for a URI may hold a password."""
+    """The name under which a tracker is noted: a database of the store by its place there, for both may be moved; any
+    other by its URI's fingerprint, for a URI may hold a password."""
     if not tracker.uri:
         return []
     file, root = sqlite_file(tracker.uri), Path(folder.parent.parent.parent.filesystem[1])

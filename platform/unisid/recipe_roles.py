@@ -22,7 +22,7 @@ ALIGN = "align"
 
 
 def roles_of(recipe: Any) -> list[str]:
-    """What a recipe has settings for, in the order of the flow."""
+    """The roles that a recipe has settings for, in the order of the flow."""
     named = [f"embeddings.{name}" for name in getattr(recipe, "modalities", {})]
     if (joint := joint_of(recipe)) is not None:
         named += [FIRST, *([TEACHER] if joint.teacher is not None else [])]

@@ -17,7 +17,6 @@ PACKAGE = ROOT / "platform" / "unisid"
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 THROUGH = {
     "api/doctor.py": "runtime/test_doctor.py",
-    "artifacts/nouns.py": "house/test_house.py",
     "artifacts/vectors.py": "backbones/test_hierarchical.py",
     "backbones/parts/candidates.py": "backbones/test_hierarchical.py",
     "backbones/parts/interface.py": "backbones/test_contract.py",

@@ -130,3 +130,16 @@ def test_retired_words_are_found_in_every_place():
     assert sorted(retired(source + logged)) == [*found, (8, "knows"), (9, "whoever")]
     assert sorted(retired(source + logged, in_package=False)) == found
     assert list(retired('"""A storyteller\'s baseline is unknown."""\nkey = {"rival": 1}')) == []
+
+
+def test_first_lines_of_functions_say_what_is_returned_or_done():
+    """'What follows' is a riddle: 'The callback for ...', 'Run ...', 'Raises ...' are plain."""
+    riddles = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}"
+        for path in PATHS
+        if '"""What ' in text_of(path)
+        for node in ast.walk(ast.parse(text_of(path)))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (ast.get_docstring(node) or "").startswith("What ")
+    ]
+    assert riddles == []

@@ -81,13 +81,13 @@ class AlignmentConfig(PlugIn):
 
     @abstractmethod
     def group(self, answered: Answered) -> tuple[Group, Shown]:
-        """What is compared, and what else to show; made without a gradient."""
+        """The answers to compare, and further figures to log; called without gradients."""
 
     @abstractmethod
     def loss(
         self, group: Group, log_p: Float[Tensor, "B C L"], reference: Float[Tensor, "B C L"] | None
     ) -> tuple[Float[Tensor, " B"], Shown]:
-        """The loss of every prompt, and what else to show."""
+        """The loss of every prompt, and further figures to log."""
 
 
 def target_first(answered: Answered) -> Group:

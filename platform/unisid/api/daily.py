@@ -44,7 +44,7 @@ def day_tables(recipe: Recipe, store: Store, items: Any, interactions: Any) -> R
 
 @dataclass(frozen=True)
 class Beginning:
-    """What a day goes on from."""
+    """The pair, artifacts and recipe that a day's update starts from."""
 
     name: str
     """What it is in use under."""
@@ -55,7 +55,7 @@ class Beginning:
 
 
 def beginning(recipe: Recipe | None, store: Store, name: str = "") -> Beginning:
-    """What is in use under a name: with a recipe under its own, else what was promoted last, else the newest.
+    """The pair in use under a name: with a recipe its own, else what was promoted last, else the newest.
 
     Args:
         recipe: what adds how the recommender is measured, and where the data lie; of its other settings those that are

@@ -70,7 +70,7 @@ class Run:
         return pa.Table.from_pylist(rows)
 
     def lists(self) -> dict[str, float]:
-        """What the recommender's lists are like: `coverage`, `gini`, `novelty` (bits) and `likeness` within a list.
+        """Diversity of the recommender's lists: `coverage`, `gini`, `novelty` (bits) and `likeness` within a list.
 
         Raises:
             ArtifactError: the run ended before the metrics.
@@ -161,7 +161,7 @@ def plan(
     interactions: Any = None,
     until: str = NOUNS[-1],
 ) -> list[Planned]:
-    """What a run would find and make, in order. Arguments as `run`.
+    """The artifacts that a run would reuse or make, in order. Arguments as `run`.
 
     Raises:
         ConfigError, DataError: as `run`.

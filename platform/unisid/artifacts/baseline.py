@@ -56,7 +56,7 @@ class Baseline:
         return int(self.record.config.get("test_samples", 0))
 
     def settings(self) -> dict[str, Any]:
-        """What builds it, as `config.from_record` reads them."""
+        """The baseline's settings, as `config.from_record` reads them."""
         settings: dict[str, Any] = read_described(self.place)["baseline"]
         return settings
 
@@ -79,7 +79,7 @@ class Baseline:
 
 
 def read_described(place: Place) -> dict[str, Any]:
-    """What `write_baseline` wrote beside the weights; the artifact need not be complete."""
+    """The content of `baseline.json`, as `write_baseline` wrote it; the artifact need not be complete."""
     found = read_json(place, DESCRIPTION)
     for name in ("baseline", "chosen"):
         if not isinstance(found.get(name), dict):

@@ -78,13 +78,13 @@ class Codes:
 
     @property
     def refreshes(self) -> dict[str, Any]:
-        """What was found of the index after whose codes these are named; empty where there is none."""
+        """Figures of a refresh: how these codes agree with the index they are named after; empty for no refresh."""
         found: dict[str, Any] = self.record.counts.get("refresh", {})
         return found
 
     @property
     def extension(self) -> dict[str, Any]:
-        """What was added to the base, in numbers; empty where there is none."""
+        """Counts of what an extension added to its base; empty for no extension."""
         found: dict[str, Any] = self.record.counts.get("extension", {})
         return found
 

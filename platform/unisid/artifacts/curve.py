@@ -25,7 +25,7 @@ def write_curve(place: Place, curve: Sequence[Point]) -> None:
 
 
 def read_curve(place: Place) -> list[Point]:
-    """What was reported, in order; empty where nothing was."""
+    """Read the points of a curve, in the order reported; empty where there is no curve."""
     if not place.exists(FILE):
         return []
     table = read_file(place, FILE, ("step", "name", "value"))

@@ -50,7 +50,7 @@ class Instructions:
         return (*WORDS, SEPARATOR) if has_separator else WORDS
 
     def prompts(self) -> Prompts:
-        """What a model that learns from them is asked with; our own wording where an older version wrote them."""
+        """The prompts for a model trained on them; today's wording where an older version wrote them."""
         if PROMPTS not in self.place.sizes():
             return Prompts()
         with whole(self.place, PROMPTS, "prompts"):

@@ -100,7 +100,7 @@ class Owner:
         return _started(self.pid) != self.started
 
     def advice(self) -> str:
-        """What a person can do who wants it to end."""
+        """How a user can end it, for messages."""
         return f"kill {self.pid}" if self.is_here else f"on {self.host}: kill {self.pid}"
 
 

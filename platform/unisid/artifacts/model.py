@@ -87,7 +87,7 @@ class Model:
         return read_weights(self.place, NEW_ROWS) if NEW_ROWS in self.place.sizes() else {}
 
     def files(self) -> dict[str, bytes]:
-        """What lies beside the weights for others, by name."""
+        """Files beside the weights that other libraries read: name -> content."""
         known = {WEIGHTS, BACKBONE, NEW_ROWS, RECORD, CURVE}
         names = self.record.files or self.place.sizes()  # files added later by others are not the model's
         return {name: contents(self.place, name) for name in names if name not in known}

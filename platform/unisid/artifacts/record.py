@@ -185,7 +185,7 @@ def _of(body: Json) -> Record:
 
 
 def remedy(at: Place | str) -> str:
-    """What helps where an artifact is damaged, by its place or its address."""
+    """The command that remedies a damaged artifact, for messages."""
     address = at.address if isinstance(at, Place) else at
     if address is None:
         return "delete the folder and make it anew, or put back a copy"

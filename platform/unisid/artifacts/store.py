@@ -125,6 +125,7 @@ class Place:
         return filesystem_of(self.uri)
 
     def exists(self, name: str = "") -> bool:
+        """Whether a file or folder of this name is inside; without a name, whether this place itself is there."""
         fs, path = self.filesystem
         with self._reading(name):
             found = fs.get_file_info(f"{path}/{name}" if name else path).type
@@ -136,7 +137,7 @@ class Place:
         return {name: found[name] for name in sorted(found) if not name.startswith(".")}
 
     def stamp(self, name: str) -> Stamp | None:
-        """What changes with a file's bytes, as far as the file system says; None where there is no such file."""
+        """Size and modification time of a file, which change with its bytes; None where there is no such file."""
         fs, path = self.filesystem
         with self._reading(name):
             info = fs.get_file_info(f"{path}/{name}")
@@ -165,6 +166,7 @@ class Place:
         return folder
 
     def read(self, name: str) -> bytes:
+        """The content of a file inside; raises ArtifactError where it cannot be read."""
         fs, path = self.filesystem
         with self._reading(name), fs.open_input_stream(f"{path}/{name}") as stream:
             return bytes(stream.read())
@@ -252,6 +254,7 @@ class Place:
                 fs.delete_dir(path)
 
     def remove(self, name: str) -> None:
+        """Remove a file inside; nothing where there is none."""
         fs, path = self.filesystem
         if self.exists(name):
             with self._removing(f"/{name}"):
@@ -297,6 +300,7 @@ class Store:
         self.root.folders()
 
     def place(self, address: Address) -> Place:
+        """Where the artifact of an address lies, or would lie."""
         return self.root / str(address)
 
     def draft(self, address: Address, fingerprint: str) -> Place:
@@ -304,7 +308,7 @@ class Store:
         return self.root / address.noun / address.name / f".{address.version}.{fingerprint[:12]}"
 
     def drafts(self, address: Address) -> list[Place]:
-        """What is half made under an address, whatever its settings."""
+        """The half-made artifacts (drafts) under an address, of any settings."""
         folder = self.root / address.noun / address.name
         return [folder / name for name in folder.hidden() if _version_of(name) == address.version]
 

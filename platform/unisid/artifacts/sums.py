@@ -66,7 +66,7 @@ def known(text: str) -> bool:
 
 
 def left_as(name: str, size: int, checksum: str) -> str:
-    """What the empty file is called that says a file's size and checksum."""
+    """Name of the empty file that keeps another file's size and checksum."""
     return f"{size}-{checksum.removeprefix(KIND)}-{name}"
 
 

@@ -59,7 +59,7 @@ class Swap:
     name: str
 
     def read(self) -> bytes | None:
-        """What it holds now; None where it is not there."""
+        """The file's content now; None where there is no file."""
         for _ in range(READS - 1):
             try:
                 return self.folder.read(self.name)

@@ -128,6 +128,7 @@ class Rows:
 
     @classmethod
     def of(cls, place: Place, family: str) -> "Rows":
+        """The rows of all files of a family; reads their footers."""
         files, first = [], 0
         for name in table_names(place, family):
             files.append((name, first))

@@ -39,6 +39,7 @@ def read_weights(place: Place, name: str) -> dict[str, Tensor]:
 
 
 def write_json(place: Place, name: str, value: object) -> None:
+    """Write a value as JSON, its keys in order, so that equal values are equal bytes."""
     with place.writing(name) as stream:
         stream.write((json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
 

@@ -152,7 +152,7 @@ class Tiger(TokenBackbone):
         return functional.cross_entropy(logits.flatten(0, 1), (targets + FIRST_TOKEN).flatten())
 
     def logits_after(self, memory: Memory, targets: Int[Tensor, "B C L"]) -> Float[Tensor, "B C L V"]:
-        """What the tokens of C targets of each user are drawn from, after histories that were read."""
+        """Logits of the tokens of C targets of each user, teacher-forced, after encoded histories."""
         shifted = functional.pad(targets[..., :-1] + FIRST_TOKEN, (1, 0), value=START)
         hidden, _ = decode(self.t5.decoder, self.t5.shared(shifted), memory, Past())
         found = self.logits(hidden.flatten(1, 2), slice(None)).float()
@@ -164,7 +164,7 @@ class Tiger(TokenBackbone):
         return self.logits_after(memory, targets).log_softmax(-1).gather(-1, entries)[..., 0]
 
     def memory_of(self, histories: Int[Tensor, "B T"]) -> Memory:
-        """What the decoder sees of histories."""
+        """Encode histories; returns the memory that the decoder attends to."""
         return self.read(self.embed(histories), histories >= 0)[0]
 
     def hugging_face(self) -> HuggingFace:

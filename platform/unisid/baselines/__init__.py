@@ -146,7 +146,7 @@ def _check_finite(baseline: Baseline, scores: Tensor) -> None:
 def _rank_for_all(
     baseline: SameForAll, catalog: Catalog, rows: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """What `rank_targets` gives, by search among the ordered scores.
+    """As `rank_targets`, for scores that are the same for all users: by search among the ordered scores.
 
     Excluded are a user's distinct past items: each that is above the target takes 1 of its rank, each level with it
     1/2. A target that is past itself is not ranked.

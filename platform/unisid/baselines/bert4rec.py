@@ -72,7 +72,7 @@ class Bert4Rec(LearnedBaseline):
         start(self)
 
     def states(self, entries: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """What is known at every place, seen from all items and gaps of the row; PAD is not seen."""
+        """The hidden state at every place; it attends to all items and gaps of the row, not to PAD."""
         vectors = self.items(entries.clamp(min=0)) * math.sqrt(self.config.width)
         places = torch.arange(entries.shape[1], device=entries.device)
         from_end = (entries != PAD).sum(1, keepdim=True) - 1 - places

@@ -95,12 +95,12 @@ class S3Rec(LearnedBaseline):
         start(self)
 
     def states(self, items: Int[Tensor, "B T"], users: Int[Tensor, " B"]) -> Float[Tensor, "B T D"]:
-        """What is known after each item."""
+        """The hidden state after each item."""
         length = items.shape[1]
         return self._read(items, torch.ones(length, length, dtype=torch.bool, device=items.device).triu(1))
 
     def around(self, entries: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """What is known at every place from all of a row; PAD is not seen."""
+        """The hidden state at every place; it attends to all of a row, not to PAD."""
         return self._read(entries, (entries == PAD)[:, None, None, :])
 
     def loss(self, windows: Windows) -> Float[Tensor, ""]:

@@ -68,7 +68,7 @@ def options(command: Configured) -> list[str]:
 
 
 def word_of(words: Sequence[str], key: str) -> str:
-    """What is given by the last `--key value` or `--key=value` among words; empty for none."""
+    """The value of the last `--key value` or `--key=value` among words; empty for none."""
     found = ""
     for word, following in zip(words, [*words, ""][1:], strict=True):
         name, equals, value = word.partition("=")

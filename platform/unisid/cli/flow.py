@@ -131,7 +131,7 @@ class Recipes(Command):
 
 
 def _facts(recipe: Recipe, store: Store, places: dict[str, Place]) -> Json:
-    """What a run made or found, and its figures where it got so far."""
+    """The artifacts that a run made or reused, and its metrics where there are any, for `--json`."""
     from unisid.api.flows import Run as Made
 
     made = Made(recipe, store, places)

@@ -70,7 +70,7 @@ class Promote(Command):
         print(f"in use under '{name}': {pair}; back again: unisid promote --rollback {name}")
 
     def _refuse_both(self) -> None:
-        """What would be left undone without a word: addresses, a name or a gate beside --rollback or --status."""
+        """Raises ConfigError for addresses, a name or a gate beside --rollback or --status, which would be ignored."""
         acts = [f"--{act} {getattr(self, act)}" for act in ("rollback", "status") if getattr(self, act)]
         given = [*self.address, *(f"--{name}" for name in ("name", *GATE) if getattr(self, name) is not None)]
         if acts and len(acts) + len(given) > 1:

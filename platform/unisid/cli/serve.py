@@ -101,7 +101,7 @@ def _serve_here(source: Source, settings: Serving) -> None:
 
 
 def _listening(settings: Serving) -> socket.socket:
-    """What accepts requests; port 0 is a free one. Raises ConfigError for an address that this machine lacks, or a port
+    """The listening socket; port 0 is a free one. Raises ConfigError for an address that this machine lacks, or a port
     that another program has."""
     from unisid.errors import ConfigError
 

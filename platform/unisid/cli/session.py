@@ -73,7 +73,7 @@ class Session:
         return machines(kind)
 
     def runner(self, kind: str, compute: Compute, concurrent: int | None) -> Runner:
-        """What carries out many trials on these machines, at most so many at once."""
+        """The runner of trials on these machines, at most so many at once."""
         if kind == "local":
             from unisid.runtime.trials import InTurn
 

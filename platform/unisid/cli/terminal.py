@@ -46,7 +46,7 @@ class Drawing:
 
 
 def drawing(console: Console) -> Rich:
-    """What draws on a console; text stays as it is, without markup of its own."""
+    """A drawer on a console, which shows text as it is, without markup."""
     return Rich(file=cast(IO[str], Drawing(console)), highlight=False, markup=False, emoji=False, force_terminal=True)
 
 

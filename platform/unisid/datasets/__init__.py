@@ -38,7 +38,7 @@ class Dataset(Protocol):
         ...
 
     def parts(self) -> list[Part]:
-        """What can be read at the same time, in the order of the original rows; made by `part`."""
+        """Parts that can be read in parallel, in the order of the original rows; made by `part`."""
         ...
 
     def read(self, part: Part) -> pa.Table:
@@ -53,7 +53,7 @@ class Dataset(Protocol):
         ...
 
     def at(self, part: Part, index: int) -> str:
-        """What an error calls a row of a part of the interactions, by index from 0: 'views.csv, line 7'. May read
+        """Where a row of a part of the interactions stands, for errors, by index from 0: 'views.csv, line 7'. May read
         the part again."""
         ...
 

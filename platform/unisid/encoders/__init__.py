@@ -59,7 +59,7 @@ class EncoderConfig(PlugIn):
 
     @abc.abstractmethod
     def tokenizer(self, max_tokens: int) -> Tokenizer:
-        """What cuts every text to `max_tokens`, special tokens included."""
+        """A tokenizer that cuts every text to `max_tokens`, special tokens included."""
 
     @abc.abstractmethod
     def build(self, device: torch.device) -> Encoder:

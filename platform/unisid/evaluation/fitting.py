@@ -59,7 +59,7 @@ def fit(job: Job[Any], task: Task, pool: Pool) -> dict[str, Fitted]:
 
 
 def fit_and_rank(worker: Worker, task: Task) -> dict[str, Fitted]:
-    """What the worker runs."""
+    """Run on the worker: fit every baseline and rank the test samples; by method."""
     return {config.kind: _fit_and_rank_one(worker, task, config) for config in task.baselines}
 
 

@@ -92,7 +92,7 @@ def all_groups(ranks: Mapping[str, Mapping[str, NDArray[np.float64]]], groups: G
 
 
 def described(listed: NDArray[np.int64], catalog: Catalog, seed: int) -> dict[str, float]:
-    """What the recommender's lists [S, k] are like: coverage, Gini, novelty in bits, likeness within a list."""
+    """Diversity of a recommender's lists [S, k]: coverage, Gini, novelty in bits, likeness within a list."""
     user, item = catalog.training_edges()
     shape = (catalog.num_items, catalog.num_users)
     users_of = sparse.csr_matrix((np.ones(len(item), np.float32), (item, user)), shape=shape)

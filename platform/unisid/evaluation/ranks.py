@@ -117,5 +117,5 @@ def means(results: Mapping[str, Json], names: list[str]) -> Json:
 
 
 def spell(chosen: Mapping[str, float]) -> str:
-    """What validation chose, after a comma each."""
+    """The values chosen on validation as text, each after a comma."""
     return "".join(f", {name} {value:.4g}" for name, value in chosen.items())

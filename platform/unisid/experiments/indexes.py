@@ -138,7 +138,7 @@ class Siblings:
 
 
 def siblings(codes: NDArray[np.int32], users: NDArray[np.int64], items: NDArray[np.int64]) -> Siblings:
-    """What second codes say beyond first ones (UQF thesis, figure 6.6), over all pairs, counted exactly.
+    """Users shared by two items of one first code, by their second codes (UQF thesis, figure 6.6), over all pairs.
 
     All is NaN for ids of one level, and `across` where no first code has two second ones.
     """

@@ -162,7 +162,7 @@ class Following:
 
     @property
     def num_targets(self) -> int:
-        """What the losses of these rows are sums over."""
+        """The number of targets in these rows, over which losses are summed."""
         return int((self.targets != PAD).sum())
 
     def to(self, device: torch.device) -> "Following":
@@ -212,7 +212,7 @@ class LearnedFusion(Fusion):
         return {"loss": total, **parts}
 
     def chance(self, batch: Batch) -> dict[str, Tensor]:
-        """What the parts of `loss` would be if all vectors were equal, for those of which that can be said."""
+        """The chance level of each part of `loss`: its value if all vectors were equal, where there is one."""
         nothing = torch.zeros(len(batch.own), 1, device=batch.own.device)
         ignored = {"structure": batch.structure_ignored, "semantic": batch.semantic_ignored}
         return {name: info_nce(nothing, nothing, batch.own, each, 1.0) for name, each in ignored.items()}
@@ -240,7 +240,7 @@ class SequenceFusion(Fusion):
 
     @abc.abstractmethod
     def chance(self, batch: Following) -> dict[str, Tensor]:
-        """What the parts of `loss` would be if all scores were equal."""
+        """The chance level of each part of `loss`: its value if all scores were equal."""
 
 
 class FusionConfig(PlugIn):

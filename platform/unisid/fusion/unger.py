@@ -165,7 +165,7 @@ class Unger(SequenceFusion):
     def _before(
         self, read: Int[Tensor, "n T"], places: Bool[Tensor, "n T"]
     ) -> tuple[Float[Tensor, "P T D"], Bool[Tensor, "P T"]]:
-        """What every place that has a target comes after, the latest item first, and which of it is real."""
+        """The vectors of the items up to every place with a target, the latest first, and a mask of the real ones."""
         row, place = places.nonzero(as_tuple=True)
         back = place[:, None] - torch.arange(read.shape[1], device=read.device)
         found = read[row[:, None], back.clamp(min=0)]

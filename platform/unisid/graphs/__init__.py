@@ -21,7 +21,7 @@ class GraphModel(nn.Module):
 
     @abstractmethod
     def forward(self) -> Float[Tensor, "V w"]:
-        """What nodes are scored with: the dot product of a user's and an item's row."""
+        """The final vectors of all nodes; a user's score of an item is the dot product of their rows."""
 
     @abstractmethod
     def penalty(self, nodes: Int[Tensor, " n"]) -> Float[Tensor, ""]:
@@ -29,7 +29,7 @@ class GraphModel(nn.Module):
 
     @abstractmethod
     def layers(self) -> list[Tensor]:
-        """What fusion reads: K + 1 views [V, w] of every node, the nearest first; without gradients."""
+        """K + 1 views [V, w] of every node for the fusion, the nearest first; without gradients."""
 
 
 class GraphConfig(PlugIn):

@@ -174,7 +174,7 @@ def _check_times(path: str, user: NDArray[np.int64], made: NDArray[Any], catalog
 
 
 def _scores(path: str, table: pa.Table) -> tuple[NDArray[np.float64], str]:
-    """What orders entries, larger first: the rank where there is one, else the score, else the order of the rows."""
+    """Keys that order entries, larger first: by rank where there is one, else by score, else by row."""
     if "rank" in table.column_names:
         if (least := pc.min(table["rank"]).as_py()) < 0:
             raise DataError(f"{path}: has the rank {least:g}; ranks count from 0 or 1, the best first: is it a score?")

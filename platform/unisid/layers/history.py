@@ -34,7 +34,7 @@ def latest_first(rows: Int[Tensor, "P T"], last: Int[Tensor, " P"]) -> Int[Tenso
 
 
 def seen_in_windows(windows: Int[Tensor, "B T"], targeted: Bool[Tensor, "B T"]) -> Seen:
-    """What stands before every place of a window that has a target, window by window."""
+    """The items up to every place of a window that has a target, window by window."""
     length = windows.shape[1]
     rows = windows.repeat_interleave(length, 0)
     before = latest_first(rows, torch.arange(length, device=windows.device).repeat(len(windows)))
@@ -42,7 +42,7 @@ def seen_in_windows(windows: Int[Tensor, "B T"], targeted: Bool[Tensor, "B T"]) 
 
 
 def seen_at_end(past: Int[Tensor, "B E"], longest: int) -> Seen:
-    """What stands at the end of each row, of which at most the latest `longest` count."""
+    """The latest items of each row, at most `longest`."""
     return Seen(latest_first(past, (past != PAD).sum(1) - 1)[:, :longest])
 
 

@@ -57,7 +57,7 @@ class MemoryConfig(Settings):
         check_nouns("memory.alike", self.alike)
 
     def parts(self) -> tuple[Part, ...]:
-        """What is added up."""
+        """The parts of the sum, with the weights they begin with."""
         likes = [Part(f"like_{noun}", 0.01) for noun in self.alike] + [Part("words", 0.1)] * self.words
         then = [Part(f"{part.table}_next", 0.001) for part in likes]
         return (Part("next", 0.01), Part("next", 0.1), Part("next_next", 0.001), *likes, *then)
@@ -130,7 +130,7 @@ class Memory(nn.Module):
         return Table(self.get_buffer(f"{name}_items"), self.get_buffer(f"{name}_values"))
 
     def entries(self, before: Int[Tensor, "P T"]) -> dict[str, Entries]:
-        """What each relation relates to the latest items, the latest first."""
+        """Per relation, the items related to the latest items of each history, the latest first."""
         latest = before[:, : self.config.latest]
         return {name: entries(self.table(name), latest, self.config.recency) for name in self.names}
 

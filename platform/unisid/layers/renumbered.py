@@ -15,7 +15,7 @@ def rows_of(rows: Float[Tensor, "M *W"], was: Int[Tensor, " N"]) -> Float[Tensor
 
 
 def counted(model: nn.Module, counts: Float[Tensor, " M"], was: Int[Tensor, " N"]) -> dict[str, Tensor]:
-    """What a recommender over items counts: how often each was taken; and the memory that the model has as yet, for
+    """A recommender's counts (how often each item was taken) under new numbers, and its present memory, for
     neighbours are found anew."""
     memory = {name: values for name, values in model.state_dict().items() if name.startswith("memory.")}
     return memory | {"counts": rows_of(counts, was)}

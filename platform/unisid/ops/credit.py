@@ -48,7 +48,7 @@ def first_difference(codes: Int[Tensor, "B G L"], targets: Int[Tensor, "B L"]) -
 
 
 def pass_bonus(hits: Bool[Tensor, "B G"], draws: int = 4) -> Float[Tensor, "B G"]:
-    """What an answer adds to the chance that `draws` of the prompt's answers hold a right one, standardised (GREAM).
+    """Standardised gain of each answer in the chance that `draws` of its prompt's answers hold a right one (GREAM).
 
     With n answers, c of them right, k draws: rho = 1 - C(n - c, k) / C(n, k), sigma = sqrt(rho (1 - rho)); a right
     answer has (1 - rho) / sigma, any other (1 - rho - C(n - c - 1, k - 1) / C(n - 1, k - 1)) / sigma. It adds up to 0

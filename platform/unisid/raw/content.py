@@ -55,7 +55,7 @@ def codec_of(head: bytes) -> str:
 
 
 def no_table(head: bytes) -> str:
-    """What a file with these first bytes is, where that is no table, and what would be right; otherwise empty.
+    """Name the kind of a file that is no table, by its first bytes, and what would be right; empty for any other.
 
     Args:
         head: decompressed.

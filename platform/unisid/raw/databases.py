@@ -59,7 +59,7 @@ def sql_of(kind: str, named: str) -> str:
 
 
 def options(kind: str, named: str, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What a driver connects with.
+    """The connection options of a driver.
 
     BigQuery's finds Google's default credentials by itself; the project that pays is GOOGLE_CLOUD_PROJECT, else the
     table's own.
@@ -136,7 +136,7 @@ def _bytes(values: pa.Array) -> pa.Array:
 
 
 def without_secrets(text: str) -> str:
-    """What a driver says, on one line, without what opens something."""
+    """A driver's message on one line, with secrets masked."""
     for name in SECRETS:
         if secret := os.environ.get(name):
             text = text.replace(secret, MASK)

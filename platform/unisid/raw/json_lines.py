@@ -64,7 +64,7 @@ def objects(path: str, number: int, text: str, parse: Callable[[str], Any] = par
 
 
 def _remedy(line: str) -> str:
-    """What makes whole lines of the file that this line is of."""
+    """The remedy for a file whose lines are not whole JSON values, by one such line."""
     start = line.strip()
     if start.startswith("["):
         return "`jq -c '.[]'` makes such lines of an array"

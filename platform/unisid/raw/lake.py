@@ -139,7 +139,7 @@ def package(kind: Kind) -> Any:
 
 
 def readable(address: str) -> contextlib.AbstractContextManager[None]:
-    """What goes wrong while a table is read, as an error that names its address."""
+    """A context in which errors of reading a table become DataErrors that name its address."""
     found = ADDRESS.fullmatch(address)
     assert found is not None, address
     return _readable(found[1], address)  # type: ignore[arg-type]

@@ -69,6 +69,6 @@ def with_unread(table: pa.Table, unread: Mapping[str, str], complete: bool = Tru
 
 
 def unread_of(table: pa.Table) -> tuple[dict[str, str], bool]:
-    """What `with_unread` was given; of any other table, that nothing was left out."""
+    """The account of unread rows that `with_unread` attached; of any other table, that none was left out."""
     unread, complete = json.loads((table.schema.metadata or {}).get(UNREAD, b"[{}, true]"))
     return unread, complete

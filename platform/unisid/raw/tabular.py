@@ -182,7 +182,7 @@ def _open(path: str) -> Any:
 
 @contextlib.contextmanager
 def _whole(path: str) -> Iterator[None]:
-    """What goes wrong while a Parquet file is read, as an error that names it."""
+    """A context in which errors of reading a Parquet file become DataErrors that name it."""
     try:
         yield
     except pa.ArrowInvalid as error:

@@ -30,7 +30,7 @@ def description(place: Place, record: Record) -> str:
 
 
 def meaning(noun: str) -> str:
-    """What a noun stands for: the first line of its format's module, which is read, not run."""
+    """The meaning of a noun: the first line of its format's module, which is read, not run."""
     source = importlib.resources.files("unisid.artifacts").joinpath(f"{noun}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or noun).splitlines()[0]
 

@@ -45,7 +45,7 @@ class Results:
 
     @property
     def warning(self) -> str:
-        """What to see first where most targets repeat their history; else nothing."""
+        """The warning where most targets repeat their history; else empty."""
         return repeated_targets(self.counts.get("targets_taken_before", 0), self.counts["samples"], "test", OTHER_RULE)
 
     @property
@@ -86,7 +86,7 @@ def records(places: Mapping[str, Place]) -> dict[str, Record]:
 
 
 def leak(places: Mapping[str, Place]) -> str:
-    """What a reader must know first where the graph saw the evaluation targets; else nothing."""
+    """The warning where the graph saw the evaluation targets; else empty."""
     graph = records(places).get("graph")
     return LEAK if graph is not None and graph.counts.get("leaky") else ""
 

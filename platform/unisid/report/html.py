@@ -103,5 +103,5 @@ def templates() -> Environment:
 
 
 def _clean(value: Any) -> Any:
-    """What a template may show: markup as it is, anything else as text that hides and turns nothing."""
+    """A value as a template may show it: markup as it is, anything else as printable text."""
     return value if hasattr(value, "__html__") else printable(str(value))

@@ -79,7 +79,7 @@ def _verdict(part: Json, metric: str, first: str, other: str) -> str:
 
 
 def certainties(found: Json) -> str:
-    """What `evaluation.certainty` found, for a terminal."""
+    """The figures of `evaluation.certainty` as text for a terminal."""
     rows = [
         [
             "beam",

@@ -36,7 +36,7 @@ LISTS = {
 
 
 def data(places: Mapping[str, Place]) -> Section:
-    """What the catalog was made of, what its policies did to it, and what to see before figures are believed."""
+    """The section on data: sources of the catalog, effects of its policies, and warnings."""
     record = facts.records(places).get("catalog")
     if record is None:
         return None
@@ -104,7 +104,7 @@ def verdict(found: facts.Results, name: str) -> str:
 
 
 def recommendations(places: Mapping[str, Place]) -> Section:
-    """What the lists are like, and some users' histories beside what is recommended to them."""
+    """The section on recommendations: diversity of the lists, and some users' histories beside their lists."""
     record = facts.records(places).get("metrics")
     lists = {} if record is None else record.counts.get("lists", {})
     shown = [(LISTS[name], f"{value:.3f}") for name, value in lists.items() if name in LISTS]

@@ -39,7 +39,7 @@ def comma_separated(rows: Iterable[Iterable[Any]]) -> bytes:
 
 
 def plan_tree(entries: Sequence[Planned], expected: Mapping[str, Expected] | None = None) -> str:
-    """What exists and what would run, each artifact with what it is made from.
+    """A plan as a tree: what exists and what would run, each artifact with its inputs.
 
     Args:
         expected: what making some of them may take, by role.

@@ -132,7 +132,7 @@ class Follower:
             LOG.error(f"MLflow: {fault(error)}; its alias stays where it is, this server loads it no more")
 
     def adding(self) -> Adding | None:
-        """What adds items to the index in use; None where the settings or the source allow none."""
+        """The `Adding` of items to the index in use; None where the settings or the source allow none."""
         return Adding(self._store, self.source.name) if self.settings.adds and self.source.name else None
 
     def alias_moved(self, model: str) -> bool:
@@ -233,7 +233,7 @@ class Follower:
         return functools.partial(self._load, model, codes, catalog, vectors if address else {})
 
     def _promoted(self) -> Callable[[], Pair] | None:
-        """What loads the champions; None where they are in use already."""
+        """A function that loads the champions; None where they are in use already."""
         registered, name = self._registered, self.source.name
         now = registered.pair(CHAMPION)
         if now.index is None or now.recommender is None:
@@ -269,7 +269,7 @@ class Follower:
         return loaded
 
     def _registered_pair(self, now: promotion.Pair) -> Callable[[], Pair]:
-        """What loads the versions of a pair; raises ArtifactError where they do not fit or the store lacks them."""
+        """A function that loads the versions of a pair; raises ArtifactError where they do not fit or are missing."""
         registered, name = self._registered, self.source.name
         if not registered.fits(now):
             raise ArtifactError(

@@ -13,7 +13,7 @@ PAGE = 100
 
 
 def promoted(store: Store, name: str) -> tuple[Held, Held]:
-    """What the champion index and the champion recommender of a name hold; empty for none.
+    """The artifacts of the champion index and of the champion recommender of a name; empty for none.
 
     Raises:
         ArtifactError: MLflow cannot be reached.
@@ -70,7 +70,7 @@ def _has_registry(store: Store) -> bool:
 
 
 def _addresses(tags: dict[str, str]) -> Held:
-    """What a version holds, by its tags."""
+    """The artifacts of a registered version, from its tags."""
     found: Held = {}
     for noun in ("model", "codes"):
         address, _, fingerprint = tags.get(f"lineage.{noun}", "").partition(" ")

@@ -114,7 +114,7 @@ def context(*, preserve_order: bool) -> ray.data.DataContext:
 
 
 def fit_into(pools: Sequence[Pool], parts: int, cpus: float, gpus: float, lasting: float | None = None) -> list[Pool]:
-    """What each step is granted so that all pools run at once within `cpus` and `gpus`.
+    """The pools cut down so that all run at once within `cpus` and `gpus`.
 
     Workers beyond the number of parts go first, then workers of the largest pools; when one worker a step is still
     too much, cores are shared (they only steer scheduling). GPUs are never shared beyond what a pool says.

@@ -124,7 +124,7 @@ def _hushed() -> Iterator[None]:
 
 
 def runtime_env(settings: dict[str, str]) -> dict[str, Any]:
-    """What travels to a cluster's workers: settings, and this very package, so that no two versions of it meet.
+    """Ray's runtime environment for a cluster's workers: settings, and this very package, so that all run one version.
 
     Whatever the job was submitted with stays as it is.
     """

@@ -98,7 +98,7 @@ class RayTune:
 
 
 def perform(config: Mapping[str, Any], pieces: Sequence[Any], work: Work) -> dict[str, Any]:
-    """What a trial's process does. What a new process may cure goes to Tune, which starts one; the rest is final."""
+    """Run in a trial's process: perform its piece. Errors that a new process may cure go to Tune; the rest is final."""
     try:
         result = work(pieces[config["number"]], lambda values: tune.report(dict(values)))
     except CURABLE as error:

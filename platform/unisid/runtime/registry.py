@@ -56,12 +56,12 @@ def register(client: MlflowClient, run: str, name: str, places: Mapping[str, Pla
 
 
 def index_of(name: str) -> str:
-    """What the index of a name is registered as. Raises ConfigError for a name that MLflow cannot have."""
+    """The registered model's name for an index. Raises ConfigError for a name that MLflow cannot have."""
     return f"{_allowed(name)}-index"
 
 
 def recommender_of(name: str) -> str:
-    """What the recommender of a name is registered as. Raises ConfigError for a name that MLflow cannot have."""
+    """The registered model's name for a recommender. Raises ConfigError for a name that MLflow cannot have."""
     return f"{_allowed(name)}-recommender"
 
 
@@ -197,7 +197,7 @@ def _version(client: MlflowClient, name: str, run: str, logged: LoggedModel, tag
 
 
 def requirements() -> list[str]:
-    """What a server installs for a registered model: the versions here, as the package index has them.
+    """Requirements of a registered model for a server: the versions here, as the package index has them.
 
     A build of this machine's own is no version of the index: torch 2.13.0+cpu is torch==2.13.0 there. The package
     itself travels with the model (code_paths).
@@ -242,7 +242,7 @@ def held(tags: Mapping[str, str], noun: str) -> str:
 
 
 def _tags(records: Mapping[str, Record]) -> dict[str, str]:
-    """What a version says of the artifacts that it holds and of those that they were made from."""
+    """The tags of a version: the artifacts that it holds and those that they were made from."""
     first = next(iter(records.values()))
     tags = {"fingerprint": first.fingerprint, "address": first.address}
     tags |= {f"lineage.{noun}": f"{record.address} {record.fingerprint}" for noun, record in records.items()}

@@ -44,7 +44,7 @@ PATIENCE = 60
 
 
 def tracker(store: Place) -> "Tracker":
-    """What writes a store's runs to MLflow; the database of a store that was moved is set right at once."""
+    """The tracker that writes a store's runs to MLflow; the database of a store that was moved is set right at once."""
     quiet()
     found = Tracker(tracking_uri(store))
     with contextlib.suppress(SQLAlchemyError, OSError):  # the writer is stopped by it, and reports it

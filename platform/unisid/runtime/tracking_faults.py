@@ -87,7 +87,7 @@ def useless(error: BaseException, uri: str) -> ConfigError | None:
 
 
 def fault(error: BaseException) -> Fault:
-    """What an error of MLflow means."""
+    """Diagnose an error of MLflow."""
     if isinstance(error, ImportError):
         return Fault(_missing(error))
     if isinstance(error, (Deleted, Contested)):

@@ -54,7 +54,7 @@ class Search:
 
     @property
     def definition(self) -> Json:
-        """What a resumed search must agree on; values and seeds may be added."""
+        """The part of a search that a resumed one must agree on; values and seeds may be added."""
         return {
             "recipe": self.recipe.name,
             "version": self.recipe.version,

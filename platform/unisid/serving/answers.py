@@ -216,7 +216,7 @@ def _ranked(pair: Pair, rows: dict[int, _Row]) -> tuple[Found, dict[int, float]]
 
 
 def _cold(pair: Pair, text: str) -> tuple[str, _Ranked]:
-    """What the answer to a user without a history comes from, and all items for it, best first: those that share a
+    """The source of an answer to a user without a history, and all items for it, best first: those that share a
     word with the text, then the others by popularity, their scores below those."""
     items, scores = pair.texts.nearest(text) if text else pair.popular
     if not text or not len(items):

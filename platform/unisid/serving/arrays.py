@@ -82,13 +82,13 @@ def made(codes: Codes, catalog: Catalog, vectors: Mapping[str, Place], nouns: tu
 
 
 def identity(codes: Codes, catalog: Catalog, vectors: Mapping[str, Place], nouns: tuple[str, ...]) -> list[Any]:
-    """What decides the arrays of `made`."""
+    """The values that identify the arrays of `made`."""
     held = [content_of(vectors[noun], require(vectors[noun], noun)) for noun in nouns if noun in vectors]
     return [content_of(codes.place, codes.record), content_of(catalog.place, catalog.record), *held]
 
 
 def content_of(place: Place, record: Record) -> list[Any]:
-    """What decides an artifact's bytes: those of one fingerprint may differ by the machine that made them."""
+    """The values that identify an artifact's bytes: those of one fingerprint may differ by machine."""
     if record.sums:
         return [record.fingerprint, sorted(record.sums.items())]
     return [record.fingerprint, place.uri, [[name, *(place.stamp(name) or ())] for name in place.sizes()]]

@@ -76,6 +76,7 @@ class _Compiler:
     where: str
 
     def truth(self, part: ast.expr) -> pa.Array:
+        """Evaluate a part of a rule for every item: true, false, or null where a value is missing."""
         if isinstance(part, ast.BoolOp):
             join = pc.and_kleene if isinstance(part.op, ast.And) else pc.or_kleene
             found = self.truth(part.values[0])

@@ -92,6 +92,7 @@ class Numbers(Mapping[str, int]):
         return iter(self.texts)
 
     def get(self, text: str, default: Any = None) -> Any:
+        """The number of a text, or the default, as `dict.get`."""
         row = self._row(text)
         return default if row < 0 else row
 

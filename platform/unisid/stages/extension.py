@@ -63,7 +63,7 @@ class Base(Settings):
 
 
 def base_of(base: Base | None) -> Base:
-    """What settings go on from; raises ConfigError where they name nothing."""
+    """The base that settings name; raises ConfigError where they name none."""
     if base is None:
         raise ConfigError("index extend: the settings name no base to go on from; give the address of one")
     return base

@@ -37,11 +37,11 @@ class Maker(Protocol):
         ...
 
     def sources(self, config: Any, /) -> dict[str, Json]:
-        """What goes in besides artifacts of the recipe: role -> {"address", "fingerprint"}."""
+        """Inputs besides artifacts of the recipe: role -> {"address", "fingerprint"}."""
         ...
 
     def make(self, job: Job[Any], /) -> Json:
-        """Write the artifact's files to `job.out`; returns what its record says of it in numbers."""
+        """Write the artifact's files to `job.out`; returns the counts for its record."""
         ...
 
 
@@ -74,17 +74,17 @@ ALIGN: Stage = align
 
 
 def extension(noun: str) -> Maker:
-    """What makes a further version of a noun from an older one."""
+    """The maker of a further version of a noun from an older one."""
     return cast(Maker, importlib.import_module(f"unisid.stages.{noun}.extend"))
 
 
 def emission(noun: str) -> Maker:
-    """What makes a noun of a tokenizer and a recommender that were trained together."""
+    """The maker of a noun from a tokenizer and a recommender that were trained together."""
     return cast(Maker, importlib.import_module(f"unisid.stages.{noun}.emitted"))
 
 
 def gift(noun: str) -> Maker:
-    """What makes a noun of what others made."""
+    """The maker of a noun from what others made."""
     return cast(Maker, importlib.import_module(f"unisid.stages.{noun}.given"))
 
 

@@ -102,6 +102,7 @@ class Config(Settings):
                 )
 
     def fits(self, num_items: int) -> None:
+        """Raises ConfigError where a catalog of so many items is too small for the cut-offs."""
         usable_cutoffs(self.cutoffs, num_items, "metrics.cutoffs")
 
 
@@ -159,7 +160,7 @@ def make(job: Job[Config]) -> Json:
 
 
 def _comprehension(job: Job[Config]) -> Json:
-    """What a language model has learned of its index by heart, where that is asked; else nothing."""
+    """How well a language model has memorised its index, where the settings ask for it; else empty."""
     config = job.config
     if not config.comprehension:
         return {}

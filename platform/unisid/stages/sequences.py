@@ -77,7 +77,7 @@ def make(job: Job[Config]) -> Json:
 
 
 def _rows(catalog: Catalog, name: str, config: Config) -> NDArray[np.int64]:
-    """What the rows of a table are, in the order they are stored: interactions that are targets, or users."""
+    """The rows of a table in the order they are stored: interactions that are targets, or users."""
     if name == USERS:
         return np.random.default_rng(config.seed).permutation(_users(catalog))
     if name != SPLITS[TRAIN]:
@@ -102,7 +102,7 @@ def _training_lengths(catalog: Catalog) -> NDArray[np.int64]:
 
 
 def _writer(catalog_at: Place, out: Place, config: Config) -> Callable[[pa.Table], pa.Table]:
-    """What a worker keeps: the catalog and each table's rows."""
+    """The map's step, with what a worker keeps between parts: the catalog and each table's rows."""
     catalog = Catalog.read(catalog_at)
     rows_of = functools.cache(lambda name: _rows(catalog, name, config))
 

@@ -53,7 +53,7 @@ def join(worker: Worker, part: Tensor, width: int) -> Tensor:
 def saving(
     worker: Worker, tensors: Mapping[str, Tensor], state: Mapping[str, Any], width: int
 ) -> Callable[[Path], None]:
-    """What `worker.report(save=...)` wants. All workers must call this: rows are gathered a block at a time.
+    """The function that `worker.report(save=...)` takes. All workers must call this: rows are gathered block by block.
 
     Rank 0 holds no more than a block of whole rows in memory, whatever V is; the rest waits in a temporary folder.
     """

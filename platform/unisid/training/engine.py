@@ -110,7 +110,7 @@ def kept_buffers(model: nn.Module) -> dict[str, Tensor]:
 
 
 def learned(model: nn.Module) -> dict[str, Tensor]:
-    """What learning changes in a model: the trained weights and the kept buffers."""
+    """The tensors that training changes: trained weights and kept buffers, by name."""
     return {**trained(model), **kept_buffers(model)}
 
 

@@ -195,7 +195,7 @@ class Fit(Generic[B]):
     within: Within
 
     def scale(self, micro_batches: list[B]) -> float | Tensor:
-        """What a step's losses are multiplied by, so that their mean over workers adds up to the step's loss."""
+        """The factor on a step's losses with which their mean over workers adds up to the step's loss."""
         if self.accumulation.count is None:
             return 1.0 / self.accumulation.micro_batches
         counted = float(sum(self.accumulation.count(batch) for batch in micro_batches))
@@ -203,6 +203,7 @@ class Fit(Generic[B]):
         return self.worker.size / everywhere.clamp(min=1.0)
 
     def rate(self, step: int) -> float:
+        """The learning rate of a step, by the schedule."""
         total = self.config.epochs * self.objective.steps_per_epoch()
         return self.config.learning_rate * SCHEDULES[self.config.schedule](step, self.config.warmup_steps, total)
 
@@ -319,7 +320,7 @@ def _commit(fit: Fit[B], partial: Partial) -> None:
 
 
 def _saving(fit: Fit[B], tensors: Mapping[str, Tensor], counters: Json) -> Callable[[Path], None]:
-    """What writes a checkpoint, with these tensors and counters besides the fit's own; all workers must call it."""
+    """The function that writes a checkpoint of the fit, these tensors and counters; all workers must call this."""
     fit.progress.counters["seconds"] = time.monotonic() - fit.begun
     best = ((BEST + name, tensor) for name, tensor in fit.progress.best.items())
     if fit.worker.rank:

@@ -72,7 +72,7 @@ def is_whole(objective: object) -> bool:
 
 
 def parts_of(objective: object) -> tuple[str, ...]:
-    """What the weights' names of each part begin with."""
+    """Prefixes of the weights' names of each part."""
     return objective.parts if isinstance(objective, Parted) else WHOLE
 
 

@@ -39,7 +39,7 @@ def named_peak(name: str) -> float | None:
 
 
 def operations_of(model: nn.Module) -> int:
-    """What a token costs in a step: 2 operations a parameter forward, 2 backward, and 2 more where it learns.
+    """Operations that a token costs in a step: 2 a parameter forward, 2 backward, and 2 more where it learns.
 
     Attention's own are not counted (Chowdhery et al. 2022, appendix B, without its last term).
     """

@@ -43,7 +43,7 @@ class Making:
         return share([self.trials[number] for number in numbers], own)
 
     def shared(self, compute: Compute) -> None:
-        """What all trials share, by the driver; under the recipe's own name, unless all trials differ from it alike.
+        """Make the artifacts that all trials share, under the recipe's own name unless all trials differ from it alike.
 
         Raises:
             ConfigError: a trial's codes cannot name as many items as the catalogue has.

@@ -24,7 +24,7 @@ SHOWN = 5
 
 
 def compare(left: tuple[Codes, Catalog], right: tuple[Codes, Catalog]) -> Json:
-    """What changes from the left index to the right one; shares of items are None where none is in both."""
+    """Figures of the change from the left index to the right one; shares of items are None where none is in both."""
     (before, old), (after, new) = left, right
     number = pc.index_in(old.item_ids, value_set=new.item_ids)
     both = np.flatnonzero(number.is_valid().to_numpy(zero_copy_only=False))

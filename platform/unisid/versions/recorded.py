@@ -71,7 +71,7 @@ def as_recorded(recipe: Recipe | None, store: Store, base: Address, model: Place
 
 
 def _learned(store: Store, model: Place) -> dict[str, Any]:
-    """What a recommender was made by: the settings of its own and of what it learned from."""
+    """The settings that a recommender was made by: its own and those of what it learned from."""
     record = require(model, "model")
     config = settings_of("model", record)
     aligned = config if isinstance(config, align.Config) else None

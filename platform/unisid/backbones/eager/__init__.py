@@ -191,7 +191,7 @@ class Eager(Backbone):
         return torch.cat([stream.log_probs_after(memory, tokens) for stream, memory, tokens in own], -1)
 
     def read(self, histories: Int[Tensor, "B T"], index: Index) -> tuple[Memory, Memory]:
-        """What each decoder sees of histories that are encoded once: every item is the codes of both halves."""
+        """Encode histories once, every item by the codes of both halves; returns each decoder's memory of them."""
         tokens = halves_of(index).tokens(histories)
         embedded = torch.cat([self._stream(number).embed(each) for number, each in enumerate(tokens)], 2).flatten(1, 2)
         real = (histories != PAD).repeat_interleave(embedded.shape[1] // histories.shape[1], 1)

@@ -41,7 +41,7 @@ EXACT = 1 << 16
 
 @dataclass(frozen=True)
 class States:
-    """What is known of P positions: a state of each transformer, and what stands before."""
+    """The encoding of P positions: a state of each transformer, and the items before."""
 
     trie: Float[Tensor, "P D"]
     dense: Float[Tensor, "P D"] | None
@@ -215,7 +215,7 @@ class Hierarchical(Backbone):
         return found.float()
 
     def below(self, states: States, trie: Trie) -> Below:
-        """What the repeat term puts on items of the history, to be summed below nodes."""
+        """The repeat term's mass on the items of each history, to be summed below nodes."""
         return Below.of(trie, states.seen.items, self.repeat(states, 0).expm1())
 
     def added(

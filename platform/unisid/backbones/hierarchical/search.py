@@ -113,8 +113,7 @@ class _Found:
 
 
 def candidates(model: "Hierarchical", states: "States", index: Index, beam: Beam, limits: Limits) -> Candidates:
-    """What beams over the trie find, and what the memory recalls; both of all items, and of new ones apart. No item
-    twice."""
+    """Candidates from beams over the trie and from the memory: of all items, and of new items apart. No item twice."""
     check(widest(beam), widest(beam), len(index.codes))
     memory, before, new = model.memory, states.seen.before, ~model.was_learned()
     held, z = {} if memory is None else memory.entries(before), model.part_weights.z(before, model.counts)

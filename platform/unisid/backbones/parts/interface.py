@@ -151,7 +151,7 @@ class Backbone(nn.Module):
         return 0.0
 
     def weights(self) -> dict[str, Tensor]:
-        """What is saved, under the names that others load it by; tied tensors once."""
+        """The tensors to save, by the names that other libraries load them by; tied tensors once."""
         return self.state_dict()
 
     def load(self, weights: Mapping[str, Tensor], index: Index) -> None:
@@ -177,9 +177,9 @@ class Backbone(nn.Module):
         return weights
 
     def files(self) -> dict[str, bytes]:
-        """What must lie beside the weights so that others can load them."""
+        """Files to write beside the weights so that other libraries can load them: name -> content."""
         return {}
 
     def hugging_face(self) -> HuggingFace:
-        """What the transformers library loads by itself; raises ConfigError where this is no model of it."""
+        """The model and files for the transformers library; raises ConfigError where it has no such model."""
         raise none_of_it(self.kind)

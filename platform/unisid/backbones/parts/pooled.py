@@ -82,7 +82,7 @@ class PooledConfig(BackboneConfig):
 
 @dataclass(frozen=True)
 class States:
-    """What is known of P positions: the transformer's state, and what stands before."""
+    """The encoding of P positions: the transformer's state, and the items before."""
 
     hidden: Float[Tensor, "P D"]
     seen: Seen

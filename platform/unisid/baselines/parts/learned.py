@@ -84,7 +84,7 @@ class LearnedBaseline(nn.Module):
 
     @abstractmethod
     def count(self, windows: Windows) -> int:
-        """What the loss is the sum over."""
+        """The number of terms that `loss` sums."""
 
     @abstractmethod
     def answer(self, histories: Histories) -> Float[Tensor, "B N"]:
@@ -170,7 +170,7 @@ def count_next(windows: Windows) -> int:
 
 
 def last_states(states: States, histories: Histories, device: torch.device) -> Float[Tensor, "B D"]:
-    """What is known after each history's last item; nothing that means anything for an empty one."""
+    """The state after each history's last item; without meaning for an empty history."""
     items = padded(histories.items, histories.lengths, width=1).to(device)
     lengths = torch.from_numpy(histories.lengths).to(device)
     last = (lengths - 1).clamp(min=0)

@@ -67,7 +67,7 @@ def routes(server: Server, rank: Rank) -> FastAPI:
 
     @app.post("/clicks", status_code=202, response_model=bodies.CountedBody, responses=REFUSALS)
     async def clicks(body: bodies.ClicksBody) -> Response:
-        """What users took: the guard ranks it by the pair on trial and by the other one, and compares."""
+        """Receive what users took: the guard ranks it by the pair on trial and by the other one, and compares."""
         return answered(await _clicked(server, rank, body), 202)
 
     _item_routes(app, server)

@@ -222,7 +222,7 @@ def clicked(body: ClicksBody, limits: Serving) -> list[Query]:
 
 
 def key_of(body: RecommendBody) -> str:
-    """What decides which pair answers a request: its cohort, else its first user, else its first history."""
+    """The key by which a pair is chosen for a request: its cohort, else its first user, else its first history."""
     if body.cohort:
         return body.cohort
     first = (body.users or body.histories or [""])[0]

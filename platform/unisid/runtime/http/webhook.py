@@ -72,6 +72,6 @@ def read(headers: Headers, body: bytes, secret: str, now: float) -> dict[str, An
 
 
 def signature(secret: str, identity: str, timestamp: str, body: bytes) -> str:
-    """What MLflow sends as `X-MLflow-Signature`."""
+    """The signature that MLflow sends as `X-MLflow-Signature`."""
     signed = b".".join((identity.encode("latin-1"), timestamp.encode("latin-1"), body))
     return "v1," + base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()

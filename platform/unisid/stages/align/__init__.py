@@ -101,6 +101,7 @@ class Config(Settings):
             )
 
     def fits(self, num_items: int) -> None:
+        """Raises ConfigError where a catalog of so many items is too small for the settings."""
         if self.answers > num_items:
             raise ConfigError(
                 f"align.answers: is {self.answers}, the catalog has {num_items} items; must be at most {num_items}"

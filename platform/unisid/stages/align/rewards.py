@@ -42,5 +42,5 @@ def load(base: Base, inputs: Mapping[str, Place], device: torch.device) -> Recom
 
 @torch.no_grad()
 def of(judge: Recommender, histories: Int[Tensor, "B T"], answers: Int[Tensor, "B G"]) -> Float[Tensor, "B G"]:
-    """What each answer is worth after its history; nothing to be read where one is -1, which fills short rows."""
+    """The reward of each answer after its history; without meaning where an answer is -1, which fills short rows."""
     return judge.backbone.log_probs_of(histories, answers, judge.index).sum(2)

@@ -87,6 +87,7 @@ class Config(Settings):
         check_cutoffs(self.cutoffs, "baseline.cutoffs")
 
     def fits(self, num_items: int) -> None:
+        """Raises ConfigError where a catalog of so many items is too small for the settings."""
         usable_cutoffs(self.cutoffs, num_items, "baseline.cutoffs")
 
 
@@ -128,7 +129,7 @@ def make(job: Job[Config]) -> Json:
 
 
 def train(worker: Worker, task: Task[Config]) -> Json:
-    """What every worker runs; the first writes the weights."""
+    """Run on every worker: fit the baseline; the first worker writes the weights."""
     config, catalog = task.config, Catalog.read(task.inputs["catalog"])
     torch.manual_seed(config.training.seed)
     model = config.baseline.build_from(task.inputs)

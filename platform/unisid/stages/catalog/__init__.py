@@ -137,6 +137,7 @@ class Config(Settings):
 
     @property
     def applies_title_rules(self) -> bool:
+        """`title_rules`; where it is not set, whether the protocol is temporal."""
         return self.protocol == "temporal" if self.title_rules is None else self.title_rules
 
 
@@ -339,6 +340,7 @@ def _emptied(config: Config, inside: Rows, dropped: dict[str, int]) -> DataError
 
 
 def require_times(table: pa.Table, config: Config) -> None:
+    """Raises DataError for interactions without times, under a protocol or window that needs them."""
     if "timestamp" not in table.column_names:
         wants = "a window" if config.protocol == "leave-one-out" else f"the protocol '{config.protocol}'"
         raise DataError(

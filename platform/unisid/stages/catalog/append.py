@@ -130,7 +130,7 @@ def _no_rows(base: Catalog) -> Rows:
 
 
 def _unit(base: Catalog) -> Unit:
-    """What the base's times count; raises DataError where it has none."""
+    """The unit of the base's times; raises DataError where it has none."""
     unit: Unit | Literal["position"] = base.record.counts.get("time_unit", "s")
     if unit == "position":
         raise DataError(
@@ -190,7 +190,7 @@ def _weights(base: Catalog, config: stage.Config, users: _Users) -> tuple[NDArra
 
 
 def _way(base: Catalog, dataset: Dataset) -> str:
-    """What becomes of interactions with an unknown item, where no setting says: they are counted where the base dropped
+    """The policy for interactions with an unknown item, where no setting says: they are counted where the base dropped
     items and does not say which."""
     lost = base.record.counts.get("oddities", {}).get("items_dropped") and not table_names(base.place, LEFT_OUT)
     return "count" if lost else dataset.anomalies

@@ -18,7 +18,7 @@ ROWS = b"rows"
 
 
 def numbered(part: Part, raw: pa.Table, columns: Mapping[str, Any]) -> pa.Table:
-    """What a worker made of a part's raw table, with the number of the part and what was not read of it."""
+    """A part's table as a worker returns it: new columns, the number of the part, and the account of unread rows."""
     table = pa.table(dict(columns))
     unread = [json.dumps(unread_of(raw))] + [None] * (table.num_rows - 1)
     number = pa.array(np.full(table.num_rows, part["number"], np.int32))

@@ -163,7 +163,7 @@ def distinct(items: pa.Table, refuse: bool) -> tuple[pa.Table, int]:
 
 
 def named(dataset: Dataset, table: pa.Table, row: int) -> str:
-    """What an error calls a row of the interactions: the file and the line."""
+    """Where a row of the interactions stands, for errors: the file and the line."""
     number, index = part_of(table, row)
     return dataset.at(dataset.parts()[number], index)
 

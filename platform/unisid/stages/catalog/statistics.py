@@ -13,7 +13,7 @@ from unisid.stages.catalog.reading import Ints, Rows
 
 
 def statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, user_ids: pa.Array, window: bool = False) -> Json:
-    """What is in the interactions, which lie by user and time; with a `window`, histories end where it begins."""
+    """Statistics of interactions ordered by user and time; with a `window`, histories end where it begins."""
     users = len(user_ids)
     user, sampled = rows.user, ~first_rows(rows.user)
     if window:

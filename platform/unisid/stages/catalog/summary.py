@@ -82,7 +82,7 @@ DECISIONS = (
 
 
 def decisions(counts: Counts) -> list[Decision]:
-    """What the policies did, without what they had no occasion for."""
+    """The effects of the policies that had any."""
     found = [Decision(int(_at(counts, key)), what, setting) for key, what, setting in DECISIONS]
     return [decision for decision in found + _weighed(counts) if decision.count]
 

@@ -61,7 +61,7 @@ def rename(job: Job[Any], base: Base, catalog: Catalog, nearest: NDArray[np.int3
 
 
 def certificate(base: Base, catalog: Catalog, codes: NDArray[np.int32], sizes: tuple[int, ...]) -> Json:
-    """What a refresh moves, before anything is trained on it."""
+    """Figures of what a refresh moves, before anything is trained on it."""
     older, then, now = shared_items(base, catalog)
     levels = min(older.num_levels, codes.shape[1])
     by_level, kept = moved(older.codes[then][:, :levels], codes[now][:, :levels])

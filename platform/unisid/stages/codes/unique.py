@@ -268,7 +268,7 @@ def _settle(
 def moved_distances(
     compute: Mapper, pool: Pool, work: Place, encoder: Encodes, before: NDArray[np.int32], after: NDArray[np.int32]
 ) -> dict[str, float]:
-    """What uniqueness cost: how many items moved, and by how much their squared latent distance grew."""
+    """The cost of uniqueness: how many items moved, and by how much their squared latent distance grew."""
     rows = np.flatnonzero((before != after).any(1))
     both = np.concatenate([before, after], axis=1)
     step = functools.partial(_distances, encoder)

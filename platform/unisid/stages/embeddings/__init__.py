@@ -72,6 +72,7 @@ class Config(Settings):
     """Who runs the encoder; `gpus` of 0.5 lets one worker write while the other computes."""
 
     def check_tools(self) -> None:
+        """Load the encoder's tokenizer, so that a missing library or file is an error before the run begins."""
         if self.encoder.reads == "text":  # else the catalog says what its tokens are
             self.encoder.tokenizer(self.max_tokens)
 
@@ -82,7 +83,7 @@ def inputs(config: Config) -> tuple[str, ...]:
 
 
 def sources(config: Config) -> dict[str, Json]:
-    """What goes in besides artifacts: the encoder's weights, by what they hold or by their id on the hub."""
+    """Inputs that are no artifacts: the encoder's weights, by their content or by their id on the hub."""
     source = config.encoder.source()
     return {} if source is None else {"encoder": source}
 
@@ -253,7 +254,7 @@ def refuse_bad(encoded: Encoded, item_ids: pa.ChunkedArray) -> None:
 
 
 def summary(out: Place, num_shards: int, num_items: int, has_states: bool) -> Json:
-    """What the shards hold, added up from each one's own counts."""
+    """Counts for the record, summed over the shards."""
     counts = [_counts(out, index) for index in range(num_shards)]
     total = {name: sum(c[name] for c in counts) for name in ("items", "tokens", "slots", "truncated", "empty")}
     if total["items"] != num_items:

@@ -109,7 +109,7 @@ class Config(Settings):
 
     @property
     def relation(self) -> Relation:
-        """What makes structure neighbours."""
+        """The relation that makes structure neighbours."""
         return "steps" if self.structure == "steps" else self.shared_users
 
 
@@ -229,7 +229,7 @@ def learn(worker: Worker, task: Task) -> Json:
 
 
 def _objective(worker: Worker, task: Task, model: Fusion) -> tuple[Any, Accumulation[Any]]:
-    """What a fusion learns from: neighbours of items, or what users took after what; and what its loss is a mean of."""
+    """The objective of a fusion (neighbours of items, or sequences of users), and how its micro-batches add up."""
     config, size, seed = task.config, task.config.batch_size, task.config.training.seed
     if isinstance(model, SequenceFusion):
         catalog = Catalog.read(task.reader.inputs["catalog"])

@@ -81,7 +81,7 @@ class Edges:
         )
 
     def counts(self, config: Config) -> Json:
-        """What a record says of them, in numbers."""
+        """Their counts for the record."""
         return ({"leaky": True} if config.use_all_interactions else {}) | {
             "users": self.graph.num_users,
             "items": self.graph.num_items,

@@ -122,7 +122,7 @@ class Config(Settings):
 
 
 def prompts_of(config: Config) -> Prompts:
-    """What a model that learns from such instructions is asked with: the first prompt of each task."""
+    """The prompts for a model trained on such instructions: the first of each task."""
     return Prompts.of(lambda kind: config.prompts(kind)[0])
 
 
@@ -239,7 +239,7 @@ def _task(kind: str) -> TaskConfig:
 
 
 def _writer(inputs: Mapping[str, Place], out: Place, config: Config) -> Callable[[pa.Table], pa.Table]:
-    """What a worker keeps: the titles, the codes, and where the samples lie."""
+    """The map's step, with what a worker keeps between parts: titles, codes, and where the samples lie."""
     catalog = Catalog.read(inputs["catalog"])
     descriptions = read_texts(catalog.place, "items", config.description) if config.describes else None
     speller = Speller(Codes.read(inputs["codes"]).codes, catalog.titles, descriptions, config.description_length)

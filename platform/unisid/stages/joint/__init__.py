@@ -103,7 +103,7 @@ def make(job: Job[Config]) -> Json:
 
 
 def train(worker: Worker, task: Task[Config]) -> Json:
-    """What every worker runs; the first writes both halves."""
+    """Run on every worker: train both halves; the first worker writes them."""
     config, recommender = task.config, model.filled(task.config.recommender)
     catalog, codes = Catalog.read(task.inputs["catalog"]), Codes.read(task.inputs[FIRST])
     index = Index.of(codes.codes, codes.sizes)

@@ -117,6 +117,7 @@ class Config(Settings):
             )
 
     def fits_history(self, length: int) -> None:
+        """Raises ConfigError where histories of this length are too long for the backbone."""
         self.backbone.fits_history(length)
 
     def micro_batch_size(self, workers: int) -> int:
@@ -160,7 +161,7 @@ def make(job: Job[Config]) -> Json:
 
 
 def train(worker: Worker, task: Task[Config]) -> Json:
-    """What every worker runs; the first writes the model."""
+    """Run on every worker: train the backbone; the first worker writes the model."""
     config, catalog = task.config, Catalog.read(task.inputs["catalog"])
     index = index_of(task.inputs, config.backbone, catalog)
     torch.manual_seed(config.training.seed)
@@ -212,7 +213,7 @@ def first_rows(task: Task[Config], backbone: Backbone, index: Index) -> Float[Te
 
 
 def index_of(inputs: Mapping[str, Place], backbone: BackboneConfig, catalog: Catalog) -> Index:
-    """What a backbone sees of the items; raises ArtifactError where the codes are another catalog's."""
+    """The index for a backbone: codes and the inputs it reads; raises ArtifactError for another catalog's codes."""
     codes = Codes.read(inputs["codes"])
     if len(codes.codes) != catalog.num_items:
         raise ArtifactError(
@@ -231,7 +232,7 @@ def filled(recommender: Config | None) -> Config:
 def validation_ranker(
     worker: Worker, catalog: Catalog, index: Index, sequences: Sequences, config: Config
 ) -> ValidationRanker:
-    """What ranks validation samples while a recommender of these settings learns."""
+    """The ranker of validation samples for a recommender of these settings."""
     return ValidationRanker(
         worker,
         catalog,

@@ -79,7 +79,7 @@ class Instructed:
         return self.language.loss_of(batch.to(self.worker.device)), {}
 
     def validate(self) -> Metrics:
-        """What ranking says, and the mean loss of the validation instructions' learned entries; one is the score."""
+        """Ranking metrics and the mean loss over the validation instructions' learned entries; one is the score."""
         sums = torch.zeros(2, dtype=torch.float64, device=self.worker.device)
         for packed in self.valid:
             sums += torch.stack(
@@ -91,7 +91,7 @@ class Instructed:
         return {**ranked, **ndcg, "loss": loss}
 
     def counts(self) -> Json:
-        """What became of the rows that the first worker read, those read again included."""
+        """Counts of the rows that the first worker read, those read again included, by what became of them."""
         return {"instructions": {name: self.packer.counts[name] for name in COUNTED}}
 
     def _validation(self, place: Place, seed: int) -> list[Packed]:
