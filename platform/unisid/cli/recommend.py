@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import create_mutex_group
 
-from unisid.cli.options import UNSAID, Flag, Machines, Name, count, several, text
+from unisid.cli.options import UNSAID, Flag, Machines, Name, count, several, shown, text
 from unisid.cli.overnight import Everybody, recommend_all
 from unisid.cli.session import Command
 from unisid.cli.tables import show
@@ -57,7 +57,7 @@ class Recommend(Command):
     beams: Annotated[tuple[int, ...], several(count, "N"), UNSAID] = ()
     """prefixes that a search keeps at a level, the last number for all further ones, and nowhere fewer than k: 100 50
     (default: 50)"""
-    widest: Annotated[int | None, text("N")] = None
+    widest: Annotated[int | None, shown("N")] = None
     """search again, with at most so many beams, where the answer is not certainly the best"""
     compute: Machines = "ray"
     """where the work for everybody is done"""
