@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.stages import ring
+from unisid.artifacts.catalog import TEST, TRAIN, Catalog
 from unisid.errors import DataError
 from unisid.judging.lists import read_lists
 from unisid.judging.predictions import is_prediction, read_predictions, read_users
+from unisid.judging.ranks import ranks_of
 from unisid.judging.spelled import Spelled
 
 USERS = ["ann", "bob", "cyd"]
@@ -24,11 +27,11 @@ def users(tmp_path) -> str:
     return str(tmp_path / "users.txt")
 
 
-def results(path, lists) -> str:
+def results(path, lists, outputs=None) -> str:
     """As evaluate.py writes them."""
     rows = [
-        {"input": "The user has ...", "output": "<a_1><b_2>\n", "predict": each, "predict_ctr_prob": [1.0] * len(each)}
-        for each in lists
+        {"input": "The user has ...", "output": f"{output}\n", "predict": each, "predict_ctr_prob": [1.0] * len(each)}
+        for each, output in zip(lists, outputs or ["<a_1><b_2>"] * len(lists), strict=True)
     ]
     (path / "final_result.json").write_text(json.dumps(rows, indent=4))
     return str(path / "final_result.json")
@@ -45,6 +48,9 @@ def test_the_results_of_minionerec(tmp_path, users):
     assert is_prediction(path)
     assert read_predictions(path, users).to_pydict() == {
         "user": ["ann", "ann", "bob", "bob", "cyd"],
+        "place": [0] * 5,
+        "lists": [1] * 5,
+        "target": ["<a_1><b_2>"] * 5,
         "item": ["<a_1><b_2>", "<a_0><b_0>", "<a_3><b_3>", "free text", "<a_0><b_1>"],
     }
 
@@ -89,9 +95,59 @@ def test_what_is_no_list_for_each_user_is_refused(tmp_path, users):
         read_predictions(path, "")
     with pytest.raises(DataError, match="has 4 lists, .*users.txt 3 users"):
         read_predictions(results(tmp_path, [["<a_1>"]] * 4), users)
+
+
+def test_a_user_may_stand_in_several_rows(tmp_path):
     (tmp_path / "twice.txt").write_text("ann\nbob\nann\n")
-    with pytest.raises(DataError, match="1 rows are of users who stood in it before; a user has one list"):
-        read_predictions(results(tmp_path, [["<a_1>"]] * 3), str(tmp_path / "twice.txt"))
+    found = read_predictions(results(tmp_path, [["<a_1>"], ["<a_2>", "<a_3>"], ["<a_4>"]]), str(tmp_path / "twice.txt"))
+    assert found["place"].to_pylist() == [0, 0, 0, 1]
+    assert found["lists"].to_pylist() == [2, 1, 1, 2]
+
+
+@pytest.fixture
+def several(place) -> Catalog:
+    """Two users with three test samples each: items 2, 3, 4 and 7, 8, 9."""
+    walks, labels = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]], [[TRAIN] * 2 + [TEST] * 3] * 2
+    return Catalog.read(ring.write_catalog(place / "several", walks, 15, labels))
+
+
+SPELLED = Spelled.of("x.json", np.arange(15)[:, None])
+ROWS = ["1", "0", "0", "1", "0", "1"]
+TARGETS = [7, 2, 3, 8, 4, 9]
+
+
+def listed(path, rows, targets, lists):
+    (path / "users.txt").write_text("\n".join(rows))
+    spelled = [[f"<a_{item}>" for item in each] for each in lists]
+    return results(path, spelled, [f"<a_{target}>" for target in targets]), str(path / "users.txt")
+
+
+def test_every_test_sample_has_its_own_list(several, tmp_path):
+    """In the order of time among the user's rows; each list begins with 14, then has the target at its own place."""
+    ahead = [[14, *range(10, 10 + n), target] for n, target in enumerate(TARGETS[:5])] + [[14]]
+    path, users = listed(tmp_path, ROWS, TARGETS, ahead)
+    lists = read_lists(path, several, spelled=SPELLED, users=users)
+    assert (lists.users, lists.longest) == (2, 6 - 1 + 1)
+    ranks, lengths = ranks_of(lists, several, several.samples(TEST))
+    wanted = [3, 4, 6, 2, 5, np.nan]  # of the targets 2, 3, 4, 7, 8, 9
+    np.testing.assert_array_equal(ranks["allowed"], wanted)
+    np.testing.assert_array_equal(ranks["excluded"], wanted)
+    assert lengths["allowed"].tolist() == [3, 4, 6, 2, 5, 1]
+
+
+def test_lists_for_other_targets_or_other_counts_are_refused(several, catalog, tmp_path):
+    lists = [[14]] * 6
+    path, users = listed(tmp_path, ROWS, [7, 3, 2, 8, 4, 9], lists)
+    with pytest.raises(DataError, match=r"such as '<a_3>' where that has 'item 2': another order of users, ids or"):
+        read_lists(path, several, spelled=SPELLED, users=users)
+    path, users = listed(tmp_path, ROWS[:5], TARGETS[:5], lists[:5])
+    with pytest.raises(DataError, match="user '1' has 2 lists and 3 test samples in catalog/ring/1; must have a list"):
+        read_lists(path, several, spelled=SPELLED, users=users)
+    path, users = listed(tmp_path, ["0", "1"], [2, 7], lists[:2])
+    assert read_lists(path, several, spelled=SPELLED, users=users).sample is None
+    path, users = listed(tmp_path, ["0"], [int(catalog.item[catalog.samples(TEST)[0]] + 1) % 15], lists[:1])
+    with pytest.raises(DataError, match="were to find other targets than the test samples of catalog/ring/1"):
+        read_lists(path, catalog, spelled=SPELLED, users=users)
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,16 @@ class Lists:
     order: str
     """What decided the order: rank, score or row."""
     most_ids: int | None = None
-    """The most semantic ids that a user has, where lists are of these; None where they are of items."""
+    """The most semantic ids of a list, where lists are of these; None where they are of items."""
+    sample: NDArray[np.int64] | None = None
+    """[E] the test sample that an entry is for, ascending; None where a user's list serves all of the user's."""
 
     @property
     def longest(self) -> int:
-        """The most entries that a user has, as they were written."""
-        return int(np.bincount(self.user).max(initial=0)) if self.most_ids is None else self.most_ids
+        """The most entries of a list, as they were written."""
+        if self.most_ids is not None:
+            return self.most_ids
+        return int(np.bincount(self.user if self.sample is None else self.sample).max(initial=0))
 
     @property
     def users(self) -> int:
@@ -91,6 +95,7 @@ def read_lists(
         raise DataError(f"{path}: holds no entry; it must have a list for every test user")
     user = _numbers(path, table, "user", catalog)
     _check_users(path, user, catalog)
+    sample = _samples(path, table, user, catalog, spelled)
     score, order = _scores(path, table)
     if "time" in table.column_names:
         _check_times(path, user, table["time"].to_numpy(), catalog)
@@ -98,14 +103,16 @@ def read_lists(
     if spelled is None:
         item = _numbers(path, table, "item", catalog)
     else:
-        most_ids = int(np.bincount(user).max())
+        most_ids = int(np.bincount(user if sample is None else sample).max())
         entry, item = spelled.read(path, table["item"])
         user, score = user[entry], score[entry]
+        sample = None if sample is None else sample[entry]
         if strange := int((item == NONE).sum()):
             LOG.info(f"{path}: {strange:,} of {table.num_rows:,} semantic ids are no item's; they keep their places")
-    _check_repeats(path, user, item, catalog)
-    sort = np.lexsort((np.arange(len(user)), -score, user))
-    return Lists(path, user[sort], item[sort], score[sort], order, most_ids)
+    key = user if sample is None else sample
+    _check_repeats(path, user, key, item, catalog)
+    sort = np.lexsort((np.arange(len(user)), -score, key))
+    return Lists(path, user[sort], item[sort], score[sort], order, most_ids, None if sample is None else sample[sort])
 
 
 def _read(file: Found, names: Mapping[str, str], users: str, catalog: Catalog) -> pa.Table:
@@ -145,9 +152,43 @@ def _check_users(path: str, user: NDArray[np.int64], catalog: Catalog) -> None:
         )
 
 
-def _check_repeats(path: str, user: NDArray[np.int64], item: NDArray[np.int64], catalog: Catalog) -> None:
+def _samples(
+    path: str, table: pa.Table, user: NDArray[np.int64], catalog: Catalog, spelled: Spelled | None
+) -> NDArray[np.int64] | None:
+    """The test sample that each entry is for, where users have several lists: in the order of time, one for each.
+
+    Raises:
+        DataError: a user has neither one list nor one for each test sample, or lists were to find other targets.
+    """
+    if "lists" not in table.column_names:
+        return None
+    rows = catalog.samples(TEST)
+    counts = np.bincount(catalog.user[rows], minlength=catalog.num_users)
+    lists, place = table["lists"].to_numpy(), table["place"].to_numpy()
+    fits = lists == counts[user]
+    if not fits.all() and lists.max() > 1:
+        first = np.argmin(fits)
+        raise DataError(
+            f"{path}: user '{catalog.user_ids[user[first]]}' has {lists[first]} lists and {counts[user[first]]} test "
+            f"samples in {catalog.record.address}; must have a list for each, the oldest first, or one for all"
+        )
+    sample = (np.cumsum(counts) - counts)[user] + place
+    if "target" in table.column_names and spelled is not None:
+        target = catalog.item[rows][sample[fits]]
+        if wrong := spelled.unlike(table["target"].filter(pa.array(fits)), target):
+            text, item = wrong
+            raise DataError(
+                f"{path}: has lists that were to find other targets than the test samples of {catalog.record.address}, "
+                f"such as '{text:.60}' where that has '{catalog.item_ids[item]}': another order of users, ids or split"
+            )
+    return sample if lists.max() > 1 else None
+
+
+def _check_repeats(
+    path: str, user: NDArray[np.int64], key: NDArray[np.int64], item: NDArray[np.int64], catalog: Catalog
+) -> None:
     real = np.flatnonzero(item != NONE)
-    pairs = user[real] * catalog.num_items + item[real]
+    pairs = key[real] * catalog.num_items + item[real]
     _, first, counts = np.unique(pairs, return_index=True, return_counts=True)
     if (counts > 1).any():
         entry = real[first[np.argmax(counts > 1)]]

@@ -1,7 +1,7 @@
 """Lists without users, in the order of a file of users: of semantic ids, as MiniOneRec and GRID write them.
 
-- MiniOneRec: a JSON array of objects, of which each `predict` holds ids as text, best first. The users are those of the
-  test file that it was given, a row an object.
+- MiniOneRec: a JSON array of objects, of which each `predict` holds ids as text, best first, and `output` the id that
+  was to be found. The users are those of the test file that it was given, a row an object: one may stand in several.
 - GRID: a tensor [users, k, levels] of codes, best first (`merged_predictions_tensor.pt`), whose rows are users by
   number. It is of float32, filled up by zeros where a user has no list.
 
@@ -30,8 +30,8 @@ from unisid.raw.rows import shown
 from unisid.raw.tabular import parts_of, read_rows
 
 LOG = logger(__name__)
-PREDICT = "predict"
-"""The field of MiniOneRec's results that holds a list."""
+PREDICT, OUTPUT = "predict", "output"
+"""The fields of MiniOneRec's results that hold a list and what it was to find."""
 TENSORS = (".pt", ".pth", ".npy")
 
 
@@ -41,28 +41,46 @@ def is_prediction(path: str) -> bool:
 
 
 def read_predictions(path: str, users: str) -> pa.Table:
-    """The entries of lists whose users another file names, in order: user, and item as a semantic id's text.
+    """The entries of lists whose users another file names, in order.
+
+    Columns: `user`; `item` as a semantic id's text; `place`, from 0, of the list among its user's `lists`, as many; and
+    `target`, the id that the list was to find, where the file says so.
 
     Raises:
         DataError: it holds no such lists, or not as many as there are users.
     """
-    lists = _of_tensor(path) if path.lower().endswith(TENSORS) else _of_results(path)
+    lists, targets = (_of_tensor(path), None) if path.lower().endswith(TENSORS) else _of_results(path)
     if not users:
         raise DataError(f"{path}: names no users; give the file of them in its order: --users FILE")
     known = read_users(users)
     given = max((number for number, each in enumerate(lists, 1) if each), default=0)
     if given > len(known) or len(lists) < len(known):
         raise DataError(f"{path}: has {given:,} lists, {users} {len(known):,} users; must have a list for each")
-    if repeated := len(known) - len(set(known)):
-        raise DataError(
-            f"{users}: {repeated:,} rows are of users who stood in it before; a user has one list, so give a test file "
-            "with one row a user, and the lists that were made of it"
-        )
     if without := sum(not each for each in lists[: len(known)]):
         LOG.info(f"{path}: {without:,} of {len(known):,} users have no list in it")
-    user = [name for name, each in zip(known, lists, strict=False) for _ in each]
-    item = [text for each in lists[: len(known)] for text in each]
-    return pa.table({"user": pa.array(user, pa.string()), "item": pa.array(item, pa.string())})
+    lists = lists[: len(known)]
+    row = np.repeat(np.arange(len(known)), [len(each) for each in lists])
+    user = pa.array(known, pa.string())
+    columns = {"user": user, "place": places(user), "lists": _counts(user)}
+    if targets is not None:
+        columns["target"] = pa.array(targets, pa.string())
+    texts = pa.array([text for each in lists for text in each], pa.string())
+    return pa.table(columns).take(row).append_column("item", texts)
+
+
+def places(user: pa.Array) -> pa.Array:
+    """How often each row's user stood in a row before."""
+    number = user.dictionary_encode().indices.to_numpy()
+    order = np.argsort(number, kind="stable")
+    first = np.searchsorted(number[order], number[order])
+    found = np.empty(len(number), np.int64)
+    found[order] = np.arange(len(number)) - first
+    return pa.array(found)
+
+
+def _counts(user: pa.Array) -> pa.Array:
+    number = user.dictionary_encode().indices.to_numpy()
+    return pa.array(np.bincount(number)[number])
 
 
 def read_users(path: str) -> list[str]:
@@ -89,8 +107,8 @@ def _text(path: str) -> str:
     return read_whole(path).decode("utf8", "replace")
 
 
-def _of_results(path: str) -> list[list[str]]:
-    """The lists of MiniOneRec's results, by row."""
+def _of_results(path: str) -> tuple[list[list[str]], list[str] | None]:
+    """The lists of MiniOneRec's results, by row, and what each was to find; None where an object does not say."""
     try:
         found = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
@@ -103,8 +121,14 @@ def _of_results(path: str) -> list[list[str]]:
                 f"{path}, object {number}: has no list of texts '{PREDICT}', as MiniOneRec writes; write other lists "
                 "one object a line: `jq -c '.[]'` makes such lines of an array"
             )
-        lists.append([text.strip(' \n"') for text in each])
-    return lists
+        lists.append([_bare(text) for text in each])
+    outputs = [row.get(OUTPUT) for row in found]
+    known = all(isinstance(text, str) for text in outputs)
+    return lists, [_bare(text) for text in outputs] if known else None
+
+
+def _bare(text: str) -> str:
+    return text.strip(' \n"')
 
 
 def _of_tensor(path: str) -> list[list[str]]:

@@ -18,24 +18,24 @@ def ranks_of(lists: Lists, catalog: Catalog, rows: NDArray[np.int64]) -> tuple[R
     """History rule -> the targets' ranks [S], NaN where a list lacks its target; and how long the lists are [S].
 
     Under "excluded" what the user took before is taken out of the list, and those behind it move up. A user's list
-    serves all of the user's test samples. Equal scores count half, as everywhere. What is no item's keeps its place.
+    serves all of the user's test samples unless each has one. Equal scores count half, as everywhere. What is no item's
+    keeps its place.
 
     Args:
-        rows: the catalog's rows of the samples.
+        rows: the catalog's rows of the samples; all test samples where each has a list.
     """
-    starts = np.searchsorted(lists.user, np.arange(catalog.num_users + 1))
+    key, keys = (lists.user, catalog.user[rows]) if lists.sample is None else (lists.sample, np.arange(len(rows)))
+    starts = np.searchsorted(key, np.arange(max(catalog.num_users, len(rows)) + 1))
     ranks = {rule: np.full(len(rows), np.nan) for rule in ("excluded", "allowed")}
     lengths = {rule: np.zeros(len(rows), np.int64) for rule in ranks}
     for begin in range(0, len(rows), SAMPLES_AT_ONCE):
         some = slice(begin, min(begin + SAMPLES_AT_ONCE, len(rows)))
-        users = catalog.user[rows[some]].astype(np.int64)
-        counts = starts[users + 1] - starts[users]
-        sample = np.repeat(np.arange(len(users)), counts)
-        entry = (
-            np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(starts[users], counts)
-        )
+        own = keys[some].astype(np.int64)
+        counts = starts[own + 1] - starts[own]
+        sample = np.repeat(np.arange(len(own)), counts)
+        entry = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(starts[own], counts)
         taken, past = catalog.past(rows[some])
-        before = np.repeat(np.arange(len(users)), past) * catalog.num_items + taken
+        before = np.repeat(np.arange(len(own)), past) * catalog.num_items + taken
         item, score = lists.item[entry], lists.score[entry]
         target = catalog.item[rows[some]].astype(np.int64)
         for rule in ranks:
@@ -45,7 +45,7 @@ def ranks_of(lists: Lists, catalog: Catalog, rows: NDArray[np.int64]) -> tuple[R
             place = positions(sample[kept], score[kept])
             hit = item[kept] == target[sample[kept]]
             ranks[rule][begin + sample[kept][hit]] = place[hit]
-            lengths[rule][some] = np.bincount(sample[kept], minlength=len(users))
+            lengths[rule][some] = np.bincount(sample[kept], minlength=len(own))
     return ranks, lengths
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -44,10 +45,20 @@ class Spelled:
                 f"{path}: no item of {self.where} has any of its ids, such as '{encoded.dictionary[0].as_py():.60}'; "
                 f"there they look like '{own}'; give the index that its lists were made with: --ids FILE"
             )
-        place = encoded.indices.to_numpy()
-        counts = np.array([len(each) for each in items])[place]
+        place, sizes = encoded.indices.to_numpy(), np.array([len(each) for each in items])
+        counts, starts = sizes[place], (np.cumsum(sizes) - sizes)[place]
         entry = np.repeat(np.arange(len(place)), counts)
-        return entry, np.concatenate([items[each] for each in place])
+        within = np.arange(len(entry)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return entry, np.concatenate(items)[np.repeat(starts, counts) + within]
+
+    def unlike(self, texts: pa.ChunkedArray, items: NDArray[Any]) -> tuple[str, int] | None:
+        """The first id that does not stand for the item beside it, and that item; None where all do."""
+        encoded = texts.combine_chunks().dictionary_encode()
+        known = encoded.dictionary.to_pylist()
+        for place, item in np.unique(np.column_stack([encoded.indices.to_numpy(), items]), axis=0).tolist():
+            if item not in self._items(known[place]):
+                return known[place], item
+        return None
 
     def _items(self, text: str) -> NDArray[np.int64]:
         try:
