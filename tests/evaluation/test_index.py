@@ -30,6 +30,7 @@ def test_description_by_hand():
     assert found["distinct_share"] == 3 / 5
     assert found["collision_rate"] == 3 / 5  # three of five share their tuple
     assert found["largest_collision"] == 3
+    assert found["gini"] == pytest.approx(gini(np.array([3, 1, 1])))  # of items by whole id
     assert found["entropy"][0] == pytest.approx(-(0.8 * math.log2(0.8) + 0.2 * math.log2(0.2)))
 
 

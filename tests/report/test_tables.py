@@ -51,6 +51,7 @@ def test_results_say_everything_a_reader_asks(place):
     assert lines[2].split()[:3] == ["uqf-tiger", "0.2284", "0.3014"]
     assert "uqf-tiger - itemknn: NDCG@10 +0.0200 [+0.0100, +0.0300], one-sided p 0.004, Cohen's d +0.110" in text
     assert "before resolution: 100.0% distinct, 0.0% of items in collisions; after: all 300 unique" in text
+    assert "Gini of items by id before resolution 0.000; next item among the 50 nearest vectors 12.5%" in lines
     assert sum(line.startswith("<a_") for line in lines) == 10
     assert max(map(len, lines)) <= 120
 

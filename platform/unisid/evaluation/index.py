@@ -67,6 +67,7 @@ def describe(codes: NDArray[np.int32], sizes: tuple[int, ...]) -> dict[str, Any]
         "distinct_share": len(counts) / len(codes),
         "collision_rate": float(counts[counts > 1].sum()) / len(codes),
         "largest_collision": int(counts.max()),
+        "gini": gini(counts),
     }
 
 

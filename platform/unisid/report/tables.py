@@ -8,6 +8,7 @@ from typing import Any
 from unisid.artifacts.metrics import HISTORY_RULES
 from unisid.artifacts.roles import noun_of
 from unisid.artifacts.store import NOUNS, Place
+from unisid.evaluation.next_items import PLACES
 from unisid.expected import Expected, Span
 from unisid.footprint import memory
 from unisid.ops.semantic_ids import spell
@@ -25,6 +26,11 @@ LISTS = {
     "likeness": "likeness within a list {:.3f}",
 }
 """The figures of the recommender's lists."""
+OF_INDEX = {
+    "gini": "Gini of items by id before resolution {:.3f}",
+    "embedding_hit_rate": f"next item among the {PLACES} nearest vectors {{:.1%}}",
+}
+"""FORGE's figures of an index, which older ones lack."""
 TITLES_READ = 1 << 16
 LETTERS = 160
 """Letters of a title in a report, at most."""
@@ -170,7 +176,8 @@ def index_quality(places: Mapping[str, Place]) -> str:
         rows.append([str(level + 1), str(size), f"{used:.1%}", f"{spread:.1%}"])
     before = f"{quality['distinct_share']:.1%} distinct, {quality['collision_rate']:.1%} of items in collisions"
     after = f"before resolution: {before}; after: all {found.num_items:,} unique"
-    return "\n".join(["semantic ids", align(rows, right=True), after])
+    further = "; ".join(text.format(quality[name]) for name, text in OF_INDEX.items() if quality.get(name) is not None)
+    return "\n".join(filter(None, ["semantic ids", align(rows, right=True), after, further]))
 
 
 def example_items(places: Mapping[str, Place], count: int = 10) -> str:

@@ -33,6 +33,7 @@ from unisid.ops.prefixes import row_keys
 from unisid.progress import ReportingMapper, mapped
 from unisid.stages.codes.collaborative import Collaborative, collaborative
 from unisid.stages.codes.moments import moments, row_parts
+from unisid.stages.codes.next_items import embedding_hit_rate
 from unisid.stages.codes.renamed import certificate, rename
 from unisid.stages.codes.unique import PART_ROWS, Encoder, matrix, moved_distances, unique_by_part
 from unisid.stages.extension import Base
@@ -181,6 +182,7 @@ def judged(
     seed = job.config.training.seed
     report |= quality.consistency(codes, functools.partial(vectors.read, "vector"), seed)
     report |= quality.shared_users(codes, catalog.training_edges(), seed)
+    report["embedding_hit_rate"] = embedding_hit_rate(job, catalog, vectors)
     write_json(job.out, "quality.json", report)
     quality.check(job.config.gate, report)
     write_codes(job.out, codes, sizes)
