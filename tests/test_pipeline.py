@@ -12,12 +12,13 @@ from tests.three_stages import CODES, MADE, Config, Recipe, run, states, use_sma
 from unisid import pipeline, planning, stages
 from unisid.artifacts import lease, swap
 from unisid.artifacts.by_fingerprint import FOLDER
-from unisid.artifacts.curve import read_curve
+from unisid.artifacts.curve import read_curve, read_score
 from unisid.artifacts.record import Record, fingerprint_of, read_record, require, require_input, write_record
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.backbones import hierarchical, lcrec, parallel, retrieval
 from unisid.encoders import transformer
 from unisid.errors import ArtifactError, ConfigError, DataError, DriftError
+from unisid.legend import NDCG
 
 
 @pytest.fixture(autouse=True)
@@ -166,7 +167,13 @@ def test_the_record_holds_what_made_it(place):
     assert record.files["data"] == len(b"c" + b"ce" + b"ccc")
     assert sorted(record.files) == ["curve.parquet", "data", "part-0"]
     assert places["codes"].hidden() == []
-    assert read_curve(places["codes"]) == [(3, "loss", 0.5)]
+    curve = read_curve(places["codes"])
+    assert curve == [
+        (3, "loss", 0.5),
+        (4, "parts_done", 1.0),
+        (4, "parts_per_second", 1.0),
+    ]  # what the total is, is shown
+    assert read_score(places["codes"]) == NDCG
 
 
 def test_sync_logs_everything_complete(place):

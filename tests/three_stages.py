@@ -8,6 +8,7 @@ from tests.lines import logged
 from unisid import pipeline, planning
 from unisid.artifacts.store import Address
 from unisid.config import runtime
+from unisid.legend import NDCG
 from unisid.report import html
 from unisid.runtime.local import LocalCompute
 
@@ -28,7 +29,9 @@ def stage(noun: str, inputs: tuple[str, ...]) -> SimpleNamespace:
         job.out.write("part-0", b"x" * job.config.size)
         if job.config.fail:
             raise RuntimeError("pulled plug")
+        job.judged_by(NDCG)
         job.report({"loss": 0.5, "step": 3})
+        job.report({"step": 4, "parts_done": 1, "parts_total": 2, "parts_per_second": 1.0})
         text = (
             b"".join(job.inputs[role].read("data") for role in inputs if role in job.inputs)
             + noun[:1].encode() * job.config.size

@@ -8,7 +8,7 @@ from __future__ import annotations  # torch is named here, not imported: many a 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from unisid.artifacts.store import Place
 from unisid.bounds import Range, Settings
 from unisid.config import runtime
 from unisid.errors import ConfigError
+from unisid.legend import Figure
 
 if TYPE_CHECKING:
     import torch
@@ -253,6 +254,8 @@ class Job(Generic[C]):
     """The machines."""
     report: Report
     """Where curves go: call with {"name": value, ..., "step": n}; names are prefixed by the noun for the tracker."""
+    judged_by: Callable[[Figure], None] = field(default=lambda score: None)
+    """Call with what the reported `valid_score` is, before a training: its words, its direction, its unit."""
 
     @property
     def task(self) -> Task[C]:

@@ -13,15 +13,16 @@ from unisid.artifacts import draft
 from unisid.artifacts.curve import Point, read_curve, write_curve
 from unisid.artifacts.lease import Lease
 from unisid.artifacts.record import Record, write_record
+from unisid.artifacts.roles import noun_of
 from unisid.artifacts.store import Place, Store
 from unisid.compute import Compute, Job, Metrics
 from unisid.config import Json
 from unisid.errors import ConfigError, DataError
 from unisid.footprint import CLUSTER, machine, watched
-from unisid.legend import legend, shown
+from unisid.legend import WHERE, Figure, figure, in_order, legend, shown
 from unisid.log import TICK, Advance, logger
 from unisid.planned import Planned
-from unisid.progress import SECONDS, Throttle
+from unisid.progress import SECONDS, TOTAL, HowFar, Throttle
 from unisid.stages.flow import Maker
 from unisid.training.memory import DEVICE_PEAK
 
@@ -58,17 +59,19 @@ def make(entry: Planned, stage: Maker, config: Any, around: Surroundings, log: S
     record = draft.recorded(out, entry.fingerprint)
     if record is None:
         curve: list[Point] = []
+        shown = Shown(entry.noun, epochs=_epochs(config))
         job = Job(
             config=config,
             inputs={role: around.places[role] for role in entry.inputs if role in around.places},
             out=out,
             name=f"{entry.address}-{entry.fingerprint[:12]}",
             compute=around.compute,
-            report=_reporting(curve, log, Shown(entry.noun, epochs=_epochs(config))),
+            report=_reporting(curve, log, shown),
+            judged_by=shown.judged_by,
         )
         with _whose(entry.noun), watched() as held:
             counts = stage.make(job)
-        write_curve(out, curve)
+        write_curve(out, curve, shown.score)
         job.work.clear()
         around.lease.check()
         cost = Cost(
@@ -107,8 +110,9 @@ def _reporting(curve: list[Point], log: StageLog, shown: "Shown") -> Callable[[M
 
     def report(values: Metrics) -> None:
         step = int(values.get("step", len(curve)))
-        curve.extend((step, name, float(value)) for name, value in values.items() if name != "step")
-        log.metrics(values)
+        kept = {name: value for name, value in values.items() if not name.endswith(TOTAL)}
+        curve.extend((step, name, float(value)) for name, value in kept.items() if name != "step")
+        log.metrics(kept)
         shown.show(values)
 
     return report
@@ -148,29 +152,51 @@ class Shown:
     """Shows what a stage reports, at most every few seconds, so that a person sees that it moves.
 
     What a figure is stands above the line that has it first; an arrow beside its value points to where it is better.
+    Figures that nothing is known of are among the details.
     """
 
     def __init__(self, noun: str, seconds: float = SECONDS, epochs: int = 0) -> None:
-        """`epochs`: at most so many there will be, for a bar; 0 where the stage has none."""
-        self.noun, self.epochs, self.due = noun, epochs, Throttle(seconds, at_once=True)
+        """`noun` may be a role; `epochs`: at most so many there will be, for a bar; 0 where the stage has none."""
+        self.noun, self.epochs, self.due = noun_of(noun), epochs, Throttle(seconds, at_once=True)
         self.explained: set[str] = set()
+        self.score: Figure | None = None
+        self.counts: list[HowFar] = []
+        """Those whose bars stand."""
+
+    def judged_by(self, score: Figure) -> None:
+        """Take what decides the best epoch, as the stage says."""
+        self.score = score
 
     def show(self, values: Metrics) -> None:
         """Show these values, if it is time."""
-        if self.due():
-            for line in legend(self.noun, [name for name in values if name not in self.explained]):
-                LOG.info(line)
-            self.explained |= values.keys()
-            line = "  ".join(shown(self.noun, name, value) for name, value in values.items())
-            LOG.info(line, extra={"figures": dict(values)} | self._moved(values))
-        elif moved := self._moved(values):
-            LOG.log(TICK, self.noun, extra=moved)
+        counts = HowFar.all_in(values)
+        if self.due() or any(count.done >= count.total for count in counts):
+            self._show(values, counts)
+        for advance in self._moved(values, counts):
+            LOG.log(TICK, advance.name, extra={"advance": advance})
 
-    def _moved(self, values: Metrics) -> dict[str, Any]:
-        """The record's `advance`, where these values are an epoch's."""
-        if not (self.epochs and "epoch" in values):
-            return {}
-        return {"advance": Advance("epochs", int(values["epoch"]), self.epochs)}
+    def _show(self, values: Metrics, counts: Sequence[HowFar]) -> None:
+        of_counts = {name for count in counts for name in count.figures} | ({*WHERE} if counts else set())
+        names = [name for name in in_order(values) if name not in of_counts]
+        known = [name for name in names if figure(self.noun, name, self.score) is not None]
+        for line in legend(self.noun, [name for name in known if name not in self.explained], self.score):
+            LOG.info(line)
+        self.explained.update(known)
+        parts = [*map(str, counts), *(shown(self.noun, name, values[name], self.score) for name in known)]
+        extra: dict[str, Any] = {"figures": {n: value for n, value in values.items() if not n.endswith(TOTAL)}}
+        if counts or {*known} - {*WHERE}:
+            LOG.info("  ".join(parts), extra=extra | ({} if known else {"advance": counts[0].advance}))
+        if rest := [f"{name} {values[name]:.5g}" for name in names if name not in known]:
+            LOG.debug("  ".join(rest), extra=extra)
+
+    def _moved(self, values: Metrics, counts: Sequence[HowFar]) -> Iterator[Advance]:
+        """Where the bars are: of counts, and of the epochs where these values are one's, at which counts end."""
+        yield from (count.advance for count in counts)
+        if "epoch" in values:
+            yield from (Advance(count.title, count.total, count.total) for count in self.counts)
+            if self.epochs:
+                yield Advance("epochs", int(values["epoch"]), self.epochs)
+        self.counts = list(counts)
 
 
 def _epochs(config: Any) -> int:

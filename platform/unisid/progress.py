@@ -1,7 +1,7 @@
 """Throttled progress reports (console and tracker) for mapped work."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +14,9 @@ LOG = logger(__name__)
 
 SECONDS = 5.0
 """Between one report and the next."""
+MINUTE, HOUR = 60.0, 3600.0
+TOTAL = "_total"
+"""The end of the name under which the total of a count is reported: for whom it is shown to, and kept in no curve."""
 DRAWN_SECONDS = 0.2
 """Between two positions of a bar."""
 
@@ -32,6 +35,55 @@ class Throttle:
         return due
 
 
+@dataclass(frozen=True)
+class HowFar:
+    """How far a piece of work is, as it is reported: X_done of X_total, and X_per_second."""
+
+    name: str
+    """What is counted, such as steps; 'itemknn.samples' where it says whose."""
+    done: int
+    total: int
+    rate: float
+    """How many a second."""
+
+    @classmethod
+    def all_in(cls, values: Mapping[str, float]) -> "list[HowFar]":
+        """Every one whose total is among reported figures."""
+        names = [name.removesuffix(TOTAL) for name in values if name.endswith(TOTAL)]
+        return [
+            cls(name, int(values[f"{name}_done"]), int(values[name + TOTAL]), values[f"{name}_per_second"])
+            for name in names
+        ]
+
+    @property
+    def figures(self) -> Metrics:
+        """As it is reported."""
+        return {f"{self.name}_done": self.done, self.name + TOTAL: self.total, f"{self.name}_per_second": self.rate}
+
+    @property
+    def title(self) -> str:
+        """Its name as a bar has it."""
+        return self.name.replace(".", ": ")
+
+    @property
+    def advance(self) -> Advance:
+        """For a bar, which may stand in the place of its line until all is done."""
+        return Advance(self.title, self.done, self.total, is_all=self.done < self.total)
+
+    def __str__(self) -> str:
+        of, _, what = self.title.rpartition(": ")
+        left = (self.total - self.done) / self.rate if self.rate > 0 else 0.0
+        ending = f", {lasting(left)} left" if left > 0 else ""
+        return f"{of}{': ' if of else ''}{self.done:,} of {self.total:,} {what}, {self.rate:,.3g} a second{ending}"
+
+
+def lasting(seconds: float) -> str:
+    """A time in words: 40 s, 12 min, 3.2 h."""
+    if seconds < MINUTE:
+        return f"{seconds:.0f} s"
+    return f"{seconds / MINUTE:.0f} min" if seconds < HOUR else f"{seconds / HOUR:.1f} h"
+
+
 @dataclass
 class Progress:
     """Counts towards a known total; reports at most every few seconds, and at the end."""
@@ -44,7 +96,7 @@ class Progress:
     of: str = ""
     """Whose they are, where a stage counts several."""
     lines: bool = True
-    """Whether a line is logged too; not in a worker, whose figures the driver shows."""
+    """Whether a line is logged too; not in a worker, whose figures the driver shows, and is given the total for."""
     done: int = 0
     begun: float = field(default_factory=lambda: time.monotonic())
     due: Throttle = field(default_factory=lambda: Throttle(SECONDS))
@@ -63,7 +115,7 @@ class Progress:
         name = f"{self.of}.{self.what}" if self.of else self.what
         figures: Metrics = {"step": self.done, f"{name}_done": self.done, f"{name}_per_second": rate}
         if self.report is not None:
-            self.report(figures)
+            self.report(figures if self.lines else {**figures, name + TOTAL: self.total})
         start = f"{self.of}: " if self.of else ""
         line = f"{start}{self.done:,} of {self.total:,} {self.what}, {rate:,.3g} a second"
         shown = {"figures": dict(figures)}

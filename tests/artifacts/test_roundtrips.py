@@ -22,13 +22,14 @@ from unisid.artifacts import (
     model,
     sequences,
 )
-from unisid.artifacts.curve import read_curve, write_curve
+from unisid.artifacts.curve import read_curve, read_score, write_curve
 from unisid.artifacts.record import RECORD, Record, read_record, require, write_record
 from unisid.artifacts.shards import Shards, to_arrow, to_ragged, write_array, write_shard
 from unisid.artifacts.store import NOUNS, Place
 from unisid.artifacts.tables import read_rows, read_table, table_name, write_table, write_tables
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.errors import ArtifactError
+from unisid.legend import RECONSTRUCTION
 from unisid.ops.prompts import Prompts
 from unisid.ops.semantic_ids import parse, spell
 
@@ -282,8 +283,13 @@ def test_curve(anywhere):
     curve = [(0, "loss", 0.5), (0, "valid", 1.0), (3, "loss", 0.1)]
     write_curve(anywhere, [])
     assert read_curve(anywhere) == []
+    assert read_score(anywhere) is None
     write_curve(anywhere, curve)
     assert read_curve(anywhere) == curve
+    assert read_score(anywhere) is None, "a curve from before they said it"
+    write_curve(anywhere, curve, RECONSTRUCTION)
+    assert read_curve(anywhere) == curve
+    assert read_score(anywhere) == RECONSTRUCTION
 
 
 def write_vectors(place):

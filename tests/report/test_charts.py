@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import vl_convert
 
+from unisid.legend import LOSS, NDCG
 from unisid.report import charts
 from unisid.report.colors import INK
 
@@ -52,11 +53,20 @@ def test_learning_curves_show_what_was_learned_by_over_epochs_with_the_best_mark
     assert (best["x"], best["y"], best["words"]) == (2, 0.4, "best: epoch 2, 0.4")  # the highest, not the last
 
 
-@pytest.mark.parametrize(("noun", "best"), [("codes", 3), ("fused", 3), ("model", 1), ("baseline", 1)])
+@pytest.mark.parametrize(("noun", "best"), [("codes", 3), ("fused", 3), ("model", 1), ("baseline", 1), ("joint", 1)])
 def test_the_best_epoch_is_by_each_stage_s_direction(noun, best):
     falling = {"valid_score": [(1, 3.0), (2, 2.0), (3, 1.0)]}
     [panel] = charts.learning_curves({noun: falling})
     assert rows(panel, layer=2)[0]["x"] == best
+
+
+@pytest.mark.parametrize(("noun", "score", "best", "unit"), [("model", LOSS, 3, "loss"), ("joint", NDCG, 1, "NDCG@10")])
+def test_what_the_stage_says_decides_which_epoch_is_marked(noun, score, best, unit):
+    falling = {"valid_score": [(1, 3.0), (2, 2.0), (3, 1.0)]}
+    [panel] = charts.learning_curves({noun: falling}, {noun: score})
+    assert rows(panel, layer=2)[0]["x"] == best
+    assert panel.to_dict()["layer"][0]["encoding"]["y"]["title"] == unit
+    assert title(panel) == f"{noun}: validation, {'higher' if best == 1 else 'lower'} is better"
 
 
 def test_a_long_curve_is_thinned_and_its_best_is_not_lost():

@@ -7,7 +7,9 @@ import pytest
 
 from tests.report.runs import write_run
 from unisid.artifacts.catalog import write_interactions
+from unisid.artifacts.curve import write_curve
 from unisid.artifacts.record import write_record
+from unisid.legend import LOSS, NDCG, SCORES
 from unisid.report import facts, html, sections
 
 
@@ -56,3 +58,14 @@ def test_the_protocol_is_in_words(places, place, protocol):
     write_record(places["catalog"], dataclasses.replace(record, counts=counts, config=config))
     page = html.write_report(places, place / "report").read(html.FILE).decode()
     assert f"{sections.PROTOCOLS[protocol].replace(chr(39), '&#39;')} That makes 16 train, 1 valid, 3 test" in page
+
+
+def test_a_score_is_what_the_curve_says_and_else_what_the_settings_do(places, place):
+    record = facts.records(places)["codes"]
+    for noun, select in (("model", "loss"), ("joint", "ndcg"), ("baseline", "ndcg")):
+        places[noun] = place / noun
+        write_record(place / noun, dataclasses.replace(record, address=f"{noun}/demo/1", config={"select": select}))
+    assert facts.scores(places) == SCORES | {"model": LOSS}  # as curves were before they said it
+    write_curve(places["joint"], [(0, "valid_score", 0.1)], LOSS)
+    write_curve(places["model"], [(0, "valid_score", 0.1)], NDCG)
+    assert facts.scores(places) == SCORES | {"joint": LOSS}

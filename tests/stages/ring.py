@@ -64,6 +64,22 @@ def write_index(place: Place, num_items: int, seed: int = 3) -> Place:
     return place
 
 
-def job(config: object, inputs: dict[str, Place], out: Place, compute: Compute, said: list | None = None) -> Job:
-    figures: list = said if said is not None else []
-    return Job(config=config, inputs=inputs, out=out, name=out.name, compute=compute, report=figures.append)
+def job(
+    config: object,
+    inputs: dict[str, Place],
+    out: Place,
+    compute: Compute,
+    said: list | None = None,
+    judged: list | None = None,
+) -> Job:
+    """`said` is given what is reported, `judged` what decides the best epoch."""
+    figures, scores = (given if given is not None else [] for given in (said, judged))
+    return Job(
+        config=config,
+        inputs=inputs,
+        out=out,
+        name=out.name,
+        compute=compute,
+        report=figures.append,
+        judged_by=scores.append,
+    )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.legends import without_words
 from tests.stages import ring
 from tests.stages.test_model import CONFIG as TIGER
 from tests.stages.test_model import N, inputs, weights  # noqa: F401, `inputs` is a fixture
@@ -17,6 +18,7 @@ from unisid.artifacts.store import Place
 from unisid.backbones import eager, hierarchical, parallel
 from unisid.compute import Pool, Task
 from unisid.errors import ArtifactError, ConfigError
+from unisid.legend import NDCG
 from unisid.runtime.local import LocalCompute
 from unisid.serving.recommender import Recommender
 from unisid.stages import align, model
@@ -56,8 +58,8 @@ def world(inputs, tmp_path_factory):  # noqa: F811
     return {**inputs, START: begun(SMALL, inputs, out)}
 
 
-def make(config, world, out, said=None):
-    counts = align.make(ring.job(config, world, out, LocalCompute(), said))
+def make(config, world, out, said=None, judged=None):
+    counts = align.make(ring.job(config, world, out, LocalCompute(), said, judged))
     ring.record(out, "model", {}, counts, ring.entry(world["codes"], "codes"))
     return counts
 
@@ -68,7 +70,10 @@ def epochs(said):
 
 def test_what_comes_out_is_an_ordinary_model(world, place):
     said: list = []
-    counts = make(CONFIG, world, place / "model", said)
+    judged: list = []
+    counts = make(CONFIG, world, place / "model", said, judged)
+    assert judged == [NDCG]
+    assert without_words("model", said) == set()
     first, *others = epochs(said)
     assert first["epoch"] == 0
     assert all(0 <= each["hit_groups"] <= 1 for each in others)
@@ -86,6 +91,7 @@ def test_every_objective_goes_through(world, place, objective):
     config = replace(CONFIG, objective=objective, training=replace(CONFIG.training, epochs=1), keeps_start=False)
     said: list = []
     make(config, world, place / objective.kind, said)
+    assert without_words("model", said) == set()
     assert all(math.isfinite(value) for value in epochs(said)[-1].values())
     before, after = weights(world[START]), weights(place / objective.kind)
     assert any(not torch.equal(before[name], after[name]) for name in before)

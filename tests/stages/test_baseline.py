@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.legends import without_words
 from tests.lines import logged
 from tests.references import ranking as slow
 from tests.stages import ring
@@ -86,6 +87,7 @@ def test_what_is_written_agrees_with_the_weights(trained, inputs):
 def test_it_learns_the_way_along_the_ring(trained):
     """Which of the two paces a walk has shows in its history alone."""
     _, counts, said = trained
+    assert without_words("baseline", curve(said)) == set()
     assert counts["means"]["sasrec"]["excluded"]["NDCG@10"] > 0.8
     reports = curve(said)
     assert reports[-1]["loss"] < reports[0]["loss"] / 2

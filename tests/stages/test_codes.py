@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.figures import of_epochs
+from tests.legends import without_words
 from tests.lines import logged
 from tests.references import assignment as twin
 from unisid.artifacts.catalog import TRAIN, Catalog, write_interactions
@@ -22,6 +23,7 @@ from unisid.config import from_record, to_record
 from unisid.decoding import trie
 from unisid.errors import ConfigError, DataError
 from unisid.evaluation.index import Gate
+from unisid.legend import COLLISIONS, RECONSTRUCTION
 from unisid.ops.semantic_ids import parse, spell
 from unisid.runtime.local import LocalCompute
 from unisid.stages import codes as stage
@@ -307,7 +309,7 @@ def test_a_killed_fit_goes_on_where_it_was(place):
 
 
 def test_keep_decides_by_what_a_checkpoint_is_judged(place):
-    scores = {}
+    scores, judged = {}, []
     training = dataclasses.replace(QUICK, epochs=80, patience=80, validate_every=5)
     for keep in ("collisions", "reconstruction"):
         curve = []
@@ -319,9 +321,12 @@ def test_keep_decides_by_what_a_checkpoint_is_judged(place):
             name="codes",
             compute=LocalCompute(),
             report=curve.append,
+            judged_by=judged.append,
         )
         stage.make(job)
         scores[keep] = [m for m in curve if "valid_score" in m]
+        assert without_words("codes", scores[keep]) == set()
+    assert judged == [COLLISIONS, RECONSTRUCTION]
     for m in scores["reconstruction"]:
         assert m["valid_score"] == m["valid_reconstruction"]
     trained = [m for m in scores["collisions"] if m["valid_reconstruction"] < 0.9]

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from tests.legends import without_words
 from tests.lines import logged
 from tests.references import infonce
 from tests.references import uqf as reference
@@ -131,6 +132,8 @@ def test_every_item_gets_a_vector_and_the_lonely_one_is_marked(inputs: dict[str,
     assert counts["text_only"] == counts["structure_fallbacks"] == 1
     assert counts["epochs"] == 3
     assert counts["semantic_recall"] == 1.0
+    chances = {"valid_structure_chance", "valid_semantic_chance"}
+    assert without_words("fused", counts["reports"][:-1]) == chances
     told = [sorted(report)[0] for report in counts["reports"] if "running_loss" not in report]
     assert told == ["epoch"] * 3 + ["step"]
     assert counts["reports"][-1]["vectors.shards_done"] == 1

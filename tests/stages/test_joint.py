@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.legends import without_words
 from tests.stages import ring
 from unisid.artifacts.baseline import write_baseline
 from unisid.artifacts.codes import Codes
@@ -26,6 +27,7 @@ from unisid.compute import Pool
 from unisid.config import to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.joint import etegrec, unigrec
+from unisid.legend import NDCG
 from unisid.runtime.local import LocalCompute
 from unisid.serving.recommender import Recommender
 from unisid.stages import baseline, codes, joint, model, sequences
@@ -100,8 +102,8 @@ def world(tmp_path_factory) -> dict[str, Place]:
     }
 
 
-def make(config, inputs, out, said=None):
-    counts = joint.make(ring.job(config, inputs, out, LocalCompute(), said))
+def make(config, inputs, out, said=None, judged=None):
+    counts = joint.make(ring.job(config, inputs, out, LocalCompute(), said, judged))
     ring.record(out, "joint", to_record(config, identity=True), counts)
     return counts
 
@@ -183,7 +185,13 @@ def test_the_recommender_may_go_on_by_itself(pair, place):
 
 def test_a_frozen_tokenizer_keeps_the_index(world, place):
     method = dataclasses.replace(METHOD, tokenizer_rate=0.0)
-    counts = make(dataclasses.replace(CONFIG, method=method), world, place / "out")
+    said: list = []
+    judged: list = []
+    counts = make(dataclasses.replace(CONFIG, method=method), world, place / "out", said, judged)
+    assert judged == [NDCG]
+    assert without_words("joint", said) == set()
+    scores = [values["valid_score"] for values in said if isinstance(values, dict)]
+    assert counts["best_epoch"] == 1 + scores.index(max(scores))
     assert np.array_equal(Joint.read(place / "out").codes, Codes.read(world["codes.first"]).codes)
     assert counts["moved"]["changed_share"] == 0
     first, last = (read_tokenizer(at).state_dict() for at in (world["codes.first"], place / "out"))

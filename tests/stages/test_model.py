@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.legends import without_words
 from tests.lines import logged
 from tests.stages import ring
 from unisid.artifacts.codes import Codes
@@ -74,6 +75,7 @@ def trained(inputs, tmp_path_factory):
 
 def test_it_learns_the_way_along_the_ring(trained):
     _, counts, said = trained
+    assert without_words("model", said) == set()
     losses = [values["loss"] for values in said if isinstance(values, dict)]
     assert losses[-1] < losses[0] / 2
     assert counts["valid_ndcg_10"] > 0.7

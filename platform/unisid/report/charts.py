@@ -53,13 +53,6 @@ CONFIG = {
     },
     "view": {"stroke": None},
 }
-UNITS = {
-    ("model", "valid_score"): "NDCG@10",
-    ("baseline", "valid_score"): "NDCG@10",
-    ("codes", "valid_score"): "collisions, then error",
-    ("graph", "valid_recall_20"): "recall@20",
-}
-"""What lies on the curves' upright axis, where it is no loss."""
 DRAWN = ("loss", "valid_score", "valid_recall_20")
 """The reported figures that have a curve: the training loss, and what decides the best epoch."""
 
@@ -68,20 +61,26 @@ Curves = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]
 """noun -> name -> (step, value)."""
 
 
-def learning_curves(curves: Curves) -> list[Panel]:
-    """A panel a stage and quantity over the epochs: the training loss, and what validation goes by, its best marked."""
+def learning_curves(curves: Curves, scores: Mapping[str, legend.Figure] | None = None) -> list[Panel]:
+    """A panel a stage and quantity over the epochs: the training loss, and what validation goes by, its best marked.
+
+    Args:
+        scores: noun -> what its `valid_score` is; of a noun without one, what its stage usually goes by.
+    """
+    own = scores or {}
     return [
-        _curve(noun, name, points, dict(series.get("epoch", ())))
+        _curve(f"{noun}: ", legend.figure(noun, name, own.get(noun)), name, points, dict(series.get("epoch", ())))
         for noun, series in curves.items()
         for name, points in series.items()
         if name in DRAWN and len(points) > 1
     ]
 
 
-def _curve(noun: str, name: str, points: Sequence[tuple[int, float]], epochs: Mapping[int, float]) -> Panel:
-    known = legend.figure(noun, name)
+def _curve(
+    start: str, known: legend.Figure | None, name: str, points: Sequence[tuple[int, float]], epochs: Mapping[int, float]
+) -> Panel:
     by_epoch = all(step in epochs for step, _ in points)
-    unit, across = UNITS.get((noun, name), "loss"), "epoch" if by_epoch else "optimizer step"
+    unit, across = (known.unit if known is not None else "") or "loss", "epoch" if by_epoch else "optimizer step"
     rows: list[dict[str, Any]] = [
         {
             "x": epochs[step] if by_epoch else step,
@@ -98,11 +97,11 @@ def _curve(noun: str, name: str, points: Sequence[tuple[int, float]], epochs: Ma
         base.mark_line(color=PALETTE[int(name != "loss")], strokeWidth=1.6, aria=False),
         base.mark_point(opacity=0, size=60, filled=True),
     ]
-    up = known is not None and known.better == "up"
+    up = known is not None and known.higher_is_better
     if name != "loss":
         layers += _best(rows, up, across, x, y)
     words = "training loss" if name == "loss" else "validation"
-    return panel(layers, f"{noun}: {words}, {'higher' if up else 'lower'} is better")
+    return panel(layers, f"{start}{words}, {'higher' if up else 'lower'} is better")
 
 
 def _best(rows: Sequence[Mapping[str, Any]], up: bool, across: str, x: alt.X, y: alt.Y) -> list[alt.Chart]:

@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from unisid import legend
 from unisid.artifacts.codes import Codes
-from unisid.artifacts.curve import read_curve
+from unisid.artifacts.curve import read_curve, read_score
 from unisid.artifacts.metrics import HistoryRule, Metrics
 from unisid.artifacts.model import Model
 from unisid.artifacts.record import Record, read_record
+from unisid.artifacts.roles import noun_of
 from unisid.artifacts.store import NOUNS, Place
 from unisid.artifacts.tables import open_table, read_group, table_names
 from unisid.evaluation.groups import in_order
@@ -184,6 +186,17 @@ def curves(places: Mapping[str, Place]) -> dict[str, dict[str, list[tuple[int, f
     for noun in records(places):
         for step, name, value in read_curve(places[noun]):
             found.setdefault(noun, {}).setdefault(name, []).append((step, value))
+    return found
+
+
+def scores(places: Mapping[str, Place]) -> dict[str, legend.Figure]:
+    """noun -> what its curve's `valid_score` is: as the curve says, else as its noun and settings do."""
+    found: dict[str, legend.Figure] = {}
+    for noun, record in records(places).items():
+        by_loss = noun_of(noun) == "model" and record.config.get("select") == "loss"
+        older = legend.LOSS if by_loss else legend.SCORES.get(noun_of(noun))
+        if (score := read_score(places[noun]) or older) is not None:
+            found[noun] = score
     return found
 
 

@@ -67,7 +67,7 @@ def write_report(places: Mapping[str, Place], out: Place, note: str = "") -> Pla
 def draw(places: Mapping[str, Place]) -> dict[str, list[charts.Panel]]:
     """Every chart that the artifacts allow, by name."""
     results, index, shape = facts.results(places), facts.index(places, MAPPED), facts.activity(places)
-    found = {"learning_curves": charts.learning_curves(facts.curves(places))}
+    found = {"learning_curves": charts.learning_curves(facts.curves(places), facts.scores(places))}
     if shape is not None:
         found["history_lengths"] = charts.activity_bars(shape.by_length)
     if results is not None:

@@ -24,7 +24,7 @@ from unisid.compute import Descent, Engine, Metrics, Worker
 from unisid.config import Json, runtime
 from unisid.errors import DataError
 from unisid.ops.seeded import seed_of
-from unisid.progress import Throttle
+from unisid.progress import HowFar, Throttle
 from unisid.training import checkpoint
 from unisid.training.checkpoint import Checkpoint
 from unisid.training.engine import learned, load_weights
@@ -38,7 +38,8 @@ from unisid.training.within import Partial, Within, resume, state_of
 
 B = TypeVar("B")
 PROGRESS_SECONDS = 15.0
-"""In a longer epoch the first worker says so often how far it is: its own mean loss since the epoch's beginning."""
+"""In a longer epoch the first worker says so often how far it is: its steps, and its own mean loss since the epoch's
+beginning."""
 BEST = "best."
 """What names of the best weights so far begin with in a checkpoint."""
 
@@ -237,7 +238,10 @@ def _train_epoch(fit: Fit[B]) -> dict[str, float]:
         if fit.accumulation.tokens is not None:
             tokens += sum(map(fit.accumulation.tokens, micro_batches))
         if fit.worker.rank == 0 and due():
-            fit.worker.progress({"running_loss": float(sums["loss"]) / steps, "step": fit.progress.counters["step"]})
+            rate = (steps - done.steps) / max(time.monotonic() - begun, 1e-9)
+            far = HowFar("steps", steps, max(steps, fit.objective.steps_per_epoch()), rate)
+            running = {"running_loss": float(sums["loss"]) / steps, "step": fit.progress.counters["step"]}
+            fit.worker.progress({**running, **far.figures})
         if fit.within.due() and not is_whole(fit.objective):
             _commit(fit, Partial(steps, sums))
     means, tokens_everywhere = _gathered(fit.worker, sums, steps, tokens)

@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from tests.backbones.models import language_model
+from tests.legends import without_words
 from tests.stages import ring
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.instructions import Instructions
 from unisid.artifacts.store import Place
 from unisid.backbones import PAD, lcrec
 from unisid.errors import ConfigError
+from unisid.legend import LOSS
 from unisid.runtime.local import LocalCompute
 from unisid.serving.recommender import Recommender, _prompt_entries
 from unisid.stages import instructions, model, sequences
@@ -114,8 +116,11 @@ def test_loss_selects_where_instructions_have_one(shop, config, place):
         config, select="loss", training=Training(epochs=3, patience=1, learning_rate=3e-2), samples_per_epoch=16
     )
     said: list = []
+    judged: list = []
     inputs = taught(shop, place, "ours")
-    counts = model.make(ring.job(chosen, inputs, place / "model", LocalCompute(), said))
+    counts = model.make(ring.job(chosen, inputs, place / "model", LocalCompute(), said, judged))
+    assert judged == [LOSS]
+    assert without_words("model", said) == set()
     by_epoch = [v for v in said if isinstance(v, dict)]
     losses = [v["valid_loss"] for v in by_epoch]
     assert [v["valid_score"] for v in by_epoch] == losses

@@ -32,6 +32,7 @@ from unisid.config import Json, identity_where, runtime, to_record
 from unisid.decoding.beam import MOST_BEAMS
 from unisid.errors import ConfigError
 from unisid.evaluation.validation import CUTOFF
+from unisid.legend import NDCG
 from unisid.ops.prompts import Prompts
 from unisid.stages import model
 from unisid.stages.align import rewards
@@ -126,6 +127,7 @@ def make(job: Job[Config]) -> Json:
     """Train and keep the best weights; returns the counts of the record."""
     task = job.task
     check(task)
+    job.judged_by(NDCG)
     return job.compute.fit(train, task, name=job.name, pool=job.config.pool, work=job.work, report=job.report)
 
 
@@ -205,7 +207,7 @@ class Aligned:
     is trained.
     """
 
-    higher_is_better: bool = True
+    higher_is_better: bool = NDCG.higher_is_better
 
     def __init__(self, worker: Worker, task: Task[Config], catalog: Catalog, index: Index, backbone: Backbone) -> None:
         config, recommender = task.config, model.filled(task.config.recommender)

@@ -39,6 +39,7 @@ from unisid.evaluation.ranks import (
     usable_cutoffs,
     write_method,
 )
+from unisid.legend import NDCG
 from unisid.log import logger
 from unisid.progress import Progress
 from unisid.stages.baseline.training import CUTOFF, NextItem
@@ -114,6 +115,7 @@ def make(job: Job[Config]) -> Json:
         task = job.task
         if left := repeated_in(catalog.record.counts, "valid", "the epoch is chosen by these alone"):
             LOG.warning(left)
+        job.judged_by(NDCG)
         counts = job.compute.fit(
             train, task, name=f"{job.name}-{method}", pool=config.pool, work=job.work, report=job.report
         )

@@ -17,6 +17,7 @@ from unisid.baselines import rank_targets
 from unisid.baselines.parts.learned import LearnedBaseline, Windows
 from unisid.compute import Metrics, Worker
 from unisid.errors import DataError
+from unisid.legend import NDCG
 from unisid.ops.padding import padded
 from unisid.ops.ranking import metric_values
 from unisid.ops.seeded import seed_of
@@ -118,7 +119,7 @@ class Steps:
 class NextItem:
     """The objective of a baseline."""
 
-    higher_is_better: bool = True
+    higher_is_better: bool = NDCG.higher_is_better
 
     def __init__(
         self, worker: Worker, model: LearnedBaseline, catalog: Catalog, batch_size: int, valid_samples: int, seed: int

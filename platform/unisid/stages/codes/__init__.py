@@ -27,6 +27,7 @@ from unisid.config import Json, identity_where, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.evaluation import index as quality
 from unisid.exchange.given import Given
+from unisid.legend import COLLISIONS, RECONSTRUCTION
 from unisid.log import logger
 from unisid.ops.assignment import ordinals
 from unisid.ops.prefixes import row_keys
@@ -59,6 +60,8 @@ and codes that say no more of them than the mean (an error of 1) must not be kep
 
 MADE_HERE = identity_where(lambda config: config.given is None)
 """Settings that decide nothing where the ids are given."""
+KEPT = {"collisions": COLLISIONS, "reconstruction": RECONSTRUCTION}
+"""What decides the best epoch, by the setting `keep`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +158,7 @@ def make(job: Job[Config]) -> Json:
     task = Task(config, vectors, mean, std, job.out, known, taken)
     kind = config.tokenizer.kind
     LOG.info(f"fitting {kind}, {config.tokenizer.num_levels} levels of {config.tokenizer.codebook_size} codes")
+    job.judged_by(KEPT[config.keep])
     fitted = job.compute.fit(learn, task, name=f"{job.name}-{kind}", pool=config.pool, work=job.work, report=job.report)
     encoder = Encoder(vectors, job.out, config.pool)
     nearest, error = encode(job, encoder)
@@ -242,7 +246,7 @@ class Fitting:
     """The objective of a learned tokenizer. Global batches are equal in size and a function of (seed, epoch) alone."""
 
     model: nn.Module
-    higher_is_better = False
+    higher_is_better = COLLISIONS.higher_is_better
 
     def __init__(self, worker: Worker, tokenizer: LearnedTokenizer, task: Task) -> None:
         self.worker, self.model, self.tokenizer, self.task = worker, tokenizer, tokenizer, task

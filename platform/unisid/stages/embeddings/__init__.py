@@ -27,11 +27,11 @@ from unisid.compute import Job, Part, Pool, Step
 from unisid.config import Json, identity_where, runtime
 from unisid.encoders import EncoderConfig, Tokens, transformer
 from unisid.errors import ArtifactError, ConfigError, DataError
-from unisid.log import Advance, logger
+from unisid.log import logger
 from unisid.ops.pooling import Pooling
 from unisid.ops.seeded import sampled
 from unisid.ops.text import PLACEHOLDER
-from unisid.progress import SECONDS, Throttle
+from unisid.progress import HowFar
 from unisid.stages.embeddings.encode import Encoded, encode
 from unisid.stages.extension import Base
 
@@ -110,25 +110,19 @@ def write_parts(job: Job[Config], catalog: Place, missing: list[Part], config: C
         Step(functools.partial(Reader, catalog, config), config.tokenize),
         Step(functools.partial(Writer, job.out, config, Catalog.read(catalog).num_items), config.pool),
     )
-    begun, due = time.monotonic(), Throttle(SECONDS)
+    begun = time.monotonic()
     total = Counter[str]()
     for done, table in enumerate(job.compute.map(missing, *steps), 1):
         total.update(table.to_pylist()[0])
-        now = time.monotonic()
+        seconds = max(time.monotonic() - begun, 1e-9)
         job.report(
             {
                 "step": done,
-                "shards_done": done,
-                "items_per_second": total["items"] / (now - begun),
-                "forward_share": total["seconds"] / (now - begun) / max(1, config.pool.workers),
+                "items_per_second": total["items"] / seconds,
+                "forward_share": total["seconds"] / seconds / max(1, config.pool.workers),
+                **HowFar("shards", done, len(missing), done / seconds).figures,
             }
         )
-        if due() or done == len(missing):
-            rate = total["items"] / (now - begun)
-            LOG.info(
-                f"{done}/{len(missing)} shards, {total['items']:,} items, {rate:,.0f} items/s",
-                extra={"advance": Advance("shards", done, len(missing), is_all=done < len(missing))},
-            )
 
 
 class Reader:

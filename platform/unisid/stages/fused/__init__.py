@@ -27,6 +27,7 @@ from unisid.compute import Job, Metrics, Pool, Step, Worker
 from unisid.config import Json, from_record, identity_where, runtime, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.fusion import TEXT, Fusion, FusionConfig, LearnedFusion, Loss, SequenceFusion, uqf
+from unisid.legend import LOSS
 from unisid.log import logger
 from unisid.ops.nearest import EXACT_LIMIT
 from unisid.ops.neighbours import Measure
@@ -305,6 +306,7 @@ def _learn(job: Job[Config], task: Task, *, learns: bool) -> Json:
     if job.out.exists(DESCRIPTION):
         LOG.info("the fusion is there already")
     elif learns:
+        job.judged_by(LOSS)
         job.compute.fit(learn, task, name=f"{job.name}-fusion", pool=task.config.pool, work=job.work, report=job.report)
     else:
         write_fusion(task, task.config.fusion.build(task.widths), {})

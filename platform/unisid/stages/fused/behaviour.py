@@ -19,6 +19,7 @@ from unisid.baselines.parts.learned import Windows
 from unisid.compute import Metrics, Worker
 from unisid.errors import DataError
 from unisid.fusion import Following, SequenceFusion
+from unisid.legend import LOSS
 from unisid.ops.padding import PAD, padded
 from unisid.ops.seeded import seed_of
 from unisid.stages.baseline.training import Sequences, Steps
@@ -40,7 +41,7 @@ class NextItems:
     catalog: Catalog
     batch_size: int
     seed: int
-    higher_is_better = False
+    higher_is_better = LOSS.higher_is_better
 
     def __post_init__(self) -> None:
         """Raises DataError where no validation samples say when to stop, or users are fewer than workers."""

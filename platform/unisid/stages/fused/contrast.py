@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from unisid.artifacts.shards import Shards
 from unisid.compute import Metrics, Worker
 from unisid.fusion import Batch, LearnedFusion, Loss
+from unisid.legend import LOSS
 from unisid.ops.contrast import known
 from unisid.stages.fused.neighbours import neighbours
 from unisid.stages.fused.reading import Reader
@@ -55,7 +56,7 @@ class Contrast:
     num_items: int
     batch_size: int
     seed: int
-    higher_is_better = False
+    higher_is_better = LOSS.higher_is_better
 
     def __post_init__(self) -> None:
         self.model: nn.Module = self.fusion

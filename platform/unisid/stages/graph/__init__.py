@@ -26,7 +26,7 @@ from unisid.graphs import GraphConfig, GraphModel, lightgcn
 from unisid.log import logger
 from unisid.ops.bpr import bpr
 from unisid.ops.ranking import SCORES_AT_ONCE, rank_of_target
-from unisid.progress import Throttle
+from unisid.progress import HowFar, Throttle
 from unisid.stages.extension import Base
 from unisid.stages.graph.edges import Edges
 from unisid.training import columns
@@ -175,10 +175,12 @@ class Interim:
     def __init__(self, worker: Worker) -> None:
         self.worker, self.due = worker, Throttle(PROGRESS_SECONDS)
 
-    def __call__(self, total: Tensor, steps: int, state: Json) -> None:
-        """After `steps` of an epoch whose losses come to `total`."""
+    def __call__(self, total: Tensor, steps: int, state: Json, whole: int, begun: float) -> None:
+        """After `steps` of an epoch of `whole`, begun at this time, whose losses come to `total`."""
         if self.worker.rank == 0 and self.due():
-            self.worker.progress({"running_loss": float(total) / steps, "step": state["step"] + steps})
+            far = HowFar("steps", steps, whole, steps / max(time.monotonic() - begun, 1e-9))
+            running = {"running_loss": float(total) / steps, "step": state["step"] + steps}
+            self.worker.progress({**running, **far.figures})
 
 
 def train_epoch(
@@ -191,7 +193,7 @@ def train_epoch(
     interim: Interim | None = None,
 ) -> float:
     """One pass over the edges; counts it and its steps in `state`, returns the mean loss."""
-    total, steps = torch.zeros((), device=worker.device), 0
+    total, steps, begun = torch.zeros((), device=worker.device), 0, time.monotonic()
     for users, known, unknown, weights in edges.batches(config, state["epoch"]):
         nodes = torch.cat([users, known + edges.graph.num_users, unknown + edges.graph.num_users])
         left, right, wrong = model().index_select(0, nodes).view(3, len(users), -1)
@@ -205,7 +207,7 @@ def train_epoch(
         total += loss.detach()
         steps += 1
         if interim is not None:
-            interim(total, steps, state)
+            interim(total, steps, state, edges.num_steps(config), begun)
     state |= {"epoch": state["epoch"] + 1, "step": state["step"] + steps}
     mean = float(total) / steps
     if not np.isfinite(mean):

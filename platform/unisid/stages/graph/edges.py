@@ -93,11 +93,15 @@ class Edges:
             "validation_targets": len(self.valid_user),
         }
 
+    def num_steps(self, config: Config) -> int:
+        """Of an epoch."""
+        return -(-len(self.learnable) // config.batch_edges)
+
     def batches(self, config: Config, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
         """(user, known item, unknown item, weight) of every step of an epoch: the same on all workers."""
         generator = torch.Generator(self.user.device).manual_seed(seed_of(config.seed, epoch))
         order = torch.randperm(len(self.learnable), generator=generator, device=self.user.device)
-        for places in order.tensor_split(-(-len(order) // config.batch_edges)):
+        for places in order.tensor_split(self.num_steps(config)):
             chosen = self.learnable[places]
             users = self.user[chosen].long()
             unknown = self.unknown.sample(users, generator)

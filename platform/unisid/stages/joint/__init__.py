@@ -27,6 +27,7 @@ from unisid.config import Json, to_record
 from unisid.errors import ConfigError
 from unisid.evaluation.validation import CUTOFF
 from unisid.joint import MOVED_BY, Joint, JointConfig, Pair, unigrec
+from unisid.legend import NDCG
 from unisid.log import logger
 from unisid.stages import baseline, model
 from unisid.stages.catalog.summary import repeated_in
@@ -93,6 +94,7 @@ def make(job: Job[Config]) -> Json:
     left = repeated_in(Catalog.read(job.inputs["catalog"]).record.counts, "valid", "set model.valid_history to allowed")
     if left and recommender.valid_history == "excluded":
         LOG.warning(left)
+    job.judged_by(NDCG)
     stream = Stream(job.inputs["sequences"], "train-", ("history", "target"))
     counts = job.compute.fit(
         train, task, name=job.name, pool=recommender.pool, work=job.work, streams={"train": stream}, report=job.report
@@ -144,7 +146,7 @@ def train(worker: Worker, task: Task[Config]) -> Json:
 class Jointly:
     """The objective: the method's loss on batches of the recommender's kind, over ids that follow the tokenizer."""
 
-    higher_is_better: bool = True
+    higher_is_better: bool = NDCG.higher_is_better
     parts: tuple[str, ...] = MOVED_BY
     whole_epochs = True
     """Ids are made anew before an epoch, and are in no checkpoint."""

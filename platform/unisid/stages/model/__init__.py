@@ -31,12 +31,13 @@ from unisid.config import Json, identity_where, runtime, to_record
 from unisid.decoding.beam import MOST_BEAMS, Beam
 from unisid.errors import ArtifactError, ConfigError
 from unisid.evaluation.validation import CUTOFF, ValidationRanker
+from unisid.legend import NDCG
 from unisid.log import logger
 from unisid.ops.rows import cosine_by_level
 from unisid.stages.catalog.summary import repeated_in
 from unisid.stages.extension import Base
 from unisid.stages.model import warm_start
-from unisid.stages.model.instructed import Instructed
+from unisid.stages.model.instructed import SELECTED, Instructed
 from unisid.training import loop
 from unisid.training.feed import Feed
 from unisid.training.loop import Accumulation, Training
@@ -144,6 +145,7 @@ def make(job: Job[Config]) -> Json:
             "model.select: is loss, which is that of validation instructions, and the recipe has none; give it "
             "instructions, or set model.select to ndcg"
         )
+    job.judged_by(SELECTED[job.config.select])
     task = job.task
     counts = Catalog.read(job.inputs["catalog"]).record.counts
     left = repeated_in(counts, "valid", "set model.valid_history to allowed")
@@ -270,7 +272,7 @@ def _objective(
 class NextItem:
     """The objective of a recipe without instructions: the loss that the backbone has for histories and targets."""
 
-    higher_is_better: bool = True
+    higher_is_better: bool = NDCG.higher_is_better
 
     def __init__(
         self, worker: Worker, task: Task[Config], index: Index, backbone: Backbone, judge: ValidationRanker

@@ -4,7 +4,7 @@ A step's loss is the sum over all learned entries of the global batch by their n
 it nor how many micro-batches they cut it into changes what is learned.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, Protocol
 
 import numpy as np
@@ -19,8 +19,12 @@ from unisid.compute import Metrics, Worker
 from unisid.config import Json
 from unisid.errors import DataError
 from unisid.evaluation.validation import CUTOFF, ValidationRanker
+from unisid.legend import LOSS, NDCG, Figure
 from unisid.training.loop import Accumulation, Training
 from unisid.training.packing import COUNTED, Batching, Packer, Steps
+
+SELECTED: Mapping[str, Figure] = {"ndcg": NDCG, "loss": LOSS}
+"""What decides the best epoch, by the setting `select`."""
 
 
 class Learning(Protocol):
@@ -46,7 +50,7 @@ class Instructed:
         batching: Batching,
         learning: Learning,
     ) -> None:
-        self.higher_is_better = learning.select == "ndcg"
+        self.higher_is_better = SELECTED[learning.select].higher_is_better
         seed = learning.training.seed
         self.worker, self.language, self.judge, self.batching = worker, language, judge, batching
         self.model: nn.Module = language
