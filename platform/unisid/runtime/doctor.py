@@ -1,11 +1,11 @@
-"""What this machine has for unisid, and what will not work on it: each part looked at, none changed."""
+"""What this machine has for unisid, and what will not work on it: each part looked at, none left changed."""
 
 import importlib
 import os
 import shutil
-import socket
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -14,21 +14,22 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 
 import unisid
-from unisid.artifacts.store import Store
-from unisid.errors import UnisidError
+from unisid.artifacts.store import Place, Store
+from unisid.errors import ArtifactError, UnisidError
 from unisid.masked import masked
 from unisid.printable import printable
 from unisid.runtime.tracking_place import sqlite_file, tracking_uri
+from unisid.runtime.tracking_reached import answers, kind_of, unreached
 
 State = Literal["ok", "absent", "fault"]
 GIB = 1 << 30
+PROBE = "probe"
+"""The file that is tried in a store."""
 LITTLE_SPACE = 2 * GIB
 """Bytes of free disk below which a run is likely to end."""
-PATIENCE = 3.0
-"""Seconds to wait for a server."""
+UNEXPECTED = "what the error names must be put right; if nothing there is wrong, report it (CONTRIBUTING.md)"
 OPTIONAL = (
     ("deepspeed", "deepspeed", "training.zero (llm)", "pip install 'unisid[llm]'"),
     ("peft", "peft", "LoRA of language models", "pip install 'unisid[llm]'"),
@@ -64,9 +65,18 @@ def checks(store: Store) -> list[Check]:
     for name, look in LOOKS.items():
         try:
             found += look(store)
+        except UnisidError as error:
+            found.append(_refused(name, error))
         except Exception as error:  # one part's trouble is a finding
-            found.append(Check(name, "fault", printable(f"{type(error).__name__}: {error}"[:200]), f"{name} must work"))
+            what = f"could not be looked at: {type(error).__name__}: {' '.join(str(error).split())}"
+            found.append(Check(name, "fault", printable(masked(what)), UNEXPECTED))
     return found
+
+
+def _refused(name: str, error: UnisidError) -> Check:
+    """An error's own words, 'what: what is wrong; what is needed', as what was found and what helps."""
+    found, _, needed = printable(masked(" ".join(str(error).split()))).partition("; ")
+    return Check(name, "fault", found, needed)
 
 
 def _python(store: Store) -> Iterator[Check]:
@@ -123,7 +133,7 @@ def _ray(store: Store) -> Iterator[Check]:
         yield Check("Ray", "ok", f"{version('ray')}, its own on this machine (RAY_ADDRESS is not set)")
         return
     host, port = _endpoint(address)
-    if host and not _answers(host, port):
+    if host and not answers(host, port):
         yield Check(
             "Ray",
             "fault",
@@ -141,8 +151,8 @@ def _ray(store: Store) -> Iterator[Check]:
 def _mlflow(store: Store) -> Iterator[Check]:
     uri = tracking_uri(store.root)
     shown = f"{version('mlflow')}, {masked(uri)}"
-    database, parts = sqlite_file(uri), urlsplit(uri)
-    if (kind := parts.scheme.partition("+")[0]) not in TRACKERS and not os.environ.get("MLFLOW_ALLOW_FILE_STORE"):
+    database = sqlite_file(uri)
+    if (kind := kind_of(uri)) not in TRACKERS and not os.environ.get("MLFLOW_ALLOW_FILE_STORE"):
         what = f"of the kind {kind}://" if kind not in ("", "file") else "a folder"
         remedy = "set MLFLOW_TRACKING_URI to a server or a database, or unset it for a database in the store"
         yield Check("MLflow", "fault", f"{shown}: is {what}, which MLflow does not write to", remedy)
@@ -158,29 +168,30 @@ def _mlflow(store: Store) -> Iterator[Check]:
             "" if may else f"{there} must be writable, or set MLFLOW_TRACKING_URI",
         )
         return
-    host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
-    if not host or not port or _answers(host, port):
-        yield Check("MLflow", "ok", shown)
-    else:
-        yield Check(
-            "MLflow",
-            "fault",
-            f"{shown}: nothing answers",
-            "runs go on without it (then `unisid sync`); start "
-            "it, or unset MLFLOW_TRACKING_URI for a database in the store",
-        )
+    if kind in UNTRIED:
+        yield Check("MLflow", "ok", f"{shown} (not tried)")
+        return
+    wrong = unreached(uri)
+    remedy = (
+        f"{wrong.remedy or 'start it'}, or unset MLFLOW_TRACKING_URI for a database in the store; {MEANWHILE}"
+        if wrong
+        else ""
+    )
+    yield Check("MLflow", "fault" if wrong else "ok", f"{shown}{f': {wrong.what}' if wrong else ''}", remedy)
 
 
 def _store(store: Store) -> Iterator[Check]:
-    fs, path = store.root.filesystem
+    there = "is made by the first run"
     try:
         store.check()
+        there = "is there" if store.root.exists() else there
         if store.root.is_local:
-            folder = next(p for p in (Path(path), *Path(path).parents) if p.exists())
+            path = Path(store.root.filesystem[1])
+            folder = next(p for p in (path, *path.parents) if p.exists())
             with tempfile.TemporaryFile(dir=folder):
                 pass
         else:
-            fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+            _probe(store.root)
     except (OSError, pa.ArrowException, UnisidError) as error:
         yield Check(
             "store",
@@ -189,11 +200,26 @@ def _store(store: Store) -> Iterator[Check]:
             "rights to write are needed, or another place (--store or UNISID_STORE)",
         )
         return
-    there = "is there" if store.root.exists() else "is made by the first run"
-    yield Check("store", "ok", f"{store.root} ({there}{'' if store.root.is_local else '; reading was tried alone'})")
+    yield Check(
+        "store",
+        "ok",
+        f"{store.root} ({there}{'' if store.root.is_local else '; a file was written, read and deleted'})",
+    )
     if store.root.is_local:
         yield _space("disk of the store", folder)
     yield _space("disk of TMPDIR", Path(tempfile.gettempdir()))
+
+
+def _probe(root: Place) -> None:
+    """Write a small file where no artifact is looked for, read it and delete it; raises where one of these fails."""
+    place, content = root / f".probe-{uuid.uuid4().hex[:8]}", b"unisid"
+    try:
+        with place.writing(PROBE, summed=False) as stream:
+            stream.write(content)
+        if place.read(PROBE) != content:
+            raise ArtifactError(f"{root}: gives another file back than was written; a store must keep what it is given")
+    finally:
+        place.clear()
 
 
 def _space(name: str, folder: Path) -> Check:
@@ -205,6 +231,9 @@ def _space(name: str, folder: Path) -> Check:
 
 TRACKERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 """The kinds of URI that MLflow writes runs to."""
+UNTRIED = ("", "file", "sqlite", "databricks")
+"""Those of which nothing answers here: a folder that MLFLOW_ALLOW_FILE_STORE allows, memory, another's service."""
+MEANWHILE = "runs go on without it (then `unisid sync`)"
 LOOKS: dict[str, Callable[[Store], Iterator[Check]]] = {
     "Python": _python,
     "machine": _machine,
@@ -224,14 +253,6 @@ def _endpoint(address: str) -> tuple[str, int]:
         return (parts.hostname or "", parts.port or 10001) if ":" in address else ("", 0)
     except ValueError:
         return "", 0
-
-
-def _answers(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host, port), timeout=PATIENCE):
-            return True
-    except OSError:
-        return False
 
 
 def _version(module: str) -> str:
