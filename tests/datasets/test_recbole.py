@@ -1,4 +1,5 @@
 import dataclasses
+import importlib.util
 import sys
 from fractions import Fraction
 
@@ -37,6 +38,18 @@ def test_the_installed_package_is_found_and_not_imported(tmp_path, monkeypatch):
     items, _ = read_all(recbole.Config())
     assert items[0]["title"] == "Kolya"
     assert "recbole" not in sys.modules
+
+
+def test_where_the_demo_s_data_are_had_is_named_where_that_is_installed(tmp_path, monkeypatch):
+    config = recbole.Config(path=f"{tmp_path}/my data")
+    with pytest.raises(DataError, match=r"no file .*; `python -m jobs.fetch_movielens '.*/my data'` fetches it$"):
+        config.build().sources()
+    with pytest.raises(DataError, match=r"there is no file '.*/beauty.item'$"):
+        dataclasses.replace(config, name="beauty").build().sources()
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name.startswith("jobs") else real(name))
+    with pytest.raises(DataError, match=r"there is no file '.*/ml-100k.item'$"):
+        config.build().sources()
 
 
 def test_a_title_must_be_found_or_named(tmp_path):

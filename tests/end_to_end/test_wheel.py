@@ -41,7 +41,7 @@ print(*(entry.state for entry in unisid.plan("shop.py:shop", "store", settings={
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """An environment of its own into which pip installed `[cpu]` of the wheel; runs a command there."""
+    """An environment of its own into which pip installed `[cpu]` of the wheel; runs a program of it."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     files = subprocess.run(
@@ -66,20 +66,18 @@ def environment(tmp_path_factory):
     assert done.returncode == 0, done.stderr
     [packages] = home.glob("lib/python*/site-packages")
 
-    def run(*words: str) -> str:
+    def tried(program: str, *words: str) -> "subprocess.CompletedProcess[str]":
         shop = folder / "shop"
         shop.mkdir(exist_ok=True)
-        done = subprocess.run(
-            [str(home / "bin/python"), "-P", *words],
-            cwd=shop,
-            env=inherited,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [str(home / "bin" / program), *words]
+        return subprocess.run(command, cwd=shop, env=inherited, capture_output=True, text=True, check=False)
+
+    def run(program: str, *words: str) -> str:
+        done = tried(program, *words)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    run.tried = tried
     run.names, run.shop = zipfile.ZipFile(wheel).namelist(), folder / "shop"
     [listed] = packages.glob("unisid-*.dist-info/entry_points.txt")
     run.entry_points = listed.read_text()
@@ -97,19 +95,27 @@ def test_the_wheel_has_everything_and_nothing_else(environment):
 
 
 def test_the_command_line_works(environment):
-    assert environment("-m", "unisid.cli", "--version").startswith("unisid ")
-    assert "shop" in environment("-m", "unisid.cli", "recipes")
+    assert environment("unisid", "--version").startswith("unisid ")
+    assert "shop" in environment("unisid", "recipes")
     words = ("--catalog.dataset", "synthetic", "--embeddings.encoder", "hashing")
-    assert "to make" in environment("-m", "unisid.cli", "plan", "demo", *words)
+    assert "to make" in environment("unisid", "plan", "demo", *words)
+
+
+def test_what_the_demo_lacks_is_named_with_what_installs_it(environment):
+    refused = environment.tried("unisid", "run", "demo")
+    assert refused.returncode == 1
+    assert "`python -m jobs.fetch_movielens data/ml-100k` fetches it" in refused.stderr
+    refused = environment.tried("unisid", "run", "demo", "--catalog.dataset", "synthetic")
+    assert "pip install 'unisid[demo]'" in refused.stderr
 
 
 def test_the_demo_runs_to_its_report(environment):
     """On a planted catalogue: MovieLens is a download of its own."""
     words = [word for key, value in (SMALL | PLANTED).items() for word in (f"--{key}", value)]
-    said = environment("-m", "unisid.cli", "run", "demo", "--compute", "local", "--store", "demo", *words)
+    said = environment("unisid", "run", "demo", "--compute", "local", "--store", "demo", *words)
     assert "MovieLens" not in said, said
     assert (environment.shop / "demo/reports/demo/1/report.html").exists()
-    recommended = environment("-m", "unisid.cli", "recommend", "--user", "u0", "--store", "demo").splitlines()
+    recommended = environment("unisid", "recommend", "--user", "u0", "--store", "demo").splitlines()
     assert len(recommended) > 10, recommended
 
 
@@ -134,10 +140,10 @@ def test_the_how_to_for_own_data_makes_semantic_ids(environment):
     assert (plan, run) == (["unisid", "plan", "shop.py:shop"], ["unisid", "run", "shop.py:shop"])
     words = [word for key, value in SMALL.items() for word in (f"--{key}", value)]
     asked = [*words, "--store", "store", "--until", "codes"]
-    assert "to make" in environment("-m", "unisid.cli", *plan[1:], *asked)
-    assert "codes/shop/1" in environment("-m", "unisid.cli", *run[1:], *asked, "--compute", "local")
-    assert environment("-m", "unisid.cli", "sid", "i7", "--store", "store").splitlines()[1].split()[0] == "i7"
-    assert environment("-c", PROGRAM.format(settings=SMALL)).split() == ["complete"] * 5
+    assert "to make" in environment("unisid", *plan[1:], *asked)
+    assert "codes/shop/1" in environment("unisid", *run[1:], *asked, "--compute", "local")
+    assert environment("unisid", "sid", "i7", "--store", "store").splitlines()[1].split()[0] == "i7"
+    assert environment("python", "-P", "-c", PROGRAM.format(settings=SMALL)).split() == ["complete"] * 5
 
 
 def test_the_command_is_called_unisid(environment):

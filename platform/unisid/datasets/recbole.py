@@ -5,6 +5,7 @@ an installed RecBole is used. RecBole itself is never imported.
 """
 
 import importlib.util
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,9 @@ from unisid.raw.ids import ids
 from unisid.raw.rows import with_unread
 from unisid.raw.time_ranges import Clock, Times, Unit
 from unisid.raw.times import times
+
+FETCHED_BY = {"ml-100k": "jobs.fetch_movielens"}
+"""Data sets that a module fetches, which is given the folder for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +116,18 @@ class RecBole:
 
     def _find(self, suffix: str) -> str:
         folder = self.config.path or _installed(self.config.name)
-        return find("catalog.dataset.path", f"{Place.of(folder)}/{self.config.name}.{suffix}")
+        path = f"{Place.of(folder)}/{self.config.name}.{suffix}"
+        return find("catalog.dataset.path", path, _to_be_had(self.config.name, folder))
+
+
+def _to_be_had(name: str, folder: str) -> str:
+    """What fetches a data set, where that is installed; else nothing."""
+    module = FETCHED_BY.get(name, "")
+    try:
+        there = bool(module) and importlib.util.find_spec(module) is not None
+    except ImportError:
+        return ""
+    return f"; `python -m {module} {shlex.quote(folder)}` fetches it" if there else ""
 
 
 def _unread(kinds: dict[str, str], *names: str) -> dict[str, str]:

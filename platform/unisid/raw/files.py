@@ -22,15 +22,19 @@ BROKEN = (OSError, EOFError, pa.ArrowInvalid, lzma.LZMAError)
 """What reading a damaged or forbidden file raises."""
 
 
-def find(where: str, path: str) -> str:
-    """The path of a file that exists, made absolute. Raises DataError with the nearest name in its folder."""
+def find(where: str, path: str, hint: str = "") -> str:
+    """The path of a file that exists, made absolute. Raises DataError with the nearest name in its folder.
+
+    Args:
+        hint: where such a file may be had, as the end of the error.
+    """
     if not path:
         raise DataError(f"{where}: no path is given; set it to the file that holds this table")
     place = Place.of(path)
     if kind_at(place) != pafs.FileType.File:
         parent, _, name = place.uri.rpartition("/")
         known = Place(parent).sizes() if parent and kind_at(Place(parent)) == pafs.FileType.Directory else {}
-        raise DataError(f"{where}: there is no file '{path}'{did_you_mean(name, known)}{_left_behind(path)}")
+        raise DataError(f"{where}: there is no file '{path}'{did_you_mean(name, known)}{_left_behind(path) or hint}")
     return place.uri
 
 
