@@ -7,11 +7,12 @@ import pytest
 
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Address, Store
-from unisid.expected import Expected, Span, expected
+from unisid.expected import RECORDS, Expected, Span, expected, lacks_catalog
 from unisid.footprint import CLUSTER, machine
 from unisid.planned import Planned
 from unisid.report.tables import plan_tree
 
+GB = 10**9
 FUSED = {"fusion": {"kind": "concat"}, "training": {"epochs": 40}}
 
 
@@ -66,6 +67,55 @@ def test_nothing_is_said_of_what_is_there_or_of_a_catalogue_that_is_not(store):
     assert expected([planned("catalog/other/1"), wanted], store) == {}
 
 
+def test_the_rows_of_the_raw_data_stand_for_a_catalogue_that_is_not_there(store):
+    write(store, "fused/a/1", 8.0, {"epochs": 40}, FUSED)
+    write(store, "graph/a/1", 3.0)
+    write(store, "catalog/timed/1", 2.0, {"items": 100, "interactions": 1000}, {"k": 1})
+    entries = [planned("catalog/new/1"), planned("graph/new/1"), planned("fused/new/1", config=FUSED)]
+    found = expected(entries, store, {"items": 500, "interactions": 2000})
+    assert found["fused"].seconds == Span(40.0, 40.0, 1)
+    assert found["graph"].seconds == Span(6.0, 6.0, 1)
+    assert found["catalog"].seconds.high == 4.0
+    assert lacks_catalog(entries)
+    assert not lacks_catalog([LARGE])
+    assert set(expected(entries, store, {"items": 500})) == {"fused"}
+
+
+def test_the_newest_records_count(store):
+    for number in range(1, RECORDS + 3):  # the oldest come first by address
+        write(store, f"fused/m{number:02}/1", float(number), {"epochs": 40}, FUSED, order=number)
+    found = expected([LARGE, planned("fused/large/1", config=FUSED)], store)["fused"].seconds
+    assert found == Span(30.0, 10.0 * (RECORDS + 2), RECORDS)
+
+
+def sized(width, layers=2):
+    return FUSED | {"fusion": {"kind": "concat", "width": width, "num_layers": layers, "seed": 7}}
+
+
+def test_records_of_other_sizes_are_scaled_where_there_is_none_of_the_same(store):
+    write(store, "fused/a/1", 8.0, {"epochs": 40}, sized(64), memory={"before": 0, "peak": GB})
+    wanted = [LARGE, planned("fused/large/1", config=sized(128, layers=6))]
+    found = expected(wanted, store)["fused"]
+    assert found.seconds == Span(80.0, 480.0, 1)  # as it was, and at twice the width and thrice the layers
+    assert found.memory == Span(GB, 60 * GB, 1)
+    smaller = expected([LARGE, planned("fused/large/1", config=sized(32))], store)["fused"].seconds
+    assert smaller == Span(40.0, 80.0, 1)
+    write(store, "fused/b/1", 9.0, {"epochs": 40}, sized(128, layers=6))
+    assert expected(wanted, store)["fused"].seconds == Span(90.0, 90.0, 1)
+
+
+def test_records_of_another_pretrained_model_say_nothing(store):
+    def read_by(model):
+        return {"encoder": {"address": f"package:{model}", "fingerprint": model}}
+
+    place = store.place(Address.parse("embeddings/a/1"))
+    inputs = read_by("small") | {"catalog": {"address": "catalog/small/1", "fingerprint": "f"}}
+    write_record(place, Record(address="embeddings/a/1", config={}, inputs=inputs, seconds=3.0))
+    for model, known in (("small", True), ("large", False)):
+        entry = replace(planned("embeddings/large/1"), inputs=read_by(model))
+        assert ("embeddings" in expected([LARGE, entry], store)) == known
+
+
 def test_a_record_whose_catalogue_is_gone_or_damaged_is_passed_over(store):
     write(store, "fused/a/1", 8.0, {"epochs": 20}, FUSED, catalog="catalog/gone/1")
     write(store, "fused/b/1", 8.0, {"epochs": 20}, FUSED)
@@ -90,9 +140,6 @@ def test_a_plan_shows_them_in_units_that_suit(store):
     _, fused, codes, _ = plan_tree(entries, expected(entries, store)).splitlines()
     assert fused.endswith("about 80 s to 2.7 min, by 1 record")
     assert codes.split() == ["-", "codes/large/1", "to", "make"]
-
-
-GB = 10**9
 
 
 def test_memory_lies_between_what_it_was_and_what_would_grow(store):

@@ -2,27 +2,36 @@
 
 A stage's time is taken to grow with its work: the size of the catalogue (interactions for what reads sequences or
 edges, items for all else) times the passes over it. Its memory is taken to lie between what it was and what it would
-be if all that the work added grew with the catalogue. Only records with parts of the same kinds count, and only those
-of this machine; what was made before records named theirs counts as made here.
+be if all that the work added grew with the catalogue. Only records with parts of the same kinds and the same
+pretrained models count, and only those of this machine; what was made before records named theirs counts as made here.
+Records of the planned sizes (widths, layers, ...) come before others, whose time lies between what it was and what it
+would be if it grew with each of these. Where there is no catalogue yet, the rows of the raw data stand for its size:
+what filters will drop is counted too.
 """
 
 import contextlib
 import itertools
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from unisid.artifacts.order import newest_first
 from unisid.artifacts.record import Record, read_record
 from unisid.artifacts.store import Address, Store
 from unisid.errors import ArtifactError, UnisidError
 from unisid.footprint import CLUSTER, machine
 from unisid.planned import Planned
 
-BY_INTERACTIONS = ("graph", "joint", "sequences", "instructions", "model", "baseline", "metrics")
+BY_INTERACTIONS = ("catalog", "graph", "joint", "sequences", "instructions", "model", "baseline", "metrics")
 """The nouns whose work grows with interactions; that of others grows with items."""
 RECORDS = 12
+"""Like records of a noun that count, at most: the newest."""
+LOOKED_AT = 200
 """Records of a noun that are read, at most."""
+SIZES = ("width", "layers", "levels", "queries", "codebook_size", "max_tokens", "history_length", "neighbours", "beam")
+"""How the names of settings end that say how large a stage's parts are."""
 MISSING = ("to make", "half made")
 
 
@@ -54,35 +63,53 @@ class Expected:
     """Bytes of each worker's GPU, likewise."""
 
 
-def expected(entries: Sequence[Planned], store: Store) -> dict[str, Expected]:
-    """Role -> what making it may take, for what is missing and has a like record, once the catalogue is there."""
+def expected(entries: Sequence[Planned], store: Store, raw: Mapping[str, int] | None = None) -> dict[str, Expected]:
+    """Role -> what making it may take, for what is missing and has a like record.
+
+    Args:
+        raw: how many items and interactions the raw data have, as far as that is known: the size of a catalogue that
+            is not there yet.
+    """
+    sizes = _sizes_of_catalog(entries, store) or raw or {}
+    here = ("", machine(), *((CLUSTER,) if "RAY_ADDRESS" in os.environ else ()))
+    found = {entry.noun: _expected(entry, sizes, store, here) for entry in entries if entry.state in MISSING}
+    return {role: each for role, each in found.items() if each is not None}
+
+
+def lacks_catalog(entries: Sequence[Planned]) -> bool:
+    """Whether a plan's catalogue is still to be made."""
+    return any(entry.noun == "catalog" and entry.state in MISSING for entry in entries)
+
+
+def _sizes_of_catalog(entries: Sequence[Planned], store: Store) -> Mapping[str, int]:
+    """Items and interactions of the catalogue that is there; nothing where there is none."""
     catalog = next((entry for entry in entries if entry.noun == "catalog"), None)
     if catalog is None or catalog.state not in ("complete", "shared"):
         return {}
     with contextlib.suppress(ArtifactError):
-        size = read_record(store.place(catalog.address))
-        if size is not None:
-            here = ("", machine(), *((CLUSTER,) if "RAY_ADDRESS" in os.environ else ()))
-            found = {entry.noun: _expected(entry, size, store, here) for entry in entries if entry.state in MISSING}
-            return {role: each for role, each in found.items() if each is not None}
+        record = read_record(store.place(catalog.address))
+        return {} if record is None else record.counts
     return {}
 
 
-def _expected(entry: Planned, catalog: Record, store: Store, here: Sequence[str]) -> Expected | None:
+def _expected(entry: Planned, sizes: Mapping[str, Any], store: Store, here: Sequence[str]) -> Expected | None:
     noun = entry.address.noun
     name = "interactions" if noun in BY_INTERACTIONS else "items"
     most = _epochs(entry.config)
+    if not sizes.get(name):
+        return None
     times, memories, devices = list[tuple[float, float]](), list[tuple[float, float]](), list[tuple[float, float]]()
-    for record in _like(entry, store, here):
-        there = _catalog_of(record, store)
-        if there is None or not there.counts.get(name) or not catalog.counts.get(name):
+    for record, factor in _like(entry, store, here):
+        there = record if noun == "catalog" else _catalog_of(record, store)
+        if there is None or not there.counts.get(name):
             continue
-        scale = catalog.counts[name] / there.counts[name]
-        times.append(_time(record, scale, most))
+        scale = sizes[name] / there.counts[name]
+        low, high = _time(record, scale, most)
+        times.append((low * min(1.0, factor), high * max(1.0, factor)))
         if peak := _bytes(record, "peak"):
-            memories.append(_grown(min(_bytes(record, "before"), peak), peak, scale))
+            memories.append(_grown(min(_bytes(record, "before"), peak), peak, scale * factor))
         if peak := _bytes(record, "device"):
-            devices.append(_grown(0, peak, scale))
+            devices.append(_grown(0, peak, scale * factor))
     lasting = Span.over(times)
     return None if lasting is None else Expected(lasting, Span.over(memories), Span.over(devices))
 
@@ -107,14 +134,33 @@ def _bytes(record: Record, name: str) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-def _like(entry: Planned, store: Store, here: Sequence[str]) -> Iterator[Record]:
-    """Complete artifacts of a noun whose parts are of the planned kinds, made on these machines."""
-    kinds = dict(_kinds(entry.config))
-    for address in itertools.islice(store.addresses(entry.address.noun), RECORDS):
-        with contextlib.suppress(ArtifactError):
-            record = read_record(store.place(address))
-            if record is not None and record.machine in here and dict(_kinds(record.config)) == kinds:
-                yield record
+def _like(entry: Planned, store: Store, here: Sequence[str]) -> list[tuple[Record, float]]:
+    """The newest complete artifacts of a noun whose parts are of the planned kinds, made on these machines; each with
+    the planned sizes by its own. Those of the planned sizes alone, where there are such."""
+    kinds, sizes, found = dict(_kinds(entry.config)), dict(_sizes(entry.config)), list[tuple[Record, float]]()
+    models = _models(entry.inputs) if entry.address.noun != "catalog" else {}
+    for record in itertools.islice(newest_first(store, entry.address.noun, LOOKED_AT), LOOKED_AT):
+        if record.machine not in here or dict(_kinds(record.config)) != kinds:
+            continue
+        others = _models(record.inputs)
+        if any(others.get(role, models[role]) != models[role] for role in models):
+            continue
+        own = dict(_sizes(record.config))
+        ratios = [sizes[name] / own[name] for name in sizes.keys() & own.keys()]
+        found.append((record, math.prod(sorted(ratios))))
+    same = [each for each in found if each[1] == 1.0]
+    return (same or found)[:RECORDS]
+
+
+def _models(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """What goes in besides artifacts, by role: a pretrained model decides how long a stage takes."""
+    found = {}
+    for role, entry in inputs.items():
+        try:
+            Address.parse(entry["address"])
+        except UnisidError:
+            found[role] = entry["fingerprint"]
+    return found
 
 
 def _catalog_of(record: Record, store: Store) -> Record | None:
@@ -143,6 +189,16 @@ def _kinds(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
                 yield path, value
             else:
                 yield from _kinds(value, f"{path}.{key}")
+
+
+def _sizes(config: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    """The settings that say how large a stage's parts are, by where they stand."""
+    if isinstance(config, Mapping):
+        for key, value in config.items():
+            if isinstance(value, int | float) and value > 0 and not isinstance(value, bool) and key.endswith(SIZES):
+                yield f"{path}.{key}", float(value)
+            else:
+                yield from _sizes(value, f"{path}.{key}")
 
 
 def _epochs(config: Mapping[str, Any]) -> int:

@@ -56,13 +56,15 @@ class Plan(RecipeCommand):
         if self.items is not None or self.calibrate:
             return
         from unisid.artifacts.store import NOUNS
-        from unisid.expected import expected
+        from unisid.expected import expected, lacks_catalog
         from unisid.planning import plan
         from unisid.report.tables import plan_tree
+        from unisid.stages.catalog.raw_sizes import raw_sizes
 
         recipe, until, store = self.configured(), NOUNS[-1] if self.until is None else self.until, self.session.opened
         entries = plan(recipe, store, until, without_data=self.without_data)
-        taking = expected(entries, store)
+        unread = self.without_data or not lacks_catalog(entries)
+        taking = expected(entries, store, {} if unread else raw_sizes(recipe.catalog))
         if not self.json:
             return print(plan_tree(entries, taking))
         nothing = dict.fromkeys(("seconds", "memory", "device_memory"))
