@@ -1,6 +1,7 @@
 """All commands, and a line of words read as one of them."""
 
 import contextlib
+import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ from unisid.cli import (
     serve,
     update,
 )
+from unisid.cli.completion import completing
+from unisid.cli.configured import RecipeCommand
 from unisid.cli.session import Command, Configured
 from unisid.config import did_you_mean
 from unisid.console import styled
@@ -41,8 +44,15 @@ class Completion(Command):
     """the shell that reads it"""
 
     def act(self) -> None:
-        with contextlib.suppress(SystemExit):  # as tyro ends
+        from unisid import recipes
+        from unisid.artifacts.nouns import NOUNS
+
+        written = io.StringIO()
+        with contextlib.suppress(SystemExit), contextlib.redirect_stdout(written):  # as tyro ends
             _parsed(["--tyro-print-completion", self.shell])
+        takers = [name for name, kind in every() if issubclass(kind, RecipeCommand)]
+        names = [name for name, _ in every()]
+        print(completing(written.getvalue(), names, takers, list(recipes.ready()), NOUNS))
 
 
 INDEX: Mapping[str, type[Command]] = {

@@ -79,13 +79,14 @@ def at_most_one(metavar: str) -> PrimitiveConstructorSpec[str]:
 
 
 def one_of(choices: Iterable[str]) -> PrimitiveConstructorSpec[str]:
-    """A word of those that are computed when the program starts."""
+    """A word of those that are computed when the program starts, or of a few; where it may be left out, None is no
+    word for that."""
     known = tuple(choices)
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar="{" + ",".join(known) + "}",
         instance_from_str=lambda words: words[0],
-        is_instance=lambda found: isinstance(found, str),
+        is_instance=lambda found: found is None or isinstance(found, str),
         str_from_instance=lambda found: [found],
         choices=known,
     )

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from tyro.conf import Fixed, Suppress, create_mutex_group
 
 from unisid.cli.news import news
-from unisid.cli.options import Flag, shown, text
-from unisid.log import Format
+from unisid.cli.options import Flag, one_of, shown, text
+from unisid.log import FORMATS, Format
 
 if TYPE_CHECKING:
     from unisid.artifacts.store import Store
@@ -36,7 +36,7 @@ class Session:
     """only warnings and results"""
     verbose: Annotated[Flag, AMOUNT] = False
     """details too, with times and the modules that they are from"""
-    log_format: Annotated[Format | None, shown("{text,json}", "UNISID_LOG_FORMAT, else text")] = None
+    log_format: Annotated[Format | None, one_of(FORMATS), shown("{text,json}", "UNISID_LOG_FORMAT, else text")] = None
     """lines of text, or a JSON object a line"""
 
     @functools.cached_property
