@@ -118,7 +118,7 @@ def test_the_pictures_of_readme_are_there():
     assert all((ROOT / picture).read_bytes()[:4] == b"\x89PNG" for picture in pictures)
 
 
-@pytest.mark.parametrize("name", [name for name in unisid.__all__ if name not in ("__version__", "Recipe")])
-def test_the_reference_has_every_name(name):
+@pytest.mark.parametrize("name", [*(name for name in unisid.__all__ if name != "__version__"), "Planned", "Pair"])
+def test_the_reference_has_every_name_and_what_they_return(name):
     page = (DOCS / "reference.md").read_text()
     assert re.search(rf"^::: unisid\.[a-z_.]+\.{name}$|\b{name}\b[^\n]*\]$", page, flags=re.MULTILINE)
