@@ -80,6 +80,7 @@ def test_a_good_shop_becomes_a_catalog(shop):
         "figures": [],
         "groups": [],
         "lists": {},
+        "baseline_lists": {},
     }
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.baselines.catalogs import write_catalog
 from unisid.artifacts.catalog import TEST
 from unisid.artifacts.store import Place
-from unisid.baselines import Baseline, Histories, SameForAll, rank_targets
+from unisid.baselines import Baseline, Histories, SameForAll, rank_and_list, rank_targets
 from unisid.baselines.popularity import Config
 from unisid.errors import ArtifactError
 
@@ -27,13 +27,16 @@ def test_counts_distinct_training_users(place):
     assert scores.tolist() == [[2, 2, 0, 0, 0]] * 2  # item 3 is only ever held out; a repetition counts once
 
 
-@given(st.lists(st.lists(st.integers(0, 8), min_size=3, max_size=9), min_size=1, max_size=8))
-def test_its_ranks_are_those_of_ranking_every_user(tmp_path_factory, users: Sequence[Sequence[int]]) -> None:
+@given(st.lists(st.lists(st.integers(0, 8), min_size=3, max_size=9), min_size=1, max_size=8), st.integers(0, 9))
+def test_its_ranks_and_lists_are_those_of_every_user(
+    tmp_path_factory, users: Sequence[Sequence[int]], length: int
+) -> None:
     catalog = write_catalog(Place.of(tmp_path_factory.mktemp("catalog")), [list(each) for each in users], num_items=9)
     baseline, rows = Config().build(catalog), catalog.samples(TEST)
     assert isinstance(baseline, SameForAll)
     assert not isinstance(UserByUser(baseline), SameForAll)
-    [quick], [slow] = (list(rank_targets(each, catalog, rows)) for each in (baseline, UserByUser(baseline)))
+    both = (baseline, UserByUser(baseline))
+    [quick], [slow] = (list(rank_and_list(each, catalog, rows, length)) for each in both)
     for ours, theirs in zip(quick, slow, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 from pathlib import Path
 
@@ -102,6 +103,16 @@ def test_mlflow_holds_a_parent_run_with_a_child_a_stage(ran):
     assert all(run.info.status == "FINISHED" for run in runs)
     assert parent.data.params["codes.tokenizer.codebook_size"] == "8"
     assert len(client.get_metric_history(children["model"].info.run_id, "loss")) == 2
+    figures = children["metrics"].data.metrics
+    for rule in ("excluded", "allowed"):
+        assert {f"means.{m}.{rule}.MRR_at_10" for m in ("uqf-tiger", "popularity", "itemknn")} <= set(figures)
+        assert figures[f"groups.{rule}.all.MRR_at_10"] == figures[f"means.uqf-tiger.{rule}.MRR_at_10"]
+        for kind in ("popularity", "itemknn"):
+            assert figures[f"baseline_groups.{kind}.{rule}.all.samples"] == figures["samples"]
+            assert any(n.startswith(f"baseline_groups.{kind}.{rule}.history of ") for n in figures)
+    for name in ("coverage", "gini", "novelty", "likeness"):
+        lists = ("lists", "baseline_lists.popularity", "baseline_lists.itemknn")
+        assert all(math.isfinite(figures[f"{of}.{name}"]) for of in lists)
     attached = [f.path for f in client.list_artifacts(parent.info.run_id, "report")]
     assert any(path.endswith("report.html") for path in attached)
     assert any(path.endswith(".png") for path in attached)

@@ -13,6 +13,8 @@ from unisid.report import experiment as shown
 from unisid.report import experiment_plots
 from unisid.report.tables import comma_separated
 
+NAMES = ("HR@10", "NDCG@10", "MRR@10")
+
 
 def table() -> shown.Table:
     """Two methods under seeds 1, 2 and 3; the baseline's seed 1 failed."""
@@ -49,8 +51,8 @@ def test_the_table_says_which_cells_it_lacks():
 
 def test_every_cell_that_is_shown_has_its_mean_deviation_and_interval():
     lines, results = shown.text(table(), {}, {}).splitlines(), table().rules["excluded"]
-    [means] = [n for n, line in enumerate(lines) if line.split() == ["method", "HR@10", "NDCG@10"]]
-    [ends] = [n for n, line in enumerate(lines) if line.split() == ["method", "HR@10", "NDCG@10", "by", "seed"]]
+    [means] = [n for n, line in enumerate(lines) if line.split() == ["method", *NAMES]]
+    [ends] = [n for n, line in enumerate(lines) if line.split() == ["method", *NAMES, "by", "seed"]]
     for row, method in enumerate(results.figures, 1):
         figures = results.figures[method]
         told = [f"{f.mean:.4f} +-{f.deviation:.4f}" for f in figures.values()]
@@ -67,7 +69,7 @@ def over_an_axis() -> shown.Table:
     compared = shown.Results(
         own.figures,
         comparisons(values, {"baseline": values * 0.5}, (10,)),
-        {"baseline": over_cutoffs(np.array([0.3, 0.2]), np.array([0.2, 0.2]))},
+        {"baseline": over_cutoffs(np.array([0.3, 0.2, 0.1]), np.array([0.2, 0.2, 0.1]))},
     )
     return replace(found, rules={"excluded": compared, "allowed": compared}, axis="size", at={"ours": 2, "baseline": 1})
 
@@ -91,13 +93,13 @@ def test_what_lists_are_like_and_whom_they_serve_is_shown_where_it_was_judged():
     spread = {"ours": {"coverage": 0.5, "HR@10 middle third": 0.25}, "baseline": {"coverage": 0.75}}
     whole = replace(table(), spread=spread, printed=(10, 50))
     lines = shown.text(whole, {}, {}).splitlines()
-    [place] = [n for n, line in enumerate(lines) if line.startswith("history excluded: lists of the recommenders")]
+    [place] = [n for n, line in enumerate(lines) if line.startswith("history excluded: lists of the methods")]
     assert lines[place + 1].split() == ["method", "coverage", "HR@10", "middle", "third"]
     rows = [line.split() for line in lines[place + 2 : place + 4]]
     assert rows == [["ours", "0.5", "0.25"], ["baseline", "0.75", "-"]]
     assert shown.plain(whole, {}, {})["lists"] == spread
-    assert whole.shown == ["HR@10", "NDCG@10"]  # of what is printed, what was measured
-    assert "lists of the recommenders" not in shown.text(table(), {}, {})
+    assert whole.shown == ["HR@10", "NDCG@10", "MRR@10"]  # of what is printed, what was measured
+    assert "lists of the methods" not in shown.text(table(), {}, {})
 
 
 def test_a_cell_has_the_figures_of_its_lists_and_of_popularity():

@@ -50,6 +50,21 @@ def test_metrics_by_hand():
     assert means["HR@10"] == 3 / 5  # 10.5 is past the tenth place
     assert means["NDCG@1"] == 1 / 5
     assert means["NDCG@10"] == pytest.approx((1 + 1 / 2 + 1 / math.log2(11)) / 5)
+    assert means["MRR@1"] == 1 / 5
+    assert means["MRR@10"] == pytest.approx((1 + 1 / 3 + 1 / 10) / 5)
+
+
+@given(st.lists(small_scores, min_size=1, max_size=4), st.data())
+def test_first_items_are_those_of_sorting(rows, data):
+    """Equal ones by number; what is struck out is no item."""
+    n = min(map(len, rows))
+    struck = data.draw(st.sets(st.integers(0, n - 1)))
+    k = data.draw(st.integers(0, n))
+    scores = [[-math.inf if i in struck else float(s) for i, s in enumerate(row[:n])] for row in rows]
+    found = ranking.first_items(torch.tensor(scores), k).tolist()
+    for row, own in zip(scores, found, strict=True):
+        best = sorted(range(n), key=lambda i: (-row[i], i))[:k]
+        assert own == [i if row[i] > -math.inf else -1 for i in best]
 
 
 @given(small_scores, st.data())
@@ -95,10 +110,12 @@ ranks_with_gaps = st.lists(st.one_of(st.integers(2, 200).map(lambda r: r / 2), s
 @given(ranks_with_gaps, st.lists(st.integers(1, 60), min_size=1, max_size=4, unique=True).map(sorted))
 def test_metric_laws_and_twins(ranks, cutoffs):
     values = ranking.metric_values(np.array(ranks), cutoffs)
-    hits, gains = np.split(values.mean(0), 2)
+    hits, gains, reciprocals = np.split(values.mean(0), 3)
     assert hits == pytest.approx([slow.hit_rate(ranks, k) for k in cutoffs])
     assert gains == pytest.approx([slow.ndcg(ranks, k) for k in cutoffs])
     assert (np.diff(hits) >= 0).all()
+    assert reciprocals == pytest.approx([slow.mean_reciprocal_rank(ranks, k) for k in cutoffs])
+    assert (reciprocals <= gains + 1e-12).all()
     assert (gains <= hits + 1e-12).all()
 
 

@@ -31,6 +31,10 @@ def ndcg(ranks: list[float], k: int) -> float:
     return sum(1 / math.log2(rank + 1) for rank in ranks if rank <= k) / len(ranks)
 
 
+def mean_reciprocal_rank(ranks: list[float], k: int) -> float:
+    return sum(1 / rank for rank in ranks if rank <= k) / len(ranks)
+
+
 def bootstrap_means(values: list[float], resamples: int, seed: int) -> list[float]:
     """Draws rows one by one."""
     draw = random.Random(seed)

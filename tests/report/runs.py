@@ -56,7 +56,7 @@ def write_run(place: Place, titles: Sequence[str], seed: int = 0) -> dict[str, P
 
 
 def _means(scale: float) -> dict[str, dict[str, float]]:
-    curve = {f"{m}@{k}": scale * k**0.4 * w for m, w in (("HR", 1.0), ("NDCG", 0.6)) for k in CUTOFFS}
+    curve = {f"{m}@{k}": scale * k**0.4 * w for m, w in (("HR", 1.0), ("NDCG", 0.6), ("MRR", 0.5)) for k in CUTOFFS}
     return {name: {"mean": v, "low": 0.85 * v, "high": 1.15 * v} for name, v in curve.items()}
 
 

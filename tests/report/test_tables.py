@@ -9,6 +9,7 @@ from tests.report.runs import METHODS, write_run
 from unisid.artifacts.metrics import HISTORY_RULES, write_groups
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Address
+from unisid.artifacts.weights import read_json, write_json
 from unisid.evaluation.groups import ORDER
 from unisid.report import facts, html, tables
 
@@ -46,14 +47,33 @@ def test_results_say_everything_a_reader_asks(place):
     places = write_run(place, [f"Thing {n}" for n in range(300)])
     text = tables.results(places)
     lines = text.splitlines()
-    assert lines[0] == "ranking, 943 test samples, all items"
-    assert lines[1].split() == ["history", "excluded", "HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20"]
+    assert lines[0] == "ranking, 943 test samples, all items; with one target a sample, MAP is MRR"
+    names = [f"{metric}@{k}" for metric in ("HR", "NDCG", "MRR") for k in (5, 10, 20)]
+    assert lines[1].split() == ["history", "excluded", *names]
     assert lines[2].split()[:3] == ["uqf-tiger", "0.2284", "0.3014"]
     assert "uqf-tiger - itemknn: NDCG@10 +0.0200 [+0.0100, +0.0300], one-sided p 0.004, Cohen's d +0.110" in text
+    assert "uqf-tiger - itemknn: MRR@10 +0.0200 [+0.0100, +0.0300]" in text
     assert "before resolution: 100.0% distinct, 0.0% of items in collisions; after: all 300 unique" in text
     assert "Gini of items by id before resolution 0.000; next item among the 50 nearest vectors 12.5%" in lines
     assert sum(line.startswith("<a_") for line in lines) == 10
     assert max(map(len, lines)) <= 120
+
+
+def test_metrics_that_were_made_before_there_was_mrr_are_shown_without_it(place):
+    places = write_run(place, [f"Thing {n}" for n in range(30)])
+    found = read_json(places["metrics"], "metrics.json")
+    for by_rule in found.values():
+        for figures in by_rule.values():
+            for name in [name for name in figures if name.startswith("MRR")]:
+                del figures[name]
+    write_json(places["metrics"], "metrics.json", found)
+    record = facts.records(places)["metrics"]
+    write_record(places["metrics"], dataclasses.replace(record, files={}, sums={}))
+    page = html.write_report(places, place / "report").read(html.FILE).decode()
+    text = tables.results(places)
+    for shown in (page, text):
+        assert "NDCG@10" in shown
+        assert "MRR" not in shown
 
 
 @pytest.mark.parametrize("counts", [{"leaky": True}, {}])
@@ -83,18 +103,21 @@ def test_figures_by_group_and_those_of_lists_stand_in_the_tables(place):
     write_groups(places["metrics"], figures)
     record = facts.records(places)["metrics"]
     lists = {"coverage": 0.5, "gini": 0.25, "novelty": 3.456, "likeness": 0.125}
-    write_record(places["metrics"], dataclasses.replace(record, counts=record.counts | {"lists": lists}))
+    theirs = {"baseline_lists": {"itemknn": lists | {"coverage": 0.75}}}
+    write_record(places["metrics"], dataclasses.replace(record, counts=record.counts | {"lists": lists} | theirs))
     text = tables.results(places)
     rows = [line.split() for line in text.splitlines()]
     for metric, first in (("NDCG@10", "0.2500"), ("HR@10", "0.5000"), ("MRR@10", "0.1200")):
         head = rows.index([metric, "samples", *METHODS])
         assert rows[head + 1][:3] == ["all", "943", first]
     assert rows[head + 2] == ["cold", "items", "12", "0.2200", "0.1500", "0.2000"]
-    said = "coverage 0.500, Gini 0.250, novelty 3.46 bits, likeness within a list 0.125"
-    assert f"uqf-tiger's lists, history excluded: {said}" in text
+    assert ["uqf-tiger", "0.500", "0.250", "3.46", "0.125"] in rows
+    assert ["itemknn", "0.750", "0.250", "3.46", "0.125"] in rows
+    assert "lists, history excluded  coverage   Gini  novelty, bits  likeness within a list" in text
     page = html.write_report(places, place / "report").read(html.FILE).decode()
     assert re.search(r"<th>MRR@10</th>.*?<th>cold items</th><td>12</td><td>0.2200", page, re.S)
     assert re.search(r"<th>HR@10</th>.*?<th>cold items</th><td>12</td><td>0.6000", page, re.S)
+    assert "<tr><th>itemknn</th><td>0.750</td><td>0.250</td><td>3.46</td><td>0.125</td></tr>" in page
 
 
 def test_groups_stand_in_their_natural_order_however_they_are_stored(place):

@@ -1,5 +1,7 @@
 """MLflow on SQLite: what is told arrives; a server that is away costs nothing."""
 
+from types import SimpleNamespace
+
 import pytest
 from mlflow import MlflowClient
 
@@ -65,6 +67,17 @@ def test_the_figures_of_a_record_are_its_numbers_by_name():
     }
     expected = {"items": 7.0, "quality.HR@10": 0.5, "quality.usage.1": 1.0, "quality.usage.2": 0.25}
     assert figures(counts) == expected
+
+
+def test_more_figures_than_mlflow_takes_at_once_arrive_all(tmp_path):
+    """As of a table of many baselines, each by groups of samples."""
+    batches = []
+    client = SimpleNamespace(log_batch=lambda run, metrics: batches.append([m.key for m in metrics]))
+    told = Tracker(f"sqlite:///{tmp_path}/mlflow.db", _client=client)
+    told.log("run", {f"groups.{number}.HR@10": 0.5 for number in range(2300)}, step=0)
+    assert [len(batch) for batch in batches] == [1000, 1000, 300]
+    assert [key for batch in batches for key in batch] == [f"groups.{number}.HR_at_10" for number in range(2300)]
+    assert not told.trouble
 
 
 @pytest.mark.slow

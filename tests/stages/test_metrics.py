@@ -17,13 +17,14 @@ from unisid.artifacts.codes import Codes, write_codes
 from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.model import write_model
 from unisid.artifacts.record import Record, require, write_record
-from unisid.artifacts.tables import read_table, write_table
+from unisid.artifacts.tables import read_table, table_names, write_table
 from unisid.artifacts.weights import read_json, read_weights, write_weights
 from unisid.backbones import tiger
 from unisid.baselines import itemknn
 from unisid.compute import Job
 from unisid.config import plug_in, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
+from unisid.evaluation.groups import taken_by
 from unisid.report import facts
 from unisid.runtime.local import LocalCompute
 from unisid.serving.recommender import Recommender
@@ -178,9 +179,19 @@ def test_figures_by_group_stand_beside_the_means(job, scripted):
         for rule, found in by_rule.items():
             assert found["all"]["samples"] == 30
             assert found["all"]["NDCG@5"] == pytest.approx(results[method][rule]["NDCG@5"]["mean"])
+            assert found["all"]["MRR@5"] == pytest.approx(results[method][rule]["MRR@5"]["mean"])
             thirds = [each["samples"] for name, each in found.items() if "third" in name or name == "cold items"]
             assert sum(thirds) == 30
-    assert counts["groups"] == groups["tiger"]
+    assert counts["groups"] == groups.pop("tiger")
+    assert counts["baseline_groups"] == groups
+    for method, by_rule in results.items():
+        for rule, found in by_rule.items():
+            assert list(found) == sorted(f"{metric}@{k}" for metric in ("HR", "NDCG", "MRR") for k in (1, 3, 5))
+            assert counts["means"][method][rule] == {n: found[n]["mean"] for n in ("HR@5", "NDCG@5", "MRR@5")}
+    test = read_json(job.out, "comparisons.json")["itemknn"]["excluded"]["MRR@3"]
+    differences = results["tiger"]["excluded"]["MRR@3"]["mean"] - results["itemknn"]["excluded"]["MRR@3"]["mean"]
+    assert test["low"] <= test["difference"] <= test["high"]
+    assert test["difference"] == pytest.approx(differences)
 
 
 @pytest.mark.parametrize("rows_per_part", [7, 1000])
@@ -196,6 +207,29 @@ def test_the_first_items_are_kept_and_described(job, scripted, rows_per_part):
         assert row == np.argsort(-scores, kind="stable")[:5].tolist()
     assert counts["lists"]["coverage"] == len(np.unique(listed)) / N
     assert counts["lists"].keys() == {"coverage", "gini", "novelty", "likeness"}
+    assert counts["baseline_lists"].keys() == {"popularity", "itemknn"}
+
+
+def test_the_lists_of_baselines_are_described_as_the_recommenders(job, scripted):
+    """By hand for popularity; the trained baseline's are those that it would have if it were fitted here."""
+    found = metrics.make(job)["baseline_lists"]
+    catalog = Catalog.read(job.inputs["catalog"])
+    taken = taken_by(catalog)
+    order = np.argsort(-taken, kind="stable")
+    listed = [[item for item in order if item not in past][:5] for past, _ in samples_of(job)]
+    assert found["popularity"]["coverage"] == len(np.unique(listed)) / N
+    assert found["popularity"]["novelty"] == pytest.approx(
+        -np.log2((taken[listed] + 1) / (catalog.num_users + 1)).mean()
+    )
+    assert found["itemknn"] != found["popularity"]
+    trained = with_baseline(dataclasses.replace(job, out=job.out / "again"))
+    assert metrics.make(trained)["baseline_lists"] == found
+    own = require(trained.inputs["baseline"], "baseline")
+    assert own.counts["lists"] == found["popularity"]
+    [lists] = table_names(trained.inputs["baseline"], "listed")  # none were written once
+    trained.inputs["baseline"].remove(lists)
+    write_record(trained.inputs["baseline"], dataclasses.replace(own, files={}, sums={}))
+    assert metrics.make(trained)["baseline_lists"].keys() == {"itemknn"}
 
 
 def test_making_again_writes_the_same_bytes(job, scripted):

@@ -78,6 +78,16 @@ class Run:
         record = self._measured().record
         return {name: record.figure("lists", name) for name in record.part("lists")}
 
+    def baseline_lists(self) -> dict[str, dict[str, float]]:
+        """Baseline -> what its lists are like, as `lists`; empty for metrics that were made before it was measured.
+
+        Raises:
+            ArtifactError: the run ended before the metrics.
+        """
+        record = self._measured().record
+        by_method = record.part("baseline_lists") if "baseline_lists" in record.counts else {}
+        return {m: {name: record.figure("baseline_lists", m, name) for name in own} for m, own in by_method.items()}
+
     def _measured(self) -> Metrics:
         own = Address("metrics", self.recipe.name, self.recipe.version)
         return Metrics.read(self.places.get("metrics", self.store.place(own)))

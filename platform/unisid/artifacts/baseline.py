@@ -1,17 +1,20 @@
 """The baseline: a reference method fitted on the catalog's training rows, and how well it ranks the test targets.
 
 `baseline.json`: the settings that build it, and what validation chose. `baseline.safetensors`: its weights, where it
-has any. `metrics.json` and `ranks-<method>-*.parquet` as `artifacts.metrics` describes them; the method is its kind.
+has any. `metrics.json`, `ranks-<method>-*.parquet` and `listed-*.parquet` as `artifacts.metrics` describes them; the
+method is its kind.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from torch import Tensor
 
-from unisid.artifacts.metrics import read_figures, read_ranks
+from unisid.artifacts.metrics import read_figures, read_listed, read_ranks
 from unisid.artifacts.reading import damaged
 from unisid.artifacts.record import Record, require
 from unisid.artifacts.record_json import RECORD
@@ -72,6 +75,10 @@ class Baseline:
     def results(self) -> dict[str, Any]:
         """method -> history rule -> metric -> {"mean", "low", "high"}."""
         return read_figures(self.place, "metrics.json")
+
+    def listed(self) -> NDArray[np.int32] | None:
+        """[S, k] its first items, -1 fills up; None for baselines that were made before there were any."""
+        return read_listed(self.place)
 
     def ranks(self) -> pa.Table:
         """Every test sample's user, target and rank under each history rule."""

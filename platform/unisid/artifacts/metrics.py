@@ -1,6 +1,7 @@
 """The metrics: how well each method ranks the test targets, and every single rank.
 
-`metrics.json`: method -> history rule ("excluded" or "allowed") -> "HR@10" -> {"mean", "low", "high"}.
+`metrics.json`: method -> history rule ("excluded" or "allowed") -> "HR@10" -> {"mean", "low", "high"}; old ones
+have no MRR.
 `groups.json`: method -> history rule -> group of samples -> {"samples", "HR@10", "NDCG@10", "MRR@10"}.
 Table `listed-*.parquet`: `listed`, the recommender's first items for each test sample, history excluded (-1 fills up).
 Tables `ranks-<method>-*.parquet`: `user`, `target`, `excluded`, `allowed`: the target's rank under each history
@@ -79,11 +80,7 @@ class Metrics:
 
     def listed(self) -> NDArray[np.int32] | None:
         """[S, k] the recommender's first items, -1 fills up; None for metrics that were made before there were any."""
-        if not table_names(self.place, LISTED):
-            return None
-        lists = read_table(self.place, LISTED, [LISTED])[LISTED].combine_chunks()
-        found: NDArray[np.int32] = lists.flatten().to_numpy().reshape(len(lists), -1)
-        return found
+        return read_listed(self.place)
 
     def comparisons(self) -> dict[str, Any]:
         """baseline -> history rule -> metric -> {"difference", "low", "high", "p", "cohens_d"}."""
@@ -104,6 +101,15 @@ def read_figures(place: Place, name: str) -> dict[str, Any]:
             inner += [(f"{path}.{key}".lstrip("."), below, depth + 1) for key, below in value.items()]
         elif depth < LEVELS or not (value is None or isinstance(value, (int, float))):
             raise damaged(place, name, f"'{path}' is not method, history rule, metric and numbers")
+    return found
+
+
+def read_listed(place: Place) -> NDArray[np.int32] | None:
+    """[S, k] what `write_listed` wrote; None where it wrote nothing."""
+    if not table_names(place, LISTED):
+        return None
+    lists = read_table(place, LISTED, [LISTED])[LISTED].combine_chunks()
+    found: NDArray[np.int32] = lists.flatten().to_numpy().reshape(len(lists), -1)
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,7 +20,7 @@ from unisid.artifacts.store import Place
 from unisid.config import PlugIn
 from unisid.errors import ArtifactError
 from unisid.ops.distinct import sorted_unique
-from unisid.ops.ranking import SCORES_AT_ONCE, metric_values, rank_of_target
+from unisid.ops.ranking import SCORES_AT_ONCE, first_items, metric_values, rank_of_target
 
 HISTORIES_AT_ONCE = 4096
 """Most samples that are ranked at once, however few items there are."""
@@ -120,8 +120,17 @@ def rank_targets(
     Raises:
         ArtifactError: for scores that are NaN or infinite.
     """
+    for excluded, allowed, _ in rank_and_list(baseline, catalog, rows, 0):
+        yield excluded, allowed
+
+
+def rank_and_list(
+    baseline: Baseline, catalog: Catalog, rows: NDArray[np.int64], length: int
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]]:
+    """As `rank_targets`, and besides the first `length` items [B, length] with the user's past excluded, the best first
+    and equal ones by number; -1 where no more are left."""
     if isinstance(baseline, SameForAll):
-        yield from _rank_for_all(baseline, catalog, rows)
+        yield from _rank_for_all(baseline, catalog, rows, length)
         return
     size = min(HISTORIES_AT_ONCE, max(1, SCORES_AT_ONCE // max(1, catalog.num_items)))
     for start in range(0, len(rows), size):
@@ -132,7 +141,8 @@ def rank_targets(
         assert histories.past is not None
         without = mask_past(scores, histories.past)
         targets = torch.from_numpy(catalog.item[some].astype(np.int64)).to(scores.device)
-        yield rank_of_target(without, targets).cpu().numpy(), rank_of_target(scores, targets).cpu().numpy()
+        excluded, allowed = (rank_of_target(each, targets).cpu().numpy() for each in (without, scores))
+        yield excluded, allowed, first_items(without, length).cpu().numpy()
 
 
 def _check_finite(baseline: Baseline, scores: Tensor) -> None:
@@ -144,9 +154,9 @@ def _check_finite(baseline: Baseline, scores: Tensor) -> None:
 
 
 def _rank_for_all(
-    baseline: SameForAll, catalog: Catalog, rows: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """As `rank_targets`, for scores that are the same for all users: by search among the ordered scores.
+    baseline: SameForAll, catalog: Catalog, rows: NDArray[np.int64], length: int
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]]:
+    """As `rank_and_list`, for scores that are the same for all users: by search among the ordered scores.
 
     Excluded are a user's distinct past items: each that is above the target takes 1 of its rank, each level with it
     1/2. A target that is past itself is not ranked.
@@ -154,6 +164,7 @@ def _rank_for_all(
     scores = baseline.for_all
     _check_finite(baseline, scores)
     ordered = scores.sort().values
+    order = scores.argsort(descending=True, stable=True)
     for start in range(0, len(rows), HISTORIES_AT_ONCE):
         some = rows[start : start + HISTORIES_AT_ONCE]
         past, targets = Histories.of(catalog.past(some)), torch.from_numpy(catalog.item[some].astype(np.int64))
@@ -165,7 +176,29 @@ def _rank_for_all(
         worth = (scores[items] > own[of]).double() + 0.5 * (scores[items] == own[of]).double()
         excluded = allowed - torch.zeros(len(targets), dtype=torch.float64).index_add_(0, of, worth)
         excluded[of[items == targets[of]]] = torch.nan
-        yield excluded.numpy(), allowed.numpy()
+        yield excluded.numpy(), allowed.numpy(), _first_but(order, of, items, len(some), length).numpy()
+
+
+def _first_but(
+    order: Int[Tensor, " N"], of: Int[Tensor, " P"], items: Int[Tensor, " P"], num_samples: int, length: int
+) -> Int[Tensor, "B length"]:
+    """The first items of an order for each sample without its own; -1 where no more are left.
+
+    The j-th that is left, from 0, stands at j plus the number of own items that have at most j others before them.
+
+    Args:
+        of, items: every sample's own items, each once, samples ascending.
+    """
+    size = len(order)
+    place = torch.empty_like(order).scatter_(0, order, torch.arange(size))
+    pairs = (of * size + place[items]).sort().values
+    counts = torch.bincount(of, minlength=num_samples)
+    number = torch.arange(len(pairs)) - (counts.cumsum(0) - counts)[of]
+    others = pairs % size - number
+    near = others < length
+    passed = torch.bincount(of[near] * length + others[near], minlength=num_samples * length)
+    places = torch.arange(length) + passed.view(num_samples, length).cumsum(1)
+    return torch.where(places < size, order[places.clamp(max=size - 1)], -1)
 
 
 def validation_rows(catalog: Catalog, most: int, seed: int) -> NDArray[np.int64]:

@@ -145,6 +145,7 @@ def _facts(recipe: Recipe, store: Store, places: dict[str, Place]) -> Json:
         "figures": made.metrics().to_pylist() if ranked else [],
         "groups": made.groups().to_pylist() if ranked else [],
         "lists": made.lists() if ranked else {},
+        "baseline_lists": made.baseline_lists() if ranked else {},
     }
 
 

@@ -11,7 +11,15 @@ import scipy
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from unisid.ops.ranking import PairedTest, bootstrap_means, interval, metric_names, metric_values, paired_test
+from unisid.ops.ranking import (
+    MEASURES,
+    PairedTest,
+    bootstrap_means,
+    interval,
+    metric_names,
+    metric_values,
+    paired_test,
+)
 
 RESAMPLES = 2000
 """Of the bootstrap, where no setting says."""
@@ -119,12 +127,12 @@ def paired(
 def over_cutoffs(
     ours: Float[NDArray[np.float64], " M"], theirs: Float[NDArray[np.float64], " M"]
 ) -> dict[str, OverCutoffs]:
-    """The UQF thesis's form (6.1.1): pairs are the means at the cut-offs. HR, NDCG and both together.
+    """The UQF thesis's form (6.1.1): pairs are the means at the cut-offs. HR, NDCG and both together, as it has them.
 
     It says how alike cut-offs are and nothing of users: figures of one list at 5, 10 and 20 are no samples.
     """
-    half = len(ours) // 2
-    groups = {"HR": slice(half), "NDCG": slice(half, None), "ALL": slice(None)}
+    count = len(ours) // len(MEASURES)
+    groups = {"HR": slice(count), "NDCG": slice(count, 2 * count), "ALL": slice(2 * count)}
     return {name: _over_cutoffs(ours[part], theirs[part]) for name, part in groups.items()}
 
 

@@ -13,7 +13,7 @@ from unisid.artifacts.store import Place
 from unisid.baselines import Baseline, BaselineConfig
 from unisid.compute import Job, Pool, Worker
 from unisid.config import to_record
-from unisid.evaluation.ranks import Ranks, rank_baseline, spell
+from unisid.evaluation.ranks import Ranked, rank_baseline, spell
 from unisid.log import logger
 from unisid.progress import Progress
 
@@ -30,6 +30,8 @@ class Task:
     seed: int
     test_samples: int = 0
     """How many test samples are ranked at most, as `Catalog.samples` draws them; 0 for all."""
+    length: int = 10
+    """How many items are listed for each."""
     out: Place | None = None
     """Where to write what was fitted, if anywhere."""
 
@@ -40,8 +42,8 @@ class Fitted:
 
     chosen: dict[str, float]
     """The hyper-parameters that validation chose."""
-    ranks: Ranks
-    """Of the test samples, in the catalog's order."""
+    ranked: Ranked
+    """The test samples, in the catalog's order."""
 
 
 def fit(job: Job[Any], task: Task, pool: Pool) -> dict[str, Fitted]:
@@ -72,7 +74,7 @@ def _fit_and_rank_one(worker: Worker, task: Task, config: BaselineConfig) -> Fit
     if task.out is not None:
         write_fitted(task.out, config, baseline)
     progress = Progress(worker.progress, len(rows), "samples", of=config.kind, lines=False)
-    return Fitted(baseline.chosen, rank_baseline(baseline, catalog, rows, progress))
+    return Fitted(baseline.chosen, rank_baseline(baseline, catalog, rows, task.length, progress))
 
 
 def write_fitted(out: Place, config: BaselineConfig, baseline: Baseline) -> None:

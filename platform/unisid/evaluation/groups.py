@@ -14,7 +14,7 @@ from scipy import sparse
 from unisid.artifacts.catalog import Catalog
 from unisid.config import Json
 from unisid.ops import lists
-from unisid.ops.ranking import metric_values
+from unisid.ops.ranking import metric_names, metric_values
 
 ALL, COLD = "all", "cold items"
 THIRDS = ("least popular third", "middle third", "most popular third")
@@ -74,9 +74,7 @@ def popularity_thirds(users: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def by_group(ranks: NDArray[np.float64], groups: Groups, cutoff: int) -> dict[str, Json]:
     """Group -> its number of samples, HR, NDCG and MRR at a cut-off. A target that was not ranked counts as a miss."""
-    hit, gain = metric_values(ranks, (cutoff,)).T
-    reciprocal = np.where(hit > 0, 1.0 / np.nan_to_num(ranks, nan=1.0), 0.0)
-    figures = {f"HR@{cutoff}": hit, f"NDCG@{cutoff}": gain, f"MRR@{cutoff}": reciprocal}
+    figures = dict(zip(metric_names((cutoff,)), metric_values(ranks, (cutoff,)).T, strict=True))
     return {
         name: {"samples": int(inside.sum())} | {metric: float(each[inside].mean()) for metric, each in figures.items()}
         for name, inside in groups.items()
@@ -91,15 +89,18 @@ def all_groups(ranks: Mapping[str, Mapping[str, NDArray[np.float64]]], groups: G
     }
 
 
-def described(listed: NDArray[np.int64], catalog: Catalog, seed: int) -> dict[str, float]:
-    """Diversity of a recommender's lists [S, k]: coverage, Gini, novelty in bits, likeness within a list."""
+def described(listed: Mapping[str, NDArray[np.int64]], catalog: Catalog, seed: int) -> dict[str, dict[str, float]]:
+    """Method -> the diversity of its lists [S, k]: coverage, Gini, novelty in bits, likeness within a list."""
     user, item = catalog.training_edges()
     shape = (catalog.num_items, catalog.num_users)
     users_of = sparse.csr_matrix((np.ones(len(item), np.float32), (item, user)), shape=shape)
-    counts = lists.counts_of(listed, catalog.num_items)
-    return {
-        "coverage": lists.coverage(counts),
-        "gini": lists.gini(counts),
-        "novelty": lists.novelty(listed, taken_by(catalog), catalog.num_users),
-        "likeness": lists.likeness(listed, users_of, seed),
-    }
+    taken, found = taken_by(catalog), {}
+    for method, own in listed.items():
+        counts = lists.counts_of(own, catalog.num_items)
+        found[method] = {
+            "coverage": lists.coverage(counts),
+            "gini": lists.gini(counts),
+            "novelty": lists.novelty(own, taken, catalog.num_users),
+            "likeness": lists.likeness(own, users_of, seed),
+        }
+    return found

@@ -4,7 +4,7 @@ S samples.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -13,16 +13,42 @@ from numpy.typing import NDArray
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, write_ranks
 from unisid.artifacts.store import Place
-from unisid.baselines import Baseline, rank_targets
+from unisid.baselines import Baseline, rank_and_list
 from unisid.compute import Compute, Step
 from unisid.config import Json
 from unisid.errors import ConfigError
 from unisid.evaluation.figures import intervals
-from unisid.ops.ranking import metric_values
+from unisid.ops.ranking import metric_names, metric_values
 from unisid.progress import Progress
 
 Ranks = dict[str, NDArray[np.float64]]
 """History rule -> the targets' ranks [S], NaN where not ranked."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What a method answers to the samples."""
+
+    ranks: Ranks
+    listed: NDArray[np.int64]
+    """[S, k] its first items, history excluded; -1 fills up."""
+
+
+class Lists:
+    """The lists of all samples, from the tables of parts in any order."""
+
+    def __init__(self, num_samples: int, length: int) -> None:
+        self.items = np.full((num_samples, length), -1, np.int64)
+
+    def see(self, table: pa.Table) -> None:
+        """Keep a part's column `listed`, by its `row`."""
+        found = table["listed"].combine_chunks().flatten().to_numpy()
+        self.items[table["row"].to_numpy()] = found.reshape(table.num_rows, self.items.shape[1])
+
+
+def as_lists(items: NDArray[np.int64]) -> pa.Array:
+    """Items [B, k] as a column of lists."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(items.reshape(-1), pa.int32()), items.shape[1])
 
 
 def check_cutoffs(cutoffs: tuple[int, ...], where: str) -> None:
@@ -78,16 +104,16 @@ def rank_in_parts(
 
 
 def rank_baseline(
-    baseline: Baseline, catalog: Catalog, rows: NDArray[np.int64], progress: Progress | None = None
-) -> Ranks:
-    """A baseline's ranks of the samples."""
+    baseline: Baseline, catalog: Catalog, rows: NDArray[np.int64], length: int, progress: Progress | None = None
+) -> Ranked:
+    """A baseline's ranks of the samples, and lists of its first items."""
     found = []
-    for pair in rank_targets(baseline, catalog, rows):
-        found.append(pair)
+    for part in rank_and_list(baseline, catalog, rows, length):
+        found.append(part)
         if progress is not None:
-            progress.advance(len(pair[0]))
-    excluded, allowed = (np.concatenate(part) for part in zip(*found, strict=True))
-    return {"excluded": excluded, "allowed": allowed}
+            progress.advance(len(part[0]))
+    excluded, allowed, listed = (np.concatenate(part) for part in zip(*found, strict=True))
+    return Ranked({"excluded": excluded, "allowed": allowed}, listed)
 
 
 def write_method(place: Place, method: str, ranks: Ranks, catalog: Catalog, rows: NDArray[np.int64]) -> None:
@@ -106,9 +132,13 @@ def summarise(ranks: Ranks, cutoffs: tuple[int, ...], resamples: int, seed: int)
 
 
 def headline(cutoffs: tuple[int, ...]) -> list[str]:
-    """The two metrics that stand for all: at 10, or at the largest cut-off where there is no 10."""
-    top = 10 if 10 in cutoffs else cutoffs[-1]
-    return [f"HR@{top}", f"NDCG@{top}"]
+    """The metrics that stand for all: at 10, or at the largest cut-off where there is no 10."""
+    return metric_names((main_cutoff(cutoffs),))
+
+
+def main_cutoff(cutoffs: tuple[int, ...]) -> int:
+    """10, or the largest cut-off where there is no 10."""
+    return 10 if 10 in cutoffs else cutoffs[-1]
 
 
 def means(results: Mapping[str, Json], names: list[str]) -> Json:

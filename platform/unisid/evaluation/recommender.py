@@ -14,6 +14,7 @@ from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.metrics import HISTORY_RULES
 from unisid.artifacts.store import Place
 from unisid.compute import Pool
+from unisid.evaluation.ranks import as_lists
 from unisid.ops.ranking import rank_in_list
 from unisid.serving.inputs import BEAM
 from unisid.serving.recommender import Recommender
@@ -69,8 +70,3 @@ class TargetRanker:
                 if self.listed and not name and rule == "excluded":
                     columns["listed"] = as_lists(found[0][:, : self.listed])
         return pa.table(columns)
-
-
-def as_lists(items: NDArray[np.int64]) -> pa.Array:
-    """Items [B, k] as a column of lists."""
-    return pa.FixedSizeListArray.from_arrays(pa.array(items.reshape(-1), pa.int32()), items.shape[1])

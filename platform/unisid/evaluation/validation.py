@@ -66,7 +66,7 @@ class ValidationRanker:
         begun, due = time.monotonic(), Throttle(PROGRESS_SECONDS)
         for rows in self._batches():
             values = ranking.metric_values(self._ranks(backbone, rows), [CUTOFF])
-            sums += torch.tensor([*values.sum(0), len(values)])
+            sums += torch.tensor([*values[:, :2].sum(0), len(values)])
             if self.worker.rank == 0 and due():
                 done, whole = int(sums[2]), len(range(0, len(self.rows), self.worker.size))
                 rate = done / max(time.monotonic() - begun, 1e-9)

@@ -10,7 +10,7 @@ from unisid.artifacts.store import Place
 from unisid.config import flatten
 from unisid.report.tables import align, plain, ranking, size
 
-RANKED = ("means", "advantage")
+RANKED = ("means", "advantage", "baseline_groups", "baseline_lists")
 """Counts that the ranking already covers."""
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from unisid.evaluation.figures import Comparison, Correlation, Figure, OverCutoffs
+from unisid.ops.ranking import MEASURES
 from unisid.printable import printable
-from unisid.report.tables import align
+from unisid.report.tables import MAP, align
 
 SHOWN_CUTOFFS = (5, 10, 20)
 
@@ -55,7 +56,7 @@ class Table:
     def shown(self) -> list[str]:
         """The metrics of the printed table."""
         cutoffs = [k for k in self.printed or SHOWN_CUTOFFS if k in self.cutoffs] or list(self.cutoffs)
-        return [f"{metric}@{k}" for metric in ("HR", "NDCG") for k in cutoffs]
+        return [f"{metric}@{k}" for metric in MEASURES for k in cutoffs]
 
     @property
     def decisive(self) -> str:
@@ -94,7 +95,7 @@ def _ground(table: Table) -> str:
 
 def _sections(table: Table, qualities: Qualities, correlations: Correlations) -> Iterator[tuple[str, list[list[str]]]]:
     for rule, results in table.rules.items():
-        yield f"history {rule}: mean over seeds, +- deviation of the seeds", _means(table, results)
+        yield f"history {rule}: mean over seeds, +- deviation of the seeds; {MAP}", _means(table, results)
         heading = f"history {rule}: 95% interval over test samples, and the seeds of {table.decisive}"
         yield heading, _intervals(table, results)
         if results.comparisons:
@@ -109,7 +110,7 @@ def _sections(table: Table, qualities: Qualities, correlations: Correlations) ->
         names = list(dict.fromkeys(name for own in table.spread.values() for name in own))
         rows = [["method", *names]]
         rows += [[m, *(_number(own.get(n, np.nan)) for n in names)] for m, own in table.spread.items()]
-        yield "history excluded: lists of the recommenders, and HR by how popular the target is", rows
+        yield "history excluded: lists of the methods, and HR by how popular the target is", rows
     if qualities:
         yield "indexes, without a recommender", _qualities(qualities)
     if correlations:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from unisid import legend
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.curve import read_curve, read_score
-from unisid.artifacts.metrics import HistoryRule, Metrics
+from unisid.artifacts.metrics import HISTORY_RULES, HistoryRule, Metrics
 from unisid.artifacts.model import Model
 from unisid.artifacts.record import Record, read_record
 from unisid.artifacts.roles import noun_of
@@ -22,6 +22,7 @@ from unisid.artifacts.store import NOUNS, Place
 from unisid.artifacts.tables import open_table, read_group, table_names
 from unisid.evaluation.groups import in_order
 from unisid.ops.prefixes import row_keys
+from unisid.ops.ranking import MEASURES
 from unisid.stages.catalog.summary import OTHER_RULE, repeated_targets
 
 CODES_READ = 1 << 20
@@ -44,6 +45,18 @@ class Results:
     comparisons: dict[str, Any]
     """baseline -> history rule -> metric -> {"difference", "low", "high", "p", "cohens_d"}."""
     counts: dict[str, Any]
+
+    @property
+    def metrics(self) -> list[str]:
+        """HR, NDCG and MRR, as far as the artifact has them: MRR is younger than the others."""
+        own = self.means[self.methods[0]][HISTORY_RULES[0]]
+        return [name for name in MEASURES if f"{name}@{self.cutoffs[0]}" in own]
+
+    @property
+    def lists(self) -> dict[str, dict[str, float]]:
+        """method -> what its lists are like, of those of which it was measured."""
+        own = {self.methods[0]: self.counts.get("lists")} | self.counts.get("baseline_lists", {})
+        return {method: own[method] for method in self.methods if own.get(method)}
 
     @property
     def warning(self) -> str:

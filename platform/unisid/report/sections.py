@@ -11,8 +11,9 @@ from unisid.artifacts.record import Record
 from unisid.artifacts.store import Place
 from unisid.config import flatten
 from unisid.report import facts
+from unisid.report.described import RANKED
 from unisid.report.examples import examples
-from unisid.report.tables import group_tables, plain
+from unisid.report.tables import group_tables, list_rows, plain
 from unisid.stages.catalog import summary
 
 Section = dict[str, Any] | None
@@ -26,13 +27,6 @@ PROTOCOLS = {
     "the last 10% are test targets.",
 }
 """How a catalog splits its samples, in words."""
-LISTS = {
-    "coverage": "coverage: share of all items that some list holds",
-    "gini": "Gini: 0 where lists hold all items equally often, 1 where one alone",
-    "novelty": "novelty: bits of surprise an item, by how many users took it in training",
-    "likeness": "likeness of two items of a list: cosine by the users who took them in training",
-}
-"""What the figures of the recommender's lists are."""
 
 
 def data(places: Mapping[str, Place]) -> Section:
@@ -65,7 +59,7 @@ def results(places: Mapping[str, Place]) -> Section:
     if found is None:
         return None
     top = top_cutoff(found)
-    names = (f"HR@{top}", f"NDCG@{top}")
+    names = [f"{metric}@{top}" for metric in found.metrics]
     return {
         "found": found,
         "rules": HISTORY_RULES,
@@ -73,7 +67,7 @@ def results(places: Mapping[str, Place]) -> Section:
         "means": [
             {"rule": rule, "metric": metric, "rows": _means(found, metric, rule)}
             for rule in HISTORY_RULES
-            for metric in ("HR", "NDCG")
+            for metric in found.metrics
         ],
         "paired": [
             {"baseline": baseline, "metric": name, "rule": rule, "test": found.comparisons[baseline][rule][name]}
@@ -82,6 +76,7 @@ def results(places: Mapping[str, Place]) -> Section:
             for rule in HISTORY_RULES
         ],
         "groups": _groups(places, found),
+        "lists": list_rows(found) if found.lists else [],
         "known": found.counts.get("comprehension"),
     }
 
@@ -104,12 +99,9 @@ def verdict(found: facts.Results, name: str) -> str:
 
 
 def recommendations(places: Mapping[str, Place]) -> Section:
-    """The section on recommendations: diversity of the lists, and some users' histories beside their lists."""
-    record = facts.records(places).get("metrics")
-    lists = {} if record is None else record.counts.get("lists", {})
-    shown = [(LISTS[name], f"{value:.3f}") for name, value in lists.items() if name in LISTS]
+    """The section on recommendations: some users' histories beside their lists."""
     found = examples(places)
-    return {"lists": shown, "examples": found} if shown or found else None
+    return {"examples": found} if found else None
 
 
 def index(places: Mapping[str, Place]) -> Section:
@@ -170,7 +162,7 @@ def reach(value: float, best: float) -> int:
 
 
 def _card(noun: str, record: Record) -> dict[str, Any]:
-    counts = flatten(record.counts)
+    counts = flatten({name: value for name, value in record.counts.items() if name not in RANKED})
     numbers = [(k, v) for k, v in counts.items() if isinstance(v, int) and v and v is not True and "." not in k]
     sizes = {name: f"{size:,} bytes" for name, size in record.files.items()}
     return {

@@ -20,17 +20,18 @@ SHOWN_CUTOFFS = (5, 10, 20)
 GROUPED = ("NDCG", "HR", "MRR")
 """The figures by group of samples, in the order of their tables."""
 LISTS = {
-    "coverage": "coverage {:.3f}",
-    "gini": "Gini {:.3f}",
-    "novelty": "novelty {:.2f} bits",
-    "likeness": "likeness within a list {:.3f}",
+    "coverage": ("coverage", "{:.3f}"),
+    "gini": ("Gini", "{:.3f}"),
+    "novelty": ("novelty, bits", "{:.2f}"),
+    "likeness": ("likeness within a list", "{:.3f}"),
 }
-"""The figures of the recommender's lists."""
+"""The figures of lists: how they are called, and how many digits they have."""
 OF_INDEX = {
     "gini": "Gini of items by id before resolution {:.3f}",
     "embedding_hit_rate": f"next item among the {PLACES} nearest vectors {{:.1%}}",
 }
 """FORGE's figures of an index, which older ones lack."""
+MAP = "with one target a sample, MAP is MRR"
 TITLES_READ = 1 << 16
 LETTERS = 160
 """Letters of a title in a report, at most."""
@@ -106,33 +107,45 @@ def results(places: Mapping[str, Place]) -> str:
 
 
 def ranking(places: Mapping[str, Place]) -> str:
-    """HR and NDCG of every method under both history rules, and the model's paired advantage."""
+    """HR, NDCG and MRR of every method under both history rules, and the model's paired advantage."""
     found = facts.results(places)
     if found is None:
         return ""
     cutoffs = [k for k in SHOWN_CUTOFFS if k in found.cutoffs] or found.cutoffs
-    names = [f"{metric}@{k}" for metric in ("HR", "NDCG") for k in cutoffs]
+    names = [f"{metric}@{k}" for metric in found.metrics for k in cutoffs]
     rows: list[Sequence[str]] = []
     for rule in HISTORY_RULES:
         rows.append([f"history {rule}", *names])
         rows += [[f"  {m}", *(f"{found.means[m][rule][n]['mean']:.4f}" for n in names)] for m in found.methods]
     by_group = group_tables(places, found)
-    last = names[len(names) // 2 :][min(1, len(cutoffs) - 1)]
+    middle = cutoffs[min(1, len(cutoffs) - 1)]
+    tested = [f"{metric}@{middle}" for metric in found.metrics if metric != "HR"]
+    note = f"; {MAP}" if "MRR" in found.metrics else ""
     lines = [
-        f"ranking, {found.counts['samples']:,} test samples, all items",
+        f"ranking, {found.counts['samples']:,} test samples, all items{note}",
         *filter(None, [facts.leak(places), found.warning]),
     ]
     lines.append(align(rows, right=True))
     lines.append(f"paired by sample, history {found.rule}")
     for baseline in found.methods[1:]:
-        test = found.comparisons[baseline][found.rule][last]
-        lines.append(f"  {found.methods[0]} - {baseline}: {advantage(test, last)}")
+        tests = found.comparisons[baseline][found.rule]
+        lines += [f"  {found.methods[0]} - {baseline}: {advantage(tests[name], name)}" for name in tested]
     if by_group:
         lines += [f"by group of samples, history {found.rule}", *(align(rows, right=True) for rows in by_group)]
-    lists = found.counts.get("lists", {})
-    if said := [LISTS[name].format(lists[name]) for name in LISTS if name in lists]:
-        lines.append(f"{found.methods[0]}'s lists, history excluded: {', '.join(said)}")
+    if found.lists:
+        lines.append(align(list_rows(found), right=True))
     return "\n".join(lines)
+
+
+def list_rows(found: facts.Results) -> list[list[str]]:
+    """What the lists of every method are like: a head, and a row for each method."""
+    return [
+        ["lists, history excluded", *(name for name, _ in LISTS.values())],
+        *(
+            [method, *(form.format(own[name]) if name in own else "-" for name, (_, form) in LISTS.items())]
+            for method, own in found.lists.items()
+        ),
+    ]
 
 
 def group_tables(places: Mapping[str, Place], found: facts.Results) -> list[list[Sequence[str]]]:

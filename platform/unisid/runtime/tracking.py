@@ -39,6 +39,8 @@ LOG = logger(__name__)
 T = TypeVar("T")
 EXPERIMENT = "unisid"
 """The experiment where MLFLOW_EXPERIMENT_NAME and MLFLOW_EXPERIMENT_ID name no other."""
+METRICS_AT_ONCE = 1000
+"""MLflow takes no more in one request."""
 PATIENCE = 60
 """Seconds to wait for another process that writes to the same SQLite database."""
 
@@ -182,8 +184,14 @@ class Tracker:
     def log(self, run: str | None, values: Metrics, step: int) -> None:
         now = int(time.time() * 1000)
         metrics = [Metric(_name(k), float(v), now, step) for k, v in values.items() if k != "step"]
-        if run is not None and metrics:
-            self._attempt(lambda: self.client.log_batch(run, metrics=metrics))
+        if run is None:
+            return
+
+        def write() -> None:
+            for first in range(0, len(metrics), METRICS_AT_ONCE):
+                self.client.log_batch(run, metrics=metrics[first : first + METRICS_AT_ONCE])
+
+        self._attempt(write)
 
     def tag(self, run: str | None, tags: Mapping[str, str]) -> None:
         if run is not None:

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Annotated
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from unisid.artifacts.baseline import Baseline
@@ -31,16 +30,20 @@ from unisid.evaluation.figures import over_cutoffs, paired
 from unisid.evaluation.fitting import Task
 from unisid.evaluation.groups import all_groups, described, groups_of
 from unisid.evaluation.ranks import (
+    Lists,
+    Ranked,
     Ranks,
+    as_lists,
     check_cutoffs,
     headline,
+    main_cutoff,
     means,
     rank_in_parts,
     summarise,
     usable_cutoffs,
     write_method,
 )
-from unisid.evaluation.recommender import Search, TargetRanker, as_lists
+from unisid.evaluation.recommender import Search, TargetRanker
 from unisid.log import logger
 from unisid.ops.distinct import sorted_unique
 from unisid.ops.ranking import metric_values
@@ -57,7 +60,7 @@ class Config(Settings):
     method: Name = "tiger"
     """The recommender's name in tables and plots, such as uqf-tiger."""
     cutoffs: tuple[Count, ...] = ()
-    """The K of HR@K and NDCG@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
+    """The K of HR@K, NDCG@K and MRR@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
     beam: Annotated[int, Range(1, MOST_BEAMS)] = 50
     """Items to list a sample under each history rule; at least the largest cut-off."""
     test_samples: CountOrNone = field(default=0, metadata=identity_where(lambda config: config.test_samples > 0))
@@ -126,22 +129,25 @@ def make(job: Job[Config]) -> Json:
     if not len(Sequences.read(job.inputs["sequences"]).rows(catalog, TEST)):
         raise DataError(f"{job.inputs['sequences']}: has no test samples; give the catalog a split that leaves some")
     rows = catalog.samples(TEST, config.test_samples)
-    trained = rank_trained_baseline(job, catalog, rows)
-    own, listed = rank_model(job, rows, catalog.num_items, int(headline(cutoffs)[0].partition("@")[2]))
-    ranks = {config.method: own}
+    top = main_cutoff(cutoffs)
+    trained = rank_trained_baseline(job, catalog, rows, top)
+    ranked = {config.method: rank_model(job, rows, catalog.num_items, top)}
     simple = tuple(plug_in("baselines", kind)() for kind in config.baselines)
-    fitted = fitting.fit(job, Task(simple, dict(job.inputs), config.seed, config.test_samples), config.pool)
+    fitted = fitting.fit(job, Task(simple, dict(job.inputs), config.seed, config.test_samples, top), config.pool)
     chosen = {kind: each.chosen for kind, each in fitted.items()}
-    ranks |= {kind: each.ranks for kind, each in fitted.items()} | trained
+    ranked |= {kind: each.ranked for kind, each in fitted.items()} | trained
+    ranks = {method: each.ranks for method, each in ranked.items()}
     for method, by_rule in ranks.items():
         write_method(job.out, method, by_rule, catalog, rows)
     results = {method: summarise(by_rule, cutoffs, config.resamples, config.seed) for method, by_rule in ranks.items()}
     comparisons = {m: compare(ranks[config.method], ranks[m], cutoffs, config) for m in ranks if m != config.method}
     write_metrics(job.out, results, comparisons)
     names = headline(cutoffs)
-    groups = all_groups(ranks, groups_of(catalog, rows), int(names[0].partition("@")[2]))
+    groups = all_groups(ranks, groups_of(catalog, rows), top)
     write_groups(job.out, groups)
-    write_listed(job.out, as_lists(listed))
+    write_listed(job.out, as_lists(ranked[config.method].listed))
+    listed = {method: each.listed for method, each in ranked.items() if each.listed.shape[1] == top}
+    lists = described(listed, catalog, config.seed)
     taken = _taken_before(catalog, rows)
     if warning := repeated_targets(taken, len(rows), "test", OTHER_RULE):
         LOG.warning(warning)
@@ -152,8 +158,10 @@ def make(job: Job[Config]) -> Json:
         "targets_listed": int(np.isfinite(ranks[config.method]["allowed"]).sum()),
         "chosen": chosen,
         "means": means(results, names),
-        "groups": groups[config.method],
-        "lists": described(listed, catalog, config.seed),
+        "groups": groups.pop(config.method),
+        "baseline_groups": groups,
+        "lists": lists.pop(config.method),
+        "baseline_lists": lists,
         "advantage": _advantage(comparisons, names),
         **_comprehension(job),
     }
@@ -168,9 +176,7 @@ def _comprehension(job: Job[Config]) -> Json:
     return {"comprehension": comprehension(job, places, config.pool, config.comprehension, config.seed)}
 
 
-def rank_model(
-    job: Job[Config], rows: NDArray[np.int64], num_items: int, length: int
-) -> tuple[Ranks, NDArray[np.int64]]:
+def rank_model(job: Job[Config], rows: NDArray[np.int64], num_items: int, length: int) -> Ranked:
     """The recommender's ranks of the samples and its first items [S, length], decoded by the workers of the pool."""
     config = job.config
     searches = {"": Search(min(config.beam, num_items))}
@@ -178,18 +184,16 @@ def rank_model(
     settings = config.pool, config.batch_size, None, length, config.test_samples
     ranker = functools.partial(TargetRanker, places, searches, *settings)
     progress = Progress(job.report, len(rows), "samples", of=config.method)
-    listed = np.full((len(rows), length), -1, np.int64)
-
-    def see(table: pa.Table) -> None:
-        lists = table["listed"].combine_chunks().flatten().to_numpy()
-        listed[table["row"].to_numpy()] = lists.reshape(table.num_rows, length)
-
-    step = Step(ranker, config.pool)
-    return rank_in_parts(job.compute, step, progress, config.rows_per_part, see=see), listed
+    lists, step = Lists(len(rows), length), Step(ranker, config.pool)
+    ranks = rank_in_parts(job.compute, step, progress, config.rows_per_part, see=lists.see)
+    return Ranked(ranks, lists.items)
 
 
-def rank_trained_baseline(job: Job[Config], catalog: Catalog, rows: NDArray[np.int64]) -> dict[str, Ranks]:
-    """The ranks of the recipe's trained baseline, by its method; nothing where the recipe has none.
+def rank_trained_baseline(
+    job: Job[Config], catalog: Catalog, rows: NDArray[np.int64], length: int
+) -> dict[str, Ranked]:
+    """The ranks of the recipe's trained baseline and its first items, of fewer than `length` where it kept no more, by
+    its method; nothing where the recipe has none.
 
     Raises:
         ConfigError: its name is taken.
@@ -212,7 +216,10 @@ def rank_trained_baseline(job: Job[Config], catalog: Catalog, rows: NDArray[np.i
             "both must come from one recipe"
         )
     where = np.searchsorted(theirs, rows)  # a smaller draw lies within a larger, which the recipe sees to
-    return {trained.method: {rule: ranked[rule].to_numpy().astype(np.float64)[where] for rule in HISTORY_RULES}}
+    ranks = {rule: ranked[rule].to_numpy().astype(np.float64)[where] for rule in HISTORY_RULES}
+    listed = trained.listed()
+    kept = np.empty((len(rows), 0), np.int64) if listed is None else listed[where, :length].astype(np.int64)
+    return {trained.method: Ranked(ranks, kept)}
 
 
 def compare(model: Ranks, baseline: Ranks, cutoffs: tuple[int, ...], config: Config) -> Json:

@@ -15,6 +15,7 @@ import torch
 
 from unisid.artifacts.baseline import DESCRIPTION, WEIGHTS, read_described
 from unisid.artifacts.catalog import TEST, Catalog
+from unisid.artifacts.metrics import write_listed
 from unisid.artifacts.reading import whole
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_weights, write_json
@@ -27,10 +28,14 @@ from unisid.config import Json, from_record, identity_where, runtime
 from unisid.errors import ConfigError, DataError
 from unisid.evaluation import fitting
 from unisid.evaluation.fitting import write_fitted
+from unisid.evaluation.groups import all_groups, described, groups_of
 from unisid.evaluation.ranks import (
-    Ranks,
+    Lists,
+    Ranked,
+    as_lists,
     check_cutoffs,
     headline,
+    main_cutoff,
     means,
     rank_baseline,
     rank_in_parts,
@@ -68,7 +73,7 @@ class Config(Settings):
     test_samples: CountOrNone = field(default=0, metadata=identity_where(lambda config: config.test_samples > 0))
     """Test samples that are ranked at most, drawn by a fixed seed; 0 for all."""
     cutoffs: tuple[Count, ...] = ()
-    """The K of HR@K and NDCG@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
+    """The K of HR@K, NDCG@K and MRR@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
     resamples: Annotated[int, Range(1, 1_000_000)] = 2000
     """Bootstrap resamples for the 95% intervals."""
     seed: Seed = 42
@@ -107,7 +112,7 @@ def make(job: Job[Config]) -> Json:
     config = job.config
     catalog, method = Catalog.read(job.inputs["catalog"]), config.baseline.kind
     cutoffs = usable_cutoffs(config.cutoffs, catalog.num_items, "baseline.cutoffs")
-    rows = catalog.samples(TEST, config.test_samples)
+    rows, top = catalog.samples(TEST, config.test_samples), main_cutoff(cutoffs)
     if not len(rows):
         raise DataError(f"{catalog.place}: has no test samples; give the catalog a split that leaves some")
     counts: Json = {}
@@ -119,15 +124,18 @@ def make(job: Job[Config]) -> Json:
         counts = job.compute.fit(
             train, task, name=f"{job.name}-{method}", pool=config.pool, work=job.work, report=job.report
         )
-        step = Step(functools.partial(Ranker, task), config.pool)
-        ranks = rank_in_parts(
-            job.compute, step, Progress(job.report, len(rows), "samples", of=method), config.rows_per_part
-        )
+        step = Step(functools.partial(Ranker, task, top), config.pool)
+        lists, progress = Lists(len(rows), top), Progress(job.report, len(rows), "samples", of=method)
+        ranked = Ranked(rank_in_parts(job.compute, step, progress, config.rows_per_part, see=lists.see), lists.items)
     else:
-        alone = fitting.Task((config.baseline,), dict(job.inputs), config.training.seed, config.test_samples, job.out)
-        ranks = fitting.fit(job, alone, config.pool)[method].ranks
-    write_method(job.out, method, ranks, catalog, rows)
-    return counts | _summary(job, ranks, cutoffs)
+        drawn = config.training.seed, config.test_samples, top
+        alone = fitting.Task((config.baseline,), dict(job.inputs), *drawn, job.out)
+        ranked = fitting.fit(job, alone, config.pool)[method].ranked
+    write_method(job.out, method, ranked.ranks, catalog, rows)
+    write_listed(job.out, as_lists(ranked.listed))
+    groups = all_groups({method: ranked.ranks}, groups_of(catalog, rows), top)[method]
+    lists_are = described({method: ranked.listed}, catalog, config.seed)[method]
+    return counts | _summary(job, ranked, cutoffs) | {"groups": groups, "lists": lists_are}
 
 
 def train(worker: Worker, task: Task[Config]) -> Json:
@@ -173,9 +181,10 @@ def load(place: Place, inputs: Mapping[str, Place]) -> Baseline:
 
 
 class Ranker:
-    """A worker's step: a range of test samples -> the ranks of their targets. The weights load once a worker."""
+    """A worker's step: a range of test samples -> their ranks and lists. The weights load once a worker."""
 
-    def __init__(self, task: Task[Config]) -> None:
+    def __init__(self, task: Task[Config], length: int) -> None:
+        self.length = length
         self.catalog = Catalog.read(task.inputs["catalog"])
         self.samples = self.catalog.samples(TEST, task.config.test_samples)
         baseline = load(task.out, task.inputs)
@@ -184,15 +193,15 @@ class Ranker:
 
     def __call__(self, part: pa.Table) -> pa.Table:
         start, stop = part["start"][0].as_py(), part["stop"][0].as_py()
-        ranks = rank_baseline(self.baseline, self.catalog, self.samples[start:stop])
-        return pa.table({"row": np.arange(start, stop), **ranks})
+        ranked = rank_baseline(self.baseline, self.catalog, self.samples[start:stop], self.length)
+        return pa.table({"row": np.arange(start, stop), "listed": as_lists(ranked.listed), **ranked.ranks})
 
 
-def _summary(job: Job[Config], ranks: Ranks, cutoffs: tuple[int, ...]) -> Json:
+def _summary(job: Job[Config], ranked: Ranked, cutoffs: tuple[int, ...]) -> Json:
     """Write what the ranks come to; returns it in short."""
     config = job.config
     method, chosen = config.baseline.kind, read_described(job.out)["chosen"]
-    results = {method: summarise(ranks, cutoffs, config.resamples, config.seed)}
+    results = {method: summarise(ranked.ranks, cutoffs, config.resamples, config.seed)}
     write_json(job.out, "metrics.json", results)
     names = headline(cutoffs)
     found = means(results, names)
@@ -201,4 +210,4 @@ def _summary(job: Job[Config], ranks: Ranks, cutoffs: tuple[int, ...]) -> Json:
         for name in names
     )
     LOG.info(f"{method}: {figures}{spell(chosen)}")
-    return {"samples": len(ranks["excluded"]), "cutoffs": list(cutoffs), "chosen": {method: chosen}, "means": found}
+    return {"samples": len(ranked.listed), "cutoffs": list(cutoffs), "chosen": {method: chosen}, "means": found}

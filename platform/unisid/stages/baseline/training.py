@@ -151,6 +151,6 @@ class NextItem:
         weights = self.baseline.blend(self.catalog, self.valid, self.worker.all_reduce)
         sums = torch.zeros(3, dtype=torch.float64)
         for ranks, _ in rank_targets(self.baseline, self.catalog, self.valid):
-            sums += torch.tensor([*metric_values(ranks, (CUTOFF,)).sum(0), len(ranks)])
+            sums += torch.tensor([*metric_values(ranks, (CUTOFF,))[:, :2].sum(0), len(ranks)])
         rate, ndcg, count = self.worker.all_reduce(sums.to(self.worker.device)).tolist()
         return {"score": ndcg / count, f"hr_{CUTOFF}": rate / count} | weights
