@@ -55,6 +55,15 @@ def test_words_that_all_items_have_name_nothing():
     assert keywords.names(codes, texts) == {(0,): "pen", (1,): "ink"}
 
 
+def test_without_a_keyword_the_best_word_that_items_share_names_a_prefix():
+    """One of two items of twenty; of a prefix whose items share none, or what all others have too, there is no name."""
+    rare = ["pearl ring", "pearl pin"] + [f"{chr(97 + n) * 4} {chr(97 + n) * 5}" for n in range(18)]
+    strange = [f"{chr(97 + n) * 6} {chr(97 + n) * 7}" for n in range(20)]
+    codes = np.array([[n // 20, n] for n in range(40)], np.int32)
+    assert keywords.names(codes, rare + strange) == {(0,): "pearl"}
+    assert keywords.names(codes, [f"{text} item" for text in rare + strange]) == {(0,): "pearl"}
+
+
 WORDS = ["amber", "birch", "cedar", "delta", "ember", "flint", "grove", "heron", "ivory"]
 texts_of_words = st.lists(
     st.tuples(st.lists(st.sampled_from(WORDS), max_size=5).map(" ".join), st.integers(-1, 3)), min_size=1, max_size=30

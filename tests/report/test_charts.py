@@ -1,11 +1,14 @@
 """The report's charts: what their specifications say, that these are valid, and what is drawn of them."""
 
+import itertools
 import re
 from html import unescape
 
 import numpy as np
 import pytest
 import vl_convert
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unisid.legend import LOSS, NDCG
 from unisid.report import charts
@@ -23,7 +26,8 @@ def rows(panel, layer=0):
 
 
 def title(panel):
-    return panel.to_dict()["title"]
+    found = panel.to_dict()["title"]
+    return found["text"] if isinstance(found, dict) else found
 
 
 def descriptions(svg):
@@ -51,6 +55,8 @@ def test_learning_curves_show_what_was_learned_by_over_epochs_with_the_best_mark
     assert re.findall(r">([\d.]+)</text>", drawn)[:3] == ["1", "2", "3"], "there is no epoch 1.5"
     [best] = rows(panels[1], layer=2)
     assert (best["x"], best["y"], best["words"]) == (2, 0.4, "best: epoch 2, 0.4")  # the highest, not the last
+    assert panels[1].to_dict()["title"]["subtitle"] == best["words"], "above the lines, not on them"
+    assert all(layer["mark"]["type"] != "text" for panel in panels for layer in panel.to_dict()["layer"])
 
 
 @pytest.mark.parametrize(("noun", "best"), [("codes", 3), ("fused", 3), ("model", 1), ("baseline", 1), ("joint", 1)])
@@ -99,8 +105,11 @@ def test_the_map_names_the_common_codes_and_every_item(width):
     titles = [EVIL, "", *(f"Thing {n}" for n in range(38))]
     [panel] = charts.prefix_map(rng.normal(size=(40, width)), codes, titles, {(5,): "star wars"})
     assert {row["code"] for row in rows(panel)} == {"<a_5> star wars", "<a_7>"}
-    assert [row["text"] for row in rows(panel, layer=1)] == ["<a_5> star wars", "<a_7>"]
-    [svg] = charts.svgs([panel])
+    assert [row["text"] for row in rows(panel, layer=1)] == ["star wars"]
+    assert charts.key([panel])[0] == (charts.PALETTE[0], "<a_5> star wars")
+    [svg], [bare] = charts.svgs([panel]), charts.svgs([panel], legend=False)
+    assert charts.KEY in svg
+    assert charts.KEY not in bare
     said = descriptions(svg)
     assert "Thing 0 <a_5><b_2>" in said
     assert "no title <a_5><b_1>" in said
@@ -118,6 +127,36 @@ def test_the_map_lies_on_the_two_widest_directions():
     between = lambda points: np.linalg.norm(points[:, None] - points[None], axis=2)  # noqa: E731
     ratio = between(found)[np.triu_indices(50, 1)] / between(flat)[np.triu_indices(50, 1)]
     assert ratio.std() / ratio.mean() < 0.02
+
+
+@given(st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1), st.integers(1, 30)), min_size=1, max_size=30))
+def test_words_on_the_map_do_not_lie_over_one_another(places):
+    """The first one has its place; every code has a word where there is room, not the ten fullest alone."""
+    counts = [len(places) - n + 2 for n in range(len(places))]
+    codes = np.repeat(np.arange(len(places)), counts)[:, None]
+    vectors = np.array([places[code][:2] for code in codes[:, 0]])
+    names = {(n,): "m" * letters for n, (_, _, letters) in enumerate(places)}
+    [panel] = charts.prefix_map(vectors, codes, ["x"] * len(codes), names)
+    found, scales = rows(panel, layer=1), [panel.to_dict()["layer"][1]["encoding"][axis]["scale"] for axis in "xy"]
+    pixels = [
+        [(row[axis] - low) / (high - low) * size for row in found]
+        for axis, size, (low, high) in zip("xy", charts.MAP, (scale["domain"] for scale in scales), strict=True)
+    ]
+    boxes = [
+        (x - 3.5 * len(row["text"]), x + 3.5 * len(row["text"]), y - 7, y + 7)
+        for row, x, y in zip(found, *pixels, strict=True)
+    ]
+    for (left, right, low, high), (other, end, bottom, top) in itertools.combinations(boxes, 2):
+        assert right <= other + 0.1 or end <= left + 0.1 or high <= bottom + 0.1 or top <= low + 0.1
+    assert all(left >= -0.1 and right <= charts.MAP[0] + 0.1 for left, right, _, _ in boxes)
+    assert found[0]["text"] == names[0,]
+
+
+def test_far_from_one_another_every_code_has_its_word():
+    codes = np.repeat(np.arange(16), 3)[:, None]
+    vectors = np.stack([codes[:, 0] % 4, codes[:, 0] // 4], 1).astype(float)
+    [panel] = charts.prefix_map(vectors, codes, ["x"] * 48, {(n,): f"word {n}" for n in range(16)})
+    assert {row["text"] for row in rows(panel, layer=1)} == {f"word {n}" for n in range(16)}
 
 
 def test_other_codes_are_grey_and_lie_below():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.report.chromium import BROWSER, SWITCHES
-from tests.report.runs import write_run
+from tests.report.runs import SIZES, write_run
 from unisid.artifacts.store import Place
 from unisid.report import explorer, facts, html
 
@@ -105,6 +105,46 @@ def test_a_mark_under_the_pointer_says_what_it_is(page, look):
     seen, console = look(page[0].replace("</body>", touch))
     assert console == []
     assert seen["texts"] > 200
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory):
+    """A whole report whose first codes have words, some of them long, in a crowded map."""
+    folder, count = tmp_path_factory.mktemp("named"), 504
+    first = np.random.default_rng(0).permutation(np.prod(SIZES))[:count] // (SIZES[1] * SIZES[2])  # as the run has it
+    titles = [f"{chr(97 + code) * (4 + code)} {chr(98 + code) * 6} {n}" for n, code in enumerate(first.tolist())]
+    places = write_run(Place.of(folder), titles)
+    html.write_report(places, Place.of(folder / "report"))
+    return (folder / "report" / "report.html").read_text()
+
+
+MEASURE = """<script>addEventListener("load", () => {
+  const words = [...document.querySelectorAll("#prefix_map .mark-text text")];
+  const shown = words.filter((word) => getComputedStyle(word).visibility === "visible");
+  const boxes = shown.map((word) => word.getBoundingClientRect());
+  const frame = document.querySelector("#prefix_map svg").getBoundingClientRect();
+  const over = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  if (boxes.some((a, n) => boxes.slice(n + 1).some((b) => over(a, b)))) throw Error("words lie over one another");
+  if (boxes.some((a) => a.left < frame.left - 1 || a.right > frame.right + 1)) throw Error("a word is cut off");
+  if (boxes.some((a) => a.height < 11)) throw Error("words are too small");
+  if (boxes.length < 5) throw Error(`only ${boxes.length} of ${words.length} words`);
+  const keys = [...document.querySelectorAll(".key li")];
+  const cells = keys.map((each) => each.getBoundingClientRect());
+  if (keys.length !== 11 || cells.some((a, n) => cells.slice(n + 1).some((b) => over(a, b)))
+    || keys.some((each) => each.scrollWidth > each.clientWidth + 1)) throw Error("entries of the key run together");
+});</script></body>"""
+
+
+@pytest.mark.parametrize("phone", [False, True])
+def test_the_words_of_the_map_and_of_its_key_do_not_overlap(named, look, phone):
+    _, console = look(named.replace("</body>", MEASURE), phone=phone)
+    assert console == []
+
+
+def test_words_that_overlap_would_be_noticed(named, look):
+    large = "<style>#prefix_map .mark-text text { visibility: visible !important; font-size: 40px !important }</style>"
+    _, console = look(named.replace("</body>", large + MEASURE))
+    assert any("words lie over one another" in line for line in console)
 
 
 def test_prefixes_have_the_words_of_their_items(page, look):

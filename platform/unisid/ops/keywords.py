@@ -48,6 +48,8 @@ LEAST = 4
 """Items from which a prefix has a name: fewer are listed as they are."""
 LIFT = 1.5
 """How many times as frequent a term must be in a prefix as in the prefix before it to name it."""
+LEANING = 1.1
+"""The same for the one word that names a prefix where no term is so much more frequent."""
 ITEMS = 1 << 15
 """Items whose words name prefixes, at most: a sample of a larger catalogue."""
 Prefix = tuple[int, ...]
@@ -117,7 +119,14 @@ def words_of(text: str) -> list[str]:
 
 
 def keywords(
-    terms: Terms, groups: NDArray[np.integer], number: int, *, most: int = 15, fewest: int = 0, lift: float = 0.0
+    terms: Terms,
+    groups: NDArray[np.integer],
+    number: int,
+    *,
+    most: int = 15,
+    fewest: int = 0,
+    lift: float = 0.0,
+    shared: bool = False,
 ) -> list[Keywords]:
     """The keywords of so many groups of items; of a group without items, none.
 
@@ -125,6 +134,8 @@ def keywords(
         groups: of every item [N], from 0 on; -1 for none.
         fewest: a group of fewer keywords is given what most of its items have, then what most of all items have.
         lift: how many times as frequent as among the items of all groups a keyword must be.
+        shared: a group without keywords has the word of the best score among those that two of its items share and
+            that are `LEANING` times as frequent in it as among the items of all groups.
     """
     items = np.flatnonzero(groups >= 0)
     members = sparse.csr_array((np.ones(len(items), np.int64), (groups[items], items)), shape=(number, len(groups)))
@@ -136,6 +147,7 @@ def keywords(
     scores = shares * np.log1p((sizes > 0).sum() / np.maximum(present, 1)[counts.indices])
     overall = np.asarray(counts.sum(0)).reshape(-1)
     lifted = shares * max(1, len(items)) >= lift * overall[counts.indices]
+    leaning = (counts.data >= 2) & (shares * max(1, len(items)) >= LEANING * overall[counts.indices])
     telling = (counts.data >= np.maximum(2, SHARED * sizes)[rows]) & lifted
     common = np.lexsort((np.arange(len(overall)), -overall))[:fewest]
     found = []
@@ -143,6 +155,8 @@ def keywords(
         own, score, share = counts.indices[start:stop], scores[start:stop], shares[start:stop]
         best = np.lexsort((own, -score))
         chosen = [int(own[n]) for n in best if telling[start:stop][n]][:most]
+        if shared and not chosen:
+            chosen = [int(own[n]) for n in best if leaning[start:stop][n]][:1]
         if sizes[group] and len(chosen) < fewest:
             chosen += [int(own[n]) for n in np.lexsort((own, -score, -share))[: most + fewest] if own[n] not in chosen]
             chosen = [*chosen, *(int(n) for n in common if n not in chosen)][: min(most, fewest)]
@@ -191,7 +205,7 @@ def named_groups(texts: Sequence[str], groups: NDArray[np.integer]) -> list[str]
 
 def _named(prefix: Prefix, codes: NDArray[np.int32], terms: Terms) -> dict[Prefix, str]:
     known, groups, sizes = np.unique(codes, return_inverse=True, return_counts=True)
-    chosen = keywords(terms, groups.reshape(-1), len(known), lift=LIFT)
+    chosen = keywords(terms, groups.reshape(-1), len(known), lift=LIFT, shared=True)
     named = {
         (*prefix, int(code)): _name(own) for code, own, size in zip(known, chosen, sizes, strict=True) if size >= LEAST
     }

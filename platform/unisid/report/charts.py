@@ -27,6 +27,13 @@ POINTS = 200
 """Points of a line, at most."""
 TICKS = 5
 """Of an axis, about."""
+MAP = (620, 420)
+"""Width and height of the map of vectors."""
+MARGIN = 0.03
+"""Beyond the outermost items of the map, whose widest spread is 1."""
+LETTER = 11
+"""Pixels of the words on the map."""
+KEY = "first code: what its items share"
 INKED = {"labelColor": INK, "titleColor": INK}
 CONFIG = {
     "background": None,
@@ -41,7 +48,7 @@ CONFIG = {
         "tickCount": TICKS,
         "titleFontWeight": "normal",
     },
-    "legend": INKED | {"labelLimit": 260, "symbolOpacity": 1, "titleFontWeight": "normal"},
+    "legend": INKED | {"labelLimit": 270, "symbolOpacity": 1, "titleFontWeight": "normal"},
     "text": {"color": INK},
     "title": {
         "anchor": "start",
@@ -98,20 +105,15 @@ def _curve(
         base.mark_point(opacity=0, size=60, filled=True),
     ]
     up = known is not None and known.higher_is_better
-    if name != "loss":
-        layers += _best(rows, up, across, x, y)
     words = "training loss" if name == "loss" else "validation"
-    return panel(layers, f"{start}{words}, {'higher' if up else 'lower'} is better")
-
-
-def _best(rows: Sequence[Mapping[str, Any]], up: bool, across: str, x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    """The best point of a validation curve, and its epoch and value in words."""
+    heading = f"{start}{words}, {'higher' if up else 'lower'} is better"
+    if name == "loss":
+        return panel(layers, heading)
     best = (max if up else min)(rows, key=lambda row: row["y"])
-    late = best["x"] > (rows[0]["x"] + rows[-1]["x"]) / 2
-    words = f"best: {across} {best['x']:g}, {best['y']:.4g}"
-    marked = alt.Chart(alt.Data(values=[{**best, "words": words}])).encode(x=x, y=y, description="words:N")
-    place: dict[str, Any] = {"align": "right" if late else "left", "dx": -6 if late else 6, "dy": 14 if up else -10}
-    return [marked.mark_point(color=INK, filled=True, size=45), marked.mark_text(**place).encode(text="words:N")]
+    told = f"best: {across} {best['x']:g}, {best['y']:.4g}"
+    marked = alt.Chart(alt.Data(values=[{**best, "words": told}])).encode(x=x, y=y, description="words:N")
+    layers.append(marked.mark_point(color=INK, filled=True, size=45))
+    return panel(layers, alt.TitleParams(heading, subtitle=told))  # where no line runs
 
 
 def level_usage(codes: NDArray[Any], sizes: Sequence[int]) -> list[Panel]:
@@ -137,7 +139,8 @@ def level_usage(codes: NDArray[Any], sizes: Sequence[int]) -> list[Panel]:
 def prefix_map(
     vectors: NDArray[Any], codes: NDArray[Any], titles: Sequence[str], names: Mapping[tuple[int, ...], str]
 ) -> list[Panel]:
-    """The fused vectors on their two widest directions (PCA), coloured by the first code; rarer codes are grey.
+    """The fused vectors on their two widest directions (PCA), coloured by the first code; rarer codes are grey. The
+    words of first codes stand in their middles, those of the fullest first, as far as there is room.
 
     Args:
         titles: of the items, shown with their semantic ids under the pointer.
@@ -145,30 +148,69 @@ def prefix_map(
     """
     flat = _flat(vectors)
     found, counts = np.unique(codes[:, 0], return_counts=True)
-    common = [int(code) for code in found[np.argsort(-counts, kind="stable")][: len(PALETTE)]]
+    every = [int(code) for code in found[np.argsort(-counts, kind="stable")]]
+    common = every[: len(PALETTE)]
     label = {code: f"{spell((code,))} {cut(names.get((code,), ''))}".strip() for code in common}
     rows = [
         {"x": x, "y": y, "code": label.get(row[0], "other"), "text": f"{cut(title) or 'no title'} {spell(row)}"}
         for (x, y), row, title in zip(flat.tolist(), map(tuple, codes.tolist()), titles, strict=True)
     ]
     colors = alt.Scale(domain=[*label.values(), "other"], range=[*PALETTE[: len(common)], REST])
-    key = alt.Legend(title="first code: what its items share", titleLimit=400, orient="bottom", columns=2)
-    axis: dict[str, Any] = {"axis": None, "scale": alt.Scale(zero=False)}
+    key = alt.Legend(title=KEY, titleLimit=400, orient="bottom", columns=2)
+    spans = [(float(low) - MARGIN, float(high) + MARGIN) for low, high in zip(flat.min(0), flat.max(0), strict=True)]
+    x, y = (
+        alt.X("x:Q", axis=None, scale=alt.Scale(domain=list(spans[0]), nice=False)),
+        alt.Y("y:Q", axis=None, scale=alt.Scale(domain=list(spans[1]), nice=False)),
+    )
     dots = alt.Chart(alt.Data(values=sorted(rows, key=lambda row: row["code"] != "other"))).encode(
-        x=alt.X("x:Q", **axis),
-        y=alt.Y("y:Q", **axis),
+        x=x,
+        y=y,
         color=alt.Color("code:N", scale=colors, legend=key),
         description="text:N",
     )
     middles = [
-        {"x": x, "y": y, "text": label[code]}
-        for code in common
-        for x, y in [np.median(flat[codes[:, 0] == code], axis=0).tolist()]
+        (cut(names[code,]), *np.median(flat[codes[:, 0] == code], axis=0).tolist())
+        for code in every
+        if (code,) in names
     ]
-    signs = alt.Chart(alt.Data(values=middles)).mark_text(fontWeight="bold", fontSize=10, aria=False)
-    signs = signs.encode(x=alt.X("x:Q", **axis), y=alt.Y("y:Q", **axis), text="text:N")
+    signs = alt.Chart(alt.Data(values=_with_room(middles, spans))).mark_text(
+        fontWeight="bold", fontSize=LETTER, aria=False
+    )
+    signs = signs.encode(x=x, y=y, text="text:N")
     layers: list[alt.Chart] = [dots.mark_circle(size=22, opacity=0.75), signs]
-    return [panel(layers, "").properties(width=620, height=420)]
+    width, height = MAP
+    return [panel(layers, "").properties(width=width, height=height)]
+
+
+def _with_room(words: Sequence[tuple[str, float, float]], spans: Sequence[tuple[float, float]]) -> list[dict[str, Any]]:
+    """Words at their places on the map, the first ones first; one that would lie over another stands a line or two
+    above or below, or not at all.
+
+    Args:
+        spans: what the map shows of each direction.
+    """
+    steps = [(high - low) / pixels for (low, high), pixels in zip(spans, MAP, strict=True)]
+    line = 1.3 * LETTER * steps[1]
+    (left, right), (bottom, top) = spans
+    placed: list[dict[str, Any]] = []
+    halves: list[float] = []
+    for text, x, y in words:
+        half = 0.35 * LETTER * len(text) * steps[0]
+        across = min(max(x, left + half), right - half)
+        for up in (y, y + line, y - line, y + 2 * line, y - 2 * line):
+            pairs = zip(placed, halves, strict=True)
+            apart = all(abs(across - o["x"]) >= half + its or abs(up - o["y"]) >= line for o, its in pairs)
+            if apart and bottom + line / 2 <= up <= top - line / 2:
+                placed.append({"x": across, "y": up, "text": text})
+                halves.append(half)
+                break
+    return placed
+
+
+def key(panels: Sequence[Panel]) -> list[tuple[str, str]]:
+    """The colours of a drawing's marks and what they stand for."""
+    scale = panels[0].to_dict(validate=False)["layer"][0]["encoding"]["color"]["scale"]
+    return list(zip(scale["range"], scale["domain"], strict=True))
 
 
 def rows_map(first: NDArray[Any], last: NDArray[Any], sizes: Sequence[int]) -> list[Panel]:
@@ -253,19 +295,28 @@ def picture(chart: alt.LayerChart | alt.ConcatChart) -> bytes:
     return vl_convert.vegalite_to_png(_spec(chart) | {"background": "white"}, scale=2)
 
 
-def svgs(panels: Sequence[Panel]) -> list[str]:
-    """Each panel to stand inside a page: transparent, in the page's own ink and font."""
+def svgs(panels: Sequence[Panel], legend: bool = True) -> list[str]:
+    """Each panel to stand inside a page: transparent, in the page's own ink and font.
+
+    Args:
+        legend: whether the colours are explained in the picture; else the page shows `key` beside it.
+    """
+    found = [_spec(panel) for panel in panels]
+    for spec in found if not legend else ():
+        for layer in spec["layer"]:
+            layer["encoding"].get("color", {})["legend"] = None
     return [
-        vl_convert.vegalite_to_svg(_spec(panel)).replace(INK, "currentColor").replace('"sans-serif"', '"inherit"')
-        for panel in panels
+        vl_convert.vegalite_to_svg(spec).replace(INK, "currentColor").replace('"sans-serif"', '"inherit"')
+        for spec in found
     ]
 
 
 def _spec(chart: alt.LayerChart | alt.ConcatChart) -> dict[str, Any]:
-    return chart.to_dict(validate=False) | {"config": CONFIG}
+    spec: dict[str, Any] = chart.to_dict(validate=False)
+    return spec | {"config": CONFIG}
 
 
-def panel(layers: Sequence[alt.Chart], title: str) -> Panel:
+def panel(layers: Sequence[alt.Chart], title: str | alt.TitleParams) -> Panel:
     """Layers over one another under a title."""
     layered = alt.layer(*layers)
     assert isinstance(layered, alt.LayerChart)

@@ -21,6 +21,8 @@ from unisid.report import charts, facts, sections
 from unisid.report.explorer import explorer
 
 FILE = "report.html"
+KEYED = ("prefix_map",)
+"""Charts whose colours the page explains beside them, in text that wraps."""
 MAPPED = 2000
 """Items in the map of vectors, at most."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -44,7 +46,10 @@ def write_report(places: Mapping[str, Place], out: Place, note: str = "") -> Pla
     drawings = draw(places)
     for name, panels in drawings.items():
         out.write(f"{name}.png", charts.png(panels))
-    drawn = {name: [Markup(svg) for svg in charts.svgs(panels)] for name, panels in drawings.items()}
+    drawn = {
+        name: [Markup(svg) for svg in charts.svgs(panels, legend=name not in KEYED)]
+        for name, panels in drawings.items()
+    }
     found = {name: make(places) for name, make in SECTIONS.items() if name != "Learning" or "learning_curves" in drawn}
     last = list(records.values())[-1] if records else None
     page = (
@@ -57,6 +62,7 @@ def write_report(places: Mapping[str, Place], out: Place, note: str = "") -> Pla
             notes=[text for text in (facts.leak(places), note) if text],
             sections={name: section for name, section in found.items() if section is not None},
             drawn=drawn,
+            keys={name: charts.key(drawings[name]) for name in KEYED if name in drawings},
             written=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
         )
     )

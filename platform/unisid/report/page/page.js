@@ -17,6 +17,29 @@
   addEventListener("pointerdown", show);
   addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 })();
+// The words on the map: as large as other small text, however wide the picture is; the first ones first, without overlaps.
+(() => {
+  const map = document.querySelector("#prefix_map svg");
+  if (!map) return;
+  const words = [...map.querySelectorAll(".mark-text.role-mark text")];
+  const lay = () => {
+    const frame = map.getBoundingClientRect(), scale = frame.width / map.viewBox.baseVal.width, kept = [];
+    for (const word of words) {
+      word.style.fontSize = `${11 / Math.min(scale, 1)}px`;
+      word.removeAttribute("dx");
+      let box = word.getBoundingClientRect();
+      const out = Math.max(0, frame.left - box.left) - Math.max(0, box.right - frame.right);
+      if (out) word.setAttribute("dx", out / scale);
+      box = word.getBoundingClientRect();
+      const free = kept.every((other) => box.right < other.left || other.right < box.left || box.bottom < other.top
+        || other.bottom < box.top);
+      word.style.visibility = free ? "visible" : "hidden";
+      if (free) kept.push(box);
+    }
+  };
+  addEventListener("resize", lay);
+  lay();
+})();
 // The explorer: a tree that is built as it is opened, from rows [code, code, ..., title] sorted by semantic id.
 // What is long comes in pieces of `limit` lines. `report.html#find=WORDS` opens the page with a search.
 (() => {
@@ -64,7 +87,7 @@
       for (to = from + 1; to < stop && rows[to][level] === rows[from][level]; to++);
       const [first, last] = [from, to], node = make("details"), head = make("summary");
       head.append(make("b", spell(rows[first], level, level + 1)), make("span", (last - first).toLocaleString(), "count"),
-        make("span", names[rows[first].slice(0, level + 1).join()] ?? rows[first][levels].slice(0, 60), "hint"));
+        make("span", names[rows[first].slice(0, level + 1).join()] ?? (last - first > 1 ? "" : rows[first][levels]), "hint"));
       node.append(head);
       node.addEventListener("toggle", () => node.childElementCount === 1 && branch(node, first, last, level + 1));
       parent.append(node);
