@@ -30,7 +30,7 @@ def test_2014_has_metadata_in_python_literals(tmp_path):
     )
     items, interactions = read_all(config)
     assert items == [{"item_id": "0001", "title": "It's", "description": "", "brand": "B", "categories": "Beauty Hair"}]
-    assert interactions == [{"user_id": "A", "item_id": "0001", "timestamp": 1355616000}]
+    assert interactions == [{"user_id": "A", "item_id": "0001", "timestamp": 1355616000, "rating": 5.0}]
 
 
 def test_2014_metadata_are_never_run(tmp_path):
@@ -58,7 +58,7 @@ def test_2018_and_2023_differ_in_names_and_units(tmp_path):
             "images": [],
         }
     ]
-    new_review = {"user_id": "A", "asin": "B1-x", "parent_asin": "B1", "timestamp": 1500000000123}
+    new_review = {"user_id": "A", "asin": "B1-x", "parent_asin": "B1", "timestamp": 1500000000123, "rating": 5}
     new = amazon.Config(
         release="2023",
         reviews=write(tmp_path / "r23.gz", [json.dumps(new_review)]),
@@ -68,6 +68,16 @@ def test_2018_and_2023_differ_in_names_and_units(tmp_path):
     assert old_items == new_items
     assert second == first | {"timestamp": Fraction(1500000000123, 1000)}
     assert read_all(new)[0][0]["description"] == "Blue. Fine."
+
+
+def test_ratings_are_numbers_and_absent_where_they_are_none(tmp_path):
+    """Where a field of another type makes the reader take the lines one by one, too."""
+    meta = write(tmp_path / "m.gz", [json.dumps({"asin": "B1", "title": "Pen"})])
+    given, numbers = [5.0, 3, None, "4.5", "good", [1]], [5.0, 3.0, None, 4.5, None, None]
+    for some in (3, 6):
+        lines = [review_2018("A", "B1", 1500000000 + n, overall=rating) for n, rating in enumerate(given[:some])]
+        _, rows = read_all(amazon.Config(reviews=write(tmp_path / f"{some}.gz", lines), metadata=meta))
+        assert [row["rating"] for row in rows] == numbers[:some]
 
 
 def test_a_broken_line_is_named_by_file_and_number(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ def test_100k_in_its_original_files(tmp_path):
         {"item_id": "1", "title": "Toy Story (1995)", "genres": "Action Drama"},
         {"item_id": "2", "title": "Mis\u00e9rables, Les (1995)", "genres": ""},
     ]
-    assert interactions[0] == {"user_id": "196", "item_id": "1", "timestamp": 881250949}
+    assert interactions[0] == {"user_id": "196", "item_id": "1", "timestamp": 881250949, "rating": "3"}
     assert len(interactions) == 2
 
 
@@ -29,7 +29,7 @@ def test_1m_in_its_original_files(tmp_path):
     items, interactions = read_all(movielens.Config(size="1m", path=str(tmp_path)))
     assert items[0] == {"item_id": "1", "title": "Toy Story (1995)", "genres": "Animation Children's"}
     assert items[1]["title"] == "American President, The: X (1995)"
-    assert interactions == [{"user_id": "1", "item_id": "11", "timestamp": 978300760}]
+    assert interactions == [{"user_id": "1", "item_id": "11", "timestamp": 978300760, "rating": "5"}]
 
 
 def test_relative_paths_are_those_of_where_it_was_built(tmp_path, monkeypatch):

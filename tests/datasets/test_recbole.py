@@ -29,6 +29,8 @@ def test_atomic_files(tmp_path):
     items, interactions = read_all(recbole.Config(path=str(tmp_path)))
     assert items == [{"item_id": "242", "title": "Kolya", "release_year": "1996", "class": "Comedy"}]
     assert interactions == [{"user_id": "196", "item_id": "242", "timestamp": 881250949}]
+    rated = read_all(recbole.Config(path=str(tmp_path), rating="rating"))[1]
+    assert rated == [interactions[0] | {"rating": "3"}]
 
 
 def test_the_installed_package_is_found_and_not_imported(tmp_path, monkeypatch):

@@ -47,6 +47,7 @@ class Dataset(Protocol):
         Items: `item_id`, `title` and any further text columns, all strings. Interactions: `user_id`, `item_id`
         (strings) and `timestamp` (an Arrow timestamp of any unit, or int64: seconds since 1970; null where there is
         none and `times` drops such rows) or, where only the order is known, `position` (int64).
+        Where the data have ratings: `rating` (numbers, or text of them); where they have kinds: `event`.
         A further text column of type null has no value in this part. The table may remember what was not read of
         the part (`rows.with_unread`).
         """

@@ -1,8 +1,8 @@
 """Amazon reviews as published in 2014, 2018 and 2023: one JSON object a line, mostly in .json.gz or .jsonl.gz.
 
 The releases differ in the names of their fields; the metadata of 2014 are Python literals instead of JSON and are
-read as literals, never run. Every review is an interaction. A compressed file cannot be cut, so a file is a part:
-list several categories to read them in parallel.
+read as literals, never run. Every review is an interaction, with the rating that it gives. A compressed file cannot be
+cut, so a file is a part: list several categories to read them in parallel.
 """
 
 import ast
@@ -38,15 +38,16 @@ class Release:
     item: str
     time: str
     unit: Unit
+    rating: str
     brand: str
     categories: str
     parse: Callable[[str], Any]
 
 
 RELEASES = {
-    "2014": Release("reviewerID", "asin", "unixReviewTime", "s", "brand", "categories", ast.literal_eval),
-    "2018": Release("reviewerID", "asin", "unixReviewTime", "s", "brand", "category", parsed),
-    "2023": Release("user_id", "parent_asin", "timestamp", "ms", "store", "categories", parsed),
+    "2014": Release("reviewerID", "asin", "unixReviewTime", "s", "overall", "brand", "categories", ast.literal_eval),
+    "2018": Release("reviewerID", "asin", "unixReviewTime", "s", "overall", "brand", "category", parsed),
+    "2023": Release("user_id", "parent_asin", "timestamp", "ms", "rating", "store", "categories", parsed),
 }
 
 
@@ -116,7 +117,8 @@ def _found(where: str, paths: tuple[str, ...]) -> list[Found]:
 
 def _reviews(policy: Times, release: Release, path: str, number: int, data: bytes) -> pa.Table:
     fields = {release.user: pa.string(), release.item: pa.string(), release.time: pa.int64()}
-    options = pajson.ParseOptions(explicit_schema=pa.schema(fields), unexpected_field_behavior="ignore")
+    rating = {release.rating: pa.float64()}
+    options = pajson.ParseOptions(explicit_schema=pa.schema(fields | rating), unexpected_field_behavior="ignore")
     numbers: Rows = Numbered(number, "line")
     try:
         rows = pajson.read_json(io.BytesIO(data), parse_options=options)
@@ -125,6 +127,8 @@ def _reviews(policy: Times, release: Release, path: str, number: int, data: byte
     if rows is None or rows.num_rows != data.count(b"\n") + (not data.endswith(b"\n")):  # slower, but it has the lines
         found, lines = _lines(path, number, data, parsed)
         rows = pa.table({name: values_of(path, name, [line.get(name) for line in found], lines) for name in fields})
+        given = pa.array([_rating(line.get(release.rating)) for line in found], pa.float64())
+        rows = rows.append_column(release.rating, given)
         numbers = Lines(lines)
     clock = Clock(release.unit, policy, "check catalog.dataset.release: these may be files of another year")
     return pa.table(
@@ -132,8 +136,17 @@ def _reviews(policy: Times, release: Release, path: str, number: int, data: byte
             "user_id": ids(rows[release.user], f"{path}, field '{release.user}'", numbers),
             "item_id": ids(rows[release.item], f"{path}, field '{release.item}'", numbers),
             "timestamp": times(rows[release.time], f"{path}, field '{release.time}'", clock, numbers),
+            "rating": rows[release.rating],
         }
     )
+
+
+def _rating(value: Any) -> float | None:
+    """A rating as a number; None where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _items(release: Release, path: str, number: int, data: bytes) -> pa.Table:

@@ -1,7 +1,8 @@
 """MovieLens-100K and MovieLens-1M, in the files GroupLens publishes.
 
 100K: u.data (user, item, rating, time; tabs), u.item (id|title|...|19 flags of genre) and u.genre. 1M: ratings.dat
-and movies.dat, cells separated by '::'. Both have texts in Latin-1. Every rating is an interaction.
+and movies.dat, cells separated by '::'. Both have texts in Latin-1. Every rating is an interaction, or every good one
+(catalog.least_rating).
 """
 
 from dataclasses import dataclass, field
@@ -73,6 +74,7 @@ class MovieLens:
                 "user_id": ids(rows["user_id"], path, text),
                 "item_id": ids(rows["item_id"], path, text),
                 "timestamp": times(rows["timestamp"], path, Clock("s", self.times, AGAIN), text),
+                "rating": rows["rating"],
             }
         )
 

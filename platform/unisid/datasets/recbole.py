@@ -16,7 +16,7 @@ from unisid.artifacts.store import Place
 from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part, part
 from unisid.errors import DataError
-from unisid.raw.columns import column, item_table, kinds
+from unisid.raw.columns import column, item_table, kinds, ratings
 from unisid.raw.decoding import check_encoding
 from unisid.raw.delimited import Format, Text, read_text, table_of
 from unisid.raw.files import find
@@ -50,6 +50,8 @@ class Config(DatasetConfig):
     """What becomes of interactions without a time, or with one that cannot be true."""
     event: str = field(default="", metadata=identity_where(lambda config: bool(config.event)))
     """The column of .inter with the kind of interaction, where there is one; see catalog.events."""
+    rating: str = field(default="", metadata=identity_where(lambda config: bool(config.rating)))
+    """The column of .inter with a rating, where there is one; see catalog.least_rating."""
     title: str = ""
     """The column of .item with the title; empty: the first whose name holds 'title' or 'name'."""
     columns: tuple[str, ...] = ()
@@ -104,8 +106,9 @@ class RecBole:
                 Clock(config.unit, config.times),
                 text,
             ),
-        } | kinds(rows, config.event, path)
-        used = (config.user, config.item, config.timestamp, config.event)
+        }
+        columns |= kinds(rows, config.event, path) | ratings(rows, config.rating, path)
+        used = (config.user, config.item, config.timestamp, config.event, config.rating)
         return with_unread(pa.table(columns), _unread(types, *used))
 
     def at(self, part: Part, index: int) -> str:

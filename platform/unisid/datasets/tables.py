@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from unisid.config import identity_where, runtime
 from unisid.datasets import DatasetConfig, Part
-from unisid.raw.columns import column, further_name, kinds
+from unisid.raw.columns import column, further_name, kinds, ratings
 from unisid.raw.delimited import Format
 from unisid.raw.folders import Found, find_tables
 from unisid.raw.ids import ids
@@ -50,6 +50,8 @@ class Config(DatasetConfig):
     """What a number in the timestamp column counts, since 1970."""
     event: str = field(default="", metadata=identity_where(lambda config: bool(config.event)))
     """The interactions' column with their kind (view, cart, purchase), where there is one; see catalog.events."""
+    rating: str = field(default="", metadata=identity_where(lambda config: bool(config.rating)))
+    """The interactions' column with a rating, where there is one; see catalog.least_rating."""
     times: Times = field(default=Times(), metadata=identity_where(lambda config: config.times != Times()))
     """What becomes of interactions without a time, or with one that cannot be true."""
     position: str = ""
@@ -105,7 +107,7 @@ class Tables:
         if part["table"] == "items":
             return read_items(part, config.item_id, config.title, config.columns, self.text, config.form("items"))
         clock = config.position or config.timestamp
-        names = (config.user, config.item, clock, *filter(None, [config.event]))
+        names = (config.user, config.item, clock, *filter(None, [config.event, config.rating]))
         table, rows = read_rows(part, names, config.form("interactions"), {clock: NO_CLOCK})
         columns = {
             "user_id": ids(column(table, config.user, where), f"{where}, column '{config.user}'", rows),
@@ -118,7 +120,7 @@ class Tables:
             if config.position
             else {"timestamp": times(timed, at, Clock(config.unit, config.times), rows)}
         )
-        columns |= kinds(table, config.event, where)
+        columns |= kinds(table, config.event, where) | ratings(table, config.rating, where)
         return with_unread(pa.table(columns), *unread_of(table))
 
     def at(self, part: Part, index: int) -> str:

@@ -9,10 +9,11 @@ import pyarrow.compute as pc
 from unisid.config import did_you_mean
 from unisid.errors import DataError
 from unisid.raw.ids import ids
-from unisid.raw.rows import Rows, listed, unread_of
+from unisid.raw.rows import Rows, listed, shown, unread_of
 from unisid.raw.texts import flat, is_binary, is_list, is_text, stored, texts
 
 NO_HINTS: Mapping[str, str] = MappingProxyType({})
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 RESERVED = {"item_id", "title", "text", "markup", "part"}
 
 
@@ -44,6 +45,28 @@ def kinds(table: pa.Table, name: str, where: str) -> dict[str, pa.ChunkedArray]:
     if not name:
         return {}
     return {"event": pc.utf8_trim_whitespace(texts(column(table, name, where), f"{where}, column '{name}'"))}
+
+
+def ratings(table: pa.Table, name: str, where: str) -> dict[str, pa.ChunkedArray]:
+    """The column of that name as the `rating` of interactions; nothing where the name is empty."""
+    return {"rating": column(table, name, where)} if name else {}
+
+
+def numbers(values: pa.ChunkedArray, where: str, rows: Rows) -> pa.ChunkedArray:
+    """Numbers, or text of them, as float64; empty text and NaN are null. Raises DataError for anything else."""
+    kind = stored(values.type)
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if is_binary(kind) or (is_text(kind) and not is_list(kind)):
+        words = pc.utf8_trim_whitespace(texts(values, where))
+        values = pc.if_else(pc.equal(words, ""), pa.scalar(None, words.type), words)
+        broken = pc.invert(pc.match_substring_regex(values, NUMBER))
+        if pc.any(broken).as_py():
+            row = pc.index(broken, True).as_py()
+            raise DataError(f"{where}, {rows.at(row)}: '{shown(values[row])}' is no number, such as 4 or 3.5")
+    elif not (number or pa.types.is_null(kind)):
+        raise DataError(f"{where}: holds {values.type}; must be numbers, or text of them")
+    found = flat(values, where).cast(pa.float64())
+    return pc.if_else(pc.is_nan(found), pa.scalar(None, pa.float64()), found)
 
 
 def clock_of(values: pa.ChunkedArray, where: str) -> pa.ChunkedArray:

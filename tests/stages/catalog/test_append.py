@@ -212,3 +212,18 @@ def test_kinds_of_event_keep_their_weights(tmp_path):
     assert found.record.counts["weights"]["view"] == {"weight": 1.0, "interactions": 280}
     with pytest.raises(DataError, match="catalog/shop/1 has weights of events; must be those"):
         appended(base, interactions=rows(tmp_path, day), version="3", event_weights={})
+
+
+def test_a_least_rating_holds_for_the_days_after(tmp_path):
+    whole = pq.read_table(shop.interactions(tmp_path))
+    stars = pa.array([5, 4] * (whole.num_rows // 2))
+    recipe = shop.recipe(shop.items(tmp_path, shop.ITEMS), rows(tmp_path, whole.append_column("stars", stars), "stars"))
+    dataset = replace(recipe.catalog.dataset, rating="stars")
+    store = Store(Place.of(tmp_path / "store"))
+    base = (tmp_path, store, replace(recipe, catalog=replace(recipe.catalog, dataset=dataset, least_rating=3.5)))
+    shop.make(base[2], store, "catalog")
+    day = pa.Table.from_pylist(DAY[:40]).append_column("stars", pa.array([3.0, 4.0, None, 5.0] * 10))
+    found, said = appended(base, interactions=rows(tmp_path, day))
+    assert found.record.counts["extension"]["interactions"] == 20
+    assert any("10 dropped: interactions with a rating below 3.5 (catalog.least_rating)" in line for line in said)
+    assert any("10 dropped: interactions without a rating" in line for line in said)

@@ -32,7 +32,7 @@ from unisid.stages.catalog import published, summary
 from unisid.stages.catalog.days import FOREVER, YEAR_ZERO, end_of, iso_day, start_of, year_earlier
 from unisid.stages.catalog.numbering import numbers, seeded_order, time_order
 from unisid.stages.catalog.parts import unread_in_words
-from unisid.stages.catalog.policies import heaviest, repeats, timed, wanted_events, weigh
+from unisid.stages.catalog.policies import heaviest, repeats, usable, weigh
 from unisid.stages.catalog.protocols import split_of
 from unisid.stages.catalog.reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
 from unisid.stages.catalog.statistics import statistics
@@ -46,6 +46,7 @@ MOST_WORDS = 20
 LOST = "\N{REPLACEMENT CHARACTER}"
 """What programs write for a character that they could not read."""
 AnomalyPolicy = Literal["refuse", "count"]
+Rating = Annotated[float, Range(-1_000_000, 1_000_000)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +103,8 @@ class Config(Settings):
     """How much an interaction of each kind counts, such as view 1, cart 3, purchase 10, in the graph's edges, in
     neighbours and related items, and in ItemKNN; none: all count 1. Every kind that is kept needs one. Histories,
     targets and metrics take no notice."""
+    least_rating: Rating | None = field(default=None, metadata=identity_where(lambda c: c.least_rating is not None))
+    """Keep interactions that were rated so or better, by the column that the dataset names as `rating`; None: all."""
     base: Base | None = field(default=None, metadata=identity_where(lambda config: config.base is not None))
     """The older version whose items stay as they are; None: all are made anew. `unisid index extend` sets it."""
     append: bool = field(default=False, metadata=identity_where(lambda config: config.append))
@@ -217,19 +220,18 @@ def _read(job: Job[Config], config: Config) -> tuple[pa.Table, pa.Array, Rows, J
     LOG.info(f"reading {config.dataset.kind} data")
     items = read_items(job, dataset, config.text, config.pool)
     items, repeated = distinct(items, (config.duplicate_items or way) == "refuse")
-    table = read_interactions(job, dataset, config.pool)
+    table = read_interactions(job, dataset, config.pool, config.least_rating is not None)
     if config.protocol != "leave-one-out" or config.window_start or config.window_end:
         require_times(table, config)
-    kept, lost = timed(table, dataset.times)
-    chosen, events = wanted_events(table, config.events, config.event_weights)
-    lost["event"] = int((kept & ~chosen).sum())
+    kept, lost, events = usable(table, dataset.times, config.events, config.event_weights, config.least_rating)
     refuse = (config.unknown_items or way) == "refuse"
-    users, rows = rows_of(table, items, kept & chosen, dataset, refuse, bool(config.event_weights))
+    users, rows = rows_of(table, items, kept, dataset, refuse, bool(config.event_weights))
     unread = {name: unread_in_words(unread_of(found)[0]) for name, found in (("items", items), ("interactions", table))}
     unread = {name: columns for name, columns in unread.items() if columns}
     left = "".join(f"; not read of the {name}: {columns}" for name, columns in unread.items())
     LOG.info(f"{items.num_rows:,} items, {len(rows):,} interactions of {len(users):,} users read{left}")
-    found = {"events": events, "unread": unread, "passed_over": passed_over(dataset.sources())}
+    over = passed_over(dataset.sources())
+    found = {"events": events, "unread": unread, "passed_over": over, "least_rating": config.least_rating}
     further = {name: value for name, value in found.items() if value}
     return items, users, rows, {"dropped": lost, "oddities": {"duplicate_items": repeated}} | further
 

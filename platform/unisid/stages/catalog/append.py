@@ -28,7 +28,7 @@ from unisid.stages import catalog as stage
 from unisid.stages.catalog import summary
 from unisid.stages.catalog.items import changed_texts, write_items_after
 from unisid.stages.catalog.numbering import seeded_order, time_order
-from unisid.stages.catalog.policies import heaviest, repeats, timed, wanted_events, weigh
+from unisid.stages.catalog.policies import heaviest, repeats, usable, weigh
 from unisid.stages.catalog.reading import Rows, distinct, read_interactions, read_items, rows_of
 from unisid.stages.catalog.statistics import statistics
 from unisid.stages.extension import base_of, take_over
@@ -83,6 +83,7 @@ def make(job: Job[stage.Config]) -> Json:
     write_tables(job.out, "users", [pa.table({"user_id": users.ids})])
     counts = _write_rows(job, base, items.ids, users, dropped)
     counts |= {"dropped": dropped, "oddities": items.counts.get("oddities", {})}
+    counts |= {"least_rating": config.least_rating} if config.least_rating is not None else {}
     counts |= {"passed_over": over} if (over := passed_over(dataset.sources())) else {}
     counts["extension"] |= {
         "published": base.num_items,
@@ -143,15 +144,15 @@ def _unit(base: Catalog) -> Unit:
 def _users(job: Job[stage.Config], base: Catalog, dataset: Dataset, items: _Items, dropped: Json) -> _Users:
     """The users after the day, and the day's usable interactions; how many were dropped for which reason is added."""
     config = job.config
-    table = read_interactions(job, dataset, config.pool)
+    table = read_interactions(job, dataset, config.pool, config.least_rating is not None)
     stage.require_times(table, config)
-    kept, lost = timed(table, dataset.times)
-    chosen, events = wanted_events(table, config.events, config.event_weights, all_occur=False)
-    dropped |= lost | {"event": int((kept & ~chosen).sum())}
+    wanted = config.events, config.event_weights, config.least_rating
+    kept, lost, events = usable(table, dataset.times, *wanted, all_occur=False)
+    dropped |= lost
     left = pa.array(list(items.left), pa.large_string())
     every = pa.table({"item_id": pa.concat_arrays([items.ids.cast(pa.large_string()), left])})
     refuse = (config.unknown_items or _way(base, dataset)) == "refuse"
-    users, rows = rows_of(table, every, kept & chosen, dataset, refuse, bool(config.event_weights))
+    users, rows = rows_of(table, every, kept, dataset, refuse, bool(config.event_weights))
     if rows.unit == "position":
         raise DataError(
             "catalog: the new interactions have positions and no times; name a column of times "

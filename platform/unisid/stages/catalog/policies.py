@@ -65,6 +65,28 @@ def timed(table: pa.Table, policy: Times) -> tuple[Mask, dict[str, int]]:
     return kept & ~odd, lost | {"outlying_time": int(odd.sum())}
 
 
+def usable(
+    table: pa.Table,
+    times: Times,
+    events: tuple[str, ...],
+    weights: Mapping[str, float],
+    least_rating: float | None,
+    all_occur: bool = True,
+) -> tuple[Mask, dict[str, int], dict[str, int]]:
+    """The interactions [E] that have a usable time, a wanted kind and a rating that is high enough; how many were
+    dropped for which reason, the first that holds; and how many there are of each kind.
+
+    Raises DataError as `timed`, `wanted_events` and `rated_enough`.
+    """
+    kept, lost = timed(table, times)
+    chosen, kinds = wanted_events(table, events, weights, all_occur)
+    lost["event"] = int((kept & ~chosen).sum())
+    kept &= chosen
+    rated, low = rated_enough(table, least_rating)
+    lost |= {why: int((kept & which).sum()) for why, which in low.items()}
+    return kept & rated, lost, kinds
+
+
 def wanted_events(
     table: pa.Table, wanted: tuple[str, ...], weights: Mapping[str, float], all_occur: bool = True
 ) -> tuple[Mask, dict[str, int]]:
@@ -99,6 +121,22 @@ def wanted_events(
         )
     chosen = np.array([not wanted or name in wanted for name in names], bool)
     return chosen[number], counts
+
+
+def rated_enough(table: pa.Table, least: float | None) -> tuple[Mask, dict[str, Mask]]:
+    """The interactions [E] of at least this rating (none: all), and those that are dropped, by why.
+
+    Raises DataError where the interactions have no ratings.
+    """
+    if least is None:
+        return np.ones(table.num_rows, bool), {}
+    if "rating" not in table.column_names:
+        raise DataError(
+            f"catalog.least_rating: interactions of {least:g} or more are to be kept, but no column says how one was "
+            "rated; name it as catalog.dataset.rating"
+        )
+    found = pc.fill_null(table["rating"], np.nan).to_numpy()
+    return found >= least, {"low_rating": found < least, "no_rating": np.isnan(found)}
 
 
 def weigh(

@@ -19,6 +19,7 @@ from unisid.datasets import Dataset, Part
 from unisid.errors import DataError
 from unisid.ops.text import PLACEHOLDER, clean_text, has_markup
 from unisid.progress import mapped
+from unisid.raw import columns as raw_columns
 from unisid.raw.rows import listed
 from unisid.raw.time_ranges import Unit, coarsest
 from unisid.stages.catalog.parts import joined, numbered, part_of
@@ -58,10 +59,10 @@ def read_items(job: Job[Any], dataset: Dataset, text: Sequence[str], pool: Pool)
     return _read(job, dataset, "items", functools.partial(_item_reader, dataset, tuple(text)), pool)
 
 
-def read_interactions(job: Job[Any], dataset: Dataset, pool: Pool) -> pa.Table:
+def read_interactions(job: Job[Any], dataset: Dataset, pool: Pool, rated: bool = False) -> pa.Table:
     """All interactions in their original order: user_id and item_id as dictionaries, timestamp or position,
-    and where the dataset has it, event as a dictionary."""
-    return _read(job, dataset, "interactions", functools.partial(_interaction_reader, dataset), pool)
+    and where the dataset has it, event as a dictionary; `rating` only where it is asked for."""
+    return _read(job, dataset, "interactions", functools.partial(_interaction_reader, dataset, rated), pool)
 
 
 def _read(
@@ -93,15 +94,30 @@ def _item_reader(dataset: Dataset, wanted: tuple[str, ...]) -> Callable[[pa.Tabl
     return read
 
 
-def _interaction_reader(dataset: Dataset) -> Callable[[pa.Table], pa.Table]:
+def _interaction_reader(dataset: Dataset, rated: bool) -> Callable[[pa.Table], pa.Table]:
     def read(table: pa.Table) -> pa.Table:
         part = _part(table)
         rows = dataset.read(part)
-        encoded = {name: rows[name].combine_chunks() for name in rows.column_names}
+        encoded = {name: rows[name].combine_chunks() for name in rows.column_names if rated or name != "rating"}
+        if "rating" in encoded:
+            encoded["rating"] = raw_columns.numbers(
+                rows["rating"], "the ratings", _Located(dataset, part)
+            ).combine_chunks()
         words = [name for name in ("user_id", "item_id", "event") if name in encoded]
         return numbered(part, rows, encoded | {name: encoded[name].dictionary_encode() for name in words})
 
     return read
+
+
+@dataclass(frozen=True)
+class _Located:
+    """The rows of a part of the interactions, as errors name them."""
+
+    dataset: Dataset
+    part: Part
+
+    def at(self, index: int) -> str:
+        return self.dataset.at(self.part, index)
 
 
 def _part(table: pa.Table) -> Part:

@@ -84,7 +84,17 @@ DECISIONS = (
 def decisions(counts: Counts) -> list[Decision]:
     """The effects of the policies that had any."""
     found = [Decision(int(_at(counts, key)), what, setting) for key, what, setting in DECISIONS]
-    return [decision for decision in found + _weighed(counts) if decision.count]
+    return [decision for decision in found + _rated(counts) + _weighed(counts) if decision.count]
+
+
+def _rated(counts: Counts) -> list[Decision]:
+    """How many interactions were dropped for their rating."""
+    least = _at(counts, "least_rating", 0.0)
+    words = {
+        "low_rating": f"dropped: interactions with a rating below {least:g}",
+        "no_rating": "dropped: interactions without a rating",
+    }
+    return [Decision(_at(counts, f"dropped.{key}"), what, "catalog.least_rating") for key, what in words.items()]
 
 
 def _weighed(counts: Counts) -> list[Decision]:
