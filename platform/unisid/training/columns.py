@@ -2,7 +2,7 @@
 
 It holds wherever a column of the result depends on that column of the parameter alone, and the loss on dot products
 of rows: those are summed over workers, after which every worker has the same loss and runs backward alone.
-Checkpoints hold whole columns, so that a fit may go on with another number of workers. V rows, D columns.
+Checkpoints hold whole columns, so that a fit may go on with another number of workers. V rows, w columns of a worker.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from unisid.compute import Worker
@@ -32,16 +33,16 @@ class Total(torch.autograd.Function):
     """Partial sums of all workers, added up. The loss is everyone's own, so its gradient passes as it is."""
 
     @staticmethod
-    def forward(ctx: Any, partial: Tensor, worker: Worker) -> Tensor:
+    def forward(ctx: Any, partial: Float[Tensor, "*s"], worker: Worker) -> Float[Tensor, "*s"]:
         return worker.all_reduce(partial.clone())
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Float[Tensor, "*s"]) -> tuple[Float[Tensor, "*s"], None]:
         return gradient, None
 
 
-def join(worker: Worker, part: Tensor, width: int) -> Tensor:
-    """Every worker's columns [..., w] side by side: [..., width], on every worker."""
+def join(worker: Worker, part: Float[Tensor, "*V w"], width: int) -> Float[Tensor, "*V {width}"]:
+    """Every worker's columns side by side, on every worker."""
     if worker.size == 1:
         return part
     shares = [len(owned(width, rank, worker.size)) for rank in range(worker.size)]
@@ -51,7 +52,7 @@ def join(worker: Worker, part: Tensor, width: int) -> Tensor:
 
 
 def saving(
-    worker: Worker, tensors: Mapping[str, Tensor], state: Mapping[str, Any], width: int
+    worker: Worker, tensors: Mapping[str, Float[Tensor, "V w"]], state: Mapping[str, Any], width: int
 ) -> Callable[[Path], None]:
     """The function that `worker.report(save=...)` takes. All workers must call this: rows are gathered block by block.
 
@@ -81,7 +82,7 @@ def saving(
     return save
 
 
-def load(directory: Path, tensors: Mapping[str, Tensor], columns: range) -> dict[str, Any]:
+def load(directory: Path, tensors: Mapping[str, Float[Tensor, "V w"]], columns: range) -> dict[str, Any]:
     """Fill this worker's columns of the named tensors, in place; returns the counters."""
     try:
         for name, tensor in tensors.items():

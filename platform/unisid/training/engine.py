@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import torch
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from unisid.compute import Descent, Metrics
@@ -27,7 +28,7 @@ class Peers(Protocol):
     size: int
     device: torch.device
 
-    def all_reduce(self, tensor: Tensor) -> Tensor:
+    def all_reduce(self, tensor: Num[Tensor, "*s"]) -> Num[Tensor, "*s"]:
         """The sum over workers, in place."""
         ...
 
@@ -58,7 +59,7 @@ class PlainEngine:
         with self.whole():
             return measure(batch)
 
-    def backward(self, loss: Tensor) -> None:
+    def backward(self, loss: Float[Tensor, ""]) -> None:
         loss.backward()
 
     def step(self, rate: float, shares: Sequence[float] = (1.0,)) -> None:
@@ -135,7 +136,7 @@ def slots_of(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return {slot: value for slot, value in values.items() if value is not None}
 
 
-def average_gradients(worker: Peers, parameters: Sequence[Tensor]) -> None:
+def average_gradients(worker: Peers, parameters: Sequence[Float[Tensor, "..."]]) -> None:
     """Replace every gradient by its mean over workers, with one flat all-reduce."""
     if worker.size == 1:
         return

@@ -4,17 +4,16 @@ A worker's share of the stream is read over and over. It is cut into blocks of s
 into batches of near-equal lengths, and the batches into an order, by the block's own seed. So the n-th batch is a
 pure function of (data, seed, rank, n), and a resumed fit goes on where the killed one was. A row is a sample (a history
 and its target), or a window of a user's sequence in which every item but the first is a target. B samples or windows,
-T items of the longest history, G items that follow a window.
+T items of the longest history, G items that follow a window; R rows of a block, E items of all of them.
 """
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.backbones import Batch
 from unisid.errors import DataError
@@ -34,7 +33,7 @@ class Feed:
         """`tables` starts one pass over the share: columns history and target, or history alone, which is then cut
         into windows of at most `window` targets."""
         self.tables, self.batch_size, self.seed, self.window = tables, batch_size, seed, window
-        self._drawn: Iterator[tuple[Block, NDArray[Any]]] = iter(())
+        self._drawn: Iterator[tuple[Block, Int[np.ndarray, " B"]]] = iter(())
         self._next = -1
 
     def batches(self, first: int, count: int) -> Iterator[Batch]:
@@ -49,7 +48,7 @@ class Feed:
             self._next += 1
             yield block.batch(rows)
 
-    def _endless(self) -> Iterator[tuple["Block", NDArray[Any]]]:
+    def _endless(self) -> Iterator[tuple["Block", Int[np.ndarray, " B"]]]:
         number, held = 0, pa.table({})
         for tables in passes(self.tables, KEPT_ROWS):
             for table in tables:
@@ -61,7 +60,7 @@ class Feed:
                 held = yield from self._block(held, number)
                 number += 1
 
-    def _block(self, table: pa.Table, number: int) -> Generator[tuple["Block", NDArray[Any]], None, pa.Table]:
+    def _block(self, table: pa.Table, number: int) -> Generator[tuple["Block", Int[np.ndarray, " B"]], None, pa.Table]:
         """A block's batches; returns the rows of the table that did not fill one, which open the next block.
 
         Windows that do not fill one are left out: another pass cuts the same users elsewhere.
@@ -102,13 +101,13 @@ def passes(tables: Callable[[], Iterator[pa.Table]], most: int) -> Iterator[Iter
 class Block:
     """Some samples or windows as flat arrays."""
 
-    items: NDArray[Any]
+    items: Int[np.ndarray, " E"]
     """All histories, joined; all users' sequences where the rows are windows of them."""
-    starts: NDArray[Any]
+    starts: Int[np.ndarray, " R"]
     """A row's first item."""
-    lengths: NDArray[Any]
+    lengths: Int[np.ndarray, " R"]
     """Items of a row's history."""
-    targets: NDArray[Any]
+    targets: Int[np.ndarray, " R"]
     """A sample's target; a window's is the place after its history's end, in `items`."""
     are_windows: bool = False
     """Whether every item of a row has a target."""
@@ -136,7 +135,7 @@ class Block:
         lengths = np.minimum(targets[of], phase[of] + (number + 1) * most) - begin
         return cls(lists.values.to_numpy(), bounds[of] + begin, lengths, bounds[of] + begin + 1, True)
 
-    def batch(self, rows: NDArray[Any]) -> Batch:
+    def batch(self, rows: Int[np.ndarray, " B"]) -> Batch:
         """Some rows side by side, in items."""
         starts, lengths = self.starts[rows], self.lengths[rows]
         histories = padded(self.items, lengths, starts)

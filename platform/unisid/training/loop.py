@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from unisid.bounds import Count, CountOrNone, NotNegative, Positive, Seed, Settings
@@ -195,7 +196,7 @@ class Fit(Generic[B]):
     """When it would have begun without the breaks, on the monotonic clock."""
     within: Within
 
-    def scale(self, micro_batches: list[B]) -> float | Tensor:
+    def scale(self, micro_batches: list[B]) -> float | Float[Tensor, ""]:
         """The factor on a step's losses with which their mean over workers adds up to the step's loss."""
         if self.accumulation.count is None:
             return 1.0 / self.accumulation.micro_batches

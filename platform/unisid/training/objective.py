@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol, TypeVar, runtime_checkable
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from unisid.compute import Metrics
@@ -27,7 +28,7 @@ class Objective(Protocol[B]):
         """This worker's share of every global batch of an epoch, a micro-batch at a time."""
         ...
 
-    def loss(self, batch: B) -> tuple[Tensor, Metrics]:
+    def loss(self, batch: B) -> tuple[Float[Tensor, ""], Metrics]:
         """The mean loss of the share, or a sum that `Accumulation` counts; and what else to show of it."""
         ...
 

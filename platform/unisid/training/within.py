@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from jaxtyping import Num, UInt8
 from torch import Tensor
 
 from unisid.compute import Worker
@@ -131,7 +132,7 @@ def resume(
     return Partial(steps, {name: _as(kind, value.to(worker.device)) for (name, kind), value in names})
 
 
-def _random(device: torch.device) -> Tensor:
+def _random(device: torch.device) -> UInt8[Tensor, " bytes"]:
     """Torch's random state on this processor, and on the device after it: bytes [n]."""
     own = torch.get_rng_state()
     if device.type == "cuda":
@@ -139,7 +140,7 @@ def _random(device: torch.device) -> Tensor:
     return own.to(device)
 
 
-def _set_random(device: torch.device, state: Tensor) -> None:
+def _set_random(device: torch.device, state: UInt8[Tensor, " bytes"]) -> None:
     size = len(torch.get_rng_state())
     torch.set_rng_state(state[:size].cpu().clone())  # torch reads the storage from its beginning, whatever the view
     if device.type == "cuda" and len(state) > size:
@@ -150,5 +151,5 @@ def _type_of(value: Any) -> str:
     return str(value.dtype).rpartition(".")[2] if isinstance(value, Tensor) else "number"
 
 
-def _as(kind: str, value: Tensor) -> Any:
+def _as(kind: str, value: Num[Tensor, ""]) -> Any:
     return float(value) if kind == "number" else value.to(getattr(torch, kind))
