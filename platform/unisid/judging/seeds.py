@@ -11,12 +11,12 @@ from unisid.errors import ArtifactError, ConfigError
 
 
 def check_distinct(several: Sequence[Metrics]) -> None:
-    """Raise ConfigError where two artifacts have the same inputs: they rank the same recommender."""
+    """Raise ConfigError where two artifacts rank the same recommender on the same index."""
     seen: dict[str, str] = {}
     for metrics in several:
         record = metrics.record
-        made_from = {role: entry["fingerprint"] for role, entry in record.inputs.items()}
-        key = fingerprint(made_from) if made_from else record.fingerprint
+        ranked = {role: entry["fingerprint"] for role, entry in record.inputs.items() if role in ("model", "codes")}
+        key = fingerprint(ranked) if ranked else record.fingerprint
         if key in seen:
             other = "is given twice" if seen[key] == record.address else f"and {seen[key]} are of one recommender"
             raise ConfigError(f"--metrics: {record.address} {other}; give each seed and each system once")
