@@ -43,27 +43,10 @@ def vectors_of(package: str, given: Given) -> NDArray[np.float32]:
         DataError: the folder holds no whole package, or one without a fusion.
         ConfigError: a modality is missing or of another width, or its encoder is not the one that the package names.
     """
-    manifest, place = _manifest(package), Place.of(package)
-    fusion = stage.load(place, reader.FUSION_WEIGHTS)
-    widths = stage.widths_of(read_json(place, reader.FUSION))
+    manifest = _manifest(package)
+    fusion = stage.load(Place.of(package), reader.FUSION_WEIGHTS)
     count = len(next(iter(given.values()), ()))
-    rows = {}
-    for name in in_order(widths):
-        if name == GRAPH:
-            layers = manifest["fusion"].get("graph_layers", 1)
-            rows[name] = Rows.several(torch.zeros(count, layers, widths[name]))
-        elif name not in given or len(given[name]) != count:
-            raise ConfigError(
-                f"{package}: modality '{name}' of {len(given.get(name, ())):,} items, {count:,} are given; must have "
-                f"{', '.join(other for other in in_order(widths) if other != GRAPH)}, each of all of them"
-            )
-        else:
-            rows[name] = _rows(package, manifest, name, given[name], fusion.reads_states)
-            if rows[name].values.shape[1] != widths[name]:
-                raise ConfigError(
-                    f"{package}: modality '{name}' is {rows[name].values.shape[1]} wide; must be {widths[name]}"
-                )
-    known = Known(rows, torch.full((count,), PAST))
+    known = Known(_modalities(package, manifest, given, count, fusion.reads_states), torch.full((count,), PAST))
     vectors = np.empty((count, fusion.width), np.float32)
     for start in range(0, count, ROWS):
         some = np.arange(start, min(start + ROWS, count))
@@ -71,6 +54,28 @@ def vectors_of(package: str, given: Given) -> NDArray[np.float32]:
         with torch.inference_mode():
             vectors[some] = fusion(items).float().numpy()[where]
     return vectors
+
+
+def _modalities(package: str, manifest: Json, given: Given, count: int, reads_states: bool) -> dict[str, Rows]:
+    """What the fusion reads of each item, in the order of modalities."""
+    widths = stage.widths_of(read_json(Place.of(package), reader.FUSION))
+    rows = {}
+    for name in in_order(widths):
+        if name == GRAPH:
+            layers = manifest["fusion"].get("graph_layers", 1)
+            rows[name] = Rows.several(torch.zeros(count, layers, widths[name]))
+            continue
+        if len(given.get(name, ())) != count or name not in given:
+            raise ConfigError(
+                f"{package}: modality '{name}' of {len(given.get(name, ())):,} items, {count:,} are given; must have "
+                f"{', '.join(other for other in in_order(widths) if other != GRAPH)}, each of all of them"
+            )
+        rows[name] = _rows(package, manifest, name, given[name], reads_states)
+        if rows[name].values.shape[1] != widths[name]:
+            raise ConfigError(
+                f"{package}: modality '{name}' is {rows[name].values.shape[1]} wide; must be {widths[name]}"
+            )
+    return rows
 
 
 def _manifest(package: str) -> Json:
