@@ -106,7 +106,7 @@ def _beams(built: trie.Trie, codes: Tensor, depth: int, size: int) -> Beams:
 
 def _ours(built: trie.Trie, depth: int, beams: Beams) -> tuple[trie.Children, Tensor]:
     children = built.step(depth, beams.nodes)
-    return children, beams.logits.gather(1, children.codes).masked_fill(~children.valid, -torch.inf)
+    return children, children.by_code(beams.logits).masked_fill(~children.valid, -torch.inf)
 
 
 def _theirs(built: Any, depth: int, beams: Beams) -> tuple[Tensor | None, Tensor | None, Tensor]:

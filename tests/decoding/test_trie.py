@@ -18,9 +18,9 @@ def indices(draw) -> list[tuple[int, ...]]:
 
 
 @settings(deadline=None, max_examples=60)
-@given(indices(), st.sampled_from([0, 12, trie.TABLE]))
-def test_every_prefix_has_the_children_of_the_dictionary_trie(codes, table):
-    with patch.object(trie, "TABLE", table):
+@given(indices(), st.sampled_from([0, 12, trie.TABLE]), st.sampled_from([0, 5, trie.LEAST_IN_ORDER]))
+def test_every_prefix_has_the_children_of_the_dictionary_trie(codes, table, least):
+    with patch.object(trie, "TABLE", table), patch.object(trie, "LEAST_IN_ORDER", least):
         built, twin = trie.build(torch.tensor(codes)), reference.build(codes)
     assert [level.table is not None for level in built.levels] == [
         above * level.width <= table for above, level in zip([1, *map(len, built.levels)], built.levels, strict=False)
@@ -50,6 +50,44 @@ def test_the_leaves_below_a_node_are_the_items_of_its_prefix(codes):
             prefix = codes[below[0]][: depth + 1]
             assert sorted(codes[item] for item in below) == [c for c in ordered if c[: depth + 1] == prefix]
     assert built.leaves[built.items.long()].tolist() == list(range(len(codes)))
+
+
+@settings(deadline=None, max_examples=60)
+@given(indices(), st.integers(0, 2**32 - 1))
+def test_tables_in_the_order_of_codes_say_what_packed_ones_say(codes, seed):
+    """Up to the places of what is not valid; and values by code are those that a gather would give."""
+    with patch.object(trie, "LEAST_IN_ORDER", 0):
+        ordered = trie.build(torch.tensor(codes))
+    packed = trie.build(torch.tensor(codes))
+    again = trie.Trie.of(ordered.arrays())
+    generator, above = torch.Generator().manual_seed(seed), 1
+    for level, (one, other) in enumerate(zip(ordered.levels, packed.levels, strict=True)):
+        rows = torch.randint(above, (7,), generator=generator)
+        has_all = one.width == int(one.codes.max()) + 1
+        assert one.table.in_order or not has_all
+        found, twin, read = ordered.step(level, rows), packed.step(level, rows), again.step(level, rows)
+        assert (read.in_order, read.codes.tolist()) == (found.in_order, found.codes.tolist())
+        for part in ("codes", "nodes"):
+            of = [getattr(each, part)[each.valid].tolist() for each in (found, twin, read)]
+            assert of[0] == of[1] == of[2]
+        assert (
+            found.nodes[~found.valid] == other.first_child[rows].long()[:, None].expand_as(found.nodes)[~found.valid]
+        ).all()
+        values = torch.randn(7, one.width if found.in_order else int(one.codes.max()) + 1, generator=generator)
+        assert torch.equal(found.by_code(values), values.gather(1, found.codes))
+        assert torch.equal(twin.by_code(values[2:5], slice(2, 5)), values[2:5].gather(1, twin.codes[2:5]))
+        above = len(one)
+
+
+def test_only_large_tables_have_their_children_at_the_places_of_their_codes():
+    codes = torch.cartesian_prod(torch.arange(600), torch.arange(600))[:-1]
+    [_, level] = trie.build(codes).levels
+    assert level.table.in_order
+    assert level.table.valid.sum() == len(codes)
+    assert not level.table.valid[599, 599]
+    [_, level] = trie.build(codes[: 600 * 100 + 5]).levels
+    assert not level.table.in_order
+    assert level.table.valid[100].tolist() == [True] * 5 + [False] * 595
 
 
 def test_a_trie_that_moves_takes_its_tables_along():

@@ -216,32 +216,34 @@ def _log_probabilities(
 ) -> Float[Tensor, "B K W"]:
     if renormalised:
         return allowed_log_probabilities(decoder, hidden, children, depth)
-    codes = children.codes.view(*hidden.shape[:2], -1)
-    return _whole_softmax(decoder, hidden, codes + decoder.level_starts[depth])
+    return _whole_softmax(decoder, hidden, children, decoder.level_starts[depth])
 
 
 def allowed_log_probabilities(
     decoder: Decoder[P, S], hidden: Float[Tensor, "B K D"], children: Children, depth: int
 ) -> Float[Tensor, "B K W"]:
     """log p of every prefix's codes among those that the trie has; -inf where an entry is not valid."""
-    codes = children.codes.view(*hidden.shape[:2], -1)
     start, ends = decoder.level_starts[depth], (*decoder.level_starts, None)
-    logits = decoder.logits(hidden, slice(start, ends[depth + 1])).float().gather(-1, codes)
-    return logits.masked_fill(~children.valid.view_as(codes), -torch.inf).log_softmax(-1)
+    logits = children.by_code(decoder.logits(hidden, slice(start, ends[depth + 1])).float().flatten(0, 1))
+    return logits.masked_fill(~children.valid, -torch.inf).log_softmax(-1).view(*hidden.shape[:2], -1)
 
 
 def _whole_softmax(
-    decoder: Decoder[P, S], hidden: Float[Tensor, "B K D"], entries: Int[Tensor, "B K W"]
+    decoder: Decoder[P, S], hidden: Float[Tensor, "B K D"], children: Children, start: int
 ) -> Float[Tensor, "B K W"]:
-    """log p of some entries under the softmax over the whole vocabulary, whose logits are made some rows at a time."""
+    """log p of every prefix's codes, the first of which is the entry `start`, under the softmax over the whole
+    vocabulary, whose logits are made some rows at a time."""
     vocabulary = decoder.logits(hidden[:1, :0], slice(None)).shape[-1]
     rows = max(1, (CACHED_LOGITS if hidden.device.type == "cpu" else HELD_LOGITS) // vocabulary)
     found = [
         # log_softmax and not logsumexp, which torch leaves several times slower on a CPU.
-        decoder.logits(some[None], slice(None)).log_softmax(-1, dtype=torch.float32)[0].gather(-1, wanted)
-        for some, wanted in zip(hidden.flatten(0, 1).split(rows), entries.flatten(0, 1).split(rows), strict=True)
+        children.by_code(
+            decoder.logits(some[None], slice(None)).log_softmax(-1, dtype=torch.float32)[0, :, start:],
+            slice(number * rows, (number + 1) * rows),
+        )
+        for number, some in enumerate(hidden.flatten(0, 1).split(rows))
     ]
-    return torch.cat(found).view_as(entries)
+    return torch.cat(found).view(*hidden.shape[:2], -1)
 
 
 def best(totals: Float[Tensor, "B C"], candidates: Int[Tensor, "B C"], size: int) -> Int[Tensor, "B size"]:

@@ -3,8 +3,8 @@
 Items are sorted by semantic id, so that the children of a node, and the leaves below it, are contiguous: a level is
 a CSR over the nodes of the one above, and a child's number is its parent's first child plus its place among them.
 Nodes of the last level are leaves, one an item, in semantic-id order. Where a level's nodes are few, its whole answer
-is a table besides, and a step is a copy of rows. N items, L levels, R rows (nodes looked up), W the most children that
-a node of a level has.
+is a table besides, and a step is a copy of rows; where its entries are every code in turn, no code is copied.
+N items, L levels, R rows (nodes looked up), W the most children that a node of a level has, K codes of a level.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
 from unisid.ops.prefixes import lexicographic_order
 
 TABLE = 1 << 21
 """Most entries of a level's table, of 17 bytes each: commonly the first two levels have one."""
+LEAST_IN_ORDER = 1 << 18
+"""Entries of a table from which on a child lies at the place of its code, if a node has as many as there are codes."""
 LEVEL, OF_TABLE = ("codes", "first_child", "first_leaf"), "table-"
 TABLE_PARTS = tuple(OF_TABLE + name for name in ("codes", "nodes", "valid"))
 """The names of a level's tensors, and of its table's."""
@@ -26,18 +28,32 @@ TABLE_PARTS = tuple(OF_TABLE + name for name in ("codes", "nodes", "valid"))
 
 @dataclass(frozen=True)
 class Children:
-    """What may follow R nodes; entries that are not `valid` repeat the node's first child."""
+    """What may follow R nodes; entries that are not `valid` have the node of the first child."""
 
     codes: Int[Tensor, "R W"]
     nodes: Int[Tensor, "R W"]
     valid: Bool[Tensor, "R W"]
+    in_order: bool = False
+    """Whether every row of `codes` is 0, 1, 2, ...: it is then one row, expanded."""
+
+    @classmethod
+    def table(cls, codes: Int[Tensor, "R W"], nodes: Int[Tensor, "R W"], valid: Bool[Tensor, "R W"]) -> "Children":
+        """Those of all nodes, with their codes seen to be in order where they are."""
+        turn = torch.arange(codes.shape[1], device=codes.device).expand_as(codes)
+        return cls(turn, nodes, valid, in_order=True) if torch.equal(codes, turn) else cls(codes, nodes, valid)
 
     def of(self, rows: Int[Tensor, " R"]) -> "Children":
         """Those of some rows, in order."""
-        return Children(*(part.index_select(0, rows) for part in (self.codes, self.nodes, self.valid)))
+        nodes, valid = self.nodes.index_select(0, rows), self.valid.index_select(0, rows)
+        codes = self.codes[:1].expand(len(rows), -1) if self.in_order else self.codes.index_select(0, rows)
+        return Children(codes, nodes, valid, self.in_order)
+
+    def by_code(self, values: Shaped[Tensor, "r K"], rows: slice = slice(None)) -> Shaped[Tensor, "r W"]:
+        """Of values by code, those of the entries of some rows."""
+        return values[:, : self.codes.shape[1]] if self.in_order else values.gather(1, self.codes[rows])
 
     def to(self, device: torch.device) -> "Children":
-        return Children(self.codes.to(device), self.nodes.to(device), self.valid.to(device))
+        return Children(self.codes.to(device), self.nodes.to(device), self.valid.to(device), self.in_order)
 
 
 @dataclass(frozen=True)
@@ -101,7 +117,7 @@ class Trie:
             codes, first_child, first_leaf = (arrays[f"{len(levels)}-{name}"] for name in LEVEL)
             table = [arrays[name] for part in TABLE_PARTS if (name := f"{len(levels)}-{part}") in arrays]
             width = int(first_child.diff().max())
-            levels.append(Level(codes, first_child, first_leaf, width, Children(*table) if table else None))
+            levels.append(Level(codes, first_child, first_leaf, width, Children.table(*table) if table else None))
         return cls(tuple(levels), arrays["items"], arrays["leaves"])
 
     def to(self, device: torch.device) -> "Trie":
@@ -136,7 +152,22 @@ def _level(ordered: Tensor, above: Tensor, below: Tensor) -> Level:
     width = int(first_child.diff().max())
     level = Level(ordered[below[:-1]], first_child.int(), below.int(), width)
     parents = len(first_child) - 1
-    return level if parents * width > TABLE else replace(level, table=_children(level, torch.arange(parents)))
+    if parents * width > TABLE:
+        return level
+    has_all = parents * width >= LEAST_IN_ORDER and width == int(level.codes.max()) + 1
+    children = _at_their_codes(level) if has_all else _children(level, torch.arange(parents))
+    return replace(level, table=Children.table(children.codes, children.nodes, children.valid))
+
+
+def _at_their_codes(level: Level) -> Children:
+    """The children of every parent, each at the place of its code."""
+    first, count = level.first_child[:-1], level.first_child.diff()
+    shape = (len(first), level.width)
+    parent, codes = torch.arange(len(first)).repeat_interleave(count), level.codes.long()
+    nodes, valid = first[:, None].long().repeat(1, level.width), torch.zeros(shape, dtype=torch.bool)
+    nodes[parent, codes] = torch.arange(len(level))
+    valid[parent, codes] = True
+    return Children(torch.arange(level.width).expand(shape), nodes, valid)
 
 
 def _children(level: Level, parents: Int[Tensor, " R"]) -> Children:
