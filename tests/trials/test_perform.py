@@ -48,6 +48,15 @@ def test_a_rate_that_a_restart_lost_is_left_out(place):
     assert measures.of_model(finished(place, range(3, 6))) == {"ndcg": 0.25}
 
 
+def test_the_ndcg_of_a_recommender_that_its_loss_selects_is_no_loss(place):
+    told = {1: {"valid_score": 3.5, "valid_ndcg_10": 0.1}, 2: {"valid_score": 3.0, "valid_ndcg_10": 0.2}}
+    write_curve(place, [(10 * e, n, v) for e, values in told.items() for n, v in {"epoch": e, **values}.items()])
+    assert measures.of_making(Store(place), place, "ndcg") == [(1, 0.1), (2, 0.2)]
+    assert measures.MEASURES["ndcg"].of_epoch(told[2]) == 0.2
+    assert measures.MEASURES["ndcg"].of_epoch({"valid_score": 0.3}) == 0.3
+    assert measures.MEASURES["ndcg"].of_epoch({"loss": 1.0}) is None
+
+
 class Stopped(BaseException):
     """What a process meets that others are better than."""
 

@@ -28,20 +28,27 @@ class Measure:
     """What it judges."""
     text: str
     """What a reader calls it."""
-    curve: tuple[str, Callable[[float], float]] | None = None
-    """The metric that the stage reports each epoch, and its conversion to this figure."""
+    curve: tuple[tuple[str, ...], Callable[[float], float]] | None = None
+    """The metric that the stage reports each epoch, the first of these that it does, and its conversion to this
+    figure."""
+
+    def of_epoch(self, values: Mapping[str, float]) -> float | None:
+        """This figure, of what a stage reported of an epoch; None where it did not."""
+        names, convert = self.curve or ((), float)
+        return next((convert(values[name]) for name in names if name in values), None)
 
 
 MEASURES: Mapping[str, Measure] = {
     "index": Measure("codes", "index quality"),
-    "distinct": Measure("codes", "distinct before resolution", ("valid_collisions", lambda share: 1.0 - share)),
+    "distinct": Measure("codes", "distinct before resolution", (("valid_collisions",), lambda share: 1.0 - share)),
     "entropy": Measure("codes", "entropy of the levels"),
     "collaborative": Measure("codes", "users shared inside a prefix"),
     "semantic": Measure("codes", "text alike inside a prefix"),
-    "ndcg": Measure("model", "validation NDCG@10", ("valid_score", float)),
-    "hr": Measure("model", "validation HR@10", ("valid_hr_10", float)),
+    "ndcg": Measure("model", "validation NDCG@10", (("valid_ndcg_10", "valid_score"), float)),
+    "hr": Measure("model", "validation HR@10", (("valid_hr_10",), float)),
 }
-"""By name; `index` is the mean of the four after it."""
+"""By name; `index` is the mean of the four after it. A recommender reports its NDCG by that name where another figure
+is its score."""
 
 
 def check(names: Sequence[str]) -> None:
@@ -90,8 +97,10 @@ def of_model(place: Place) -> dict[str, float]:
 def of_making(store: Store, place: Place, name: str) -> list[tuple[int, float]]:
     """(epoch, figure) of a complete artifact while it was made; what is known only at its end has the epoch 1."""
     measure = MEASURES[name]
-    if measure.curve is not None and (by_epoch := _by_epoch(place, measure.curve[0])):
-        return [(epoch, measure.curve[1](value)) for epoch, value in sorted(by_epoch.items())]
+    names, convert = measure.curve or ((), float)
+    for by_epoch in (_by_epoch(place, each) for each in names):
+        if by_epoch:
+            return [(epoch, convert(value)) for epoch, value in sorted(by_epoch.items())]
     values = of(store, measure.noun, place)
     return [(1, values[name])] if name in values else []
 

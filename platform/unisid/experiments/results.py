@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from unisid import legend
 from unisid.artifacts.baseline import Baseline
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
@@ -163,7 +164,7 @@ def _curves(store: Store, trials: Sequence[Trial]) -> dict[str, dict[str, list[t
         if "model" in places and trial.settings["method"] not in found:
             by_name: dict[str, list[tuple[int, float]]] = {}
             for step, name, value in read_curve(places["model"]):
-                if name.startswith("valid_"):
+                if name.startswith("valid_") and legend.figure("model", name) is not None:
                     by_name.setdefault(name.removeprefix("valid_"), []).append((step, value))
             found[trial.settings["method"]] = by_name
     return found if len(found) > 1 else {}

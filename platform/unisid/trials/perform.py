@@ -75,10 +75,10 @@ class WatchedStage:
 
     def metrics(self, values: Metrics) -> None:
         """One point of the measure's curve, where it has one: its time is the epoch."""
-        curve = measures.MEASURES[str(self.watcher.watch)].curve
-        if curve is not None and curve[0] in values:
+        value = measures.MEASURES[str(self.watcher.watch)].of_epoch(values)
+        if value is not None:
             self.silent = False
-            self.watcher.report({"time": int(values["epoch"]), "value": curve[1](values[curve[0]])})
+            self.watcher.report({"time": int(values["epoch"]), "value": value})
 
     def finish(self, record: Record, place: Place) -> None:
         """Without a curve, or of a stage that had nothing to learn, it is known now."""
