@@ -10,15 +10,13 @@ what filters will drop is counted too.
 """
 
 import contextlib
-import itertools
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unisid.artifacts.order import newest_first
-from unisid.artifacts.record import Record, read_record
+from unisid.artifacts.record import Record, newest_first, read_record
 from unisid.artifacts.store import Address, Store
 from unisid.errors import ArtifactError, UnisidError
 from unisid.footprint import CLUSTER, machine
@@ -139,7 +137,7 @@ def _like(entry: Planned, store: Store, here: Sequence[str]) -> list[tuple[Recor
     the planned sizes by its own. Those of the planned sizes alone, where there are such."""
     kinds, sizes, found = dict(_kinds(entry.config)), dict(_sizes(entry.config)), list[tuple[Record, float]]()
     models = _models(entry.inputs) if entry.address.noun != "catalog" else {}
-    for record in itertools.islice(newest_first(store, entry.address.noun, LOOKED_AT), LOOKED_AT):
+    for record in newest_first(store, entry.address.noun, LOOKED_AT):
         if record.machine not in here or dict(_kinds(record.config)) != kinds:
             continue
         others = _models(record.inputs)

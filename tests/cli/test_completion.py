@@ -7,7 +7,7 @@ import re
 import pytest
 
 from unisid import cli
-from unisid.artifacts.nouns import NOUNS
+from unisid.artifacts.store import NOUNS
 from unisid.cli.completion import ADDED, completing
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from unisid.artifacts.record_json import RECORD
-from unisid.artifacts.store import Address, Place, Store
+from unisid.artifacts.store import Address, Place
 from unisid.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -41,25 +41,12 @@ def newest(records: Mapping[Address, "Record"]) -> Address:
     """
     older = {entry["fingerprint"] for record in records.values() for entry in record.inputs.values()}
     latest = {address: record for address, record in records.items() if record.fingerprint not in older} or records
-    return max(latest, key=lambda a: (latest[a].order, _instant(latest[a].created), _natural(a.version), a))
+    return max(latest, key=lambda a: (*moment(latest[a]), _natural(a.version), a))
 
 
-def newest_first(store: Store, noun: str, most: int) -> list["Record"]:
-    """The records of a noun by their count, the latest first; of more than so many, those that were written last.
-
-    What cannot be read is left out.
-    """
-    from unisid.artifacts.record import read_record  # which counts with this module
-
-    places = [store.place(address) for address in store.addresses(noun)]
-    if len(places) > most:
-        stamps = {place: place.stamp(RECORD) or (0, 0) for place in places}
-        places = sorted(places, key=lambda place: stamps[place][1], reverse=True)[:most]
-    found = []
-    for place in places:
-        with contextlib.suppress(ArtifactError):
-            found += [record] if (record := read_record(place)) is not None else []
-    return sorted(found, key=lambda record: (record.order, _instant(record.created)), reverse=True)
+def moment(record: "Record") -> tuple[int, float]:
+    """When an artifact was completed, to be compared with others of its noun: by the count, then by the time."""
+    return record.order, _instant(record.created)
 
 
 def _counted(folder: Place) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unisid.artifacts import by_fingerprint, record_json
-from unisid.artifacts.order import next_order
+from unisid.artifacts.order import moment, next_order
 from unisid.artifacts.roles import noun_of
 from unisid.artifacts.store import NOUNS, Address, Place, Store
 from unisid.config import Json, fingerprint
@@ -146,6 +146,22 @@ def as_json(record: Record) -> Json:
     body = dataclasses.asdict(record) | {"fingerprint": record.fingerprint}
     body |= {part: json.loads(masked(json.dumps(body[part]))) for part in ("inputs", "runtime")}
     return body | body.pop("further")
+
+
+def newest_first(store: Store, noun: str, most: int) -> list[Record]:
+    """The records of a noun, the latest first; of more than so many, those whose files changed last.
+
+    What cannot be read is left out.
+    """
+    places = [store.place(address) for address in store.addresses(noun)]
+    if len(places) > most:
+        changed = {place: stamp[1] if (stamp := place.stamp(RECORD)) is not None else 0 for place in places}
+        places = sorted(places, key=lambda place: changed[place], reverse=True)[:most]
+    found = []
+    for place in places:
+        with contextlib.suppress(ArtifactError):
+            found += [record] if (record := read_record(place)) is not None else []
+    return sorted(found, key=moment, reverse=True)
 
 
 def read_record(place: Place) -> Record | None:

@@ -1,4 +1,4 @@
-"""What a shell completes besides what tyro knows of: names of recipes, and nouns after `--until`.
+"""What a shell completes besides what tyro finds: names of recipes, and nouns after `--until`.
 
 The script that tyro writes for a shell holds a description of all commands, as Python; a few lines after it add to
 that. They have neither double quotes nor dollars nor backslashes, which a shell might read.
