@@ -8,7 +8,7 @@ import pytest
 from tests.lines import logged
 from unisid import progress
 from unisid.compute import Pool, Step
-from unisid.progress import Progress, Throttle, mapped
+from unisid.progress import HowFar, Progress, Reported, Throttle, lasting, mapped
 from unisid.runtime.local import LocalCompute
 
 
@@ -73,3 +73,26 @@ def test_a_throttle_is_true_once_in_so_many_seconds(clock):
     for clock.at in (100.0, 104.9, 105.0, 109.0, 110.5, 111.0):
         found.append((due(), eager()))
     assert found == [(False, True), (False, False), (True, True), (False, False), (True, True), (False, False)]
+
+
+def test_work_of_a_known_size_is_reported_now_and_then_and_its_end_where_it_was_before(job, clock):
+    moved = Reported(job.report, "start.rounds", 15.0)
+    for done in range(1, 11):
+        clock.at += 4
+        moved(done, 10)
+    assert [HowFar.all_in(values) for values in job.figures] == [
+        [HowFar("start.rounds", done, 10, 0.25)] for done in (4, 8, 10)
+    ]
+    job.figures.clear()
+    quick = Reported(job.report, "start.rounds", 15.0)
+    quick(5, 10)
+    quick(10, 10)
+    Reported(None, "start.rounds", -1.0)(5, 10)
+    assert job.figures == []
+
+
+def test_how_far_something_is_in_words():
+    assert str(HowFar("steps", 1200, 5000, 2.0)) == "1,200 of 5,000 steps, 2 a second, 32 min left"
+    assert str(HowFar("m.samples", 3, 3, 0.5)) == "m: 3 of 3 samples, 0.5 a second"
+    assert [lasting(seconds) for seconds in (40.4, 600.0, 9000.0)] == ["40 s", "10 min", "2.5 h"]
+    assert HowFar.all_in({"step": 3, "files_done": 3, "files_per_second": 1.0}) == []

@@ -94,6 +94,10 @@ KNOWN: Mapping[str, Figure] = {
 """By the name under which a stage reports it."""
 OF_NOUN: Mapping[tuple[str, str], Figure] = {
     ("joint", "quantization"): Figure("the tokenizer's own loss", "down"),
+    ("fused", "reconstruction"): Figure("squared error of modalities made from the vector", "down"),
+    ("fused", "valid_reconstruction"): Figure(
+        "squared error of the modalities made again from the vector, validation", "down"
+    ),
 }
 """Of one noun, where a name means something else there."""
 WHERE = ("epoch", "step")

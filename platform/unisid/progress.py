@@ -77,6 +77,22 @@ class HowFar:
         return f"{of}{': ' if of else ''}{self.done:,} of {self.total:,} {what}, {self.rate:,.3g} a second{ending}"
 
 
+class Reported:
+    """Reports how far work of a known size is: every so many seconds, and its end where it was reported before."""
+
+    def __init__(self, report: Report | None, name: str, seconds: float) -> None:
+        """`report`: where figures go, such as a worker's `progress`; None: nowhere."""
+        self.report, self.name, self.due = report, name, Throttle(seconds)
+        self.begun, self.is_shown = time.monotonic(), False
+
+    def __call__(self, done: int, total: int) -> None:
+        """So much of it is done."""
+        if self.report is None or not (self.due() or (self.is_shown and done >= total)):
+            return
+        self.report(HowFar(self.name, done, total, done / max(time.monotonic() - self.begun, 1e-9)).figures)
+        self.is_shown = done < total
+
+
 def lasting(seconds: float) -> str:
     """A time in words: 40 s, 12 min, 3.2 h."""
     if seconds < MINUTE:

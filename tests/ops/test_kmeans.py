@@ -10,6 +10,7 @@ from unisid.ops.kmeans import (
     hierarchical_kmeans,
     kmeans,
     residual_kmeans,
+    unwatched,
 )
 from unisid.ops.residual import lookup, nearest, quantize
 
@@ -148,3 +149,23 @@ def test_a_cluster_without_members_hands_its_centroid_down():
     assert tree[0].tolist() == tree[2].tolist()
     assert (tree[3 + 6 : 3 + 9] == tree[2]).all()
     assert (tree[3 + 9 + 18 :] == tree[2]).all()
+
+
+@pytest.mark.parametrize(
+    ("fit", "total"),
+    [
+        (lambda rows, seen: residual_kmeans(rows, 3, 4, seed=1, on_round=seen), 3),
+        (lambda rows, seen: balanced_residual_kmeans(rows, 3, 4, seed=1, iterations=5, on_round=seen), 15),
+        (lambda rows, seen: hierarchical_kmeans(rows, 2, 3, seed=1, on_round=seen), 6),
+    ],
+    ids=["residual", "balanced", "tree"],
+)
+def test_how_far_it_is_is_told_and_changes_nothing(fit, total):
+    rows = torch.randn(60, 3, generator=torch.Generator().manual_seed(2))
+    seen = []
+    found = fit(rows, lambda done, of: seen.append(done / of))
+    assert torch.equal(found, fit(rows, unwatched))
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+    assert len(seen) >= total / 5
+    assert set(seen) <= {done / total for done in range(1, total + 1)} | {1 / 2}

@@ -28,6 +28,7 @@ from unisid.config import to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.joint import etegrec, unigrec
 from unisid.legend import NDCG
+from unisid.progress import HowFar
 from unisid.runtime.local import LocalCompute
 from unisid.serving.recommender import Recommender
 from unisid.stages import baseline, codes, joint, model, sequences
@@ -183,15 +184,22 @@ def test_the_recommender_may_go_on_by_itself(pair, place):
     assert next(v for v in said if isinstance(v, dict))["valid_score"] == pytest.approx(first)
 
 
-def test_a_frozen_tokenizer_keeps_the_index(world, place):
+def test_a_frozen_tokenizer_keeps_the_index(world, place, monkeypatch):
+    monkeypatch.setattr("unisid.evaluation.validation.PROGRESS_SECONDS", -1.0)  # each batch of a validation is told
     method = dataclasses.replace(METHOD, tokenizer_rate=0.0)
     said: list = []
     judged: list = []
     counts = make(dataclasses.replace(CONFIG, method=method), world, place / "out", said, judged)
     assert judged == [NDCG]
     assert without_words("joint", said) == set()
-    scores = [values["valid_score"] for values in said if isinstance(values, dict)]
+    scores = [values["valid_score"] for values in said if "valid_score" in values]
     assert counts["best_epoch"] == 1 + scores.index(max(scores))
+    [first, *_] = [HowFar.all_in(values)[0] for values in said if "validation.samples_done" in values]
+    assert (first.title, first.done, first.total) == (
+        "validation: samples",
+        RECOMMENDER.valid_samples,
+        RECOMMENDER.valid_samples,
+    )
     assert np.array_equal(Joint.read(place / "out").codes, Codes.read(world["codes.first"]).codes)
     assert counts["moved"]["changed_share"] == 0
     first, last = (read_tokenizer(at).state_dict() for at in (world["codes.first"], place / "out"))

@@ -12,6 +12,7 @@ from tests.training import toy_language
 from unisid.artifacts.store import Place
 from unisid.compute import Pool
 from unisid.errors import ArtifactError, ConfigError, DataError
+from unisid.progress import HowFar
 from unisid.runtime.local import LocalCompute
 from unisid.training import checkpoint
 from unisid.training.loop import Training, run
@@ -76,6 +77,9 @@ def test_a_long_epoch_says_how_far_it_is_and_changes_nothing(tmp_path, monkeypat
     assert LocalCompute().fit(train, Task(TRAINING), name="line", pool=pool, work=work, report=told.append) == quiet
     running = [(values["step"], values["running_loss"]) for values in told if "running_loss" in values]
     assert [step for step, _ in running] == list(range(1, 25))
+    far = [HowFar.all_in(values) for values in told if "running_loss" in values]
+    assert [(found.name, found.done, found.total) for [found] in far] == [("steps", n, 4) for n in (1, 2, 3, 4)] * 6
+    assert all(found.rate > 0 for [found] in far)
     epochs = of_epochs(told)
     assert [loss for step, loss in running if step % 4 == 0] == pytest.approx([values["loss"] for values in epochs])
 

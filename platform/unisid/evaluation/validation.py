@@ -3,7 +3,6 @@
 S validation samples.
 """
 
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,7 +17,7 @@ from unisid.compute import Metrics, Worker
 from unisid.decoding.beam import Beam
 from unisid.ops import ranking
 from unisid.ops.padding import padded
-from unisid.progress import HowFar, Throttle
+from unisid.progress import Reported
 from unisid.training.feed import Block
 from unisid.training.loop import PROGRESS_SECONDS
 
@@ -63,14 +62,12 @@ class ValidationRanker:
 
     def _score(self, backbone: Backbone) -> dict[str, float]:
         sums = torch.zeros(3, dtype=torch.float64)
-        begun, due = time.monotonic(), Throttle(PROGRESS_SECONDS)
+        progress = self.worker.progress if self.worker.rank == 0 else None
+        moved = Reported(progress, "validation.samples", PROGRESS_SECONDS)
         for rows in self._batches():
             values = ranking.metric_values(self._ranks(backbone, rows), [CUTOFF])
             sums += torch.tensor([*values[:, :2].sum(0), len(values)])
-            if self.worker.rank == 0 and due():
-                done, whole = int(sums[2]), len(range(0, len(self.rows), self.worker.size))
-                rate = done / max(time.monotonic() - begun, 1e-9)
-                self.worker.progress(HowFar("validation.samples", done, whole, rate).figures)
+            moved(int(sums[2]), len(range(self.worker.rank, len(self.rows), self.worker.size)))
         rate, ndcg, count = self.worker.all_reduce(sums.to(self.worker.device)).tolist()
         return {"score": ndcg / count, f"hr_{CUTOFF}": rate / count}
 

@@ -14,6 +14,13 @@ from torch import Tensor
 from unisid.ops.assignment import place_within_load, place_within_room
 from unisid.ops.residual import nearest, squared_distances
 
+OnRound = Callable[[int, int], None]
+"""Called with how many rounds of how many are done: levels, or passes over the rows where each is long."""
+
+
+def unwatched(done: int, total: int) -> None:
+    """For a caller who waits in silence."""
+
 
 def kmeans(
     rows: Float[Tensor, "n d"],
@@ -59,16 +66,17 @@ def residual_kmeans(
     iterations: int = 25,
     restarts: int = 1,
     points_per_code: int = 256,
+    on_round: OnRound = unwatched,
 ) -> Float[Tensor, "L K d"]:
     """Codebooks by k-means of what the levels above leave over."""
     fit = functools.partial(
         kmeans, size=size, iterations=iterations, restarts=restarts, points_per_code=points_per_code
     )
-    return residual_codebooks(rows, levels, lambda left, level: fit(left, seed=seed + level))
+    return residual_codebooks(rows, levels, lambda left, level: fit(left, seed=seed + level), on_round)
 
 
 def residual_codebooks(
-    rows: Float[Tensor, "n d"], levels: int, fit: Callable[[Tensor, int], Tensor]
+    rows: Float[Tensor, "n d"], levels: int, fit: Callable[[Tensor, int], Tensor], on_round: OnRound = unwatched
 ) -> Float[Tensor, "L K d"]:
     """A codebook a level, each fitted to what the nearest codewords of the levels above leave over."""
     codebooks = []
@@ -76,6 +84,7 @@ def residual_codebooks(
         codebook = fit(rows, level)
         rows = rows - codebook[nearest(rows, codebook)]
         codebooks.append(codebook)
+        on_round(level + 1, levels)
     return torch.stack(codebooks)
 
 
@@ -86,6 +95,7 @@ def balanced_kmeans(
     seed: int,
     iterations: int = 25,
     loads: Int[Tensor, " n"] | None = None,
+    on_round: OnRound = unwatched,
 ) -> tuple[Float[Tensor, "K d"], Int[Tensor, " n"]]:
     """k-means whose clusters are equally large, to one row: the centroids and every row's cluster (OneRec).
 
@@ -103,7 +113,7 @@ def balanced_kmeans(
     centroids = rows[drawn.to(rows.device)]
     place = _placing(len(rows), size, loads)
     codes = torch.full((len(rows),), -1, device=rows.device)
-    for _ in range(iterations):
+    for done in range(iterations):
         before = codes
         codes = torch.from_numpy(place(squared_distances(rows, centroids).cpu().numpy())).to(rows.device)
         if torch.equal(codes, before):
@@ -111,6 +121,8 @@ def balanced_kmeans(
         order, counts = codes.argsort(stable=True), torch.bincount(codes, minlength=size)
         means = torch.segment_reduce(rows[order], "mean", lengths=counts)
         centroids = torch.where(counts[:, None] > 0, means, centroids)
+        on_round(done + 1, iterations)
+    on_round(iterations, iterations)
     return centroids, codes
 
 
@@ -132,10 +144,17 @@ def balanced_residual_kmeans(
     seed: int,
     iterations: int = 25,
     loads: Int[Tensor, " n"] | None = None,
+    on_round: OnRound = unwatched,
 ) -> Float[Tensor, "L K d"]:
     """Codebooks by balanced k-means of what the levels above leave over; `loads` as there."""
-    fit = functools.partial(balanced_kmeans, size=size, iterations=iterations, loads=loads)
-    return residual_codebooks(rows, levels, lambda left, level: fit(left, seed=seed + level)[0])
+
+    def fit(left: Tensor, level: int) -> Tensor:
+        def of_all(done: int, total: int) -> None:
+            on_round(level * total + done, levels * total)
+
+        return balanced_kmeans(left, size, seed=seed + level, iterations=iterations, loads=loads, on_round=of_all)[0]
+
+    return residual_codebooks(rows, levels, fit)
 
 
 def hierarchical_kmeans(
@@ -147,6 +166,7 @@ def hierarchical_kmeans(
     iterations: int = 25,
     restarts: int = 1,
     points_per_code: int = 256,
+    on_round: OnRound = unwatched,
 ) -> Float[Tensor, "W d"]:
     """The centroids of a tree, level after level: every cluster is clustered again by itself.
 
@@ -160,10 +180,12 @@ def hierarchical_kmeans(
     above, tree = rows.mean(0, keepdim=True), []
     for level in range(levels):
         centroids, child = above.repeat_interleave(size, 0), torch.empty_like(node)
-        for parent, members in groups(node):
+        clusters = list(groups(node))
+        for number, (parent, members) in enumerate(clusters, 1):
             first = parent * size
             centroids[first : first + size] = fit(rows[members], seed=seed + level)
             child[members] = first + nearest(rows[members], centroids[first : first + size])
+            on_round(level * len(clusters) + number, levels * len(clusters))
         node, above = child, centroids
         tree.append(centroids)
     return torch.cat(tree)

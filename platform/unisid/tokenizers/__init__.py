@@ -20,6 +20,7 @@ from unisid.artifacts.weights import read_json, read_weights, write_json, write_
 from unisid.bounds import Count, Range
 from unisid.config import PlugIn, from_record, to_record
 from unisid.errors import ConfigError
+from unisid.ops.kmeans import OnRound, unwatched
 from unisid.ops.residual import lookup, quantize, squared_distances
 
 Levels = Annotated[int, Range(1, 1024)]
@@ -121,6 +122,8 @@ class Tokenizer(nn.Module, abc.ABC):
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("std", torch.ones(width))
+        self.on_round: OnRound = unwatched
+        """Where `start` says how far it is."""
 
     @abc.abstractmethod
     def latent(self, standard: Float[Tensor, "n D"]) -> Float[Tensor, "n d"]:

@@ -76,5 +76,6 @@ class Balanced(WeighingTokenizer):
                 seed=seed,
                 iterations=self.config.iterations,
                 loads=loads,
+                on_round=self.on_round,
             )
         )

@@ -90,6 +90,7 @@ class HKMeans(Tokenizer):
                 points_per_code=points,
                 iterations=self.config.iterations,
                 restarts=self.config.restarts,
+                on_round=self.on_round,
             )
         )
 

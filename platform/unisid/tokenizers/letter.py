@@ -95,6 +95,7 @@ class LETTER(LearnedTokenizer):
         return self.autoencoder.complete(latents, prefix)
 
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
+        self.autoencoder.on_round = self.on_round
         self.autoencoder.start(self.standardise(vectors), seed)
 
     def loss(self, batch: Batch, peers: Peers) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:

@@ -75,7 +75,12 @@ class Paired(Tokenizer):
         half, edge = config.num_levels // 2, self.edge
         for number, dimensions in enumerate((slice(None, edge), slice(edge, None))):
             self.codebooks[number * half : (number + 1) * half, :, dimensions] = balanced_residual_kmeans(
-                rows[:, dimensions], half, config.codebook_size, seed=seed + number, iterations=config.iterations
+                rows[:, dimensions],
+                half,
+                config.codebook_size,
+                seed=seed + number,
+                iterations=config.iterations,
+                on_round=lambda done, total, before=number: self.on_round(before * total + done, 2 * total),
             )
 
     def part(self, levels: slice) -> "Paired":

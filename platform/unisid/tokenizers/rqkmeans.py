@@ -69,5 +69,6 @@ class RQKMeans(Tokenizer):
                 points_per_code=points,
                 iterations=self.config.iterations,
                 restarts=self.config.restarts,
+                on_round=self.on_round,
             )
         )

@@ -121,7 +121,7 @@ class Autoencoder(LearnedTokenizer):
     @torch.no_grad()
     def start(self, vectors: Float[Tensor, "n D"], seed: int) -> None:
         latents = self.latent(self.standardise(vectors))
-        self.codebooks.copy_(residual_kmeans(latents, *self.codebooks.shape[:2], seed=seed))
+        self.codebooks.copy_(residual_kmeans(latents, *self.codebooks.shape[:2], seed=seed, on_round=self.on_round))
 
 
 class RQVAE(Autoencoder):

@@ -31,7 +31,7 @@ from unisid.legend import COLLISIONS, RECONSTRUCTION
 from unisid.log import logger
 from unisid.ops.assignment import ordinals
 from unisid.ops.prefixes import row_keys
-from unisid.progress import ReportingMapper, mapped
+from unisid.progress import Reported, ReportingMapper, mapped
 from unisid.stages.codes.collaborative import Collaborative, collaborative
 from unisid.stages.codes.moments import moments, row_parts
 from unisid.stages.codes.next_items import embedding_hit_rate
@@ -47,7 +47,7 @@ from unisid.tokenizers import (
     rqvae,
     write_tokenizer,
 )
-from unisid.training.loop import Training, run
+from unisid.training.loop import PROGRESS_SECONDS, Training, run
 
 LOG = logger(__name__)
 
@@ -314,6 +314,7 @@ def learn(worker: Worker, task: Task) -> Json:
     if worker.rank == 0 and worker.resume() is None:
         rows = shuffled(task, 0)[: config.tokenizer.sample]
         sample = torch.from_numpy(task.vectors.read("vector", rows)).to(worker.device)
+        tokenizer.on_round = Reported(worker.progress, "start.rounds", PROGRESS_SECONDS)
         if task.interactions is None:
             tokenizer.start(sample, config.training.seed)
         else:
