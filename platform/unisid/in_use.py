@@ -171,12 +171,12 @@ def _pair(store: Store, model: Place, codes: Place | None, why: str, name: str) 
     return Pair(model, index, require_input(store, record, "catalog"), why, vectors, name)
 
 
-def _promoted(store: Store, name: str, which: int, is_asked: bool) -> dict[str, Place]:
+def _promoted(store: Store, name: str, which: int, is_named: bool) -> dict[str, Place]:
     """Where what was promoted lies; empty where nothing was, or not all of it is here, which is said.
 
     Args:
         which: 0 for the index, 1 for the recommender with its index.
-        is_asked: whether the caller named it; what others keep in other stores is left aside without a word.
+        is_named: whether the caller named it; what others keep in other stores is left aside without a word.
     """
     try:
         held = promoted(store, name)[which]
@@ -191,7 +191,7 @@ def _promoted(store: Store, name: str, which: int, is_asked: bool) -> dict[str, 
         except ArtifactError:
             same = False
         if not same:
-            if is_asked or any(known.name == address.name for known in store.addresses(noun)):
+            if is_named or any(known.name == address.name for known in store.addresses(noun)):
                 LOG.warning(
                     f"{address} ({fingerprint[:12]}), promoted under '{name}', is not in {store.root}; it is left aside"
                 )

@@ -61,7 +61,7 @@ def read_items(job: Job[Any], dataset: Dataset, text: Sequence[str], pool: Pool)
 
 def read_interactions(job: Job[Any], dataset: Dataset, pool: Pool, rated: bool = False) -> pa.Table:
     """All interactions in their original order: user_id and item_id as dictionaries, timestamp or position,
-    and where the dataset has it, event as a dictionary; `rating` only where it is asked for."""
+    and where the dataset has it, event as a dictionary; `rating` only where `rated`."""
     return _read(job, dataset, "interactions", functools.partial(_interaction_reader, dataset, rated), pool)
 
 
