@@ -28,7 +28,8 @@ class Everybody:
     quota: Annotated[str | None, text("COLUMN=N")] = None
     """at most N items of each category: brand=2"""
     into: Annotated[str | None, text("TABLE")] = None
-    """a lake's table that is to hold the rows too: delta:PATH, lance:PATH or iceberg:CATALOG/SPACE.TABLE"""
+    """a table of a lake or database that is to hold the rows too: delta:PATH, lance:PATH, iceberg:CATALOG/SPACE.TABLE,
+    snowflake:DATABASE.SCHEMA.TABLE or sqlite:FILE/TABLE"""
     columns: Annotated[str | None, text("FILE")] = None
     """facts about the items, by item_id, for the rule"""
     shard: int = 4096

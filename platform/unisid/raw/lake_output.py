@@ -1,8 +1,8 @@
-"""Parquet files written into a table of a data lake, in one commit that replaces what the table held.
+"""Parquet files written into a table of a data lake or a database, in one commit that replaces what the table held.
 
 A table is named by its kind and its place: `delta:s3://bucket/tonight`, `lance:/data/tonight`,
-`iceberg:CATALOG/SPACE.TABLE` of a catalog that pyiceberg is configured for. Readers see the rows before or after the
-commit. The packages are the extra `lake`.
+`iceberg:CATALOG/SPACE.TABLE` of a catalog that pyiceberg is configured for; those of databases as `database_output.py`
+says. Readers see the rows before or after the commit. The packages are the extra `lake`.
 """
 
 import re
@@ -15,6 +15,7 @@ import pyarrow as pa
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import open_table, table_name
 from unisid.errors import ConfigError, DataError
+from unisid.raw import database_output, databases
 from unisid.raw.lake import CALLED, Kind, package
 
 NAMED = re.compile(r"(delta|lance|iceberg):(.+)")
@@ -25,9 +26,9 @@ IN_CATALOG = re.compile(r"([^/]+)/([^/]+)")
 class WrittenTable:
     """A table that rows are written into."""
 
-    kind: Kind
+    kind: str
     place: str
-    """A folder or URI; of Iceberg CATALOG/SPACE.TABLE."""
+    """A folder or URI; of Iceberg CATALOG/SPACE.TABLE; of a database as it names a table."""
 
     @classmethod
     def of(cls, where: str, name: str) -> "WrittenTable":
@@ -36,11 +37,14 @@ class WrittenTable:
         Raises:
             ConfigError: the name is of another form, or the package is not installed.
         """
+        if named := database_output.NAMED.fullmatch(name):
+            database_output.check(where, named[1], named[2])
+            return cls(named[1], named[2])
         found = NAMED.fullmatch(name)
         if found is None or (found[1] == "iceberg" and not IN_CATALOG.fullmatch(found[2])):
             raise ConfigError(
-                f"{where} {name}: must be delta:PATH, lance:PATH or iceberg:CATALOG/SPACE.TABLE; a folder of Parquet "
-                "files is --out"
+                f"{where} {name}: must be delta:PATH, lance:PATH, iceberg:CATALOG/SPACE.TABLE, "
+                "snowflake:DATABASE.SCHEMA.TABLE or sqlite:FILE/TABLE; a folder of Parquet files is --out"
             )
         kind: Kind = found[1]  # type: ignore[assignment]
         try:
@@ -67,11 +71,14 @@ class WrittenTable:
             for number in range(count):
                 yield from open_table(folder, table_name(family, number)).read().to_batches()
 
+        called = (CALLED | database_output.CALLED)[self.kind]
         try:
+            if self.kind in database_output.CALLED:
+                return database_output.replace(self.kind, self.place, schema, batches())
             return _WRITE[self.kind](self.place, schema, batches())
         except Exception as error:  # each package has errors of its own, some of which are plain exceptions
             raise DataError(
-                f"{self}: {CALLED[self.kind]} that cannot be written ({' '.join(str(error).split())}); the files lie "
+                f"{self}: {called} that cannot be written ({databases.without_secrets(str(error))}); the files lie "
                 f"in {folder}"
             ) from error
 
