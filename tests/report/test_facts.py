@@ -57,7 +57,8 @@ def test_the_protocol_is_in_words(places, place, protocol):
     config = record.config | {"protocol": protocol}
     write_record(places["catalog"], dataclasses.replace(record, counts=counts, config=config))
     page = html.write_report(places, place / "report").read(html.FILE).decode()
-    assert f"{sections.PROTOCOLS[protocol].replace(chr(39), '&#39;')} That makes 16 train, 1 valid, 3 test" in page
+    made = "That makes 16 training targets, 1 validation targets, 3 test targets."
+    assert f"{sections.PROTOCOLS[protocol].replace(chr(39), '&#39;')} {made}" in page
 
 
 def test_a_score_is_what_the_curve_says_and_else_what_the_settings_do(places, place):

@@ -155,16 +155,27 @@ def test_data_section_shows_what_was_dropped_and_by_which_setting(place):
         "time_unit": "ms",
         "test": 10,
         "taken_before": {"test": 2},
+        "unread": {"items": "price (double), stock (int64)", "interactions": "<shop>"},
     }
-    write_record(places["catalog"], dataclasses.replace(record, counts=record.counts | more))
+    config = record.config | {"protocol": "leave-one-out"}
+    write_record(places["catalog"], dataclasses.replace(record, config=config, counts=record.counts | more))
     _, page = write(places, place)
     parse(page)
     section = re.search(r'<section id="data">(.*?)</section>', page, re.S).group(1)
     assert (
         "<th>1,234</th><td>dropped: interactions without a time</td><td>catalog.dataset.times.missing</td>" in section
     )
-    assert "<th>steps to a greater item id</th><td>0.7</td>" in section
-    assert "<th>test targets taken before</th><td>0.2</td>" in section
+    for name, value in (
+        ("times are given to the", "millisecond"),
+        ("interactions at the very time of the user&#39;s one before", "75%"),
+        ("next items with a greater id than the item before", "70%"),
+        ("test targets that the user took before", "20%"),
+        ("items", "price (double), stock (int64)"),
+        ("interactions", "&lt;shop&gt;"),
+    ):
+        assert f"<th>{name}</th><td>{value}</td>" in section
+    assert "<h3>Columns that were not used</h3>" in section
+    assert "10 test targets." in section
     assert "too few" not in section
     for warning in ("60 of 62 items have no text", "75% of a user", "70% of the users"):
         assert warning in section

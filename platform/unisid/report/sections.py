@@ -41,14 +41,17 @@ def data(places: Mapping[str, Place]) -> Section:
         typical = f"{low} to {top}, median {median}; nine of ten users have at most {high}"
         figures[3:3] = [
             ("interactions of a user", typical),
-            ("share of the most popular tenth of the items", f"{shape.head_share:.0%}"),
+            ("interactions with the most popular tenth of the items", f"{shape.head_share:.0%}"),
         ]
     return {
         "warnings": summary.warnings(record.counts),
         "protocol": PROTOCOLS.get(record.config.get("protocol", ""), ""),
-        "samples": {split: record.counts[split] for split in ("train", "valid", "test") if split in record.counts},
+        "samples": [
+            (summary.TARGETS[split], record.counts[split]) for split in summary.TARGETS if split in record.counts
+        ],
         "figures": figures,
         "decisions": summary.decisions(record.counts),
+        "unused": summary.unused(record.counts),
         "counted": "" if shape is None or shape.users == record.counts.get("users") else f"{shape.users:,}",
     }
 

@@ -15,11 +15,12 @@ from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.lookup import item_numbers
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Place
-from unisid.compute import Job
+from unisid.compute import Job, Pool
 from unisid.config import fingerprint, to_record
 from unisid.datasets import synthetic, tables
 from unisid.errors import DataError
 from unisid.raw.time_ranges import Times
+from unisid.recipes import find
 from unisid.runtime.local import LocalCompute
 from unisid.stages import catalog
 from unisid.stages.catalog import summary
@@ -373,6 +374,7 @@ def test_counts_of_an_older_catalog_are_described_as_far_as_they_go():
     assert [d.count for d in summary.decisions(old)] == [4]
     assert summary.warnings(old) == []
     assert ("items", 10) in summary.facts(old)
+    assert summary.unused(old) == []
 
 
 def test_the_new_settings_leave_old_identities_as_they_were():
@@ -387,3 +389,14 @@ def test_the_new_settings_leave_old_identities_as_they_were():
     for change in ({"event": "kind"}, {"times": Times(missing="drop")}):
         changed = dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, **change))
         assert to_record(changed, identity=True) != record
+
+
+@pytest.mark.parametrize("recipe", ["shop", "shop_uqf", "production", ""])
+def test_for_own_data_every_item_stays(tmp_path, recipe):
+    """Of the ready recipes, and of the settings that docs/howto/own-data.md names for a recipe of one's own."""
+    items = {f"i{n}": f"title {n}" for n in range(20)} | {"long": "word " * 30, "none": "", "markup": "<b>pen</b>"}
+    tables_of = shop(tmp_path, walks([START + 86_400 * n for n in range(6)]), items).dataset
+    kept = catalog.Config(k_core=0, keep_cold_items=True, title_rules=False)
+    config = find(recipe).catalog if recipe else kept
+    counts, _ = said(dataclasses.replace(config, dataset=tables_of, pool=Pool(workers=0)), Place.of(tmp_path / "x"))
+    assert (counts["items"], counts["interactions"], counts["oddities"]["items_dropped"]) == (23, 36, 0)

@@ -33,6 +33,16 @@ class Decision:
     """What decides it."""
 
 
+EXACT = {
+    "s": "second",
+    "ms": "millisecond",
+    "us": "microsecond",
+    "ns": "nanosecond",
+    "position": "order alone, there are no times",
+}
+"""What times count, in words."""
+TARGETS = {"train": "training targets", "valid": "validation targets", "test": "test targets"}
+"""What is predicted in each split."""
 WEIGHTS = "catalog.event_weights"
 DECISIONS = (
     ("dropped.missing_time", "dropped: interactions without a time", "catalog.dataset.times.missing"),
@@ -135,16 +145,29 @@ def facts(counts: Counts) -> list[tuple[str, Any]]:
         "items": "items",
         "users": "users",
         "interactions": "interactions",
-        "first time": "first_time",
-        "last time": "last_time",
-        "unit of times": "time_unit",
-        "steps of equal times": "tied_steps",
-        "steps to a greater item id": "order.to_greater_id",
+        "first interaction": "first_time",
+        "last interaction": "last_time",
     }
     found = [(name, _at(counts, key, None)) for name, key in wanted.items()]
-    found += [(f"{split} targets taken before", _share(counts, split)) for split in SPLITS if "taken_before" in counts]
+    unit = str(_at(counts, "time_unit", ""))
+    found += [("times are given to the", EXACT.get(unit, unit or None))]
+    found += [
+        ("interactions at the very time of the user's one before", _percent(_at(counts, "tied_steps", None))),
+        ("next items with a greater id than the item before", _percent(_at(counts, "order.to_greater_id", None))),
+    ]
+    taken = [split for split in SPLITS if "taken_before" in counts]
+    found += [(f"{TARGETS[split]} that the user took before", _percent(_share(counts, split))) for split in taken]
     found += [("published counts", in_words(counts) or None)]
     return [(name, value) for name, value in found if value is not None]
+
+
+def unused(counts: Counts) -> list[tuple[str, str]]:
+    """The columns of each table that were not used, with what they hold where that is known; a table that has such."""
+    return [(table, str(columns)) for table, columns in _at(counts, "unread", {}).items() if columns]
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.3g}%"
 
 
 def repeated_targets(taken: int, samples: int, split: str, remedy: str) -> str:
