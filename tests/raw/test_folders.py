@@ -1,6 +1,7 @@
 """A table in many files: folders, and folders of partitions."""
 
 import dataclasses
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -122,3 +123,45 @@ def test_what_a_folder_holds_beside_its_tables_is_named(tmp_path):
     with logged() as said:
         catalog.make(job)
     assert "the folder of the interactions holds what is not read: 2024/, b.csv.zip, c.jsonl, d.txt;" in str(said)
+
+
+def test_parts_without_a_row_change_nothing(tmp_path):
+    """As Spark leaves them: the first of a folder, and one that wrote another type where it had nothing to write."""
+    items = pa.table({"item_id": ["7", "8"], "title": ["Pen", "Ink"], "brand": ["P", "Q"]})
+    rows = pa.table(
+        {"user_id": ["a", "a", "a"], "item_id": ["7", "8", "7"], "timestamp": [1, 2, 3], "stars": [5, 4, 5]}
+    )
+    other = rows.schema.set(0, pa.field("user_id", pa.dictionary(pa.int32(), pa.string())))
+    made = {}
+    for name, empty in (("with", True), ("without", False)):
+        for table, values in (("items", items), ("rows", rows)):
+            folder = tmp_path / name / table
+            folder.mkdir(parents=True)
+            pq.write_table(values[:1], folder / "part-00001.parquet")
+            pq.write_table(values[1:], folder / "part-00003.parquet")
+            if empty:
+                pq.write_table(values[:0], folder / "part-00000.parquet")
+                pq.write_table(
+                    (other if table == "rows" else items.schema).empty_table(), folder / "part-00002.parquet"
+                )
+                (folder / "_SUCCESS").write_text("")
+        dataset = tables.Config(
+            items=str(tmp_path / name / "items"), interactions=str(tmp_path / name / "rows"), rating="stars"
+        )
+        settings = catalog.Config(dataset=dataset, protocol="leave-one-out", k_core=0, least_rating=1)
+        out = Place.of(tmp_path / name / "out")
+        job = Job(config=settings, inputs={}, out=out, name="t", compute=LocalCompute(), report=lambda _: None)
+        made[name] = catalog.make(job), {file: out.read(file) for file in out.sizes()}
+    assert made["with"] == made["without"]
+    assert made["with"][0]["interactions"] == 3
+    shutil.rmtree(tmp_path / "with" / "rows")
+    (tmp_path / "with" / "rows").mkdir()
+    pq.write_table(rows[:0], tmp_path / "with" / "rows" / "part-00000.parquet")
+    dataset = dataclasses.replace(
+        dataset, items=str(tmp_path / "with" / "items"), interactions=str(tmp_path / "with" / "rows")
+    )
+    job = dataclasses.replace(
+        job, config=dataclasses.replace(settings, dataset=dataset), out=Place.of(tmp_path / "none")
+    )
+    with pytest.raises(DataError, match="the raw data hold no interactions; at least one row of them is needed"):
+        catalog.make(job)
