@@ -6,6 +6,7 @@ import scipy.stats
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import label_ranking_average_precision_score, ndcg_score, top_k_accuracy_score
 
 from tests.references import ranking as slow
 from unisid.ops import ranking
@@ -52,6 +53,22 @@ def test_metrics_by_hand():
     assert means["NDCG@10"] == pytest.approx((1 + 1 / 2 + 1 / math.log2(11)) / 5)
     assert means["MRR@1"] == 1 / 5
     assert means["MRR@10"] == pytest.approx((1 + 1 / 3 + 1 / 10) / 5)
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_every_metric_is_scikit_learns(k):
+    """Of rankings without ties; its reciprocal rank has no cut-off, so items past the list are struck out of it."""
+    random = np.random.default_rng(k)
+    scores, targets = random.random((60, 12)), random.integers(0, 12, 60)
+    ranks = ranking.rank_of_target(torch.from_numpy(scores), torch.from_numpy(targets)).numpy()
+    means = dict(zip(ranking.metric_names((k,)), ranking.metric_values(ranks, (k,)).mean(0), strict=True))
+    relevant = np.eye(12, dtype=int)[targets]
+    listed = relevant * (scores >= np.sort(scores, axis=1)[:, [-k]])
+    found = listed.any(1)
+    assert means[f"HR@{k}"] == pytest.approx(top_k_accuracy_score(targets, scores, k=k))
+    assert means[f"NDCG@{k}"] == pytest.approx(ndcg_score(relevant, scores, k=k))
+    each = label_ranking_average_precision_score(listed[found], scores[found])
+    assert means[f"MRR@{k}"] == pytest.approx(found.mean() * each)
 
 
 @given(st.lists(small_scores, min_size=1, max_size=4), st.data())

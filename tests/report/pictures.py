@@ -1,6 +1,6 @@
 """Pictures of a report for the docs: `python -m tests.report.pictures runs/reports/demo/1/report.html docs/images`.
 
-Takes Chromium on PATH and writes report.png, report-dark.png and explorer.png.
+Takes Chromium on PATH and writes report.png, report-dark.png, explorer.png and report-phone.png.
 """
 
 import subprocess
@@ -12,15 +12,17 @@ from PIL import Image
 
 from tests.report.chromium import BROWSER, SWITCHES
 
-WIDTH = 1400
+WIDTH, PHONE = 1400, 400
 ROOM = 1 << 14
 """A window that every report fits into."""
 
 
-def photograph(page: str, out: Path, height: int, dark: bool = False) -> None:
-    """A PNG of the top of a page's markup."""
+def photograph(page: str, out: Path, height: int, dark: bool = False, width: int = WIDTH) -> None:
+    """A PNG of the top of a page's markup; in a frame, since no window is as narrow as a telephone."""
+    frame = f'<body style="margin: 0"><iframe src="page.html" style="width: {width}px; height: {height}px; border: 0">'
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "page.html").write_text(page, encoding="utf-8")
+        (Path(folder) / "frame.html").write_text(f"<!doctype html>{frame}</iframe></body>", encoding="utf-8")
         words = [
             BROWSER,
             *SWITCHES,
@@ -28,11 +30,11 @@ def photograph(page: str, out: Path, height: int, dark: bool = False) -> None:
             f"--window-size={WIDTH},{height}",
             f"--blink-settings=preferredColorScheme={0 if dark else 1}",
             f"--screenshot={out}",
-            (Path(folder) / "page.html").as_uri(),
+            (Path(folder) / "frame.html").as_uri(),
         ]
         subprocess.run(words, capture_output=True, timeout=120, check=True)
     with Image.open(out) as picture:
-        small = picture.convert("RGB")
+        small = picture.convert("RGB").crop((0, 0, width, height))
     small.save(out, optimize=True)
 
 
@@ -65,6 +67,7 @@ def main(report: str, folder: str) -> None:
     photograph(only(page, "data", "results"), out / "report.png", 1500)
     photograph(only(page, "index", "learning"), out / "report-dark.png", 1700, dark=True)
     photograph(opened(only(page, "explorer")), out / "explorer.png", 1000)
+    photograph(only(page, "index"), out / "report-phone.png", 1950, width=PHONE)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ class Run:
         return {name: record.figure("lists", name) for name in record.part("lists")}
 
     def baseline_lists(self) -> dict[str, dict[str, float]]:
-        """Baseline -> what its lists are like, as `lists`; empty for metrics that were made before it was measured.
+        """Baseline -> the diversity of its lists, as `lists` gives it; empty for old metrics, which have none.
 
         Raises:
             ArtifactError: the run ended before the metrics.

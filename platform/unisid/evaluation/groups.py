@@ -51,7 +51,7 @@ def groups_of(catalog: Catalog, rows: NDArray[np.int64]) -> Groups:
 
 
 def in_order(groups: Mapping[str, T]) -> dict[str, T]:
-    """What is stored by group, in the order of tables; a name that is none of today's stands at the end."""
+    """Values by group, in the order of tables; a name that is none of today's stands at the end."""
     places = {name: place for place, name in enumerate(ORDER)}
     return {name: groups[name] for name in sorted(groups, key=lambda name: places.get(name, len(places)))}
 

@@ -54,7 +54,7 @@ class Results:
 
     @property
     def lists(self) -> dict[str, dict[str, float]]:
-        """method -> what its lists are like, of those of which it was measured."""
+        """method -> the diversity of its lists, of those of which it was measured."""
         own = {self.methods[0]: self.counts.get("lists")} | self.counts.get("baseline_lists", {})
         return {method: own[method] for method in self.methods if own.get(method)}
 

@@ -138,7 +138,7 @@ def ranking(places: Mapping[str, Place]) -> str:
 
 
 def list_rows(found: facts.Results) -> list[list[str]]:
-    """What the lists of every method are like: a head, and a row for each method."""
+    """The diversity of every method's lists: a head, and a row for each method."""
     return [
         ["lists, history excluded", *(name for name, _ in LISTS.values())],
         *(
