@@ -15,11 +15,12 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.artifacts.tables import write_table
+from unisid.artifacts.weights import write_json
 from unisid.baselines import bprmf, gru4rec, itemknn
 from unisid.cli import main
 from unisid.datasets import tables
 from unisid.errors import ArtifactError, ConfigError
-from unisid.reproduce import lineage, recipe_of, reproduce
+from unisid.reproduce import _what_differs, lineage, recipe_of, reproduce
 from unisid.runtime.local import LocalCompute
 from unisid.stages import baseline
 from unisid.training.loop import Training
@@ -73,6 +74,14 @@ def test_the_recipe_is_read_back_with_what_bears_no_identity(whole):
     recipe = recipe_of(lineage(CODES, whole))
     assert recipe.codes == quick().codes
     assert recipe.catalog == quick().catalog
+
+
+def test_figures_that_an_older_version_did_not_measure_are_counted_apart(place):
+    old, new = ({"a": {"excluded": {name: {"mean": 0.5} for name in names}}} for names in (["HR@5"], ["HR@5", "MRR@5"]))
+    for where, figures in ((place / "old", old), (place / "new", new)):
+        write_json(where, "metrics.json", figures)
+    [said] = _what_differs("metrics", place / "old", place / "new")
+    assert said == "a.excluded.HR@5.mean by 0, no figure by more; 1 figures are new"
 
 
 def test_what_differs_is_said_in_numbers(whole, tmp_path, capsys):

@@ -175,7 +175,8 @@ def _what_differs(noun: str, first: Place, second: Place) -> Iterator[str]:
         old, new = (flatten(read_json(place, "metrics.json")) for place in (first, second))
         shifts = {name: abs(float(old[name]) - float(new[name])) for name in old if name in new}
         worst = max(shifts, key=lambda name: shifts[name])
-        yield f"{worst} by {shifts[worst]:.2g}, no figure by more"
+        added = len(new.keys() - old.keys())
+        yield f"{worst} by {shifts[worst]:.2g}, no figure by more" + (f"; {added} figures are new" if added else "")
 
 
 def _refuse_other(record: Record, planned: Planned) -> None:

@@ -48,5 +48,5 @@ def test_cutoffs_fit_the_catalogue():
         usable_cutoffs((8,), 7, "m")
     with pytest.raises(ConfigError, match="m: 5, 5; must be different"):
         check_cutoffs((5, 5), "m")
-    assert headline((1, 10, 20)) == ["HR@10", "NDCG@10"]
-    assert headline((1, 5)) == ["HR@5", "NDCG@5"]
+    assert headline((1, 10, 20)) == ["HR@10", "NDCG@10", "MRR@10"]
+    assert headline((1, 5)) == ["HR@5", "NDCG@5", "MRR@5"]
