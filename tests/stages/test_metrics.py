@@ -39,7 +39,7 @@ class Scripted:
 
     batch_size: int = 1
 
-    def rank(self, histories, k, exclude_history, allowed=None):
+    def rank(self, histories, k, exclude_history, beam_width=None, allowed=None):
         assert allowed is None
         scores = np.stack([score_all(h) for h in histories])
         if exclude_history:
