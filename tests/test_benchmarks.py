@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
-from benchmarks import trie
+from benchmarks import codes_error, graph_epoch, trie
 from benchmarks.__main__ import MISSING, compare, compared, last_of, ratios
 from benchmarks._by_time import BEGINS, YEAR, parts, timed_by_place
+from benchmarks._edges import drawn
 from benchmarks._samples import clustered, samples_of
 
 OLD = {"seconds": 3, "beam": {"ratio": 5.0, "times_faster": 2}, "rows": [{"ratio": 1}], "unisid": {"ratio": None}}
@@ -62,6 +64,41 @@ def test_the_trie_names_the_peer_that_is_not_installed(monkeypatch):
     found = trie.main()
     assert found[MISSING] == ["rectokens"]
     assert ratios(found) == {}
+
+
+def test_an_epoch_of_the_graph_stands_beside_its_peers():
+    threads = torch.get_num_threads()
+    found = graph_epoch.main(2_000, 300, 100)
+    torch.set_num_threads(threads)
+    assert found["edges"] >= 2_000
+    assert {"sparse_coo.ratio", "index_add.ratio"} <= set(ratios(found))
+    forms = graph_epoch.peers(drawn(30, 10, 50, torch.device("cpu")))
+    with pytest.raises(AssertionError, match="sparse_coo: "):
+        graph_epoch.same_answers({"unisid": lambda x: 2 * x, **forms}, torch.ones(40, 2))
+
+
+def test_time_to_equal_error_is_that_of_the_first_point_as_near():
+    peer = [(1.0, 0.5), (4.0, 0.2), (9.0, 0.25)]
+    assert codes_error.at_equal_error([(0.5, 0.3), (1.6, 0.2), (3.0, 0.1)], peer) == {
+        "error": 0.2,
+        "peer_seconds": 4.0,
+        "seconds": 1.6,
+        "ratio": 2.5,
+    }
+    never = codes_error.at_equal_error([(0.5, 0.3)], peer)
+    assert (never["seconds"], never["least_error"]) == (None, 0.3)
+    assert ratios(never) == {}
+
+
+def test_what_codes_say_has_an_error_that_falls(monkeypatch):
+    monkeypatch.setattr(codes_error, "CODES", 8)
+    monkeypatch.setattr(codes_error, "ROUNDS", (1, 10))
+    rows, others = codes_error.clusters(600).split([500, 100])
+    points = codes_error.residual_kmeans(rows, others) + codes_error.faiss_points(rows, others, 1)
+    assert all(0 < found < 1 for _, found in points)
+    [(seconds, found)] = codes_error.rqvae_curve(rows, others, 0.0)
+    assert seconds > 0
+    assert 0 < found < 2
 
 
 def test_samples_are_what_users_took_next_after_all_that_they_took_before():
