@@ -586,9 +586,13 @@ def test_an_index_that_is_half_made_is_named(ring_store, capsys):
     assert "no complete codes here yet, codes/ring/1 half made; run the recipe again" in capsys.readouterr().err
 
 
-def test_a_lookup_needs_no_torch():
+def test_a_lookup_needs_no_torch(ring_store):
     """`unisid sid` and its like answer at once."""
-    program = "import sys, unisid.cli; assert 'torch' not in sys.modules and 'ray' not in sys.modules"
+    words = ["sid", "item 3", "--json", "--store", str(ring_store)]
+    program = (
+        f"import sys, unisid.cli; assert unisid.cli.main({words!r}) == 0; "
+        "assert 'torch' not in sys.modules and 'ray' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

@@ -6,7 +6,7 @@ only where it lies in this store as it was promoted.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from unisid.artifacts.lookup import newest_of, place_of
 from unisid.artifacts.record import require, require_input
@@ -39,6 +39,30 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class _Choice:
+    """Which recommender answers, before anything of it is read."""
+
+    model: Place
+    codes: Place | None
+    """None for the recommender's own."""
+    why: str
+    name: str
+
+    def index(self, store: Store) -> Place:
+        """Raises ArtifactError where the recommender's own index is gone."""
+        return self.codes or require_input(store, require(self.model, "model"), "codes")
+
+    def pair(self, store: Store) -> Pair:
+        """Raises ArtifactError where something that it was made from is gone."""
+        from unisid.serving.recommender import vectors_of  # with torch
+
+        index = self.index(store)
+        record = require(index, "codes")
+        vectors = {noun: require_input(store, record, noun) for noun in vectors_of(self.model) if noun in record.inputs}
+        return Pair(self.model, index, require_input(store, record, "catalog"), self.why, vectors, self.name)
+
+
+@dataclass(frozen=True)
 class Index:
     """An index, and the recommender that it is in use with."""
 
@@ -63,7 +87,7 @@ def pair_in_use(store: Store, name: str | None) -> Pair:
     Raises:
         ArtifactError: there is no recommender, or what the newest was made from is gone.
     """
-    pair = _pair_in_use(store, name)
+    pair = _chosen(store, name).pair(store)
     LOG.info(f"{pair} answers")
     return pair
 
@@ -79,11 +103,10 @@ def named_pair(store: Store, model: Address | None, codes: Address | None, name:
         return pair_in_use(store, name)
     index = None if codes is None else place_of(store, codes)
     if model is None:
-        used = _pair_in_use(store, name)
-        pair = _pair(store, used.model, index, used.why, used.name)
+        pair = replace(_chosen(store, name), codes=index).pair(store)
     else:
         _refuse_both(model, name)
-        pair = _pair(store, place_of(store, model), index, NAMED, model.name)
+        pair = _Choice(place_of(store, model), index, NAMED, model.name).pair(store)
     LOG.info(f"{pair} answers")
     return pair
 
@@ -98,8 +121,8 @@ def index_in_use(store: Store, name: str | None, codes: Address | None = None) -
     if codes is not None:
         _refuse_both(codes, name)
         index = Index(place_of(store, codes), None, NAMED)
-    elif (pair := _promoted_pair(store, name) or _newest_pair(store, name)) is not None:
-        index = Index(pair.codes, pair.model, pair.why)
+    elif (choice := _promoted_pair(store, name) or _newest_pair(store, name)) is not None:
+        index = Index(choice.index(store), choice.model, choice.why)
     else:
         index = _index_alone(store, name)
     LOG.info(f"{index} answers")
@@ -111,7 +134,7 @@ def _refuse_both(address: Address, name: str | None) -> None:
         raise ConfigError(f"--name {name}: stands beside {address}; must be one of them, an address says it all")
 
 
-def _pair_in_use(store: Store, name: str | None) -> Pair:
+def _chosen(store: Store, name: str | None) -> _Choice:
     found = _promoted_pair(store, name) or _newest_pair(store, name)
     if found is None:
         newest_of(store, "model", name)  # raises, and says what there is instead
@@ -119,23 +142,23 @@ def _pair_in_use(store: Store, name: str | None) -> Pair:
     return found
 
 
-def _promoted_pair(store: Store, name: str | None) -> Pair | None:
+def _promoted_pair(store: Store, name: str | None) -> _Choice | None:
     """The pair of a name, or of the name promoted last; None where none is here."""
     for each, why in _promoted_names(store, name):
         held = _promoted(store, each, 1, name is not None)
         if {"model", "codes"} <= held.keys():
-            return _pair(store, held["model"], held["codes"], why, each)
+            return _Choice(held["model"], held["codes"], why, each)
     return None
 
 
-def _newest_pair(store: Store, name: str | None) -> Pair | None:
+def _newest_pair(store: Store, name: str | None) -> _Choice | None:
     """The newest recommender with its own index; None where none is complete."""
     try:
         newest, count = newest_of(store, "model", name)
     except ArtifactError:
         return None
     why = "the newest" if count == 1 else f"the newest of {count} recommenders"
-    return _pair(store, store.place(newest), None, why, newest.name)
+    return _Choice(store.place(newest), None, why, newest.name)
 
 
 def _index_alone(store: Store, name: str | None) -> Index:
@@ -160,15 +183,6 @@ def _promoted_names(store: Store, name: str | None) -> list[tuple[str, str]]:
         return []
     several = f", the last of {len(names)} names" if len(names) > 1 else ""
     return [(each, f"promoted under '{each}'{several}") for each in names]
-
-
-def _pair(store: Store, model: Place, codes: Place | None, why: str, name: str) -> Pair:
-    from unisid.serving.recommender import vectors_of  # with torch
-
-    index = require_input(store, require(model, "model"), "codes") if codes is None else codes
-    record = require(index, "codes")
-    vectors = {noun: require_input(store, record, noun) for noun in vectors_of(model) if noun in record.inputs}
-    return Pair(model, index, require_input(store, record, "catalog"), why, vectors, name)
 
 
 def _promoted(store: Store, name: str, which: int, is_named: bool) -> dict[str, Place]:

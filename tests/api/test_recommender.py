@@ -135,7 +135,7 @@ def test_it_is_found_by_name_or_address_and_says_which(store, caplog):
         assert (
             repr(Recommender.load(None, store)) == "Recommender(model/ring/1 with codes/ring/1 (the newest), 20 items)"
         )
-    assert caplog.text == ""  # it is the only one
+    assert [record.getMessage() for record in caplog.records] == ["model/ring/1 with codes/ring/1 (the newest) answers"]
     assert str(Recommender.load("model/ring/1", store).pair) == "model/ring/1 with codes/ring/1 (named)"
     for name, error, message in (
         ("rong", unisid.ArtifactError, "no model of 'rong' here; did you mean 'ring'"),
