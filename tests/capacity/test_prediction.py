@@ -20,7 +20,7 @@ def counts(items):
     return {"items": items, "interactions": 3 * items, "test": items // 20, "tokens": 13 * items}
 
 
-def test_the_page_tells_how_far_predictions_are_off():
+def test_the_page_has_how_far_predictions_are_off():
     found = predict.errors(predict.last())
     assert predict.table(found) in PAGE
     for noun, each in found.items():
