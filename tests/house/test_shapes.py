@@ -10,7 +10,7 @@ from unisid.evaluation.figures import over_seeds
 
 def test_every_room_of_tensors_is_among_them():
     found = {name.split(".")[1] for name in shapes.modules()}
-    assert {"encoders", "layers", "joint", "serving", "stages", "ops", "evaluation"} <= found
+    assert {"encoders", "layers", "joint", "serving", "stages", "ops", "evaluation", "training"} <= found
 
 
 def test_a_wrong_shape_is_refused_where_other_types_are_not_checked():

@@ -80,6 +80,7 @@ def test_what_comes_out_is_an_ordinary_model(world, place):
     assert others[-1]["kl"] > 0
     assert counts["valid_ndcg_10"] >= first["valid_score"]
     assert counts["prompts"] == 3 * 128
+    assert counts["precision"] == "float32"
     assert mean_log_p(world, place / "model") != mean_log_p(world, world[START])
     recommender = Recommender.load(place / "model", world["codes"], world["catalog"])
     items, _ = recommender.rank([np.array([3, 4, 5, 6])], 5)

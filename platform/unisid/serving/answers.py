@@ -1,7 +1,7 @@
 """Answers queries: the best items by the model for a history, else by text or popularity.
 
 Every row stands alone: one that cannot be answered gives a `Problem` and changes nothing for the others. n queries,
-k items each, N items.
+k items each, N items, T items of a history.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float, Int
 
 from unisid.decoding.beam import Beam, at_least
 from unisid.errors import ConfigError, DataError
@@ -67,8 +67,8 @@ class Certainty:
 class Answer:
     """Items and scores, best first: k of them, or all that may be recommended where these are fewer."""
 
-    items: NDArray[np.int64]
-    scores: NDArray[np.float32]
+    items: Int[np.ndarray, " k"]
+    scores: Float[np.ndarray, " k"]
     """Log-probabilities of the model; by text the logarithm of the cosine of its words and a title's, by popularity
     that of an item's share of the users."""
     source: str
@@ -89,7 +89,7 @@ class Problem:
     message: str
 
 
-_Ranked = tuple[NDArray[np.int64], NDArray[np.float32]]
+_Ranked = tuple[Int[np.ndarray, " _"], Float[np.ndarray, " _"]]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class _Row:
     """A query with its ids as item numbers."""
 
     query: Query
-    history: NDArray[np.int64]
+    history: Int[np.ndarray, " T"]
     """Items of the catalogue; none for a cold user."""
     source: str
     cold: _Ranked | None
@@ -137,7 +137,9 @@ def answers(pair: Pair, queries: Sequence[Query]) -> list[Answer | Problem]:
     return [each for each in found if each is not None]
 
 
-def _answer(pair: Pair, row: _Row, items: NDArray[np.int64], scores: NDArray[np.float32], bound: float) -> Answer:
+def _answer(
+    pair: Pair, row: _Row, items: Int[np.ndarray, " k"], scores: Float[np.ndarray, " k"], bound: float
+) -> Answer:
     fewer = ""
     if len(items) < row.query.k:
         fewer = f"only {len(items)} items may be recommended under what the request allows"
@@ -172,7 +174,7 @@ def _read(pair: Pair, query: Query) -> _Row:
     return _Row(query, history, source, cold, mask, k, tuple(dict.fromkeys(skipped)), note)
 
 
-def _history(pair: Pair, query: Query) -> tuple[NDArray[np.int64], list[str], str]:
+def _history(pair: Pair, query: Query) -> tuple[Int[np.ndarray, " T"], list[str], str]:
     """The items of a query's history, the ids that the catalogue lacks, and a note where none is left."""
     if query.user is not None:
         if not isinstance(query.user, str):
@@ -233,8 +235,8 @@ def _first(ranked: _Ranked, row: _Row) -> _Ranked:
     return order[places[: row.k]], scores[places[: row.k]]
 
 
-def _joined(masks: list[Mask | None], num_items: int) -> Mask | None:
-    """One mask for all rows [N] where they have the same, else a row each [n, N]."""
+def _joined(masks: list[Mask | None], num_items: int) -> Bool[np.ndarray, "*n N"] | None:
+    """One mask for all rows where they have the same, else a row each."""
     if all(mask is masks[0] for mask in masks):
         return masks[0]
     every = np.ones(num_items, bool)

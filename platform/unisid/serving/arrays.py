@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
 from torch import nn
 
@@ -42,8 +43,8 @@ class Contents:
     titles: Strings
     item_of: Numbers
     user_of: Numbers
-    popular: tuple[NDArray[np.int64], NDArray[np.float32]]
-    """All items [N] by how many users took them in training, most first (among equals the lower number), and the
+    popular: tuple[Int[np.ndarray, " N"], Float[np.ndarray, " N"]]
+    """All items by how many users took them in training, most first (among equals the lower number), and the
     logarithm of each one's share, every item counted once more so that none is 0."""
 
     @classmethod
@@ -121,7 +122,7 @@ def replace_equal(backbone: nn.Module, arrays: Arrays) -> int:
     return replaced
 
 
-def _bytes(values: torch.Tensor) -> torch.Tensor:
+def _bytes(values: Shaped[torch.Tensor, "*s"]) -> Shaped[torch.Tensor, " bytes"]:
     return values.flatten().view(torch.uint8)
 
 

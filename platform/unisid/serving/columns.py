@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
+from jaxtyping import Bool
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Place
@@ -62,7 +62,7 @@ class Columns:
         unknown = len(keys) - pc.sum(pc.is_in(keys, value_set=own[KEY])).as_py() if len(keys) else 0
         return cls(values, unknown, tuple(left))
 
-    def items(self, rule: str) -> NDArray[np.bool_]:
+    def items(self, rule: str) -> Bool[np.ndarray, " N"]:
         """As `rules.compiled`."""
         return compiled(rule, self.values)
 

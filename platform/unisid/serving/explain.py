@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
 from unisid.ops.semantic_ids import spell
 from unisid.serving.pair import Pair
@@ -38,7 +38,7 @@ class Explanation:
     """Items of the history, and how much larger the score is with them (in log-probability); the largest first."""
 
 
-def explanations(pair: Pair, history: NDArray[np.int64], items: NDArray[np.int64]) -> Iterator[Explanation]:
+def explanations(pair: Pair, history: Int[np.ndarray, " T"], items: Int[np.ndarray, " k"]) -> Iterator[Explanation]:
     """One explanation for each recommended item, in order; without contributions where there is no history."""
     read = history[-pair.recommender.history_length :]
     candidates, gains = _gains(pair, read, items)
@@ -52,9 +52,9 @@ def explanations(pair: Pair, history: NDArray[np.int64], items: NDArray[np.int64
 
 
 def _gains(
-    pair: Pair, read: NDArray[np.int64], items: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The distinct items of a history [T], and their contributions to the scores of the answers [T, k]."""
+    pair: Pair, read: Int[np.ndarray, " T"], items: Int[np.ndarray, " k"]
+) -> tuple[Int[np.ndarray, " D"], Float[np.ndarray, "D k"]]:
+    """The distinct items of a history, and their contributions to the scores of the answers."""
     candidates = np.unique(read)
     if len(candidates) < 2 or not len(items):  # without its only item there is no history to rank
         return candidates[:0], np.empty((0, len(items)))

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
+from jaxtyping import Bool, Int
 
 from unisid.config import did_you_mean
 from unisid.errors import ConfigError, DataError
 from unisid.serving.columns import Columns
 
-Mask = NDArray[np.bool_]
+Mask = Bool[np.ndarray, " N"]
 CACHED = 1 << 28
 """Bytes of masks that are kept, the most recently used ones."""
 
@@ -73,8 +73,8 @@ class Filters:
             return ruled if named is None else named
         return named & ruled
 
-    def categories(self, column: str) -> tuple[NDArray[np.int64], list[object]]:
-        """Each item's category by a column [N], and the categories; a missing value is one of its own.
+    def categories(self, column: str) -> tuple[Int[np.ndarray, " N"], list[object]]:
+        """Each item's category by a column, and the categories; a missing value is one of its own.
 
         Raises:
             DataError: for an unknown column, or one of lists.

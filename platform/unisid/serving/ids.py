@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.errors import DataError
 from unisid.printable import printable
@@ -28,7 +28,7 @@ def ids_of(value: Any, where: str) -> list[str]:
     return [str(item_id) for item_id in value]
 
 
-def item_numbers(value: Any, item_of: Mapping[str, int]) -> tuple[NDArray[np.int64], str]:
+def item_numbers(value: Any, item_of: Mapping[str, int]) -> tuple[Int[np.ndarray, " T"], str]:
     """The items of a history that the catalogue has, and which were skipped; raises DataError where none is left."""
     given = ids_of(value, "history")
     if not given:

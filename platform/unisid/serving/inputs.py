@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Bool, Int, Shaped
+from numpy.typing import ArrayLike
 
 from unisid.decoding import beam
 from unisid.errors import ConfigError, DataError
@@ -26,7 +27,7 @@ def usual_beams(sizes: Sequence[int]) -> beam.Beam:
     return WIDE if sizes[0] >= MANY else BEAM
 
 
-def history_rows(histories: Iterable[ArrayLike], num_items: int) -> list[NDArray[np.int64]]:
+def history_rows(histories: Iterable[ArrayLike], num_items: int) -> list[Int[np.ndarray, " _"]]:
     """The histories as arrays of item numbers.
 
     Raises:
@@ -39,7 +40,7 @@ def history_rows(histories: Iterable[ArrayLike], num_items: int) -> list[NDArray
     ]
 
 
-def item_numbers(row: Any, num_items: int, where: str) -> NDArray[np.int64]:
+def item_numbers(row: Any, num_items: int, where: str) -> Int[np.ndarray, " T"]:
     """One row of item numbers, of any integer type; it holds at least one.
 
     Raises:
@@ -60,7 +61,7 @@ def item_numbers(row: Any, num_items: int, where: str) -> NDArray[np.int64]:
     return values.astype(np.int64)
 
 
-def item_subset(allowed: ArrayLike | None, num_users: int, num_items: int) -> NDArray[np.bool_] | None:
+def item_subset(allowed: ArrayLike | None, num_users: int, num_items: int) -> Bool[np.ndarray, "*n {num_items}"] | None:
     """The items that may be recommended: [N] for all histories alike, or [n, N] with a row for each.
 
     Raises:
@@ -143,7 +144,7 @@ def _rows(given: Any, where: str, example: str) -> list[Any]:
         raise DataError(f"{where}: is {given!r:.60}; must be a list of {example}") from None
 
 
-def _one_dimensional(row: Any, where: str) -> NDArray[Any]:
+def _one_dimensional(row: Any, where: str) -> Shaped[np.ndarray, " T"]:
     right = "must be a list of item numbers, oldest first: [3, 7]"
     if isinstance(row, str | bytes):
         raise DataError(f"{where}: is the text {row!r:.60}; {right}")
@@ -157,7 +158,7 @@ def _one_dimensional(row: Any, where: str) -> NDArray[Any]:
     return values
 
 
-def _array(given: Any) -> NDArray[Any]:
+def _array(given: Any) -> Shaped[np.ndarray, "..."]:
     """The values as an array; raises one of `NO_ARRAY` where they are none, or where some of them are masked."""
     if np.ma.is_masked(given):
         raise ValueError("some of its entries are masked")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
@@ -142,8 +142,8 @@ class Pair:
         return Spelled(self.codes.codes)
 
     @property
-    def popular(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """All items [N], most popular first, and the logarithms of their shares, as `Contents.popular`."""
+    def popular(self) -> tuple[Int[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+        """All items, most popular first, and the logarithms of their shares, as `Contents.popular`."""
         return self.contents.popular
 
     @property
@@ -190,7 +190,7 @@ class Pair:
                 return [int(other) for other in some if other != item][:most]
         return []
 
-    def history_of(self, user: int) -> NDArray[np.int64]:
+    def history_of(self, user: int) -> Int[np.ndarray, " T"]:
         """All items of a user, oldest first."""
         rows = slice(self.catalog.offsets[user], self.catalog.offsets[user + 1])
         return self.catalog.item[rows].astype(np.int64)

@@ -1,16 +1,16 @@
-"""Quotas: a maximum of items for each category of a column, applied greedily down the ranking. N items."""
+"""Quotas: at most so many items of each category of a column, greedily down the ranking. N items, C categories."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
 from unisid.errors import DataError
 from unisid.serving.filters import Filters, Mask
 
-Ranked = tuple[NDArray[np.int64], NDArray[np.float32]]
+Ranked = tuple[Int[np.ndarray, " _"], Float[np.ndarray, " _"]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Quota:
         if lost := [name for name in self.most if name not in known]:
             raise DataError(f"quota: no item has '{lost[0]}' in the column '{self.column}'")
 
-    def limits(self, categories: list[Any]) -> NDArray[np.int64]:
+    def limits(self, categories: list[Any]) -> Int[np.ndarray, " C"]:
         """Most items of each category."""
         if isinstance(self.most, int):
             return np.full(len(categories), self.most, np.int64)
@@ -41,11 +41,11 @@ class Quotas:
     """Applies quotas to rankings; a column's categories are made once."""
 
     filters: Filters
-    columns: dict[str, tuple[NDArray[np.int64], list[Any]]] = field(default_factory=dict)
+    columns: dict[str, tuple[Int[np.ndarray, " N"], list[Any]]] = field(default_factory=dict)
 
     def choose(
         self, quota: Quota, ranked: Ranked, taken: Ranked, k: int, mask: Mask | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], Mask | None]:
+    ) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"], Mask | None]:
         """The items of a ranking that a quota allows, after those chosen before.
 
         Returns the items and scores so far, and where they are fewer than k, though more may exist, the items that the

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from unisid.artifacts.catalog import Catalog
@@ -34,8 +34,8 @@ from unisid.serving.proven import Proven
 
 TITLE_TOKENS = 64
 """Most entries of a generated title."""
-Answer = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""Items [n, k] and their log-probabilities [n, k], best first; item -1 of score -inf fills up."""
+Answer = tuple[Int[np.ndarray, "n k"], Float[np.ndarray, "n k"]]
+"""Items and their log-probabilities, best first; item -1 of score -inf fills up."""
 
 
 @dataclass(frozen=True)
@@ -169,18 +169,18 @@ class Recommender:
 
     def _ranked(
         self,
-        rows: Sequence[NDArray[np.int64]],
-        mask: NDArray[np.bool_] | None,
+        rows: Sequence[Int[np.ndarray, " _"]],
+        mask: Bool[np.ndarray, "*n N"] | None,
         k: int,
         width: Beam,
         excluding: bool,
         renormalised: bool,
-        floor: NDArray[np.float32] | None = None,
+        floor: Float[np.ndarray, " n"] | None = None,
     ) -> Proven:
         """The ranked items of one search; its arguments were checked before."""
         prompts = [row[-self.history_length :] for row in rows]
 
-        def search(read: Tensor, limits: Limits) -> Ranked:
+        def search(read: Int[Tensor, "B T"], limits: Limits) -> Ranked:
             return self.backbone.search(read, self.index, k=k, beam=width, limits=limits, renormalised=renormalised)
 
         items, scores, bound = self._search(search, prompts, k, mask, rows, excluding, floor)
@@ -203,13 +203,13 @@ class Recommender:
             raise DataError(f"text {number}: {texts[number]!r} has no words in it; a text needs at least one")
         prompts = _prompt_entries(language, language.asks.title_to_sid, cleaned, len(self.index.sizes))
 
-        def search(read: Tensor, limits: Limits) -> Ranked:
+        def search(read: Int[Tensor, "B T"], limits: Limits) -> Ranked:
             return beam.search(_InWords(language), read, self.index.trie, k=k, beam=width)
 
         return self._search(search, [np.array(prompt) for prompt in prompts], k)[:2]
 
     @torch.no_grad()
-    def title_of(self, items: Sequence[int] | NDArray[np.int64], beams: int = 1) -> list[str]:
+    def title_of(self, items: Sequence[int] | Int[np.ndarray, " n"], beams: int = 1) -> list[str]:
         """The titles that the backbone generates for items [n], which need not be the catalogue's.
 
         Args:
@@ -234,13 +234,13 @@ class Recommender:
     def _search(
         self,
         search: Callable[[Tensor, Limits], Ranked],
-        prompts: Sequence[NDArray[Any]],
+        prompts: Sequence[Int[np.ndarray, " _"]],
         k: int,
-        allowed: NDArray[np.bool_] | None = None,
-        taken: Sequence[NDArray[np.int64]] | None = None,
+        allowed: Bool[np.ndarray, "*n N"] | None = None,
+        taken: Sequence[Int[np.ndarray, " _"]] | None = None,
         excluding: bool = False,
-        floor: NDArray[np.float32] | None = None,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+        floor: Float[np.ndarray, " n"] | None = None,
+    ) -> tuple[Int[np.ndarray, "n k"], Float[np.ndarray, "n k"], Float[np.ndarray, " n"]]:
         """The best k items for each prompt with their scores, and the bounds of what was not found, batch by batch.
 
         `taken`, `floor` and an `allowed` that has rows are each prompt's own; `excluding` leaves out what was taken.
@@ -268,13 +268,13 @@ class Recommender:
             )
         return self.backbone
 
-    def _batches(self, rows: Sequence[Sized]) -> Iterator[NDArray[np.int64]]:
+    def _batches(self, rows: Sequence[Sized]) -> Iterator[Int[np.ndarray, " b"]]:
         """Row numbers, batch by batch; neighbours in length share one, so that little is padded."""
         order = np.argsort([len(row) for row in rows], kind="stable")
         for start in range(0, len(rows), self.batch_size):
             yield order[start : start + self.batch_size]
 
-    def _pad(self, rows: list[NDArray[Any]]) -> torch.Tensor:
+    def _pad(self, rows: Sequence[Int[np.ndarray, " _"]]) -> Int[Tensor, "B T"]:
         lengths = np.array([len(row) for row in rows])
         return padded(np.concatenate(rows), lengths).to(self.device)
 

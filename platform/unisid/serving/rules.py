@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
+from jaxtyping import Bool
 
 from unisid.config import did_you_mean
 from unisid.errors import DataError
@@ -41,8 +41,8 @@ TURNED: Mapping[type[ast.cmpop], type[ast.cmpop]] = {
 Value = bool | int | float | str
 
 
-def compiled(rule: str, columns: Mapping[str, pa.Array]) -> NDArray[np.bool_]:
-    """The mask [N] of the items that satisfy a rule.
+def compiled(rule: str, columns: Mapping[str, pa.Array]) -> Bool[np.ndarray, " N"]:
+    """The mask of the items that satisfy a rule.
 
     Raises:
         DataError: for what is no rule, an unknown column, or a value of another type than its column.

@@ -11,7 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from jaxtyping import Int32
 
 from unisid.ops.semantic_ids import spell
 
@@ -57,9 +57,9 @@ class Strings(Texts):
 
 @dataclass(frozen=True, eq=False)
 class Spelled(Texts):
-    """The semantic ids of codes [n, L], each spelled when it is read."""
+    """The semantic ids of codes, each spelled when it is read."""
 
-    codes: NDArray[np.int32] = field(repr=False)
+    codes: Int32[np.ndarray, "n L"] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -71,7 +71,7 @@ class Spelled(Texts):
 class Numbers(Mapping[str, int]):
     """Text -> its row number among n texts; the last one of equal texts, as in a dict."""
 
-    def __init__(self, texts: Sequence[str], starts: NDArray[np.int32], rows: NDArray[np.int32]) -> None:
+    def __init__(self, texts: Sequence[str], starts: Int32[np.ndarray, " s"], rows: Int32[np.ndarray, " n"]) -> None:
         """Of texts and what `numbered` returns for them."""
         self.texts, self.buckets = texts, max(1, len(texts))
         self.starts, self.rows = starts.data, rows.data  # several times as fast as NumPy scalars
@@ -107,7 +107,7 @@ class Numbers(Mapping[str, int]):
         return -1
 
 
-def numbered(texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def numbered(texts: Sequence[str]) -> tuple[Int32[np.ndarray, " s"], Int32[np.ndarray, " n"]]:
     """For `Numbers`: where each bucket starts [n + 1], one bucket a text, and the rows by bucket [n]."""
     buckets = max(1, len(texts))
     found = (np.fromiter(map(_hash, texts), np.uint64, len(texts)) % np.uint64(buckets)).astype(np.int64)

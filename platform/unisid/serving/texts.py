@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
 from unisid.serving.mapped import Arrays
 from unisid.serving.strings import Numbers, Strings, numbered
@@ -26,7 +26,7 @@ class Texts:
         parts = tuple(arrays[name] for name in ("weights", "items", "ends"))
         self.titles = sparse.csr_matrix(parts, (len(words), num_items))  # [W, N]: a query reads the rows of its words
 
-    def nearest(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def nearest(self, text: str) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
         """The items that share a word with a text, by the cosine of tf-idf vectors, best first, among equals the lower
         number; none where no title has any of its words. Scores are logarithms of the cosine."""
         from scipy import sparse

@@ -172,6 +172,7 @@ def train(worker: Worker, task: Task[Config]) -> Json:
         f"valid_ndcg_{CUTOFF}": outcome.best_score,
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,
+        "precision": outcome.precision,
         "prompts": prompts,
         "prompts_per_second": round(prompts / max(outcome.seconds, 1e-9), 1),
     }
