@@ -37,11 +37,21 @@ class Sequences:
 
     def table(self, split: str, columns: list[str] | None = None) -> pa.Table:
         """Some columns (by default all) of a whole split in memory: 'train', 'valid' or 'test'."""
+        self._refuse_older(split)
         return read_table(self.place, split, columns or COLUMNS)
 
     def num_samples(self, split: str) -> int:
         """How many rows a table has: the samples of a split, `users`, or `windows` that users' sequences make."""
+        self._refuse_older(split)
         return self.record.count(split)
+
+    def _refuse_older(self, table: str) -> None:
+        """Raises ArtifactError for a table that sequences lack which were made of codes and held tokens."""
+        if "codes" in self.record.inputs and table not in self.record.counts:
+            raise ArtifactError(
+                f"{self.place}: has no table '{table}', for it was written when sequences held tokens; make it anew: "
+                f"unisid drop {self.record.address}, then run its recipe"
+            )
 
     def rows(self, catalog: Catalog, split: int) -> NDArray[np.int64]:
         """The interactions that are targets of VALID or TEST, in the order in which their samples are stored.
