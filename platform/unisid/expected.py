@@ -151,7 +151,7 @@ def _like(entry: Planned, store: Store, here: Sequence[str]) -> list[tuple[Recor
 
 
 def _models(inputs: Mapping[str, Any]) -> dict[str, str]:
-    """What goes in besides artifacts, by role: a pretrained model decides how long a stage takes."""
+    """Inputs that are no artifacts, by role: a pretrained model decides how long a stage takes."""
     found = {}
     for role, entry in inputs.items():
         try:

@@ -76,7 +76,7 @@ class Index:
         return f"{self.codes.address}{with_it} ({self.why})"
 
     def facts(self) -> dict[str, str | None]:
-        """What a program is told of it."""
+        """Its artifacts and why they are used, for `--json`."""
         model = None if self.model is None else str(self.model.address)
         return {"codes": str(self.codes.address), "model": model, "why": self.why}
 

@@ -19,8 +19,8 @@ PATHS = [path for path in sorted(PAGES) if path.name not in ("CHANGELOG.md", "lo
 FILES = {path.name for path in (*SOURCES, *ROOT.glob("*.py"))}
 ROOMS = {path.stem for path in PACKAGE.iterdir()}
 FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"data"}
-OWN = {"my_experiments.py", "tokenizers/rotated.py", "baselines/markov.py", "datasets/library.py"}
-"""Files of the reader's own, in examples."""
+OWN = {"my_experiments.py", "tokenizers/rotated.py", "baselines/markov.py", "datasets/library.py", "evaluate.py"}
+"""Files of the reader's own, in examples, and of other systems."""
 QUOTED = re.compile(r"`([^`\s]+)`")
 FILE = re.compile(r"[\w<>*-]+(?:/[\w<>*.-]+)*(?:\.py|/)|[\w-]+(?:/[\w<>*.-]+)+")
 INSIDE = re.compile(r"[a-z]\w*(?:\.\w+)+")

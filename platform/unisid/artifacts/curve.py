@@ -45,7 +45,7 @@ def read_curve(place: Place) -> list[Point]:
 
 
 def read_score(place: Place) -> Figure | None:
-    """What the `valid_score` of a curve is; None where the curve does not say, as older ones do not."""
+    """The figure that is a curve's `valid_score`; None where the curve does not say, as older ones do not."""
     if not place.exists(FILE):
         return None
     found = (open_table(place, FILE).schema_arrow.metadata or {}).get(SCORE)

@@ -124,7 +124,7 @@ class RecBole:
 
 
 def _to_be_had(name: str, folder: str) -> str:
-    """What fetches a data set, where that is installed; else nothing."""
+    """The remedy that fetches a data set, where its tool is installed; else empty."""
     module = FETCHED_BY.get(name, "")
     try:
         there = bool(module) and importlib.util.find_spec(module) is not None

@@ -22,7 +22,7 @@ def vectors_of_package(place: Place, codes: NDArray[np.int32]) -> NDArray[np.flo
 
 
 def rebuilt(codes: NDArray[np.int32], how: Json, part: Arrays) -> NDArray[np.float32]:
-    """What `reader.encoded` gives such codes to, as near as the codewords come to it.
+    """The vectors that `reader.encoded` gives such codes to, as near as the codewords come to them.
 
     The sum of a residual quantizer's codewords, a product quantizer's side by side, the last node's of a tree. Behind
     an encoder it is the latent vector; where vectors were brought to one length, of their direction alone. Codes past

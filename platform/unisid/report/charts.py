@@ -110,10 +110,10 @@ def _curve(
     if name == "loss":
         return panel(layers, heading)
     best = (max if up else min)(rows, key=lambda row: row["y"])
-    told = f"best: {across} {best['x']:g}, {best['y']:.4g}"
-    marked = alt.Chart(alt.Data(values=[{**best, "words": told}])).encode(x=x, y=y, description="words:N")
+    note = f"best: {across} {best['x']:g}, {best['y']:.4g}"
+    marked = alt.Chart(alt.Data(values=[{**best, "words": note}])).encode(x=x, y=y, description="words:N")
     layers.append(marked.mark_point(color=INK, filled=True, size=45))
-    return panel(layers, alt.TitleParams(heading, subtitle=told))  # where no line runs
+    return panel(layers, alt.TitleParams(heading, subtitle=note))  # where no line runs
 
 
 def level_usage(codes: NDArray[Any], sizes: Sequence[int]) -> list[Panel]:

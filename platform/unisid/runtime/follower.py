@@ -220,7 +220,7 @@ class Follower:
         return None if self.pair is not None else self._addressed(Address.parse(self.source.model), self.source.codes)
 
     def _addressed(self, recommender: Address, address: str = "") -> Callable[[], Pair]:
-        """What loads a recommender with its own index, or with the index of an address."""
+        """A function that loads a recommender with its own index, or with the index of an address."""
         model = self._store.place(recommender)
         record = require(model, "model")
         codes = self._store.place(Address.parse(address)) if address else require_input(self._store, record, "codes")
@@ -246,7 +246,7 @@ class Follower:
         return self._registered_pair(now)
 
     def _newest(self, now: promotion.Pair) -> Callable[[], Pair] | None:
-        """What loads the newest recommender of the name while nothing is promoted; None where it answers already.
+        """A function that loads the newest recommender while none is promoted; None where it answers already.
 
         Raises:
             ArtifactError: there is none, or a promoted pair was in use before.

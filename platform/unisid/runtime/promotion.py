@@ -335,7 +335,7 @@ def _tracked(tracker: Tracker, what: str, params: Mapping[str, str], act: Any) -
 
 
 def reached(tracker: Tracker, call: Any) -> Any:
-    """What a call of MLflow returns; raises ArtifactError where MLflow cannot be reached."""
+    """Call MLflow and return its answer; raises ArtifactError where MLflow cannot be reached."""
     try:
         return call()
     except UnisidError:

@@ -24,7 +24,7 @@ def kind_of(uri: str) -> str:
 
 
 def unreached(uri: str) -> Fault | None:
-    """What is wrong with the server or the database server of a URI; None where it answers as it should."""
+    """The fault of the server or the database server of a URI; None where it answers as it should."""
     parts, kind = urlsplit(uri), kind_of(uri)
     try:
         port = parts.port or PORTS.get(kind, 0)

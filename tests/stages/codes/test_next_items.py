@@ -65,6 +65,6 @@ def test_an_index_has_both_figures_of_forge(place):
     assert 0 <= quality["gini"] < 1
 
 
-def test_nothing_is_said_where_nobody_has_a_held_out_step(place, monkeypatch):
+def test_nothing_is_said_where_no_user_has_a_held_out_step(place, monkeypatch):
     monkeypatch.setattr(next_items, "held_out_steps", lambda *given: np.zeros((0, 2), np.int64))
     assert told(place, np.ones((COUNT, 2), np.float32))[1] is None

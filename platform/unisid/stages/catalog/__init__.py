@@ -342,7 +342,6 @@ def _emptied(config: Config, inside: Rows, dropped: dict[str, int]) -> DataError
 
 
 def require_times(table: pa.Table, config: Config) -> None:
-    """Raises DataError for interactions without times, under a protocol or window that needs them."""
     if "timestamp" not in table.column_names:
         wants = "a window" if config.protocol == "leave-one-out" else f"the protocol '{config.protocol}'"
         raise DataError(

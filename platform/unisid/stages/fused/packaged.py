@@ -57,7 +57,7 @@ def vectors_of(package: str, given: Given) -> NDArray[np.float32]:
 
 
 def _modalities(package: str, manifest: Json, given: Given, count: int, reads_states: bool) -> dict[str, Rows]:
-    """What the fusion reads of each item, in the order of modalities."""
+    """The inputs of the fusion for each item, in the order of modalities."""
     widths = stage.widths_of(read_json(Place.of(package), reader.FUSION))
     rows = {}
     for name in in_order(widths):
