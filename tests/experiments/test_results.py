@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.report.drawn import panels
+from tests.report.drawings import panels
 from unisid.artifacts.record import Record
 from unisid.evaluation.figures import comparisons, over_cutoffs, over_seeds, values_of
 from unisid.experiments.results import cells_of, lists_of

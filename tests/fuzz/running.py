@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Protocol
 
 from tests.fuzz import kinds
-from tests.fuzz.law import BreachError
+from tests.fuzz.outcomes import BreachError
 
 
 class Ground(Protocol):

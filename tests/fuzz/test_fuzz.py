@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.fuzz import law
+from tests.fuzz import outcomes
 from tests.fuzz.running import apart, known, tried
 from unisid.errors import DataError
 
@@ -42,24 +42,24 @@ def test_what_is_neither_answer_nor_refusal_breaks_the_law(wrong, message):
     def fail():
         raise wrong
 
-    with pytest.raises(law.BreachError, match=message):
-        law.outcome(fail)
+    with pytest.raises(outcomes.BreachError, match=message):
+        outcomes.outcome(fail)
 
 
 @pytest.mark.parametrize(
     "message", ["table: a \x1b[31m column", "table: one\nerror: two", "table: half \ud800 a letter"]
 )
 def test_a_message_with_signs_that_a_terminal_obeys_breaks_the_law(message):
-    with pytest.raises(law.BreachError, match="raw character"):
-        law.check_message(message)
+    with pytest.raises(outcomes.BreachError, match="raw character"):
+        outcomes.check_message(message)
 
 
 def test_a_refusal_in_words_and_an_answer_keep_it():
     def refuse():
         raise DataError("items.csv, row 3: the id is missing; every row needs one\n    as in the header")
 
-    assert isinstance(law.outcome(refuse), law.Refused)
-    assert law.outcome(lambda: 5) == 5
+    assert isinstance(outcomes.outcome(refuse), outcomes.Refused)
+    assert outcomes.outcome(lambda: 5) == 5
 
 
 def test_a_hang_breaks_the_law():
@@ -68,5 +68,5 @@ def test_a_hang_breaks_the_law():
         while chance.random() < 2:
             pass
 
-    with pytest.raises(law.BreachError, match=r"no answer in 0\.2 s"):
-        law.outcome(hang, seconds=0.2)
+    with pytest.raises(outcomes.BreachError, match=r"no answer in 0\.2 s"):
+        outcomes.outcome(hang, seconds=0.2)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.report.drawn import marks, panels
+from tests.report.drawings import marks, panels
 from unisid.report import experiment_plots, plots
 from unisid.report.colors import PALETTE, REST
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.report.drawn import marks, panels
+from tests.report.drawings import marks, panels
 from unisid.report import plots
 from unisid.report.interpret import ITEMS, NAME, SIBLINGS, labels_of_prefixes, shared_users
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.evaluation.outcomes import TEXTS, grid, outcome
-from tests.report.drawn import marks, panels
+from tests.report.drawings import marks, panels
 from unisid.evaluation.estimates import configurations
 from unisid.report import plots, search_plots
 

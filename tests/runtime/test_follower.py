@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from tests.lines import logged
 from tests.runtime.stores import mlflow_at
-from tests.serving import shop
+from tests.serving import ring_pair
 from unisid.errors import ArtifactError, ConfigError
 from unisid.runtime import promotion
 from unisid.runtime.follower import Follower, Source
@@ -20,12 +20,12 @@ from unisid.serving.settings import Serving
 def world(tmp_path_factory):
     """A store with two versions, registered in this order under 'shop'; the versions in the registry."""
     folder = tmp_path_factory.mktemp("in_use")
-    store = shop.store(folder / "store", 1, 2)
+    store = ring_pair.store(folder / "store", 1, 2)
     uri = f"sqlite:///{folder}/mlflow.db"
     with mlflow_at(uri):
         client = MlflowClient(uri, uri)
         experiment = client.create_experiment("e", artifact_location=(folder / "files").as_uri())
-        yield store, client, [shop.registered(client, experiment, store, version) for version in (1, 2)]
+        yield store, client, [ring_pair.registered(client, experiment, store, version) for version in (1, 2)]
 
 
 def give(client, index, recommender):
@@ -83,7 +83,7 @@ def test_half_a_promotion_is_refused_until_it_is_whole(world, follower):
 def test_what_the_store_lacks_is_refused_with_its_name(world, tmp_path):
     _, client, versions = world
     give(client, *versions[1])
-    other = shop.store(tmp_path / "other", 1)
+    other = ring_pair.store(tmp_path / "other", 1)
     refused = []
     follower = Follower(Source(other.root.uri, "shop"), Serving(), lambda pair: None, refused.append)
     assert not follower.look()

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from tests.recommenders import N
-from tests.serving.shop import TABLE, ids, pair
+from tests.serving.ring_pair import TABLE, ids, pair
 from unisid.errors import ConfigError, DataError
 from unisid.serving.answers import MODEL, POPULARITY, TEXT, Answer, Problem, Query, answers
 from unisid.serving.columns import Columns

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.recommenders import N
-from tests.serving.shop import ids, pair
+from tests.serving.ring_pair import ids, pair
 from unisid.ops.semantic_ids import spell
 from unisid.serving.answers import Query, answers
 

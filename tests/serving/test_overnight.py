@@ -14,7 +14,7 @@ from pyiceberg.catalog.memory import InMemoryCatalog
 
 from tests import forked
 from tests.lines import logged
-from tests.serving import shop
+from tests.serving import ring_pair
 from unisid.artifacts.store import Address, Place
 from unisid.cli import main
 from unisid.compute import Pool
@@ -30,7 +30,7 @@ SMALL = Overnight(k=4, shard=5, pool=Pool(workers=0))
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
-    store = shop.store(tmp_path_factory.mktemp("overnight"), 1, 2)
+    store = ring_pair.store(tmp_path_factory.mktemp("overnight"), 1, 2)
     return Sources(*(store.place(Address.parse(text)) for text in ("model/ring/1", "codes/ring/1", "catalog/ring/1")))
 
 
@@ -47,11 +47,11 @@ def test_every_user_gets_what_rank_gives(sources, tmp_path):
     counts = run(sources, tmp_path / "out")
     assert counts == {"users": 12, "shards": 3, "rows": 48, "popularity": 0, "problems": 0}
     table = pq.read_table(tmp_path / "out").to_pandas()  # as anybody reads it: the folder is one table
-    pair = shop.load({"model": sources.model, "codes": sources.codes, "catalog": sources.catalog}, None)
+    pair = ring_pair.load({"model": sources.model, "codes": sources.codes, "catalog": sources.catalog}, None)
     items, _ = pair.recommender.rank([pair.history_of(user) for user in range(12)], 4)
     for user, numbers in enumerate(items):
         rows = table[table.user_id == str(user)]
-        assert rows.item_id.tolist() == shop.ids(*numbers)
+        assert rows.item_id.tolist() == ring_pair.ids(*numbers)
         assert rows["rank"].tolist() == [1, 2, 3, 4]
         assert rows.semantic_id.tolist() == [pair.sids[number] for number in numbers]
         assert rows.score.tolist() == sorted(rows.score, reverse=True)
@@ -85,7 +85,7 @@ def test_a_run_that_died_goes_on_and_leaves_the_same_bytes(sources, tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_process_leaves_whole_shards_and_the_next_one_the_same_bytes(tmp_path):
-    store = shop.store(tmp_path / "store", 1)
+    store = ring_pair.store(tmp_path / "store", 1)
     words = ["recommend", "--store", str(store.root), "--model", "model/ring/1", "--all", "--compute", "local"]
     words += ["--shard", "1"]
     assert main([*words, "--out", str(tmp_path / "whole")]) == 0
@@ -124,7 +124,7 @@ def test_beams_by_level_are_those_of_rank_and_part_of_what_is_written(sources, t
     assert pair.recommender.beams == (5, 4)
     run(sources, tmp_path / "out", narrow)
     items, _ = pair.recommender.rank([pair.history_of(user) for user in range(12)], 4)
-    assert pq.read_table(tmp_path / "out")["item_id"].to_pylist() == shop.ids(*items.ravel())
+    assert pq.read_table(tmp_path / "out")["item_id"].to_pylist() == ring_pair.ids(*items.ravel())
     with pytest.raises(DriftError, match=r"settings\.beams"):
         run(sources, tmp_path / "out")
     assert run(sources, tmp_path / "out", narrow)["rows"] == 48
@@ -134,15 +134,15 @@ def test_beams_by_level_are_those_of_rank_and_part_of_what_is_written(sources, t
 
 def test_a_table_of_histories_and_a_rule(sources, tmp_path):
     facts, path = tmp_path / "facts.parquet", tmp_path / "histories.parquet"
-    pq.write_table(shop.TABLE, facts)
-    histories = pa.array([shop.ids(1, 2), [], None, ["gone", "id-4"]], pa.list_(pa.string()))
+    pq.write_table(ring_pair.TABLE, facts)
+    histories = pa.array([ring_pair.ids(1, 2), [], None, ["gone", "id-4"]], pa.list_(pa.string()))
     pq.write_table(pa.table({"user_id": ["a", "b", "c", "d"], "history": histories}), path)
     settings = replace(SMALL, histories=str(path), columns=str(facts), rule="stock and price < 8")
     counts = run(sources, tmp_path / "out", settings)
     assert counts == {"users": 4, "shards": 1, "rows": 3 + 4 + 4, "popularity": 1, "problems": 1}
     table = pq.read_table(tmp_path / "out").to_pandas()
     assert sorted(table[table.user_id == "a"].item_id) == ["id-4", "id-5", "id-7"]
-    assert set(table.item_id) <= set(shop.ids(1, 2, 4, 5, 7))
+    assert set(table.item_id) <= set(ring_pair.ids(1, 2, 4, 5, 7))
     assert set(table[table.user_id == "b"].source) == {"popularity"}
     assert "c" not in set(table.user_id)
 
@@ -166,7 +166,7 @@ def command(store, *words):
 
 
 def test_the_command_writes_and_refuses_words_that_do_not_go_together(tmp_path, capsys):
-    store, out = shop.store(tmp_path / "store", 1), tmp_path / "out"
+    store, out = ring_pair.store(tmp_path / "store", 1), tmp_path / "out"
     assert command(store, "--all", "--out", str(out), "--k", "3") == 0
     assert "36 rows for 12 users in 1 files" in capsys.readouterr().out
     assert pq.read_table(out).num_rows == 36
@@ -187,10 +187,10 @@ def test_the_command_writes_and_refuses_words_that_do_not_go_together(tmp_path, 
 
 def test_a_quota_holds_for_every_user(sources, tmp_path):
     facts = tmp_path / "facts.parquet"
-    pq.write_table(shop.TABLE, facts)
+    pq.write_table(ring_pair.TABLE, facts)
     settings = replace(SMALL, columns=str(facts), quota="colour", most_of_each=1)
     run(sources, tmp_path / "out", settings)
-    colour = dict(zip(shop.TABLE["item_id"].to_pylist(), shop.TABLE["colour"].to_pylist(), strict=True))
+    colour = dict(zip(ring_pair.TABLE["item_id"].to_pylist(), ring_pair.TABLE["colour"].to_pylist(), strict=True))
     table = pq.read_table(tmp_path / "out").to_pandas()
     colours = table.item_id.map(colour).groupby(table.user_id)
     assert (colours.nunique() == colours.size()).all()

@@ -8,7 +8,7 @@ import torch
 
 from tests.backbones.models import index_of
 from tests.recommenders import TINY, TITLES, N
-from tests.serving.shop import load, pair
+from tests.serving.ring_pair import load, pair
 from tests.stages import ring
 from unisid.artifacts.codes import Codes
 from unisid.artifacts.model import write_model

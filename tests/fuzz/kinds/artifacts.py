@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz import store as small
-from tests.fuzz.law import BreachError, Refused, command, outcome
+from tests.fuzz.outcomes import BreachError, Refused, command, outcome
 from unisid.artifacts.store import Place, Store
 
 IN_CI = 80

@@ -9,7 +9,7 @@ from pathlib import Path
 from unittest import mock
 
 from tests.fuzz import store as small
-from tests.fuzz.law import SECONDS, command
+from tests.fuzz.outcomes import SECONDS, command
 from tests.words import Word, commands
 from unisid import pipeline
 from unisid.artifacts.store import NOUNS, Place, Store

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz.kinds.tables import made_of
-from tests.fuzz.law import BreachError, Refused, outcome
+from tests.fuzz.outcomes import BreachError, Refused, outcome
 from tests.fuzz.shops.odd_files import CHANGES
+from tests.fuzz.shops.plain_shop import World, made
 from tests.fuzz.shops.releases import RELEASES, Release
-from tests.fuzz.shops.world import World, made
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Place

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from tests.fuzz.kinds.commands import without_machines
-from tests.fuzz.law import BreachError, command
+from tests.fuzz.outcomes import BreachError, command
 
 IN_CI = 120
 SHARE = 5

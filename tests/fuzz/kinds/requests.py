@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tests.fuzz.law import BreachError, Refused, outcome
+from tests.fuzz.outcomes import BreachError, Refused, outcome
 from tests.recommenders import N, made
 from tests.references import beam as brute_force
 from unisid.artifacts.codes import Codes

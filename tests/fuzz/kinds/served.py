@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from mlflow.exceptions import MlflowException
 
-from tests.fuzz.law import BreachError, Refused, check_message, outcome
+from tests.fuzz.outcomes import BreachError, Refused, check_message, outcome
 from tests.recommenders import N, made
 from unisid.artifacts.store import Place
 from unisid.errors import DataError

@@ -14,7 +14,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.law import BreachError, Refused, outcome
+from tests.fuzz.outcomes import BreachError, Refused, outcome
 from unisid import config as settings
 from unisid import recipes
 from unisid.config import at, fingerprint, from_record, override, plug_in, plug_ins, to_record

@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from tests.fuzz.law import BreachError, Refused, outcome
+from tests.fuzz.outcomes import BreachError, Refused, outcome
 from tests.fuzz.shops import odd_files, odd_types, odd_values
+from tests.fuzz.shops.plain_shop import made
 from tests.fuzz.shops.sheet import Sheet, plain, write
-from tests.fuzz.shops.world import made
 from tests.lines import logged
 from unisid import pipeline
 from unisid.artifacts.catalog import Catalog

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from tests.fuzz.shops.plain_shop import EPOCH
 from tests.fuzz.shops.sheet import Sheet
-from tests.fuzz.shops.world import EPOCH
 
 STRINGS = (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()))
 BINARIES = (pa.binary(), pa.large_binary(), pa.binary_view())

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 from typing import Any
 
+from tests.fuzz.shops.plain_shop import EPOCH, RAW
 from tests.fuzz.shops.sheet import Sheet
-from tests.fuzz.shops.world import EPOCH, RAW
 from unisid.raw.time_ranges import Times
 
 STYLES: dict[str, Callable[[int], Any]] = {

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.fuzz.shops.world import World
+from tests.fuzz.shops.plain_shop import World
 from unisid.datasets import DatasetConfig, amazon, movielens, recbole, windows
 
 WINDOW = 3

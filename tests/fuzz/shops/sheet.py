@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.fuzz.shops.world import World
+from tests.fuzz.shops.plain_shop import World
 
 Cells = dict[str, list[Any]]
 

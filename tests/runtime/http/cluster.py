@@ -14,7 +14,7 @@ from ray import serve
 
 from tests.runtime.stores import mlflow_at
 from tests.runtime.test_ray_serve import of_version
-from tests.serving import shop
+from tests.serving import ring_pair
 from unisid.artifacts.store import Store
 from unisid.runtime import ray_serve
 from unisid.runtime.registry import CHAMPION, index_of, recommender_of
@@ -32,7 +32,7 @@ def serving(
     with mlflow_at(uri), socket.socket() as probe:
         client = MlflowClient(uri, uri)
         experiment = client.create_experiment("e", artifact_location=(folder / "files").as_uri())
-        versions = [shop.registered(client, experiment, store, version) for version in (1, 2)]
+        versions = [ring_pair.registered(client, experiment, store, version) for version in (1, 2)]
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
@@ -77,5 +77,5 @@ def expected_of(store: Store) -> dict[str, tuple[str, list[str]]]:
     for version in ("1", "2"):
         pair = of_version(store, version)
         items, _ = pair.recommender.rank([[1, 2]], 7)
-        found[pair.versions.model_fingerprint] = pair.versions.index_fingerprint, shop.ids(*items[0])
+        found[pair.versions.model_fingerprint] = pair.versions.index_fingerprint, ring_pair.ids(*items[0])
     return found

@@ -20,13 +20,13 @@ import psutil
 from mlflow import MlflowClient
 
 from tests.runtime.http import cluster
-from tests.serving import shop
+from tests.serving import ring_pair
 from unisid.artifacts.store import Store
 from unisid.runtime.ray_compute import RayCompute
 
 HUNG = 60.0
 """Seconds after which a request counts as hung."""
-REQUEST = {"histories": [shop.ids(1, 2)] * 3, "k": 7}
+REQUEST = {"histories": [ring_pair.ids(1, 2)] * 3, "k": 7}
 
 
 class Trial:
@@ -122,7 +122,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=10.0, help="requests a second")
     known = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, RayCompute.open(cpus=4):
-        store = shop.store(Path(folder) / "store", 1, 2)
+        store = ring_pair.store(Path(folder) / "store", 1, 2)
         with cluster.serving(store, Path(folder)) as (port, client, versions):
             trial = Trial(port, client, versions, store)
             trial.run(known.seconds, known.rate, kill=20.0, swap=30.0)

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
-from tests.serving.shop import pair
+from tests.serving.ring_pair import pair
 from unisid.artifacts.store import Place, Store
 from unisid.runtime.http.adding import MOST_WAITING, Adding
 from unisid.runtime.http.app import application

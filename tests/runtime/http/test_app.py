@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from tests.recommenders import TITLES
-from tests.serving.shop import ids, pair
+from tests.serving.ring_pair import ids, pair
 from unisid.errors import ArtifactError
 from unisid.runtime.http.app import application
 from unisid.runtime.http.server import Server

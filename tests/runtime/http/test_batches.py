@@ -7,7 +7,7 @@ import pytest
 
 from tests.recommenders import N
 from tests.runtime.test_ray_serve import of_version
-from tests.serving import shop
+from tests.serving import ring_pair
 from unisid.errors import ArtifactError
 from unisid.runtime.http import batches
 from unisid.runtime.http.batches import Batches
@@ -18,7 +18,7 @@ from unisid.serving.settings import Serving
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return shop.store(tmp_path_factory.mktemp("batches"), 1, 2)
+    return ring_pair.store(tmp_path_factory.mktemp("batches"), 1, 2)
 
 
 def counted(monkeypatch, until=None):
@@ -97,7 +97,7 @@ def test_a_fault_is_that_of_its_batch_and_the_next_one_is_ranked(monkeypatch):
 
 def test_rows_of_two_pairs_are_ranked_by_their_own(store, monkeypatch):
     first, second = of_version(store, "1"), of_version(store, "2")
-    query = Query(history=shop.ids(1, 2), k=N - 2)
+    query = Query(history=ring_pair.ids(1, 2), k=N - 2)
     found = batches.by_pair([(first, query), (second, query), (first, query)])
     expected = [answers(each, [query])[0].items.tolist() for each in (first, second)]
     assert [row.items.tolist() for row in found] == [expected[0], expected[1], expected[0]]

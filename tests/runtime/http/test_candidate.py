@@ -6,7 +6,7 @@ import threading
 import pytest
 from starlette.testclient import TestClient
 
-from tests.serving.shop import ids, pair
+from tests.serving.ring_pair import ids, pair
 from unisid.errors import ArtifactError
 from unisid.runtime.http.app import application
 from unisid.runtime.http.server import Server

@@ -12,13 +12,13 @@ import urllib.request
 
 import pytest
 
-from tests.serving import shop
+from tests.serving import ring_pair
 from unisid.cli import main
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return shop.store(tmp_path_factory.mktemp("command"), 1)
+    return ring_pair.store(tmp_path_factory.mktemp("command"), 1)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.runtime.http.cluster import call, put_into_use, serving
 from tests.runtime.http.test_webhook import signed
-from tests.serving import shop
+from tests.serving import ring_pair
 from unisid.runtime.http import webhook
 from unisid.runtime.notifier import Count, Notifier
 from unisid.runtime.registry import recommender_of
@@ -47,7 +47,7 @@ def test_without_a_cluster_nothing_is_done_and_nothing_raised():
 @pytest.mark.slow
 def test_one_webhook_changes_the_pair_of_all_replicas(ray_compute, tmp_path):
     """An hour lies between two polls."""
-    store = shop.store(tmp_path / "store", 1, 2)
+    store = ring_pair.store(tmp_path / "store", 1, 2)
     event = {"entity": webhook.ALIAS, "action": "created", "data": {"name": recommender_of("shop")}}
     with serving(store, tmp_path, {webhook.SECRET: "between us"}, poll=3600.0) as (port, client, versions):
 

@@ -11,14 +11,14 @@ from tests.recommenders import N
 from tests.runtime.http import faults
 from tests.runtime.http.cluster import call, expected_of, pair_and_items, put_into_use, serving
 from tests.runtime.test_ray_serve import of_version
-from tests.serving import shop
+from tests.serving import ring_pair
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return shop.store(tmp_path_factory.mktemp("on_ray"), 1, 2)
+    return ring_pair.store(tmp_path_factory.mktemp("on_ray"), 1, 2)
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +31,11 @@ def test_over_http_answers_are_those_of_rank(store, served):
     port, _, _ = served
     pair = of_version(store, "1")
     histories = [[item, (item + 2) % N] for item in range(N)]
-    status, found = call(port, "/recommend", {"histories": [shop.ids(*history) for history in histories], "k": 7})
+    status, found = call(port, "/recommend", {"histories": [ring_pair.ids(*history) for history in histories], "k": 7})
     assert status == 200
     items, _ = pair.recommender.rank(histories, 7)
     for row, numbers in zip(found["answers"], items, strict=True):
-        assert [item["item_id"] for item in row["items"]] == shop.ids(*numbers)
+        assert [item["item_id"] for item in row["items"]] == ring_pair.ids(*numbers)
     assert found["pair"]["model_fingerprint"] == pair.versions.model_fingerprint
     assert call(port, "/recommend", {"users": ["1"], "k": 0})[0] == 422
     assert call(port, "/openapi.json")[1]["paths"]["/recommend"]
@@ -47,7 +47,7 @@ def test_pairs_change_under_load_without_a_lost_or_mixed_answer(store, served):
 
     def ask():
         while not ends.is_set():
-            status, found = call(port, "/recommend", {"histories": [shop.ids(1, 2)] * 3, "k": 7})
+            status, found = call(port, "/recommend", {"histories": [ring_pair.ids(1, 2)] * 3, "k": 7})
             right = status == 200 and pair_and_items(found) == expected.get(found["pair"]["model_fingerprint"])
             failed.extend([] if right else [found])
             seen.add(found["pair"]["model"] if right else "")
@@ -78,7 +78,7 @@ def test_the_client_of_the_page_gets_items(served):
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     client = {"__name__": "client"}
     exec(compile(code, "serve.md", "exec", dont_inherit=True), client)  # the page is ours
-    found = client["recommend"]([shop.ids(1, 2), ["gone"]], f"http://127.0.0.1:{port}", k=3)
+    found = client["recommend"]([ring_pair.ids(1, 2), ["gone"]], f"http://127.0.0.1:{port}", k=3)
     assert [len(row) for row in found] == [3, 3]
     with pytest.raises(RuntimeError, match="k"):
         client["recommend"]([["id-1"]], f"http://127.0.0.1:{port}", k=0)

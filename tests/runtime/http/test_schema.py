@@ -5,7 +5,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 
-from tests.serving.shop import pair
+from tests.serving.ring_pair import pair
 from unisid.runtime.http.app import application
 from unisid.runtime.http.server import Server
 from unisid.serving.settings import Serving

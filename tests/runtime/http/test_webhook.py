@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 from tests.runtime import heads, tracking_server
 from tests.runtime.http.cluster import put_into_use
 from tests.runtime.stores import mlflow_at
-from tests.serving import shop
+from tests.serving import ring_pair
 from unisid.runtime.follower import Follower, Source
 from unisid.runtime.http import webhook
 from unisid.runtime.http.app import application
@@ -144,11 +144,11 @@ def test_a_promotion_is_in_use_at_once_by_mlflows_own_webhook(mlflow_server, tmp
     (program,) = re.findall(r"python - <<'END'\n(from mlflow.*?)END\n", page, re.DOTALL)
     program = program.replace("https://shop.example", f"http://127.0.0.1:{port}")
     subprocess.run([sys.executable, "-c", program], check=True)
-    store = shop.store(tmp_path / "store", 1, 2)
+    store = ring_pair.store(tmp_path / "store", 1, 2)
     with mlflow_at(mlflow_server):
         client = MlflowClient(mlflow_server, mlflow_server)
         experiment = client.create_experiment("e")
-        versions = [shop.registered(client, experiment, store, version) for version in (1, 2)]
+        versions = [ring_pair.registered(client, experiment, store, version) for version in (1, 2)]
         put_into_use(client, versions[0])
         server = Server(Serving(poll=3600))
         follower = Follower(Source(store.root.uri, "shop"), server.settings, server.use, server.refuse)
