@@ -64,7 +64,7 @@ def main(report: str, folder: str) -> None:
     """Write the pictures of a report into a folder."""
     page, out = Path(report).read_text(encoding="utf-8"), Path(folder).resolve()
     out.mkdir(parents=True, exist_ok=True)
-    photograph(only(page, "data", "results"), out / "report.png", 1500)
+    photograph(only(page, "data", "results"), out / "report.png", 2500)
     photograph(only(page, "index", "learning"), out / "report-dark.png", 1700, dark=True)
     photograph(opened(only(page, "explorer")), out / "explorer.png", 1000)
     photograph(only(page, "index"), out / "report-phone.png", 1950, width=PHONE)
