@@ -27,7 +27,7 @@ def test_certify_prints_how_sure_each_width_is(tmp_path, capsys):
     recommenders.stored(tmp_path)
     assert cli.main(["certify", "--widths", "3", "20", "--k", "3", "--store", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"20 +100\.0% +3\.00 +100\.00%", out)
+    assert re.search(r"20 +100\.0% +3\.00 +0\.000 +100\.00%", out)
     assert cli.main(["certify", "--widths", "3", "--k", "3", "--json", "--store", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out)["widths"]["3"]["found"] == 1.0
     assert cli.main(["certify", "--widths", "8,3", "20", "--k", "3", "--json", "--store", str(tmp_path)]) == 0

@@ -13,7 +13,6 @@ from unisid.evaluation.figures import SEED
 from unisid.judging import by_user
 from unisid.judging.by_user import PERMUTATIONS, Users, comparisons, figures, permuted, resampled, t_test, variance
 from unisid.judging.power import power
-from unisid.judging.values import names_of, values_of
 from unisid.ops.ranking import bootstrap_means, metric_names, paired_test, permutation_p
 
 CUTOFFS = (1, 10)
@@ -24,9 +23,9 @@ def ranks(seed: int, samples: int = 300) -> np.ndarray:
 
 
 def test_with_one_sample_a_user_all_is_as_by_sample():
-    ours, theirs = values_of([ranks(1), ranks(2)], CUTOFFS), values_of([ranks(3)], CUTOFFS)
+    ours, theirs = by_sample.values_of([ranks(1), ranks(2)], CUTOFFS), by_sample.values_of([ranks(3)], CUTOFFS)
     users = Users.of(np.random.default_rng(0).permutation(1000)[:300])
-    names, old = names_of(CUTOFFS), by_sample.values_of([ranks(1), ranks(2)], CUTOFFS)
+    names, old = metric_names(CUTOFFS), by_sample.values_of([ranks(1), ranks(2)], CUTOFFS)
     found, wanted = figures(ours, users, names), by_sample.over_seeds(old, CUTOFFS)
     for name, each in wanted.items():
         assert astuple(found[name])[:4] == pytest.approx(astuple(each)[:4], rel=1e-12)

@@ -14,12 +14,12 @@ from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.metrics import HISTORY_RULES, Metrics
 from unisid.config import Json
 from unisid.errors import DataError
-from unisid.evaluation.figures import holm
+from unisid.evaluation.figures import holm, values_of
 from unisid.evaluation.groups import Groups, by_group, groups_of
 from unisid.evaluation.ranks import Ranks, headline
 from unisid.judging.by_user import Users, comparisons, figures, permuted
 from unisid.judging.power import power
-from unisid.judging.values import names_of, values_of
+from unisid.ops.ranking import metric_names
 
 Values = Mapping[str, NDArray[np.float64]]
 """System -> its value [n, S, M] of every metric."""
@@ -35,7 +35,7 @@ def judge(
         difference: of the headline metric, that the power is about; None for the one that is seen.
     """
     rows = catalog.samples(TEST)
-    users, names = Users.of(catalog.user[rows]), names_of(cutoffs)
+    users, names = Users.of(catalog.user[rows]), metric_names(cutoffs)
     groups, top = groups_of(catalog, rows), headline(cutoffs)[1]
     rules = {}
     for rule in HISTORY_RULES:
