@@ -11,7 +11,7 @@ from unisid.artifacts.shards import write_array
 from unisid.artifacts.store import Store
 from unisid.errors import DataError
 from unisid.evaluation.index import describe, gini
-from unisid.experiments.codes import LEAST, Around, figures, predicted
+from unisid.experiments.codes import LEAST, ItemData, figures, predicted
 from unisid.report.judgement import indexes
 
 
@@ -29,7 +29,7 @@ def shop(place) -> tuple[Store, Catalog]:
 
 
 def test_ids_of_the_clusters_are_told_from_ids_at_random(shop):
-    around = Around.of(*shop)
+    around = ItemData.of(*shop)
     assert around.graph is None
     good = np.stack([np.repeat(np.arange(8), 6), np.tile(np.arange(6), 8)], 1).astype(np.int32)
     bad = good[np.random.default_rng(0).permutation(48)]
@@ -55,7 +55,7 @@ def test_next_items_are_sought_by_the_vectors_of_each_index(place):
     turn = 2 * np.pi * np.arange(200) / 200
     ring = np.column_stack([np.cos(turn), np.sin(turn)]).astype(np.float32)
     noise = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
-    around, codes = Around.of(Store(place), catalog), np.arange(200, dtype=np.int32)[:, None]
+    around, codes = ItemData.of(Store(place), catalog), np.arange(200, dtype=np.int32)[:, None]
     good, bad = (figures(codes, (200,), around, vectors=made.__getitem__)["next by vector"] for made in (ring, noise))
     assert good == 1
     assert bad < 0.7
@@ -63,7 +63,7 @@ def test_next_items_are_sought_by_the_vectors_of_each_index(place):
 
 def test_ids_that_several_items_share_are_unequal(shop):
     codes = np.array([[0, 0]] * 3 + [[n // 8, n % 8] for n in range(1, 46)], np.int32)
-    found = figures(codes, (6, 8), Around.of(*shop))
+    found = figures(codes, (6, 8), ItemData.of(*shop))
     counts = np.array([1] * 45 + [3])
     assert found["gini of ids"] == pytest.approx(gini(counts))
     assert found["gini of ids"] > 0
@@ -72,7 +72,7 @@ def test_ids_that_several_items_share_are_unequal(shop):
 
 def test_a_catalog_without_vectors_has_the_figures_of_codes_alone(place):
     catalog = Catalog.read(packages.write_catalog(Store(place), 4))
-    found = figures(np.array([[0], [0], [1], [2]], np.int32), (5,), Around.of(Store(place), catalog))
+    found = figures(np.array([[0], [0], [1], [2]], np.int32), (5,), ItemData.of(Store(place), catalog))
     assert found["distinct"] == 0.75
     assert found["usage"] == [0.6]
     assert found["largest collision"] == 2

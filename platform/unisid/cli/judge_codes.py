@@ -34,7 +34,7 @@ def judge_codes(command: Judge) -> None:
     from unisid.artifacts.catalog import Catalog
     from unisid.artifacts.lookup import newest_of, place_of
     from unisid.artifacts.store import Address
-    from unisid.experiments.codes import Around, figures, predicted
+    from unisid.experiments.codes import ItemData, figures, predicted
     from unisid.report.judgement import indexes, judgement
 
     if command.lists or command.metrics:
@@ -56,7 +56,7 @@ def judge_codes(command: Judge) -> None:
         own = _made(command, recipe, "codes")["codes"]
         compared = _trained(command, recipe)
         given = {recipe.name: _stored_index(own, store, catalog)} | given
-    around = Around.of(store, catalog)
+    around = ItemData.of(store, catalog)
     found = {name: figures(each.codes, each.sizes, around, each.quality, each.vectors) for name, each in given.items()}
     if table is not None:
         for each in found.values():

@@ -29,8 +29,8 @@ LEAST = 4
 
 
 @dataclass(frozen=True)
-class Around:
-    """What is known of a catalog's items apart from their ids; what the store lacks is None."""
+class ItemData:
+    """A catalog's items beside their ids: interactions, neighbours and vectors; what the store lacks is None."""
 
     catalog: Catalog
     known: Known | None
@@ -38,7 +38,7 @@ class Around:
     """[N, D], mean over layers."""
 
     @classmethod
-    def of(cls, store: Store, catalog: Catalog) -> "Around":
+    def of(cls, store: Store, catalog: Catalog) -> "ItemData":
         """The newest embeddings and graph that were made of a catalog."""
         text, graph = (_newest_of(store, noun, catalog.record) for noun in ("embeddings", "graph"))
         known = None if text is None else Known.of(catalog, Embeddings.read(text))
@@ -66,7 +66,7 @@ def _newest_of(store: Store, noun: str, catalog: Record) -> Place | None:
 def figures(
     codes: NDArray[np.int32],
     sizes: Sequence[int],
-    around: Around,
+    around: ItemData,
     made: Json | None = None,
     vectors: Vectors | None = None,
 ) -> Json:
