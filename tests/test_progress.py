@@ -96,3 +96,12 @@ def test_how_far_something_is_in_words():
     assert str(HowFar("m.samples", 3, 3, 0.5)) == "m: 3 of 3 samples, 0.5 a second"
     assert [lasting(seconds) for seconds in (40.4, 600.0, 9000.0)] == ["40 s", "10 min", "2.5 h"]
     assert HowFar.all_in({"step": 3, "files_done": 3, "files_per_second": 1.0}) == []
+
+
+def test_a_figure_that_only_ends_like_a_total_is_kept():
+    """A plug-in names its figures as it likes."""
+    own = {"loss_total": 1.0, "step": 3}
+    assert HowFar.all_in(own) == []
+    assert HowFar.without_totals(own) == own
+    counted = HowFar("rows", 3, 9, 1.5).figures
+    assert HowFar.without_totals(own | counted) == own | {"rows_done": 3, "rows_per_second": 1.5}

@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="made anew")
     parser.add_argument("--python", default="3.12", help="the version of Python there")
     args = parser.parse_args()
+    if args.folder.exists() and not (args.folder / "python").is_file():
+        parser.error(f"{args.folder}: is there, and is no kit; name another folder")
     shutil.rmtree(args.folder, ignore_errors=True)
     copy(args.folder, args.python)
     download(args.folder, args.python)

@@ -26,7 +26,7 @@ BY_INTERACTIONS = ("catalog", "graph", "joint", "sequences", "instructions", "mo
 """The nouns whose work grows with interactions; that of others grows with items."""
 RECORDS = 12
 """Like records of a noun that count, at most: the newest."""
-LOOKED_AT = 200
+LOOKED_AT = 50
 """Records of a noun that are read, at most."""
 SIZES = ("width", "layers", "levels", "queries", "codebook_size", "max_tokens", "history_length", "neighbours", "beam")
 """How the names of settings end that say how large a stage's parts are."""
@@ -135,7 +135,8 @@ def _bytes(record: Record, name: str) -> int:
 def _like(entry: Planned, store: Store, here: Sequence[str]) -> list[tuple[Record, float]]:
     """The newest complete artifacts of a noun whose parts are of the planned kinds, made on these machines; each with
     the planned sizes by its own. Those of the planned sizes alone, where there are such."""
-    kinds, sizes, found = dict(_kinds(entry.config)), dict(_sizes(entry.config)), list[tuple[Record, float]]()
+    kinds, sizes = dict(_kinds(entry.config)), dict(_sizes(entry.config))
+    same, others_of_kind = list[tuple[Record, float]](), list[tuple[Record, float]]()
     models = _models(entry.inputs) if entry.address.noun != "catalog" else {}
     for record in newest_first(store, entry.address.noun, LOOKED_AT):
         if record.machine not in here or dict(_kinds(record.config)) != kinds:
@@ -144,10 +145,11 @@ def _like(entry: Planned, store: Store, here: Sequence[str]) -> list[tuple[Recor
         if any(others.get(role, models[role]) != models[role] for role in models):
             continue
         own = dict(_sizes(record.config))
-        ratios = [sizes[name] / own[name] for name in sizes.keys() & own.keys()]
-        found.append((record, math.prod(sorted(ratios))))
-    same = [each for each in found if each[1] == 1.0]
-    return (same or found)[:RECORDS]
+        ratios = sorted(sizes[name] / own[name] for name in sizes.keys() & own.keys())
+        (same if set(ratios) <= {1.0} else others_of_kind).append((record, math.prod(ratios)))
+        if len(same) == RECORDS:
+            break
+    return (same or others_of_kind)[:RECORDS]
 
 
 def _models(inputs: Mapping[str, Any]) -> dict[str, str]:

@@ -121,25 +121,29 @@ def index_in_use(store: Store, name: str | None, codes: Address | None = None) -
     if codes is not None:
         _refuse_both(codes, name)
         index = Index(place_of(store, codes), None, NAMED)
-    elif (choice := _promoted_pair(store, name) or _newest_pair(store, name)) is not None:
-        index = Index(choice.index(store), choice.model, choice.why)
     else:
-        index = _index_alone(store, name)
+        index = _index_of_pair(store, name) or _index_alone(store, name)
     LOG.info(f"{index} answers")
     return index
 
 
 def _refuse_both(address: Address, name: str | None) -> None:
     if name is not None:
-        raise ConfigError(f"--name {name}: stands beside {address}; must be one of them, an address says it all")
+        raise ConfigError(f"--name {name}: stands beside {address}; must be one of them: an address alone is enough")
+
+
+def served(store: Store, name: str | None) -> tuple[str, str]:
+    """The name whose promoted pair a server follows, and the recommender that answers until there is one, by address.
+
+    Raises:
+        ArtifactError: as `pair_in_use`.
+    """
+    choice = _chosen(store, name)
+    return choice.name, str(choice.model.address)
 
 
 def _chosen(store: Store, name: str | None) -> _Choice:
-    found = _promoted_pair(store, name) or _newest_pair(store, name)
-    if found is None:
-        newest_of(store, "model", name)  # raises, and says what there is instead
-        raise AssertionError
-    return found
+    return _promoted_pair(store, name) or _newest_pair(store, name)
 
 
 def _promoted_pair(store: Store, name: str | None) -> _Choice | None:
@@ -151,14 +155,20 @@ def _promoted_pair(store: Store, name: str | None) -> _Choice | None:
     return None
 
 
-def _newest_pair(store: Store, name: str | None) -> _Choice | None:
-    """The newest recommender with its own index; None where none is complete."""
-    try:
-        newest, count = newest_of(store, "model", name)
-    except ArtifactError:
-        return None
+def _newest_pair(store: Store, name: str | None) -> _Choice:
+    """The newest recommender with its own index; raises ArtifactError where none is complete."""
+    newest, count = newest_of(store, "model", name)
     why = "the newest" if count == 1 else f"the newest of {count} recommenders"
     return _Choice(store.place(newest), None, why, newest.name)
+
+
+def _index_of_pair(store: Store, name: str | None) -> Index | None:
+    """The index of the pair in use; None where there is no recommender."""
+    try:
+        choice = _chosen(store, name)
+    except ArtifactError:
+        return None
+    return Index(choice.index(store), choice.model, choice.why)
 
 
 def _index_alone(store: Store, name: str | None) -> Index:
@@ -205,7 +215,7 @@ def _promoted(store: Store, name: str, which: int, is_named: bool) -> dict[str, 
         except ArtifactError:
             same = False
         if not same:
-            if is_named or any(known.name == address.name for known in store.addresses(noun)):
+            if is_named or address.name in (store.root / noun).folders():
                 LOG.warning(
                     f"{address} ({fingerprint[:12]}), promoted under '{name}', is not in {store.root}; it is left aside"
                 )

@@ -22,7 +22,7 @@ from unisid.footprint import CLUSTER, machine, watched
 from unisid.legend import WHERE, Figure, figure, in_order, legend, shown
 from unisid.log import TICK, Advance, logger
 from unisid.planned import Planned
-from unisid.progress import SECONDS, TOTAL, HowFar, Throttle
+from unisid.progress import SECONDS, HowFar, Throttle
 from unisid.stages.flow import Maker
 from unisid.training.memory import DEVICE_PEAK
 
@@ -110,7 +110,7 @@ def _reporting(curve: list[Point], log: StageLog, shown: "Shown") -> Callable[[M
 
     def report(values: Metrics) -> None:
         step = int(values.get("step", len(curve)))
-        kept = {name: value for name, value in values.items() if not name.endswith(TOTAL)}
+        kept = HowFar.without_totals(values)
         curve.extend((step, name, float(value)) for name, value in kept.items() if name != "step")
         log.metrics(kept)
         shown.show(values)
@@ -183,7 +183,7 @@ class Shown:
             LOG.info(line)
         self.explained.update(known)
         parts = [*map(str, counts), *(shown(self.noun, name, values[name], self.score) for name in known)]
-        extra: dict[str, Any] = {"figures": {n: value for n, value in values.items() if not n.endswith(TOTAL)}}
+        extra: dict[str, Any] = {"figures": HowFar.without_totals(values)}
         if counts or {*known} - {*WHERE}:
             LOG.info("  ".join(parts), extra=extra | ({} if known else {"advance": counts[0].advance}))
         if rest := [f"{name} {values[name]:.5g}" for name in names if name not in known]:

@@ -48,12 +48,19 @@ class HowFar:
 
     @classmethod
     def all_in(cls, values: Mapping[str, float]) -> "list[HowFar]":
-        """Every one whose total is among reported figures."""
+        """Every one of which all three figures are reported; others may end in the same words."""
         names = [name.removesuffix(TOTAL) for name in values if name.endswith(TOTAL)]
         return [
             cls(name, int(values[f"{name}_done"]), int(values[name + TOTAL]), values[f"{name}_per_second"])
             for name in names
+            if {f"{name}_done", f"{name}_per_second"} <= values.keys()
         ]
+
+    @classmethod
+    def without_totals(cls, values: Mapping[str, float]) -> Metrics:
+        """The figures without the totals of counts, which no curve keeps."""
+        totals = {each.name + TOTAL for each in cls.all_in(values)}
+        return {name: value for name, value in values.items() if name not in totals}
 
     @property
     def figures(self) -> Metrics:

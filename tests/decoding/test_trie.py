@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.references import trie as reference
 from unisid.decoding import trie
+from unisid.decoding.trie import Children
 
 
 @st.composite
@@ -96,6 +97,16 @@ def test_a_trie_that_moves_takes_its_tables_along():
     for before, after in zip(built.levels, moved.levels, strict=True):
         assert after.table.nodes.device.type == after.codes.device.type == "meta"
         assert after.table.nodes.shape == before.table.nodes.shape
+
+
+def test_values_by_code_hold_no_more_than_they_are():
+    """Not the storage of a vocabulary that they were taken from."""
+    turn = torch.arange(3).expand(2, 3)
+    values = torch.randn(2, 1000)
+    for children in (Children.table(turn, turn, turn >= 0), Children(turn, turn, turn >= 0)):
+        found = children.by_code(values)
+        assert torch.equal(found, values[:, :3])
+        assert found.untyped_storage().nbytes() == found.numel() * found.element_size()
 
 
 def test_a_level_is_as_wide_as_its_busiest_node():

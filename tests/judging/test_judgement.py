@@ -10,6 +10,7 @@ from unisid.artifacts.record import Record, write_record
 from unisid.errors import DataError
 from unisid.evaluation.ranks import summarise, write_method
 from unisid.judging.judgement import judge, recorded
+from unisid.ops import ranking
 from unisid.ops.ranking import paired_test, permutation_p
 from unisid.report.judgement import judgement
 
@@ -78,11 +79,14 @@ def test_who_is_better_is_ahead_and_equals_are_not_told_apart(catalog):
     assert "worse is behind mine" in behind
 
 
-def test_signs_at_random_give_the_p_of_a_t_test_where_there_are_many_samples():
+def test_signs_at_random_give_the_p_of_a_t_test_where_there_are_many_samples(monkeypatch):
     random = np.random.default_rng(0)
     first, second = random.normal(0.05, 1, 2000), random.normal(0, 1, 2000)
     assert permutation_p(first - second, 9_999, 1) == pytest.approx(paired_test(first, second).p, abs=0.02)
     assert permutation_p(np.zeros(10), 99, 1) == 1.0
+    whole = permutation_p(first - second, 999, 1)
+    monkeypatch.setattr(ranking, "DRAWN_AT_ONCE", 10 * len(first))
+    assert permutation_p(first - second, 999, 1) == whole  # drawn some at a time, in the same order
     assert permutation_p(np.ones(12), 9_999, 1) < 0.002  # 2^-12 of all signs
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import deltalake
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -135,6 +136,13 @@ def test_users_without_a_test_sample_are_refused(place, tmp_path):
     pd.DataFrame({"user": ["4", "5"], "item": ["item 1", "item 2"]}).to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(DataError, match=r"1 users have no test sample in catalog/ring/1, such as '4'; .*it has 19"):
         read_lists(str(tmp_path / "a.csv"), catalog)
+
+
+def test_lists_may_lie_in_a_lake(table, catalog, tmp_path):
+    uri = f"{tmp_path}/lists"
+    deltalake.write_deltalake(uri, pa.Table.from_pandas(table, preserve_index=False))
+    found, wanted = read_lists(uri, catalog), read_lists(write(table, tmp_path, "parquet"), catalog)
+    assert (found.item.tolist(), found.user.tolist()) == (wanted.item.tolist(), wanted.user.tolist())
 
 
 def test_lists_that_hold_the_future_are_refused(table, catalog, tmp_path):

@@ -6,17 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import deltalake
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
 from tests.stages import ring
 from unisid.artifacts.catalog import TEST, TRAIN, Catalog
 from unisid.errors import DataError
+from unisid.judging.items_of_ids import ItemsOfIds
 from unisid.judging.lists import read_lists
 from unisid.judging.predictions import is_prediction, read_predictions, read_users
 from unisid.judging.ranks import ranks_of
-from unisid.judging.spelled import Spelled
 
 USERS = ["ann", "bob", "cyd"]
 
@@ -97,6 +99,17 @@ def test_what_is_no_list_for_each_user_is_refused(tmp_path, users):
         read_predictions(results(tmp_path, [["<a_1>"]] * 4), users)
 
 
+def test_users_may_lie_in_a_lake(tmp_path):
+    deltalake.write_deltalake(f"{tmp_path}/users", pa.table({"user_id": ["ann", "bob"]}))
+    assert read_users(f"{tmp_path}/users") == ["ann", "bob"]
+
+
+def test_rows_at_the_end_that_list_nothing_are_left_aside(tmp_path, users):
+    """More rows than users, the last of them empty: as a padded batch leaves them."""
+    found = read_predictions(results(tmp_path, [["<a_1>"], ["<a_2>"], ["<a_3>"], []]), users)
+    assert found["item"].to_pylist() == ["<a_1>", "<a_2>", "<a_3>"]
+
+
 def test_a_user_may_stand_in_several_rows(tmp_path):
     (tmp_path / "twice.txt").write_text("ann\nbob\nann\n")
     found = read_predictions(results(tmp_path, [["<a_1>"], ["<a_2>", "<a_3>"], ["<a_4>"]]), str(tmp_path / "twice.txt"))
@@ -111,7 +124,7 @@ def several(place) -> Catalog:
     return Catalog.read(ring.write_catalog(place / "several", walks, 15, labels))
 
 
-SPELLED = Spelled.of("x.json", np.arange(15)[:, None])
+SPELLED = ItemsOfIds("x.json", np.arange(15)[:, None])
 ROWS = ["1", "0", "0", "1", "0", "1"]
 TARGETS = [7, 2, 3, 8, 4, 9]
 
@@ -197,7 +210,7 @@ def test_the_line_of_the_documentation_makes_lists_of_a_pickle(catalog, tmp_path
     rows = [{"user_id": user, "semantic_ids": np.array([[user, 0], [14, 0]])} for user in range(3)]
     (tmp_path / "merged_predictions.pkl").write_bytes(pickle.dumps(rows))
     subprocess.run(line.replace("python", sys.executable, 1), shell=True, cwd=tmp_path, check=True)
-    spelled = Spelled.of("x", np.column_stack([np.arange(15), np.zeros(15)]).astype(np.int32))
+    spelled = ItemsOfIds("x", np.column_stack([np.arange(15), np.zeros(15)]).astype(np.int32))
     found = read_lists(str(tmp_path / "grid.jsonl"), catalog, spelled=spelled)
     assert found.user.tolist() == [0, 0, 1, 1, 2, 2]
     assert found.item.tolist() == [0, 14, 1, 14, 2, 14]

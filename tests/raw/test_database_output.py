@@ -108,7 +108,7 @@ def test_snowflake_gets_a_second_table_that_takes_the_first_ones_place(folder, m
     assert rows.equals(ROWS.rename_columns([column.upper() for column in ROWS.column_names]))
     new = '"SHOP"."PUBLIC"."TONIGHT_UNISID_NEW"'
     assert queries == [
-        f'CREATE OR REPLACE TABLE "SHOP"."PUBLIC"."TONIGHT" CLONE {new}',
+        f'CREATE OR REPLACE TABLE "SHOP"."PUBLIC"."TONIGHT" CLONE {new} COPY GRANTS',
         f"DROP TABLE {new}",
     ]
 

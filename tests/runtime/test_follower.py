@@ -100,7 +100,7 @@ def test_the_newest_pair_of_a_name_answers_until_one_is_promoted(world, monkeypa
     follower.check()
     with logged() as said:
         assert follower.look()
-    assert said == ["warning: no pair is promoted under 'ring': model/ring/2 answers, the newest, until one is"]
+    assert said == ["warning: no pair is promoted under 'ring': model/ring/2 answers until one is"]
     assert [(pair.versions.model, pair.versions.index, pair.versions.model_version) for pair in used] == [
         ("model/ring/2", "codes/ring/2", "")
     ]

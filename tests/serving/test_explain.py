@@ -33,7 +33,7 @@ def test_an_explained_answer_says_how_far_it_is_certain(shop):
     assert found.certainty.items == proven.proven[0]
     assert found.certainty.slack == proven.slack[0]
     (cold,) = answers(shop, [Query(user="nobody", k=3, explain=True)])
-    assert (cold.certainty.items, cold.certainty.slack) == (3, 0)
+    assert (cold.source, cold.certainty) == ("popularity", None)
     (plain,) = answers(shop, [Query(history=ids(1, 2), k=3)])
     assert plain.certainty is None
     narrow = replace(shop, recommender=replace(shop.recommender, beams=1))

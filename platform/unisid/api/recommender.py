@@ -153,7 +153,7 @@ class Recommender:
             exclude: the ids that may not, in the same two forms.
             exclude_history: leave out what the history holds.
             beam_width: beams of the search, or so many by level, the last for all further ones (narrow first, wider
-                later); None for the larger of k and 50.
+                later); None for 50, or 100 and then 50 where the first level has 256 codes or more; nowhere below k.
             widest: search again, with at most so many beams, where the answer is not certainly the best; the number of
                 items always suffices where the recommender's search has a bound.
             renormalised: probabilities among the items alone, which add up to 1 over all of them.

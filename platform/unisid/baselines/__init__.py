@@ -165,6 +165,7 @@ def _rank_for_all(
     _check_finite(baseline, scores)
     ordered = scores.sort().values
     order = scores.argsort(descending=True, stable=True)
+    place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
     for start in range(0, len(rows), HISTORIES_AT_ONCE):
         some = rows[start : start + HISTORIES_AT_ONCE]
         past, targets = Histories.of(catalog.past(some)), torch.from_numpy(catalog.item[some].astype(np.int64))
@@ -176,21 +177,26 @@ def _rank_for_all(
         worth = (scores[items] > own[of]).double() + 0.5 * (scores[items] == own[of]).double()
         excluded = allowed - torch.zeros(len(targets), dtype=torch.float64).index_add_(0, of, worth)
         excluded[of[items == targets[of]]] = torch.nan
-        yield excluded.numpy(), allowed.numpy(), _first_but(order, of, items, len(some), length).numpy()
+        yield excluded.numpy(), allowed.numpy(), _first_but(order, place, of, items, len(some), length).numpy()
 
 
 def _first_but(
-    order: Int[Tensor, " N"], of: Int[Tensor, " P"], items: Int[Tensor, " P"], num_samples: int, length: int
+    order: Int[Tensor, " N"],
+    place: Int[Tensor, " N"],
+    of: Int[Tensor, " P"],
+    items: Int[Tensor, " P"],
+    num_samples: int,
+    length: int,
 ) -> Int[Tensor, "B length"]:
     """The first items of an order for each sample without its own; -1 where no more are left.
 
     The j-th that is left, from 0, stands at j plus the number of own items that have at most j others before them.
 
     Args:
+        place: each item's place in the order.
         of, items: every sample's own items, each once, samples ascending.
     """
     size = len(order)
-    place = torch.empty_like(order).scatter_(0, order, torch.arange(size))
     pairs = (of * size + place[items]).sort().values
     counts = torch.bincount(of, minlength=num_samples)
     number = torch.arange(len(pairs)) - (counts.cumsum(0) - counts)[of]

@@ -188,7 +188,7 @@ def _cost(
 
     From one size alone all its time counts as proportional to units, and of its memory what the process added.
     """
-    on_gpu = any(each.get("device_mib") for each in points.values())
+    on_gpu = all(each.get("device_mib") for each in points.values())
 
     def fit(memory: str) -> Cost:
         read = {"seconds": ("seconds" if on_gpu else "cpu_seconds", 1), "memory": (memory, MEGABYTE)}

@@ -70,8 +70,8 @@ class Judge(Command):
             raise ConfigError("--train, --seeds and --predict: are about semantic IDs; name some by --codes")
         if self.seeds and not self.train:
             raise ConfigError("--seeds: are of the recommenders that --train trains; name its recipe")
-        if self.codes and (self.ids or self.users):
-            raise ConfigError("--ids and --users: are about ranked lists; name some by --lists")
+        if (self.ids or self.users or self.columns) and not self.lists:
+            raise ConfigError("--ids, --users and --columns: are about ranked lists; name some by --lists")
         if self.items and not (self.codes or self.ids):
             raise ConfigError("--items: is about files of semantic IDs; name some by --codes, or by --ids for --lists")
         if self.codes:

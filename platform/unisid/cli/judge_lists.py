@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from unisid.artifacts.store import Store
     from unisid.cli.judge import Judge
     from unisid.evaluation.ranks import Ranks
-    from unisid.judging.spelled import Spelled
+    from unisid.judging.items_of_ids import ItemsOfIds
 
     Systems = dict[str, list[Ranks]]
 
@@ -86,13 +86,13 @@ def _split(word: str) -> tuple[str, str]:
 def _listed(command: Judge, store: Store, catalog: Catalog) -> tuple[Systems, list[int]]:
     """The ranks of every system's lists, and how long the longest of each file is."""
     from unisid.cli.judge_codes import read_codes
-    from unisid.judging.spelled import Spelled
+    from unisid.judging.items_of_ids import ItemsOfIds
 
     given, columns = systems_of(command.lists), dict(named(command.columns, "--columns"))
     names = [name for name, _ in given]
     ids, users = _each(command.ids, "--ids", names), _each(command.users, "--users", names)
     indexes = {
-        where: Spelled.of(where, read_codes(where, command.items or "", store, catalog).codes)
+        where: ItemsOfIds(where, read_codes(where, command.items or "", store, catalog).codes)
         for where in sorted(set(ids.values()))
     }
     systems: Systems = {}
@@ -178,7 +178,7 @@ def _some(lines: list[str]) -> str:
 
 
 def _ranked(
-    path: str, name: str, catalog: Catalog, columns: dict[str, str], spelled: Spelled | None, users: str
+    path: str, name: str, catalog: Catalog, columns: dict[str, str], spelled: ItemsOfIds | None, users: str
 ) -> tuple[Ranks, int]:
     """The ranks of one file of lists, and the longest list; logs what is odd about them."""
     from unisid.artifacts.catalog import TEST

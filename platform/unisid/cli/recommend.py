@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from unisid.in_use import Pair
     from unisid.serving.proven import Proven
 
+WIDER = 16
+"""How many times as wide a beam may get as the first one, in advice."""
 WHO = create_mutex_group(required=True, title="for whom")
 
 
@@ -56,7 +58,7 @@ class Recommend(Command):
     """none of these items: a text file with an item id a line"""
     beams: Annotated[tuple[int, ...], several(count, "N"), UNSAID] = ()
     """prefixes that a search keeps at a level, the last number for all further ones, and nowhere fewer than k: 100 50
-    (default: 50)"""
+    (default: 50; 100 50 from 256 first codes on)"""
     widest: Annotated[int | None, shown("N")] = None
     """search again, with at most so many beams, where the answer is not certainly the best"""
     compute: Machines = "ray"
@@ -148,7 +150,7 @@ def _certainty(found: Proven, num_items: int) -> str:
         return "as the search found them: it has no bound of what it missed"
     return (
         f"the first {certain} of {wanted} are certainly the best by this recommender; an item that the search missed "
-        f"may score {slack:.3f} more than the last (--widest {num_items} searches on)"
+        f"may score {slack:.3f} more than the last (--widest {min(num_items, WIDER * int(found.beam[0]))} searches on)"
     )
 
 

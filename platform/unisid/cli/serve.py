@@ -40,12 +40,12 @@ class Serve(Configured):
         from unisid.runtime.follower import Follower, Source
         from unisid.serving.settings import TOKEN
 
-        name = self.name
+        name, until_promoted = self.name or "", ""
         if not self.model and not self.codes:
-            from unisid.in_use import pair_in_use
+            from unisid.in_use import served
 
-            name = pair_in_use(store, name).name
-        source = Source(store.root.uri, name or "", self.model or "", self.codes or "")
+            name, until_promoted = served(store, self.name)
+        source = Source(store.root.uri, name, self.model or "", self.codes or "", until_promoted)
         Follower(source, settings, lambda pair: None).check()
         if settings.host not in LOOPBACK and not os.environ.get(TOKEN):
             LOG.warning(

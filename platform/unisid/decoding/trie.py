@@ -50,7 +50,9 @@ class Children:
 
     def by_code(self, values: Shaped[Tensor, "r K"], rows: slice = slice(None)) -> Shaped[Tensor, "r W"]:
         """Of values by code, those of the entries of some rows."""
-        return values[:, : self.codes.shape[1]] if self.in_order else values.gather(1, self.codes[rows])
+        if self.in_order:  # a copy: a view would hold the values of the whole vocabulary
+            return values[:, : self.codes.shape[1]].clone()
+        return values.gather(1, self.codes[rows])
 
     def to(self, device: torch.device) -> "Children":
         return Children(self.codes.to(device), self.nodes.to(device), self.valid.to(device), self.in_order)

@@ -89,7 +89,7 @@ def all_groups(ranks: Mapping[str, Mapping[str, NDArray[np.float64]]], groups: G
     }
 
 
-def described(listed: Mapping[str, NDArray[np.int64]], catalog: Catalog, seed: int) -> dict[str, dict[str, float]]:
+def described(listed: Mapping[str, NDArray[np.int32]], catalog: Catalog, seed: int) -> dict[str, dict[str, float]]:
     """Method -> the diversity of its lists [S, k]: coverage, Gini, novelty in bits, likeness within a list."""
     user, item = catalog.training_edges()
     shape = (catalog.num_items, catalog.num_users)

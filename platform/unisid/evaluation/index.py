@@ -80,7 +80,7 @@ def entropy(shares: NDArray[np.float64]) -> float:
 
 
 def gini(counts: NDArray[np.int64] | NDArray[np.float64]) -> float:
-    """How unequally codes share the items (FORGE): 0 where every code in use has as many, near 1 where one has all.
+    """How unequally the codes in use share the items (FORGE): 0 where each has as many, even where one has all.
 
     G = (N + 1) / N - 2 sum_i (N + 1 - i) n_i / (N sum_i n_i), with the counts n_1 <= ... <= n_N of the codes that are
     used.

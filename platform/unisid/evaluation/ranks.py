@@ -27,10 +27,10 @@ Ranks = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Ranked:
-    """What a method answers to the samples."""
+    """A method's ranks of the samples, and its lists."""
 
     ranks: Ranks
-    listed: NDArray[np.int64]
+    listed: NDArray[np.int32]
     """[S, k] its first items, history excluded; -1 fills up."""
 
 
@@ -38,7 +38,7 @@ class Lists:
     """The lists of all samples, from the tables of parts in any order."""
 
     def __init__(self, num_samples: int, length: int) -> None:
-        self.items = np.full((num_samples, length), -1, np.int64)
+        self.items = np.full((num_samples, length), -1, np.int32)
 
     def see(self, table: pa.Table) -> None:
         """Keep a part's column `listed`, by its `row`."""
@@ -46,7 +46,7 @@ class Lists:
         self.items[table["row"].to_numpy()] = found.reshape(table.num_rows, self.items.shape[1])
 
 
-def as_lists(items: NDArray[np.int64]) -> pa.Array:
+def as_lists(items: NDArray[np.int32] | NDArray[np.int64]) -> pa.Array:
     """Items [B, k] as a column of lists."""
     return pa.FixedSizeListArray.from_arrays(pa.array(items.reshape(-1), pa.int32()), items.shape[1])
 
@@ -113,7 +113,7 @@ def rank_baseline(
         if progress is not None:
             progress.advance(len(part[0]))
     excluded, allowed, listed = (np.concatenate(part) for part in zip(*found, strict=True))
-    return Ranked({"excluded": excluded, "allowed": allowed}, listed)
+    return Ranked({"excluded": excluded, "allowed": allowed}, listed.astype(np.int32))
 
 
 def write_method(place: Place, method: str, ranks: Ranks, catalog: Catalog, rows: NDArray[np.int64]) -> None:

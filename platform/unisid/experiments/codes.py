@@ -94,7 +94,7 @@ def figures(
         "usage": quality["usage"],
         "entropy": quality["entropy"],
         "gini": [gini(np.bincount(each)) for each in groups],
-        "gini of ids": gini(np.bincount(groups_of(own, codes.shape[1]))),
+        "gini of ids": quality.get("gini"),  # indexes from before it was recorded have none
         "gini by interactions": [gini(np.bincount(each, taken)) for each in groups],
         "next by prefix": share_found(steps, by_prefix(own)),
     }

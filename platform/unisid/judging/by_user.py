@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from unisid.evaluation.figures import RESAMPLES, SEED, Comparison, Figure, holm
-from unisid.ops.ranking import PairedTest, interval, permutation_p
+from unisid.ops.ranking import DRAWN_AT_ONCE, PairedTest, interval, permutation_p
 
 PERMUTATIONS = 9_999
-DRAWN_AT_ONCE = 1 << 24
-"""Counts of drawn users held in memory at one time: 128 MiB."""
+DIGITS = 12
+"""To which a user's sum is rounded."""
 TINY = 1e-12
 """What is smaller, as a share of a deviation, is rounding."""
 Values = NDArray[np.float64]
@@ -27,7 +27,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Users:
-    """Whose the samples are."""
+    """Test samples grouped by user."""
 
     index: NDArray[np.int64]
     """[S] each sample's user, numbered from 0 without a gap."""
@@ -36,18 +36,21 @@ class Users:
 
     @classmethod
     def of(cls, user: NDArray[Any]) -> "Users":
-        """Of each sample's user [S], by any numbers."""
+        """Group samples by each one's user [S], any numbers."""
         _, index, counts = np.unique(user, return_inverse=True, return_counts=True)
         return cls(index.astype(np.int64), counts)
 
     @classmethod
     def single(cls, samples: int) -> "Users":
-        """One sample each."""
+        """A user for every sample."""
         return cls(np.arange(samples), np.ones(samples, np.int64))
 
     def totals(self, values: Values) -> Values:
         """The sums [U, M] of each user's values [S, M]."""
-        return np.stack([np.bincount(self.index, column, len(self.counts)) for column in values.T], axis=1)
+        if len(self.counts) == len(self.index):
+            return values[np.argsort(self.index)]
+        sums: Values = np.stack([np.bincount(self.index, column, len(self.counts)) for column in values.T], axis=1)
+        return np.asarray(sums.round(DIGITS), np.float64)  # equal sums that were added in another order are equal
 
 
 def figures(values: Values, users: Users, names: Sequence[str]) -> dict[str, Figure]:
@@ -97,9 +100,10 @@ def resampled(values: Values, users: Users) -> Values:
 
 
 def variance(differences: Values, users: Users) -> float:
-    """Of the mean over samples of differences [S]: U / (U - 1) sum_u (t_u - c_u mean)^2 / S^2; 0 for one user.
+    """The variance of the mean over samples of differences [S]; 0 for one user.
 
-    t_u is the sum of a user's differences and c_u their number. With one sample a user it is s^2 / S.
+    U / (U - 1) sum_u (t_u - c_u mean)^2 / S^2, where t_u is the sum of a user's differences and c_u their number. With
+    one sample a user it is s^2 / S.
     """
     size = len(users.counts)
     if size < 2:

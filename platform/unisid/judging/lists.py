@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.lookup import unknown
 from unisid.errors import ConfigError, DataError
+from unisid.judging.items_of_ids import NONE, ItemsOfIds
 from unisid.judging.predictions import is_prediction, read_predictions
 from unisid.judging.runs import is_run, read_run
-from unisid.judging.spelled import NONE, Spelled
 from unisid.judging.tables import NAMES, read_table
 from unisid.log import logger
 from unisid.ops.distinct import sorted_unique
 from unisid.raw.folders import OF_A_FOLDER, Found, find_tables, passed_over
+from unisid.raw.lake import table_at
 from unisid.raw.rows import listed
 
 LOG = logger(__name__)
@@ -66,7 +67,7 @@ def read_lists(
     path: str,
     catalog: Catalog,
     names: Mapping[str, str] | None = None,
-    spelled: Spelled | None = None,
+    spelled: ItemsOfIds | None = None,
     users: str = "",
 ) -> Lists:
     """The lists of a file or a folder of files, checked against the catalog.
@@ -122,6 +123,8 @@ def _read(file: Found, names: Mapping[str, str], users: str, catalog: Catalog) -
             f"{file.path}: is a pickle, which runs whatever it holds when it is read; write a table or a tensor of it "
             "where it was made: docs/howto/judge.md has the line"
         )
+    if table_at(file.path) is not None:
+        return read_table(file, names, catalog.user_ids)
     if is_prediction(file.path):
         return read_predictions(file.path, users)
     return read_run(file.path) if is_run(file.path) else read_table(file, names, catalog.user_ids)
@@ -153,7 +156,7 @@ def _check_users(path: str, user: NDArray[np.int64], catalog: Catalog) -> None:
 
 
 def _samples(
-    path: str, table: pa.Table, user: NDArray[np.int64], catalog: Catalog, spelled: Spelled | None
+    path: str, table: pa.Table, user: NDArray[np.int64], catalog: Catalog, spelled: ItemsOfIds | None
 ) -> NDArray[np.int64] | None:
     """The test sample that each entry is for, where users have several lists: in the order of time, one for each.
 

@@ -26,6 +26,7 @@ from unisid.raw.files import head, is_parquet, read_whole
 from unisid.raw.folders import Found
 from unisid.raw.ids import ids
 from unisid.raw.json_lines import is_json
+from unisid.raw.lake import find_table
 from unisid.raw.rows import shown
 from unisid.raw.tabular import parts_of, read_rows
 
@@ -58,7 +59,7 @@ def read_predictions(path: str, users: str) -> pa.Table:
         raise DataError(f"{path}: has {given:,} lists, {users} {len(known):,} users; must have a list for each")
     if without := sum(not each for each in lists[: len(known)]):
         LOG.info(f"{path}: {without:,} of {len(known):,} users have no list in it")
-    lists = lists[: len(known)]
+    lists, targets = lists[: len(known)], None if targets is None else targets[: len(known)]
     row = np.repeat(np.arange(len(known)), [len(each) for each in lists])
     user = pa.array(known, pa.string())
     columns = {"user": user, "place": places(user), "lists": _counts(user)}
@@ -85,12 +86,14 @@ def _counts(user: pa.Array) -> pa.Array:
 
 def read_users(path: str) -> list[str]:
     """The users' ids in order: of a table's column, of lines, or of pairs of an id and its number (user2id)."""
-    if is_parquet(path) or known_as("user", columns(path)):
+    if (table := find_table("users", path)) is not None:
+        path = table.address
+    if table is not None or is_parquet(path) or known_as("user", columns(path)):
         name = known_as("user", columns(path))
         if not name:
             raise DataError(f"{path}: no column of the user; must have user_id")
         pieces = [read_rows(one, (name,)) for one in parts_of("interactions", Found(path))]
-        return [user for table, rows in pieces for user in ids(table[name], f"{path}, '{name}'", rows).to_pylist()]
+        return [user for piece, rows in pieces for user in ids(piece[name], f"{path}, '{name}'", rows).to_pylist()]
     lines = [line.split("\t") if "\t" in line else line.split() for line in _text(path).splitlines() if line.strip()]
     if all(len(line) == 1 for line in lines):
         return [line[0] for line in lines]
@@ -132,7 +135,10 @@ def _bare(text: str) -> str:
 
 
 def _of_tensor(path: str) -> list[list[str]]:
-    """The lists of a tensor of codes [U, k, L], by row, spelled; empty for a user whose ids are all the same."""
+    """The lists of a tensor of codes [U, k, L], by row, spelled; empty for a user whose ids are all zeros.
+
+    A list of one id that is 0 at each level is a list.
+    """
     found = _tensor(path)
     if found.ndim != 3 or not found.size or (found < 0).any() or (found != np.floor(found)).any():
         raise DataError(
@@ -141,8 +147,9 @@ def _of_tensor(path: str) -> list[list[str]]:
         )
     codes = found.astype(np.int64)
     num_users, length, levels = codes.shape
-    texts = np.array(spell_all(codes.reshape(-1, levels)), dtype=object).reshape(num_users, length)
-    filled = (codes == codes[:, :1]).all((1, 2)) if length > 1 else np.zeros(num_users, bool)
+    ids, of = np.unique(codes.reshape(-1, levels), axis=0, return_inverse=True)
+    texts = np.array(spell_all(ids), dtype=object)[of.reshape(num_users, length)]
+    filled = (codes == 0).all((1, 2)) if length > 1 else np.zeros(num_users, bool)
     return [[] if empty else row for empty, row in zip(filled.tolist(), texts.tolist(), strict=True)]
 
 

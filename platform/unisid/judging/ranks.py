@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import Catalog
 from unisid.evaluation.ranks import Ranks
+from unisid.judging.items_of_ids import NONE
 from unisid.judging.lists import Lists
-from unisid.judging.spelled import NONE
 
 SAMPLES_AT_ONCE = 1 << 16
 

@@ -180,12 +180,13 @@ def hierarchical_kmeans(
     above, tree = rows.mean(0, keepdim=True), []
     for level in range(levels):
         centroids, child = above.repeat_interleave(size, 0), torch.empty_like(node)
-        clusters = list(groups(node))
-        for number, (parent, members) in enumerate(clusters, 1):
+        seen = 0
+        for parent, members in groups(node):
             first = parent * size
             centroids[first : first + size] = fit(rows[members], seed=seed + level)
             child[members] = first + nearest(rows[members], centroids[first : first + size])
-            on_round(level * len(clusters) + number, levels * len(clusters))
+            seen += len(members)
+            on_round(level * len(rows) + seen, levels * len(rows))
         node, above = child, centroids
         tree.append(centroids)
     return torch.cat(tree)

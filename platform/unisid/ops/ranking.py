@@ -17,6 +17,8 @@ from torch import Tensor
 Array = np.ndarray
 MEASURES = ("HR", "NDCG", "MRR")
 """Each at every cut-off; in the order of the columns."""
+DRAWN_AT_ONCE = 1 << 24
+"""Drawn counts held in memory at one time: 128 MiB."""
 SCORES_AT_ONCE = 1 << 24
 """Scores held in memory while all items are ranked: 64 MiB of float32."""
 
@@ -121,7 +123,9 @@ def permutation_p(differences: Float[Array, " S"], resamples: int, seed: int) ->
     distribution and does not depend on S where differences take few values.
     """
     sizes, counts = np.unique(np.abs(np.asarray(differences, np.float64)), return_counts=True)
-    drawn = 2 * np.random.default_rng(seed).binomial(counts, 0.5, size=(resamples, len(counts))) - counts
-    seen = float(np.sum(differences))
-    reached = drawn @ sizes >= seen - 1e-9 * max(1.0, float(counts @ sizes))
-    return float((1 + reached.sum()) / (1 + resamples))
+    random, least = np.random.default_rng(seed), float(np.sum(differences)) - 1e-9 * max(1.0, float(counts @ sizes))
+    reached, at_once = 0, max(1, DRAWN_AT_ONCE // max(1, len(counts)))
+    for start in range(0, resamples, at_once):
+        positive = random.binomial(counts, 0.5, size=(min(at_once, resamples - start), len(counts)))
+        reached += int(((2 * positive - counts) @ sizes >= least).sum())
+    return (1 + reached) / (1 + resamples)

@@ -65,7 +65,7 @@ def numbers(values: pa.ChunkedArray, where: str, rows: Rows) -> pa.ChunkedArray:
             raise DataError(f"{where}, {rows.at(row)}: '{shown(values[row])}' is no number, such as 4 or 3.5")
     elif not (number or pa.types.is_null(kind)):
         raise DataError(f"{where}: holds {values.type}; must be numbers, or text of them")
-    found = flat(values, where).cast(pa.float64())
+    found = flat(values, where).cast(pa.float64(), safe=False)
     return pc.if_else(pc.is_nan(found), pa.scalar(None, pa.float64()), found)
 
 

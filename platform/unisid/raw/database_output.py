@@ -86,7 +86,7 @@ def _to_snowflake(database: str, space: str, table: str, schema: pa.Schema, batc
         coming = table + COMING
         cursor.adbc_ingest(coming, reader, mode="replace", catalog_name=database, db_schema_name=space)
         old, new = (f'"{database}"."{space}"."{name}"' for name in (table, coming))
-        cursor.execute(f"CREATE OR REPLACE TABLE {old} CLONE {new}")
+        cursor.execute(f"CREATE OR REPLACE TABLE {old} CLONE {new} COPY GRANTS")
         cursor.execute(f"DROP TABLE {new}")
     return counted.rows
 

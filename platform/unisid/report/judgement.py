@@ -5,6 +5,7 @@ from typing import Any
 
 from unisid.artifacts.metrics import HISTORY_RULES
 from unisid.config import Json
+from unisid.ops.ranking import metric_names
 from unisid.report.tables import advantage, align
 
 SHOWN = (5, 10, 20)
@@ -50,7 +51,7 @@ def _number(value: int | None, none: str) -> str:
 
 def _table(part: Json, cutoffs: Sequence[int], rule: str) -> str:
     shown = [k for k in SHOWN if k in cutoffs] or list(cutoffs)
-    names = [f"{metric}@{k}" for metric in ("HR", "NDCG", "MRR") for k in shown]
+    names = metric_names(shown)
     rows: list[Sequence[str]] = [[f"history {rule}", *names]]
     rows += [[f"  {name}", *(f"{each[n]['mean']:.4f}" for n in names)] for name, each in part["figures"].items()]
     groups: Mapping[str, Any] = next(iter(part["groups"].values()))

@@ -40,6 +40,9 @@ class Source:
     """The address of a recommender that answers instead, for good."""
     codes: str = ""
     """The address of an index that extends the recommender's own (only beside `model`)."""
+    until_promoted: str = ""
+    """The address of the recommender that answers until a pair is promoted, alike in all replicas; empty for the newest
+    of the name."""
 
     def __post_init__(self) -> None:
         if bool(self.name) == bool(self.model):
@@ -113,7 +116,10 @@ class Follower:
             return
         try:
             back = promotion.withdraw(self._registered, promotion.Pair(*versions), why)
-            LOG.error(f"in use under '{self.source.name}' again: {back}")
+            if back == promotion.Pair(*versions):
+                LOG.error(f"nothing was promoted under '{self.source.name}' before it: promote another pair")
+            else:
+                LOG.error(f"in use under '{self.source.name}' again: {back}")
         except Exception as error:
             if not is_trouble(error):
                 raise
@@ -257,13 +263,14 @@ class Follower:
         if self.pair is not None:
             return None
         try:
-            newest, _ = newest_of(self._store, "model", name)
+            given = self.source.until_promoted
+            newest = Address.parse(given) if given else newest_of(self._store, "model", name)[0]
         except ArtifactError as error:
             raise ArtifactError(f"serve: '{name}' has {now} in use; {wanted} --name {name}; {error}") from None
         load = self._addressed(newest)
 
         def loaded() -> Pair:
-            LOG.warning(f"no pair is promoted under '{name}': {newest} answers, the newest, until one is")
+            LOG.warning(f"no pair is promoted under '{name}': {newest} answers until one is")
             return load()
 
         return loaded

@@ -25,7 +25,7 @@ def promoted(store: Store, name: str) -> tuple[Held, Held]:
     from unisid.runtime.tracking import tracker
 
     tracking = tracker(store.root)
-    pair = promotion.in_use(tracking, name)[CHAMPION]
+    pair = promotion.reached(tracking, lambda: promotion.Registered(tracking.client, name).pair(CHAMPION))
     index, recommender = promotion.holdings(tracking, name, pair)
     return _addresses(index), _addresses(recommender)
 
@@ -56,7 +56,8 @@ def promoted_names(store: Store) -> list[str]:
                 name = model.name.removesuffix(index_of(""))
                 if name != model.name and CHAMPION in model.aliases:
                     is_chosen = promotion.PROMOTED in model.tags or promotion.PREVIOUS in model.aliases
-                    times[name] = is_chosen, int(model.tags.get(promotion.PROMOTED, model.creation_timestamp))
+                    noted = model.tags.get(promotion.PROMOTED, "")
+                    times[name] = is_chosen, int(noted if noted.isdecimal() else model.creation_timestamp)
         return sorted(times, key=lambda name: (*times[name], name), reverse=True)
 
     names: list[str] = promotion.reached(tracking, found)

@@ -33,7 +33,7 @@ from unisid.serving.recommender import vectors_of
 
 LOG = logger(__name__)
 
-PREVIOUS, PROMOTED = "previous", "promoted"
+PREVIOUS, PROMOTED = "previous", "unisid.promoted"
 """An alias, and the tag of a registered index that says when its name was promoted, in milliseconds since 1970."""
 ATTEMPTS, PAUSE = 20, 0.5
 """How often an alias that others move too is moved, and the seconds in between, at most."""

@@ -79,7 +79,8 @@ class Answer:
     explained: tuple[Explanation, ...] = ()
     """An explanation an item, where these were requested."""
     certainty: Certainty | None = None
-    """How far the search found the best, where that was requested; None under a quota, which takes several searches."""
+    """How far the search found the best, where that was requested; None where the model did not rank, and under a
+    quota, which takes several searches."""
 
 
 @dataclass(frozen=True)
@@ -132,13 +133,13 @@ def answers(pair: Pair, queries: Sequence[Query]) -> list[Answer | Problem]:
                     continue
                 order = np.argsort(-scores, kind="stable")  # a narrower search may find what a wide one missed
                 items, scores = items[order], scores[order]
-            found[number] = _answer(pair, row, items, scores, bounds.get(number, -np.inf))
+            found[number] = _answer(pair, row, items, scores, bounds.get(number))
         rows = again
     return [each for each in found if each is not None]
 
 
 def _answer(
-    pair: Pair, row: _Row, items: Int[np.ndarray, " k"], scores: Float[np.ndarray, " k"], bound: float
+    pair: Pair, row: _Row, items: Int[np.ndarray, " k"], scores: Float[np.ndarray, " k"], bound: float | None
 ) -> Answer:
     fewer = ""
     if len(items) < row.query.k:
@@ -147,7 +148,7 @@ def _answer(
     if not row.query.explain:
         return Answer(items, scores, row.source, row.skipped, note)
     certainty = None
-    if row.query.quota is None:
+    if row.query.quota is None and bound is not None:
         proven = Proven(items[None], scores[None], np.array([bound], np.float32), np.zeros(1, np.int64))
         certainty = Certainty(int(proven.proven[0]), float(proven.slack[0]))
     explained = tuple(explanations(pair, row.history, items))

@@ -218,7 +218,7 @@ def rank_trained_baseline(
     where = np.searchsorted(theirs, rows)  # a smaller draw lies within a larger, which the recipe sees to
     ranks = {rule: ranked[rule].to_numpy().astype(np.float64)[where] for rule in HISTORY_RULES}
     listed = trained.listed()
-    kept = np.empty((len(rows), 0), np.int64) if listed is None else listed[where, :length].astype(np.int64)
+    kept = np.empty((len(rows), 0), np.int32) if listed is None else listed[where, :length].astype(np.int32)
     return {trained.method: Ranked(ranks, kept)}
 
 

@@ -95,7 +95,7 @@ def _predicted(store: Store, record: Record, places: Mapping[str, Place]) -> Jso
     """NDCG of validation samples by the recommender as it is, on the new index and on its own; and what it cost."""
     place, codes, catalog = store.place(Address.parse(record.address)), places["codes"], Catalog.read(places["catalog"])
     unchanged = Recommender.load(place, codes, catalog.place, vectors=places, goes_on=True)
-    rows = _drawn(catalog, VALID, PREDICTED)
+    rows = catalog.samples(VALID, PREDICTED)
     now = metric_values(_ranks(unchanged, catalog, rows, np.arange(catalog.num_items)), (CUTOFF,))[:, 1]
     before = metric_values(_ranks_before(store, record, places, rows), (CUTOFF,))[:, 1]
     mean = float(before.mean())
@@ -113,7 +113,7 @@ def _predicted(store: Store, record: Record, places: Mapping[str, Place]) -> Jso
 def _judged(store: Store, record: Record, places: Mapping[str, Place]) -> Json:
     """The recommender that went on beside the one before, each on its own index: paired over today's test samples."""
     catalog = Catalog.read(places["catalog"])
-    rows = _drawn(catalog, TEST, JUDGED)
+    rows = catalog.samples(TEST, JUDGED)
     new = Recommender.load(places["model"], places["codes"], catalog.place, vectors=places)
     now = _ranks(new, catalog, rows, np.arange(catalog.num_items))
     decision = decide(Gate(), now, _ranks_before(store, record, places, rows))
@@ -129,11 +129,6 @@ def _ranks_before(
     was = numbers_before(place, Codes.read(places["codes"]), catalog)
     numbers = np.arange(catalog.num_items) if was is None else was
     return _ranks(Recommender.load(place, own["codes"], own["catalog"]), catalog, rows, numbers)
-
-
-def _drawn(catalog: Catalog, split: int, most: int) -> NDArray[np.int64]:
-    """At most so many samples of a split, by seed, in their order."""
-    return np.sort(np.random.default_rng(SEED).permutation(catalog.samples(split))[:most])
 
 
 @torch.no_grad()

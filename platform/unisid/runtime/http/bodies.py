@@ -149,7 +149,9 @@ class RowBody(BaseModel):
     source: str | None = Field(None, description="model; text or popularity for a user without a history")
     skipped: list[str] | None = Field(None, description="ids of the request that the catalogue lacks")
     note: str | None = Field(None, description="why the answer differs from the request; empty where it does not")
-    certainty: CertaintyBody | None = Field(None, description="where `explain` is asked for and there is no quota")
+    certainty: CertaintyBody | None = Field(
+        None, description="where `explain` is asked for, the model ranked, and no quota is set"
+    )
     error: ErrorBody | None = None
 
 

@@ -57,6 +57,9 @@ def _compare(vectors: Shards, steps: NDArray[np.int64]) -> Any:
             itself = steps[some, 0] - start
             here = np.flatnonzero((itself >= 0) & (itself < len(rows)))
             further[here, itself[here]] = -np.inf
+            wanted = steps[some, 1] - start
+            here = np.flatnonzero((wanted >= 0) & (wanted < len(rows)))
+            further[here, wanted[here]] = 0.0  # as near as itself, however its cosine was rounded
             found.append(((further > TIE).sum(1), (np.abs(further) <= TIE).sum(1)))
         nearer, equal = (np.concatenate(each) for each in zip(*found, strict=True))
         return pa.table({"nearer": nearer, "equal": equal})

@@ -59,6 +59,11 @@ def vectors_of(package: str, given: Given) -> NDArray[np.float32]:
 def _modalities(package: str, manifest: Json, given: Given, count: int, reads_states: bool) -> dict[str, Rows]:
     """The inputs of the fusion for each item, in the order of modalities."""
     widths = stage.widths_of(read_json(Place.of(package), reader.FUSION))
+    if wrong := [name for name, rows in given.items() if name not in widths or name == GRAPH or isinstance(rows, str)]:
+        raise ConfigError(
+            f"{package}: '{wrong[0]}' is a single text, or no modality that its fusion reads; must be lists of texts, "
+            f"or vectors [n, S], for {', '.join(name for name in in_order(widths) if name != GRAPH)}"
+        )
     rows = {}
     for name in in_order(widths):
         if name == GRAPH:
