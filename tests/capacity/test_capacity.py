@@ -274,6 +274,9 @@ def test_a_calibration_is_kept_and_read_again(place, monkeypatch):
     place.write("capacity.json", b'{"costs": [{"noun": 1}]}')
     with pytest.raises(ArtifactError, match="holds no costs"):
         kept(store)
+    place.write("capacity.json", json.dumps({"costs": [dataclasses.asdict(costs[0]) | {"workers": 0}]}).encode())
+    with pytest.raises(ArtifactError, match="how many workers shared the work is not among them.*calibrate again"):
+        kept(store)
 
 
 def test_a_cost_that_does_not_grow_is_fixed():

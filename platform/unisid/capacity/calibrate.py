@@ -230,6 +230,9 @@ def kept(store: Store) -> list[Cost]:
     if not store.root.exists(FILE):
         raise ArtifactError(f"{store.root}: nothing was calibrated here; `unisid plan RECIPE --calibrate` does it")
     try:
-        return [Cost(**cast(dict[str, Any], each)) for each in json.loads(store.root.read(FILE))["costs"]]
+        found = [Cost(**cast(dict[str, Any], each)) for each in json.loads(store.root.read(FILE))["costs"]]
+        if any(not cost.workers for cost in found):  # as they were written before it was measured
+            raise ValueError("how many workers shared the work is not among them")
+        return found
     except (ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{store.root}/{FILE}: holds no costs ({error}); calibrate again") from None

@@ -173,7 +173,8 @@ def _samples(
         first = np.argmin(fits)
         raise DataError(
             f"{path}: user '{catalog.user_ids[user[first]]}' has {lists[first]} lists and {counts[user[first]]} test "
-            f"samples in {catalog.record.address}; must have a list for each, the oldest first, or one for all"
+            f"samples in {catalog.record.address}; must have a list for each, the oldest first, or every user exactly "
+            "one"
         )
     sample = (np.cumsum(counts) - counts)[user] + place
     if "target" in table.column_names and spelled is not None:
