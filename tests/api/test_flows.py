@@ -97,7 +97,7 @@ def test_its_report_shows_histories_beside_recommendations(made):
         ids = [catalog.item_ids[item].as_py() for item in past]
         assert each.recommended == recommender.rank([ids], k=len(each.recommended)).titles[0]
         assert f"User {each.user}</h3>" in page
-    assert "coverage: share of all items" in page
+    assert "Coverage: the share of all items" in page
 
 
 def test_its_recommender_answers_in_ids(made):

@@ -66,7 +66,7 @@ def test_every_cell_is_in_the_table(finished):
     assert "joined minus the other, NDCG@10, paired by test sample" in text
     assert text in "\n".join(said) + "\n"
     rows = list(csv.DictReader(folder.read("cells.csv").decode().splitlines()))
-    assert len(rows) == 2 * 4 * 2 * len(results["cutoffs"]) * 2
+    assert len(rows) == 2 * 4 * 2 * len(results["cutoffs"]) * 3
     assert {"forest.png", "line.png", "curves.png", "labels.png", "shared-users.png", "table.md"} <= set(folder.sizes())
 
 
