@@ -429,7 +429,7 @@ def test_on_the_command_line(published, grown, tmp_path, monkeypatch, capsys):
     assert main([*words, "--catalog.dataset.items", more]) == 0
     shown = capsys.readouterr().out
     assert "everything is there, nothing to make" in shown
-    assert "codes/shop/2 extends codes/shop/1: 60 semantic ids kept, 15 added" in shown
+    assert "codes/shop/2 extends codes/shop/1: 60 semantic ids kept, 15 new items" in shown
     assert main([*words, "--catalog.dataset.items", more, "--until", "codes"]) == 0
     assert "codes/shop/2 extends codes/shop/1" in capsys.readouterr().out
     assert main([*words, "--base", "codes/shop/1", "--to", "1"]) == 1
