@@ -14,7 +14,10 @@ from unisid import cli
     [
         (("--seeds", "1"), "--train, --seeds and --predict: are about semantic IDs; name some by --codes"),
         (("--codes", "a=b", "--seeds", "1"), "--seeds: are of the recommenders that --train trains; name its recipe"),
-        (("--codes", "a=b", "--ids", "c"), "--ids, --users and --columns: are about ranked lists; name some by --lists"),
+        (
+            ("--codes", "a=b", "--ids", "c"),
+            "--ids, --users and --columns: are about ranked lists; name",
+        ),
         (("--lists", "a=b", "--items", "c"), "--items: is about files of semantic IDs; name some by --codes, or by"),
     ],
 )
