@@ -1,6 +1,7 @@
 """A user's samples are one draw: with one sample each all is as ever, and repeating them adds no certainty."""
 
 from dataclasses import astuple
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy import stats
 from unisid.evaluation import figures as by_sample
 from unisid.evaluation.figures import SEED
 from unisid.judging import by_user
-from unisid.judging.by_user import PERMUTATIONS, Users, comparisons, figures, permuted, resampled, t_test, variance
+from unisid.judging.by_user import PERMUTATIONS, Users, permuted, resampled, t_test, variance
 from unisid.judging.power import power
 from unisid.ops.ranking import bootstrap_means, metric_names, paired_test, permutation_p
 
@@ -25,13 +26,13 @@ def ranks(seed: int, samples: int = 300) -> np.ndarray:
 def test_with_one_sample_a_user_all_is_as_by_sample():
     ours, theirs = by_sample.values_of([ranks(1), ranks(2)], CUTOFFS), by_sample.values_of([ranks(3)], CUTOFFS)
     users = Users.of(np.random.default_rng(0).permutation(1000)[:300])
-    names, old = metric_names(CUTOFFS), by_sample.values_of([ranks(1), ranks(2)], CUTOFFS)
-    found, wanted = figures(ours, users, names), by_sample.over_seeds(old, CUTOFFS)
+    means, test = partial(resampled, users=users), partial(t_test, users=users)
+    found, wanted = by_sample.over_seeds(ours, CUTOFFS, means), by_sample.over_seeds(ours, CUTOFFS)
     for name, each in wanted.items():
         assert astuple(found[name])[:4] == pytest.approx(astuple(each)[:4], rel=1e-12)
         assert found[name].by_seed == pytest.approx(each.by_seed, rel=1e-12)
-    apart = comparisons(ours, {"other": theirs}, users, names)["other"]
-    wanted = by_sample.comparisons(old, {"other": by_sample.values_of([ranks(3)], CUTOFFS)}, CUTOFFS)["other"]
+    apart = by_sample.comparisons(ours, {"other": theirs}, CUTOFFS, means, test)["other"]
+    wanted = by_sample.comparisons(ours, {"other": theirs}, CUTOFFS)["other"]
     for name in metric_names(CUTOFFS):
         reach = (wanted[name].low, wanted[name].high)
         assert (apart[name].low, apart[name].high) == pytest.approx(reach, rel=1e-12)

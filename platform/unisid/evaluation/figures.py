@@ -3,7 +3,7 @@
 n seeds, S test samples, M metrics.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ from unisid.ops.ranking import (
 RESAMPLES = 2000
 """Of the bootstrap, where no setting says."""
 SEED = 42
+Means = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""From values of samples [S, M] to means of what a bootstrap drew [R, M]."""
 
 
 @dataclass(frozen=True)
@@ -147,14 +149,20 @@ def _over_cutoffs(ours: Float[NDArray[np.float64], " C"], theirs: Float[NDArray[
     return OverCutoffs(test.difference, relative, test.p, test.cohens_d, low, high)
 
 
-def over_seeds(values: Float[NDArray[np.float64], "n S M"], cutoffs: Sequence[int]) -> dict[str, Figure]:
-    """Metric -> its mean over seeds, their deviation, and the interval over samples."""
+def over_seeds(
+    values: Float[NDArray[np.float64], "n S M"], cutoffs: Sequence[int], means: Means | None = None
+) -> dict[str, Figure]:
+    """Metric -> its mean over seeds, their deviation, and the interval over samples.
+
+    Args:
+        means: a bootstrap's means [R, M] of values [S, M]; None for that of independent samples.
+    """
     seeds = values.mean(1)
     spread = seeds.std(0, ddof=1) if len(seeds) > 1 else np.full(values.shape[2], np.nan)
-    found = intervals(values.mean(0), cutoffs, RESAMPLES, SEED)
+    low, high = interval((means or _bootstrap)(values.mean(0)))
     return {
-        name: Figure(float(seeds[:, m].mean()), float(spread[m]), each.low, each.high, tuple(seeds[:, m]))
-        for m, (name, each) in enumerate(found.items())
+        name: Figure(float(seeds[:, m].mean()), float(spread[m]), float(low[m]), float(high[m]), tuple(seeds[:, m]))
+        for m, name in enumerate(metric_names(cutoffs))
     }
 
 
@@ -162,20 +170,34 @@ def comparisons(
     ours: Float[NDArray[np.float64], "n S M"],
     others: Mapping[str, Float[NDArray[np.float64], "_ S M"]],
     cutoffs: Sequence[int],
+    means: Means | None = None,
+    test: Callable[[NDArray[np.float64]], PairedTest] | None = None,
 ) -> dict[str, dict[str, Comparison]]:
     """Method -> metric -> how far ours is ahead of it, with p-values corrected over the methods.
 
     Methods may have different numbers of seeds.
+
+    Args:
+        means: as `over_seeds`.
+        test: of differences [S]; None for the paired t-test of independent samples.
     """
-    mine = ours.mean(0)
-    tests = {method: paired(mine, values.mean(0), cutoffs, RESAMPLES, SEED) for method, values in others.items()}
+    apart = {method: ours.mean(0) - values.mean(0) for method, values in others.items()}
+    reach = {method: interval((means or _bootstrap)(each)) for method, each in apart.items()}
     found: dict[str, dict[str, Comparison]] = {method: {} for method in others}
-    for name in metric_names(cutoffs):
-        corrected = holm([tests[method][name].test.p for method in others])
-        for method, p in zip(others, corrected, strict=True):
-            each = tests[method][name]
-            found[method][name] = Comparison(each.test, each.low, each.high, p)
+    for m, name in enumerate(metric_names(cutoffs)):
+        tests = [(test or _t_test)(each[:, m]) for each in apart.values()]
+        for method, tested, p in zip(others, tests, holm([each.p for each in tests]), strict=True):
+            low, high = reach[method]
+            found[method][name] = Comparison(tested, float(low[m]), float(high[m]), p)
     return found
+
+
+def _bootstrap(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return bootstrap_means(values, RESAMPLES, SEED)
+
+
+def _t_test(differences: NDArray[np.float64]) -> PairedTest:
+    return paired_test(differences, np.zeros_like(differences))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

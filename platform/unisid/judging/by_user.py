@@ -2,11 +2,10 @@
 
 A user's samples are alike; taken for independent ones they would make intervals too narrow and tests too sure. With one
 sample a user these are the ordinary bootstrap, Student's paired t-test and the permutation test.
-n seeds, S test samples, U users, M metrics, R resamples.
+S test samples, U users, M metrics, R resamples.
 """
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from unisid.evaluation.figures import RESAMPLES, SEED, Comparison, Figure, holm
-from unisid.ops.ranking import DRAWN_AT_ONCE, PairedTest, interval, permutation_p
+from unisid.evaluation.figures import RESAMPLES, SEED
+from unisid.ops.ranking import DRAWN_AT_ONCE, PairedTest, permutation_p
 
 PERMUTATIONS = 9_999
 DIGITS = 12
@@ -51,37 +50,6 @@ class Users:
             return values[np.argsort(self.index)]
         sums: Values = np.stack([np.bincount(self.index, column, len(self.counts)) for column in values.T], axis=1)
         return np.asarray(sums.round(DIGITS), np.float64)  # equal sums that were added in another order are equal
-
-
-def figures(values: Values, users: Users, names: Sequence[str]) -> dict[str, Figure]:
-    """Metric -> its mean over seeds of values [n, S, M], their deviation, and the interval over users."""
-    seeds = values.mean(1)
-    spread = seeds.std(0, ddof=1) if len(seeds) > 1 else np.full(values.shape[2], np.nan)
-    low, high = interval(resampled(values.mean(0), users))
-    return {
-        name: Figure(float(seeds[:, m].mean()), float(spread[m]), float(low[m]), float(high[m]), tuple(seeds[:, m]))
-        for m, name in enumerate(names)
-    }
-
-
-def comparisons(
-    ours: Values, others: Mapping[str, Values], users: Users, names: Sequence[str]
-) -> dict[str, dict[str, Comparison]]:
-    """Method -> metric -> how far ours is ahead of it, both averaged over seeds, corrected over the methods (Holm).
-
-    Args:
-        ours: values [n, S, M].
-        others: those of each other method, which may have another number of seeds.
-    """
-    apart = {method: ours.mean(0) - values.mean(0) for method, values in others.items()}
-    reach = {method: interval(resampled(each, users)) for method, each in apart.items()}
-    found: dict[str, dict[str, Comparison]] = {method: {} for method in others}
-    for m, name in enumerate(names):
-        tests = [t_test(each[:, m], users) for each in apart.values()]
-        for method, test, p in zip(others, tests, holm([test.p for test in tests]), strict=True):
-            low, high = reach[method]
-            found[method][name] = Comparison(test, float(low[m]), float(high[m]), p)
-    return found
 
 
 def resampled(values: Values, users: Users) -> Values:

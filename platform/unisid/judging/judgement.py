@@ -6,6 +6,7 @@ metrics.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,10 @@ from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.metrics import HISTORY_RULES, Metrics
 from unisid.config import Json
 from unisid.errors import DataError
-from unisid.evaluation.figures import holm, values_of
+from unisid.evaluation.figures import comparisons, holm, over_seeds, values_of
 from unisid.evaluation.groups import Groups, by_group, groups_of
 from unisid.evaluation.ranks import Ranks, headline
-from unisid.judging.by_user import Users, comparisons, figures, permuted
+from unisid.judging.by_user import Users, permuted, resampled, t_test
 from unisid.judging.power import power
 from unisid.ops.ranking import metric_names
 
@@ -35,16 +36,17 @@ def judge(
         difference: of the headline metric, that the power is about; None for the one that is seen.
     """
     rows = catalog.samples(TEST)
-    users, names = Users.of(catalog.user[rows]), metric_names(cutoffs)
+    users = Users.of(catalog.user[rows])
+    means = partial(resampled, users=users)
     groups, top = groups_of(catalog, rows), headline(cutoffs)[1]
     rules = {}
     for rule in HISTORY_RULES:
         ranks = {name: [each[rule] for each in by_seed] for name, by_seed in systems.items()}
         values = {name: values_of(each, cutoffs) for name, each in ranks.items()}
         rules[rule] = {
-            **_compared(values, users, names, names.index(top), difference),
+            **_compared(values, users, cutoffs, metric_names(cutoffs).index(top), difference),
             "figures": {
-                name: {metric: asdict(figure) for metric, figure in figures(each, users, names).items()}
+                name: {metric: asdict(figure) for metric, figure in over_seeds(each, cutoffs, means).items()}
                 for name, each in values.items()
             },
             "groups": {name: _by_group(each, groups, int(top.partition("@")[2])) for name, each in ranks.items()},
@@ -60,10 +62,11 @@ def judge(
     }
 
 
-def _compared(values: Values, users: Users, names: list[str], top: int, difference: float | None) -> Json:
+def _compared(values: Values, users: Users, cutoffs: tuple[int, ...], top: int, difference: float | None) -> Json:
     """The first system beside every other: power and a permutation test by the metric `top`, t-tests by all."""
     first, *others = values
-    tests = comparisons(values[first], {name: values[name] for name in others}, users, names)
+    means, test = partial(resampled, users=users), partial(t_test, users=users)
+    tests = comparisons(values[first], {name: values[name] for name in others}, cutoffs, means, test)
     apart = {name: (values[first].mean(0) - values[name].mean(0))[:, top] for name in others}
     return {
         "power": {
