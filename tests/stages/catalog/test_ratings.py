@@ -6,8 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.stages.catalog.test_policies import ONE_OUT, START, said, walks
-from tests.stages.test_catalog import bytes_of, make, shop
+from tests.stages.catalog.test_policies import START, said, walks
+from tests.stages.catalog.test_weights import with_column
+from tests.stages.test_catalog import bytes_of, make
 from unisid.artifacts.store import Place
 from unisid.config import fingerprint, to_record
 from unisid.datasets import movielens, synthetic
@@ -20,11 +21,7 @@ RATINGS = (5, "4", "3.5", 1, "", 4.5)
 
 def of_ratings(folder, rows, ratings, **settings):
     """A shop whose interactions have these ratings, by row."""
-    config = shop(folder, rows, **ONE_OUT | settings)
-    lines = (folder / "rows.csv").read_text().splitlines()
-    words = ["stars", *ratings]
-    (folder / "rows.csv").write_text("".join(f"{line},{k}\n" for line, k in zip(lines, words, strict=True)))
-    return dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, rating="stars"))
+    return with_column(folder, rows, "rating", "stars", ratings, **settings)
 
 
 @pytest.fixture

@@ -24,13 +24,18 @@ KINDS = ("view", "Add to cart", "4.5")
 WEIGHTS = {"view": 1.0, "Add to cart": 3.0, "4.5": 10.0}
 
 
-def of_kinds(folder, rows, kinds, **settings):
-    """A shop whose interactions are of these kinds, by row."""
+def with_column(folder, rows, setting, name, values, **settings):
+    """A shop whose interactions have one more column, by row, named by a setting of the dataset."""
     config = shop(folder, rows, **ONE_OUT | settings)
     lines = (folder / "rows.csv").read_text().splitlines()
-    words = ["event", *kinds]
+    words = [name, *values]
     (folder / "rows.csv").write_text("".join(f"{line},{k}\n" for line, k in zip(lines, words, strict=True)))
-    return dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, event="event"))
+    return dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, **{setting: name}))
+
+
+def of_kinds(folder, rows, kinds, **settings):
+    """A shop whose interactions are of these kinds, by row."""
+    return with_column(folder, rows, "event", "event", kinds, **settings)
 
 
 @pytest.fixture
