@@ -55,7 +55,7 @@ def recommend_all(
     """Write recommendations for everybody, and say how many.
 
     Args:
-        beams: of the searches, by level; empty: 50.
+        beams: of the searches, by level; empty: as `Recommender.beams`.
         histories: a Parquet file with the histories; empty for those of the catalog's users.
         as_json: say it as JSON.
         machines: what they are entered for, once the settings are known to be right.

@@ -67,7 +67,7 @@ class Overnight(Settings):
     histories: str = ""
     """A Parquet or CSV file with `user_id` and `history`, a list of item ids; empty for all users of the catalogue."""
     beams: Beams = ()
-    """As `serve`'s: prefixes that a search keeps at a level, the last number for all further levels; empty: 50."""
+    """As of `serve`: prefixes that a search keeps at a level, the last number for all further ones; empty: as there."""
     shard: Count = 4096
     """Users a shard."""
     pool: Pool = runtime(Pool())

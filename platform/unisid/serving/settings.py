@@ -83,7 +83,8 @@ class Serving(Settings):
     None: their share of the catalogue; 0: nothing is added to their scores."""
     beams: Beams = ()
     """Prefixes that a search keeps at a level, the last number for all further levels, and nowhere fewer than the items
-    wanted; empty: 50. `unisid certify` shows how many are enough."""
+    wanted; empty: 50, or 100 and then 50 where the first level has 256 codes or more. `unisid certify` shows how many
+    are enough."""
     partitions: tuple[str, ...] = ()
     """Rules with a name, NAME=RULE: `shop-7=retailer == 7 and in_stock`."""
 
