@@ -112,6 +112,40 @@ def test_a_signal_stays_the_cause_whatever_a_library_makes_of_it(monkeypatch, ca
     assert {each: signal.getsignal(each) for each in ENDING} == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_that_comes_while_an_object_is_deleted_is_not_lost(monkeypatch, capsys, number):
+    """Python drops what is raised in a `__del__`, such as that of a lock's file."""
+
+    class Deleted:
+        def __del__(self):
+            os.kill(os.getpid(), number)
+            time.sleep(1)
+
+    def act(known):
+        for _ in range(2):  # and while it is sent again
+            Deleted()
+        time.sleep(60)
+        pytest.fail("it went on")
+
+    monkeypatch.setattr(flow.Recipes, "act", act)
+    before = sys.unraisablehook
+    assert cli.main(["recipes"]) == 128 + number
+    assert capsys.readouterr().err == "interrupted: what is complete stays; the same command goes on from there\n"
+    assert sys.unraisablehook is before
+
+
+def test_another_error_of_a_deleted_object_is_reported_as_ever(monkeypatch):
+    class Deleted:
+        def __del__(self):
+            raise ValueError("of its own")
+
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: told.append(str(what.exc_value)))
+    with stoppable():
+        Deleted()
+    assert told == ["of its own"]
+
+
 def test_a_signal_that_is_ignored_stays_so(monkeypatch, capsys):
     """As `nohup` wants it."""
     monkeypatch.setattr(flow.Recipes, "act", lambda known: os.kill(os.getpid(), signal.SIGHUP))

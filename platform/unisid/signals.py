@@ -4,11 +4,14 @@ is closed) as Ctrl-C."""
 import collections
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN = 0.05
+"""Seconds after which a signal is sent again whose error Python dropped: by then it has left what dropped it."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -20,32 +23,78 @@ def stoppable() -> Iterator[list[int]]:
     """Inside, SIGTERM and SIGHUP raise `Terminated` in the main thread, Ctrl-C a KeyboardInterrupt.
 
     Yields the numbers of the signals that came, in order: what a signal raises may arrive as another error, for a
-    library turns it into one of its own. Another SIGTERM or SIGHUP, while the process ends, changes nothing. A signal
-    that is ignored (nohup) stays so.
+    library turns it into one of its own. What a signal raises where Python drops errors (in a `__del__`, a callback of
+    a weak reference) is raised again a moment later. Another SIGTERM or SIGHUP, while the process ends, changes
+    nothing. A signal that is ignored (nohup) stays so.
     """
-    came: list[int] = []
+    listener = _Listener()
+    before = {number: signal.getsignal(number) for number in ENDING} if _listens() else {}
+    listener.heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    try:
+        if before:
+            sys.unraisablehook = listener.dropped
+        listener.listen()
+        yield listener.came
+    except SystemExit as left:
+        if left.code == signal.SIGTERM:
+            raise Terminated from None
+        raise
+    finally:
+        listener.end()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+
+class _Listener:
+    """What `stoppable` does with signals, and with what they raise where Python drops it."""
+
+    def __init__(self) -> None:
+        self.came: list[int] = []
+        self.heard: list[signal.Signals] = []
+        self.reported = sys.unraisablehook
+        self.raises = True
+        self.timers: list[threading.Timer] = []
+
+    def listen(self) -> None:
+        """Hear the signals that are not ignored."""
+        for number in self.heard:
+            signal.signal(number, self.stop)
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        """Raise what the signal stands for."""
+        self.came.append(number)
+        if not self.raises:
+            return
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         for each in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, signal.SIG_IGN)
         raise Terminated
 
-    before = {number: signal.getsignal(number) for number in ENDING} if _listens() else {}
-    try:
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:
-                signal.signal(number, stop)
-        yield came
-    except SystemExit as left:
-        if left.code == signal.SIGTERM:
-            raise Terminated from None
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def dropped(self, what: "sys.UnraisableHookArgs") -> None:
+        """Send the signal again whose error Python dropped; report other errors as before."""
+        if not (self.came and isinstance(what.exc_value, KeyboardInterrupt)):
+            self.reported(what)
+            return
+        self.raises = False  # what is raised here would be dropped too
+        self.listen()
+        self.timers.append(threading.Timer(AGAIN, self.again, (len(self.timers) + 1,)))
+        self.timers[-1].start()
+        self.raises = True
+
+    def again(self, times: int) -> None:
+        """Send the main thread the signal that was dropped; nothing where another was dropped since."""
+        main = threading.main_thread().ident
+        if times == len(self.timers) and main is not None:
+            signal.pthread_kill(main, self.came[-1])
+
+    def end(self) -> None:
+        """Hear nothing more, and send nothing either."""
+        self.raises = False
+        for timer in self.timers:
+            timer.cancel()
+            timer.join()
+        sys.unraisablehook = self.reported
 
 
 @contextlib.contextmanager
