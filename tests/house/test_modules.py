@@ -98,9 +98,10 @@ BESIDE = {
     "pylance",
     "adbc-driver-bigquery",
     "adbc-driver-snowflake",
+    "google-cloud-bigquery",
 }
 """Declared for what loads them by itself (transformers, SQLAlchemy, a GPU machine) or by name (`raw/lake.py`,
-`raw/databases.py`)."""
+`raw/databases.py`, `raw/bigquery_output.py`)."""
 
 
 def modules() -> list[str]:

@@ -119,6 +119,6 @@ def test_what_is_missing_is_named_before_any_work(monkeypatch):
         ConfigError, match=r"test snowflake:a.b.c: to write a table of Snowflake, .*unisid\[snowflake\]"
     ):
         WrittenTable.of("test", "snowflake:a.b.c")
-    for name, message in (("sqlite:tonight", "sqlite:FILE/TABLE"), ("bigquery:a.b.c", "bq load --replace")):
+    for name, message in (("sqlite:tonight", "sqlite:FILE/TABLE"), ("bigquery:a.b", "bigquery:PROJECT.DATASET.TABLE")):
         with pytest.raises(ConfigError, match=message):
             WrittenTable.of("test", name)

@@ -62,10 +62,17 @@ def test_the_command_prints_a_table_or_json(tmp_path, capsys):
 
 def test_what_is_not_installed_is_named_with_what_helps(tmp_path, monkeypatch):
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "deepspeed" else real(name))
-    check = found(tmp_path)["deepspeed"]
-    assert (check.state, check.found) == ("absent", "is not installed")
-    assert "pip install 'unisid[llm]'" in check.remedy
+
+    def find(name):
+        if name.startswith("google."):
+            raise ModuleNotFoundError("No module named 'google.cloud'")  # as Python says of a name with a dot
+        return None if name == "deepspeed" else real(name)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    checks = found(tmp_path)
+    for name, extra in (("deepspeed", "llm"), ("BigQuery, to write", "bigquery")):
+        assert (checks[name].state, checks[name].found) == ("absent", "is not installed")
+        assert f"pip install 'unisid[{extra}]'" in checks[name].remedy
     monkeypatch.setitem(__import__("sys").modules, "faiss", None)
     check = found(tmp_path)["faiss"]
     assert check.state == "fault"

@@ -220,11 +220,11 @@ def test_the_rows_go_into_a_table_in_one_commit(sources, tmp_path, capsys, kind)
     [
         (["--quota", "brand"], "--quota brand: must be COLUMN=N"),
         (["--quota", "brand=0"], "--quota brand=0: must be COLUMN=N"),
-        (["--into", "nowhere"], "--into nowhere: must be delta:PATH, lance:PATH, iceberg:CATALOG/SPACE.TABLE, snow"),
+        (["--into", "nowhere"], "--into nowhere: must be delta:PATH, lance:PATH, iceberg:CATALOG/SPACE.TABLE, bigq"),
         (["--into", "iceberg:shop"], "--into iceberg:shop: must be delta:PATH"),
         (["--into", "sqlite:shop"], "--into sqlite:shop: must be sqlite:FILE/TABLE"),
         (["--into", "snowflake:shop"], "--into snowflake:shop: must be snowflake:DATABASE.SCHEMA.TABLE"),
-        (["--into", "bigquery:p.s.t"], "Apache Arrow's driver for BigQuery writes no tables; load the files of --out"),
+        (["--into", "bigquery:s.t"], "--into bigquery:s.t: must be bigquery:PROJECT.DATASET.TABLE"),
     ],
 )
 def test_words_that_name_no_quota_and_no_table_are_refused(sources, tmp_path, capsys, words, message):

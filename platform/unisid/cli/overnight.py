@@ -29,7 +29,7 @@ class Everybody:
     """at most N items of each category: brand=2"""
     into: Annotated[str | None, text("TABLE")] = None
     """a table of a lake or database that is to hold the rows too: delta:PATH, lance:PATH, iceberg:CATALOG/SPACE.TABLE,
-    snowflake:DATABASE.SCHEMA.TABLE or sqlite:FILE/TABLE"""
+    bigquery:PROJECT.DATASET.TABLE, snowflake:DATABASE.SCHEMA.TABLE or sqlite:FILE/TABLE"""
     columns: Annotated[str | None, text("FILE")] = None
     """facts about the items, by item_id, for the rule"""
     shard: int = 4096

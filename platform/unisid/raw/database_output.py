@@ -1,29 +1,32 @@
-"""Rows written into a table of a database by Apache Arrow's ADBC drivers, in one step that replaces what it held.
+"""Rows written into a table of a database, in one step that replaces what it held.
 
-`snowflake:DATABASE.SCHEMA.TABLE`, or `sqlite:FILE/TABLE`. Readers see the rows before or after: SQLite by one
-transaction; Snowflake, which has none over tables that are made, by a second table that takes the first one's place.
-Apache Arrow's driver for BigQuery writes no tables.
+`snowflake:DATABASE.SCHEMA.TABLE` and `sqlite:FILE/TABLE` by Apache Arrow's ADBC drivers, and
+`bigquery:PROJECT.DATASET.TABLE` by Google's client. Readers see the rows before or after: SQLite by one transaction;
+BigQuery by one job; Snowflake, which has no transaction over tables that are made, by a second table that takes the
+first one's place.
 """
 
 import importlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from unisid.errors import ConfigError, DataError
-from unisid.raw import databases
+from unisid.raw import bigquery_output, databases
 
 NAMED = re.compile(r"(snowflake|sqlite|bigquery):(?!//)(.+)", re.DOTALL)
-NAME = {"snowflake": databases.NAME["snowflake"], "sqlite": re.compile(r"(.+)/([^/]+)", re.DOTALL)}
-FORM = {"snowflake": databases.FORM["snowflake"], "sqlite": "FILE/TABLE"}
-CALLED = {"snowflake": "a table of Snowflake", "sqlite": "a table of SQLite"}
-INSTALL = {"snowflake": "'unisid[snowflake]'", "sqlite": "adbc-driver-sqlite"}
-BIGQUERY = (
-    "Apache Arrow's driver for BigQuery writes no tables; load the files of --out: bq load --replace "
-    "--source_format=PARQUET DATASET.TABLE 'gs://BUCKET/tonight/*.parquet'"
-)
+NAME = databases.NAME | {"sqlite": re.compile(r"(.+)/([^/]+)", re.DOTALL)}
+FORM = databases.FORM | {"sqlite": "FILE/TABLE"}
+CALLED = {"bigquery": "a table of BigQuery", "snowflake": "a table of Snowflake", "sqlite": "a table of SQLite"}
+PACKAGE = {
+    "bigquery": bigquery_output.PACKAGE,
+    "snowflake": "adbc_driver_snowflake.dbapi",
+    "sqlite": "adbc_driver_sqlite.dbapi",
+}
+"""What each is written with."""
+INSTALL = {"bigquery": "'unisid[bigquery]'", "snowflake": "'unisid[snowflake]'", "sqlite": "adbc-driver-sqlite"}
 COMING = "_UNISID_NEW"
 """After the name of Snowflake's second table."""
 NOT_FOUND = 3
@@ -33,16 +36,14 @@ Batches = Iterator[pa.RecordBatch]
 
 
 def check(where: str, kind: str, named: str) -> None:
-    """Raise ConfigError for a name that is none of the kind, for a driver that is not installed, and for BigQuery."""
-    if kind == "bigquery":
-        raise ConfigError(f"{where} bigquery:{named}: {BIGQUERY}")
+    """Raise ConfigError for a name that is none of the kind, and for a package that is not installed."""
     if NAME[kind].fullmatch(named) is None:
         raise ConfigError(f"{where} {kind}:{named}: must be {kind}:{FORM[kind]}")
     try:
-        importlib.import_module(f"adbc_driver_{kind}.dbapi")
+        importlib.import_module(PACKAGE[kind])
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"{where} {kind}:{named}: to write {CALLED[kind]}, install its driver: "
+            f"{where} {kind}:{named}: to write {CALLED[kind]}, install its package: "
             f"pip install {INSTALL[kind]} ({error})"
         ) from None
 
@@ -56,22 +57,21 @@ def replace(kind: str, named: str, schema: pa.Schema, batches: Batches) -> str:
     """
     found = NAME[kind].fullmatch(named)
     assert found is not None, named
-    write: Callable[..., int] = _to_snowflake if kind == "snowflake" else _to_sqlite
-    return f"{write(*found.groups(), schema, batches):,} rows"
+    return _WRITE[kind](*found.groups(), schema, batches)
 
 
-def _to_sqlite(path: str, table: str, schema: pa.Schema, batches: Batches) -> int:
-    driver: Any = importlib.import_module("adbc_driver_sqlite.dbapi")
+def _to_sqlite(path: str, table: str, schema: pa.Schema, batches: Batches) -> str:
+    driver: Any = importlib.import_module(PACKAGE["sqlite"])
     with driver.connect(path) as connection, connection.cursor() as cursor:
         _refuse_others(connection, table, schema, {})
         counted = _Counted(batches)
         reader = pa.RecordBatchReader.from_batches(schema, iter(counted))
         cursor.adbc_ingest(table, reader, mode="replace")
         connection.commit()
-    return counted.rows
+    return f"{counted.rows:,} rows"
 
 
-def _to_snowflake(database: str, space: str, table: str, schema: pa.Schema, batches: Batches) -> int:
+def _to_snowflake(database: str, space: str, table: str, schema: pa.Schema, batches: Batches) -> str:
     """Names and columns in capitals, as Snowflake spells what stands without quotation marks."""
     database, space, table = (name.upper() for name in (database, space, table))
     capitals = pa.schema([field.with_name(field.name.upper()) for field in schema])
@@ -88,7 +88,7 @@ def _to_snowflake(database: str, space: str, table: str, schema: pa.Schema, batc
         old, new = (f'"{database}"."{space}"."{name}"' for name in (table, coming))
         cursor.execute(f"CREATE OR REPLACE TABLE {old} CLONE {new} COPY GRANTS")
         cursor.execute(f"DROP TABLE {new}")
-    return counted.rows
+    return f"{counted.rows:,} rows"
 
 
 class _Counted:
@@ -113,3 +113,10 @@ def _refuse_others(connection: Any, table: str, schema: pa.Schema, within: dict[
         raise
     if names != schema.names:
         raise DataError(f"has the columns {', '.join(names)}, not {', '.join(schema.names)}; name another table")
+
+
+_WRITE: Mapping[str, Callable[..., str]] = {
+    "bigquery": bigquery_output.replace,
+    "snowflake": _to_snowflake,
+    "sqlite": _to_sqlite,
+}

@@ -44,7 +44,8 @@ class WrittenTable:
         if found is None or (found[1] == "iceberg" and not IN_CATALOG.fullmatch(found[2])):
             raise ConfigError(
                 f"{where} {name}: must be delta:PATH, lance:PATH, iceberg:CATALOG/SPACE.TABLE, "
-                "snowflake:DATABASE.SCHEMA.TABLE or sqlite:FILE/TABLE; a folder of Parquet files is --out"
+                "bigquery:PROJECT.DATASET.TABLE, snowflake:DATABASE.SCHEMA.TABLE or sqlite:FILE/TABLE; a folder of "
+                "Parquet files is --out"
             )
         kind: Kind = found[1]  # type: ignore[assignment]
         try:

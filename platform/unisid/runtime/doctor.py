@@ -40,6 +40,7 @@ OPTIONAL = (
     ("Iceberg", "pyiceberg", "tables of Iceberg", "pip install 'unisid[lake]'"),
     ("Lance", "lance", "tables of Lance", "pip install 'unisid[lake]'"),
     ("BigQuery", "adbc_driver_bigquery", "tables of BigQuery", "pip install 'unisid[bigquery]'"),
+    ("BigQuery, to write", "google.cloud.bigquery", "batches into BigQuery", "pip install 'unisid[bigquery]'"),
     ("Snowflake", "adbc_driver_snowflake", "tables of Snowflake", "pip install 'unisid[snowflake]'"),
     ("PostgreSQL", "psycopg2", "MLflow on PostgreSQL", "pip install 'unisid[server]'"),
     ("S3 requests", "boto3", "leases on S3 without conditional writes, MLflow on S3", "pip install 'unisid[server]'"),
@@ -121,10 +122,17 @@ def _faiss(store: Store) -> Iterator[Check]:
 
 def _packages(store: Store) -> Iterator[Check]:
     for name, module, use, remedy in OPTIONAL:
-        if importlib.util.find_spec(module) is None:
+        if not _is_installed(module):
             yield Check(name, "absent", "is not installed", f"{use} does not work; {remedy}")
         else:
             yield Check(name, "ok", _version(module))
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # a package around it is missing
+        return False
 
 
 def _ray(store: Store) -> Iterator[Check]:
