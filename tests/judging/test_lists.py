@@ -103,6 +103,16 @@ def test_equal_scores_are_ties(table, catalog, tmp_path):
     assert set(read_lists(str(tmp_path / "a.parquet"), catalog).score) == {1.0}
 
 
+def test_a_score_of_minus_infinity_is_no_entry(table, catalog, tmp_path):
+    """RecBole strikes items out by it: what the user took, and the padding, which is no item of the catalog."""
+    score = np.where(table["rank"] > 3, -np.inf, table["score"])
+    padded = table.assign(score=score, item_id=table["item_id"].where(table["rank"] < 5, "[PAD]"))
+    padded.drop(columns="rank").to_parquet(tmp_path / "a.parquet")
+    found = read_lists(str(tmp_path / "a.parquet"), catalog)
+    assert (found.longest, found.users) == (3, USERS)
+    assert np.isfinite(found.score).all()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

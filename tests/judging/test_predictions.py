@@ -67,6 +67,18 @@ def test_the_tensor_of_grid(tmp_path, users):
     assert read_predictions(str(tmp_path / "same.npy"), users).equals(found)
 
 
+def test_the_array_of_recbole(tmp_path, users):
+    path = str(tmp_path / "external_item_list.npy")
+    np.save(path, np.array([["i1", "i2"], ["[PAD]", "[PAD]"], ["i2", "[PAD]"]]))
+    assert is_prediction(path)
+    found = read_predictions(path, users)
+    assert found["user"].to_pylist() == ["ann", "ann", "cyd"]
+    assert found["item"].to_pylist() == ["i1", "i2", "i2"]
+    np.save(path, np.array([[["i1"]]]))
+    with pytest.raises(DataError, match=r"is of shape \(1, 1, 1\) and type <U2; .* as RecBole's external_item_list"):
+        read_predictions(path, users)
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -183,7 +195,7 @@ def test_an_array_of_something_else_is_refused(tmp_path, users, content, message
 @pytest.mark.parametrize(
     ("codes", "message"),
     [
-        ([[1, 2]], r"is of shape \(1, 2\); must be whole numbers, users by list by levels"),
+        ([[1, 2]], r"is of shape \(1, 2\) and type float64; must be whole numbers, users by list by lev"),
         ([[[0.5, 1]]], "must be whole numbers"),
         ([[[-1, 1]]], "must be whole numbers"),
         ([[[float("nan"), 1]]], "must hold whole numbers"),

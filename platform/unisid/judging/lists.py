@@ -17,6 +17,7 @@ from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.lookup import unknown
 from unisid.errors import ConfigError, DataError
 from unisid.judging.items_of_ids import NONE, ItemsOfIds
+from unisid.judging.json_lists import is_answers, is_by_user, read_answers, read_by_user
 from unisid.judging.predictions import is_prediction, read_predictions
 from unisid.judging.runs import is_run, read_run
 from unisid.judging.tables import NAMES, read_table
@@ -91,7 +92,7 @@ def read_lists(
     kinds = {tuple(sorted(piece.column_names)) for piece in pieces}
     if len(kinds) > 1:
         raise DataError(f"{path}: its files have different columns; give them the same ones")
-    table = pa.concat_tables(pieces)
+    table = _listed(path, pa.concat_tables(pieces))
     if not table.num_rows:
         raise DataError(f"{path}: holds no entry; it must have a list for every test user")
     user = _numbers(path, table, "user", catalog)
@@ -127,7 +128,23 @@ def _read(file: Found, names: Mapping[str, str], users: str, catalog: Catalog) -
         return read_table(file, names, catalog.user_ids)
     if is_prediction(file.path):
         return read_predictions(file.path, users)
-    return read_run(file.path) if is_run(file.path) else read_table(file, names, catalog.user_ids)
+    if is_run(file.path):
+        return read_run(file.path)
+    if not names and is_by_user(file.path, catalog.user_ids):
+        return read_by_user(file.path)
+    if not names and is_answers(file.path):
+        return read_answers(file.path)
+    return read_table(file, names, catalog.user_ids)
+
+
+def _listed(path: str, table: pa.Table) -> pa.Table:
+    """The entries whose score is not -inf, by which RecBole marks what is not recommended: past items and padding."""
+    if "score" not in table.column_names:
+        return table
+    found = table.filter(pc.greater(table["score"], -np.inf))
+    if struck := table.num_rows - found.num_rows:
+        LOG.info(f"{path}: {struck:,} entries have the score -inf and are no part of their lists")
+    return found
 
 
 def _numbers(path: str, table: pa.Table, kind: str, catalog: Catalog) -> NDArray[np.int64]:

@@ -1,9 +1,11 @@
-"""Lists without users, in the order of a file of users: of semantic ids, as MiniOneRec and GRID write them.
+"""Lists without users, in the order of a file of users, as MiniOneRec, GRID and RecBole's programs write them.
 
 - MiniOneRec: a JSON array of objects, of which each `predict` holds ids as text, best first, and `output` the id that
   was to be found. The users are those of the test file that it was given, a row an object: one may stand in several.
 - GRID: a tensor [users, k, levels] of codes, best first (`merged_predictions_tensor.pt`), whose rows are users by
   number. It is of float32, filled up by zeros where a user has no list.
+- RecBole: an array [users, k] of items' ids, best first: what `numpy.save` makes of the `external_item_list` that
+  its example of a case study ends with. `[PAD]` fills up where a user has fewer than k items.
 
 U users, k list length, L levels.
 """
@@ -33,6 +35,8 @@ from unisid.raw.tabular import parts_of, read_rows
 LOG = logger(__name__)
 PREDICT, OUTPUT = "predict", "output"
 """The fields of MiniOneRec's results that hold a list and what it was to find."""
+PADDING = "[PAD]"
+"""What RecBole calls the item of number 0, which is none."""
 TENSORS = (".pt", ".pth", ".npy")
 
 
@@ -44,8 +48,8 @@ def is_prediction(path: str) -> bool:
 def read_predictions(path: str, users: str) -> pa.Table:
     """The entries of lists whose users another file names, in order.
 
-    Columns: `user`; `item` as a semantic id's text; `place`, from 0, of the list among its user's `lists`, as many; and
-    `target`, the id that the list was to find, where the file says so.
+    Columns: `user`; `item`, a semantic id's text or an item's id; `place`, from 0, of the list among its user's
+    `lists`, as many; and `target`, the id that the list was to find, where the file says so.
 
     Raises:
         DataError: it holds no such lists, or not as many as there are users.
@@ -135,15 +139,23 @@ def _bare(text: str) -> str:
 
 
 def _of_tensor(path: str) -> list[list[str]]:
-    """The lists of a tensor of codes [U, k, L], by row, spelled; empty for a user whose ids are all zeros.
+    """The lists of an array, by row: of ids [U, k], or of codes [U, k, L], spelled.
 
-    A list of one id that is 0 at each level is a list.
+    Codes that are all zeros are no list, but for a list of one id.
     """
     found = _tensor(path)
-    if found.ndim != 3 or not found.size or (found < 0).any() or (found != np.floor(found)).any():
+    if found.ndim == 2 and found.dtype.kind == "U":
+        return [[text for text in row if text != PADDING] for row in found.tolist()]
+    if (
+        found.dtype.kind == "U"
+        or found.ndim != 3
+        or not found.size
+        or (found < 0).any()
+        or (found != np.floor(found)).any()
+    ):
         raise DataError(
-            f"{path}: is of shape {found.shape}; must be whole numbers, users by list by levels, as GRID's "
-            "merged_predictions_tensor.pt"
+            f"{path}: is of shape {found.shape} and type {found.dtype}; must be whole numbers, users by list by "
+            "levels, as GRID's merged_predictions_tensor.pt, or text, users by list, as RecBole's external_item_list"
         )
     codes = found.astype(np.int64)
     num_users, length, levels = codes.shape
@@ -165,6 +177,7 @@ def _tensor(path: str) -> NDArray[Any]:
             found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True).double().numpy()
     except Exception as error:
         raise DataError(f"{path}: is no tensor ({shown(error)}); must hold one, as torch.save writes it") from None
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in "iuf" or not np.isfinite(found).all():
-        raise DataError(f"{path}: must hold whole numbers")
+    kind = found.dtype.kind if isinstance(found, np.ndarray) else ""
+    if kind not in ("i", "u", "f", "U") or (kind != "U" and not np.isfinite(found).all()):
+        raise DataError(f"{path}: must hold whole numbers or text")
     return found

@@ -1,7 +1,8 @@
 """Entries of ranked lists out of tables: Parquet, delimited text with or without a header, or lines of JSON.
 
-Columns are known under the names that RecBole, RecTools, cornac and TREC give them. Rows without a header are a user,
-an item and, if there is a third, a score, as programs write them that save what a recommender in cornac returns.
+Columns are known under the names that RecBole, RecTools, cornac and TREC give them, or hold the item of a place in the
+list each (`wide.py`). Rows without a header are a user, an item and, if there is a third, a score, as programs write
+them that save what a recommender in cornac returns.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from unisid.artifacts.store import Place
 from unisid.errors import DataError
+from unisid.judging.wide import ITEMS, in_lists, index_of, places
 from unisid.raw.columns import column
 from unisid.raw.delimited import Format, read_text
 from unisid.raw.files import head, is_parquet
@@ -48,14 +50,22 @@ def read_table(file: Found, names: Mapping[str, str], users: pa.Array) -> pa.Tab
     """
     path = file.path
     given = [*columns(path), *columns_of(file.partition)]
-    if form := _without_header(path, given, names, users):
+    form = _without_header(path, given, names, users)
+    ranked = [] if form or "item" in names or known_as("item", given) else places(given)
+    if form:
         chosen = dict(zip(form.names, form.names, strict=True))
+    elif ranked:
+        index = names.get("user") or known_as("user", given) or index_of(given, ranked)
+        chosen = {"user": _chosen(path, "user", index, given)}
     else:
         chosen = {kind: name for kind in NAMES if (name := _chosen(path, kind, names.get(kind), given))}
     found = []
     for one in parts_of("interactions", file):
-        table, rows = read_rows(one, tuple(chosen.values()), form or PLAIN)
-        found.append(_entries(path, table, rows, chosen))
+        table, rows = read_rows(one, (*chosen.values(), *ranked), form or PLAIN)
+        if ranked:
+            found.append(_entries(path, in_lists(table, ranked, path), rows, chosen | {"item": ITEMS}))
+        else:
+            found.append(_entries(path, table, rows, chosen))
     table = pa.concat_tables(found)
     if form:
         _check_scores(path, table)
@@ -105,7 +115,8 @@ def _chosen(path: str, kind: str, name: str | None, given: Sequence[str]) -> str
     if not found and kind in REQUIRED:
         raise DataError(
             f"{path}: no column of the {kind}; it has: {listed(given)}; name one of them: --columns {kind}=NAME (rows "
-            "without a header must be user, item and score, and begin with a user of the catalog)"
+            "without a header must be user, item and score, and begin with a user of the catalog; pandas names its "
+            "index by index_label)"
         )
     return found
 
