@@ -4,6 +4,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,3 +51,29 @@ def test_likeness_is_scikit_learns_cosine_of_pairs():
     ]
     assert lists.likeness(listed, sparse.csr_matrix(users_of), seed=0) == pytest.approx(np.mean(slow), abs=1e-6)
     assert lists.likeness(listed[2:], sparse.csr_matrix(users_of), seed=0) == 0
+
+
+def test_coverage_novelty_and_likeness_are_rectools():
+    """Its novelty is ours with one user more, who took every item; its diversity is one minus the likeness."""
+    theirs = pytest.importorskip("rectools.metrics", reason="rectools is not installed")
+    random = np.random.default_rng(0)
+    listed = np.stack([random.permutation(20)[:5] for _ in range(30)])
+    took = random.random((20, 25)) < random.random((20, 1)) ** 2
+    took[:, 0] = True  # or a list of items without users has no cosine
+    reco = pd.DataFrame(
+        {"user_id": np.repeat(range(30), 5), "item_id": listed.ravel(), "rank": np.tile(range(1, 6), 30)}
+    )
+    item, user = np.nonzero(np.c_[took, np.ones(20)])
+    taken = pd.DataFrame({"user_id": user, "item_id": item})
+    coverage = theirs.CatalogCoverage(k=5, normalize=True).calc(reco, range(20))
+    assert lists.coverage(lists.counts_of(listed, 20)) == coverage
+    novelty = theirs.MeanInvUserFreq(k=5).calc(reco, taken)
+    assert lists.novelty(listed, took.sum(1), num_users=25) == pytest.approx(novelty, rel=1e-12)
+
+    class Cosine(theirs.PairwiseDistanceCalculator):
+        def _get_distances_for_item_pairs(self, items_0, items_1):
+            return 1 - cosine_similarity(took.astype(float))[np.array(items_0, int), np.array(items_1, int)]
+
+    likeness = lists.likeness(listed, sparse.csr_matrix(took.astype(float)), seed=0)
+    diversity = theirs.IntraListDiversity(k=5, distance_calculator=Cosine()).calc(reco)
+    assert likeness == pytest.approx(1 - diversity, rel=1e-9)

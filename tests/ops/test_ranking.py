@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 import torch
@@ -69,6 +70,42 @@ def test_every_metric_is_scikit_learns(k):
     assert means[f"NDCG@{k}"] == pytest.approx(ndcg_score(relevant, scores, k=k))
     each = label_ranking_average_precision_score(listed[found], scores[found])
     assert means[f"MRR@{k}"] == pytest.approx(found.mean() * each)
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_every_metric_of_every_sample_is_trec_evals(k):
+    """Its reciprocal rank has no cut-off, so that it is given lists of k; its average precision is the same number."""
+    trec = pytest.importorskip("pytrec_eval", reason="pytrec_eval-terrier is not installed")
+    random = np.random.default_rng(k)
+    scores, targets = random.permuted(np.tile(np.arange(12.0), (60, 1)), axis=1), random.integers(0, 12, 60)
+    ranks = ranking.rank_of_target(torch.from_numpy(scores), torch.from_numpy(targets)).numpy()
+    ours = dict(zip(ranking.metric_names((k,)), ranking.metric_values(ranks, (k,)).T, strict=True))
+    relevant = {str(sample): {str(target): 1} for sample, target in enumerate(targets)}
+    run = {
+        str(sample): {str(item): float(row[item]) for item in np.argsort(-row)[:k]} for sample, row in enumerate(scores)
+    }
+    measures = {f"success.{k}": "HR", f"ndcg_cut.{k}": "NDCG", "recip_rank": "MRR", f"map_cut.{k}": "MRR"}
+    found = trec.RelevanceEvaluator(relevant, set(measures)).evaluate(run)
+    for measure, metric in measures.items():
+        theirs = [found[str(sample)][measure.replace(".", "_")] for sample in range(60)]
+        np.testing.assert_allclose(ours[f"{metric}@{k}"], theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_every_metric_of_every_sample_is_rectools(k):
+    """With one target a sample its NDCG is ours where it divides by what can be reached, which is not its default."""
+    theirs = pytest.importorskip("rectools.metrics", reason="rectools is not installed")
+    random = np.random.default_rng(k)
+    lists, targets = random.permuted(np.tile(np.arange(12), (60, 1)), axis=1), random.integers(0, 12, 60)
+    ranks = 1.0 + (lists == targets[:, None]).argmax(1)
+    ours = dict(zip(ranking.metric_names((k,)), ranking.metric_values(ranks, (k,)).T, strict=True))
+    entries = {"user_id": np.repeat(range(60), 12), "item_id": lists.ravel(), "rank": np.tile(range(1, 13), 60)}
+    reco, taken = pd.DataFrame(entries), pd.DataFrame({"user_id": range(60), "item_id": targets})
+    reached = theirs.NDCG(k=k, divide_by_achievable=True)
+    measures = (("HR", theirs.HitRate(k=k)), ("NDCG", reached), ("MRR", theirs.MRR(k=k)), ("MRR", theirs.MAP(k=k)))
+    for metric, measure in measures:
+        found = measure.calc_per_user(reco, taken).sort_index()
+        np.testing.assert_allclose(ours[f"{metric}@{k}"], found, rtol=1e-12)
 
 
 @given(st.lists(small_scores, min_size=1, max_size=4), st.data())
