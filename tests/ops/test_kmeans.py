@@ -12,6 +12,7 @@ from unisid.ops.kmeans import (
     residual_kmeans,
     unwatched,
 )
+from unisid.ops.product import product_kmeans
 from unisid.ops.residual import lookup, nearest, quantize
 
 
@@ -157,8 +158,9 @@ def test_a_cluster_without_members_hands_its_centroid_down():
         (lambda rows, seen: residual_kmeans(rows, 3, 4, seed=1, on_round=seen), 3, 3),
         (lambda rows, seen: balanced_residual_kmeans(rows, 3, 4, seed=1, iterations=5, on_round=seen), 15, 3),
         (lambda rows, seen: hierarchical_kmeans(rows, 2, 3, seed=1, on_round=seen), 2 * 60, 1 + 3),  # rows, a cluster
+        (lambda rows, seen: product_kmeans(rows, 3, 4, seed=1, on_round=seen), 3, 3),
     ],
-    ids=["residual", "balanced", "tree"],
+    ids=["residual", "balanced", "tree", "product"],
 )
 def test_how_far_it_is_is_told_and_changes_nothing(fit, total, least):
     rows = torch.randn(60, 3, generator=torch.Generator().manual_seed(2))

@@ -1,9 +1,11 @@
 """Product quantization: the rotation is one and it helps; pieces are quantized each for itself."""
 
+import faiss
 import pytest
 import torch
 
 from tests.references import residual as twin
+from unisid.ops import product
 from unisid.ops.product import learn_rotation, product_kmeans, product_lookup, product_quantize
 
 
@@ -46,3 +48,9 @@ def test_it_is_residual_quantization_whose_codewords_are_zero_outside_their_piec
     assert codes.tolist() == twin.quantize(rows.numpy(), padded.numpy()).tolist()
     torch.testing.assert_close(product_lookup(codes, books), torch.from_numpy(twin.lookup(codes, padded)).float())
     torch.testing.assert_close(product_lookup(codes[:, :2], books)[:, 4:], torch.zeros(60, 4))
+
+
+def test_the_rounds_of_a_rotation_are_those_of_faiss():
+    learning = faiss.OPQMatrix(4, 2)
+    assert (learning.niter_pq_0, learning.niter_pq) == (product.FIRST_ROUNDS, product.FURTHER_ROUNDS)
+    assert [product.rotation_rounds(count) for count in (0, 1, 50)] == [0, 40, 40 + 49 * 4]

@@ -6,6 +6,7 @@ import torch
 from unisid.artifacts.store import Place
 from unisid.config import from_record, plug_in, plug_ins, to_record
 from unisid.errors import ConfigError
+from unisid.ops.kmeans import unwatched
 from unisid.tokenizers import Batch, LearnedTokenizer, TokenizerConfig, read_tokenizer, write_tokenizer
 
 KINDS = plug_ins("tokenizers")
@@ -18,12 +19,13 @@ def vectors(count: int = 300, seed: int = 0) -> torch.Tensor:
     return middle[torch.arange(count) % 10] + 0.1 * torch.randn(count, WIDTH, generator=generator) + 5
 
 
-def fitted(kind: str, count: int = 300):
+def fitted(kind: str, count: int = 300, on_round=unwatched):
     torch.manual_seed(0)
     config = plug_in("tokenizers", kind)(num_levels=2, codebook_size=8)
     tokenizer = config.build(WIDTH)
     tokenizer.mean.copy_(vectors().mean(0))
     tokenizer.std.copy_(vectors().std(0))
+    tokenizer.on_round = on_round
     tokenizer.start(vectors(count), 3)
     return config, tokenizer.eval()
 
@@ -101,7 +103,11 @@ def test_a_prefix_is_completed_with_the_nearest_codes(kind):
 @torch.no_grad()
 def test_start_is_a_function_of_its_arguments_and_spreads_the_codes(kind):
     _, tokenizer = fitted(kind)
-    _, again = fitted(kind)
+    seen = []
+    _, again = fitted(kind, on_round=lambda done, total: seen.append(done / total))
+    assert seen == sorted(seen), "how far it is grows"
+    assert (seen[0] > 0, seen[-1]) == (True, 1)
+    assert len(seen) > 1
     assert all(torch.equal(*pair) for pair in zip(*(t.state_dict().values() for t in (tokenizer, again)), strict=True))
     used = [len(level.unique()) for level in tokenizer.encode(vectors()).T]
     assert min(used) >= 6

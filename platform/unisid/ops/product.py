@@ -7,8 +7,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from unisid.ops.kmeans import kmeans
+from unisid.ops.kmeans import OnRound, kmeans, unwatched
 from unisid.ops.residual import nearest
+
+FIRST_ROUNDS, FURTHER_ROUNDS = 40, 4
+"""Rounds of k-means of every piece in the first round of learning a rotation and in each further one: FAISS's own."""
+
+
+def rotation_rounds(iterations: int) -> int:
+    """The rounds of k-means of every piece that `learn_rotation` takes, which FAISS does not count as it goes."""
+    return FIRST_ROUNDS + (iterations - 1) * FURTHER_ROUNDS if iterations else 0
 
 
 def learn_rotation(
@@ -42,21 +50,15 @@ def product_kmeans(
     iterations: int = 25,
     restarts: int = 1,
     points_per_code: int = 256,
+    on_round: OnRound = unwatched,
 ) -> Float[Tensor, "L K s"]:
     """Codebooks by k-means of every piece for itself."""
-    return torch.stack(
-        [
-            kmeans(
-                piece.contiguous(),
-                size,
-                seed=seed + level,
-                iterations=iterations,
-                restarts=restarts,
-                points_per_code=points_per_code,
-            )
-            for level, piece in enumerate(rows.chunk(levels, 1))
-        ]
-    )
+    settings = {"iterations": iterations, "restarts": restarts, "points_per_code": points_per_code}
+    codebooks = []
+    for level, piece in enumerate(rows.chunk(levels, 1)):
+        codebooks.append(kmeans(piece.contiguous(), size, seed=seed + level, **settings))
+        on_round(level + 1, levels)
+    return torch.stack(codebooks)
 
 
 def product_quantize(rows: Float[Tensor, "n P"], codebooks: Float[Tensor, "L K s"]) -> Int[Tensor, "n L"]:

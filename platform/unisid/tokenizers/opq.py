@@ -14,7 +14,13 @@ from torch.nn import functional as F
 from unisid.bounds import Count, CountOrNone
 from unisid.config import identity_where
 from unisid.ops.principal import whitened
-from unisid.ops.product import learn_rotation, product_kmeans, product_lookup, product_quantize
+from unisid.ops.product import (
+    learn_rotation,
+    product_kmeans,
+    product_lookup,
+    product_quantize,
+    rotation_rounds,
+)
 from unisid.ops.residual import squared_distances
 from unisid.tokenizers import CodebookSize, Levels, Portable, Tokenizer, TokenizerConfig
 
@@ -84,9 +90,12 @@ class OPQ(Tokenizer):
             _, axes, back = whitened(standard, config.whitened)  # of mean 0
             self.axes.copy_(axes)
             self.back.copy_(back)
+        turning, clustering = levels * rotation_rounds(config.rotations), config.restarts * config.iterations
+        total = turning + levels * clustering
         self.rotation.copy_(
             learn_rotation(self._padded(standard), levels, size, seed=seed, iterations=config.rotations)
         )
+        self.on_round(turning, total)
         self.codebooks.copy_(
             product_kmeans(
                 self.latent(standard),
@@ -96,6 +105,7 @@ class OPQ(Tokenizer):
                 points_per_code=-(-config.sample // size),
                 iterations=config.iterations,
                 restarts=config.restarts,
+                on_round=lambda done, _: self.on_round(turning + done * clustering, total),
             )
         )
 

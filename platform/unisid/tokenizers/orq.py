@@ -77,5 +77,5 @@ class ORQ(Tokenizer):
         )
         rows = self.standardise(vectors)
         self.codebooks.copy_(
-            residual_codebooks(rows, config.num_levels, lambda left, level: fit(left, seed=seed + level))
+            residual_codebooks(rows, config.num_levels, lambda left, level: fit(left, seed=seed + level), self.on_round)
         )
