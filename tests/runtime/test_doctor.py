@@ -175,7 +175,9 @@ def test_a_cluster_that_refuses_is_a_fault_in_its_own_words(tmp_path, monkeypatc
 def test_a_server_that_answers_as_mlflow_does_is_fine(tmp_path, monkeypatch):
     with serving(200, b'{"experiments": []}') as (port, asked):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-        assert found(tmp_path)["MLflow"].state == "ok"
+        check = found(tmp_path)["MLflow"]
+    assert check.state == "ok"
+    assert re.search(r"http://127\.0\.0\.1:\d+ \(answers, in \d+ ms\)$", check.found)
     assert asked == ["/api/2.0/mlflow/experiments/search?max_results=1"]
 
 

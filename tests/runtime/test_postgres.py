@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tests.runtime.writers import RECIPE, WRITERS, version_of_writer
 from unisid import cli
 from unisid.artifacts.record import Record, require, write_record
 from unisid.artifacts.store import Address, Place, Store
+from unisid.runtime import doctor
 from unisid.runtime.promotion import PREVIOUS, Pair, Registered, in_use
 from unisid.runtime.registry import CANDIDATE, CHAMPION
 from unisid.runtime.tracking import Tracker
@@ -226,6 +228,16 @@ def test_the_database_itself_says_the_same_to_either_driver(written, server):
     found = in_use(Tracker(server.uri), "ring")
     assert found == in_use(Tracker(server.database.uri()), "ring")
     assert found[CHAMPION] != Pair(None, None)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg2", "postgresql+psycopg", "http"])
+def test_the_doctor_finds_what_answers(server, tmp_path, monkeypatch, scheme):
+    uri = server.uri if scheme == "http" else server.database.uri(scheme)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    (check,) = doctor._mlflow(Store(Place.of(tmp_path)))
+    assert (check.state, check.remedy) == ("ok", "")
+    shown = uri.replace(f"mlflow:{postgres.PASSWORD}@", "***@")
+    assert re.fullmatch(rf"[\d.]+, {re.escape(shown)} \(answers, in \d+ ms\)", check.found), check.found
 
 
 def test_what_a_killed_server_missed_is_brought_in_later(written, writers, server, tmp_path, monkeypatch, capsys):

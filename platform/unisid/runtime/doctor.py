@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -179,13 +180,15 @@ def _mlflow(store: Store) -> Iterator[Check]:
     if kind in UNTRIED:
         yield Check("MLflow", "ok", f"{shown} (not tried)")
         return
+    begun = time.monotonic()
     wrong = unreached(uri)
+    came = f" (answers, in {(time.monotonic() - begun) * 1000:.0f} ms)"
     remedy = (
         f"{wrong.remedy or 'start it'}, or unset MLFLOW_TRACKING_URI for a database in the store; {MEANWHILE}"
         if wrong
         else ""
     )
-    yield Check("MLflow", "fault" if wrong else "ok", f"{shown}{f': {wrong.what}' if wrong else ''}", remedy)
+    yield Check("MLflow", "fault" if wrong else "ok", f"{shown}{f': {wrong.what}' if wrong else came}", remedy)
 
 
 def _store(store: Store) -> Iterator[Check]:
