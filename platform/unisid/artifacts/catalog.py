@@ -26,6 +26,7 @@ TRAIN, VALID, TEST = 0, 1, 2
 SPLITS = ("train", "valid", "test")
 SAMPLES_SEED = 42
 """The seed by which some of a split's samples are drawn: one for all, so that what ranks them ranks the same."""
+INTERACTIONS_PER_GROUP = 1 << 20
 FUTURE_WINDOW = "future-window"
 """The protocol under which the targets of a window are predicted from what is known at its beginning."""
 LEFT_OUT, READMITTED = "left_out", "readmitted"
@@ -233,6 +234,18 @@ def write_interactions(
     weight: NDArray[Any] | None = None,
 ) -> None:
     """Write interactions that are already sorted by user and time; with weights where their kinds have some."""
+    table = interactions_table(user, item, timestamp, split, weight)
+    write_table(place, "interactions", 0, table, rows_per_group=INTERACTIONS_PER_GROUP)
+
+
+def interactions_table(
+    user: NDArray[Any],
+    item: NDArray[Any],
+    timestamp: NDArray[Any],
+    split: NDArray[Any],
+    weight: NDArray[Any] | None = None,
+) -> pa.Table:
+    """Interactions as they are written."""
     columns = {
         "user": pa.array(user, pa.int32()),
         "item": pa.array(item, pa.int32()),
@@ -241,4 +254,4 @@ def write_interactions(
     }
     if weight is not None:
         columns["weight"] = pa.array(weight, pa.float64())
-    write_table(place, "interactions", 0, pa.table(columns), rows_per_group=1 << 20)
+    return pa.table(columns)

@@ -1,7 +1,8 @@
 """Tables in Parquet: written in numbered files, read whole or by column."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,33 @@ def write_tables(place: Place, family: str, tables: Iterable[pa.Table]) -> int:
         write_table(place, family, index, table)
         rows += table.num_rows
     return rows
+
+
+def write_stream(
+    place: Place, family: str, index: int, tables: Iterable[pa.Table], rows_per_group: int = ROWS_PER_GROUP
+) -> None:
+    """Write one file of a family out of tables that come one after another: the bytes that all at once would give."""
+    pieces = regrouped(tables, rows_per_group)
+    first = next(pieces)
+    with (
+        place.writing(table_name(family, index)) as stream,
+        pq.ParquetWriter(stream, first.schema, compression="zstd") as writer,
+    ):
+        for table in itertools.chain([first], pieces):
+            writer.write_table(table, row_group_size=rows_per_group)
+
+
+def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables of so many, but for the last; each column in one chunk."""
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        while sum(each.num_rows for each in held) >= rows:
+            whole = pa.concat_tables(held)
+            yield whole.slice(0, rows).combine_chunks()
+            held = [whole.slice(rows)]
+    if held and (last := pa.concat_tables(held)).num_rows:
+        yield last.combine_chunks()
 
 
 def write_given(root: Place, name: str, content: Any) -> str:

@@ -4,6 +4,8 @@ Labels are 0, 1, 2 for train, valid, test. Every row that is not its user's firs
 is its split; within a user labels never decrease, so a history never holds a row of a later split than its target.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Int, Int8
 
@@ -28,7 +30,32 @@ def temporal_split(user: Int[np.ndarray, "E"], timestamp: Int[np.ndarray, "E"]) 
     samples = int(sampled.sum())
     earlier = np.empty(len(user), np.int64)
     earlier[order] = np.cumsum(sampled) - sampled
-    label = ((earlier >= samples * 8 // 10).astype(np.int8) + (earlier >= samples * 9 // 10)).astype(np.int8)
+    cuts = temporal_cuts(samples)
+    label = ((earlier >= cuts[0]).astype(np.int8) + (earlier >= cuts[1])).astype(np.int8)
+    return _of_the_next(label, first)
+
+
+def temporal_cuts(samples: int) -> tuple[int, int]:
+    """How many of the oldest samples are for training, and for training or validation."""
+    return samples * 8 // 10, samples * 9 // 10
+
+
+def temporal_split_by(
+    user: Int[np.ndarray, "E"], timestamp: Int[np.ndarray, "E"], place: int, ends: Sequence[tuple[int, int]]
+) -> Int8[np.ndarray, "E"]:
+    """`temporal_split` of whole users that are some of all, by the last sample before each cut.
+
+    Args:
+        place: of the first of these rows among all.
+        ends: time and place of those samples, (the smallest number, -1) where none is before a cut.
+    """
+    places = place + np.arange(len(user))
+    later = [(timestamp > time) | ((timestamp == time) & (places > last)) for time, last in ends]
+    return _of_the_next(np.stack(later).sum(0, dtype=np.int8), first_rows(user))
+
+
+def _of_the_next(label: Int8[np.ndarray, "E"], first: Bool[np.ndarray, "E"]) -> Int8[np.ndarray, "E"]:
+    """The labels, but a user's first row has that of the row after it, where there is one."""
     followed = np.flatnonzero(first[:-1] & ~first[1:])
     label[followed] = label[followed + 1]
     return label
@@ -58,12 +85,15 @@ def newest_split(
     return label
 
 
-def future_window_split(timestamp: Int[np.ndarray, "E"], window: int) -> Int8[np.ndarray, "E"]:
+def future_window_split(timestamp: Int[np.ndarray, "E"], window: int, last: int | None = None) -> Int8[np.ndarray, "E"]:
     """The rows of the last `window` units of time are test, those of as long a window before it valid, all else train.
 
     One moment for everybody: what is known at the beginning of a window is all that a prediction may use.
+
+    Args:
+        last: the latest time of all, where these rows are some of them.
     """
-    end = int(timestamp.max(initial=0)) + 1
+    end = int(timestamp.max(initial=0) if last is None else last) + 1
     return (timestamp >= end - 2 * window).astype(np.int8) + (timestamp >= end - window).astype(np.int8)
 
 

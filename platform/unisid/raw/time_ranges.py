@@ -61,10 +61,10 @@ def in_one_unit(tables: list[pa.Table]) -> list[pa.Table]:
     if not units:
         return tables
     finest = max(units, key=UNITS.index)
-    return [_with_unit(table, finest) if "timestamp" in table.column_names else table for table in tables]
+    return [with_unit(table, finest) if "timestamp" in table.column_names else table for table in tables]
 
 
-def _with_unit(table: pa.Table, wanted: Unit) -> pa.Table:
+def with_unit(table: pa.Table, wanted: Unit) -> pa.Table:
     """The table with its timestamps in a unit; whole numbers count seconds."""
     column = table["timestamp"]
     unit: Unit = column.type.unit if pa.types.is_timestamp(column.type) else "s"

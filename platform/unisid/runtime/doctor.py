@@ -40,6 +40,7 @@ OPTIONAL = (
     ("Delta Lake", "deltalake", "tables of Delta Lake", "pip install 'unisid[lake]'"),
     ("Iceberg", "pyiceberg", "tables of Iceberg", "pip install 'unisid[lake]'"),
     ("Lance", "lance", "tables of Lance", "pip install 'unisid[lake]'"),
+    ("DuckDB", "duckdb", "catalogues above memory (catalog.memory)", "pip install 'unisid[large]'"),
     ("BigQuery", "adbc_driver_bigquery", "tables of BigQuery", "pip install 'unisid[bigquery]'"),
     ("BigQuery, to write", "google.cloud.bigquery", "batches into BigQuery", "pip install 'unisid[bigquery]'"),
     ("Snowflake", "adbc_driver_snowflake", "tables of Snowflake", "pip install 'unisid[snowflake]'"),

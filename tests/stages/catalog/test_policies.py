@@ -24,7 +24,7 @@ from unisid.recipes import find
 from unisid.runtime.local import LocalCompute
 from unisid.stages import catalog
 from unisid.stages.catalog import summary
-from unisid.stages.catalog.policies import crowds, greater_ids, repeats, taken_before
+from unisid.stages.catalog.policies import crowds, greater_steps, is_large, ranks, repeats, taken_before
 
 START = 1_600_000_000
 ONE_OUT = {"protocol": "leave-one-out"}
@@ -332,10 +332,10 @@ def test_a_user_who_is_many_or_none_is_warned_of(tmp_path):
     counts, words = said(shop(tmp_path, rows, **ONE_OUT), Place.of(tmp_path / "x"))
     assert counts["crowds"] == {"NULL": 5}
     assert any("warning: 5 of 29 interactions are of the user 'NULL', and count as one" in line for line in words)
-    many = np.array([*range(30), *[7] * 10])
-    assert crowds(many, pa.array([f"u{n}" for n in range(30)])) == {"u7": 11}
-    assert crowds(many[:36], pa.array([f"u{n}" for n in range(30)])) == {}
-    assert crowds(np.array([], int), pa.array([], pa.string())) == {}
+    many = [f"u{n}" for n in range(30)]
+    assert crowds(np.arange(30), pa.array(many), 7) == {"u7": 7}
+    assert crowds(np.arange(30), pa.array(many), -1) == {}
+    assert (is_large(11, 40, 30), is_large(7, 36, 30), is_large(11, 40, 19)) == (True, False, False)
 
 
 def test_an_order_that_follows_the_ids_is_measured_and_said(tmp_path):
@@ -352,8 +352,8 @@ def test_an_order_that_follows_the_ids_is_measured_and_said(tmp_path):
 
 @pytest.mark.parametrize(("names", "share"), [(["9", "10", "11"], 1.0), (["a9", "a10", "a11"], 0.5)])
 def test_ids_that_are_numbers_are_compared_as_numbers(names, share):
-    found = greater_ids(np.array([0, 0, 0, 1]), np.array([0, 1, 2, 0]), pa.array(names))
-    assert found == {"steps": 2, "to_greater_id": share}
+    rank = ranks(pa.array(names))
+    assert greater_steps(np.array([0, 0, 0, 1]), rank[np.array([0, 1, 2, 0])]) == (2, 2 * share)
 
 
 def test_repeats_and_second_takings_as_a_plain_loop_finds_them():

@@ -6,7 +6,8 @@ and of the settings. N items, U users, E interactions.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -22,17 +23,15 @@ from unisid.config import Json, fingerprint, identity_where, runtime
 from unisid.datasets import DatasetConfig, synthetic
 from unisid.errors import ConfigError, DataError
 from unisid.log import logger
-from unisid.ops.distinct import sorted_unique
-from unisid.ops.kcore import k_core, largest_k
 from unisid.ops.text import PLACEHOLDER
 from unisid.raw.folders import passed_over
 from unisid.raw.rows import unread_of
-from unisid.raw.time_ranges import PER_SECOND
 from unisid.stages.catalog import published, summary
-from unisid.stages.catalog.days import FOREVER, YEAR_ZERO, end_of, iso_day, start_of, year_earlier
+from unisid.stages.catalog.days import end_of, start_of
+from unisid.stages.catalog.keeping import filtered, held_out
 from unisid.stages.catalog.numbering import numbers, seeded_order, time_order
 from unisid.stages.catalog.parts import unread_in_words
-from unisid.stages.catalog.policies import heaviest, repeats, usable, weigh
+from unisid.stages.catalog.policies import repeats, usable, weigh
 from unisid.stages.catalog.protocols import split_of
 from unisid.stages.catalog.reading import Ints, Rows, distinct, read_interactions, read_items, rows_of
 from unisid.stages.catalog.statistics import statistics
@@ -117,6 +116,10 @@ class Config(Settings):
     published: Mapping[str, Count] = field(default_factory=dict, metadata={"identity": False})
     """Counts that a paper publishes of this data set (users, items, interactions, samples, train, valid, test): the
     catalog says whether it has them, and decides nothing by them."""
+    memory: Annotated[float, Range(0, 1 << 16)] | None = runtime(None)
+    """GiB of memory in which rows are numbered, filtered, joined and sorted; what is above it is on disk (DuckDB, the
+    extra `large`). 0: all in this process's memory. None: so, unless the interactions would take more than half of this
+    machine's memory. It decides no byte."""
     pool: Pool = runtime(Pool())
     """The workers that read and clean."""
 
@@ -164,11 +167,15 @@ def sources(config: Config) -> dict[str, Json]:
 def make(job: Job[Config]) -> Json:
     """Write the catalog of `job.config` to `job.out`; returns its statistics."""
     config = job.config
+    from unisid.stages.catalog import on_disk  # it is built on what is here
+
+    if gib := on_disk.memory_of(config):
+        return on_disk.make(job, gib)
     items, users, rows, counts = _read(job, config)
     met = _met(rows, items)
     allowed = allowed_by_title(config, items)
     ruled = ~allowed
-    rows = _filtered(config, rows, allowed, counts)
+    rows = filtered(config, rows, allowed, counts)
     held = np.zeros(items.num_rows, bool)
     if config.cold_share:
         rows, chosen = held_out(config, items["item_id"], rows)
@@ -200,7 +207,11 @@ def make(job: Job[Config]) -> Json:
     if rows.kind is not None:
         weight, counts["weights"] = weigh(rows.kind, counts["events"], config.event_weights)
     write_interactions(job.out, rows.user, rows.item, rows.timestamp, split, weight)
-    counts = statistics(rows, split, item_ids, users, config.protocol == FUTURE_WINDOW) | counts
+    return concluded(config, statistics(rows, split, item_ids, users, config.protocol == FUTURE_WINDOW) | counts)
+
+
+def concluded(config: Config, counts: Json) -> Json:
+    """The counts beside those that a paper publishes; what there is to say of them is logged."""
     if config.published:
         counts["published"] = published.compared(counts, config.published)
         LOG.info(published.in_words(counts))
@@ -226,29 +237,64 @@ def _read(job: Job[Config], config: Config) -> tuple[pa.Table, pa.Array, Rows, J
     kept, lost, events = usable(table, dataset.times, config.events, config.event_weights, config.least_rating)
     refuse = (config.unknown_items or way) == "refuse"
     users, rows = rows_of(table, items, kept, dataset, refuse, bool(config.event_weights))
-    unread = {name: unread_in_words(unread_of(found)[0]) for name, found in (("items", items), ("interactions", table))}
+    counts = {"dropped": lost, "oddities": {"duplicate_items": repeated}}
+    return (
+        items,
+        users,
+        rows,
+        counts | found_in(config, (items, table), (items.num_rows, len(rows), len(users)), events),
+    )
+
+
+def found_in(
+    config: Config, tables: tuple[pa.Table, pa.Table], sizes: tuple[int, int, int], events: dict[str, int]
+) -> Json:
+    """Counts of the raw data beside rows: kinds of event, columns and files that are not read.
+
+    Args:
+        tables: the items and the interactions that were read.
+        sizes: how many items, interactions and users, for the log.
+    """
+    unread = {
+        name: unread_in_words(unread_of(found)[0])
+        for name, found in zip(("items", "interactions"), tables, strict=True)
+    }
     unread = {name: columns for name, columns in unread.items() if columns}
     left = "".join(f"; not read of the {name}: {columns}" for name, columns in unread.items())
-    LOG.info(f"{items.num_rows:,} items, {len(rows):,} interactions of {len(users):,} users read{left}")
-    over = passed_over(dataset.sources())
+    items, interactions, users = sizes
+    LOG.info(f"{items:,} items, {interactions:,} interactions of {users:,} users read{left}")
+    over = passed_over(config.dataset.build().sources())
     found = {"events": events, "unread": unread, "passed_over": over, "least_rating": config.least_rating}
-    further = {name: value for name, value in found.items() if value}
-    return items, users, rows, {"dropped": lost, "oddities": {"duplicate_items": repeated}} | further
+    return {name: value for name, value in found.items() if value}
 
 
 def write_items(job: Job[Config], items: pa.Table, order: Ints) -> dict[str, int]:
     """Write the items in the order of their numbers, a file's worth at a time; returns what was odd about them."""
-    kept = items.drop_columns(["markup"])
-    # Workers send texts with 64-bit offsets, for all of them together may exceed 2 GiB; a file never does.
-    narrow = pa.schema([(name, pa.string()) for name in kept.column_names])
-    starts = range(0, len(order), ITEMS_PER_FILE)
-    write_tables(job.out, "items", (kept.take(order[a : a + ITEMS_PER_FILE]).cast(narrow) for a in starts))
+    odd = Counter[str](titles_with_markup=0, empty_texts=0, lost_characters=0)
+
+    def files() -> Iterator[pa.Table]:
+        for start in range(0, len(order), ITEMS_PER_FILE):
+            found = items.take(order[start : start + ITEMS_PER_FILE])
+            odd.update(odd_in(found))
+            yield as_written(found)
+
+    written = write_tables(job.out, "items", files())
+    return dict(odd) | {"items_dropped": items.num_rows - written}
+
+
+def odd_in(items: pa.Table) -> dict[str, int]:
+    """Counts of what is odd about items."""
     return {
-        "titles_with_markup": int(items["markup"].to_numpy()[order].sum()),
-        "empty_texts": int(pc.equal(items["text"], PLACEHOLDER).to_numpy()[order].sum()),
-        "lost_characters": int(pc.match_substring(items["text"], LOST).to_numpy()[order].sum()),
-        "items_dropped": items.num_rows - len(order),
+        "titles_with_markup": pc.sum(items["markup"]).as_py(),
+        "empty_texts": pc.sum(pc.equal(items["text"], PLACEHOLDER)).as_py(),
+        "lost_characters": pc.sum(pc.match_substring(items["text"], LOST)).as_py(),
     }
+
+
+def as_written(items: pa.Table) -> pa.Table:
+    """Items of one file as it has them: workers send texts with 64-bit offsets, for all of them may exceed 2 GiB."""
+    kept = items.drop_columns(["markup"])
+    return kept.cast(pa.schema([(name, pa.string()) for name in kept.column_names]))
 
 
 def _write_left_out(job: Job[Config], ids: pa.ChunkedArray, left: Ints, reasons: Mapping[str, Ints]) -> None:
@@ -271,74 +317,6 @@ def allowed_by_title(config: Config, items: pa.Table) -> Ints:
     blanks = pc.count_substring(items["title"], " ").to_numpy()
     titled = pc.not_equal(items["title"], "").to_numpy()
     return titled & (blanks < MOST_WORDS) & ~items["markup"].to_numpy()
-
-
-def _filtered(config: Config, rows: Rows, allowed: Ints, counts: Json) -> Rows:
-    """The interactions that survive; how many were dropped for which reason is added to the counts."""
-    dropped = counts["dropped"]
-    dropped["unknown_item"] = int((rows.item < 0).sum())
-    known = rows.where(rows.item >= 0)
-    if config.duplicate_rows == "drop":
-        again = repeats(known.user, known.item, known.timestamp)
-        if known.kind is not None:  # the row that stays is of the kind that weighs most
-            weight, _ = weigh(known.kind, counts["events"], config.event_weights)
-            known = dataclasses.replace(
-                known, kind=known.kind[heaviest(known.user, known.item, known.timestamp, weight)]
-            )
-        known, dropped["duplicate_row"] = known.where(~again), int(again.sum())
-    ruled = known.where(allowed[known.item])
-    dropped["title_rules"] = len(known) - len(ruled)
-    end = end_of(config.window_end)
-    start = start_of(config.window_start)
-    scale = 1 if rows.unit == "position" else PER_SECOND[rows.unit]
-    while True:
-        inside = ruled.where(_between(ruled.timestamp, start, end, scale))
-        core = inside.where(k_core(inside.user, inside.item, config.k_core))
-        enough = config.protocol != "temporal" or len(sorted_unique(core.item)) >= config.min_items
-        if enough or not config.min_items or start <= ruled.timestamp.min(initial=FOREVER) // scale:
-            break
-        start = year_earlier(start)
-    dropped["outside_window"] = len(ruled) - len(inside)
-    dropped["k_core"] = len(inside) - len(core)
-    if not len(core):
-        raise _emptied(config, inside, dropped)
-    if config.window_start:
-        counts["window_start"] = iso_day(start)
-    return core
-
-
-def _between(timestamp: Ints, start: int, end: int, scale: int) -> Ints:
-    """The times from one second on and before another."""
-    since = timestamp >= start * scale if start != YEAR_ZERO else np.ones(len(timestamp), bool)
-    return since & (timestamp < end * scale) if end != FOREVER else since
-
-
-def held_out(config: Config, item_ids: pa.ChunkedArray, rows: Rows) -> tuple[Rows, Ints]:
-    """The interactions of the items that stay, and the positions of those held out: a share of all that have any."""
-    alive = np.bincount(rows.item, minlength=len(item_ids)) > 0
-    held = seeded_order(item_ids, alive, config.cold_seed)[: round(config.cold_share * alive.sum())]
-    kept = rows.where(~np.isin(rows.item, held))
-    if not len(held) or not len(kept):
-        raise DataError(
-            f"catalog.cold_share: {config.cold_share:g} of {alive.sum()} items holds out {len(held)} and "
-            f"leaves {len(kept)} interactions; at least one of each is needed"
-        )
-    return kept, held
-
-
-def _emptied(config: Config, inside: Rows, dropped: dict[str, int]) -> DataError:
-    if not len(inside):
-        reasons = ", ".join(f"{name} {count}" for name, count in dropped.items() if count)
-        return DataError(
-            f"catalog: no interaction is left (dropped: {reasons}); check that the ids of both tables "
-            "agree, catalog.window_start and window_end, and catalog.title_rules"
-        )
-    best = largest_k(inside.user, inside.item, config.k_core)
-    users, items = len(sorted_unique(inside.user)), len(sorted_unique(inside.item))
-    return DataError(
-        f"catalog: the {config.k_core}-core of {len(inside)} interactions of {users} users with {items} "
-        f"items is empty; set catalog.k_core to {best} or less, or give more data"
-    )
 
 
 def require_times(table: pa.Table, config: Config) -> None:

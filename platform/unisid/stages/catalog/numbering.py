@@ -14,10 +14,10 @@ def seeded_order(names: pa.ChunkedArray | pa.Array, kept: Ints, seed: int) -> In
     names = names.take(chosen)
     chosen = chosen[pc.sort_indices(names).to_numpy()]
     names = names.take(pc.sort_indices(names))
-    return chosen[np.argsort(_hashes(names, seed), kind="stable")]
+    return chosen[np.argsort(hashes(names, seed), kind="stable")]
 
 
-def _hashes(names: pa.ChunkedArray | pa.Array, seed: int) -> Ints:
+def hashes(names: pa.ChunkedArray | pa.Array, seed: int) -> Ints:
     """A seeded 64-bit hash of each id."""
     names = (names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names).cast(pa.large_string())
     _, offsets, data = names.buffers()
@@ -38,5 +38,5 @@ def time_order(user: Ints, item: Ints, timestamp: Ints, users: pa.Array, items: 
     """Rows by user, then time; equal times stay in the order given ("row"), else a seeded hash of the item decides."""
     if ties == "row":
         return np.lexsort((timestamp, user))
-    tie = pair(_hashes(users, seed + 1)[user], _hashes(items, seed + 2)[item])
+    tie = pair(hashes(users, seed + 1)[user], hashes(items, seed + 2)[item])
     return np.lexsort((tie, timestamp, user))

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from unisid.datasets import Part
 from unisid.errors import DataError
 from unisid.raw.rows import listed, unread_of, with_unread
-from unisid.raw.time_ranges import in_one_unit
+from unisid.raw.time_ranges import in_one_unit, with_unit
 
 ROWS = b"rows"
 """How many rows of a table are of which part."""
@@ -46,7 +46,6 @@ def joined(table: str, pieces: Sequence[pa.Table], paths: Mapping[int, str]) -> 
     aligned = []
     for piece in found:
         left, complete = json.loads(piece["unread"][0].as_py())
-        columns = {name: _column(piece, name) for name in names}
         for name in [name for name in names if name not in piece.column_names and (complete or name in left)]:
             what = f"holds {left[name]} in column '{name}'" if name in left else f"has no column '{name}'"
             raise DataError(
@@ -54,11 +53,22 @@ def joined(table: str, pieces: Sequence[pa.Table], paths: Mapping[int, str]) -> 
                 f"{table} the same columns, or name those to keep in catalog.dataset.columns"
             )
         unread |= {name: kind for name, kind in left.items() if name not in unread}
-        aligned.append(pa.table(columns))
+        aligned.append(_with_columns(piece, names))
     aligned = in_one_unit(aligned) if table == "interactions" else aligned  # an item's column of that name is text
     whole = with_unread(pa.concat_tables(aligned).unify_dictionaries().combine_chunks(), unread)
-    rows = [(piece["part"][0].as_py(), piece.num_rows) for piece in found]
-    return whole.replace_schema_metadata({**whole.schema.metadata, ROWS: json.dumps(rows)})
+    return with_rows(whole, [(piece["part"][0].as_py(), piece.num_rows) for piece in found])
+
+
+def like(piece: pa.Table, table: pa.Table) -> pa.Table:
+    """A part with the columns of a `joined` table, and its times in that table's unit."""
+    found = _with_columns(piece, table.column_names)
+    kind = table["timestamp"].type if "timestamp" in table.column_names else pa.null()
+    return with_unit(found, kind.unit) if pa.types.is_timestamp(kind) else found
+
+
+def with_rows(table: pa.Table, rows: Sequence[tuple[int, int]]) -> pa.Table:
+    """The table, which says that it has so many rows of each part: number, rows."""
+    return table.replace_schema_metadata({**table.schema.metadata, ROWS: json.dumps(rows)})
 
 
 def part_of(table: pa.Table, row: int) -> tuple[int, int]:
@@ -72,6 +82,10 @@ def part_of(table: pa.Table, row: int) -> tuple[int, int]:
 def unread_in_words(unread: Mapping[str, str]) -> str:
     """Columns that were left out, and what they hold where that is known: 'price (double), event'."""
     return listed(f"{name} ({kind})" if kind else name for name, kind in unread.items())
+
+
+def _with_columns(piece: pa.Table, names: Sequence[str]) -> pa.Table:
+    return pa.table({name: _column(piece, name) for name in names})
 
 
 def _path(piece: pa.Table, paths: Mapping[int, str]) -> str:

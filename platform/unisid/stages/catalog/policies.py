@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unisid.config import did_you_mean
 from unisid.errors import DataError
-from unisid.raw.time_ranges import Times, outlying, when
+from unisid.raw.time_ranges import Times, Unit, outlying, when
 
 Mask = NDArray[np.bool_]
 SHARED_IDS = (
@@ -56,13 +56,20 @@ def timed(table: pa.Table, policy: Times) -> tuple[Mask, dict[str, int]]:
     if odd.any() and policy.outlying == "refuse":
         row = int(np.flatnonzero(odd)[0])
         usual = times[kept & ~odd]
-        raise DataError(
-            f"catalog: the interaction of user '{table['user_id'][row]}' with item '{table['item_id'][row]}' is of "
-            f"{when(times[row], unit)}, while most are between {when(usual.min(), unit)} and {when(usual.max(), unit)} "
-            f"({odd.sum()} such rows); correct them, or set catalog.dataset.times.outlying to drop (such rows are then "
-            "dropped and counted) or keep"
-        )
+        ids, moments = (table["user_id"][row], table["item_id"][row]), (times[row], usual.min(), usual.max())
+        raise impossible_time(ids, moments, unit, int(odd.sum()))
     return kept & ~odd, lost | {"outlying_time": int(odd.sum())}
+
+
+def impossible_time(ids: tuple[Any, Any], times: tuple[Any, Any, Any], unit: Unit, count: int) -> DataError:
+    """The error for a time that cannot be true: of a user and an item; that time, the first and the last of all others;
+    how many such rows there are."""
+    found, first, last = (when(time, unit) for time in times)
+    return DataError(
+        f"catalog: the interaction of user '{ids[0]}' with item '{ids[1]}' is of {found}, while most are between "
+        f"{first} and {last} ({count} such rows); correct them, or set catalog.dataset.times.outlying to drop (such "
+        "rows are then dropped and counted) or keep"
+    )
 
 
 def usable(
@@ -107,6 +114,17 @@ def wanted_events(
     names = kinds.dictionary.to_pylist()
     number = kinds.indices.to_numpy()
     counts = dict(zip(names, np.bincount(number, minlength=len(names)).tolist(), strict=True))
+    check_kinds(counts, wanted, weights, all_occur)
+    chosen = np.array([not wanted or name in wanted for name in names], bool)
+    return chosen[number], counts
+
+
+def check_kinds(
+    counts: Mapping[str, int], wanted: tuple[str, ...], weights: Mapping[str, float], all_occur: bool = True
+) -> None:
+    """Raises DataError where a kind that is named is none of those counted, or one that is kept has no weight though
+    others have."""
+    names = list(counts)
     known = ", ".join(f"'{name}' ({count})" for name, count in counts.items())
     for setting, kind in [*(("events", kind) for kind in wanted), *(("event_weights", kind) for kind in weights)]:
         if kind not in counts and all_occur:
@@ -119,8 +137,6 @@ def wanted_events(
             f"catalog.event_weights: the kind '{bare[0]}' ({counts[bare[0]]} interactions) has no weight; there are: "
             f"{known}; give each kind that is kept a weight, or name those to keep as catalog.events"
         )
-    chosen = np.array([not wanted or name in wanted for name in names], bool)
-    return chosen[number], counts
 
 
 def rated_enough(table: pa.Table, least: float | None) -> tuple[Mask, dict[str, Mask]]:
@@ -148,9 +164,15 @@ def weigh(
         kind: [E], places in the names.
     """
     each = np.array([weights.get(name, 0.0) for name in names])
-    found = np.bincount(kind, minlength=len(each)).tolist()
-    columns = zip(names, each.tolist(), found, strict=True)
-    return each[kind], {name: {"weight": weight, "interactions": n} for name, weight, n in columns if weight}
+    return each[kind], of_each_kind(names, weights, np.bincount(kind, minlength=len(each)).tolist())
+
+
+def of_each_kind(
+    names: Iterable[str], weights: Mapping[str, float], found: Iterable[int]
+) -> dict[str, dict[str, float]]:
+    """By kind that has one: its `weight` and how many `interactions` were found of it."""
+    each = zip(names, found, strict=True)
+    return {name: {"weight": weights[name], "interactions": n} for name, n in each if weights.get(name)}
 
 
 def heaviest(user: NDArray[Any], item: NDArray[Any], time: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
@@ -181,37 +203,43 @@ def taken_before(user: NDArray[Any], item: NDArray[Any], items: int) -> Mask:
     return again
 
 
-def greater_ids(user: NDArray[Any], item: NDArray[Any], item_ids: pa.ChunkedArray | pa.Array) -> dict[str, Any]:
-    """Of the steps from one item of a user to another: how many there are, and the share that goes to a greater id.
-
-    Numbers are compared as numbers where all ids are such. About half of the steps do so where the order of a user's
-    interactions owes nothing to the order of ids in the files.
-    """
+def ranks(item_ids: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
+    """The place of every id [N] among all of them, ascending; as numbers where all are such."""
+    keys = item_ids
+    if pc.all(pc.match_substring_regex(item_ids, r"^\d{1,18}$")).as_py():
+        keys = item_ids.cast(pa.string()).cast(pa.int64())
     rank = np.empty(len(item_ids), np.int64)
-    rank[_ascending(item_ids)] = np.arange(len(item_ids))
-    step = rank[item[1:]] - rank[item[:-1]]
+    rank[pc.sort_indices(keys).to_numpy()] = np.arange(len(item_ids))
+    return rank
+
+
+def greater_steps(user: NDArray[Any], rank: NDArray[Any]) -> tuple[int, int]:
+    """Of the steps from one item of a user to another: how many there are, and how many go to a greater id.
+
+    About half do so where the order of a user's interactions owes nothing to the order of ids in the files.
+
+    Args:
+        rank: [E], of the interactions' items, as `ranks` gives it.
+    """
+    step = np.diff(rank)
     step = step[(user[1:] == user[:-1]) & (step != 0)]
-    return {"steps": len(step), "to_greater_id": float((step > 0).mean()) if len(step) else 0.5}
+    return len(step), int((step > 0).sum())
 
 
-def crowds(user: NDArray[Any], user_ids: pa.ChunkedArray | pa.Array) -> dict[str, int]:
-    """The ids that look like no single user, and how many of the interactions [E] each has: words for nothing, and one
-    that among many users has a large share of everything."""
-    if not len(user):
-        return {}
-    found = np.bincount(user, minlength=len(user_ids))
-    most = int(found.argmax())
-    shared = pc.is_in(pc.utf8_lower(user_ids), value_set=pa.array(SHARED_IDS, user_ids.type)).to_numpy(
-        zero_copy_only=False
-    )
-    if len(user_ids) >= MANY and found[most] > LARGE * len(user):
+def crowds(found: NDArray[Any], user_ids: pa.ChunkedArray | pa.Array, most: int) -> dict[str, int]:
+    """The ids that look like no single user, and how many interactions each has: words for nothing, and the user `most`
+    (a place; below 0: none), who has a large share of everything.
+
+    Args:
+        found: [U], how many interactions each user has.
+    """
+    words = pa.array(SHARED_IDS, user_ids.type)
+    shared = pc.is_in(pc.utf8_lower(user_ids), value_set=words).to_numpy(zero_copy_only=False).copy()
+    if most >= 0:
         shared[most] = True
     return {user_ids[place].as_py(): int(found[place]) for place in np.flatnonzero(shared)}
 
 
-def _ascending(names: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
-    keys = names
-    if pc.all(pc.match_substring_regex(names, r"^\d{1,18}$")).as_py():
-        keys = names.cast(pa.string()).cast(pa.int64())
-    order: NDArray[Any] = pc.sort_indices(keys).to_numpy()
-    return order
+def is_large(found: int, interactions: int, users: int) -> bool:
+    """Whether among many users one has so many interactions that it may be none."""
+    return users >= MANY and found > LARGE * interactions

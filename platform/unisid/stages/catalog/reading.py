@@ -4,7 +4,7 @@ E interactions, N items.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -54,23 +54,49 @@ class Rows:
         return Rows(self.user[kept], self.item[kept], self.timestamp[kept], self.unit, kind)
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """A raw table as workers read it."""
+
+    name: str
+    """What errors call it: items, interactions."""
+    tables: Iterator[pa.Table]
+    """One a part, in no stated order; each has the number of its part."""
+    paths: Mapping[int, str]
+    """The file of each part, by its number."""
+
+    def joined(self) -> pa.Table:
+        """All of them, in the order of their parts. Raises DataError as `parts.joined`."""
+        return joined(self.name, list(self.tables), self.paths)
+
+
 def read_items(job: Job[Any], dataset: Dataset, text: Sequence[str], pool: Pool) -> pa.Table:
     """All items, cleaned: item_id, title, text, further columns and `markup` (whether the raw title had any)."""
-    return _read(job, dataset, "items", functools.partial(_item_reader, dataset, tuple(text)), pool)
+    return items_in_pieces(job, dataset, text, pool).joined()
+
+
+def items_in_pieces(job: Job[Any], dataset: Dataset, text: Sequence[str], pool: Pool) -> Pieces:
+    """The same, part by part."""
+    return _pieces(job, dataset, "items", functools.partial(_item_reader, dataset, tuple(text)), pool)
 
 
 def read_interactions(job: Job[Any], dataset: Dataset, pool: Pool, rated: bool = False) -> pa.Table:
     """All interactions in their original order: user_id and item_id as dictionaries, timestamp or position,
     and where the dataset has it, event as a dictionary; `rating` only where `rated`."""
-    return _read(job, dataset, "interactions", functools.partial(_interaction_reader, dataset, rated), pool)
+    return interactions_in_pieces(job, dataset, pool, rated).joined()
 
 
-def _read(
+def interactions_in_pieces(job: Job[Any], dataset: Dataset, pool: Pool, rated: bool = False) -> Pieces:
+    """The same, part by part."""
+    return _pieces(job, dataset, "interactions", functools.partial(_interaction_reader, dataset, rated), pool)
+
+
+def _pieces(
     job: Job[Any], dataset: Dataset, table: str, make: Callable[[], Callable[[pa.Table], pa.Table]], pool: Pool
-) -> pa.Table:
+) -> Pieces:
     parts = [part | {"number": n} for n, part in enumerate(dataset.parts()) if part["table"] == table]
     paths = {part["number"]: part["path"] for part in parts}
-    return joined(table, list(mapped(job, parts, Step(make, pool), "files", of=table)), paths)
+    return Pieces(table, mapped(job, parts, Step(make, pool), "files", of=table), paths)
 
 
 def _item_reader(dataset: Dataset, wanted: tuple[str, ...]) -> Callable[[pa.Table], pa.Table]:
@@ -170,12 +196,20 @@ def distinct(items: pa.Table, refuse: bool) -> tuple[pa.Table, int]:
     surplus = items.num_rows - len(first)
     if surplus and refuse:
         again = np.setdiff1d(np.arange(items.num_rows), first)
-        shown = ", ".join(f"'{name}'" for name in items["item_id"].take(again[:SHOWN]).to_pylist())
-        raise DataError(
-            f"catalog: {surplus} rows of the items repeat an item id that came before: {shown}; make the "
-            "ids unique, or set catalog.duplicate_items to count: the first row then wins"
-        )
+        raise repeated_ids(surplus, items["item_id"].take(again[:SHOWN]).to_pylist())
     return (items.take(first) if surplus else items), surplus
+
+
+def repeated_ids(surplus: int, names: Sequence[str]) -> DataError:
+    """The error for items whose ids came before: how many, and the first of their ids."""
+    return DataError(
+        f"catalog: {surplus} rows of the items repeat an item id that came before: {_listed(names)}; make the "
+        "ids unique, or set catalog.duplicate_items to count: the first row then wins"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
 
 
 def named(dataset: Dataset, table: pa.Table, row: int) -> str:
@@ -200,14 +234,18 @@ def rows_of(
     rows = Rows(user.indices.to_numpy(), items_of_rows, time, unit, kind).where(kept)
     unknown = np.flatnonzero((items_of_rows < 0) & kept)
     if len(unknown) and refuse:
-        names = item.take(unknown[: 1000 * SHOWN]).cast(pa.string()).unique()
-        shown = ", ".join(f"'{name}'" for name in names[:SHOWN].to_pylist())
-        raise DataError(
-            f"catalog: {len(unknown)} of {len(rows)} interactions name an item that the items lack: "
-            f"{shown} (first in {named(dataset, table, int(unknown[0]))}); complete the items, or set "
-            "catalog.unknown_items to count: such interactions are then dropped"
-        )
+        names = item.take(unknown[: 1000 * SHOWN]).cast(pa.string()).unique()[:SHOWN].to_pylist()
+        raise unknown_items(len(unknown), len(rows), names, named(dataset, table, int(unknown[0])))
     return user.dictionary, rows
+
+
+def unknown_items(count: int, interactions: int, names: Sequence[str], where: str) -> DataError:
+    """The error for interactions whose items are not there: how many of how many, the first ids, and where the first
+    stands."""
+    return DataError(
+        f"catalog: {count} of {interactions} interactions name an item that the items lack: {_listed(names)} (first in "
+        f"{where}); complete the items, or set catalog.unknown_items to count: such interactions are then dropped"
+    )
 
 
 def _clock(table: pa.Table) -> tuple[Ints, Unit | Literal["position"]]:

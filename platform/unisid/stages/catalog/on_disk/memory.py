@@ -1,0 +1,40 @@
+"""How much memory a catalog is sorted in: what a setting says, or what the raw data and the machine come to."""
+
+import contextlib
+import importlib.util
+
+from unisid.errors import UnisidError
+from unisid.footprint import memory
+from unisid.log import logger
+from unisid.stages import catalog as stage
+from unisid.stages.catalog.on_disk.database import GIB
+from unisid.stages.catalog.raw_sizes import raw_sizes
+
+LOG = logger(__name__)
+
+BYTES = 100
+"""That an interaction takes at most while all are sorted in memory (docs/scale.md)."""
+MOST, TAKEN = 0.5, 0.25
+"""Above this share of the machine's memory interactions are sorted on disk, in so much of it."""
+
+
+def memory_of(config: stage.Config) -> float:
+    """GiB of memory to sort in, with the rest on disk; 0 where all is sorted in the driver's memory. It is logged."""
+    if config.memory is not None:
+        if config.memory:
+            LOG.info(f"sorting in {config.memory:g} GiB of memory, the rest on disk (catalog.memory)")
+        return config.memory
+    rows = 0
+    with contextlib.suppress(UnisidError):  # what is wrong with the files is said by who reads them
+        rows = raw_sizes(config).get("interactions", 0)
+    machine = memory()
+    if rows * BYTES <= MOST * machine:
+        return 0.0
+    large = (
+        f"about {rows:,} interactions would take up to {rows * BYTES / GIB:.0f} of {machine / GIB:.0f} GiB of memory"
+    )
+    if importlib.util.find_spec("duckdb") is None:
+        LOG.warning(f"{large} while they are sorted; unisid[large] sorts them on disk (catalog.memory)")
+        return 0.0
+    LOG.info(f"{large}: they are sorted on disk, in {TAKEN * machine / GIB:.1f} GiB (catalog.memory 0: in memory)")
+    return TAKEN * machine / GIB
