@@ -26,6 +26,10 @@ class Warehouse:
         self.tables: dict[str, pa.Table] = {}
         self.jobs: dict[str, dict] = {}
         self.uploads: dict[str, bytes] = {}
+        self.pieces = 0
+        """How many pieces of files came."""
+        self.most_pieces = 1000
+        """After so many no further one is taken."""
         self.refusal: Answer | None = None
         """What every request is answered with, where it is set."""
         self.failure: dict | None = None
@@ -48,12 +52,19 @@ class Warehouse:
         self.jobs[name] = job
         return 200, {"upload": f"{UPLOAD}{project}/jobs?uploadType=resumable&upload_id={name}"}
 
-    def upload(self, name: str, body: bytes) -> Answer:
+    def upload(self, name: str, body: bytes, total: str) -> Answer:
+        """Take a piece of a file; the last one, of which the total is known, begins the job."""
         job = self.jobs[name]
+        self.pieces += 1
+        if self.pieces > self.most_pieces:
+            return refused(400, "invalid", "Upload was cancelled")
+        held = self.uploads.get(name, b"") + body
+        self.uploads[name] = held
+        if str(len(held)) != total:
+            return 308, {"range": f"bytes=0-{len(held) - 1}"}
         wanted = job["configuration"]["load"]["destinationTable"]
         if f"{wanted['projectId']}.{wanted['datasetId']}" not in self.datasets:
             return refused(404, "notFound", f"Not found: Dataset {wanted['projectId']}:{wanted['datasetId']}")
-        self.uploads[name] = body
         return 200, job | {"status": {"state": "RUNNING"}}
 
     def job(self, name: str) -> Answer:
@@ -92,7 +103,8 @@ def serving(warehouse: Warehouse) -> Iterator[str]:
             self.answer(*warehouse.begin(project, json.loads(self.body())))
 
         def do_PUT(self) -> None:
-            self.answer(*warehouse.upload(self.path.rpartition("=")[2], self.body()))
+            total = self.headers["Content-Range"].rpartition("/")[2]
+            self.answer(*warehouse.upload(self.path.rpartition("=")[2], self.body(), total))
 
         def body(self) -> bytes:
             return self.rfile.read(int(self.headers["Content-Length"]))
@@ -101,6 +113,8 @@ def serving(warehouse: Warehouse) -> Iterator[str]:
             self.send_response(status)
             if upload := content.get("upload"):
                 self.send_header("Location", f"http://{self.headers['Host']}{upload}")
+            if taken := content.get("range"):
+                self.send_header("Range", taken)
             body = json.dumps(content).encode()
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

@@ -4,6 +4,7 @@ import sys
 
 import google.auth.credentials
 import google.auth.exceptions
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -53,6 +54,22 @@ def test_one_job_replaces_what_the_table_held(folder, warehouse):
         assert job.startswith("unisid-")
         assert warehouse.tables[NAME].to_pylist() == rows.to_pylist()
     assert len(warehouse.jobs) == 2
+
+
+def test_a_file_of_many_pieces_is_one_job_or_none(tmp_path, warehouse, monkeypatch):
+    monkeypatch.setattr("google.cloud.bigquery.client._DEFAULT_CHUNKSIZE", 256 << 10)  # the least that is allowed
+    place = Place.of(tmp_path / "out")
+    many = pa.table({"score": np.random.default_rng(0).random(100_000)})
+    write_table(place, "part", 0, many)
+    table = WrittenTable.of("test", f"bigquery:{NAME}")
+    table.replace(place, "part", 1)
+    assert warehouse.pieces > 2
+    assert warehouse.tables[NAME].equals(many)
+    warehouse.most_pieces = warehouse.pieces + 2
+    with pytest.raises(DataError, match="cannot be written .*Upload was cancelled"):
+        table.replace(place, "part", 1)
+    assert len(warehouse.tables) == 1
+    assert warehouse.tables[NAME].equals(many)
 
 
 def test_the_job_is_paid_by_the_project_of_the_environment(folder, warehouse, monkeypatch):
