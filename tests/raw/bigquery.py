@@ -87,6 +87,20 @@ def refused(status: int, reason: str, message: str) -> Answer:
     return status, {"error": {"code": status, "message": message, "errors": [{"reason": reason, "message": message}]}}
 
 
+def answer(request: http.server.BaseHTTPRequestHandler, status: int, content: dict) -> None:
+    """Send an answer; where an upload goes on, and how much of it is there, stand in its head."""
+    request.send_response(status)
+    if upload := content.get("upload"):
+        request.send_header("Location", f"http://{request.headers['Host']}{upload}")
+    if taken := content.get("range"):
+        request.send_header("Range", taken)
+    body = json.dumps(content).encode()
+    request.send_header("Content-Type", "application/json")
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body)
+
+
 @contextlib.contextmanager
 def serving(warehouse: Warehouse) -> Iterator[str]:
     """The URL at which a warehouse answers."""
@@ -94,32 +108,20 @@ def serving(warehouse: Warehouse) -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if found := TABLE.match(self.path):
-                self.answer(*(warehouse.refusal or warehouse.table(*found.groups())))
+                answer(self, *(warehouse.refusal or warehouse.table(*found.groups())))
             elif found := JOB.match(self.path):
-                self.answer(*warehouse.job(found[2]))
+                answer(self, *warehouse.job(found[2]))
 
         def do_POST(self) -> None:
             project = self.path.removeprefix(UPLOAD).partition("/")[0]
-            self.answer(*warehouse.begin(project, json.loads(self.body())))
+            answer(self, *warehouse.begin(project, json.loads(self.body())))
 
         def do_PUT(self) -> None:
             total = self.headers["Content-Range"].rpartition("/")[2]
-            self.answer(*warehouse.upload(self.path.rpartition("=")[2], self.body(), total))
+            answer(self, *warehouse.upload(self.path.rpartition("=")[2], self.body(), total))
 
         def body(self) -> bytes:
             return self.rfile.read(int(self.headers["Content-Length"]))
-
-        def answer(self, status: int, content: dict) -> None:
-            self.send_response(status)
-            if upload := content.get("upload"):
-                self.send_header("Location", f"http://{self.headers['Host']}{upload}")
-            if taken := content.get("range"):
-                self.send_header("Range", taken)
-            body = json.dumps(content).encode()
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             return None
