@@ -9,6 +9,7 @@ import shutil
 import types
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -19,11 +20,14 @@ from tests.end_to_end.recipes import tiny
 from unisid.artifacts.store import Address, Place, Store
 from unisid.capacity import SEARCHES, Shop, estimate, fitted, fitting, measure, rates, refuse_misfits
 from unisid.capacity.calibrate import UNITS, calibrate, costs_of, kept, sharers, small
+from unisid.capacity.laws import number_bits, score_bytes
 from unisid.capacity.machines import MACHINES, here, machine_of
 from unisid.cli import main
 from unisid.compute import Pool
 from unisid.errors import ArtifactError, ConfigError, MachineError
 from unisid.log import logged_to
+from unisid.ops import nearest
+from unisid.ops.nearest import Nearest
 from unisid.pipeline import NOUNS
 
 RESULTS = sorted((Path(__file__).parents[2] / "benchmarks" / "results").glob("*-scale.json"))
@@ -71,25 +75,82 @@ def test_a_straight_line_is_found_again(fixed, slope, sizes):
 def test_work_is_shared_out_and_grows_in_proportion(items, devices):
     one, many = (estimate(Shop(items=items), rates.h100(), n, 192) for n in (1, devices))
     twice = estimate(Shop(items=2 * items, test_users=2e5), rates.h100(), 1, 192)
+    [group] = [cost.group for cost in rates.h100() if cost.numbers]
     for alone, shared, double in zip(one, many, twice, strict=True):
         assert shared.seconds <= alone.seconds
         assert shared.disk == alone.disk
-        assert double.disk == pytest.approx(2 * alone.disk)
+        more = number_bits(2 * items, group) / number_bits(items, group) if double.noun == "sequences" else 1
+        assert double.disk == pytest.approx(2 * more * alone.disk)
         most = 2.001**1.5 if double.noun in SEARCHES else 2.001
         assert alone.seconds <= double.seconds <= most * alone.seconds
 
 
+SIZES = (10**4, 10**5, 3 * 10**5, 10**6)
+
+
+def searched(lists):
+    """What a stage takes that looks into so many lists at each of some sizes."""
+    return {
+        x: {"seconds": 4 + 3e-4 * x + 2e-8 * (8 + each / 4) * x**1.5, "memory": 1.0, "disk": 1.0, "lists": each}
+        for x, each in zip(SIZES, lists, strict=False)
+    }
+
+
 def test_a_search_is_told_from_what_is_in_proportion():
     """Where there are more sizes than terms, and for the stage that searches alone."""
-    sizes = (10**4, 10**5, 3 * 10**5, 10**6)
-    points = {x: {"seconds": 4 + 3e-4 * x + 2e-7 * x**1.5, "memory": 1.0, "disk": 1.0} for x in sizes}
+    points = {
+        x: {name: value for name, value in each.items() if name != "lists"} for x, each in searched(4 * [8]).items()
+    }
     cost = fitted("fused", "items", points, "drawn", 1.5)
     assert (cost.seconds, 1 / cost.rate, cost.search) == pytest.approx((4, 3e-4, 2e-7), rel=1e-3)
     [found] = estimate(Shop(items=4e6), [cost], 2, 2)
     assert found.seconds == pytest.approx(4 + (1200 + 1600) / 2, rel=1e-3)
     assert found.longest == pytest.approx(4 + 1.5 * (1200 + 1600) / 2, rel=1e-3)
     assert fitted("codes", "items", points, "drawn", 1.5).search == 0
-    assert fitted("fused", "items", {x: points[x] for x in sizes[:3]}, "drawn", 1.5).search == 0
+    assert fitted("fused", "items", {x: points[x] for x in SIZES[:3]}, "drawn", 1.5).search == 0
+
+
+def test_a_search_of_known_lists_is_told_by_as_many_sizes_as_terms():
+    """And is planned to look into as many lists as at the largest size."""
+    points = searched((16, 64, 32))
+    cost = fitted("fused", "items", dict(reversed(points.items())), "drawn", 1.5)
+    assert (cost.seconds, 1 / cost.rate, cost.search) == pytest.approx((4, 3e-4, 2e-8 * 16), rel=1e-3)
+    assert fitted("fused", "items", {x: points[x] for x in SIZES[:2]}, "drawn", 1.5).search == 0
+
+
+def test_a_search_that_compares_all_at_every_size_is_not_seen():
+    points = {x: each | {"lists": 0} for x, each in searched(4 * [8]).items()}
+    assert fitted("fused", "items", points, "drawn", 1.5).search == 0
+
+
+def test_scores_are_held_besides_what_grows():
+    """Until they fill their buffer, and no more of them afterwards."""
+    points = {
+        3 * x: {"seconds": 1, "memory": 5e8 + 2e3 * x + score_bytes(200, x), "disk": 1, "items": x, "ranked": 200}
+        for x in SIZES[:3]
+    }
+    cost = fitted("graph", "interactions", points, "drawn", 1.5)
+    assert (cost.memory, cost.unit_memory, cost.ranked) == pytest.approx((5e8, 2e3 / 3, 200), rel=1e-3)
+    [found] = estimate(Shop(items=1e7, interactions_per_item=3), [cost], 1, 1)
+    assert found.memory == pytest.approx(5e8 + 2e10 + score_bytes(200, 1e7), rel=1e-3)
+
+
+def test_numbers_of_items_take_more_bytes_the_more_items_there_are():
+    group, a_unit = 81_920, 12.0
+    points = {
+        3 * x: {
+            "seconds": 1,
+            "memory": 1,
+            "disk": 5e4 + 3 * x * a_unit * number_bits(x, group) / 8,
+            "items": x,
+            "group": group,
+        }
+        for x in SIZES[:3]
+    }
+    cost = fitted("sequences", "interactions", points, "drawn", 1.5)
+    assert (cost.disk, cost.numbers, cost.group, cost.unit_disk) == pytest.approx((5e4, a_unit, group, 0), rel=1e-3)
+    [found] = estimate(Shop(items=1e8, interactions_per_item=3), [cost], 1, 1)
+    assert found.disk == pytest.approx(3e8 * a_unit * number_bits(1e8, group) / 8, rel=1e-3)
 
 
 def test_every_noun_of_a_plain_recipe_has_a_cost():
@@ -148,14 +209,23 @@ def test_the_command_prints_every_stage_and_refuses(capsys, place):
 
 def test_a_stage_is_measured(place, monkeypatch):
     """Requests reach a file system at least once for every file that is made."""
-    for name in measure.REQUESTS:
-        monkeypatch.setattr(Place, name, getattr(Place, name))  # put back afterwards
+    for owner, name in [*((Place, name) for name in measure.REQUESTS), (Nearest, "build")]:
+        monkeypatch.setattr(owner, name, getattr(owner, name))  # put back afterwards
     store, recipe = Store(place), small(tiny(), 120)
     found = measure.stage("catalog", recipe, store)
     files = store.place(Address("catalog", recipe.name, "1")).sizes()
     assert found["requests"] >= len(files)
     assert found["peak_mib"] >= found["before_mib"] > 50
     assert found["counts"]["items"] <= 120
+
+
+def test_the_searched_lists_are_noted(monkeypatch):
+    monkeypatch.setattr(Nearest, "build", Nearest.build)  # put back afterwards
+    monkeypatch.setattr(nearest, "FEWEST", 2)
+    found, vectors = measure.searched(), np.eye(64, dtype=np.float32).repeat(8, axis=0)
+    Nearest.build(vectors, 3)
+    Nearest.build(vectors, 3, exact_limit=100)
+    assert found == [0, 2]
 
 
 def test_small_recipes_have_one_pass_and_no_workers_of_their_own():

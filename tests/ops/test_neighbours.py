@@ -105,7 +105,8 @@ def test_inverted_lists_search_until_enough_is_found(monkeypatch: pytest.MonkeyP
         assert made.recall == pytest.approx(np.mean(shares), abs=1e-4)
         assert made.recall >= least
         assert (found == again.neighbours(0, 2000)).all()
-        probes.append(made.index.nprobe)
+        assert made.searched == made.index.nprobe
+        probes.append(made.searched)
     assert probes[0] == 1
     assert probes == sorted(set(probes))
 
@@ -113,7 +114,7 @@ def test_inverted_lists_search_until_enough_is_found(monkeypatch: pytest.MonkeyP
 def test_a_search_that_finds_too_little_ends_at_its_share_of_the_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nearest, "MOST", 4)
     made = Nearest.build(np.random.default_rng(0).normal(size=(20_000, 32)).astype(np.float32), 10, exact_limit=100)
-    assert made.index.nprobe == int(4 * 20_000**0.5) // nearest.SHARE
+    assert made.searched == made.index.nprobe == int(4 * 20_000**0.5) // nearest.SHARE
     assert 0.0 < made.recall < nearest.RECALL
 
 
@@ -121,4 +122,4 @@ def test_equal_vectors_count_as_found() -> None:
     """Each of 40 vectors is there 50 times: any ten of the 49 others are the nearest."""
     made = Nearest.build(np.repeat(_vectors(40), 50, axis=0), 10, exact_limit=100)
     assert made.recall == pytest.approx(1.0)
-    assert made.index.nprobe == nearest.FEWEST
+    assert made.searched == nearest.FEWEST

@@ -1,11 +1,13 @@
 """Estimates of a run over N items: time, memory, disk and money, from measured, published or derived rates.
 
-A stage's cost is linear in its unit (items, interactions, tokens, users), and that of the fused stage has a further
-term, for each item's search among lists of near texts as long as the root of N; `benchmarks.scale` holds both against
-measurements from 10^4 items on:
+A stage's cost is linear in its unit (items, interactions, tokens, users), with further terms where its work is not:
+each item's search among lists of near texts as long as the root of N (fused), numbers of items, which compress the
+less the more items there are (sequences), and scores of all items, held for as many users as fit a buffer (graph).
+`capacity.laws` says how; `benchmarks.scale` holds all against measurements from 10^4 items on:
 
     seconds = fixed + (passes units / rate + search units^1.5) / devices
-    memory = fixed + units (each + shared / devices) + items each
+    memory = fixed + units (each + shared / devices) + items each + score_bytes(ranked, N)
+    disk = fixed + units (each + numbers number_bits(N) / 8)
 
 The interval of a rate gives one of the time. Example, 10^6 items, fixed = 60 s, 2 passes, 500 items/s a device, 4
 devices: 60 + 2 * 10^6 / 500 / 4 = 1,060 s; with 8 bytes each and 400 shared, 10^6 * (8 + 400 / 4) = 108 MB a worker.
@@ -17,8 +19,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from unisid.capacity.laws import compared, number_bits, score_bytes
 from unisid.errors import ConfigError
 
 Unit = Literal["items", "interactions", "tokens", "users"]
@@ -85,6 +89,8 @@ class Cost:
     """Bytes a unit that workers share out."""
     item_memory: float = 0.0
     """Bytes an item in every worker, whatever the unit."""
+    ranked: float = 0.0
+    """Users for whom all items are scored while it validates."""
     memory_of: Where = "host"
     """Whose memory that is."""
     host_memory: float = 0.0
@@ -95,6 +101,10 @@ class Cost:
     """Bytes that stay on disk, whatever the number of units."""
     unit_disk: float = 0.0
     """Likewise, a unit."""
+    numbers: float = 0.0
+    """Numbers of items that Parquet holds for a unit, besides."""
+    group: float = 0.0
+    """How many of them a row group has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,14 +154,24 @@ def estimate(shop: Shop, costs: Sequence[Cost], devices: int, cores: int) -> lis
                 cost.seconds + work,
                 cost.seconds + work * cost.rate / cost.high,
                 cost.seconds + work * cost.rate / cost.low,
-                cost.memory + units * (cost.unit_memory + cost.shared_memory / devices) + shop.items * cost.item_memory,
+                _memory(cost, shop, devices),
                 cost.memory_of,
-                cost.disk + cost.unit_disk * units,
+                cost.disk + units * (cost.unit_disk + _bytes_of_numbers(cost, shop.items)),
                 cost.source,
                 cost.host_memory + units * cost.unit_host_memory,
             )
         )
     return found
+
+
+def _memory(cost: Cost, shop: Shop, devices: int) -> float:
+    each = cost.unit_memory + cost.shared_memory / devices
+    held = score_bytes(cost.ranked, shop.items)
+    return cost.memory + shop.units(cost.unit) * each + shop.items * cost.item_memory + held
+
+
+def _bytes_of_numbers(cost: Cost, items: float) -> float:
+    return cost.numbers * number_bits(items, cost.group) / 8 if cost.numbers else 0.0
 
 
 def refuse_misfits(found: Sequence[Estimate], machine: Machine, devices: int) -> None:
@@ -195,16 +215,26 @@ def fitting(shop: Shop, costs: Sequence[Cost], machine: Machine, most: int = 1 <
 def fitted(noun: str, unit: Unit, points: Mapping[float, Mapping[str, float]], source: str, spread: float) -> Cost:
     """A stage's cost from runs at several sizes: the terms, none below 0, of least relative error.
 
-    A search's term is told from the others where there are more sizes than terms.
+    A search's term is told from the others where there are as many sizes as terms and it is known how many lists were
+    searched, or one more.
 
     Args:
-        points: units -> seconds, and bytes of memory and disk.
+        points: units -> seconds, and bytes of memory and disk; where they are known, how many `lists` were searched
+            for an item (0: it was compared with all); and with the `items`, how many numbers of them a row group has
+            (`group`), and for how many users all were `ranked` while it validated.
         spread: the factor either way that the rate's interval has.
     """
-    powers = (0, 1, SEARCH) if noun in SEARCHES and len(points) > 3 else (0, 1)
-    of = {name: {units: each[name] for units, each in points.items()} for name in ("seconds", "memory", "disk")}
-    seconds = _terms(of["seconds"], powers)
-    memory, disk = _terms(of["memory"]), _terms(of["disk"])
+    units, found = np.array(sorted(points), float), [points[each] for each in sorted(points)]
+    of = {name: [each[name] for each in found] for name in ("seconds", "memory", "disk")}
+    search, factor = _search(units, [each.get("lists") for each in found]) if noun in SEARCHES else ([], 1.0)
+    seconds = _terms(of["seconds"], units, *search)
+    ranked, group = found[-1].get("ranked", 0.0), found[-1].get("group", 0.0)
+    scores = [score_bytes(each["ranked"], each["items"]) if ranked else 0.0 for each in found]
+    memory = _terms([whole - held for whole, held in zip(of["memory"], scores, strict=True)], units)
+    written = (
+        [x * number_bits(each["items"], group) / 8 for x, each in zip(units, found, strict=True)] if group else units
+    )
+    disk = _terms(of["disk"], written)
     rate = 1 / max(seconds[1], 1e-12)
     return Cost(
         noun=noun,
@@ -213,24 +243,34 @@ def fitted(noun: str, unit: Unit, points: Mapping[float, Mapping[str, float]], s
         low=rate / spread,
         high=rate * spread,
         source=source,
-        search=seconds.get(SEARCH, 0.0),
+        search=seconds[2] * factor if search else 0.0,
         seconds=seconds[0],
         memory=memory[0],
         unit_memory=memory[1],
+        ranked=ranked,
         disk=disk[0],
-        unit_disk=disk[1],
+        unit_disk=0.0 if group else disk[1],
+        numbers=disk[1] if group else 0.0,
+        group=group,
     )
 
 
-def _terms(points: Mapping[float, float], powers: Sequence[float] = (0, 1)) -> dict[float, float]:
-    """c by power p of y = sum of c_p x^p, none below 0, with the least sum of (that sum / y - 1)^2.
+def _search(units: NDArray[np.float64], lists: Sequence[float | None]) -> tuple[list[NDArray[np.float64]], float]:
+    """The column of a search's term, if it can be told; and the comparisons over the root of N at the last size."""
+    known = [compared(each) if each else 0.0 for each in lists if each is not None]
+    if len(known) < len(units):
+        return ([units**SEARCH] if len(units) > 3 else []), 1.0
+    return ([units**SEARCH * known] if len(units) > 2 and known[-1] else []), known[-1]
 
-    Example, (100, 3), (200, 5): 1 + 0.02 x meets both. Through (100, 3), (200, 2) the slope would be negative, so it is
-    0, and y = (1/3 + 1/2) / (1/9 + 1/4) = 2.31. A single point gives a slope alone.
+
+def _terms(ys: Sequence[float], *columns: Sequence[float] | NDArray[np.float64]) -> list[float]:
+    """c of y = c_0 + c_1 x_1 + c_2 x_2 ..., none below 0, with the least sum of (that sum / y - 1)^2.
+
+    Example, x = 100, 200 and y = 3, 5: 1 + 0.02 x meets both. With y = 3, 2 the slope would be negative, so it is 0,
+    and y = (1/3 + 1/2) / (1/9 + 1/4) = 2.31. A single point gives a slope alone.
     """
-    xs, ys = np.array(list(points), float), np.maximum(list(points.values()), 1e-12)
-    kept = (1,) if len(xs) == 1 else powers
-    columns = np.stack([xs**power for power in kept], axis=1) / ys[:, None]
-    size = columns.max(axis=0)
-    found, _ = nnls(columns / size, np.ones(len(ys)))
-    return dict.fromkeys(powers, 0.0) | dict(zip(kept, (found / size).tolist(), strict=True))
+    parts = np.maximum(ys, 1e-12)
+    xs = np.stack([np.full(len(parts), float(len(parts) > 1)), *columns], axis=1) / parts[:, None]
+    size = np.maximum(xs.max(axis=0), 1e-300)
+    found, _ = nnls(xs / size, np.ones(len(parts)))
+    return [float(each) for each in found / size]

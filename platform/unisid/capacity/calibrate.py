@@ -27,6 +27,7 @@ from unisid.datasets import synthetic
 from unisid.errors import ArtifactError, MachineError
 from unisid.log import logger
 from unisid.planning import Recipe
+from unisid.stages.sequences import ROWS_PER_GROUP
 from unisid.training.loop import Training
 
 LOG = logger(__name__)
@@ -165,7 +166,7 @@ def costs_of(
     costs = []
     for noun, unit in UNITS.items():
         points = {
-            counts[int(items)][unit]: each
+            counts[int(items)][unit]: {**each, "items": counts[int(items)]["items"]}
             for items, each in figures.get(noun, {}).items()
             if "failed" not in each and int(items) in counts
         }
@@ -194,7 +195,7 @@ def _cost(
         read = {"seconds": ("seconds" if on_gpu else "cpu_seconds", 1), "memory": (memory, MEGABYTE)}
         read["disk"] = ("disk_mib", MEGABYTE)
         each = {x: {k: float(point[key]) * by for k, (key, by) in read.items()} for x, point in points.items()}
-        return fitted(noun, unit, each, source, spread)
+        return fitted(noun, unit, {x: figures | _known(noun, points[x]) for x, figures in each.items()}, source, spread)
 
     host = fit("peak_mib")
     if len(points) == 1:
@@ -212,6 +213,19 @@ def _cost(
         host_memory=host.memory,
         unit_host_memory=host.unit_memory,
     )
+
+
+def _known(noun: str, point: Mapping[str, Any]) -> dict[str, float]:
+    """What a run's record says that its cost depends on besides its units, as `fitted` takes it."""
+    counts: Mapping[str, float] = point.get("counts", {})
+    found = {"items": float(point["items"])}
+    if "lists" in point:
+        found["lists"] = float(point["lists"])
+    if "validation_targets" in counts:
+        found["ranked"] = float(counts["validation_targets"])
+    if noun == "sequences" and "longest_history" in counts:
+        found["group"] = float(ROWS_PER_GROUP * counts["longest_history"])
+    return found
 
 
 def _counts(figures: Mapping[str, Mapping[Any, Mapping[str, Any]]], items: Any) -> dict[str, float]:

@@ -4,7 +4,8 @@
 
 RECIPE is a name, or a file and function; its earlier artifacts are in the store. Peak memory is the largest resident
 set of the process, memory-mapped files included, beside what it was before the work began (the interpreter and the
-libraries). Requests are the calls of `Place` that reach a file system.
+libraries). Requests are the calls of `Place` that reach a file system. Of an index of nearest vectors it is noted how
+many lists are searched for a vector.
 """
 
 import functools
@@ -20,6 +21,7 @@ from typing import Any
 from unisid import pipeline
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Place, Store
+from unisid.ops.nearest import Nearest
 from unisid.pipeline import NullTracker
 from unisid.planning import Recipe
 from unisid.recipe_roles import address_of
@@ -33,7 +35,7 @@ def stage(noun: str, recipe: Recipe, store: Store) -> dict[str, Any]:
     """Make a noun's artifact in this process, with one worker a pool; returns the measurements."""
     from unisid.runtime.local import LocalCompute
 
-    requests, before, cpu = counted(), peak(), time.process_time()
+    requests, lists, before, cpu = counted(), searched(), peak(), time.process_time()
     pipeline.run(recipe, store, LocalCompute(), NullTracker(), until=noun)
     cpu = time.process_time() - cpu
     place = store.place(address_of(recipe, noun))
@@ -47,6 +49,7 @@ def stage(noun: str, recipe: Recipe, store: Store) -> dict[str, Any]:
         **_on_device(record.memory.get("device", 0)),
         "disk_mib": round(sum(place.sizes().values()) / MEGABYTE, 2),
         "requests": sum(requests.values()),
+        **({"lists": max(lists)} if lists else {}),
         "counts": {name: value for name, value in record.counts.items() if isinstance(value, int | float)},
     }
 
@@ -79,6 +82,20 @@ def counted() -> Counter[str]:
     for name in REQUESTS:
         setattr(Place, name, counting(name, getattr(Place, name)))
     return count
+
+
+def searched() -> list[int]:
+    """How many lists are searched for a vector, in every index of nearest vectors that is made later."""
+    found: list[int] = []
+    build = Nearest.build
+
+    def noted(*args: Any, **kwargs: Any) -> Nearest:
+        made = build(*args, **kwargs)
+        found.append(made.searched)
+        return made
+
+    setattr(Nearest, "build", noted)  # noqa: B010  a type checker refuses to see a method replaced
+    return found
 
 
 def main(arguments: list[str]) -> None:

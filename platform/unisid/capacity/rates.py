@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Callable
 
 from unisid.capacity import Cost
+from unisid.stages.sequences import ROWS_PER_GROUP
 
 DERIVED = "derived: two cores of 2026-11-22 times 200"
 PUBLISHED = "published, one H100"
@@ -20,6 +21,9 @@ GRAPH_WIDTH, GRAPH_LAYERS, ENCODER_WIDTH, FUSED_WIDTH = 256, 5, 1024, 256
 SEARCH_SECONDS = 1.65e-7 * 16
 """Times N^1.5, on a core, at the encoder's width."""
 TWO_CORES = "measured: two cores of 2026-11-22"
+HISTORY, NUMBERS = 5, 7.2
+"""Items of a history, and numbers written for an interaction, where a user has ten: histories of 1 to 7, 8 and 9 items,
+the user and the target of each, and the 8 to learn from once more as a sequence: (45 + 9 + 9 + 9) / 10."""
 CPU_SPREAD = 2.0
 CPU_RATES = {
     "embeddings": (
@@ -125,7 +129,8 @@ def h100(tokens: float = 64.0, states_share: float = 1.0) -> list[Cost]:
             where="host",
             memory=0.5e9,
             unit_memory=46,
-            unit_disk=33,
+            numbers=NUMBERS,
+            group=ROWS_PER_GROUP * HISTORY,
         ),
         Cost(
             noun="model",

@@ -36,6 +36,8 @@ class Nearest:
     """K."""
     recall: float
     """The share of true neighbours that it finds, of some vectors."""
+    searched: int
+    """How many lists are searched for a vector; 0: it is compared with all vectors."""
 
     @classmethod
     def build(
@@ -58,8 +60,8 @@ class Nearest:
         sample = np.random.default_rng(seed).permutation(len(unit))[: TRAINING_POINTS * lists]
         index.train(unit[np.sort(sample)])  # nothing to learn where the search is exact
         index.add(unit)
-        recall = 1.0 if exact else _searched(index, lists, unit, num_neighbours, seed)
-        return cls(unit, index, num_neighbours, recall)
+        recall, searched = (1.0, 0) if exact else _searched(index, lists, unit, num_neighbours, seed)
+        return cls(unit, index, num_neighbours, recall, searched)
 
     def neighbours(self, start: int, stop: int) -> NDArray[np.int32]:
         """For vectors start to stop: the nearest others, nearest first, ended by -1. [stop - start, K]."""
@@ -74,8 +76,8 @@ def _inverted_lists(width: int, lists: int, seed: int) -> Any:
     return index
 
 
-def _searched(index: Any, lists: int, unit: NDArray[np.float32], num_neighbours: int, seed: int) -> float:
-    """Set how many lists a query searches: doubled until enough is found. Returns the recall."""
+def _searched(index: Any, lists: int, unit: NDArray[np.float32], num_neighbours: int, seed: int) -> tuple[float, int]:
+    """Set how many lists a query searches: doubled until enough is found. Returns the recall, and how many."""
     import faiss
 
     queries = unit[np.sort(np.random.default_rng([seed, 1]).permutation(len(unit))[:QUERIES])]
@@ -88,7 +90,7 @@ def _searched(index: Any, lists: int, unit: NDArray[np.float32], num_neighbours:
         hits = (index.search(queries, width)[0] >= farthest - TIED).sum(axis=1) - 1  # its own is no neighbour
         recall = float(hits.mean()) / max(1, width - 1)
         if recall >= RECALL or searched == most:
-            return recall
+            return recall, searched
         searched = min(2 * searched, most)
 
 
