@@ -1,5 +1,7 @@
 """Addresses and places: parsing, atomic writes, other file systems, clear errors."""
 
+import gzip
+
 import pytest
 
 from unisid.artifacts.store import Address, Place, Store
@@ -36,6 +38,23 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, kind):
     assert place.sizes() == {"x.bin": 5}
     place.clear()
     assert not place.exists()
+
+
+@pytest.mark.parametrize("kind", ["local", "memory"])
+@pytest.mark.parametrize("name", ["rows.csv.gz", "rows.bz2", "rows.lz4", "rows.zst"])
+def test_bytes_are_bytes_whatever_a_files_name_says(tmp_path, kind, name):
+    place = Place.of(tmp_path / "a") if kind == "local" else Place(f"memory://unisid-named/{name}")
+    data = gzip.compress(b"rows")
+    with place.writing(name) as stream:
+        stream.write(data)
+    assert place.sizes() == {name: len(data)}
+    assert (place.read(name), place.mapped(name).read()) == (data, data)
+    assert place.checksum(name) == place.sums([name])[name]
+    copy = Place.of(tmp_path / "copy")
+    copy.take(name, place)
+    assert copy.read(name) == data
+    assert (place.fetch(tmp_path / "fetched") / name).read_bytes() == data
+    place.clear()
 
 
 def test_an_unwritable_place_says_so(tmp_path):

@@ -28,7 +28,10 @@ def split_uri(uri: str) -> tuple[str, str]:
 def give_name(fs: pafs.FileSystem, draft: str, path: str) -> None:
     """Give a whole file its name. On an object store this copies it."""
     if isinstance(fs, pafs.S3FileSystem) and fs.get_file_info(draft).size > LARGEST_COPY:
-        with fs.open_input_stream(draft) as source, fs.open_output_stream(path) as target:
+        with (
+            fs.open_input_stream(draft, compression=None) as source,
+            fs.open_output_stream(path, compression=None) as target,
+        ):
             shutil.copyfileobj(source, target, BLOCK)
     else:
         fs.move(draft, path)

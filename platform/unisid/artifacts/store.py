@@ -159,7 +159,11 @@ class Place:
             return Path(path)
         folder.mkdir(parents=True, exist_ok=True)
         for name in self.sizes():
-            with self._reading(name), fs.open_input_stream(f"{path}/{name}") as source, (folder / name).open("wb") as f:
+            with (
+                self._reading(name),
+                fs.open_input_stream(f"{path}/{name}", compression=None) as source,
+                (folder / name).open("wb") as f,
+            ):
                 shutil.copyfileobj(source, f, 1 << 20)
         for name in self.folders():
             (self / name).fetch(folder / name)
@@ -168,7 +172,7 @@ class Place:
     def read(self, name: str) -> bytes:
         """The content of a file inside; raises ArtifactError where it cannot be read."""
         fs, path = self.filesystem
-        with self._reading(name), fs.open_input_stream(f"{path}/{name}") as stream:
+        with self._reading(name), fs.open_input_stream(f"{path}/{name}", compression=None) as stream:
             return bytes(stream.read())
 
     def open(self, name: str) -> Any:
@@ -186,7 +190,7 @@ class Place:
             return self.open(name)
         fs, path = self.filesystem
         with tempfile.NamedTemporaryFile(prefix="unisid-") as copy:
-            with self._reading(name), fs.open_input_stream(f"{path}/{name}") as source:
+            with self._reading(name), fs.open_input_stream(f"{path}/{name}", compression=None) as source:
                 shutil.copyfileobj(source, copy, BLOCK)
                 copy.flush()
             return pa.memory_map(copy.name)
@@ -201,12 +205,14 @@ class Place:
         draft = f"{path}/.{name}.{uuid.uuid4().hex[:8]}.tmp"
         try:
             fs.create_dir(path, recursive=True)
-            with fs.open_output_stream(draft) as stream:
+            with fs.open_output_stream(draft, compression=None) as stream:
                 counting = Summed(stream)
                 yield counting if summed else stream
             if summed:
                 fs.create_dir(f"{path}/{LEFT}", recursive=True)
-                fs.open_output_stream(f"{path}/{LEFT}/{left_as(name, counting.size, counting.sum)}").close()
+                fs.open_output_stream(
+                    f"{path}/{LEFT}/{left_as(name, counting.size, counting.sum)}", compression=None
+                ).close()
             give_name(fs, draft, f"{path}/{name}")
         except OSError as error:
             raise ArtifactError(f"{self / name}: cannot be written ({error}); free space or rights are needed, "
@@ -237,13 +243,17 @@ class Place:
     def checksum(self, name: str) -> str:
         """The checksum of a file's bytes as they lie there."""
         fs, path = self.filesystem
-        with self._reading(name), fs.open_input_stream(f"{path}/{name}") as stream:
+        with self._reading(name), fs.open_input_stream(f"{path}/{name}", compression=None) as stream:
             return checksum(stream)
 
     def take(self, name: str, source: "Place") -> None:
         """Copy a file of another place, under its own name."""
         fs, path = source.filesystem
-        with source._reading(name), fs.open_input_stream(f"{path}/{name}") as stream, self.writing(name) as copy:
+        with (
+            source._reading(name),
+            fs.open_input_stream(f"{path}/{name}", compression=None) as stream,
+            self.writing(name) as copy,
+        ):
             shutil.copyfileobj(stream, copy, BLOCK)
 
     def clear(self) -> None:

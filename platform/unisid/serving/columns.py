@@ -45,8 +45,9 @@ class Columns:
             return cls(own)
         if KEY not in table.column_names:
             raise DataError(f"{where}: has the columns {', '.join(table.column_names)}; must have '{KEY}'")
-        table = table.filter(pc.is_valid(table[KEY]))
         keys = pc.cast(table[KEY].combine_chunks(), pa.string())
+        named = pc.is_valid(keys)
+        keys = keys.filter(named)
         if len(twice := _repeated(keys)):
             raise DataError(f"{where}: has the item '{twice[0]}' more than once; must have a row an item")
         rows = pc.index_in(own[KEY], value_set=keys)  # null where the table lacks the item
@@ -58,7 +59,7 @@ class Columns:
             if column is None:
                 left.append(name)
             else:
-                values[name] = column.take(rows)
+                values[name] = column.filter(named).take(rows)
         unknown = len(keys) - pc.sum(pc.is_in(keys, value_set=own[KEY])).as_py() if len(keys) else 0
         return cls(values, unknown, tuple(left))
 
