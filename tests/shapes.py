@@ -10,7 +10,7 @@ from beartype import beartype
 from jaxtyping import AbstractArray
 
 PACKAGE = Path(__file__).parents[1] / "platform" / "unisid"
-WRITTEN = re.compile(r"\b(Bool|Float|Float32|Float64|Int|Int32|Int64|Num|Shaped|UInt8)\[")
+WRITTEN = re.compile(r"\b(Bool|Num|Shaped|(U?Int|Float)\d*)\[")
 
 
 def modules() -> list[str]:

@@ -86,7 +86,7 @@ class Descent:
 class Engine(Protocol):
     """Who holds a model while it learns. Every method must be called by all workers, as collectives are."""
 
-    def loss(self, measure: Callable[[B], tuple[Tensor, Metrics]], batch: B) -> tuple[Tensor, Metrics]:
+    def loss(self, measure: Callable[[B], T], batch: B) -> T:
         """`measure(batch)`, with the model's weights at hand and in the precision that was set."""
         ...
 

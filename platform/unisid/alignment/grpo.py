@@ -8,14 +8,14 @@ One step is taken for each set of answers, so the ratio of new to old probabilit
 beams as answers the estimate is of the list's head, not of the distribution: it ranks rather than samples.
 
 Credit may go to single tokens: `sibling` compares the tokens after one prefix, `first_difference` rewards those before
-an answer leaves the target's path and punishes the one where it does.
+an answer leaves the target's path and punishes the one where it does. B prompts, G answers, C compared items, L levels.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from unisid.alignment import AlignmentConfig, Answered, Group, Shown
@@ -102,7 +102,9 @@ class Config(AlignmentConfig):
         shown = {"kl": kl.detach().mean(), "kl_99": kl.detach().float().quantile(0.99)}
         return (losses + self.beta * kl if self.beta else losses), shown
 
-    def _rewards(self, answered: Answered, codes: Tensor, targets: Tensor) -> Float[Tensor, "B G"]:
+    def _rewards(
+        self, answered: Answered, codes: Int[Tensor, "B C L"], targets: Int[Tensor, "B L"]
+    ) -> Float[Tensor, "B G"]:
         found = self.rule * rewards.rule_reward(answered.answers, answered.targets)
         if self.rank:
             found = found + self.rank * rewards.rank_reward(answered.answers, answered.targets)

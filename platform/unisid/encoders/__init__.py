@@ -12,7 +12,6 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
 
 from unisid.artifacts.store import Place
@@ -23,12 +22,11 @@ from unisid.config import Json, PlugIn
 class Tokens:
     """Tokenised texts, joined without padding."""
 
-    ids: NDArray[np.int32]
-    """[n]."""
-    lengths: NDArray[np.int64]
-    """[B]; 0 where a text has no token at all."""
-    truncated: NDArray[np.bool_]
-    """[B]: the text went on."""
+    ids: Int[np.ndarray, " n"]
+    lengths: Int[np.ndarray, " B"]
+    """0 where a text has no token at all."""
+    truncated: Bool[np.ndarray, " B"]
+    """The text went on."""
 
 
 class Tokenizer(Protocol):

@@ -1,7 +1,7 @@
 """Item vectors made elsewhere, from a Parquet file: of an image model, an audio model, another system.
 
 It reads an item's id and not its text: the "token" of an item is the number of its row in the file, 0 where the file
-has none. Such an item has the zero vector, as one whose modality is missing. B items, D width.
+has none. Such an item has the zero vector, as one whose modality is missing. B items, T tokens (one), D width.
 """
 
 import hashlib
@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
 
 from unisid.config import Json, did_you_mean, runtime
@@ -82,7 +81,7 @@ class Config(EncoderConfig):
         return pa.table({"item_id": ids, "vector": table.column(self.vector)})
 
 
-def matrix(table: pa.Table, where: str) -> NDArray[np.float32]:
+def matrix(table: pa.Table, where: str) -> Float[np.ndarray, "rows D"]:
     """The vectors [rows, D]; raises DataError for lists of unlike lengths and for what is no finite number."""
     column = table.column("vector").combine_chunks()
     kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
@@ -121,7 +120,7 @@ class Lookup:
 
     causal = True
 
-    def __init__(self, vectors: NDArray[np.float32], device: torch.device) -> None:
+    def __init__(self, vectors: Float[np.ndarray, "rows D"], device: torch.device) -> None:
         self.width = vectors.shape[1]
         self.vectors = torch.from_numpy(np.concatenate([np.zeros((1, self.width), np.float32), vectors])).to(device)
 

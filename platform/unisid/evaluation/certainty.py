@@ -1,13 +1,13 @@
 """How wide a beam must be: for how many users the best items are proven to be found, by width.
 
-n users, W widths.
+n users, W widths, k best items.
 """
 
 import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.config import Json
@@ -67,12 +67,12 @@ def certainty(
     }
 
 
-def _mean_slack(slack: NDArray[np.float32]) -> float | None:
+def _mean_slack(slack: Float[np.ndarray, " n"]) -> float | None:
     known = slack[np.isfinite(slack)]
     return float(known.mean()) if len(known) else None
 
 
-def _shared(items: NDArray[np.int64], best: NDArray[np.int64]) -> float:
-    """The share of the best items [n, k] that stand in the rows of others."""
+def _shared(items: Int[np.ndarray, "n k"], best: Int[np.ndarray, "n k"]) -> float:
+    """The share of the best items that stand in the rows of others."""
     real = best >= 0
     return float(((best[:, :, None] == items[:, None, :]).any(2) & real).sum() / max(1, real.sum()))

@@ -1,7 +1,7 @@
 """What a language model has learned of its index by heart: title -> semantic id and back, for items that it was taught.
 
 TS-Rec's figure 5, by beams of 5. The items are those whose titles training shows: a measure of memory, not of
-recommendation.
+recommendation. n items.
 """
 
 import functools
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Place
@@ -27,7 +27,7 @@ ITEMS_PER_PART = 256
 class TitleAsker:
     """A worker's step: a range of the drawn items -> how many of them are known each way."""
 
-    def __init__(self, places: Mapping[str, Place], pool: Pool, items: NDArray[np.int64]) -> None:
+    def __init__(self, places: Mapping[str, Place], pool: Pool, items: Int[np.ndarray, " n"]) -> None:
         self.recommender = Recommender.load(places["model"], places["codes"], places["catalog"], pool.device(), places)
         self.titles = [clean(title or "") for title in Catalog.read(places["catalog"]).titles.to_pylist()]
         self.items = items

@@ -1,6 +1,6 @@
 """From values of metrics to figures: means with bootstrap intervals, paired tests, corrections for many of them.
 
-n seeds, S test samples, M metrics.
+n seeds, S test samples, M metrics, R resamples of a bootstrap, C cut-offs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +24,8 @@ from unisid.ops.ranking import (
 RESAMPLES = 2000
 """Of the bootstrap, where no setting says."""
 SEED = 42
-Means = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""From values of samples [S, M] to means of what a bootstrap drew [R, M]."""
+Means = Callable[[Float[np.ndarray, "S M"]], Float[np.ndarray, "R M"]]
+"""From values of samples to means of what a bootstrap drew."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ class OverCutoffs:
     high: float | None
 
 
-def values_of(ranks: Sequence[NDArray[np.float64]], cutoffs: Sequence[int]) -> Float[NDArray[np.float64], "n S M"]:
-    """Each seed's and sample's value of every metric, from ranks [S] by seed."""
+def values_of(ranks: Sequence[Float[np.ndarray, " S"]], cutoffs: Sequence[int]) -> Float[NDArray[np.float64], "n S M"]:
+    """Each seed's and sample's value of every metric, from ranks by seed."""
     return np.stack([metric_values(each, cutoffs) for each in ranks])
 
 
@@ -171,7 +171,7 @@ def comparisons(
     others: Mapping[str, Float[NDArray[np.float64], "_ S M"]],
     cutoffs: Sequence[int],
     means: Means | None = None,
-    test: Callable[[NDArray[np.float64]], PairedTest] | None = None,
+    test: Callable[[Float[np.ndarray, " S"]], PairedTest] | None = None,
 ) -> dict[str, dict[str, Comparison]]:
     """Method -> metric -> how far ours is ahead of it, with p-values corrected over the methods.
 
@@ -192,11 +192,11 @@ def comparisons(
     return found
 
 
-def _bootstrap(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _bootstrap(values: Float[np.ndarray, "S M"]) -> Float[np.ndarray, "R M"]:
     return bootstrap_means(values, RESAMPLES, SEED)
 
 
-def _t_test(differences: NDArray[np.float64]) -> PairedTest:
+def _t_test(differences: Float[np.ndarray, " S"]) -> PairedTest:
     return paired_test(differences, np.zeros_like(differences))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
 from unisid.artifacts.catalog import Catalog
@@ -29,11 +29,11 @@ HISTORIES = {
 ORDER = (ALL, *THIRDS, COLD, *HISTORIES)
 """The groups as tables list them."""
 T = TypeVar("T")
-Groups = dict[str, NDArray[np.bool_]]
-"""Name -> which samples [S] belong to it. A sample belongs to several: to all, one of popularity, one of histories."""
+Groups = dict[str, Bool[np.ndarray, " S"]]
+"""Name -> which samples belong to it. A sample belongs to several: to all, one of popularity, one of histories."""
 
 
-def groups_of(catalog: Catalog, rows: NDArray[np.int64]) -> Groups:
+def groups_of(catalog: Catalog, rows: Int[np.ndarray, " S"]) -> Groups:
     """The groups of some samples; those without one are left out.
 
     Popularity is the number of users who took an item in training. Items with any are cut into thirds of equally many
@@ -56,14 +56,14 @@ def in_order(groups: Mapping[str, T]) -> dict[str, T]:
     return {name: groups[name] for name in sorted(groups, key=lambda name: places.get(name, len(places)))}
 
 
-def taken_by(catalog: Catalog) -> NDArray[np.int64]:
-    """How many users took each item [N] in training."""
+def taken_by(catalog: Catalog) -> Int[np.ndarray, " N"]:
+    """How many users took each item in training."""
     _, items = catalog.training_edges()
     return np.bincount(items, minlength=catalog.num_items)
 
 
-def popularity_thirds(users: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of each item [N]: 0, 1 or 2 from the least to the most popular third; -1 for one that no user took."""
+def popularity_thirds(users: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
+    """Of each item: 0, 1 or 2 from the least to the most popular third; -1 for one that no user took."""
     third = np.full(len(users), -1, np.int64)
     known = np.flatnonzero(users > 0)
     order = known[np.argsort(users[known], kind="stable")]
@@ -72,7 +72,7 @@ def popularity_thirds(users: NDArray[np.int64]) -> NDArray[np.int64]:
     return third
 
 
-def by_group(ranks: NDArray[np.float64], groups: Groups, cutoff: int) -> dict[str, Json]:
+def by_group(ranks: Float[np.ndarray, " S"], groups: Groups, cutoff: int) -> dict[str, Json]:
     """Group -> its number of samples, HR, NDCG and MRR at a cut-off. A target that was not ranked counts as a miss."""
     figures = dict(zip(metric_names((cutoff,)), metric_values(ranks, (cutoff,)).T, strict=True))
     return {
@@ -81,7 +81,7 @@ def by_group(ranks: NDArray[np.float64], groups: Groups, cutoff: int) -> dict[st
     }
 
 
-def all_groups(ranks: Mapping[str, Mapping[str, NDArray[np.float64]]], groups: Groups, cutoff: int) -> Json:
+def all_groups(ranks: Mapping[str, Mapping[str, Float[np.ndarray, " _"]]], groups: Groups, cutoff: int) -> Json:
     """Method -> history rule -> group -> figures."""
     return {
         method: {rule: by_group(each, groups, cutoff) for rule, each in by_rule.items()}
@@ -89,8 +89,8 @@ def all_groups(ranks: Mapping[str, Mapping[str, NDArray[np.float64]]], groups: G
     }
 
 
-def described(listed: Mapping[str, NDArray[np.int32]], catalog: Catalog, seed: int) -> dict[str, dict[str, float]]:
-    """Method -> the diversity of its lists [S, k]: coverage, Gini, novelty in bits, likeness within a list."""
+def described(listed: Mapping[str, Int[np.ndarray, "_ _"]], catalog: Catalog, seed: int) -> dict[str, dict[str, float]]:
+    """Method -> the diversity of its lists: coverage, Gini, novelty in bits, likeness within a list."""
     user, item = catalog.training_edges()
     shape = (catalog.num_items, catalog.num_users)
     users_of = sparse.csr_matrix((np.ones(len(item), np.float32), (item, user)), shape=shape)

@@ -1,6 +1,6 @@
 """How good a semantic index is, before any recommender was trained on it. Pure functions of codes and what they name.
 
-N items, L levels, P sampled pairs.
+N items, L levels, K codes of a level, P sampled pairs, D width, E training interactions.
 """
 
 import math
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float, Int, Num, Shaped
 from scipy import sparse
 
 from unisid.artifacts.record import Record
@@ -57,7 +57,7 @@ def recorded(record: Record) -> dict[str, Any]:
     }
 
 
-def describe(codes: NDArray[np.int32], sizes: tuple[int, ...]) -> dict[str, Any]:
+def describe(codes: Int[np.ndarray, "N L"], sizes: tuple[int, ...]) -> dict[str, Any]:
     """Use of every level and collisions, of codes as the tokenizer gave them."""
     shares = [np.bincount(codes[:, m], minlength=size) / len(codes) for m, size in enumerate(sizes)]
     counts = np.unique(row_keys(codes), return_counts=True)[1]
@@ -71,7 +71,7 @@ def describe(codes: NDArray[np.int32], sizes: tuple[int, ...]) -> dict[str, Any]
     }
 
 
-def entropy(shares: NDArray[np.float64]) -> float:
+def entropy(shares: Float[np.ndarray, " K"]) -> float:
     """-sum p log p, as a share of its greatest value: 1 for equal use, 0 for one code of several."""
     if len(shares) == 1:
         return 1.0
@@ -79,7 +79,7 @@ def entropy(shares: NDArray[np.float64]) -> float:
     return abs(float(-(used * np.log(used)).sum() / math.log(len(shares))))
 
 
-def gini(counts: NDArray[np.int64] | NDArray[np.float64]) -> float:
+def gini(counts: Num[np.ndarray, " K"]) -> float:
     """How unequally the codes in use share the items (FORGE): 0 where each has as many, even where one has all.
 
     G = (N + 1) / N - 2 sum_i (N + 1 - i) n_i / (N sum_i n_i), with the counts n_1 <= ... <= n_N of the codes that are
@@ -90,7 +90,9 @@ def gini(counts: NDArray[np.int64] | NDArray[np.float64]) -> float:
     return float((size + 1) / size - 2 * (np.arange(size, 0, -1) * used).sum() / (size * used.sum()))
 
 
-def pairs_within(keys: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def pairs_within(
+    keys: Shaped[np.ndarray, " N"], count: int, seed: int
+) -> tuple[Int[np.ndarray, " P"], Int[np.ndarray, " P"]]:
     """Pairs of different items with one key: an item at random among those that have company, then one of its company.
 
     Empty where every key is its own. Example, keys [5, 7, 5, 5]: in order of key the items are 0, 2, 3, 1, in groups
@@ -110,7 +112,9 @@ def pairs_within(keys: NDArray[np.int64], count: int, seed: int) -> tuple[NDArra
     return order[first], order[second]
 
 
-def pairs_across(keys: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def pairs_across(
+    keys: Shaped[np.ndarray, " N"], count: int, seed: int
+) -> tuple[Int[np.ndarray, " P"], Int[np.ndarray, " P"]]:
     """At most `count` pairs of items of different keys, drawn uniformly; empty where all keys are equal."""
     random = np.random.default_rng(seed)
     first, second = random.integers(0, len(keys), (2, 4 * count))
@@ -118,7 +122,9 @@ def pairs_across(keys: NDArray[np.int64], count: int, seed: int) -> tuple[NDArra
     return first[differ], second[differ]
 
 
-def prefix_pairs(codes: NDArray[np.int32], seed: int) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+def prefix_pairs(
+    codes: Int[np.ndarray, "N L"], seed: int
+) -> Iterator[tuple[str, Int[np.ndarray, " P"], Int[np.ndarray, " P"]]]:
     """Samples by name: pairs across first codes, and pairs within prefixes of each length short of a whole id."""
     for length in range(1, codes.shape[1]):
         keys = row_keys(codes[:, :length])
@@ -128,7 +134,7 @@ def prefix_pairs(codes: NDArray[np.int32], seed: int) -> Iterator[tuple[str, NDA
 
 
 def consistency(
-    codes: NDArray[np.int32], read: Callable[[NDArray[np.int64]], NDArray[np.float32]], seed: int
+    codes: Int[np.ndarray, "N L"], read: Callable[[Int[np.ndarray, " P"]], Float[np.ndarray, "P D"]], seed: int
 ) -> dict[str, Any]:
     """Mean cosine of the vectors of two items, across first codes and within prefixes of 1, 2, ... codes."""
     found = {}
@@ -140,7 +146,7 @@ def consistency(
 
 
 def shared_users(
-    codes: NDArray[np.int32], edges: tuple[NDArray[np.int32], NDArray[np.int32]], seed: int
+    codes: Int[np.ndarray, "N L"], edges: tuple[Int[np.ndarray, " E"], Int[np.ndarray, " E"]], seed: int
 ) -> dict[str, Any]:
     """Mean share of users that two items have in common (of all users of either), across and within prefixes."""
     user, item = edges
@@ -154,13 +160,15 @@ def shared_users(
     }
 
 
-def jaccard(users_of: sparse.csr_matrix, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
-    """|A and B| / |A or B| of the users of two items, for every pair [P]; 0 where neither has a user."""
+def jaccard(
+    users_of: sparse.csr_matrix, first: Int[np.ndarray, " P"], second: Int[np.ndarray, " P"]
+) -> Float[np.ndarray, " P"]:
+    """|A and B| / |A or B| of the users of two items, for every pair; 0 where neither has a user."""
     degree = np.diff(users_of.indptr)
     both = np.asarray(users_of[first].multiply(users_of[second]).sum(axis=1)).reshape(-1)
     either = degree[first] + degree[second] - both
     return both / np.maximum(either, 1)
 
 
-def _mean(values: NDArray[np.float64]) -> float | None:
+def _mean(values: Float[np.ndarray, " P"]) -> float | None:
     return float(values.mean()) if len(values) else None

@@ -1,12 +1,12 @@
 """How near the next item is: by item vectors, and by the prefixes of codes; no recommender is trained.
 
-N items, S steps from an item to the next, D width, L levels, k places.
+N items, n of them, S steps from an item to the next, D width, L levels, k places.
 """
 
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
 from unisid.artifacts.catalog import VALID, Catalog
 
@@ -18,12 +18,12 @@ AT_ONCE = 256
 """Steps whose items are compared at one time."""
 SEED = 42
 
-Closeness = Callable[[NDArray[np.int64]], NDArray[np.float32]]
-"""Items [n] -> how close all items are to each [n, N]."""
+Closeness = Callable[[Int[np.ndarray, " n"]], Float[np.ndarray, "n N"]]
+"""Items -> how close all items are to each."""
 
 
-def held_out_steps(catalog: Catalog, rows: NDArray[np.int64], most: int = STEPS) -> NDArray[np.int64]:
-    """The item before each validation target, and that target, [S, 2], as positions in `rows`; none to itself.
+def held_out_steps(catalog: Catalog, rows: Int[np.ndarray, " N"], most: int = STEPS) -> Int[np.ndarray, "S 2"]:
+    """The item before each validation target, and that target, as positions in `rows`; none to itself.
 
     Args:
         most: steps; where there are more, so many are drawn by seed.
@@ -38,22 +38,22 @@ def held_out_steps(catalog: Catalog, rows: NDArray[np.int64], most: int = STEPS)
     return steps
 
 
-def by_cosine(vectors: NDArray[np.float32]) -> Closeness:
-    """Closeness of vectors [N, D]; one that is zero is as far from every other as a right angle."""
+def by_cosine(vectors: Float[np.ndarray, "N D"]) -> Closeness:
+    """Closeness of vectors; one that is zero is as far from every other as a right angle."""
     unit = unit_length(vectors)
     return lambda items: unit[items] @ unit.T
 
 
-def unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit_length(vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
     """Every vector scaled to the length 1; one that is zero stays so."""
     plain = np.asarray(vectors, np.float32)
     return plain / np.maximum(np.linalg.norm(plain, axis=1, keepdims=True), 1e-12)
 
 
-def by_prefix(codes: NDArray[np.int32]) -> Closeness:
-    """Closeness of semantic ids [N, L]: the length of the prefix in common."""
+def by_prefix(codes: Int[np.ndarray, "N L"]) -> Closeness:
+    """Closeness of semantic ids: the length of the prefix in common."""
 
-    def common(items: NDArray[np.int64]) -> NDArray[np.float32]:
+    def common(items: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n N"]:
         equal = np.ones((len(items), len(codes)), bool)
         total = np.zeros(equal.shape, np.float32)
         for level in codes.T:
@@ -64,7 +64,7 @@ def by_prefix(codes: NDArray[np.int32]) -> Closeness:
     return common
 
 
-def share_found(steps: NDArray[np.int64], closeness: Closeness, places: int = PLACES) -> float:
+def share_found(steps: Int[np.ndarray, "S 2"], closeness: Closeness, places: int = PLACES) -> float:
     """The share of steps whose target is among the k items closest to the item before it, that item left out.
 
     Items that are equally close share the places left to them: with a items closer than the target and b as close, the
@@ -83,6 +83,6 @@ def share_found(steps: NDArray[np.int64], closeness: Closeness, places: int = PL
     return total / len(steps)
 
 
-def found_among(nearer: NDArray[np.int64], equal: NDArray[np.int64], places: int = PLACES) -> float:
+def found_among(nearer: Int[np.ndarray, " S"], equal: Int[np.ndarray, " S"], places: int = PLACES) -> float:
     """How many targets lie in the places, of so many items that are nearer and equally near, the target among these."""
     return float(np.clip((places - nearer) / equal, 0, 1).sum())

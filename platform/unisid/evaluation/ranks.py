@@ -1,6 +1,6 @@
 """Turns target ranks into metrics; shared by all methods.
 
-S samples.
+S samples, B of them, k items of a list.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.metrics import CUTOFFS, HISTORY_RULES, write_ranks
@@ -21,8 +21,8 @@ from unisid.evaluation.figures import intervals
 from unisid.ops.ranking import metric_names, metric_values
 from unisid.progress import Progress
 
-Ranks = dict[str, NDArray[np.float64]]
-"""History rule -> the targets' ranks [S], NaN where not ranked."""
+Ranks = dict[str, Float[np.ndarray, " _"]]
+"""History rule -> the targets' ranks, NaN where not ranked."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Ranked:
     """A method's ranks of the samples, and its lists."""
 
     ranks: Ranks
-    listed: NDArray[np.int32]
-    """[S, k] its first items, history excluded; -1 fills up."""
+    listed: Int[np.ndarray, "S k"]
+    """Its first items, history excluded; -1 fills up."""
 
 
 class Lists:
@@ -46,8 +46,8 @@ class Lists:
         self.items[table["row"].to_numpy()] = found.reshape(table.num_rows, self.items.shape[1])
 
 
-def as_lists(items: NDArray[np.int32] | NDArray[np.int64]) -> pa.Array:
-    """Items [B, k] as a column of lists."""
+def as_lists(items: Int[np.ndarray, "B k"]) -> pa.Array:
+    """Items as a column of lists."""
     return pa.FixedSizeListArray.from_arrays(pa.array(items.reshape(-1), pa.int32()), items.shape[1])
 
 
@@ -104,7 +104,7 @@ def rank_in_parts(
 
 
 def rank_baseline(
-    baseline: Baseline, catalog: Catalog, rows: NDArray[np.int64], length: int, progress: Progress | None = None
+    baseline: Baseline, catalog: Catalog, rows: Int[np.ndarray, " S"], length: int, progress: Progress | None = None
 ) -> Ranked:
     """A baseline's ranks of the samples, and lists of its first items."""
     found = []
@@ -116,7 +116,7 @@ def rank_baseline(
     return Ranked({"excluded": excluded, "allowed": allowed}, listed.astype(np.int32))
 
 
-def write_method(place: Place, method: str, ranks: Ranks, catalog: Catalog, rows: NDArray[np.int64]) -> None:
+def write_method(place: Place, method: str, ranks: Ranks, catalog: Catalog, rows: Int[np.ndarray, " S"]) -> None:
     """Write a method's ranks of the samples."""
     columns = {rule: pa.array(ranks[rule], from_pandas=True) for rule in HISTORY_RULES}
     write_ranks(place, method, pa.table({"user": catalog.user[rows], "target": catalog.item[rows], **columns}))

@@ -1,4 +1,4 @@
-"""The recommender's ranks of test targets, decoded by workers. B samples, k list length, N items."""
+"""The recommender's ranks of test targets, decoded by workers. S samples, B of them, k list length, N items."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Bool, Int
 
 from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.metrics import HISTORY_RULES
@@ -26,8 +26,8 @@ class Search:
 
     length: int
     """k; a target that is not among so many has no rank."""
-    allowed: NDArray[np.bool_] | None = None
-    """[N] the items that may be listed; None: all."""
+    allowed: Bool[np.ndarray, " N"] | None = None
+    """The items that may be listed; None: all."""
 
 
 class TargetRanker:
@@ -39,7 +39,7 @@ class TargetRanker:
         searches: Mapping[str, Search],
         pool: Pool,
         batch_size: int,
-        rows: NDArray[np.int64] | None = None,
+        rows: Int[np.ndarray, " S"] | None = None,
         listed: int = 0,
         test_samples: int = 0,
     ) -> None:

@@ -1,13 +1,13 @@
 """How a recommender is judged while it learns: all items are ranked for some validation samples, as serving would.
 
-S validation samples.
+S validation samples, B of them.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Int, Num
 
 from unisid.artifacts.catalog import VALID, Catalog
 from unisid.artifacts.metrics import HistoryRule
@@ -71,22 +71,22 @@ class ValidationRanker:
         rate, ndcg, count = self.worker.all_reduce(sums.to(self.worker.device)).tolist()
         return {"score": ndcg / count, f"hr_{CUTOFF}": rate / count}
 
-    def _batches(self) -> Iterator[NDArray[np.int64]]:
+    def _batches(self) -> Iterator[Int[np.ndarray, " B"]]:
         """This worker's rows, those of like length together."""
         rows = self.rows[self.worker.rank :: self.worker.size]
         rows = rows[np.argsort(self.valid.lengths[rows], kind="stable")]
         yield from (rows[start : start + self.at_once] for start in range(0, len(rows), self.at_once))
 
-    def _sample(self, rows: NDArray[np.int64]) -> tuple[Batch, Limits]:
+    def _sample(self, rows: Int[np.ndarray, " B"]) -> tuple[Batch, Limits]:
         items, lengths = self.catalog.past(self.targets[rows])
         taken = padded(items, lengths).to(self.worker.device)
         limits = Limits(excluded=taken if self.excludes else None, taken=taken)
         return self.valid.batch(rows).to(self.worker.device), limits
 
-    def _total(self, tensor: torch.Tensor) -> torch.Tensor:
+    def _total(self, tensor: Num[torch.Tensor, "*s"]) -> Num[torch.Tensor, "*s"]:
         return self.worker.all_reduce(tensor)
 
-    def _ranks(self, backbone: Backbone, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _ranks(self, backbone: Backbone, rows: Int[np.ndarray, " B"]) -> Float[np.ndarray, " B"]:
         batch, limits = self._sample(rows)
         k = min(CUTOFF, len(self.index.codes))
         found = backbone.search(batch.histories, self.index, k=k, beam=self.width, limits=limits)

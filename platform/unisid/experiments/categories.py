@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.tables import open_table, read_table, table_names
@@ -21,12 +21,12 @@ class Categories:
 
     column: str
     """Where they come from."""
-    labels: NDArray[np.int64]
-    """[N], as places in `names`."""
+    labels: Int[np.ndarray, " N"]
+    """Places in `names`."""
     names: list[str]
 
 
-def categories_of(catalog: Catalog, rows: NDArray[np.int64]) -> Categories | None:
+def categories_of(catalog: Catalog, rows: Int[np.ndarray, " N"]) -> Categories | None:
     """The kinds of some items; None where the catalogue has no such column, or all are of one kind."""
     files = table_names(catalog.place, "items")
     kept = set(open_table(catalog.place, files[0]).schema_arrow.names) if files else set()

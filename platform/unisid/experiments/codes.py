@@ -1,6 +1,6 @@
 """Anybody's semantic ids side by side: how their levels are used, what their prefixes mean, what NDCG that predicts.
 
-N items, L levels, D width.
+N items, n of them, L levels, D width; of the line that predicts: n indexes, f figures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.embeddings import Embeddings
@@ -22,8 +22,8 @@ from unisid.evaluation.next_items import by_cosine, by_prefix, held_out_steps, s
 from unisid.experiments.indexes import Known, groups_of, neighbour_recall, purity, user_overlap
 from unisid.ops.lines import left_out_errors, line
 
-Vectors = Callable[[NDArray[np.int64]], NDArray[np.float32]]
-"""Items [n] -> a vector of each [n, D]."""
+Vectors = Callable[[Int[np.ndarray, " n"]], Float[np.ndarray, "n D"]]
+"""Items -> a vector of each."""
 LEAST = 4
 """Indexes of a table below which nothing is predicted from it."""
 
@@ -34,8 +34,8 @@ class ItemData:
 
     catalog: Catalog
     known: Known | None
-    graph: NDArray[np.float32] | None
-    """[N, D], mean over layers."""
+    graph: Float[np.ndarray, "N D"] | None
+    """The items' vectors of the interaction graph, the mean over layers."""
 
     @classmethod
     def of(cls, store: Store, catalog: Catalog) -> "ItemData":
@@ -64,13 +64,13 @@ def _newest_of(store: Store, noun: str, catalog: Record) -> Place | None:
 
 
 def figures(
-    codes: NDArray[np.int32],
+    codes: Int[np.ndarray, "N L"],
     sizes: Sequence[int],
     around: ItemData,
     made: Json | None = None,
     vectors: Vectors | None = None,
 ) -> Json:
-    """Every figure of ids [N, L] by name, those by level as lists; without those whose vectors the store lacks;
+    """Every figure of ids by name, those by level as lists; without those whose vectors the store lacks;
     None where one cannot be said.
 
     Args:
@@ -163,7 +163,7 @@ def predicted(table: Json, own: Json) -> Predicted | None:
     )
 
 
-def _nested_error(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+def _nested_error(x: Float[np.ndarray, "n f"], y: Float[np.ndarray, " n"]) -> float:
     """The error on each index by the figure that is best of the others."""
     wrong = []
     for out in range(len(y)):

@@ -4,24 +4,24 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
 from unisid.artifacts.store import Place
 from unisid.config import Json
 from unisid.exchange.reader import Package, arrays
 
-Arrays = dict[str, NDArray[np.float32]]
+Arrays = dict[str, Float[np.ndarray, "..."]]
 
 
-def vectors_of_package(place: Place, codes: NDArray[np.int32]) -> NDArray[np.float32] | None:
-    """The vector [N, D] of every item's codes [N, L] by a package's codebooks; None where it has none."""
+def vectors_of_package(place: Place, codes: Int[np.ndarray, "N L"]) -> Float[np.ndarray, "N D"] | None:
+    """The vector of every item's codes by a package's codebooks; None where it has none."""
     with tempfile.TemporaryDirectory(prefix="unisid-") as folder:
         package = Package(str(place.fetch(Path(folder))))
         how = package.manifest["encoding"]
         return None if how is None else rebuilt(codes, how, arrays(package.folder / "tokenizer.npz"))
 
 
-def rebuilt(codes: NDArray[np.int32], how: Json, part: Arrays) -> NDArray[np.float32]:
+def rebuilt(codes: Int[np.ndarray, "N L"], how: Json, part: Arrays) -> Float[np.ndarray, "N D"]:
     """The vectors that `reader.encoded` gives such codes to, as near as the codewords come to them.
 
     The sum of a residual quantizer's codewords, a product quantizer's side by side, the last node's of a tree. Behind

@@ -1,7 +1,7 @@
 """What an index is worth without a recommender, and how well that predicts the recommender.
 
 A group is a prefix of semantic ids, a label a cluster of the items' text. N items, E user-item pairs, L levels,
-D width, k neighbours.
+D width, k neighbours, S steps of validation, n indexes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 from scipy import sparse, stats
 
 from unisid.artifacts.catalog import Catalog
@@ -51,18 +51,17 @@ class Chance:
 class Known:
     """Interactions, text vectors and labels of some items: the same for every index of a catalogue."""
 
-    rows: NDArray[np.int64]
-    """Which items [N]: all, or `LARGEST` of them drawn by seed."""
-    users: NDArray[np.int64]
-    """[E], of training interactions."""
-    items: NDArray[np.int64]
-    """[E], as positions in `rows`."""
-    text: NDArray[np.float32]
-    """Pooled text vectors [N, D]."""
-    labels: NDArray[np.int64]
-    """[N]."""
-    steps: NDArray[np.int64]
-    """The last item before each validation target, and that target [S, 2], as positions in `rows`."""
+    rows: Int[np.ndarray, " N"]
+    """Which items: all, or `LARGEST` of them drawn by seed."""
+    users: Int[np.ndarray, " E"]
+    """Of every training interaction."""
+    items: Int[np.ndarray, " E"]
+    """Of every training interaction, as positions in `rows`."""
+    text: Float[np.ndarray, "N D"]
+    """Pooled text vectors."""
+    labels: Int[np.ndarray, " N"]
+    steps: Int[np.ndarray, "S 2"]
+    """The last item before each validation target, and that target, as positions in `rows`."""
     categories: Categories | None = None
     """As the shop calls them, where the catalogue says."""
 
@@ -82,21 +81,21 @@ class Known:
         return cls(rows, *edges, text, text_labels(text), steps, categories_of(catalog, rows))
 
 
-def text_labels(vectors: NDArray[np.float32], num_labels: int = LABELS) -> NDArray[np.int64]:
-    """Every vector's cluster [N], by k-means."""
+def text_labels(vectors: Float[np.ndarray, "N D"], num_labels: int = LABELS) -> Int[np.ndarray, " N"]:
+    """Every vector's cluster, by k-means."""
     points = torch.from_numpy(vectors)
     return nearest(points, kmeans(points, min(num_labels, len(points)), seed=SEED)).numpy()
 
 
-def groups_of(codes: NDArray[np.int32], length: int) -> NDArray[np.int64]:
-    """Every item's prefix of a length [N], numbered from 0."""
+def groups_of(codes: Int[np.ndarray, "N L"], length: int) -> Int[np.ndarray, " N"]:
+    """Every item's prefix of a length, numbered from 0."""
     return np.unique(row_keys(codes[:, :length]), return_inverse=True)[1]
 
 
-def purity(groups: NDArray[np.int64], labels: NDArray[np.int64]) -> Chance:
+def purity(groups: Int[np.ndarray, " N"], labels: Int[np.ndarray, " N"]) -> Chance:
     """sum_p max_c n_pc / N: the share of items that have their prefix's commonest label."""
 
-    def value(labels: NDArray[np.int64]) -> float:
+    def value(labels: Int[np.ndarray, " N"]) -> float:
         shape = (groups.max() + 1, labels.max() + 1)
         table = sparse.csr_matrix((np.ones(len(groups)), (groups, labels)), shape=shape)
         return float(table.max(axis=1).sum()) / len(groups)
@@ -104,7 +103,7 @@ def purity(groups: NDArray[np.int64], labels: NDArray[np.int64]) -> Chance:
     return beside_chance(value, labels)
 
 
-def user_overlap(groups: NDArray[np.int64], users: NDArray[np.int64], items: NDArray[np.int64]) -> Chance:
+def user_overlap(groups: Int[np.ndarray, " N"], users: Int[np.ndarray, " E"], items: Int[np.ndarray, " E"]) -> Chance:
     """The mean of |U_i and U_j| (UQF thesis, 6.1) over all pairs of items of one group, counted exactly.
 
     sum over pairs = (sum_ug n_ug^2 - E) / 2, n_ug: items of group g that user u took.
@@ -114,13 +113,13 @@ def user_overlap(groups: NDArray[np.int64], users: NDArray[np.int64], items: NDA
     if not pairs:
         return Chance(float("nan"), float("nan"), 1.0)
 
-    def value(groups: NDArray[np.int64]) -> float:
+    def value(groups: Int[np.ndarray, " N"]) -> float:
         return (_squares(groups, users, items) - len(items)) / 2 / pairs
 
     return beside_chance(value, groups)
 
 
-def overlap_across(groups: NDArray[np.int64], users: NDArray[np.int64], items: NDArray[np.int64]) -> float:
+def overlap_across(groups: Int[np.ndarray, " N"], users: Int[np.ndarray, " E"], items: Int[np.ndarray, " E"]) -> float:
     """The mean of |U_i and U_j| over all pairs of items of different groups; NaN where there is but one."""
     sizes = np.bincount(groups).astype(np.float64)
     pairs = (sizes.sum() ** 2 - (sizes**2).sum()) / 2
@@ -137,7 +136,7 @@ class Siblings:
     across: float
 
 
-def siblings(codes: NDArray[np.int32], users: NDArray[np.int64], items: NDArray[np.int64]) -> Siblings:
+def siblings(codes: Int[np.ndarray, "N L"], users: Int[np.ndarray, " E"], items: Int[np.ndarray, " E"]) -> Siblings:
     """Users shared by two items of one first code, by their second codes (UQF thesis, figure 6.6), over all pairs.
 
     All is NaN for ids of one level, and `across` where no first code has two second ones.
@@ -147,10 +146,10 @@ def siblings(codes: NDArray[np.int32], users: NDArray[np.int64], items: NDArray[
     first, second = groups_of(codes, 1), groups_of(codes, 2)
     pairs = [float((sizes * (sizes - 1.0)).sum() / 2) for sizes in (np.bincount(first), np.bincount(second))]
 
-    def shared(groups: NDArray[np.int64]) -> float:
+    def shared(groups: Int[np.ndarray, " N"]) -> float:
         return (_squares(groups, users, items) - len(items)) / 2
 
-    def value(groups: NDArray[np.int64]) -> float:
+    def value(groups: Int[np.ndarray, " N"]) -> float:
         return shared(groups) / pairs[1]
 
     if not pairs[1]:
@@ -160,19 +159,21 @@ def siblings(codes: NDArray[np.int32], users: NDArray[np.int64], items: NDArray[
     return Siblings(within, (shared(first) - shared(second)) / apart if apart else float("nan"))
 
 
-def _squares(groups: NDArray[np.int64], users: NDArray[np.int64], items: NDArray[np.int64]) -> float:
+def _squares(groups: Int[np.ndarray, " N"], users: Int[np.ndarray, " E"], items: Int[np.ndarray, " E"]) -> float:
     """sum_ug n_ug^2."""
     taken = np.unique(users * (groups.max() + 1) + groups[items], return_counts=True)[1].astype(np.float64)
     return float((taken * taken).sum())
 
 
 def beside_chance(
-    value: Callable[[NDArray[np.int64]], float], items: NDArray[np.int64], inside: NDArray[np.int64] | None = None
+    value: Callable[[Int[np.ndarray, " N"]], float],
+    items: Int[np.ndarray, " N"],
+    inside: Int[np.ndarray, " N"] | None = None,
 ) -> Chance:
     """A figure of what items are, in their order, and its mean when they change places at random.
 
     Args:
-        inside: groups [N] within which alone they change places; None: anywhere.
+        inside: groups within which alone they change places; None: anywhere.
     """
     found = value(items)
     random = np.random.default_rng(SEED)
@@ -182,8 +183,8 @@ def beside_chance(
 
 
 def _shuffled(
-    items: NDArray[np.int64], inside: NDArray[np.int64] | None, random: np.random.Generator
-) -> NDArray[np.int64]:
+    items: Int[np.ndarray, " N"], inside: Int[np.ndarray, " N"] | None, random: np.random.Generator
+) -> Int[np.ndarray, " N"]:
     if inside is None:
         return random.permutation(items)
     moved = np.empty_like(items)
@@ -191,7 +192,7 @@ def _shuffled(
     return moved
 
 
-def neighbour_recall(codes: NDArray[np.int32], vectors: NDArray[np.float32]) -> float:
+def neighbour_recall(codes: Int[np.ndarray, "N L"], vectors: Float[np.ndarray, "N D"]) -> float:
     """The share of an item's k nearest by cosine that are among the k of the longest common prefix with it.
 
     Items that are equally far by prefix share the places left to them: with a items nearer than a set of b, each of
@@ -220,7 +221,7 @@ def neighbour_recall(codes: NDArray[np.int32], vectors: NDArray[np.float32]) -> 
     return float(np.mean(shares))
 
 
-def vector_recall(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+def vector_recall(vectors: Float[np.ndarray, "N D"], reference: Float[np.ndarray, "N E"]) -> float:
     """The share of an item's k nearest by the cosine of some vectors that are among its k nearest by that of others.
 
     Items with zero vectors in the reference are left out of the mean. By chance: k / (N - 1).
@@ -253,11 +254,11 @@ def learned(counts: Mapping[str, Any]) -> dict[str, float]:
     return {f"{kind} learned": float(valid.get(f"{kind}_chance", np.nan)) - valid.get(kind, np.nan) for kind in kinds}
 
 
-def quality(codes: Codes, known: Known, graph: NDArray[np.float32], fused: Fused) -> dict[str, float]:
+def quality(codes: Codes, known: Known, graph: Float[np.ndarray, "N D"], fused: Fused) -> dict[str, float]:
     """Every figure of one index by name.
 
     Args:
-        graph: the items' vectors of the interaction graph [N, D], in the order of `known.rows`.
+        graph: the items' vectors of the interaction graph, in the order of `known.rows`.
         fused: the vectors that the codes are made of.
     """
     quality, own, vectors = recorded(codes.record), codes.codes[known.rows], fused.vectors(known.rows)
@@ -293,7 +294,7 @@ def quality(codes: Codes, known: Known, graph: NDArray[np.float32], fused: Fused
     }
 
 
-def _short_of_whole(codes: NDArray[np.int32]) -> range:
+def _short_of_whole(codes: Int[np.ndarray, "N L"]) -> range:
     """The lengths of prefixes that items share: whole ids are unique."""
     return range(1, max(2, codes.shape[1]))
 
@@ -310,7 +311,7 @@ def predict(figures: Sequence[Mapping[str, float]], metric: Sequence[float]) -> 
     return found
 
 
-def _rank_correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+def _rank_correlation(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> tuple[float, float]:
     """Spearman's correlation and its p; scipy's own p is that of many points, and 0 for three in order."""
     x, y = (stats.zscore(stats.rankdata(values)) for values in (x, y))
     result = stats.permutation_test(

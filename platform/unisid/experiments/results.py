@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from unisid import legend
@@ -46,10 +46,10 @@ class Judged:
     record: Record
     method: str
     """As the artifact calls it."""
-    samples: NDArray[np.int64]
-    """User and target [S, 2]."""
-    ranks: dict[str, NDArray[np.float64]]
-    """History rule -> [S], NaN where not ranked."""
+    samples: Int[np.ndarray, "S 2"]
+    """User and target."""
+    ranks: dict[str, Float[np.ndarray, " S"]]
+    """History rule -> the ranks, NaN where not ranked."""
 
     @classmethod
     def of(cls, store: Store, trial: Trial) -> "Judged":

@@ -23,7 +23,7 @@ from unisid.ops.ragged import Ragged
 
 TEXT, GRAPH = "text", "graph"
 """The modalities that every recipe has."""
-Gather = Callable[[Tensor], Tensor]
+Gather = Callable[[Float[Tensor, "b W"]], Float[Tensor, "B W"]]
 """Brings the rows of all workers together, in rank order; gradients flow back."""
 
 
@@ -190,7 +190,7 @@ class LearnedFusion(Fusion):
     def reconstruct(self, vectors: Float[Tensor, "B W"]) -> Mapping[str, Float[Tensor, "B _"]]:
         """How well the vectors reconstruct the mean of every modality's rows, by name."""
 
-    def loss(self, batch: Batch, settings: Loss, gather: Gather) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, settings: Loss, gather: Gather) -> dict[str, Float[Tensor, ""]]:
         """The loss of a worker's share, as 'loss', and its parts by name; each a mean over the anchors.
 
         A kind that learns from something else has its own, and its own settings beside these.
@@ -211,7 +211,7 @@ class LearnedFusion(Fusion):
         total = torch.stack([w * part for w, part in zip(weights, parts.values(), strict=True)]).sum()
         return {"loss": total, **parts}
 
-    def chance(self, batch: Batch) -> dict[str, Tensor]:
+    def chance(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """The chance level of each part of `loss`: its value if all vectors were equal, where there is one."""
         nothing = torch.zeros(len(batch.own), 1, device=batch.own.device)
         ignored = {"structure": batch.structure_ignored, "semantic": batch.semantic_ignored}
@@ -235,11 +235,11 @@ class SequenceFusion(Fusion):
         """Take first vectors for the items of a catalog; torch's random state decides them."""
 
     @abc.abstractmethod
-    def loss(self, batch: Following) -> dict[str, Tensor]:
+    def loss(self, batch: Following) -> dict[str, Float[Tensor, ""]]:
         """The loss of a worker's share, as 'loss', and its parts by name; each a sum over the share's targets."""
 
     @abc.abstractmethod
-    def chance(self, batch: Following) -> dict[str, Tensor]:
+    def chance(self, batch: Following) -> dict[str, Float[Tensor, ""]]:
         """The chance level of each part of `loss`: its value if all scores were equal."""
 
 

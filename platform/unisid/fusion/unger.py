@@ -125,14 +125,14 @@ class Unger(SequenceFusion):
             mixed = mixed + layer(items[name].mean().to(own))
         return functional.normalize(self.norm(mixed).float(), dim=-1)
 
-    def loss(self, batch: Following) -> dict[str, Tensor]:
+    def loss(self, batch: Following) -> dict[str, Float[Tensor, ""]]:
         parts = {"next": self.next_loss(batch)}
         if self.config.alpha:
             parts["alignment"] = self.alignment(batch)
         total = parts["next"] + self.config.alpha * parts.get("alignment", torch.zeros_like(parts["next"]))
         return {"loss": total, **parts}
 
-    def chance(self, batch: Following) -> dict[str, Tensor]:
+    def chance(self, batch: Following) -> dict[str, Float[Tensor, ""]]:
         found = {"next": batch.own.sum() * torch.tensor(float(len(self._table))).log()}
         if self.config.alpha:
             others = batch.counts.sum() - batch.counts + 1

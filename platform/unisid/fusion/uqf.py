@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from unisid.bounds import Layers, NotNegative, Range, ShareBelowOne, Width
@@ -190,7 +190,7 @@ class Read(nn.Module):
         return read
 
 
-Reads = Sequence[tuple[Read, Ragged, Tensor]]
+Reads = Sequence[tuple[Read, Ragged, Float[Tensor, "_ D"]]]
 """Of each further modality in one layer: what reads it, how its rows lie, and the rows [P, D]."""
 
 
@@ -248,17 +248,19 @@ class Layer(nn.Module):
             inner = self.narrow(self._drop(F.gelu(self.widen(queries))))
         return self.feed_forward_norm(queries + self._drop(inner))
 
-    def _texts_and_graphs(self, queries: Tensor, items: Items, text: Tensor, graph: Tensor) -> tuple[Tensor, Tensor]:
-        """T and R [B, M, D], read by the same queries or one after the other."""
+    def _texts_and_graphs(
+        self, queries: Float[Tensor, "_ M D"], items: Items, text: Float[Tensor, "P D"], graph: Float[Tensor, "Q D"]
+    ) -> tuple[Float[Tensor, "B M D"], Float[Tensor, "B M D"]]:
+        """T and R, read by the same queries or one after the other."""
 
-        def asking(queries: Tensor) -> Sequence[Tensor]:
+        def asking(queries: Float[Tensor, "_ M D"]) -> Sequence[Float[Tensor, "B H M _"]]:
             return _heads(self.cross_in(queries).expand(len(items), -1, -1), 2, self.num_heads)
 
-        def of_text(ask: Tensor) -> Tensor:
+        def of_text(ask: Float[Tensor, "B H M _"]) -> Float[Tensor, "B M D"]:
             rows = self.text_in(text)
             return cast(Tensor, self.text_out(_read(ask, items[TEXT], rows, self.num_heads, self._attention_rate)))
 
-        def of_graph(ask: Tensor) -> Tensor:
+        def of_graph(ask: Float[Tensor, "B H M _"]) -> Float[Tensor, "B M D"]:
             rows = self.graph_in(graph)
             return cast(Tensor, self.graph_out(_read(ask, items[GRAPH], rows, self.num_heads, self._attention_rate)))
 
@@ -271,7 +273,7 @@ class Layer(nn.Module):
         from_graph = of_graph(ask_graph)
         return of_text(asking(self.between_norm(queries + self._drop(from_graph)))[0]), from_graph
 
-    def _mixed(self, from_text: Tensor, from_graph: Tensor) -> Tensor:
+    def _mixed(self, from_text: Float[Tensor, "B M D"], from_graph: Float[Tensor, "B M D"]) -> Float[Tensor, "B M D"]:
         """a T + (1 - a) R by the gate, or T + R."""
         if self.gate is None:
             return from_text + from_graph if self.config.gate == "none" else (from_text + from_graph) / 2
@@ -283,13 +285,13 @@ class Layer(nn.Module):
     def _attention_rate(self) -> float:
         return self.config.attention_dropout if self.training else 0.0
 
-    def _drop(self, values: Tensor) -> Tensor:
+    def _drop(self, values: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
         return dropout(values, self.config.dropout if self.training else 0.0)
 
 
 def _read(
     ask: Float[Tensor, "B H M _"], ragged: Ragged, rows: Float[Tensor, "P _"], num_heads: int, rate: float = 0.0
-) -> Tensor:
+) -> Float[Tensor, "B M D"]:
     """Attention to every item's own rows, bucket by bucket."""
     read = []
     for own, shown, mask in zip(ragged.in_buckets(ask), ragged.split(rows), ragged.masks, strict=True):
@@ -298,13 +300,19 @@ def _read(
     return ragged.of_items(torch.cat(read))
 
 
-def _heads(joined: Float[Tensor, "B T _"], parts: int, num_heads: int) -> Sequence[Tensor]:
+def _heads(joined: Float[Tensor, "B T _"], parts: int, num_heads: int) -> Sequence[Float[Tensor, "B H T _"]]:
     """Several projections side by side -> each as [B, H, T, D / H], all of them views."""
     return [part.unflatten(-1, (num_heads, -1)).transpose(1, 2) for part in joined.chunk(parts, dim=-1)]
 
 
-def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None, rate: float = 0.0) -> Tensor:
-    """The fused kernel; heads joined again: [B, M, D]."""
+def _attend(
+    queries: Float[Tensor, "B H M _"],
+    keys: Float[Tensor, "B H T _"],
+    values: Float[Tensor, "B H T _"],
+    mask: Bool[Tensor, "B T"] | None = None,
+    rate: float = 0.0,
+) -> Float[Tensor, "B M D"]:
+    """The fused kernel; heads joined again."""
     shown = None if mask is None else mask[:, None, None, :]
     return (
         F.scaled_dot_product_attention(queries, keys, values, attn_mask=shown, dropout_p=rate)

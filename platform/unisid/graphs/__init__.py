@@ -28,8 +28,8 @@ class GraphModel(nn.Module):
         """This worker's part of the regulariser of a batch's nodes: a sum over them and over own columns."""
 
     @abstractmethod
-    def layers(self) -> list[Tensor]:
-        """K + 1 views [V, w] of every node for the fusion, the nearest first; without gradients."""
+    def layers(self) -> list[Float[Tensor, "V w"]]:
+        """K + 1 views of every node for the fusion, the nearest first; without gradients."""
 
 
 class GraphConfig(PlugIn):

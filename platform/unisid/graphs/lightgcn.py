@@ -46,7 +46,7 @@ class LightGCN(GraphModel):
     def penalty(self, nodes: Int[Tensor, " n"]) -> Float[Tensor, ""]:
         return self.config.penalty * self.vectors.index_select(0, nodes).square().sum()
 
-    def layers(self) -> list[Tensor]:
+    def layers(self) -> list[Float[Tensor, "V w"]]:
         return layers(self.graph, self.vectors.detach(), self.config.num_layers)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor, nn
 
 from unisid.backbones import PAD, Backbone, Batch, Index
@@ -33,7 +33,7 @@ class Peers(Protocol):
     rank: int
     size: int
 
-    def all_gather(self, tensor: Tensor) -> Tensor:
+    def all_gather(self, tensor: Num[Tensor, "_ *s"]) -> Num[Tensor, "_ *s"]:
         """Everyone's rows, joined in rank order, with gradients."""
         ...
 

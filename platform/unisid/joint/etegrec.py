@@ -92,8 +92,8 @@ class Etegrec(Joint):
         return loss, shown
 
     def _aligned(
-        self, sides: dict[str, Tensor], targets: Int[Tensor, " B"], peers: Peers
-    ) -> list[tuple[str, float, Tensor]]:
+        self, sides: dict[str, Float[Tensor, "B _"]], targets: Int[Tensor, " B"], peers: Peers
+    ) -> list[tuple[str, float, Float[Tensor, ""]]]:
         """Name, weight and value of both alignments."""
         config, latents, found = self.config, self.latents(targets), []
         if "read" in sides:

@@ -132,7 +132,7 @@ class UniGRec(Joint):
 
     def _distilled(
         self, pooled: Float[Tensor, "B D"], first: Float[Tensor, "B D"], targets: Int[Tensor, " B"], peers: Peers
-    ) -> list[tuple[str, float, Tensor]]:
+    ) -> list[tuple[str, float, Float[Tensor, ""]]]:
         """Name, weight and value of each distillation."""
         config, teacher, found = self.config, self.teacher[targets], []
         if config.tokenizer_distillation:

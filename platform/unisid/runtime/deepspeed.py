@@ -17,13 +17,14 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from unisid.compute import Descent, Metrics
+from unisid.compute import Descent
 from unisid.config import Json
 from unisid.errors import ConfigError
 from unisid.training.engine import MODEL, Peers, kept_buffers, load_weights, slots_of, trained
 from unisid.training.precision import autocast
 
 B = TypeVar("B")
+T = TypeVar("T")
 BUCKET = 1 << 26
 """Elements that travel at once: 128 MiB of bfloat16. DeepSpeed's own default takes 1 GB for it."""
 KEPT_WHOLE = 10_000
@@ -59,7 +60,7 @@ class Measure(nn.Module):
         super().__init__()
         self.model, self.cast = model, cast
 
-    def forward(self, measure: Callable[[B], tuple[Tensor, Metrics]], batch: B) -> tuple[Tensor, Metrics]:
+    def forward(self, measure: Callable[[B], T], batch: B) -> T:
         with self.cast():
             return measure(batch)
 
@@ -96,8 +97,8 @@ class ZeroEngine:
         if state is not None:
             self._go_on(state)
 
-    def loss(self, measure: Callable[[B], tuple[Tensor, Metrics]], batch: B) -> tuple[Tensor, Metrics]:
-        measured: tuple[Tensor, Metrics] = self.engine(measure, batch)
+    def loss(self, measure: Callable[[B], T], batch: B) -> T:
+        measured: T = self.engine(measure, batch)
         return measured
 
     def backward(self, loss: Tensor) -> None:

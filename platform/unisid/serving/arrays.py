@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
-from numpy.typing import NDArray
 from torch import nn
 
 from unisid.artifacts.catalog import Catalog
@@ -126,5 +125,5 @@ def _bytes(values: Shaped[torch.Tensor, "*s"]) -> Shaped[torch.Tensor, " bytes"]
     return values.flatten().view(torch.uint8)
 
 
-def _named(arrays: Arrays, before: str) -> list[tuple[str, NDArray[np.generic]]]:
+def _named(arrays: Arrays, before: str) -> list[tuple[str, Shaped[np.ndarray, "..."]]]:
     return [(name.removeprefix(before), values) for name, values in arrays.items() if name.startswith(before)]

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from jaxtyping import Shaped
 
 from unisid import __version__
 from unisid.errors import ArtifactError
@@ -32,7 +32,7 @@ from unisid.log import logger
 
 LOG = logger(__name__)
 
-Arrays = dict[str, NDArray[Any] | pa.Array]
+Arrays = dict[str, Shaped[np.ndarray, "..."] | pa.Array]
 FORMAT = 1
 """Changes with what files hold under the same key."""
 SIZES = "sizes.json"
@@ -191,7 +191,7 @@ def _written(path: Path, make: Callable[[], Arrays]) -> Held | None:
     return None
 
 
-def _write(path: Path, name: str, values: NDArray[Any] | pa.Array) -> None:
+def _write(path: Path, name: str, values: Shaped[np.ndarray, "..."] | pa.Array) -> None:
     if isinstance(values, np.ndarray):
         np.save(path / f"{name}.npy", values, allow_pickle=False)
         return
@@ -200,7 +200,7 @@ def _write(path: Path, name: str, values: NDArray[Any] | pa.Array) -> None:
         writer.write_batch(batch)
 
 
-def _read(file: Path) -> NDArray[Any] | pa.Array:
+def _read(file: Path) -> Shaped[np.ndarray, "..."] | pa.Array:
     """Mapped; what a process writes to such an array is its own."""
     if file.suffix == ".arrow":
         with pa.ipc.open_file(pa.memory_map(str(file))) as source:

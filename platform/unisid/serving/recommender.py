@@ -233,7 +233,7 @@ class Recommender:
 
     def _search(
         self,
-        search: Callable[[Tensor, Limits], Ranked],
+        search: Callable[[Int[Tensor, "B T"], Limits], Ranked],
         prompts: Sequence[Int[np.ndarray, " _"]],
         k: int,
         allowed: Bool[np.ndarray, "*n N"] | None = None,

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.artifacts.baseline import Baseline
 from unisid.artifacts.catalog import TEST, Catalog
@@ -176,7 +176,7 @@ def _comprehension(job: Job[Config]) -> Json:
     return {"comprehension": comprehension(job, places, config.pool, config.comprehension, config.seed)}
 
 
-def rank_model(job: Job[Config], rows: NDArray[np.int64], num_items: int, length: int) -> Ranked:
+def rank_model(job: Job[Config], rows: Int[np.ndarray, " S"], num_items: int, length: int) -> Ranked:
     """The recommender's ranks of the samples and its first items [S, length], decoded by the workers of the pool."""
     config = job.config
     searches = {"": Search(min(config.beam, num_items))}
@@ -190,7 +190,7 @@ def rank_model(job: Job[Config], rows: NDArray[np.int64], num_items: int, length
 
 
 def rank_trained_baseline(
-    job: Job[Config], catalog: Catalog, rows: NDArray[np.int64], length: int
+    job: Job[Config], catalog: Catalog, rows: Int[np.ndarray, " S"], length: int
 ) -> dict[str, Ranked]:
     """The ranks of the recipe's trained baseline and its first items, of fewer than `length` where it kept no more, by
     its method; nothing where the recipe has none.
@@ -237,7 +237,7 @@ def compare(model: Ranks, baseline: Ranks, cutoffs: tuple[int, ...], config: Con
     return found
 
 
-def _taken_before(catalog: Catalog, rows: NDArray[np.int64]) -> int:
+def _taken_before(catalog: Catalog, rows: Int[np.ndarray, " S"]) -> int:
     """How many targets their user took before: misses under "excluded"."""
     past = Histories.of(catalog.past(rows))
     return len(sorted_unique(past.rows[past.items == catalog.item[rows][past.rows]]))

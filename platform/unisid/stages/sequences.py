@@ -1,7 +1,7 @@
 """Makes the sequences: every sample of the catalog, one table a split, and every user's training sequence.
 
 A part is one file: a range of a table's rows, which for training are in an order drawn by seed. S samples,
-E interactions.
+E interactions, U users, n of them.
 """
 
 import functools
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.artifacts.catalog import SPLITS, TRAIN, VALID, Catalog
 from unisid.artifacts.sequences import USERS
@@ -76,7 +76,7 @@ def make(job: Job[Config]) -> Json:
     return {**sizes, "windows": int(windows.sum()), "longest_history": longest, "histories_of_one": histories}
 
 
-def _rows(catalog: Catalog, name: str, config: Config) -> NDArray[np.int64]:
+def _rows(catalog: Catalog, name: str, config: Config) -> Int[np.ndarray, " S"]:
     """The rows of a table in the order they are stored: interactions that are targets, or users."""
     if name == USERS:
         return np.random.default_rng(config.seed).permutation(_users(catalog))
@@ -85,19 +85,19 @@ def _rows(catalog: Catalog, name: str, config: Config) -> NDArray[np.int64]:
     return np.random.default_rng(config.seed).permutation(training_rows(catalog, config.sliding_window))
 
 
-def training_rows(catalog: Catalog, sliding_window: bool) -> NDArray[np.int64]:
+def training_rows(catalog: Catalog, sliding_window: bool) -> Int[np.ndarray, " S"]:
     """The interactions that are targets of training samples, ascending."""
     rows = catalog.samples(TRAIN)
     return rows if sliding_window else rows[np.append(np.diff(catalog.user[rows]) != 0, True)[: len(rows)]]
 
 
-def _users(catalog: Catalog) -> NDArray[np.int64]:
+def _users(catalog: Catalog) -> Int[np.ndarray, " _"]:
     """The users of at least two training interactions: one has no next item to learn from."""
     return np.flatnonzero(_training_lengths(catalog) > 1)
 
 
-def _training_lengths(catalog: Catalog) -> NDArray[np.int64]:
-    """How many training interactions every user has [U]."""
+def _training_lengths(catalog: Catalog) -> Int[np.ndarray, " U"]:
+    """How many training interactions every user has."""
     return np.bincount(catalog.user[catalog.split == TRAIN], minlength=catalog.num_users)
 
 
@@ -123,8 +123,8 @@ def _writer(catalog_at: Place, out: Place, config: Config) -> Callable[[pa.Table
     return write
 
 
-def samples(catalog: Catalog, rows: NDArray[np.int64]) -> pa.Table:
-    """The samples whose targets are the given interactions [S], with the columns of `artifacts.sequences`."""
+def samples(catalog: Catalog, rows: Int[np.ndarray, " S"]) -> pa.Table:
+    """The samples whose targets are the given interactions, with the columns of `artifacts.sequences`."""
     items, lengths = catalog.history(rows)
     return pa.table(
         {
@@ -135,8 +135,8 @@ def samples(catalog: Catalog, rows: NDArray[np.int64]) -> pa.Table:
     )
 
 
-def training_sequences(catalog: Catalog, users: NDArray[np.int64]) -> pa.Table:
-    """All training items of some users [U'], oldest first, with the columns `user` and `history`."""
+def training_sequences(catalog: Catalog, users: Int[np.ndarray, " n"]) -> pa.Table:
+    """All training items of some users, oldest first, with the columns `user` and `history`."""
     starts = catalog.offsets[users]
     spans = catalog.offsets[users + 1] - starts
     rows = np.repeat(starts - (np.cumsum(spans) - spans), spans) + np.arange(spans.sum())
@@ -145,6 +145,6 @@ def training_sequences(catalog: Catalog, users: NDArray[np.int64]) -> pa.Table:
     return pa.table({"user": pa.array(users, pa.int32()), "history": _lists(catalog.item[rows[kept]], lengths)})
 
 
-def _lists(items: NDArray[np.int32], lengths: NDArray[np.int64]) -> pa.ListArray:
+def _lists(items: Int[np.ndarray, " E"], lengths: Int[np.ndarray, " n"]) -> pa.ListArray:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(items, pa.int32()))

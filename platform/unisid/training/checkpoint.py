@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from jaxtyping import Shaped
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -48,7 +49,7 @@ class Checkpoint(Mapping[str, Tensor]):
                 with safe_open(file, "pt") as opened:
                     self.files |= dict.fromkeys(opened.keys(), file)
 
-    def __getitem__(self, name: str) -> Tensor:
+    def __getitem__(self, name: str) -> Shaped[Tensor, "..."]:
         file = self.files[name]
         with self._whole(), safe_open(file, "pt") as opened:
             tensor: Tensor = opened.get_tensor(name)

@@ -13,11 +13,12 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
-from unisid.compute import Descent, Metrics
+from unisid.compute import Descent
 from unisid.errors import ArtifactError
 from unisid.training.precision import Precision, autocast
 
 B = TypeVar("B")
+T = TypeVar("T")
 MODEL = "model."
 """What names of weights and buffers begin with in a state."""
 
@@ -55,7 +56,7 @@ class PlainEngine:
             known = {n: found for n, found in slots.items() if found}
             self.optimizer.load_state_dict({"state": known, "param_groups": groups})
 
-    def loss(self, measure: Callable[[B], tuple[Tensor, Metrics]], batch: B) -> tuple[Tensor, Metrics]:
+    def loss(self, measure: Callable[[B], T], batch: B) -> T:
         with self.whole():
             return measure(batch)
 

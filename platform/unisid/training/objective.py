@@ -1,6 +1,6 @@
 """What an objective brings to the training loop, and what it may bring besides."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from unisid.compute import Metrics
 
 B = TypeVar("B")
+Parts = Mapping[str, float | Float[Tensor, ""]]
+"""What to show of a loss besides, by name; tensors, without gradients, stay on the device until the epoch ends."""
 WHOLE = ("",)
 """The parts of a model that learns at one rate."""
 
@@ -28,7 +30,7 @@ class Objective(Protocol[B]):
         """This worker's share of every global batch of an epoch, a micro-batch at a time."""
         ...
 
-    def loss(self, batch: B) -> tuple[Float[Tensor, ""], Metrics]:
+    def loss(self, batch: B) -> tuple[Float[Tensor, ""], Parts]:
         """The mean loss of the share, or a sum that `Accumulation` counts; and what else to show of it."""
         ...
 

@@ -3,7 +3,7 @@ own answers.
 
 A prompt is the history before a training interaction, its target that interaction's item. The recommender answers each
 prompt with a group of items, and the loss of an objective (`unisid.alignment`) is minimised on them. The result is an
-ordinary model of the same backbone. B prompts, G answers, C compared items.
+ordinary model of the same backbone. B prompts, G answers, C compared items, L levels, E items that may not be answered.
 """
 
 import copy
@@ -15,7 +15,6 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unisid.alignment import AlignmentConfig, Answered, Group, Shown, grpo
@@ -41,6 +40,7 @@ from unisid.stages.extension import Base
 from unisid.stages.model import warm_start
 from unisid.training import loop
 from unisid.training.loop import Accumulation, Training
+from unisid.training.objective import Parts
 
 START = "model.first"
 """The role of the recommender that it begins with."""
@@ -242,7 +242,7 @@ class Aligned:
             for start in range(0, len(rows), self.at_once):
                 yield self.prompted(rows[start : start + self.at_once])
 
-    def prompted(self, rows: NDArray[np.int64]) -> Prompted:
+    def prompted(self, rows: Int[np.ndarray, " B"]) -> Prompted:
         """The prompts of some training interactions."""
         device = self.worker.device
         excluded = self.prompts.past(rows).to(device) if self.excludes else None
@@ -266,7 +266,7 @@ class Aligned:
             return self.backbone.likeliest(histories, self.index, k=k, limits=limits).items
         return self.backbone.draw(histories, self.index, k=k, temperature=self.config.temperature, limits=limits)
 
-    def loss(self, prompted: Prompted) -> tuple[Tensor, Metrics]:
+    def loss(self, prompted: Prompted) -> tuple[Float[Tensor, ""], Parts]:
         """The mean loss over prompts; those without a gradient are skipped."""
         assert prompted.group is not None
         group, histories = prompted.group, prompted.batch.histories

@@ -6,7 +6,6 @@ before are that interaction's own even where others have the same history. B pro
 
 import numpy as np
 from jaxtyping import Int
-from numpy.typing import NDArray
 from torch import Tensor
 
 from unisid.artifacts.catalog import Catalog
@@ -28,21 +27,21 @@ class TrainingRows:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def step(self, number: int, size: int) -> NDArray[np.int64]:
+    def step(self, number: int, size: int) -> Int[np.ndarray, " B"]:
         """The rows of a step of so many prompts: none twice in a pass, and another order in every pass."""
         passed, place = divmod(number, len(self.rows) // size)
         if passed != self._pass:
             self._pass, self._order = passed, np.random.default_rng((self.seed, passed)).permutation(self.rows)
         return self._order[place * size : (place + 1) * size]
 
-    def batch(self, rows: NDArray[np.int64]) -> Batch:
+    def batch(self, rows: Int[np.ndarray, " B"]) -> Batch:
         """Histories and targets of some rows."""
         items, lengths = self.catalog.history(rows)
         ends = np.cumsum(lengths)
         block = Block(items, ends - lengths, lengths, self.catalog.item[rows])
         return block.batch(np.arange(len(rows)))
 
-    def past(self, rows: NDArray[np.int64]) -> Int[Tensor, "B E"]:
+    def past(self, rows: Int[np.ndarray, " B"]) -> Int[Tensor, "B E"]:
         """All that the users of some rows took before them; `PAD` fills short rows."""
         items, lengths = self.catalog.past(rows)
         return padded(items, lengths)

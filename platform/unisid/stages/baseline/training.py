@@ -1,7 +1,8 @@
 """How a baseline learns: windows of users' training sequences, and the validation that decides which weights are kept.
 
 What a step sees is a pure function of (seed, epoch, step): every worker computes the whole order and takes its rows, so
-W workers learn what one learns, but for what dropout draws. U users, n windows, T the most items that a model reads.
+W workers learn what one learns, but for what dropout draws. U users, E items of all of them, n windows, T the most
+items that a model reads.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from unisid.artifacts.catalog import TRAIN, VALID, Catalog
@@ -22,6 +23,7 @@ from unisid.ops.padding import padded
 from unisid.ops.ranking import metric_values
 from unisid.ops.seeded import seed_of
 from unisid.training.columns import owned
+from unisid.training.objective import Parts
 
 CUTOFF = 10
 """Of the NDCG that decides."""
@@ -33,13 +35,12 @@ STEPS_PER_BLOCK = 32
 class Sequences:
     """What users took in training, oldest first; users with fewer than two items teach nothing of order."""
 
-    items: NDArray[np.int64]
-    users: NDArray[np.int64]
-    """[U]: those with at least two."""
-    starts: NDArray[np.int64]
-    """[U]: where each begins among the items."""
-    lengths: NDArray[np.int64]
-    """[U]."""
+    items: Int[np.ndarray, " E"]
+    users: Int[np.ndarray, " U"]
+    """Those with at least two."""
+    starts: Int[np.ndarray, " U"]
+    """Where each begins among the items."""
+    lengths: Int[np.ndarray, " U"]
 
     @classmethod
     def of(cls, catalog: Catalog, stage: str = "baseline") -> "Sequences":
@@ -55,7 +56,9 @@ class Sequences:
         starts = np.cumsum(lengths) - lengths
         return cls(catalog.item[rows].astype(np.int64), users, starts[users], lengths[users])
 
-    def cut(self, most: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
+    def cut(
+        self, most: int, rng: np.random.Generator
+    ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
         """Windows of at most `most` + 1 items in which every item but a user's first is a target once.
 
         A window's first item is the last target of the one before. Where longer sequences are cut is drawn.
@@ -65,7 +68,7 @@ class Sequences:
         Phase 0 gives [a, b, c], [c, d, e], [e, f]. The target of each item is the next item of its window.
 
         Returns:
-            Each window's place in `users`, its first item's place in `items`, and its number of items, [n] each.
+            Each window's place in `users`, its first item's place in `items`, and its number of items.
         """
         targets = self.lengths - 1
         phase = np.where(targets > most, rng.integers(0, most, len(targets)), 0)
@@ -105,7 +108,9 @@ class Steps:
             whole = Windows(padded(items, lengths[rows], width=1), users, seed_of(self.seed, epoch, step), of=len(rows))
             yield whole, whole.share(owned(len(rows), self.worker.rank, self.worker.size))
 
-    def _order(self, epoch: int) -> tuple[list[NDArray[np.int64]], tuple[NDArray[np.int64], ...]]:
+    def _order(
+        self, epoch: int
+    ) -> tuple[list[Int[np.ndarray, " _"]], tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Int[np.ndarray, " n"]]]:
         """The windows of every step of an epoch, and the windows."""
         rng = np.random.default_rng((self.seed, epoch))
         windows = self.sequences.cut(self.most, rng)
@@ -142,7 +147,7 @@ class NextItem:
         for _, own in self.steps.windows(epoch):
             yield own.to(self.worker.device)
 
-    def loss(self, windows: Windows) -> tuple[Tensor, Metrics]:
+    def loss(self, windows: Windows) -> tuple[Float[Tensor, ""], Parts]:
         return self.baseline.loss(windows), {}
 
     def validate(self) -> Metrics:

@@ -12,7 +12,7 @@ from typing import Literal, cast
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
+from jaxtyping import Float
 
 from unisid.artifacts.catalog import LEFT_OUT, Catalog, write_interactions
 from unisid.artifacts.tables import table_names, write_tables
@@ -54,7 +54,7 @@ class _Users:
     ids: pa.Array
     """[U], by number."""
     rows: Rows
-    weight: NDArray[np.float64] | None = None
+    weight: Float[np.ndarray, " E"] | None = None
     """How much each of them counts; None where all count alike."""
     kinds: Json = dataclasses.field(default_factory=dict)
     """What is counted of each kind that has a weight."""
@@ -173,7 +173,7 @@ def _users(job: Job[stage.Config], base: Catalog, dataset: Dataset, items: _Item
     return _Users(ids, rows, *weigh(rows.kind, events, config.event_weights))
 
 
-def _weights(base: Catalog, config: stage.Config, users: _Users) -> tuple[NDArray[np.float64] | None, Json]:
+def _weights(base: Catalog, config: stage.Config, users: _Users) -> tuple[Float[np.ndarray, " E"] | None, Json]:
     """The weights of all interactions, the base's first, and what is counted by kind; None where all count alike.
 
     Raises DataError where the base has no weights and the settings have some, or the other way round.

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.artifacts.catalog import LEFT_OUT, Catalog, write_interactions
 from unisid.artifacts.tables import read_table, table_names
@@ -58,8 +58,8 @@ def make(job: Job[stage.Config]) -> Json:
     return counts | {"extension": extension | {"changed_texts": changed}}
 
 
-def renumbered(base: Catalog, found: pa.Array) -> NDArray[np.int64]:
-    """The numbers [N] of the items that were found: a published item's own, the others' in their order after these.
+def renumbered(base: Catalog, found: pa.Array) -> Int[np.ndarray, " N"]:
+    """The numbers of the items that were found: a published item's own, the others' in their order after these.
 
     Raises DataError where a published item is not among them, or no other is.
     """

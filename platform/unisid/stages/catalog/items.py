@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.artifacts.catalog import READMITTED, Catalog
 from unisid.artifacts.store import Place
@@ -22,7 +22,7 @@ SHOWN = 3
 """How many items a message names."""
 
 
-def changed_texts(job: Job[stage.Config], base: Catalog, found: pa.Table, number: NDArray[np.int64]) -> int:
+def changed_texts(job: Job[stage.Config], base: Catalog, found: pa.Table, number: Int[np.ndarray, " N"]) -> int:
     """How many published items have another text now; it is said, and their text stays as it was."""
     published = np.flatnonzero(number < base.num_items)
     before = read_table(base.place, "items", ["text"])["text"].take(number[published]).cast(pa.string())

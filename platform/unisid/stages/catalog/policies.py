@@ -1,6 +1,6 @@
 """Which interactions a catalog uses, by the policies for rows that are incomplete, impossible, repeated or unwanted.
 
-E interactions.
+E interactions, N items, U users, n ids.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float, Int
 
 from unisid.config import did_you_mean
 from unisid.errors import DataError
 from unisid.raw.time_ranges import Times, Unit, outlying, when
 
-Mask = NDArray[np.bool_]
+Mask = Bool[np.ndarray, " E"]
 SHARED_IDS = (
     "nan",
     "nat",
@@ -37,7 +37,7 @@ MANY, LARGE = 20, 0.2
 
 
 def timed(table: pa.Table, policy: Times) -> tuple[Mask, dict[str, int]]:
-    """The interactions [E] whose time can be used, and how many lack one or have one that cannot be true.
+    """The interactions whose time can be used, and how many lack one or have one that cannot be true.
 
     Raises DataError for a time that cannot be true where the policy refuses it: it may look right within its file.
     """
@@ -80,7 +80,7 @@ def usable(
     least_rating: float | None,
     all_occur: bool = True,
 ) -> tuple[Mask, dict[str, int], dict[str, int]]:
-    """The interactions [E] that have a usable time, a wanted kind and a rating that is high enough; how many were
+    """The interactions that have a usable time, a wanted kind and a rating that is high enough; how many were
     dropped for which reason, the first that holds; and how many there are of each kind.
 
     Raises DataError as `timed`, `wanted_events` and `rated_enough`.
@@ -97,7 +97,7 @@ def usable(
 def wanted_events(
     table: pa.Table, wanted: tuple[str, ...], weights: Mapping[str, float], all_occur: bool = True
 ) -> tuple[Mask, dict[str, int]]:
-    """The interactions [E] of the wanted kinds (none: of all), and how many there are of each kind.
+    """The interactions of the wanted kinds (none: of all), and how many there are of each kind.
 
     Raises DataError where a kind that is named does not occur (with `all_occur`), or one that is kept has no weight
     though others have.
@@ -140,7 +140,7 @@ def check_kinds(
 
 
 def rated_enough(table: pa.Table, least: float | None) -> tuple[Mask, dict[str, Mask]]:
-    """The interactions [E] of at least this rating (none: all), and those that are dropped, by why.
+    """The interactions of at least this rating (none: all), and those that are dropped, by why.
 
     Raises DataError where the interactions have no ratings.
     """
@@ -156,12 +156,12 @@ def rated_enough(table: pa.Table, least: float | None) -> tuple[Mask, dict[str, 
 
 
 def weigh(
-    kind: NDArray[Any], names: Iterable[str], weights: Mapping[str, float]
-) -> tuple[NDArray[np.float64], dict[str, dict[str, float]]]:
-    """The weight of every interaction [E], and by kind that has one: `weight` and how many `interactions` there are.
+    kind: Int[np.ndarray, " E"], names: Iterable[str], weights: Mapping[str, float]
+) -> tuple[Float[np.ndarray, " E"], dict[str, dict[str, float]]]:
+    """The weight of every interaction, and by kind that has one: `weight` and how many `interactions` there are.
 
     Args:
-        kind: [E], places in the names.
+        kind: of every interaction, as places in the names.
     """
     each = np.array([weights.get(name, 0.0) for name in names])
     return each[kind], of_each_kind(names, weights, np.bincount(kind, minlength=len(each)).tolist())
@@ -175,8 +175,13 @@ def of_each_kind(
     return {name: {"weight": weights[name], "interactions": n} for name, n in each if weights.get(name)}
 
 
-def heaviest(user: NDArray[Any], item: NDArray[Any], time: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
-    """For each interaction [E] the place of the one of its user, item and time that weighs most."""
+def heaviest(
+    user: Int[np.ndarray, " E"],
+    item: Int[np.ndarray, " E"],
+    time: Int[np.ndarray, " E"],
+    weight: Float[np.ndarray, " E"],
+) -> Int[np.ndarray, " E"]:
+    """For each interaction the place of the one of its user, item and time that weighs most."""
     order = np.lexsort((-weight, time, item, user))
     starts = np.ones(len(user), bool)
     starts[1:] = np.any([column[order[1:]] != column[order[:-1]] for column in (user, item, time)], axis=0)
@@ -185,8 +190,8 @@ def heaviest(user: NDArray[Any], item: NDArray[Any], time: NDArray[Any], weight:
     return best
 
 
-def repeats(user: NDArray[Any], item: NDArray[Any], time: NDArray[Any]) -> Mask:
-    """The interactions [E] that repeat the user, the item and the time of one that stands before them."""
+def repeats(user: Int[np.ndarray, " E"], item: Int[np.ndarray, " E"], time: Int[np.ndarray, " E"]) -> Mask:
+    """The interactions that repeat the user, the item and the time of one that stands before them."""
     order = np.lexsort((time, item, user))
     again = np.zeros(len(user), bool)
     same = np.ones(max(len(user) - 1, 0), bool)
@@ -196,15 +201,15 @@ def repeats(user: NDArray[Any], item: NDArray[Any], time: NDArray[Any]) -> Mask:
     return again
 
 
-def taken_before(user: NDArray[Any], item: NDArray[Any], items: int) -> Mask:
-    """The interactions [E], by user and time, whose item the user took before."""
+def taken_before(user: Int[np.ndarray, " E"], item: Int[np.ndarray, " E"], items: int) -> Mask:
+    """The interactions, by user and time, whose item the user took before."""
     again = np.ones(len(user), bool)
     again[np.unique(user.astype(np.int64) * items + item, return_index=True)[1]] = False
     return again
 
 
-def ranks(item_ids: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
-    """The place of every id [N] among all of them, ascending; as numbers where all are such."""
+def ranks(item_ids: pa.ChunkedArray | pa.Array) -> Int[np.ndarray, " N"]:
+    """The place of every id among all of them, ascending; as numbers where all are such."""
     keys = item_ids
     if pc.all(pc.match_substring_regex(item_ids, r"^\d{1,18}$")).as_py():
         keys = item_ids.cast(pa.string()).cast(pa.int64())
@@ -213,25 +218,25 @@ def ranks(item_ids: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
     return rank
 
 
-def greater_steps(user: NDArray[Any], rank: NDArray[Any]) -> tuple[int, int]:
+def greater_steps(user: Int[np.ndarray, " E"], rank: Int[np.ndarray, " E"]) -> tuple[int, int]:
     """Of the steps from one item of a user to another: how many there are, and how many go to a greater id.
 
     About half do so where the order of a user's interactions owes nothing to the order of ids in the files.
 
     Args:
-        rank: [E], of the interactions' items, as `ranks` gives it.
+        rank: of the interactions' items, as `ranks` gives it.
     """
     step = np.diff(rank)
     step = step[(user[1:] == user[:-1]) & (step != 0)]
     return len(step), int((step > 0).sum())
 
 
-def crowds(found: NDArray[Any], user_ids: pa.ChunkedArray | pa.Array, most: int) -> dict[str, int]:
+def crowds(found: Int[np.ndarray, " U"], user_ids: pa.ChunkedArray | pa.Array, most: int) -> dict[str, int]:
     """The ids that look like no single user, and how many interactions each has: words for nothing, and the user `most`
     (a place; below 0: none), who has a large share of everything.
 
     Args:
-        found: [U], how many interactions each user has.
+        found: how many interactions each user has.
     """
     words = pa.array(SHARED_IDS, user_ids.type)
     shared = pc.is_in(pc.utf8_lower(user_ids), value_set=words).to_numpy(zero_copy_only=False).copy()

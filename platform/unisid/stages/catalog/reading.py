@@ -1,6 +1,6 @@
 """The parallel half of the catalog: raw parts read and cleaned by workers, joined in order, checked.
 
-E interactions, N items.
+E interactions, n of them, N items.
 """
 
 import functools
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
+from jaxtyping import Bool, Int
 
 from unisid.compute import Job, Pool, Step
 from unisid.config import did_you_mean
@@ -26,7 +26,7 @@ from unisid.stages.catalog.parts import joined, numbered, part_of
 
 SHOWN = 3
 """How many of the wrong values an error names."""
-Ints = NDArray[Any]
+Ints = Int[np.ndarray, " E"]
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,19 @@ class Rows:
     """Interactions in columns; users and items are positions in their lists of ids."""
 
     user: Ints
-    """[E]."""
     item: Ints
-    """[E]; -1 where the items lack it."""
+    """Positions; -1 where the items lack it."""
     timestamp: Ints
-    """[E], in `unit`, or positions."""
+    """In `unit`, or positions."""
     unit: Unit | Literal["position"] = "s"
     kind: Ints | None = None
-    """[E], the kind of event as a place in the table's; None where all count alike."""
+    """The kind of event as a place in the table's; None where all count alike."""
 
     def __len__(self) -> int:
         return len(self.user)
 
-    def where(self, kept: Ints) -> "Rows":
-        """The rows that a mask [E] keeps, or those at places, in that order; themselves where a mask keeps all."""
+    def where(self, kept: Int[np.ndarray, " n"] | Bool[np.ndarray, " E"]) -> "Rows":
+        """The rows that a mask keeps, or those at places, in that order; themselves where a mask keeps all."""
         if kept.dtype == bool and kept.all():
             return self
         kind = None if self.kind is None else self.kind[kept]
@@ -219,7 +218,7 @@ def named(dataset: Dataset, table: pa.Table, row: int) -> str:
 
 
 def rows_of(
-    table: pa.Table, items: pa.Table, kept: Ints, dataset: Dataset, refuse: bool, weighed: bool
+    table: pa.Table, items: pa.Table, kept: Bool[np.ndarray, " E"], dataset: Dataset, refuse: bool, weighed: bool
 ) -> tuple[pa.Array, Rows]:
     """The ids of the users, and the kept interactions by position in these and in the items; with their kinds where
     these are weighed.

@@ -1,18 +1,18 @@
 """codes: fused vectors -> a tokenizer -> one unique semantic id for every item (UQF thesis, 3.3 and 4.3.3).
 
-N items, D width, L levels.
+N items, n of them, D width, C of collaborative vectors, L levels.
 """
 
 import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
@@ -48,6 +48,7 @@ from unisid.tokenizers import (
     write_tokenizer,
 )
 from unisid.training.loop import PROGRESS_SECONDS, Training, run
+from unisid.training.objective import Parts
 
 LOG = logger(__name__)
 
@@ -122,12 +123,12 @@ class Task:
 
     config: Config
     vectors: Shards
-    mean: NDArray[np.float32]
-    std: NDArray[np.float32]
+    mean: Float[np.ndarray, " D"]
+    std: Float[np.ndarray, " D"]
     out: Place
     collaborative: Collaborative | None = None
-    interactions: NDArray[np.int64] | None = None
-    """Training interactions of every item [N], a pair of user and item once; where the tokenizer's start weighs by
+    interactions: Int[np.ndarray, " N"] | None = None
+    """Training interactions of every item, a pair of user and item once; where the tokenizer's start weighs by
     them."""
 
 
@@ -180,9 +181,14 @@ def make(job: Job[Config]) -> Json:
 
 
 def judged(
-    job: Job[Config], catalog: Catalog, vectors: Shards, codes: NDArray[np.int32], sizes: tuple[int, ...], report: Json
+    job: Job[Config],
+    catalog: Catalog,
+    vectors: Shards,
+    codes: Int[np.ndarray, "N L"],
+    sizes: tuple[int, ...],
+    report: Json,
 ) -> Json:
-    """Judge codes [N, L] and write them; returns the counts."""
+    """Judge codes and write them; returns the counts."""
     seed = job.config.training.seed
     report |= quality.consistency(codes, functools.partial(vectors.read, "vector"), seed)
     report |= quality.shared_users(codes, catalog.training_edges(), seed)
@@ -209,8 +215,8 @@ def check_room(config: Config, num_items: int) -> None:
         )
 
 
-def encode(job: Job[Config], encoder: Encoder) -> tuple[NDArray[np.int32], float]:
-    """The nearest codes of all items [N, L], and the mean squared error of their reconstruction, standardised."""
+def encode(job: Job[Config], encoder: Encoder) -> tuple[Int[np.ndarray, "N L"], float]:
+    """The nearest codes of all items, and the mean squared error of their reconstruction, standardised."""
     codes = np.empty((len(encoder.vectors), job.config.tokenizer.num_levels), np.int32)
     errors = np.empty(len(codes), np.float64)
     step = Step(functools.partial(_encode, encoder), job.config.pool)
@@ -236,7 +242,9 @@ def _encode(encoder: Encoder) -> Any:
     return step
 
 
-def append_ordinal(codes: NDArray[np.int32], sizes: tuple[int, ...]) -> tuple[NDArray[np.int32], tuple[int, ...]]:
+def append_ordinal(
+    codes: Int[np.ndarray, "N L"], sizes: tuple[int, ...]
+) -> tuple[Int[np.ndarray, "N L+1"], tuple[int, ...]]:
     """TIGER's form: one more level that counts the items of a tuple; as large as the others, or as it must be."""
     ordinal = ordinals(row_keys(codes)).astype(np.int32)
     return np.column_stack([codes, ordinal]), (*sizes, max(sizes[-1], int(ordinal.max(initial=0)) + 1))
@@ -264,9 +272,9 @@ class Fitting:
             rows = order[first : first + share]
             yield Batch(self._read(rows), self._read_collaborative(rows))
 
-    def loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
+    def loss(self, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
         loss, shown = self.tokenizer.loss(batch, self.worker)
-        return loss, cast(Metrics, shown)  # tensors, which stay on the device until the epoch ends
+        return loss, shown
 
     def validate(self) -> Metrics:
         """The share of items beyond the first of their tuple, and the standardised reconstruction error."""
@@ -290,15 +298,15 @@ class Fitting:
             score = collisions + tie if reconstruction < UNTRAINED else 1 + reconstruction
         return {"score": score, "collisions": collisions, "reconstruction": reconstruction}
 
-    def _read(self, rows: NDArray[np.int64]) -> Tensor:
+    def _read(self, rows: Int[np.ndarray, " n"]) -> Float[Tensor, "n D"]:
         return torch.from_numpy(self.task.vectors.read("vector", rows)).to(self.worker.device)
 
-    def _read_collaborative(self, rows: NDArray[np.int64]) -> Tensor | None:
+    def _read_collaborative(self, rows: Int[np.ndarray, " n"]) -> Float[Tensor, "n C"] | None:
         known = self.task.collaborative
         return None if known is None else torch.from_numpy(known.read(rows)).to(self.worker.device)
 
 
-def shuffled(task: Task, epoch: int) -> NDArray[np.int64]:
+def shuffled(task: Task, epoch: int) -> Int[np.ndarray, " N"]:
     """All items in the order of an epoch."""
     return np.random.default_rng((task.config.training.seed, epoch)).permutation(len(task.vectors))
 

@@ -2,7 +2,7 @@
 
 The mean over layers, projected to the directions in which most of it lies, which keeps dot products best; and scaled
 so that a dimension's mean square is 1, for the graph's own scale depends on how long it learned. Items without
-interactions stay zero. N items, G width of the graph, C dimensions set.
+interactions stay zero. N items, n of them, G width of the graph, C dimensions set.
 """
 
 import functools
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
 from unisid.artifacts.graph import Graph
 from unisid.artifacts.store import Place
@@ -26,11 +26,10 @@ class Collaborative:
     """Where the vectors lie, and how they are projected."""
 
     graph: Graph
-    projection: NDArray[np.float32]
-    """[G, C]."""
+    projection: Float[np.ndarray, "G C"]
 
-    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """[n, C]; zeros for items without interactions."""
+    def read(self, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n C"]:
+        """Those of some items; zeros for items without interactions."""
         return self.graph.layers(rows).mean(1) @ self.projection
 
 
@@ -58,8 +57,8 @@ def collaborative(job: Job[Any], width: int, parts: list[Part]) -> Collaborative
     return Collaborative(graph, principal(products.reshape(graph.width, graph.width) / known, width))
 
 
-def principal(products: NDArray[np.float64], width: int) -> NDArray[np.float32]:
-    """The projection [G, C] to the strongest directions of mean products [G, G], scaled to a mean square of 1.
+def principal(products: Float[np.ndarray, "G G"], width: int) -> Float[np.ndarray, "G {width}"]:
+    """The projection to the strongest directions of mean products, scaled to a mean square of 1.
 
     Where the graph has fewer dimensions than are set, the last ones are zero.
     """

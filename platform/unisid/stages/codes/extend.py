@@ -5,7 +5,7 @@ was trained on the published ids generates no other; the last code is the neares
 prefix at the least total distance: the rules of `codes.unique`, with what is published already taken.
 Table `added-*.parquet` says who got what: `item`, `item_id`, `sid`, `nearest`, which differs where a collision was
 resolved, and `new`: false for an item that the base's catalog left out.
-N items, M of them published, L levels.
+N items, M of them published, n new, L levels, l of them, G prefixes.
 """
 
 import functools
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Bool, Int
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
@@ -121,9 +121,9 @@ def check(config: stage.Config, base: Codes, num_items: int, num_vectors: int) -
 
 
 def placed(
-    job: Job[stage.Config], telling: Mapper, encoder: Encoder, base: Codes, nearest: NDArray[np.int32], own: slice
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Codes of new items in the levels of one part of the ids [n, l], none of them taken; and whether no published item
+    job: Job[stage.Config], telling: Mapper, encoder: Encoder, base: Codes, nearest: Int[np.ndarray, "N L"], own: slice
+) -> tuple[Int[np.ndarray, "n l"], Bool[np.ndarray, " n"]]:
+    """Codes of new items in the levels of one part of the ids, none of them taken; and whether no published item
     has the prefix of each."""
     published, sizes = len(base.codes), base.sizes[own]
     if len(sizes) < base.num_levels:
@@ -141,9 +141,9 @@ def nearest_used(
     sizes: tuple[int, ...],
     published: int,
     taken: Taken,
-    nearest: NDArray[np.int32],
-) -> NDArray[np.int32]:
-    """Codes of new items [n, L]: at every level but the index's last the nearest that is used after the prefix and has
+    nearest: Int[np.ndarray, "n L"],
+) -> Int[np.ndarray, "n L"]:
+    """Codes of new items: at every level but the index's last the nearest that is used after the prefix and has
     room below; where there is none, the nearest of all."""
     codes = nearest.copy()
     step = Step(functools.partial(_along_used, encoder, taken, sizes, published, codes.shape[1]), job.config.pool)
@@ -175,13 +175,13 @@ def _along_used(encoder: Encoder, taken: Taken, sizes: tuple[int, ...], first: i
     return step
 
 
-def _groups(prefixes: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The distinct prefixes [G, l], and which of them each row has [n]."""
+def _groups(prefixes: Int[np.ndarray, "n l"]) -> tuple[Int[np.ndarray, "G l"], Int[np.ndarray, " n"]]:
+    """The distinct prefixes, and which of them each row has."""
     _, first, group = np.unique(row_keys(prefixes), return_index=True, return_inverse=True)
     return prefixes[first], group.reshape(-1)
 
 
-def further_ordinals(base: Codes, nearest: NDArray[np.int32]) -> tuple[NDArray[np.int32], tuple[int, ...]]:
+def further_ordinals(base: Codes, nearest: Int[np.ndarray, "n l"]) -> tuple[Int[np.ndarray, "n l+1"], tuple[int, ...]]:
     """TIGER's form: new items count on where the published ones of their tuple end; the last level grows if it must."""
     sizes = base.sizes[:-1]
     last, keys = base.codes[:, -1], row_keys(np.concatenate([base.codes[:, :-1], nearest]))
@@ -207,8 +207,8 @@ def _write_added(
     job: Job[stage.Config],
     base: Codes,
     catalog: Catalog,
-    nearest: NDArray[np.int32],
-    codes: NDArray[np.int32],
+    nearest: Int[np.ndarray, "N _"],
+    codes: Int[np.ndarray, "N L"],
     sizes: tuple[int, ...],
 ) -> Json:
     """The table of added items; and in numbers: kept, new, readmitted, resolved, and the level sizes of every older

@@ -6,7 +6,7 @@ Where items share an id, one more level counts them, as TIGER's does. N items, L
 import json
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import write_codes
@@ -54,7 +54,7 @@ def make(job: Job[stage.Config]) -> Json:
     return {"items": len(codes), "sizes": list(sizes), "quality": report, **_tokenizer(job, theirs)}
 
 
-def _shared(codes: NDArray[np.int32]) -> list[int]:
+def _shared(codes: Int[np.ndarray, "N L"]) -> list[int]:
     """The items that share their id with another."""
     _, place, counts = np.unique(row_keys(codes), return_inverse=True, return_counts=True)
     found: list[int] = np.flatnonzero(counts[place] > 1).tolist()

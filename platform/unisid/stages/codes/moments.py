@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from jaxtyping import Float
 
 from unisid.artifacts.shards import Shards
 from unisid.compute import Job, Part, Step
@@ -19,7 +19,7 @@ def row_parts(num_rows: int) -> list[Part]:
     return [{"start": s, "stop": min(s + PART_ROWS, num_rows)} for s in range(0, num_rows, PART_ROWS)]
 
 
-def moments(job: Job[Any], vectors: Shards) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def moments(job: Job[Any], vectors: Shards) -> tuple[Float[np.ndarray, " D"], Float[np.ndarray, " D"]]:
     """Mean and standard deviation per dimension; raises DataError that names rows which are not finite."""
     step = Step(functools.partial(_measure, vectors), job.config.pool)
     measured = mapped(job, row_parts(len(vectors)), step, "parts", of="moments")

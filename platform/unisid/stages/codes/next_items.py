@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.shards import Shards
@@ -42,12 +42,12 @@ def embedding_hit_rate(job: Job[Any], catalog: Catalog, vectors: Shards) -> floa
     return found_among(nearer, equal) / len(steps)
 
 
-def _compare(vectors: Shards, steps: NDArray[np.int64]) -> Any:
+def _compare(vectors: Shards, steps: Int[np.ndarray, "S 2"]) -> Any:
     before, target = (unit_length(vectors.read("vector", own)) for own in steps.T)
     own = (before * target).sum(1)
 
     def compare(part: pa.Table) -> pa.Table:
-        """How many items of a part are nearer to each step's first item than its target, and how many as near [S]."""
+        """How many items of a part are nearer to each step's first item than its target, and how many as near."""
         start, stop = part["start"][0].as_py(), part["stop"][0].as_py()
         rows = unit_length(vectors.read("vector", np.arange(start, stop)))
         found = []

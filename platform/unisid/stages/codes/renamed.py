@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
@@ -25,8 +25,8 @@ from unisid.tokenizers import read_tokenizer, write_tokenizer
 LOG = logger(__name__)
 
 
-def shared_items(base: Base, catalog: Catalog) -> tuple[Codes, NDArray[np.int64], NDArray[np.int64]]:
-    """The older index; and the items of both [n], as it numbers them and as the catalog does."""
+def shared_items(base: Base, catalog: Catalog) -> tuple[Codes, Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """The older index; and the items of both, as it numbers them and as the catalog does."""
     codes = Codes.read(base.open("codes"))
     older = Catalog.read(_catalog_of(codes))
     found = pc.index_in(older.item_ids, value_set=catalog.item_ids)
@@ -40,8 +40,8 @@ def _catalog_of(codes: Codes) -> Place:
     return root / codes.record.inputs["catalog"]["address"]
 
 
-def rename(job: Job[Any], base: Base, catalog: Catalog, nearest: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Give the codewords of the tokenizer in `job.out` the names of the older index's; returns the codes [N, L] so.
+def rename(job: Job[Any], base: Base, catalog: Catalog, nearest: Int[np.ndarray, "N L"]) -> Int[np.ndarray, "N L"]:
+    """Give the codewords of the tokenizer in `job.out` the names of the older index's; returns the codes so.
 
     Raises:
         ConfigError: the older index has other levels, or the tokenizer's codes have no names of their own.
@@ -60,7 +60,7 @@ def rename(job: Job[Any], base: Base, catalog: Catalog, nearest: NDArray[np.int3
     return np.column_stack([name[column] for name, column in zip(names, nearest.T, strict=True)]).astype(np.int32)
 
 
-def certificate(base: Base, catalog: Catalog, codes: NDArray[np.int32], sizes: tuple[int, ...]) -> Json:
+def certificate(base: Base, catalog: Catalog, codes: Int[np.ndarray, "N L"], sizes: tuple[int, ...]) -> Json:
     """Figures of what a refresh moves, before anything is trained on it."""
     older, then, now = shared_items(base, catalog)
     levels = min(older.num_levels, codes.shape[1])

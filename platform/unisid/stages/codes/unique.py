@@ -5,7 +5,7 @@ more items want a code than that, it keeps its nearest and moves its farthest to
 the last level the room is one, and a linear assignment gives a prefix's items distinct codes at least total
 distance. Items that no crowded group holds keep their nearest codes, which is optimal for them. So an item changes a
 higher level only if all that lies below is full. Where an index is extended, the ids that are taken already leave less
-room. N items, n items looked at again, L levels, G groups, K codes of a level.
+room. N items, n items looked at again, M taken ids, D width, L levels, l of a prefix, G groups, K codes of a level.
 """
 
 import functools
@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from unisid.artifacts.shards import Shards, to_arrow, write_array
@@ -42,8 +42,8 @@ class Encodes(Protocol):
 
     def tokenizer(self) -> Tokenizer: ...
 
-    def read(self, tokenizer: Tokenizer, rows: NDArray[np.int64]) -> Tensor:
-        """The vectors of items [n, D], where the tokenizer is."""
+    def read(self, tokenizer: Tokenizer, rows: Int[np.ndarray, " n"]) -> Float[Tensor, "n D"]:
+        """The vectors of items, where the tokenizer is."""
         ...
 
 
@@ -61,8 +61,8 @@ class Encoder:
         whole = read_tokenizer(self.place).to(self.pool.device())
         return whole if self.levels is None else whole.part(slice(*self.levels))
 
-    def read(self, tokenizer: Tokenizer, rows: NDArray[np.int64]) -> Tensor:
-        """The vectors of items [n, D], where the tokenizer is."""
+    def read(self, tokenizer: Tokenizer, rows: Int[np.ndarray, " n"]) -> Float[Tensor, "n D"]:
+        """The vectors of items, where the tokenizer is."""
         return torch.from_numpy(self.vectors.read("vector", rows)).to(tokenizer.mean.device)
 
 
@@ -74,8 +74,8 @@ class Taken:
     """The ids, ascending; none are taken where it is left out."""
 
     @classmethod
-    def write(cls, scratch: Place, codes: NDArray[np.int32]) -> "Taken":
-        """Those of codes [M, L], in a scratch shard."""
+    def write(cls, scratch: Place, codes: Int[np.ndarray, "M L"]) -> "Taken":
+        """Those given, in a scratch shard."""
         scratch.clear()
         write_array(scratch, "taken", {"codes": codes[np.argsort(row_keys(codes))]})
         return cls(Shards(scratch, "taken"))
@@ -83,15 +83,15 @@ class Taken:
     def __len__(self) -> int:
         return 0 if self.shards is None else len(self.shards)
 
-    def at(self, prefixes: NDArray[np.int32]) -> NDArray[np.int64]:
-        """How many ids are taken below each prefix [G, l]: [G]."""
+    def at(self, prefixes: Int[np.ndarray, "G l"]) -> Int[np.ndarray, " G"]:
+        """How many ids are taken below each prefix."""
         if self.shards is None:
             return np.zeros(len(prefixes), np.int64)
         low, high = _under(self.shards.read("codes"), prefixes)
         return high - low
 
-    def below(self, prefixes: NDArray[np.int32], size: int) -> NDArray[np.int64]:
-        """How many ids are taken below each of the next level's `size` codes, after prefixes [G, l]: [G, size]."""
+    def below(self, prefixes: Int[np.ndarray, "G l"], size: int) -> Int[np.ndarray, "G {size}"]:
+        """How many ids are taken below each of the next level's `size` codes, after each prefix."""
         shape = (len(prefixes), size)
         if self.shards is None:
             return np.zeros(shape, np.int64)
@@ -101,8 +101,10 @@ class Taken:
         return (high - low).reshape(shape)
 
 
-def _under(codes: NDArray[np.int32], prefixes: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first row of ascending codes [M, L] that begins with each prefix, and the one after the last."""
+def _under(
+    codes: Int[np.ndarray, "M L"], prefixes: Int[np.ndarray, "G l"]
+) -> tuple[Int[np.ndarray, " G"], Int[np.ndarray, " G"]]:
+    """The first row of ascending codes that begins with each prefix, and the one after the last."""
     low, high = np.zeros(len(prefixes), np.int64), np.full(len(prefixes), len(codes))
     for level, wanted in enumerate(prefixes.T):
         low, high = narrowed(codes[:, level], low, high, wanted)
@@ -117,12 +119,12 @@ def unique_codes(
     pool: Pool,
     work: Place,
     encoder: Encodes,
-    codes: NDArray[np.int32],
+    codes: Int[np.ndarray, "N L"],
     sizes: tuple[int, ...],
     taken: Taken = NONE_TAKEN,
     first: int = 0,
-) -> NDArray[np.int32]:
-    """Codes [N, L] of which no two are equal and none is taken, from the nearest ones; prod(sizes) must be enough.
+) -> Int[np.ndarray, "N L"]:
+    """Codes of which no two are equal and none is taken, from the nearest ones; prod(sizes) must be enough.
 
     Args:
         first: whose item the first row is, where the codes are of the last items alone.
@@ -141,10 +143,10 @@ def unique_by_part(
     pool: Pool,
     work: Place,
     encoder: Encoder,
-    codes: NDArray[np.int32],
+    codes: Int[np.ndarray, "N L"],
     sizes: tuple[int, ...],
     parts: tuple[int, ...],
-) -> NDArray[np.int32]:
+) -> Int[np.ndarray, "N L"]:
     """`unique_codes` of every part of so many levels by itself: either alone names an item."""
     if len(parts) == 1:
         return unique_codes(compute, pool, work, encoder, codes, sizes)
@@ -161,8 +163,8 @@ def slices(parts: tuple[int, ...]) -> list[slice]:
     return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
-def matrix(column: pa.ChunkedArray) -> NDArray[np.int32]:
-    """A column of lists of one length -> [n, L]."""
+def matrix(column: pa.ChunkedArray) -> Int[np.ndarray, "n L"]:
+    """A column of lists of one length as an array."""
     return column.combine_chunks().flatten().to_numpy().reshape(len(column), -1)
 
 
@@ -172,9 +174,9 @@ def room_below(sizes: tuple[int, ...], level: int) -> int:
 
 
 def crowded(
-    codes: NDArray[np.int32], sizes: tuple[int, ...], level: int, taken: Taken = NONE_TAKEN
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The items [n] of every prefix of `level` codes below which some code has more items than room, by prefix.
+    codes: Int[np.ndarray, "N L"], sizes: tuple[int, ...], level: int, taken: Taken = NONE_TAKEN
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " _"]]:
+    """The items of every prefix of `level` codes below which some code has more items than room, by prefix.
 
     Returns them with where each prefix's items start among them [G + 1]. Example, sizes (2, 2), codes
     [[0, 0], [0, 1], [1, 0], [0, 0]]: at level 0 there is room for 2 below a code, and code 0 has 3 items; all items
@@ -196,9 +198,9 @@ def revisit(
     compute: Mapper,
     pool: Pool,
     scratch: Place,
-    rows: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    codes: NDArray[np.int32],
+    rows: Int[np.ndarray, " n"],
+    starts: Int[np.ndarray, " _"],
+    codes: Int[np.ndarray, "N _"],
     step: Callable[[Shards], Function],
 ) -> Iterator[pa.Table]:
     """Map over some items in parts that cut no group; the items and their codes lie in a scratch shard meanwhile."""
@@ -212,14 +214,16 @@ def revisit(
     scratch.clear()
 
 
-def cut(starts: NDArray[np.int64]) -> list[Part]:
+def cut(starts: Int[np.ndarray, " _"]) -> list[Part]:
     """Parts of whole groups, of about PART_ROWS rows: a larger group is a part of its own."""
     wanted = np.arange(0, starts[-1], PART_ROWS)
     edges = np.unique(np.append(starts[np.searchsorted(starts, wanted)], starts[-1]))
     return [{"start": a, "stop": b} for a, b in itertools.pairwise(edges.tolist())]
 
 
-def _open(shards: Shards, part: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+def _open(
+    shards: Shards, part: pa.Table
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Int[np.ndarray, "n _"]]:
     """Items, group numbers and codes of a part."""
     where = np.arange(part["start"][0].as_py(), part["stop"][0].as_py())
     return shards.read("row", where), shards.read("group", where), shards.read("codes", where)
@@ -253,9 +257,12 @@ def _resettle(
 
 
 def _settle(
-    distances: NDArray[np.float32], codes: NDArray[np.int32], starts: NDArray[np.int64], room: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """New codes of one level [n]: those of codes within their room [G, K] stay, all others are placed anew."""
+    distances: Float[np.ndarray, "n K"],
+    codes: Int[np.ndarray, " n"],
+    starts: Int[np.ndarray, " _"],
+    room: Int[np.ndarray, "G K"],
+) -> Int[np.ndarray, " n"]:
+    """New codes of one level: those of codes within their room stay, all others are placed anew."""
     chosen = codes.astype(np.int64)
     for own, first, last in zip(room, starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         counts = np.bincount(codes[first:last], minlength=distances.shape[1])
@@ -266,7 +273,12 @@ def _settle(
 
 
 def moved_distances(
-    compute: Mapper, pool: Pool, work: Place, encoder: Encodes, before: NDArray[np.int32], after: NDArray[np.int32]
+    compute: Mapper,
+    pool: Pool,
+    work: Place,
+    encoder: Encodes,
+    before: Int[np.ndarray, "N L"],
+    after: Int[np.ndarray, "N L"],
 ) -> dict[str, float]:
     """The cost of uniqueness: how many items moved, and by how much their squared latent distance grew."""
     rows = np.flatnonzero((before != after).any(1))

@@ -2,7 +2,7 @@
 
 Parts are the shards that are not there yet. A first step reads and tokenises a part's texts on CPUs; a second runs
 the encoder, on a GPU if it has one, and writes the shard. What was counted in a shard lies in the shard's own Arrow
-schema, so a run that was killed ends with the same files and the same record as one that was not.
+schema, so a run that was killed ends with the same files and the same record as one that was not. B items.
 """
 
 import functools
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc as ipc
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.embeddings import FAMILY
@@ -209,7 +209,7 @@ class Encode:
         self.batch_tokens = config.batch_tokens or (GPU_TOKENS if self.device.type == "cuda" else CPU_TOKENS)
         self.encoder = config.encoder.build(self.device)
 
-    def __call__(self, items: pa.Table) -> tuple[Encoded, NDArray[np.int64]]:
+    def __call__(self, items: pa.Table) -> tuple[Encoded, Int[np.ndarray, " B"]]:
         """Raises DataError where a state is not a number, or is larger than what is kept of it can be."""
         config, lists = self.config, items["tokens"].combine_chunks()
         lengths = pc.list_value_length(lists).to_numpy().astype(np.int64)

@@ -4,11 +4,10 @@ B texts, T tokens of a batch's longest, D width, n tokens of all texts together.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -20,12 +19,11 @@ from unisid.ops.pooling import Pooling, batches_by_length, pool
 class Encoded:
     """An encoder's vectors of texts."""
 
-    pooled: NDArray[np.float32]
-    """[B, D]."""
-    states: NDArray[np.float16] | None
-    """[n, D], text after text."""
-    peaks: NDArray[np.float32]
-    """[B]: the largest magnitude in what is kept of a text, before float16; NaN where there is a NaN."""
+    pooled: Float[np.ndarray, "B D"]
+    states: Float[np.ndarray, "n D"] | None
+    """Text after text."""
+    peaks: Float[np.ndarray, " B"]
+    """The largest magnitude in what is kept of a text, before float16; NaN where there is a NaN."""
     slots: int
     """Token positions that were computed: n and the padding."""
 
@@ -77,13 +75,13 @@ def encode(
     return Encoded(pooled_host, states_host if keep_states else None, worst, slots)
 
 
-def _move(array: NDArray[Any], device: torch.device) -> Tensor:
+def _move(array: Shaped[np.ndarray, "*s"], device: torch.device) -> Shaped[Tensor, "*s"]:
     """To the device; on a GPU from page-locked memory, so that the copy runs beside the computation."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
-def _fetch(*tensors: Tensor) -> list[NDArray[Any]]:
+def _fetch(*tensors: Float[Tensor, "..."]) -> list[Float[np.ndarray, "..."]]:
     """To the host, all at once, after everything before."""
     if tensors[0].device.type != "cuda":
         return [tensor.numpy() for tensor in tensors]

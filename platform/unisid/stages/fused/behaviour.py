@@ -2,16 +2,15 @@
 
 A step is some windows of users' training sequences, and the distinct items that are targets in any of them: every
 worker computes which these are, and takes its own windows. So W workers learn what one learns, but for what dropout
-draws. It stops by the same loss of validation samples. Test items are never read.
+draws. It stops by the same loss of validation samples. Test items are never read. N items, n windows, T items of one.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from unisid.artifacts.catalog import VALID, Catalog
@@ -24,6 +23,7 @@ from unisid.ops.padding import PAD, padded
 from unisid.ops.seeded import seed_of
 from unisid.stages.baseline.training import Sequences, Steps
 from unisid.stages.fused.reading import Reader
+from unisid.training.objective import Parts
 
 MOST_VALIDATED = 4096
 """Validation samples whose loss is taken: all, or so many drawn by the seed."""
@@ -62,7 +62,7 @@ class NextItems:
         for whole, own in self.steps.windows(epoch):
             yield self.following(whole.items[:, :-1], whole.items[:, 1:], own).to(self.worker.device)
 
-    def following(self, read: Tensor, targets: Tensor, own: Windows) -> Following:
+    def following(self, read: Int[Tensor, "n T"], targets: Int[Tensor, "n T"], own: Windows) -> Following:
         """A worker's share of a step whose windows all workers know."""
         distinct, counts = np.unique(targets[targets != PAD].numpy(), return_counts=True)
         share = slice(own.first, own.first + len(own))
@@ -75,10 +75,10 @@ class NextItems:
             read[share], mine, items, torch.from_numpy(counts[order]), torch.from_numpy(times[order]), draws.float()
         )
 
-    def loss(self, batch: Following) -> tuple[Tensor, Metrics]:
+    def loss(self, batch: Following) -> tuple[Float[Tensor, ""], Parts]:
         found = self.fusion.loss(batch)
         shown = {f"{name}_loss": part.detach() / batch.num_targets for name, part in found.items() if name != "loss"}
-        return found["loss"], cast(Metrics, shown)  # tensors, which stay on the device until the epoch ends
+        return found["loss"], shown
 
     def validate(self) -> Metrics:
         """The mean loss of validation samples, each with one target, and its parts; beside them, as `next_chance` and
@@ -96,7 +96,7 @@ class NextItems:
         means = dict(zip(totals, summed.tolist(), strict=True))
         return {"score": means.pop("loss"), **means}
 
-    def _sample(self, rows: NDArray[np.int64], number: int) -> Following:
+    def _sample(self, rows: Int[np.ndarray, " n"], number: int) -> Following:
         """Validation samples, each with its last item alone as a target."""
         items, lengths = self.catalog.history(rows)
         read = padded(items, lengths, width=1)
@@ -108,8 +108,8 @@ class NextItems:
         return self.following(read, targets, own)
 
 
-def learned_items(catalog: Catalog) -> Tensor:
-    """The items of the training sequences [N]: of users of at least two."""
+def learned_items(catalog: Catalog) -> Bool[Tensor, " N"]:
+    """The items of the training sequences: of users of at least two."""
     sequences = Sequences.of(catalog, "fused")
     starts, lengths = sequences.starts, sequences.lengths
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)

@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from unisid.artifacts.shards import Shards
 from unisid.compute import Metrics, Worker
-from unisid.fusion import Batch, LearnedFusion, Loss
+from unisid.fusion import Batch, Gather, LearnedFusion, Loss
 from unisid.legend import LOSS
 from unisid.ops.contrast import known
 from unisid.stages.fused.neighbours import neighbours
 from unisid.stages.fused.reading import Reader
+from unisid.training.objective import Parts
 
 VALIDATION = 2**32 - 1
 """Stands in for the epoch where the draws of validation are seeded."""
@@ -31,14 +31,14 @@ VALIDATION = 2**32 - 1
 class Plan:
     """What a global batch is: item numbers, and what is hidden of the anchors."""
 
-    anchors: NDArray[np.int64]
-    structure: NDArray[np.int64]
-    semantic: NDArray[np.int64]
-    hidden: NDArray[np.int64]
+    anchors: Int[np.ndarray, " B"]
+    structure: Int[np.ndarray, " B"]
+    semantic: Int[np.ndarray, " B"]
+    hidden: Int[np.ndarray, " B"]
     """0: nothing; m + 1: the m-th modality."""
-    structure_known: NDArray[np.int32]
-    """The anchors' neighbours by shared users [B, K]."""
-    semantic_known: NDArray[np.int32]
+    structure_known: Int[np.ndarray, "B K"]
+    """The anchors' neighbours by shared users."""
+    semantic_known: Int[np.ndarray, "B K"]
     seed: int
     """Of what is drawn once for all items of all shares."""
 
@@ -81,7 +81,9 @@ class Contrast:
 
         return _ahead(prepare, steps)
 
-    def plan(self, anchors: NDArray[np.int64], generator: np.random.Generator, dropped: Sequence[float] = ()) -> Plan:
+    def plan(
+        self, anchors: Int[np.ndarray, " B"], generator: np.random.Generator, dropped: Sequence[float] = ()
+    ) -> Plan:
         """Draw one positive of each kind an anchor, and what is hidden of it: each modality with its probability.
 
         Of the shares (.1, .1), a draw of .05 hides the first modality, one of .15 the second, one of .2 nothing.
@@ -114,11 +116,11 @@ class Contrast:
         )
         return batch.to(self.worker.device)
 
-    def loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
+    def loss(self, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
         losses = self.losses(batch, self.worker.all_gather)
         return losses["loss"], {name: value.detach() for name, value in losses.items()}
 
-    def losses(self, batch: Batch, gather: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    def losses(self, batch: Batch, gather: Gather) -> dict[str, Float[Tensor, ""]]:
         """The fusion's own loss of a share, and its parts; `gather` brings the rows of all shares together."""
         return self.fusion.loss(batch, self.loss_config, gather)
 
@@ -145,15 +147,15 @@ class Contrast:
         return {"score": means.pop("loss"), **means}
 
     def _ignored(
-        self, anchors: NDArray[np.int64], friends: NDArray[np.int32], candidates: NDArray[np.int64]
+        self, anchors: Int[np.ndarray, " b"], friends: Int[np.ndarray, "b K"], candidates: Int[np.ndarray, " B"]
     ) -> Bool[Tensor, "b B"]:
         if not self.loss_config.mask_known:
             return torch.zeros(len(anchors), len(candidates), dtype=torch.bool)
         return known(torch.from_numpy(anchors), torch.from_numpy(friends), torch.from_numpy(candidates))
 
 
-def _one_of(rows: NDArray[np.int32], generator: np.random.Generator) -> NDArray[np.int64]:
-    """One entry of each row [B, K], none of the -1 at its end."""
+def _one_of(rows: Int[np.ndarray, "B K"], generator: np.random.Generator) -> Int[np.ndarray, " B"]:
+    """One entry of each row, none of the -1 at its end."""
     counts = (rows >= 0).sum(axis=1)
     chosen = (generator.random(len(rows)) * counts).astype(np.int64)
     return rows[np.arange(len(rows)), chosen].astype(np.int64)

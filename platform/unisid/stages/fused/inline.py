@@ -2,7 +2,8 @@
 
 Texts are read and tokenised in one step of a chain, encoded in the next. They are encoded in the very groups that the
 embeddings were made in, whole shards of these, because a group's padding decides how its states are rounded: so the
-states are those that the embeddings would hold, bit for bit on the same kind of device.
+states are those that the embeddings would hold, bit for bit on the same kind of device. n items, T token states of them
+all, S their width.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import torch
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import Catalog
@@ -107,7 +109,7 @@ class States:
             lengths.append(counts[low:high])
         return Rows(torch.from_numpy(np.concatenate(values)), torch.from_numpy(np.concatenate(lengths)))
 
-    def _of(self, group: Group, items: pa.Table) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+    def _of(self, group: Group, items: pa.Table) -> tuple[Float[np.ndarray, "T S"], Int[np.ndarray, " n"]]:
         if self.last is None or self.last[0] != group:
             encoded, lengths = self.encode(items)
             assert encoded.states is not None
@@ -115,7 +117,7 @@ class States:
         return self.last[1]
 
 
-def touched(starts: NDArray[np.int64], start: int, stop: int) -> list[Group]:
+def touched(starts: Int[np.ndarray, " _"], start: int, stop: int) -> list[Group]:
     """The groups that items start to stop lie in.
 
     Args:

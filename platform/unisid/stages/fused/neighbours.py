@@ -3,7 +3,8 @@ is near.
 
 Shards `structure-*.arrow` and `semantic-*.arrow`: `neighbours` [K] int32, nearest first, ended by -1; beside it
 `fallback` (this item has no structure neighbour: its semantic neighbours stand in) and `recall` (the share of true
-nearest neighbours that the search finds, measured on some of all items). N items, K neighbours.
+nearest neighbours that the search finds, measured on some of all items). N items, n of them, K neighbours, E
+interactions, e of them.
 """
 
 import functools
@@ -12,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
 from unisid.artifacts.catalog import TRAIN, Catalog
 from unisid.artifacts.shards import Shards, missing_parts, shard_parts, to_arrow, write_shard
@@ -91,8 +92,8 @@ def structure_writer(
 
 
 def structure_of(
-    catalog: Catalog, num_neighbours: int, relation: Relation, sample: NDArray[np.int64] | None = None
-) -> Callable[[int, int], NDArray[np.int32]]:
+    catalog: Catalog, num_neighbours: int, relation: Relation, sample: Int[np.ndarray, " n"] | None = None
+) -> Callable[[int, int], Int[np.ndarray, "_ K"]]:
     """Items start to stop -> their structure neighbours, of training interactions, [stop - start, K].
 
     Args:
@@ -115,12 +116,12 @@ def structure_of(
 
 
 def _within(
-    sample: NDArray[np.int64] | None,
+    sample: Int[np.ndarray, " n"] | None,
     num_items: int,
-    users: NDArray[Any],
-    items: NDArray[Any],
-    weights: NDArray[Any] | None,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+    users: Int[np.ndarray, " E"],
+    items: Int[np.ndarray, " E"],
+    weights: Float[np.ndarray, " E"] | None,
+) -> tuple[Int[np.ndarray, " e"], Int[np.ndarray, " e"], Float[np.ndarray, " e"] | None]:
     """The interactions with a sample's items, which are named by their places in it."""
     if sample is None:
         return users, items, weights
@@ -130,8 +131,8 @@ def _within(
     return users[kept], place[items[kept]], None if weights is None else weights[kept]
 
 
-def neighbours(table: Shards, items: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Rows of a table [n, K]."""
+def neighbours(table: Shards, items: Int[np.ndarray, " n"]) -> Int[np.ndarray, "n K"]:
+    """Rows of a table."""
     return table.read("neighbours", items)
 
 

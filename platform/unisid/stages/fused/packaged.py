@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float
 
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json
@@ -28,11 +28,11 @@ ROWS = 1024
 """Items fused at a time."""
 PAST = torch.iinfo(torch.int64).max
 """The number of an item that comes after all that a fusion learned from."""
-Given = Mapping[str, Sequence[str] | NDArray[np.float32]]
+Given = Mapping[str, Sequence[str] | Float[np.ndarray, "n S"]]
 
 
-def vectors_of(package: str, given: Given) -> NDArray[np.float32]:
-    """The vectors [n, W] of new items, for the `encode` of the package's reader.
+def vectors_of(package: str, given: Given) -> Float[np.ndarray, "n W"]:
+    """The vectors of new items, for the `encode` of the package's reader.
 
     Args:
         package: the folder of an index's package.
@@ -94,7 +94,7 @@ def _manifest(package: str) -> Json:
 
 
 def _rows(
-    package: str, manifest: Json, name: str, given: Sequence[str] | NDArray[np.float32], reads_states: bool
+    package: str, manifest: Json, name: str, given: Sequence[str] | Float[np.ndarray, "n S"], reads_states: bool
 ) -> Rows:
     """One modality of the items: the vectors given, or token states or text vectors of the texts."""
     if isinstance(given, np.ndarray):

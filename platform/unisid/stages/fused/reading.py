@@ -1,6 +1,6 @@
 """Reads the fused stage's input vectors of any items from the memory-mapped artifacts.
 
-n items, T rows of a modality of them all, S its width, K rows where all items have as many.
+N items, n items, B chosen of these, T rows of a modality of them all, S its width, K rows where all items have as many.
 """
 
 import functools
@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unisid.artifacts.catalog import Catalog
@@ -60,7 +59,7 @@ class Rows:
         ends = torch.cat([torch.zeros(1, dtype=torch.int64), self.lengths.cumsum(0)])
         return Rows(self.values[int(ends[start]) : int(ends[stop])], self.lengths[start:stop], self.each)
 
-    def packed(self, chosen: Int[Tensor, "B"], hidden: Tensor) -> tuple[Ragged, Int[Tensor, "B"]]:
+    def packed(self, chosen: Int[Tensor, "B"], hidden: Bool[Tensor, " B"]) -> tuple[Ragged, Int[Tensor, "B"]]:
         """Those of some items, zero where hidden; and `order`: item order[k] of these lies at place k."""
         if self.each:
             values = self.values.view(-1, self.each, self.values.shape[1])[chosen]
@@ -79,11 +78,11 @@ class Known:
     items: Int[Tensor, "n"]
     """Their numbers."""
 
-    def means(self) -> dict[str, Tensor]:
-        """The mean of every item's rows [n, S], by modality."""
+    def means(self) -> dict[str, Float[Tensor, "_ _"]]:
+        """The mean of every item's rows, by modality."""
         return {name: rows.mean() for name, rows in self.modalities.items()}
 
-    def view(self, rows: NDArray[np.int64], hidden: NDArray[np.int64]) -> tuple[Items, NDArray[np.int64]]:
+    def view(self, rows: Int[np.ndarray, " B"], hidden: Int[np.ndarray, " B"]) -> tuple[Items, Int[np.ndarray, " B"]]:
         """Some of them (rows may repeat), each with something hidden; and where each of them lies in the answer.
 
         Items lie as the first modality, the text, packs best; others that are packed by length have an order of their
@@ -125,7 +124,7 @@ class Reader:
         return {name: self._graph.width if name == GRAPH else self._embeddings[name].width for name in self.roles}
 
     @functools.cached_property
-    def sample(self) -> NDArray[np.int64] | None:
+    def sample(self) -> Int[np.ndarray, " n"] | None:
         """The numbers of the items of the sample, in order; None where there is no sample."""
         num_items = len(self._shards[GRAPH])
         return np.flatnonzero(sampled(0, num_items, num_items, self.of)) if self.of else None
@@ -139,7 +138,7 @@ class Reader:
         """Of about how many items a modality's token states were kept; 0: of all, or it has none."""
         return 0 if name == GRAPH or not self._embeddings[name].has_states else self._embeddings[name].states_of
 
-    def read(self, items: NDArray[np.int64], text: Rows | None = None) -> Known:
+    def read(self, items: Int[np.ndarray, " n"], text: Rows | None = None) -> Known:
         """All that is known of some items.
 
         Args:
@@ -159,7 +158,7 @@ class Reader:
                 raise self.not_finite(self.roles[name], np.unique(np.repeat(items, rows.lengths.numpy())[wrong]))
         return known
 
-    def _rows(self, name: str, items: NDArray[np.int64]) -> Rows:
+    def _rows(self, name: str, items: Int[np.ndarray, " n"]) -> Rows:
         if name == GRAPH:
             shape = self._graph.num_layers, self._graph.width
             found = self._shards[GRAPH].read_vectors("layers", shape[0] * shape[1], items)
@@ -170,12 +169,12 @@ class Reader:
             return Rows(torch.from_numpy(values), torch.from_numpy(lengths))
         return Rows.one(name, torch.from_numpy(self._shards[name].read_vectors("pooled", held.width, items)))
 
-    def text_only(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def text_only(self, items: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         """Which items no training interaction names."""
         return self._shards[GRAPH].read("degree", items) == 0
 
-    def pooled(self) -> NDArray[np.float32]:
-        """The text vectors of all items [N, S], or of the sample's."""
+    def pooled(self) -> Float[np.ndarray, "N S"]:
+        """The text vectors of all items, or of the sample's."""
         vectors = self._embeddings[TEXT].pooled(self.sample)
         if not np.isfinite(vectors.sum()):
             wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
@@ -183,7 +182,7 @@ class Reader:
                 raise self.not_finite("embeddings", wrong if self.sample is None else self.sample[wrong])
         return vectors
 
-    def not_finite(self, role: str, items: NDArray[np.int64]) -> DataError:
+    def not_finite(self, role: str, items: Int[np.ndarray, " n"]) -> DataError:
         """The error that names the items, by their ids in the shop."""
         ids = Catalog.read(self.inputs["catalog"]).item_ids.take(items[:5]).to_pylist()
         names = ", ".join(repr(i) for i in ids) + (", ..." if len(items) > 5 else "")

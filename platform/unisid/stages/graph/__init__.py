@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from unisid.artifacts.catalog import Catalog
@@ -175,7 +175,7 @@ class Interim:
     def __init__(self, worker: Worker) -> None:
         self.worker, self.due = worker, Throttle(PROGRESS_SECONDS)
 
-    def __call__(self, total: Tensor, steps: int, state: Json, whole: int, begun: float) -> None:
+    def __call__(self, total: Float[Tensor, ""], steps: int, state: Json, whole: int, begun: float) -> None:
         """After `steps` of an epoch of `whole`, begun at this time, whose losses come to `total`."""
         if self.worker.rank == 0 and self.due():
             far = HowFar("steps", steps, whole, steps / max(time.monotonic() - begun, 1e-9))
@@ -240,9 +240,15 @@ def validate(worker: Worker, model: GraphModel, edges: Edges) -> float:
 
 
 def _write(
-    worker: Worker, out: Place, family: str, column: str, layers: list[Tensor], degree: NDArray[np.int32], width: int
+    worker: Worker,
+    out: Place,
+    family: str,
+    column: str,
+    layers: list[Float[Tensor, "n w"]],
+    degree: Int[np.ndarray, " n"],
+    width: int,
 ) -> None:
-    """Write the layers [n, w] of n nodes, zero where there is no edge.
+    """Write the layers of n nodes, zero where there is no edge.
 
     Whole columns meet a shard at a time; workers take turns at writing.
     """

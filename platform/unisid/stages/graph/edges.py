@@ -1,17 +1,17 @@
 """The interaction graph that is learned from, its batches, and the targets that it is validated on.
 
-U users, N items, V = U + N nodes, M edges.
+U users, N items, V = U + N nodes, M edges, m of them learnable, B of a step, S validation targets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from unisid.artifacts.catalog import TRAIN, VALID, Catalog
@@ -33,18 +33,18 @@ class Edges:
 
     graph: Adjacency
     unknown: Unknown
-    user: Tensor
-    """[M] int32, by user, then item."""
-    item: Tensor
-    weight: Tensor | None
+    user: Int[Tensor, " M"]
+    """In int32, by user, then item."""
+    item: Int[Tensor, " M"]
+    weight: Float[Tensor, " M"] | None
     """How much each counts; None: all alike."""
-    learnable: Tensor
+    learnable: Int[Tensor, " m"]
     """The edges whose user has an unknown item to compare with."""
-    valid_user: Tensor
+    valid_user: Int[Tensor, " S"]
     """The users of the validation targets, a target each."""
-    valid_item: Tensor
-    user_degree: NDArray[np.int32]
-    item_degree: NDArray[np.int32]
+    valid_item: Int[Tensor, " S"]
+    user_degree: Int[np.ndarray, " U"]
+    item_degree: Int[np.ndarray, " N"]
 
     @classmethod
     def read(cls, place: Place, config: Config, device: torch.device) -> Edges:
@@ -97,7 +97,9 @@ class Edges:
         """Of an epoch."""
         return -(-len(self.learnable) // config.batch_edges)
 
-    def batches(self, config: Config, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
+    def batches(
+        self, config: Config, epoch: int
+    ) -> Iterator[tuple[Int[Tensor, " B"], Int[Tensor, " B"], Int[Tensor, " B"], Float[Tensor, " B"] | None]]:
         """(user, known item, unknown item, weight) of every step of an epoch: the same on all workers."""
         generator = torch.Generator(self.user.device).manual_seed(seed_of(config.seed, epoch))
         order = torch.randperm(len(self.learnable), generator=generator, device=self.user.device)
@@ -109,8 +111,8 @@ class Edges:
 
 
 def _validation(
-    catalog: Catalog, config: Config, user: NDArray[Any], item: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    catalog: Catalog, config: Config, user: Int[np.ndarray, " M"], item: Int[np.ndarray, " M"]
+) -> tuple[Int[np.ndarray, " S"], Int[np.ndarray, " S"]]:
     """The (user, target) pairs to rank: of users with edges, and new to them unless the graph leaks; users sampled."""
     rows = np.flatnonzero(catalog.split == VALID)
     width = catalog.num_items

@@ -1,16 +1,15 @@
 """Prompt rows and their texts: a task's rows from items and histories, with no loop over rows.
 
-R rows, n items of all histories, N items (or tokens, of rows about these).
+R rows, n items of all histories, N items (or tokens, of rows about these), L levels.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.ops.prompts import Prompt, clean
 from unisid.ops.seeded import mix
@@ -29,16 +28,13 @@ NO_ITEM = -1
 class PromptRows:
     """Rows to be put into words: the items of each prompt, oldest first, and the item that answers."""
 
-    user: NDArray[np.int32]
-    """[R]."""
-    target: NDArray[np.int32]
-    """[R]."""
-    items: NDArray[np.int32]
-    """[n], history after history."""
-    lengths: NDArray[np.int64]
-    """[R]."""
-    numbers: NDArray[np.int64]
-    """[R], of each row among all that its task has in a pass, the repeated ones included."""
+    user: Int[np.ndarray, " R"]
+    target: Int[np.ndarray, " R"]
+    items: Int[np.ndarray, " n"]
+    """History after history."""
+    lengths: Int[np.ndarray, " R"]
+    numbers: Int[np.ndarray, " R"]
+    """Of each row among all that its task has in a pass, the repeated ones included."""
 
     def __len__(self) -> int:
         return len(self.target)
@@ -85,8 +81,7 @@ class PromptRows:
 class Speller:
     """Writes items in words."""
 
-    codes: NDArray[Any]
-    """[N, L]."""
+    codes: Int[np.ndarray, "N L"]
     titles: pa.Array
     """[N], as the catalog has them."""
     descriptions: pa.Array | None = None
@@ -94,8 +89,8 @@ class Speller:
     longest: int = 0
     """Characters of a description that are kept."""
 
-    def words(self, items: NDArray[Any]) -> Words:
-        """Of some items [n]."""
+    def words(self, items: Int[np.ndarray, " n"]) -> Words:
+        """Of some items."""
         places = pa.array(items)
         titles = [clean(title or "") for title in self.titles.take(places).to_pylist()]
         texts_there = [""] * len(items) if self.descriptions is None else self.descriptions.take(places).to_pylist()
@@ -124,8 +119,8 @@ class TokenSpeller:
     longest: int
     """Characters of a text that are kept."""
 
-    def words(self, items: NDArray[Any]) -> Words:
-        """Of some tokens [n]."""
+    def words(self, items: Int[np.ndarray, " n"]) -> Words:
+        """Of some tokens."""
         places = pa.array(items)
         traits = [clean(text or "", self.longest) for text in self.traits.take(places).to_pylist()]
         tokens = self.tokens.take(places).cast(pa.string())
@@ -142,7 +137,7 @@ class Asking:
     """One for the rows that validate."""
     seed: int
 
-    def drawn(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    def drawn(self, numbers: Int[np.ndarray, " R"]) -> Int[np.ndarray, " R"]:
         """Which prompt rows of these numbers have: the same one whatever else is made with them."""
         return (mix(numbers.astype(np.uint64) ^ np.uint64(self.seed)) % np.uint64(len(self.prompts))).astype(np.int64)
 

@@ -8,9 +8,9 @@ follow at the same point. N items, L levels.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from unisid.artifacts.catalog import Catalog
@@ -38,6 +38,7 @@ from unisid.stages.joint.fits import check_inputs, teacher_vectors
 from unisid.tokenizers import DESCRIPTION, WEIGHTS, read_tokenizer
 from unisid.training import loop
 from unisid.training.loop import Accumulation
+from unisid.training.objective import Parts
 
 LOG = logger(__name__)
 
@@ -181,9 +182,9 @@ class Jointly:
         self.epoch, self.fresh = epoch, False
         return self.plain.batches(epoch)
 
-    def loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
+    def loss(self, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
         loss, parts = self.joint.loss(batch, self.plain.index, self.worker, self.epoch)
-        return loss, cast(Metrics, parts)  # on the device until the epoch ends
+        return loss, parts
 
     def validate(self) -> Metrics:
         """As the emitted pair is judged: by hard codes, made anew."""

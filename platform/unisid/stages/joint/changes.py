@@ -1,14 +1,12 @@
 """What joint training did to the ids (UniGRec, figure 6). N items, L levels, l of them quantized."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.config import Json
 
 
-def changes(before: NDArray[Any], after: NDArray[Any], levels: int) -> Json:
+def changes(before: Int[np.ndarray, "N L"], after: Int[np.ndarray, "N L"], levels: int) -> Json:
     """The shares of items whose codes are others than before: at all, in the first level, by level, by how many levels;
     of the l levels that are quantized, not of one that counts."""
     differ = before[:, :levels] != after[:, :levels]

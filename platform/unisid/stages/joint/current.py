@@ -1,7 +1,7 @@
 """The semantic ids that a tokenizer gives now, in the middle of its training: unique, by the rules of `codes`.
 
-All in this process: a tokenizer that still learns lies in no file that other workers could read. N items, L levels, l
-of them quantized.
+All in this process: a tokenizer that still learns lies in no file that other workers could read. N items, n of
+them, D width, L levels, l of them quantized.
 """
 
 import tempfile
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unisid.artifacts.store import Place
@@ -29,13 +29,13 @@ class Live:
     """A tokenizer and the vectors of all items, in memory: what `codes.unique.Encoder` offers."""
 
     fitted: Tokenizer
-    vectors: Tensor
+    vectors: Float[Tensor, "N D"]
 
     def tokenizer(self) -> Tokenizer:
         return self.fitted
 
-    def read(self, tokenizer: Tokenizer, rows: NDArray[np.int64]) -> Tensor:
-        """The vectors of items [n, D]."""
+    def read(self, tokenizer: Tokenizer, rows: Int[np.ndarray, " n"]) -> Float[Tensor, "n D"]:
+        """The vectors of items."""
         return self.vectors[torch.from_numpy(rows).to(self.vectors.device)]
 
 
@@ -53,13 +53,15 @@ class Here:
 
 
 @torch.no_grad()
-def nearest_codes(live: Live) -> NDArray[np.int32]:
-    """The tokenizer's own codes of all items [N, l], of which some may be equal."""
+def nearest_codes(live: Live) -> Int[np.ndarray, "N l"]:
+    """The tokenizer's own codes of all items, of which some may be equal."""
     return torch.cat([live.fitted.encode(rows) for rows in live.vectors.split(PART_ROWS)]).int().cpu().numpy()
 
 
-def unique_now(live: Live, sizes: tuple[int, ...], levels: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Codes [N, L] of which no two are equal, and whether an item's are other than the nearest.
+def unique_now(
+    live: Live, sizes: tuple[int, ...], levels: int
+) -> tuple[Int[np.ndarray, "N L"], Bool[np.ndarray, " N"]]:
+    """The codes of all items, of which no two are equal, and whether an item's are other than the nearest.
 
     Args:
         levels: l. Where the ids have one more, that level counts the items of a tuple; else equal codes are resolved.

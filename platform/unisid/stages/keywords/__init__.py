@@ -3,7 +3,7 @@
 After TS-Rec's semantic extraction (section 4.1), whose language model behind an interface is replaced by counting
 (`ops.keywords`): a keyword is what a token's items have and the items of the level's other tokens have less. A text
 about all of them is a sentence around the keywords, or what a small language model on this machine makes of them
-(`written`). A part is one level. N items, L levels.
+(`written`). A part is one level. N items, L levels, G tokens of a level.
 """
 
 import functools
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
@@ -152,7 +152,12 @@ def _read(catalog: Catalog, column: str) -> list[str]:
 
 
 def _write(
-    out: Place, level: int, codes: NDArray[Any], items: NDArray[Any], chosen: list[Keywords], described: list[str]
+    out: Place,
+    level: int,
+    codes: Int[np.ndarray, " G"],
+    items: Int[np.ndarray, " G"],
+    chosen: list[Keywords],
+    described: list[str],
 ) -> None:
     columns = {
         "token": [token(level, int(code)) for code in codes],

@@ -1,7 +1,7 @@
 """Descriptions of tokens: a sentence around the keywords, or a text written by a language model.
 
 The question that the model is asked is our own, after the fields and the rules of TS-Rec's appendix A.1: what all items
-share, no brands, no numbers, no praise.
+share, no brands, no numbers, no praise. N items.
 """
 
 import zlib
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.language.chat import Frame
 from unisid.ops.keywords import Keywords
@@ -63,7 +63,7 @@ class Writer:
         self,
         tokens: Sequence[str],
         chosen: Sequence[Keywords],
-        groups: NDArray[Any],
+        groups: Int[np.ndarray, " N"],
         texts: Sequence[str],
         otherwise: Sequence[str],
     ) -> list[str]:

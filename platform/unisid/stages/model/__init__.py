@@ -41,6 +41,7 @@ from unisid.stages.model.instructed import SELECTED, Instructed
 from unisid.training import loop
 from unisid.training.feed import Feed
 from unisid.training.loop import Accumulation, Training
+from unisid.training.objective import Parts
 from unisid.training.packing import Batching
 
 LOG = logger(__name__)
@@ -299,7 +300,7 @@ class NextItem:
             for start in range(0, len(batch.targets), self.at_once):
                 yield batch.rows(slice(start, start + self.at_once)).to(self.worker.device)
 
-    def loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
+    def loss(self, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
         mean = self.backbone.loss(batch, self.index)
         return (mean * batch.num_targets if self.windows else mean), {}
 

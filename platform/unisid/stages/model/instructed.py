@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from unisid.artifacts.instructions import Instructions
@@ -21,6 +22,7 @@ from unisid.errors import DataError
 from unisid.evaluation.validation import CUTOFF, ValidationRanker
 from unisid.legend import LOSS, NDCG, Figure
 from unisid.training.loop import Accumulation, Training
+from unisid.training.objective import Parts
 from unisid.training.packing import COUNTED, Batching, Packer, Steps
 
 SELECTED: Mapping[str, Figure] = {"ndcg": NDCG, "loss": LOSS}
@@ -79,7 +81,7 @@ class Instructed:
                 )
             yield from step
 
-    def loss(self, batch: Packed) -> tuple[Tensor, Metrics]:
+    def loss(self, batch: Packed) -> tuple[Float[Tensor, ""], Parts]:
         return self.language.loss_of(batch.to(self.worker.device)), {}
 
     def validate(self) -> Metrics:
