@@ -1,17 +1,22 @@
 """LightGCN's epoch at 10^7 edges: CSR blocks beside the usual sparse COO product and beside messages that are added up.
 
 The usual product is `torch.sparse.mm` of the square adjacency in COO; adding messages up (rows of the senders, times
-the edges' weights, `index_add_` at the receivers) is the arithmetic of PyTorch Geometric's LGConv, which is timed too
-where it is installed. All learn from the same graph with the same batches, loss and fused Adam, and their propagations
-must be equal first. An epoch is the drawing of all its batches and negatives, and as many steps as it has, of which a
-few are timed in turn. One thread.
+the edges' weights, `index_add_` at the receivers) is the arithmetic of PyTorch Geometric's LGConv. Where that package,
+torch_geometric, is installed, LGConv is timed itself, in three forms: given edges, which it weighs anew at every call,
+as its own LightGCN does (`torch_geometric`); given edges and their weights (`torch_geometric_weighed`); and given the
+square adjacency in CSR with its weights, a sparse product (`torch_geometric_csr`). All learn from the same graph with
+the same batches, loss and fused Adam, and their propagations must be equal first. An epoch is the drawing of all its
+batches and negatives, and as many steps as it has, of which a few are timed in turn. One thread, whose own time
+counts: other work on the machine adds none.
 
-python -m benchmarks.graph_epoch
+python -m benchmarks.graph_epoch            # about 10^7 edges
+python -m benchmarks.graph_epoch 1000000    # a tenth of them, of a tenth of the users and items
 """
 
 import importlib.util
 import itertools
 import json
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -39,20 +44,20 @@ def main(count: int = EDGES, users: int = USERS, items: int = ITEMS) -> dict[str
     torch.set_num_threads(1)
     edges = drawn(users, items, count, torch.device("cpu"))
     config = stage.Config(graph=MODEL, batch_edges=-(-len(edges.user) // STEPS))
-    begun = time.perf_counter()
+    begun = time.process_time()
     batch = next(edges.batches(config, 0))
     for _ in edges.batches(config, 1):
         pass
-    drawing = (time.perf_counter() - begun) * STEPS / (STEPS + 1)
+    drawing = (time.process_time() - begun) * STEPS / (STEPS + 1)
     forms = {"unisid": lambda vectors: mean_over_layers(edges.graph, vectors, MODEL.num_layers), **peers(edges)}
     vectors = MODEL.build(edges.graph, range(MODEL.width), 0).vectors
     same_answers(forms, vectors.detach())
     best = dict.fromkeys(forms, float("inf"))
     optimizer = torch.optim.Adam([vectors], lr=config.learning_rate, fused=True)
     for _, name in itertools.product(range(ROUNDS), forms):
-        begun = time.perf_counter()
+        begun = time.process_time()
         step(forms[name], vectors, optimizer, batch[:3], users)
-        best[name] = min(best[name], time.perf_counter() - begun)
+        best[name] = min(best[name], time.process_time() - begun)
     epochs = {name: drawing + STEPS * seconds for name, seconds in best.items()}
     return {
         "edges": len(edges.user),
@@ -105,11 +110,21 @@ def peers(edges: Edges) -> dict[str, Propagation]:
         "index_add": lambda vectors: _mean(add_up, vectors),
     }
     if importlib.util.find_spec(PEER):
-        from torch_geometric.nn import LGConv
-
-        layer = LGConv(normalize=False)
-        found[PEER] = lambda vectors: _mean(lambda x: layer(x, ends.flip(0), weight), vectors)
+        found |= geometric(square)
     return found
+
+
+def geometric(square: Tensor) -> dict[str, Propagation]:
+    """PyTorch Geometric's LGConv over the square adjacency [n, n] in its three forms, by name."""
+    from torch_geometric.nn import LGConv
+
+    senders_receivers, weight, rows = square.indices().flip(0).contiguous(), square.values(), square.to_sparse_csr()
+    weighing, plain = LGConv(), LGConv(normalize=False)
+    return {
+        PEER: lambda vectors: _mean(lambda x: weighing(x, senders_receivers), vectors),
+        f"{PEER}_weighed": lambda vectors: _mean(lambda x: plain(x, senders_receivers, weight), vectors),
+        f"{PEER}_csr": lambda vectors: _mean(lambda x: plain(x, rows), vectors),
+    }
 
 
 def _mean(product: Propagation, vectors: Tensor) -> Tensor:
@@ -129,4 +144,5 @@ def same_answers(forms: dict[str, Propagation], vectors: Tensor) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(), indent=2))
+    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else EDGES
+    print(json.dumps(main(wanted, USERS * wanted // EDGES, ITEMS * wanted // EDGES), indent=2))

@@ -77,6 +77,14 @@ def test_an_epoch_of_the_graph_stands_beside_its_peers():
         graph_epoch.same_answers({"unisid": lambda x: 2 * x, **forms}, torch.ones(40, 2))
 
 
+def test_a_graph_is_timed_without_pytorch_geometric_where_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(graph_epoch.importlib.util, "find_spec", lambda name: None)
+    threads = torch.get_num_threads()
+    assert graph_epoch.main(500, 60, 20)["not_installed"] == ["torch_geometric"]
+    torch.set_num_threads(threads)
+    assert set(graph_epoch.peers(drawn(30, 10, 50, torch.device("cpu")))) == {"sparse_coo", "index_add"}
+
+
 def test_time_to_equal_error_is_that_of_the_first_point_as_near():
     peer = [(1.0, 0.5), (4.0, 0.2), (9.0, 0.25)]
     assert codes_error.at_equal_error([(0.5, 0.3), (1.6, 0.2), (3.0, 0.1)], peer) == {

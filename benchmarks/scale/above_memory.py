@@ -7,9 +7,10 @@ share but with an object store's pages; disk is the most that lay in the folder 
 installed with the package, DuckDB with its extra `large`. The whole stage of the same tables is timed in memory and on
 disk, whose files must have the same bytes.
 
-python -m benchmarks.scale.above_memory 50000000 duckdb ray stage_in_memory stage_on_disk    # rows, who
+python -m benchmarks.scale.above_memory 10000000 stage_in_memory stage_on_disk --gib .5    # rows, which ways
 """
 
+import argparse
 import contextlib
 import hashlib
 import importlib.util
@@ -233,5 +234,9 @@ if __name__ == "__main__":
         folder, out, spill = map(Path, paths)
         RUN[way](folder, out, spill, float(sys.argv[6]))
     else:
-        given = sys.argv[1:]
-        print(json.dumps(main(int(given[0]) if given else ROWS, tuple(given[1:]) or WAYS), indent=2))
+        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("rows", nargs="?", type=int, default=ROWS)
+        parser.add_argument("ways", nargs="*", default=WAYS, metavar="way", help=", ".join(WAYS))
+        parser.add_argument("--gib", type=float, default=GIB, help="memory that is allowed")
+        chosen = parser.parse_args()
+        print(json.dumps(main(chosen.rows, tuple(chosen.ways), chosen.gib), indent=2))
