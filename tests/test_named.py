@@ -3,10 +3,8 @@
 import pytest
 
 from unisid import recipes
-from unisid.api import flows
 from unisid.errors import ConfigError, DataError
 from unisid.experiments import definition
-from unisid.planning import Recipe
 
 GOOD = """
 from unisid.planning import Recipe
@@ -39,17 +37,6 @@ def test_annotations_may_be_kept_as_texts(written):
 
 def test_a_path_may_hold_a_colon_and_blanks(written):
     assert recipes.find(f"{written(GOOD, 'my: recipes.py')}:shop").name == "shop"
-
-
-def test_ready_recipes_are_those_that_need_nothing():
-    """Parts of recipes, which take one and return one, lie in the same modules."""
-    found = recipes.ready()
-    assert {"demo", "shop", "beauty", "demo_parallel"} <= set(found)
-    assert not {"by_retrieval", "in_parallel"} & set(found)
-    assert all(isinstance(make(), Recipe) for make in found.values())
-    with pytest.raises(ConfigError, match="recipe 'by_retrieval': not known"):
-        recipes.find("by_retrieval")
-    assert "main" in definition.ready()
 
 
 BODY = "from unisid.pipeline import Recipe\n\n\ndef shop() -> Recipe:\n    {}\n"
@@ -153,49 +140,3 @@ def test_experiments_are_named_the_same_way(written):
         definition.find(f"{written(text)}:mine", base)
     with pytest.raises(ConfigError, match=r"experiment '.*:mine': returns NoneType; must return a Experiment"):
         definition.find(f"{written(text.replace('mine()', 'mine(base)'))}:mine", base)
-
-
-ODD = [
-    ["--model.backbone"],
-    ["--model.backbone="],
-    ["--model", "5"],
-    ["--"],
-    ["-x"],
-    ["x"],
-    ["--="],
-    ["@file"],
-    [""],
-    ["--model.training.epochs"],
-    ["--model.training.epochs", "abc"],
-    ["--model.training.epochs", "1e3"],
-    ["--model.backbone", "../x"],
-    ["--model.backbone", "tiger\0"],
-    ["--instructions", "None"],
-    ["--metrics.cutoffs", "a"],
-    ["--model.beam", "9" * 5000],
-    ["--model.training.zero", "7"],
-    ["--catalog.title-rules", "maybe"],
-    ["--fused.fusion", "single", "--fused.fusion.num-queries", "1"],
-    ["--model.backbone.kind", "lcrec"],
-]
-
-
-@pytest.mark.parametrize("words", ODD, ids=lambda words: " ".join(words)[:40])
-def test_odd_words_are_refused_in_words(words, capsys):
-    """By one of our errors, or by the parser's own explanation and exit code 2."""
-    with pytest.raises((ConfigError, SystemExit)) as refused:
-        recipes.configure(recipes.find("demo"), words)
-    if refused.type is SystemExit:
-        assert refused.value.code == 2
-        assert capsys.readouterr().err.strip()
-
-
-def test_a_note_about_one_dataset_is_not_said_of_another():
-    demo = recipes.find("demo")
-    assert "MovieLens" in demo.note
-    for words in ([], ["--catalog.dataset.path", "elsewhere"], ["--model.training.epochs", "1"]):
-        assert recipes.configure(demo, words).note == demo.note
-    for words in (["--catalog.dataset", "synthetic"], ["--catalog.dataset.name", "ml-1m"]):
-        assert recipes.configure(demo, words).note == ""
-    assert flows.configured("demo", {"catalog.dataset": "synthetic"}).note == ""
-    assert recipes.configure(demo, ["--catalog.dataset", "synthetic", "--note", "planted"]).note == "planted"

@@ -251,3 +251,22 @@ def _plain(value: Any) -> Any:
     if isinstance(value, pa.Table):
         return value.to_pydict()
     return value.to_pylist() if isinstance(value, pa.Array) else value
+
+
+def complete(
+    place: Place,
+    noun: str,
+    counts: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+) -> Record:
+    """Write the record of what lies at a place."""
+    record = Record(
+        address=f"{noun}/t/1",
+        config=dict(config or {}),
+        inputs=dict(inputs or {}),
+        counts=dict(counts or {}),
+        files=place.sizes(),
+    )
+    write_record(place, record)
+    return record

@@ -3,14 +3,13 @@
 import datetime
 from fractions import Fraction
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from unisid.errors import DataError
-from unisid.raw.time_ranges import PER_SECOND, Clock, Times, coarsest, in_one_unit, rescaled
+from unisid.raw.time_ranges import PER_SECOND, Clock, Times
 from unisid.raw.times import positions, times
 
 DROP, KEEP = Times(missing="drop"), Times(outlying="keep")
@@ -196,17 +195,3 @@ def test_positions_are_whole_and_complete():
     assert positions(pa.chunked_array([[1.0, 2.0]]), "p").to_pylist() == [1, 2]
     with pytest.raises(DataError, match=r"p, row 2: '' is no time"):
         positions(pa.chunked_array([["2", ""]]), "p")
-
-
-def test_tables_meet_in_their_finest_unit_and_leave_in_the_coarsest_that_loses_nothing():
-    parts = [
-        pa.table({"timestamp": pa.array([1, None], pa.timestamp("s"))}),
-        pa.table({"timestamp": pa.array([1500], pa.timestamp("ms"))}),
-        pa.table({"timestamp": [7]}),
-    ]
-    joined = pa.concat_tables(in_one_unit(parts))["timestamp"]
-    assert joined.type == pa.timestamp("ms")
-    assert joined.cast(pa.int64()).to_pylist() == [1000, None, 1500, 7000]
-    assert coarsest(np.array([2_000_000, 5_000_000]), "us")[1] == "s"
-    assert coarsest(np.array([2_000_000, 5_001_000]), "us")[0].tolist() == [2000, 5001]
-    assert rescaled(np.array([10**18, -(10**18), 3]), "s", "ns").tolist() == [2**63 - 1, 1 - 2**63, 3 * 10**9]

@@ -12,7 +12,7 @@ from unisid.artifacts.store import Place
 from unisid.compute import Pool
 from unisid.errors import ConfigError, DataError
 from unisid.runtime.ray_tune import RayTune
-from unisid.runtime.trials import Asha, InTurn, Share
+from unisid.runtime.trials import Asha, Share
 
 
 @dataclass(frozen=True)
@@ -62,22 +62,6 @@ class Heard(dict):
 
     def kinds(self, number):
         return [kind for kind, _ in self[number]]
-
-
-def test_in_turn_reports_results_and_faults(tmp_path):
-    heard = Heard()
-    pieces = [Piece(1.0), Piece(2.0, disaster="bug", marker=str(tmp_path / "struck"))]
-    InTurn().run(pieces, work, Share(), heard)
-    assert heard.kinds(0) == ["begun", "reported", "reported", "reported", "done"]
-    assert heard.last(0)[1]["slope"] == 1.0
-    assert [more["value"] for kind, more in heard[0] if kind == "reported"] == [1.0, 2.0, 3.0]
-    assert heard.kinds(1) == ["begun", "reported", "reported", "lost"]
-    assert "TypeError: as planned" in heard.last(1)[1]["error"]
-
-
-def test_in_turn_refuses_early_stopping():
-    with pytest.raises(ConfigError, match="early stopping is Ray Tune's; leave out --compute local"):
-        InTurn().check(Share(), Asha(longest=3))
 
 
 @pytest.mark.parametrize(

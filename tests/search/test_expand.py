@@ -18,31 +18,6 @@ from unisid.search.space import Space, parse, ready
 from unisid.trials.plans import Plans
 
 
-def test_values_come_as_words_or_as_json():
-    space = parse(["codes.tokenizer.codebook-size=8, 16", "codes.tokenizer.widths=[[64, 32], [32]]"])
-    assert space.dimensions == {
-        "codes.tokenizer.codebook_size": ("8", "16"),
-        "codes.tokenizer.widths": ([64, 32], [32]),
-    }
-    assert len(space.points()) == 4
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ([], "is empty; name a setting and its values .* or a ready space: .*structure_weight"),
-        (["codes.batch_size="], "'codes.batch_size' has no values"),
-        (["codes.batch_size=8,8"], "takes a value twice: 8, 8"),
-        (["codes.batch_size=8", "codes.batch_size=9"], "is given twice"),
-        (["structure_wieght"], "is no ready space; did you mean 'structure_weight'"),
-        (["codes.batch_size=[8,"], "are not JSON"),
-    ],
-)
-def test_words_that_make_no_space(words, message):
-    with pytest.raises(ConfigError, match=message):
-        parse(words)
-
-
 @pytest.mark.parametrize("name", sorted(ready()))
 def test_every_ready_space_fits_the_recipe_of_the_demo(name):
     from jobs.recipes.demo import demo, demo_tiger
@@ -51,11 +26,6 @@ def test_every_ready_space_fits_the_recipe_of_the_demo(name):
     found = expand(base, ready()[name](), [1, 2], "model")
     assert len(found) == 2 * len(ready()[name]().points())
     assert len({trial.id for trial in found}) == len(found)
-
-
-def test_the_thesis_s_grid_is_there():
-    assert ready()["structure_weight"]().dimensions == {"fused.loss.structure_weight": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)}
-    assert ready()["temperature"]().dimensions == {"fused.loss.temperature": (0.03, 0.05, 0.07, 0.1, 0.2)}
 
 
 @pytest.mark.parametrize(
@@ -195,20 +165,6 @@ def test_trials_that_end_in_one_artifact_are_refused(place):
     found = expand(tiny(), Space({"fused.loss.structure_weight": (0.5, "0.5000")}), [], "codes")
     with pytest.raises(ConfigError, match="make the same codes; leave one of the values out"):
         Plans(found, Store(place))
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        ({"objectives": ("indx",)}, "objective 'indx': not known; did you mean 'index'"),
-        ({"objectives": ()}, "none is given"),
-        ({"objectives": ("index", "index")}, "each may be given once"),
-        ({"stopping": Stopping(measure="loss")}, "objective 'loss': not known"),
-    ],
-)
-def test_objectives_are_known_ones(more, message):
-    with pytest.raises(ConfigError, match=message):
-        search(["codes.tokenizer.codebook_size=6"], **more)
 
 
 @pytest.mark.parametrize(

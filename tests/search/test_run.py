@@ -13,7 +13,6 @@ from unisid import pipeline
 from unisid.artifacts.record import read_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.errors import ConfigError, DataError, DriftError
-from unisid.evaluation import measures
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import InTurn
 from unisid.search.definition import Search
@@ -232,11 +231,3 @@ def test_a_recommender_decides_and_the_winner_is_registered(started):
     assert name == "quick"
     assert places["model"].endswith(f"model/quick-trial-{best.id}/1")
     assert report.exists("report.html")
-
-
-def test_without_pairs_in_a_prefix_nothing_is_claimed():
-    assert measures.contrast({}) == measures.closeness({}) == 0.0
-    assert measures.contrast({"across": 0.1, "within_1": None}) == 0.0
-    assert measures.contrast({"across": 0.0, "within_1": 0.0}) == 0.0
-    assert measures.contrast({"across": 0.1, "within_1": 0.3}) == pytest.approx(0.5)
-    assert measures.closeness({"across": 0.2, "within_1": 0.6}) == pytest.approx(0.5)

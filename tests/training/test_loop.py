@@ -16,7 +16,6 @@ from unisid.progress import HowFar
 from unisid.runtime.local import LocalCompute
 from unisid.training import checkpoint
 from unisid.training.loop import Training, run
-from unisid.training.memory import naming_the_setting
 
 
 @dataclass(frozen=True)
@@ -135,15 +134,6 @@ def test_a_full_memory_names_the_setting_to_lower(tmp_path):
         r"allocate 2.00 GiB.\); lower micro_batch .*training.zero.*gradient_checkpointing",
     ):
         LocalCompute().fit(toy_language.train, task, name="full", pool=Pool(), work=Place.of(tmp_path))
-
-
-def test_only_a_full_memory_is_taken_for_one():
-    with pytest.raises(ConfigError, match="the memory is full"), naming_the_setting("here", 0):
-        torch.empty(1 << 60, dtype=torch.uint8)  # torch's own allocator refuses
-    with pytest.raises(ConfigError, match="add workers"), naming_the_setting("here", 3):
-        raise MemoryError
-    with pytest.raises(RuntimeError, match="shapes do not match"), naming_the_setting("here", 0):
-        raise RuntimeError("shapes do not match")
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path):

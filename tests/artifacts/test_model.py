@@ -1,14 +1,17 @@
-"""What is built from an artifact's settings and weights: files of another form are ArtifactErrors that name them."""
+"""A model on disk as it was written; what is built of it: files of another form are ArtifactErrors that name them."""
 
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
 
+from tests.artifacts.artifacts import complete
 from tests.recommenders import made
-from unisid.artifacts.model import Model
+from unisid.artifacts.codes import Codes, write_codes
+from unisid.artifacts.model import Model, write_model
 from unisid.artifacts.reading import SETTING
 from unisid.artifacts.record import RECORD, Record, require_input, write_record
 from unisid.artifacts.store import Place, Store
@@ -17,6 +20,31 @@ from unisid.errors import ArtifactError, UnisidError
 from unisid.fusion import concat
 from unisid.serving.recommender import Recommender
 from unisid.stages import fused
+
+
+def test_a_model_is_read_as_it_was_written(anywhere):
+    index = anywhere / "codes"
+    write_codes(index, np.array([[0, 1], [1, 0]]), (2, 2))
+    spoken = complete(index, "codes", {"sizes": [2, 2]})
+    shared = torch.arange(6.0).reshape(2, 3)
+    given_ = {
+        "a": shared,
+        "tied": shared,
+        "turned": shared.T,
+        "half": torch.ones(2, dtype=torch.bfloat16),
+        "number": torch.tensor(3),
+    }
+    place = anywhere / "model"
+    write_model(place, {"kind": "tiger", "width": 8, "rate": 0.1}, given_, {"config.json": b"{}", "x.jinja": b"x"})
+    complete(place, "model", inputs={"codes": {"address": spoken.address, "fingerprint": spoken.fingerprint}})
+    read = Model.read(place, Codes.read(index))
+    assert read.backbone() == {"kind": "tiger", "width": 8, "rate": 0.1}
+    assert read.files() == {"config.json": b"{}", "x.jinja": b"x"}
+    found = read.weights()
+    assert found.keys() == given_.keys()
+    for name, tensor in given_.items():
+        assert torch.equal(found[name], tensor)
+        assert found[name].dtype == tensor.dtype
 
 
 @pytest.fixture(scope="module")
