@@ -216,7 +216,7 @@ def _cost(
 
 
 def _known(noun: str, point: Mapping[str, Any]) -> dict[str, float]:
-    """What a run's record says that its cost depends on besides its units, as `fitted` takes it."""
+    """The counts of a run's record that its cost depends on besides its units, as `fitted` takes them."""
     counts: Mapping[str, float] = point.get("counts", {})
     found = {"items": float(point["items"])}
     if "lists" in point:

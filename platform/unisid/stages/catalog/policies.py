@@ -1,6 +1,6 @@
 """Which interactions a catalog uses, by the policies for rows that are incomplete, impossible, repeated or unwanted.
 
-E interactions, N items, U users, n ids.
+E interactions, N items, U users.
 """
 
 from collections.abc import Iterable, Mapping

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from unisid.artifacts.catalog import FUTURE_WINDOW, INTERACTIONS_PER_GROUP, LEFT_OUT, interactions_table
 from unisid.artifacts.store import Place
@@ -31,7 +31,7 @@ class Users:
     place: int
     """Of the first of them among all."""
     rows: Rows
-    rank: NDArray[Any]
+    rank: Int[np.ndarray, " E"]
 
 
 def write_items(database: Database, out: Place, names: list[str]) -> dict[str, int]:
@@ -92,7 +92,7 @@ def write_interactions(database: Database, config: stage.Config, out: Place, uni
     each = np.array([config.event_weights.get(name, 0.0) for name in counts.get("events", {})])
     found = np.zeros(len(each), np.int64)
 
-    def split_of(users: Users) -> NDArray[Any]:
+    def split_of(users: Users) -> Int[np.ndarray, " E"]:
         if config.protocol == FUTURE_WINDOW:
             return future_window_split(users.rows.timestamp, window, last)
         if config.protocol == "temporal":
