@@ -254,11 +254,11 @@ def test_the_same_settings_give_the_same_bytes(place, config):
 
 
 @pytest.mark.slow
-def test_two_workers_make_what_one_makes(place):
+def test_two_and_eight_workers_make_what_one_makes(place):
     """Codebooks, codes and report; dead codes restart and the last level is balanced on the way."""
     tokenizer = rqvae.Config(num_levels=3, codebook_size=8, widths=(16, 8), restart_after=2, sinkhorn_epsilon=0.05)
     curves = {}
-    for workers in (1, 2):
+    for workers in (1, 2, 8):
         config = stage.Config(tokenizer=tokenizer, batch_size=80, training=QUICK, pool=Pool(workers=workers))
         where, curve = place / str(workers), []
         job = Job(
@@ -271,13 +271,15 @@ def test_two_workers_make_what_one_makes(place):
         )
         stage.make(job)
         curves[workers] = of_epochs(curve)
-    one, two = (read_tokenizer(place / name / "codes") for name in "12")
-    for (name, a), (_, b) in zip(one.state_dict().items(), two.state_dict().items(), strict=True):
-        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4, msg=name)
-    for a, b in zip(curves[1], curves[2], strict=True):
-        assert a["loss"] == pytest.approx(b["loss"], rel=1e-4) or a["epoch"] > 0
-        assert a.get("valid_collisions") == b.get("valid_collisions")
-    assert (place / "1" / "codes").read("items-00000.parquet") == (place / "2" / "codes").read("items-00000.parquet")
+    one, *several = (read_tokenizer(place / str(workers) / "codes").state_dict() for workers in curves)
+    for many in several:
+        for name, weight in one.items():
+            torch.testing.assert_close(many[name], weight, atol=1e-4, rtol=1e-4, msg=name)
+    alone, *together = curves.values()
+    for a, *others in zip(alone, *together, strict=True):
+        assert all(a["loss"] == pytest.approx(b["loss"], rel=1e-4) or a["epoch"] > 0 for b in others)
+        assert all(a.get("valid_collisions") == b.get("valid_collisions") for b in others)
+    assert len({(place / str(workers) / "codes").read("items-00000.parquet") for workers in curves}) == 1
 
 
 def test_a_killed_fit_goes_on_where_it_was(place):

@@ -437,18 +437,20 @@ def few_steps(worker, few: FewSteps) -> dict:
 
 
 @pytest.mark.slow
-def test_two_workers_learn_what_one_learns(inputs: dict[str, Place], place: Place) -> None:
+def test_two_and_eight_workers_learn_what_one_learns(inputs: dict[str, Place], place: Place) -> None:
     make(inputs, place / "fused")
     training = dataclasses.replace(CONFIG.training, epochs=2, learning_rate=1e-3)
     config = dataclasses.replace(CONFIG, training=training, loss=Loss(held_out=0.45), batch_size=8)
     few = FewSteps(fused.Task(config, reader(inputs), place / "fused", N, {"text": TEXT, "graph": GRAPH}))
-    one, two = (
-        LocalCompute().fit(few_steps, few, name=f"few-{n}", pool=Pool(workers=n), work=place / ".work") for n in (1, 2)
+    one, *several = (
+        LocalCompute().fit(few_steps, few, name=f"few-{n}", pool=Pool(workers=n), work=place / ".work")
+        for n in (1, 2, 8)
     )
-    assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
-    assert two["score"] == pytest.approx(one["score"], rel=1e-4)
-    assert np.allclose(two["gradient"], one["gradient"], atol=1e-5)
-    assert np.allclose(two["state"], one["state"], atol=1e-4)
+    for many in several:
+        assert many["loss"] == pytest.approx(one["loss"], rel=1e-5)
+        assert many["score"] == pytest.approx(one["score"], rel=1e-4)
+        assert np.allclose(many["gradient"], one["gradient"], atol=1e-5)
+        assert np.allclose(many["state"], one["state"], atol=1e-4)
 
 
 @pytest.mark.parametrize(

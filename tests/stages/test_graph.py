@@ -203,10 +203,12 @@ def test_two_workers_compute_what_one_computes(catalog, place):
 
 
 @pytest.mark.slow
-def test_four_workers_share_six_columns_unevenly(catalog, place):
-    one, alone = make(catalog, place / "one")
-    four, together = make(catalog, place / "four", dataclasses.replace(SMALL, pool=Pool(workers=4)))
-    compare(one, four)
+@pytest.mark.parametrize(("workers", "width"), [(4, 6), (8, 9)])
+def test_many_workers_share_columns_unevenly(catalog, place, workers, width):
+    config = dataclasses.replace(SMALL, graph=dataclasses.replace(SMALL.graph, width=width))
+    one, alone = make(catalog, place / "one", config)
+    many, together = make(catalog, place / "many", dataclasses.replace(config, pool=Pool(workers=workers)))
+    compare(one, many)
     assert alone == together
 
 

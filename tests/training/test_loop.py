@@ -100,11 +100,11 @@ def test_a_resumed_fit_equals_an_undisturbed_one(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_workers_equal_one(tmp_path):
-    one = fit(tmp_path / "1", Task(TRAINING, dropout=0.0))
-    two = fit(tmp_path / "2", Task(TRAINING, dropout=0.0), workers=2)
-    for name, value in one[0].items():
-        torch.testing.assert_close(torch.tensor(value), torch.tensor(two[0][name]))
+def test_two_and_eight_workers_equal_one(tmp_path):
+    one, *several = (fit(tmp_path / str(n), Task(TRAINING, dropout=0.0), workers=n) for n in (1, 2, 8))
+    for many in several:
+        for name, value in one[0].items():
+            torch.testing.assert_close(torch.tensor(value), torch.tensor(many[0][name]))
 
 
 def test_early_stopping_keeps_the_best(tmp_path):
