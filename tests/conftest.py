@@ -1,5 +1,7 @@
 """Shapes are checked in tests: jaxtyping's import hook wraps the functions of every module that writes them."""
 
+import os
+
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
@@ -12,6 +14,9 @@ whole = tuple(f"unisid.{room}" for room in WHOLE)
 others = [name for name in shapes.modules() if not any(f"{name}.".startswith(f"{room}.") for room in whole)]
 install_import_hook(whole, "beartype.beartype")
 install_import_hook(others, "tests.shapes.checked")
+
+# Ray's workers give way to everything else by default: beside another test they would hardly run
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 settings.register_profile("unisid", deadline=None)  # a slow machine gives the same result
 settings.load_profile("unisid")

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import secrets
 import shutil
 import socket
@@ -10,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,19 @@ import requests
 
 ROOT = Path(__file__).parents[2]
 RAY = Path(sys.executable).with_name("ray")
+LOOPBACK = "127.0.0.1"
+LEAST = {
+    # a node whose process refuses connections is dead after a second, not after 15; one that is slow to answer is not
+    "RAY_health_check_period_ms": "200",
+    # no workers beforehand: they lack the package that travels, and so nothing runs in them
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # workers give way to everything else by default: beside another test they would hardly run
+    "RAY_worker_niceness": "0",
+}
+"""Settings of Ray's processes."""
+STARTED = b"Ray runtime started"
+"""What `ray start` says once the cluster has the node."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +48,18 @@ class Head:
             [str(RAY), *words], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False, timeout=600
         )
 
-    def nodes(self) -> int:
-        """How many nodes the cluster has."""
-        return len(re.findall(r"^ 1 node_", self.command("status", "--address", self.address).stdout, re.MULTILINE))
+
+@dataclass(frozen=True)
+class Node:
+    """A `ray start --block`, and where it writes what it says."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def joined(self) -> bool:
+        """Whether the cluster has it."""
+        assert self.process.poll() is None, self.log.read_text()
+        return STARTED in self.log.read_bytes()
 
 
 def free_ports(count: int) -> list[int]:
@@ -51,57 +72,80 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def head(cpus: int = 4) -> Iterator[Head]:
-    """A head that asks for a token."""
-    port, dashboard, client, *own = free_ports(5)
+def head(
+    cpus: int = 4, dashboard: bool = False, ip: str = LOOPBACK, within: Sequence[str] = (), **more: str
+) -> Iterator[Head]:
+    """A head that asks for a token; jobs can be submitted where it has a dashboard, which is ten processes more.
+
+    Args:
+        within: the command that begins it, if any: `ip netns exec NAME`.
+        more: environment variables of all its processes, and of its nodes.
+    """
+    port, shown_at, client, *own = free_ports(5)
     folder = tempfile.mkdtemp(prefix="unisid-", dir="/tmp")  # sockets lie in it: their paths must be short
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    url = f"http://127.0.0.1:{dashboard}"
+    url = f"http://127.0.0.1:{shown_at}"
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "PYTHONPATH", "UNISID_"))}
     path = f"{RAY.parent}{os.pathsep}{plain.get('PATH', '')}"
     patient = {"RAY_JOB_STOP_WAIT_TIME_S": "100"}  # before a job that was told to stop is killed
-    env = plain | token | patient | {"RAY_API_SERVER_ADDRESS": url, "PATH": path, "RAY_USAGE_STATS_ENABLED": "0"}
+    env = plain | token | patient | LEAST | {"RAY_API_SERVER_ADDRESS": url, "PATH": path} | more
     words = [
         "--head",
         f"--port={port}",
         "--dashboard-host=127.0.0.1",
-        f"--dashboard-port={dashboard}",
+        f"--dashboard-port={shown_at}",
+        f"--include-dashboard={dashboard}",
         f"--ray-client-server-port={client}",
         f"--temp-dir={folder}",
         f"--num-cpus={cpus}",
+        f"--node-ip-address={ip}",
+        "--no-monitor",
     ]
     try:
-        with started(words, own, env):
-            until(lambda: _answers(url), "the dashboard answers")
-            yield Head(f"127.0.0.1:{port}", url, env)
+        with started(words, own, env, within) as node:
+            until(node.joined, "the head is there")
+            if dashboard:
+                until(lambda: _answers(url), "the dashboard answers")
+            yield Head(f"{ip}:{port}", url, env)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def node(
+    head: Head, cpus: int = 2, ip: str = LOOPBACK, within: Sequence[str] = (), **more: str
+) -> contextlib.AbstractContextManager[Node]:
+    """A node beside a head, started but perhaps not there yet, until the context ends."""
+    words = ["--address", head.address, f"--num-cpus={cpus}", f"--node-ip-address={ip}"]
+    return started(words, free_ports(2), head.env | more, within)
+
+
 @contextlib.contextmanager
-def started(words: list[str], ports: list[int], env: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+def started(
+    words: Sequence[str], ports: Sequence[int], env: Mapping[str, str], within: Sequence[str] = ()
+) -> Iterator[Node]:
     """`ray start --block` with these words, until the context ends."""
     agent, metrics = ports
     # workers of all nodes listen on this machine: each node must draw their ports at random, or two draw the same
     command = [
+        *within,
         str(RAY),
         "start",
         "--block",
-        "--node-ip-address=127.0.0.1",
         "--disable-usage-stats",
         "--min-worker-port=0",
         "--max-worker-port=0",
         f"--dashboard-agent-listen-port={agent}",
         f"--metrics-export-port={metrics}",
         f"--object-store-memory={200 << 20}",
+        "--include-log-monitor=False",
         *words,
     ]
-    with tempfile.TemporaryFile() as log:
+    with tempfile.NamedTemporaryFile() as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
         try:
-            yield process
+            yield Node(process, Path(log.name))
         finally:
-            end(process)
+            end(process, seconds=0)  # all that it holds goes with it
 
 
 def end(process: "subprocess.Popen[bytes]", seconds: float = 10.0) -> None:

@@ -3,7 +3,6 @@
 Prints the steps that are done again. The cut comes at the same moment of the fit in both.
 """
 
-import contextlib
 import itertools
 import json
 import subprocess
@@ -20,6 +19,8 @@ NOTICE = 12
 SAVED = "work/slow/checkpoint-*.*/complete"
 BEGUN = 10
 """Steps before the notice."""
+SPOT = "5e" * 28
+"""The id of the node that is taken away."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def story(folder: Path, notice: bool) -> Story:
     def done() -> list[int]:
         return [int(line) for line in file.read_text().split()] if file.exists() else []
 
-    with heads.head(cpus=0) as head, node(head, "127.0.0.2") as spot:
-        heads.until(lambda: head.nodes() == 2, "the spot node is there")
+    # nodes at addresses of their own: else the driver may take one for the node that it belongs to
+    with heads.head(cpus=0) as head, heads.node(head, ip="127.0.0.2", RAY_OVERRIDE_NODE_ID_FOR_TESTING=SPOT) as spot:
         program = [sys.executable, "-m", "tests.runtime.toy_long", str(folder)]
         env = head.env | {"RAY_ADDRESS": head.address, "OMP_NUM_THREADS": "1"}
         run = subprocess.Popen(
@@ -54,14 +55,15 @@ def story(folder: Path, notice: bool) -> Story:
         heads.until(lambda: run.poll() is not None or len(done()) > BEGUN, "some steps are done")
         assert run.poll() is None, run.communicate()
         cut = time.monotonic() + NOTICE
-        if notice:
-            drain(head)
-            heads.until(lambda: run.poll() is not None or list(folder.glob(SAVED)), "a checkpoint is there")
-            assert run.poll() is None, run.communicate()
-        with node(head, "127.0.0.3"):
-            heads.until(lambda: head.nodes() >= 2, "another node is there")
+        with heads.node(head, ip="127.0.0.3") as other:
+            if notice:
+                drain(head)
+                heads.until(lambda: run.poll() is not None or list(folder.glob(SAVED)), "a checkpoint is there")
+                assert run.poll() is None, run.communicate()
+            heads.until(other.joined, "another node is there")
             time.sleep(max(0.0, cut - time.monotonic()))
-            heads.end(spot, seconds=0)
+            heads.end(spot.process, seconds=0)
+            (folder / toy_long.HURRY).touch()  # what was to be seen has happened
             said, _ = run.communicate(timeout=600)
     assert run.returncode == 0, said
     return Story(done(), json.loads((folder / "weights.json").read_text()))
@@ -72,27 +74,12 @@ def drain(head: heads.Head) -> None:
     given = head.command(
         "drain-node",
         f"--address={head.address}",
-        f"--node-id={with_cores(head)}",
+        f"--node-id={SPOT}",
         "--reason=DRAIN_NODE_REASON_PREEMPTION",
         "--reason-message=the cloud wants it back",
         f"--deadline-remaining-seconds={NOTICE}",
     )
     assert given.returncode == 0, given.stderr
-
-
-def node(head: heads.Head, ip: str) -> contextlib.AbstractContextManager["subprocess.Popen[bytes]"]:
-    """A node of two cores, at an address of its own: else the driver may take it for the one that it belongs to."""
-    words = ["--address", head.address, "--num-cpus=2", f"--node-ip-address={ip}"]
-    return heads.started(words, heads.free_ports(2), head.env)
-
-
-def with_cores(head: heads.Head) -> str:
-    """The id of the node that has cores."""
-    program = "import ray; ray.init(); print('NODE', *(n['NodeID'] for n in ray.nodes() if n['Resources'].get('CPU')))"
-    env = head.env | {"RAY_ADDRESS": head.address}
-    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
-    [line] = [line for line in done.stdout.splitlines() if line.startswith("NODE ")]
-    return line.split()[1]
 
 
 def main() -> None:

@@ -2,12 +2,11 @@
 
 import contextlib
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.end_to_end import waiting
 from tests.kill import killing
 from tests.runtime import heads
@@ -19,6 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SHARDS = 200
 AT_WORK = ("embeddings", "graph", "fused", "codes", "model", "metrics")
 """The nouns whose stages work on the nodes and not only in the driver, in their order."""
+UNANNOUNCED = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
+"""No node's end is announced here, so none need listen for it: a process less a fit."""
 
 
 def test_a_map_survives_the_loss_of_a_node(tmp_path):
@@ -31,28 +32,17 @@ def test_a_map_survives_the_loss_of_a_node(tmp_path):
         """How many shards are there; they lie in a draft until all are."""
         return sum(len(shard_indices(draft, "states")) for draft in Store(Place.of(store)).drafts(address))
 
-    with heads.head(cpus=2) as head:
-        words = ["--address", head.address, "--num-cpus=2"]
-        with heads.started(words, heads.free_ports(2), head.env) as second:
-            heads.until(lambda: head.nodes() == 2, "both nodes are there")
-            recipe = f"{held.file}:spread"
-            program = [sys.executable, "-m", "unisid.cli", "run", recipe, "--until", "embeddings"]
-            env = head.env | {"RAY_ADDRESS": head.address, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
-            run = subprocess.Popen(
-                [*program, "--store", str(store)],
-                cwd=heads.ROOT,
-                env=env,
-                text=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-            heads.until(lambda: run.poll() is not None or made(), "the first shards are there")
-            assert run.poll() is None, run.communicate()
-            heads.end(second, seconds=0)
-            assert 0 < made() < SHARDS
-            held.open()
-            said, _ = run.communicate(timeout=300)
-    assert run.returncode == 0, said
+    log = tmp_path / "log"
+    with heads.head(cpus=2) as head, heads.node(head) as second:
+        heads.until(second.joined, "both nodes are there")
+        env = head.env | {"RAY_ADDRESS": head.address, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+        run = begun(["run", f"{held.file}:spread", "--until", "embeddings", "--store", str(store)], env, log)
+        heads.until(lambda: run.poll() is not None or made(), "the first shards are there")
+        assert run.poll() is None, log.read_text()
+        heads.end(second.process, seconds=0)
+        assert 0 < made() < SHARDS
+        held.open()
+        assert run.wait(timeout=300) == 0, log.read_text()
     place = Store(Place.of(store)).place(address)
     assert len(shard_indices(place, "states")) == SHARDS
     require(place, "embeddings")
@@ -65,31 +55,28 @@ def test_every_stage_survives_the_loss_of_the_node_that_does_its_work(tmp_path):
     """
     calm, store, log = killing.calm(tmp_path), tmp_path / "store", tmp_path / "log"
     with heads.head(cpus=0) as head, contextlib.ExitStack() as nodes:
-
-        def joined():
-            """A node of two cores, started but not there yet."""
-            words = ["--address", head.address, "--num-cpus=2"]
-            return nodes.enter_context(heads.started(words, heads.free_ports(2), head.env))
-
-        node = joined()
-        heads.until(lambda: head.nodes() == 2, "the node is there")
+        node = nodes.enter_context(heads.node(head))
         # as for a cluster that grows on demand: a run must not take the moment without a node for the cluster's size
-        env = head.env | {"RAY_ADDRESS": head.address, "UNISID_CLUSTER_CPUS": "2"}
-        program = [sys.executable, "-m", "unisid.cli", "run", killing.RECIPE, "--store", str(store)]
-        with log.open("wb") as out:
-            run = subprocess.Popen(program, cwd=heads.ROOT, env=env, stdout=out, stderr=out)
+        env = head.env | {"RAY_ADDRESS": head.address, "UNISID_CLUSTER_CPUS": "2"} | UNANNOUNCED
+        run = begun(["run", killing.RECIPE, "--store", str(store)], env, log)
         for noun in AT_WORK:
-            heads.until(lambda noun=noun: run.poll() is not None or begun(store, noun), f"{noun} begins", 300, 0.002)
+            heads.until(lambda noun=noun: run.poll() is not None or begins(store, noun), f"{noun} begins", 300, 0.002)
             assert run.poll() is None, f"{noun}: not seen; {log.read_text()}"
             run.send_signal(signal.SIGSTOP)  # some stages take less time than the end of a node
-            heads.end(node, seconds=0)
+            heads.end(node.process, seconds=0)
             run.send_signal(signal.SIGCONT)
-            assert begun(store, noun), f"{noun} was over before its node was gone"
-            node = joined()
+            assert begins(store, noun), f"{noun} was over before its node was gone"
+            node = nodes.enter_context(heads.node(head))
         assert run.wait(timeout=600) == 0, log.read_text()
     killing.check_healed(store, calm)
 
 
-def begun(store: Path, noun: str) -> bool:
+def begun(words: list[str], env: dict[str, str], log: Path) -> forked.Process:
+    """A command that has begun; what it says goes to `log`."""
+    with log.open("wb") as out:
+        return forked.begin(*words, env=env, out=out, err=out)
+
+
+def begins(store: Path, noun: str) -> bool:
     """Whether a stage of the tiny recipe is being made."""
     return any((store / noun / killing.NAME).glob(".1.*"))

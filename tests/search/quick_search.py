@@ -17,7 +17,6 @@ from unisid.search.run import run
 from unisid.search.space import parse
 from unisid.trials.telling import ExperimentTracker, NullExperimentTracker
 
-ROOT = Path(__file__).parents[2]
 RECIPE = "tests/end_to_end/recipes.py:tiny"
 
 

@@ -1,17 +1,17 @@
 """Trials as real processes of Ray Tune."""
 
+import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
 
+from tests import forked
 from tests.end_to_end.recipes import tiny
-from tests.search.quick_search import RECIPE, ROOT, launch, made, quick, search
+from tests.search.quick_search import RECIPE, launch, made, quick, search
 from unisid.artifacts.store import Place
 from unisid.runtime.ray_tune import RayTune
 from unisid.search.definition import Search, Stopping
@@ -73,16 +73,19 @@ def test_the_worse_index_gets_no_recommender(ray_compute, tmp_path):
     assert again == found
 
 
-def _heed_interrupts():
+@contextlib.contextmanager
+def _heeding_interrupts():
     """Where tests run in a shell's background, Ctrl-C is ignored and children inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_search_is_broken_off_and_gone_on_with_by_command(tmp_path):
     command = [
-        sys.executable,
-        "-m",
-        "jobs.search",
+        "search",
         RECIPE,
         "--fused.fusion",
         "concat",
@@ -93,11 +96,10 @@ def test_a_search_is_broken_off_and_gone_on_with_by_command(tmp_path):
         "--store",
         str(tmp_path),
     ]
-    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"} | {"PYTHONPATH": str(ROOT)}
-    with (tmp_path / "out").open("w") as out:
-        first = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=out, stderr=out, preexec_fn=_heed_interrupts
-        )
+    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    with (tmp_path / "out").open("wb") as out:
+        with _heeding_interrupts():
+            first = forked.begin(*command, env=environment, out=out, err=out)
         folder = tmp_path / "searches" / "tiny-codebook_size"
         deadline = time.monotonic() + 300
         while not list(folder.glob("trial-*.json")) and first.poll() is None and time.monotonic() < deadline:
@@ -107,9 +109,7 @@ def test_a_search_is_broken_off_and_gone_on_with_by_command(tmp_path):
     done = len(list(folder.glob("trial-*.json")))
     assert done == 1
     before = made(Place.of(tmp_path))
-    again = subprocess.run(
-        [*command, "--resume"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=500
-    )
+    again = forked.run(*command, "--resume", env=environment, timeout=500)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "2 trials up to codes, 1 of them over already" in again.stdout
     assert len(list(folder.glob("trial-*.json"))) == 2
