@@ -8,7 +8,7 @@ ML100K := data/ml-100k
 N      ?= 5000
 SEED   ?= 0
 ONLY   ?=
-JOBS   ?= 2
+JOBS   ?= 3
 NAMES  ?=
 KIT_PYTHON ?= 3.12
 
