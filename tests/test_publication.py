@@ -68,27 +68,26 @@ def test_a_run_that_was_ended_before_its_report_writes_it_next_time(store, monke
     assert len(reports) == 2, "a report that is gone is written again"
 
 
-def test_a_run_that_was_ended_before_it_registered_does_so_next_time(store):
-    class Dying(Server):
-        def publish(self, name, places, report):
-            raise KeyboardInterrupt
+class Unregistered(Server):
+    """Is interrupted before anything is registered."""
 
+    def publish(self, name, places, report):
+        raise KeyboardInterrupt
+
+
+class Unclosed(Server):
+    """Is interrupted when all is registered, and its run not closed."""
+
+    @contextlib.contextmanager
+    def pipeline(self, name, params, tags):
+        yield
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("ended", [Unregistered, Unclosed])
+def test_a_run_that_was_ended_before_it_was_registered_and_closed_registers_next_time(store, ended):
     with pytest.raises(KeyboardInterrupt):
-        told(store, Dying())
-    server = Server()
-    told(store, server)
-    assert server.got == [ALL_SORTED]
-
-
-def test_a_run_that_was_ended_before_its_run_was_closed_is_registered_again(store):
-    class Dying(Server):
-        @contextlib.contextmanager
-        def pipeline(self, name, params, tags):
-            yield
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        told(store, Dying())
+        told(store, ended())
     server = Server()
     told(store, server)
     assert server.got == [ALL_SORTED]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from tests.raw.bigquery import Warehouse, refused, serving
+from tests.raw.rows import ROWS, written
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import write_table
 from unisid.errors import ConfigError, DataError
@@ -16,7 +17,6 @@ from unisid.raw.lake_output import WrittenTable
 
 pytest.importorskip("google.cloud.bigquery", reason="google-cloud-bigquery is not installed: unisid[bigquery]")
 
-ROWS = pa.table({"user_id": ["a", "a", "b"], "rank": pa.array([1, 2, 1], pa.int32()), "score": [0.5, 0.25, None]})
 NAME = "shop-1.nightly.tonight"
 
 
@@ -29,10 +29,7 @@ class Visitor(google.auth.credentials.AnonymousCredentials):
 
 @pytest.fixture
 def folder(tmp_path):
-    place = Place.of(tmp_path / "out")
-    for number, start in enumerate((0, 2)):
-        write_table(place, "part", number, ROWS[start : start + 2])
-    return place
+    return written(Place.of(tmp_path / "out"))
 
 
 @pytest.fixture

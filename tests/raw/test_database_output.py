@@ -7,21 +7,16 @@ import adbc_driver_sqlite.dbapi as sqlite
 import pyarrow as pa
 import pytest
 
+from tests.raw.rows import ROWS, written
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import write_table
 from unisid.errors import ConfigError, DataError
 from unisid.raw import database_output, databases
 from unisid.raw.lake_output import WrittenTable
 
-ROWS = pa.table({"user_id": ["a", "a", "b"], "rank": pa.array([1, 2, 1], pa.int32()), "score": [0.5, 0.25, None]})
-
 
 @pytest.fixture
 def folder(tmp_path):
-    place = Place.of(tmp_path / "out")
-    for number, start in enumerate((0, 2)):
-        write_table(place, "part", number, ROWS[start : start + 2])
-    return place
+    return written(Place.of(tmp_path / "out"))
 
 
 def held(path, table):

@@ -13,7 +13,7 @@ from unisid.stages.catalog.raw_sizes import raw_sizes
 LOG = logger(__name__)
 
 BYTES = 100
-"""That an interaction takes at most while all are sorted in memory (docs/scale.md)."""
+"""That an interaction takes at most while all are sorted in memory (docs/decisions/0021-catalogues-above-memory.md)."""
 MOST, TAKEN = 0.5, 0.25
 """Above this share of the machine's memory interactions are sorted on disk, in so much of it."""
 
