@@ -3,6 +3,8 @@
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -109,7 +111,15 @@ def test_a_search_is_broken_off_and_gone_on_with_by_command(tmp_path):
     done = len(list(folder.glob("trial-*.json")))
     assert done == 1
     before = made(Place.of(tmp_path))
-    again = forked.run(*command, "--resume", env=environment, timeout=500)
+    again = subprocess.run(  # the script of a job
+        [sys.executable, "-m", "jobs.search", *command[1:], "--resume"],
+        cwd=forked.ROOT,
+        env=environment | {"PYTHONPATH": str(forked.ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
     assert again.returncode == 0, again.stdout + again.stderr
     assert "2 trials up to codes, 1 of them over already" in again.stdout
     assert len(list(folder.glob("trial-*.json"))) == 2

@@ -23,7 +23,7 @@ def filters(**more):
     return Filters(COLUMNS, {"cheap": "price < 6", "x": "maker == 'x'"}, **more)
 
 
-def test_a_rule_is_compiled_once_and_its_mask_is_nobodys_to_change():
+def test_a_rule_is_compiled_once_and_its_mask_cannot_be_changed():
     found = filters()
     before = found.compiled
     mask = found.rule("price > 4")
