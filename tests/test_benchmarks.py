@@ -102,7 +102,7 @@ def test_what_codes_say_has_an_error_that_falls(monkeypatch):
     monkeypatch.setattr(codes_error, "CODES", 8)
     monkeypatch.setattr(codes_error, "ROUNDS", (1, 10))
     rows, others = codes_error.clusters(600).split([500, 100])
-    points = codes_error.residual_kmeans(rows, others) + codes_error.faiss_points(rows, others, 1)
+    points = codes_error.residual_kmeans(rows, others, 1) + codes_error.faiss_points(rows, others, 1)
     assert all(0 < found < 1 for _, found in points)
     [(seconds, found)] = codes_error.rqvae_curve(rows, others, 0.0)
     assert seconds > 0

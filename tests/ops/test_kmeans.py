@@ -51,6 +51,37 @@ def test_blobs_are_found_and_centroids_are_their_means():
         torch.testing.assert_close(centroids[k], rows[code == k].mean(0), atol=1e-4, rtol=1e-4)
 
 
+def clusters_in_clusters(rows: int, width: int = 32) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    coarse = torch.randn(64, width, generator=generator)
+    fine = 0.5 * torch.randn(256, width, generator=generator)
+    first = torch.randint(64, (rows,), generator=generator)
+    second = torch.randint(256, (rows,), generator=generator)
+    return 3 + coarse[first] + fine[second] + 0.2 * torch.randn(rows, width, generator=generator)
+
+
+def test_growing_numbers_of_dimensions_end_at_a_lower_error():
+    rows = clusters_in_clusters(4000)
+
+    def error(steps: int, seed: int) -> float:
+        centroids = kmeans(rows, 64, seed=seed, dimension_steps=steps)
+        return float((rows - centroids[nearest(rows, centroids)]).square().sum())
+
+    for seed in range(3):
+        assert error(8, seed) < 0.95 * error(1, seed)
+
+
+def test_in_growing_numbers_of_dimensions_centroids_are_means_and_repeat():
+    rows = blobs(4, 50)
+    centroids = kmeans(rows, 4, seed=0, restarts=5, iterations=50, dimension_steps=3)
+    code = nearest(rows, centroids)
+    for k in range(4):
+        torch.testing.assert_close(centroids[k], rows[code == k].mean(0), atol=1e-3, rtol=1e-3)
+    again = kmeans(rows, 4, seed=0, restarts=5, iterations=50, dimension_steps=3)
+    assert torch.equal(centroids, again)
+    assert torch.equal(kmeans(rows[:3], 5, seed=0, dimension_steps=3), rows[[0, 1, 2, 0, 1]])
+
+
 def test_more_restarts_are_never_worse():
     rows = blobs(12, 20, seed=5)
     errors = []

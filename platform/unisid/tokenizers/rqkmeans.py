@@ -4,7 +4,7 @@ n rows, D width, L levels, K codes.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unisid.bounds import Count
+from unisid.config import identity_where
 from unisid.ops.kmeans import residual_kmeans
 from unisid.tokenizers import CodebookSize, Levels, Portable, Tokenizer, TokenizerConfig
 
@@ -28,6 +29,10 @@ class Config(TokenizerConfig):
     """Independent k-means runs a level; the best is kept. More make fewer collisions."""
     iterations: Count = 25
     """Rounds of each k-means."""
+    dimension_steps: Count = field(default=1, metadata=identity_where(lambda config: config.dimension_steps != 1))
+    """k-means runs this many times in a row, in a growing number of principal components, each beginning at the
+    centroids of the one before (FAISS's residual quantizer has 10). More: a lower error, in as many times the time;
+    on the processor alone."""
     normalise: bool = False
     """Bring every standardised vector to one length first, so that only directions count."""
     sample: Count = 262_144
@@ -69,6 +74,7 @@ class RQKMeans(Tokenizer):
                 points_per_code=points,
                 iterations=self.config.iterations,
                 restarts=self.config.restarts,
+                dimension_steps=self.config.dimension_steps,
                 on_round=self.on_round,
             )
         )
