@@ -10,7 +10,7 @@ from unisid.backbones import hierarchical
 from unisid.baselines import related
 from unisid.encoders import steps
 from unisid.experiments.definition import Experiment, Method, with_baseline
-from unisid.fusion import FusionConfig, Loss, concat, single, uqf
+from unisid.fusion import FusionConfig, Loss, concat, shrinkage, single, uqf
 from unisid.layers.recall import MemoryConfig
 from unisid.planning import Recipe
 from unisid.stages import embeddings, model
@@ -79,7 +79,8 @@ def _recommended(base: Recipe, config: model.Config, form: str) -> Experiment:
 
 
 def _sources(base: Recipe) -> dict[str, Recipe]:
-    """Every source of codes by name: the parts of the fusion, both joined, LETTER, UQF, and those that know steps."""
+    """Every source of codes by name: the parts of the fusion, both joined, LETTER, UQF, those that know steps, and the
+    graph completed by the text."""
     kinds: dict[str, FusionConfig] = {
         "text": single.Config(modality="text"),
         "graph": single.Config(modality="graph"),
@@ -116,7 +117,7 @@ def alike(base: Recipe) -> Experiment:
 def _with_steps(base: Recipe) -> dict[str, Recipe]:
     """Fusions of which steps of training sequences are a part, scaled as a whole: as a modality (`steps` alone; joined
     with the graph and the text at half weight, beside the same without it), or as what UQF is taught by, which begins
-    as these side by side."""
+    as these side by side; and the graph shrunk towards what texts predict, scaled as a whole too."""
     shape, loss = _uqf(base), replace(base.fused.loss, structure_weight=1.0, reconstruction_weight=0.0)
     modality = embeddings.Config(encoder=steps.Config(), keep_states=False, pool=base.embeddings.pool)
     wider = replace(base, modalities={**base.modalities, STEPS: modality})
@@ -125,6 +126,7 @@ def _with_steps(base: Recipe) -> dict[str, Recipe]:
     rows = {
         "steps": _fused(wider, single.Config(modality=STEPS)),
         "joined": _fused(base, joined),
+        "shrinkage": _fused(base, shrinkage.Config()),
         "joined-steps": _fused(wider, joined),
         "uqf-taught": _fused(replace(base, fused=taught), begun, loss),
         "uqf-joined-steps": _fused(replace(wider, fused=taught), begun, loss),

@@ -45,6 +45,8 @@ class Items:
     """Decides what is drawn once for all items, such as a dropout mask of what they have in common; None: torch's own
     state does. Workers that contrast their items with one another's must draw it alike: a mask of each worker's own
     shows whose an item is, and the loss falls by that alone."""
+    interactions: Int[Tensor, "B"] | None = None
+    """Training interactions of each, where they are counted; None: they have none."""
 
     def __len__(self) -> int:
         return len(next(iter(self.modalities.values())))
@@ -53,8 +55,8 @@ class Items:
         return self.modalities[name]
 
     def to(self, device: torch.device) -> "Items":
-        numbers = None if self.numbers is None else self.numbers.to(device)
-        return Items({name: rows.to(device) for name, rows in self.modalities.items()}, numbers, self.seed)
+        numbers, counts = (None if each is None else each.to(device) for each in (self.numbers, self.interactions))
+        return Items({name: rows.to(device) for name, rows in self.modalities.items()}, numbers, self.seed, counts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +243,29 @@ class SequenceFusion(Fusion):
     @abc.abstractmethod
     def chance(self, batch: Following) -> dict[str, Float[Tensor, ""]]:
         """The chance level of each part of `loss`: its value if all scores were equal."""
+
+
+class FittedFusion(Fusion):
+    """A fusion that compares items with references, which are items of the catalog and part of its state.
+
+    It is built without these; `fit` gives it them, or `reserve` and then the weights that it had.
+    """
+
+    num_references: int
+    """Of a larger catalog it is given about so many items, drawn by their numbers."""
+
+    @property
+    @abc.abstractmethod
+    def count(self) -> int:
+        """How many references it has."""
+
+    @abc.abstractmethod
+    def fit(self, items: Items) -> None:
+        """Take these items, with their numbers, as references."""
+
+    @abc.abstractmethod
+    def reserve(self, count: int) -> None:
+        """Make room for the weights of so many references."""
 
 
 class FusionConfig(PlugIn):

@@ -74,7 +74,8 @@ def _progressive(
     settings.progressive_dim_steps = steps
     clustering = faiss.ProgressiveDimClustering(rows.shape[1], size, settings)
     points = rows.detach().float().cpu().contiguous().numpy()
-    clustering.train(len(points), faiss.swig_ptr(points), faiss.ProgressiveDimIndexFactory())
+    factory = faiss.ProgressiveDimIndexFactory()
+    clustering.train(len(points), faiss.swig_ptr(points), factory)  # type: ignore[call-overload]  # as it is bound
     return torch.tensor(faiss.vector_to_array(clustering.centroids).reshape(size, -1)).to(rows)
 
 

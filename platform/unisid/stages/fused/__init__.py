@@ -23,10 +23,10 @@ from unisid.artifacts.shards import Shards, missing_parts, to_arrow, write_shard
 from unisid.artifacts.store import Place
 from unisid.artifacts.weights import read_json, read_weights, write_json, write_weights
 from unisid.bounds import Count, CountOrNone, Range, Settings
-from unisid.compute import Job, Metrics, Pool, Step, Worker
+from unisid.compute import Job, Pool, Step, Worker
 from unisid.config import Json, from_record, identity_where, runtime, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
-from unisid.fusion import TEXT, Fusion, FusionConfig, LearnedFusion, Loss, SequenceFusion, uqf
+from unisid.fusion import TEXT, FittedFusion, Fusion, FusionConfig, LearnedFusion, Loss, SequenceFusion, uqf
 from unisid.legend import LOSS
 from unisid.log import logger
 from unisid.ops.nearest import EXACT_LIMIT
@@ -37,8 +37,9 @@ from unisid.stages.extension import Base
 from unisid.stages.fused import inline
 from unisid.stages.fused.behaviour import NextItems, learned_items
 from unisid.stages.fused.contrast import Contrast
-from unisid.stages.fused.neighbours import IN_WORDS, ROWS, SEMANTIC, STRUCTURE, Relation, make_tables
+from unisid.stages.fused.neighbours import ROWS, SEMANTIC, STRUCTURE, Relation, in_words, make_tables
 from unisid.stages.fused.reading import Reader
+from unisid.stages.fused.references import fitted
 from unisid.training import loop
 from unisid.training.loop import Accumulation, Training
 from unisid.training.precision import Precision, autocast
@@ -50,6 +51,8 @@ LEAST = 2
 """Items that neighbours need at least."""
 HISTORY = "history_length"
 """The description's key of how much a fusion of sequences reads back."""
+REFERENCES = "references"
+"""The key, in the description and the record, of how many references a fitted fusion has."""
 WIDTH = "_width"
 """What the description's keys of the modalities' widths end with: text_width."""
 
@@ -156,8 +159,8 @@ def make(job: Job[Config]) -> Json:
     if isinstance(fusion, LearnedFusion):
         counts |= _tables(job, config, learner)
     task = Task(config, learner, job.out, learner.num_items, reader.widths)
-    counts |= _learn(job, task, learns=isinstance(fusion, LearnedFusion | SequenceFusion))
-    if words := _in_words(counts.get("valid", {}), config.relation):
+    counts |= _learn(job, task, fusion)
+    if words := in_words(counts.get("valid", {}), config.relation):
         LOG.info(words)
     write_vectors(job, reader, config, missing_parts(job.out, FAMILY, num_items, ROWS))
     text_only = int(Shards(job.out, FAMILY).read("text_only").sum())
@@ -200,6 +203,8 @@ def load(place: Place, weights: str = WEIGHTS) -> Fusion:
         learned = read_weights(place, weights) if place.exists(weights) else {}
         if isinstance(fusion, SequenceFusion):
             fusion.begin(learned["trained"], int(described[HISTORY]))
+        if isinstance(fusion, FittedFusion):
+            fusion.reserve(int(described["learned"][REFERENCES]))
         fusion.load_state_dict(learned)
     return fusion.eval()
 
@@ -302,10 +307,13 @@ def _tables(job: Job[Config], config: Config, reader: Reader) -> Json:
     )
 
 
-def _learn(job: Job[Config], task: Task, *, learns: bool) -> Json:
+def _learn(job: Job[Config], task: Task, fusion: Fusion) -> Json:
     if job.out.exists(DESCRIPTION):
         LOG.info("the fusion is there already")
-    elif learns:
+    elif isinstance(fusion, FittedFusion):
+        for _ in job.compute.map([{"shard": 0}], Step(functools.partial(fitter, task), task.config.writers)):
+            LOG.debug("the fusion is fitted")
+    elif isinstance(fusion, LearnedFusion | SequenceFusion):
         job.judged_by(LOSS)
         job.compute.fit(learn, task, name=f"{job.name}-fusion", pool=task.config.pool, work=job.work, report=job.report)
     else:
@@ -314,19 +322,15 @@ def _learn(job: Job[Config], task: Task, *, learns: bool) -> Json:
     return learned
 
 
-def _in_words(valid: Metrics, relation: Relation) -> str:
-    kinds = (
-        (STRUCTURE, IN_WORDS[relation]),
-        (SEMANTIC, "alike texts"),
-        ("next", "next items"),
-        ("alignment", "texts of the same items"),
-    )
-    parts = [
-        f"{valid[name]:.3f} for {what} (by chance {valid[f'{name}_chance']:.3f})"
-        for name, what in kinds
-        if f"{name}_chance" in valid
-    ]
-    return f"loss of what was held out: {', '.join(parts)}" if parts else ""
+def fitter(task: Task) -> Callable[[pa.Table], pa.Table]:
+    """Anything -> the same, once the fusion is fitted to the catalog's references and written."""
+
+    def write(part: pa.Table) -> pa.Table:
+        fusion = fitted(task.config.fusion.build(task.widths), task.reader)
+        write_fusion(task, fusion, {REFERENCES: fusion.count})
+        return part
+
+    return write
 
 
 def write_vectors(job: Job[Config], reader: Reader, config: Config, missing: list[Json]) -> None:

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from unisid.artifacts.catalog import TRAIN, Catalog
 from unisid.artifacts.shards import Shards, missing_parts, shard_parts, to_arrow, write_shard
 from unisid.artifacts.store import Place
-from unisid.compute import Job, Pool, Step
+from unisid.compute import Job, Metrics, Pool, Step
 from unisid.config import Json
 from unisid.log import logger
 from unisid.ops.nearest import Nearest
@@ -154,3 +154,19 @@ def _summary(place: Place, num_items: int) -> Json:
         "structure_fallbacks": int(structure.read("fallback").sum()),
         "semantic_recall": float(semantic.read("recall").mean()),
     }
+
+
+def in_words(valid: Metrics, relation: Relation) -> str:
+    """What a fusion loses of what was held out, beside chance; empty where it has no such figures."""
+    kinds = (
+        (STRUCTURE, IN_WORDS[relation]),
+        (SEMANTIC, "alike texts"),
+        ("next", "next items"),
+        ("alignment", "texts of the same items"),
+    )
+    parts = [
+        f"{valid[name]:.3f} for {what} (by chance {valid[f'{name}_chance']:.3f})"
+        for name, what in kinds
+        if f"{name}_chance" in valid
+    ]
+    return f"loss of what was held out: {', '.join(parts)}" if parts else ""

@@ -77,6 +77,8 @@ class Known:
     """In the order of `fusion.in_order`."""
     items: Int[Tensor, "n"]
     """Their numbers."""
+    interactions: Int[Tensor, "n"] | None = None
+    """Training interactions of each; None: they have none."""
 
     def means(self) -> dict[str, Float[Tensor, "_ _"]]:
         """The mean of every item's rows, by modality."""
@@ -97,7 +99,8 @@ class Known:
             found[name] = packed if each.each else replace(packed, order=own)
         place = np.empty(len(rows), np.int64)
         place[order.numpy()] = np.arange(len(rows))
-        return Items(found, self.items[chosen[order]]), place
+        counts = None if self.interactions is None else self.interactions[chosen[order]]
+        return Items(found, self.items[chosen[order]], interactions=counts), place
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,9 @@ class Reader:
         items = items if self.sample is None else self.sample[items]
         given = {TEXT: text} if text is not None else {}
         known = Known(
-            {name: given.get(name) or self._rows(name, items) for name in self.roles}, torch.from_numpy(items)
+            {name: given.get(name) or self._rows(name, items) for name in self.roles},
+            torch.from_numpy(items),
+            torch.from_numpy(self._shards[GRAPH].read("degree", items).astype(np.int64)),
         )
         for name, rows in known.modalities.items():
             if not bool(rows.values.isfinite().all()):
