@@ -14,7 +14,7 @@ from unisid.fusion import FusionConfig, Loss, concat, shrinkage, single, uqf
 from unisid.layers.recall import MemoryConfig
 from unisid.planning import Recipe
 from unisid.stages import embeddings, model
-from unisid.tokenizers import rqkmeans
+from unisid.tokenizers import balanced, rqkmeans
 
 QUERIES = (1, 2, 4, 8, 16, 32)
 DROPOUTS = (0.0, 0.1, 0.2, 0.35, 0.5)
@@ -126,7 +126,7 @@ def _with_steps(base: Recipe) -> dict[str, Recipe]:
     rows = {
         "steps": _fused(wider, single.Config(modality=STEPS)),
         "joined": _fused(base, joined),
-        "shrinkage": _fused(base, shrinkage.Config()),
+        "shrinkage": _fused(base, shrinkage.Config(weights=HALF)),
         "joined-steps": _fused(wider, joined),
         "uqf-taught": _fused(replace(base, fused=taught), begun, loss),
         "uqf-joined-steps": _fused(replace(wider, fused=taught), begun, loss),
@@ -174,8 +174,10 @@ def _uqf(base: Recipe) -> uqf.Config:
 
 
 def _fused(base: Recipe, fusion: FusionConfig, loss: Loss | None = None) -> Recipe:
+    """The base with codes of another fusion, by its own tokenizer where that is `balanced`, else residual k-means."""
     shape = base.codes.tokenizer
-    tokenizer = rqkmeans.Config(num_levels=shape.num_levels, codebook_size=shape.codebook_size)
+    plain = rqkmeans.Config(num_levels=shape.num_levels, codebook_size=shape.codebook_size)
+    tokenizer = shape if isinstance(shape, balanced.Config) else plain
     return replace(
         base,
         baseline=None,

@@ -17,13 +17,13 @@ from unisid.artifacts.codes import Codes
 from unisid.artifacts.fused import Fused
 from unisid.artifacts.graph import Graph
 from unisid.artifacts.record import require
-from unisid.artifacts.store import Place, Store
+from unisid.artifacts.store import Address, Place, Store
 from unisid.artifacts.tables import read_table
 from unisid.encoders import vectors
 from unisid.errors import ConfigError, DataError
 from unisid.exchange import reader
 from unisid.exchange.indexes import export_codes
-from unisid.fusion import concat
+from unisid.fusion import concat, shrinkage
 from unisid.ops.semantic_ids import spell_all
 from unisid.stages import embeddings, fused
 from unisid.stages.fused.packaged import vectors_of
@@ -120,6 +120,23 @@ def test_a_new_items_text_leads_to_the_codes_of_an_extension(made, grown):
     added = read_table(grown["codes"], "added")
     assert [f"{sid}<d_0>" for sid in spell_all(codes)] == added["nearest"].to_pylist()
     assert added["item_id"].to_pylist() == ids
+
+
+def test_the_references_of_a_fusion_travel_along(made, tmp_path):
+    """What alike items tell of a new one is the same by the package and by an extension."""
+    _, store, recipe, _, _ = made
+    fusion = shrinkage.Config(num_neighbours=3)
+    told = replace(recipe, name="told", modalities={}, fused=replace(recipe.fused, fusion=fusion))
+    manifest = export_codes(Codes.read(shop.make(told, store)["codes"]), store, str(tmp_path / "package"))
+    assert "fusion.safetensors" in manifest["files"]
+    dataset = replace(told.catalog.dataset, items=shop.items(tmp_path, shop.ITEMS + shop.NEW))
+    wanted = replace(told, catalog=replace(told.catalog, dataset=dataset, keep_cold_items=True))
+    places = shop.make(extended(wanted, store, Address("codes", "told", "1"), "2"), store)
+    ids = shop.catalog_ids(places["catalog"])[shop.ITEMS :].to_pylist()
+    own = Fused.read(places["fused"]).vectors(np.arange(shop.ITEMS, shop.ITEMS + shop.NEW))
+    found = vectors_of(str(tmp_path / "package"), {"text": [shop.title(int(item[1:])) for item in ids]})
+    np.testing.assert_allclose(found, own, atol=1e-5)
+    assert (np.linalg.norm(found[:, -8:], axis=1) > 0.99).all(), "the part of the graph, told by alike items"
 
 
 def test_a_modality_may_be_given_as_vectors(made):

@@ -15,10 +15,12 @@ from unisid.fusion import uqf
 from unisid.runtime.local import LocalCompute
 from unisid.runtime.trials import InTurn
 from unisid.stages import instructions
+from unisid.tokenizers import balanced
 from unisid.trials.telling import NullExperimentTracker
 
 STEPS = ("steps", "joined", "joined-steps", "uqf-taught", "uqf-joined-steps")
-PLAIN = ("text", "graph", "concat", "letter", "uqf", *STEPS)
+WHOLE = ("shrinkage", *STEPS)
+PLAIN = ("text", "graph", "concat", "letter", "uqf", *WHOLE)
 
 
 def test_every_part_is_changed_by_itself():
@@ -43,16 +45,24 @@ def test_no_recommender_is_trained_and_only_letter_has_a_tokenizer_of_its_own():
     assert next(method for method in found if method.name == "letter").recipe.codes.tokenizer.kind == "letter"
 
 
+def test_balanced_codes_stay_the_bases_own():
+    base = tiny()
+    size = base.codes.tokenizer.codebook_size
+    own = balanced.Config(num_levels=3, codebook_size=size, equal="interactions")
+    found = fusion_ids(replace(base, codes=replace(base.codes, tokenizer=own))).methods
+    assert {method.recipe.codes.tokenizer for method in found if method.name != "letter-ids"} == {own}
+
+
 def test_steps_are_a_modality_of_the_rows_that_name_them_and_of_no_other():
     rows = {method.name: method.recipe for method in fusion(tiny()).methods}
     having = {name for name, recipe in rows.items() if "steps" in recipe.modalities}
     assert having == {"steps", "joined-steps", "uqf-joined-steps"}
-    assert {name for name, recipe in rows.items() if recipe.codes.scale == "whole"} == set(STEPS)
+    assert {name for name, recipe in rows.items() if recipe.codes.scale == "whole"} == set(WHOLE)
 
 
 def test_vectors_are_compared_as_a_relation_of_items():
     found = {method.name: method for method in alike(tiny()).methods}
-    assert set(found) == {"text", "graph", "concat", "uqf", *STEPS}
+    assert set(found) == {"text", "graph", "concat", "uqf", *WHOLE}
     assert all(method.until == "baseline" for method in found.values())
     memories = [method.recipe.baseline.baseline.memory for method in found.values()]
     assert all(memory.alike == ("fused",) and memory.words for memory in memories)
