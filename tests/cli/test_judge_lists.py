@@ -15,6 +15,7 @@ from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Address, Store
 from unisid.cli.judge_lists import systems_of
 from unisid.evaluation.ranks import summarise, write_method
+from unisid.ops.by_user import Users
 
 
 @pytest.fixture
@@ -89,8 +90,9 @@ def methods(judge, place):
         write_record(made, model)
         out = store.place(Address("metrics", name, "1"))
         places = {method: np.ones(len(rows)), "alpha": np.full(len(rows), 2.0)}
+        users = Users.of(catalog.user[rows])
         ranks = {each: dict.fromkeys(HISTORY_RULES, place) for each, place in places.items()}
-        write_metrics(out, {each: summarise(found, (1,), 5, 1) for each, found in sorted(ranks.items())}, {})
+        write_metrics(out, {each: summarise(found, users, (1,), 5, 1) for each, found in sorted(ranks.items())}, {})
         for each, found in ranks.items():
             write_method(out, each, found, catalog, rows)
         inputs = {"model": {"address": model.address, "fingerprint": model.fingerprint}}

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from unisid.evaluation.figures import comparisons, holm, intervals, over_cutoffs, over_seeds, paired, values_of
+from unisid.ops.by_user import Users
 
 CUTOFFS = (1, 5, 10)
+USERS = Users.single(400)
 
 
 def ranks(seed: int, better: float = 1.0, samples: int = 400) -> np.ndarray:
@@ -20,7 +22,7 @@ def ranks(seed: int, better: float = 1.0, samples: int = 400) -> np.ndarray:
 
 def test_a_figure_is_the_mean_of_the_seeds_and_their_deviation():
     every = [ranks(seed) for seed in (1, 2, 3)]
-    found = over_seeds(values_of(every, CUTOFFS), CUTOFFS)
+    found = over_seeds(values_of(every, CUTOFFS), USERS, CUTOFFS)
     by_seed = [np.mean(each <= 5) for each in every]  # NaN compares false
     assert found["HR@5"].by_seed == pytest.approx(by_seed)
     assert found["HR@5"].mean == pytest.approx(np.mean(by_seed))
@@ -32,8 +34,8 @@ def test_a_figure_is_the_mean_of_the_seeds_and_their_deviation():
 
 def test_the_interval_is_of_samples_and_the_deviation_of_seeds():
     """Seeds that agree sample by sample leave the interval as wide as one seed's; one seed has no deviation."""
-    one = over_seeds(values_of([ranks(1)], CUTOFFS), CUTOFFS)["NDCG@10"]
-    thrice = over_seeds(values_of([ranks(1)] * 3, CUTOFFS), CUTOFFS)["NDCG@10"]
+    one = over_seeds(values_of([ranks(1)], CUTOFFS), USERS, CUTOFFS)["NDCG@10"]
+    thrice = over_seeds(values_of([ranks(1)] * 3, CUTOFFS), USERS, CUTOFFS)["NDCG@10"]
     assert np.isnan(one.deviation)
     assert thrice.deviation == pytest.approx(0, abs=1e-12)
     assert (thrice.low, thrice.high) == pytest.approx((one.low, one.high))
@@ -42,7 +44,7 @@ def test_the_interval_is_of_samples_and_the_deviation_of_seeds():
 def test_comparisons_pair_samples_after_the_mean_over_seeds():
     ours = values_of([ranks(1, 2.0), ranks(2, 2.0)], CUTOFFS)
     others = {"weak": values_of([ranks(3), ranks(4)], CUTOFFS), "same": ours}
-    found = comparisons(ours, others, CUTOFFS)
+    found = comparisons(ours, others, USERS, CUTOFFS)
     first, second = ours.mean(0)[:, 2], others["weak"].mean(0)[:, 2]
     t = stats.ttest_rel(first, second, alternative="greater")
     weak = found["weak"]["HR@10"]
@@ -56,16 +58,16 @@ def test_comparisons_pair_samples_after_the_mean_over_seeds():
 
 def test_an_estimate_is_the_mean_and_its_interval_narrows_with_samples():
     few, many = (values_of([ranks(1, samples=size)], CUTOFFS)[0] for size in (100, 6400))
-    small, large = (intervals(values, CUTOFFS, 500, 7)["NDCG@10"] for values in (few, many))
+    small, large = (intervals(values, Users.single(len(values)), CUTOFFS, 500, 7)["NDCG@10"] for values in (few, many))
     assert large.mean == pytest.approx(many[:, 5].mean())
     assert large.high - large.low == pytest.approx((small.high - small.low) / 8, rel=0.25)
-    assert intervals(few, CUTOFFS, 500, 7) == intervals(few, CUTOFFS, 500, 7)
+    assert intervals(few, Users.single(100), CUTOFFS, 500, 7) == intervals(few, Users.single(100), CUTOFFS, 500, 7)
 
 
 def test_a_paired_interval_is_of_the_differences():
     """A constant lead has an interval of no width, however far the samples are apart."""
     theirs = values_of([ranks(1)], CUTOFFS)[0]
-    found = paired(theirs + 0.25, theirs, CUTOFFS, 100, 7)["HR@5"]
+    found = paired(theirs + 0.25, theirs, USERS, CUTOFFS, 100, 7)["HR@5"]
     assert (found.low, found.high, found.test.difference) == pytest.approx((0.25, 0.25, 0.25))
 
 

@@ -7,6 +7,7 @@ import pytest
 from unisid.compute import Pool, Step
 from unisid.errors import ConfigError
 from unisid.evaluation.ranks import check_cutoffs, headline, rank_in_parts, summarise, usable_cutoffs
+from unisid.ops.by_user import Users
 from unisid.progress import Progress
 from unisid.runtime.local import LocalCompute
 
@@ -33,7 +34,7 @@ def test_parts_come_back_as_one_column_a_rule_in_the_order_of_the_samples(rows_p
 def test_means_and_intervals_by_hand():
     """Ranks 1, 2 and none: HR@1 is 1/3; NDCG@5 the mean of 1, 1/log2(3) and 0."""
     ranks = {"allowed": np.array([1.0, 2.0, np.nan]), "excluded": np.array([1.0, 1.0, 1.0])}
-    found = summarise(ranks, (1, 5), 200, 0)
+    found = summarise(ranks, Users.single(3), (1, 5), 200, 0)
     assert found["allowed"]["HR@1"]["mean"] == pytest.approx(1 / 3)
     assert found["allowed"]["NDCG@5"]["mean"] == pytest.approx((1 + 1 / np.log2(3)) / 3)
     assert found["allowed"]["HR@5"]["low"] <= 2 / 3 <= found["allowed"]["HR@5"]["high"]

@@ -9,6 +9,7 @@ from tests.report.drawings import panels
 from unisid.artifacts.record import Record
 from unisid.evaluation.figures import comparisons, over_cutoffs, over_seeds, values_of
 from unisid.experiments.results import cells_of, lists_of
+from unisid.ops.by_user import Users
 from unisid.report import experiment as shown
 from unisid.report import experiment_plots
 from unisid.report.tables import comma_separated
@@ -23,7 +24,8 @@ def table() -> shown.Table:
     cells = {
         method: values_of([np.ceil(random.exponential(9, 50)) for _ in own], (10,)) for method, own in seeds.items()
     }
-    results = shown.Results({method: over_seeds(values, (10,)) for method, values in cells.items()}, {}, {})
+    users = Users.single(50)
+    results = shown.Results({method: over_seeds(each, users, (10,)) for method, each in cells.items()}, {}, {})
     return shown.Table(
         title="small",
         question="Which?",
@@ -68,7 +70,7 @@ def over_an_axis() -> shown.Table:
     own = found.rules["excluded"]
     compared = shown.Results(
         own.figures,
-        comparisons(values, {"baseline": values * 0.5}, (10,)),
+        comparisons(values, {"baseline": values * 0.5}, Users.single(50), (10,)),
         {"baseline": over_cutoffs(np.array([0.3, 0.2, 0.1]), np.array([0.2, 0.2, 0.1]))},
     )
     return replace(found, rules={"excluded": compared, "allowed": compared}, axis="size", at={"ours": 2, "baseline": 1})

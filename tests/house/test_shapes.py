@@ -11,6 +11,7 @@ import torch
 from tests import shapes
 from unisid.evaluation.figures import over_seeds
 from unisid.evaluation.next_items import held_out_steps
+from unisid.ops.by_user import Users
 from unisid.stages.codes.unique import crowded
 from unisid.stages.graph.edges import Edges
 
@@ -72,7 +73,7 @@ def test_every_room_of_tensors_is_among_them():
 
 def test_a_wrong_shape_is_refused_where_other_types_are_not_checked():
     with pytest.raises(TypeError, match="over_seeds"):
-        over_seeds(np.zeros((2, 3)), [5])
+        over_seeds(np.zeros((2, 3)), Users.single(3), [5])
 
 
 @pytest.mark.parametrize(

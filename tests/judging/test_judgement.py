@@ -10,8 +10,7 @@ from unisid.artifacts.record import Record, write_record
 from unisid.errors import DataError
 from unisid.evaluation.ranks import summarise, write_method
 from unisid.judging.judgement import judge, recorded
-from unisid.ops import ranking
-from unisid.ops.ranking import paired_test, permutation_p
+from unisid.ops.by_user import Users
 from unisid.report.judgement import judgement
 
 CUTOFFS = (1, 5, 10)
@@ -28,7 +27,7 @@ def test_figures_and_tests_are_the_evaluators(catalog):
     found = judge(systems, catalog, CUTOFFS)
     one = judge({"mine": [ranks_of(0, 1)]}, catalog, CUTOFFS)
     figures = one["rules"]["excluded"]["figures"]["mine"]
-    for name, each in summarise(ranks_of(0, 1), CUTOFFS, 2000, 42)["excluded"].items():
+    for name, each in summarise(ranks_of(0, 1), Users.single(20), CUTOFFS, 2000, 42)["excluded"].items():
         assert figures[name]["mean"] == pytest.approx(each["mean"])
         assert (figures[name]["low"], figures[name]["high"]) == pytest.approx((each["low"], each["high"]))
     assert found["seeds"] == {"mine": 2, "other": 1}
@@ -79,23 +78,12 @@ def test_who_is_better_is_ahead_and_equals_are_not_told_apart(catalog):
     assert "worse is behind mine" in behind
 
 
-def test_signs_at_random_give_the_p_of_a_t_test_where_there_are_many_samples(monkeypatch):
-    random = np.random.default_rng(0)
-    first, second = random.normal(0.05, 1, 2000), random.normal(0, 1, 2000)
-    assert permutation_p(first - second, 9_999, 1) == pytest.approx(paired_test(first, second).p, abs=0.02)
-    assert permutation_p(np.zeros(10), 99, 1) == 1.0
-    whole = permutation_p(first - second, 999, 1)
-    monkeypatch.setattr(ranking, "DRAWN_AT_ONCE", 10 * len(first))
-    assert permutation_p(first - second, 999, 1) == whole  # drawn some at a time, in the same order
-    assert permutation_p(np.ones(12), 9_999, 1) < 0.002  # 2^-12 of all signs
-
-
 def test_ranks_that_metrics_hold_are_judged_beside_lists(catalog, place):
     rows = catalog.samples(TEST)
     ranks = ranks_of(3, 1, len(rows))
     ranks["excluded"][0] = np.nan
     out = place / "metrics"
-    write_metrics(out, {"ours": summarise(ranks, CUTOFFS, 10, 1)}, {})
+    write_metrics(out, {"ours": summarise(ranks, Users.single(len(rows)), CUTOFFS, 10, 1)}, {})
     write_method(out, "ours", ranks, catalog, rows)
     write_record(out, Record(address="metrics/ring/1", config={}, inputs={}, counts={}))
     found = recorded(Metrics.read(out), catalog)

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from unisid.judging.power import CHANCE, LEVEL, power
+from unisid.ops.by_user import Users
 
 
 def normal(seeds, samples, mean, seed, between=0.0):
@@ -49,3 +50,11 @@ def test_what_cannot_be_seen_has_no_number():
     assert (one.seeds, one.between_seeds) == (None, None)
     noisy = power(normal(2, 50, 0.0, 0, between=5.0), normal(2, 50, 0.0, 1, between=5.0), 1e-6)
     assert (noisy.users, noisy.seeds) == (None, None)
+
+
+def test_samples_of_users_repeated_add_nothing():
+    first, second = normal(1, 60, 0.3, 0), normal(1, 60, 0.0, 1)
+    users = Users.of(np.repeat(np.arange(60), 3))
+    once, thrice = power(first, second), power(np.repeat(first, 3, 1), np.repeat(second, 3, 1), users=users)
+    assert thrice.detectable == pytest.approx(once.detectable)
+    assert thrice.users == once.users

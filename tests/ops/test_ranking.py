@@ -3,9 +3,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.stats
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import label_ranking_average_precision_score, ndcg_score, top_k_accuracy_score
 
@@ -171,61 +170,3 @@ def test_metric_laws_and_twins(ranks, cutoffs):
     assert reciprocals == pytest.approx([slow.mean_reciprocal_rank(ranks, k) for k in cutoffs])
     assert (reciprocals <= gains + 1e-12).all()
     assert (gains <= hits + 1e-12).all()
-
-
-def test_bootstrap_is_a_function_of_the_seed():
-    values = ranking.metric_values(np.array([1.0, 2.0, nan, 30.0]), (1, 10))
-    first, again, other = (ranking.bootstrap_means(values, 50, seed) for seed in (1, 1, 2))
-    assert (first == again).all()
-    assert (first != other).any()
-
-
-def test_bootstrap_has_the_spread_of_drawing_rows_one_by_one():
-    values = np.random.default_rng(0).choice([0.0, 0.4, 1.0], size=200, p=[0.7, 0.2, 0.1])
-    fast = ranking.bootstrap_means(values[:, None], 4000, 0)[:, 0]
-    twin = np.array(slow.bootstrap_means(values.tolist(), 1500, 0))
-    assert fast.mean() == pytest.approx(values.mean(), abs=0.003)
-    assert fast.std() == pytest.approx(values.std() / math.sqrt(200), rel=0.05)
-    assert fast.std() == pytest.approx(twin.std(), rel=0.08)
-
-
-def test_bootstrap_draws_all_columns_together():
-    """A column and its negative must cancel in every resample, which is what pairing means."""
-    values = np.random.default_rng(0).random((40, 1))
-    means = ranking.bootstrap_means(np.concatenate([values, -values], axis=1), 20, 0)
-    assert np.abs(means.sum(1)).max() < 1e-12
-
-
-def test_interval_covers_the_truth_as_often_as_it_says():
-    rng = np.random.default_rng(3)
-    covered = 0
-    for seed in range(200):
-        sample = (rng.random(300) < 0.2).astype(float)[:, None]
-        low, high = ranking.interval(ranking.bootstrap_means(sample, 400, seed))
-        covered += int(low[0] <= 0.2 <= high[0])
-    assert 180 <= covered <= 198  # 95% of 200, by four standard deviations
-
-
-def test_paired_test_by_hand():
-    # differences 1, 2, 3: mean 2, sd 1, t = 2 / (1 / sqrt 3) = 3.4641 with 2 degrees of freedom
-    result = ranking.paired_test(np.array([2.0, 4.0, 6.0]), np.array([1.0, 2.0, 3.0]))
-    assert result.difference == 2.0
-    assert result.cohens_d == 2.0
-    assert result.p == pytest.approx(0.0371, abs=1e-4)
-
-
-@settings(max_examples=50)
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=20))
-def test_paired_test_against_scipy_and_its_mirror(pairs):
-    first, second = (np.round(np.array(x), 3) for x in zip(*pairs, strict=True))
-    here, there = ranking.paired_test(first, second), ranking.paired_test(second, first)
-    assert here.difference == pytest.approx(-there.difference)
-    assert here.cohens_d == pytest.approx(-there.cohens_d)
-    if np.ptp(first - second) > 1e-9:
-        assert here.p == pytest.approx(scipy.stats.ttest_rel(first, second, alternative="greater").pvalue)
-        assert here.p + there.p == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize(("first", "p"), [([0.5, 0.5], 1.0), ([1.0, 1.0], 0.0), ([0.0, 0.0], 1.0), ([1.0], 1.0)])
-def test_differences_without_spread(first, p):
-    assert ranking.paired_test(np.array(first), np.full(len(first), 0.5)).p == p

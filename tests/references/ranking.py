@@ -1,7 +1,6 @@
 """Slow, obvious twins of `unisid.ops.ranking`: Python loops over lists."""
 
 import math
-import random
 
 
 def rank_of_target(scores: list[float], target: int) -> float:
@@ -33,12 +32,6 @@ def ndcg(ranks: list[float], k: int) -> float:
 
 def mean_reciprocal_rank(ranks: list[float], k: int) -> float:
     return sum(1 / rank for rank in ranks if rank <= k) / len(ranks)
-
-
-def bootstrap_means(values: list[float], resamples: int, seed: int) -> list[float]:
-    """Draws rows one by one."""
-    draw = random.Random(seed)
-    return [sum(draw.choices(values, k=len(values))) / len(values) for _ in range(resamples)]
 
 
 def itemknn_scores(

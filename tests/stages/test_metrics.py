@@ -6,13 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from scipy import stats
 
 from tests.backbones.models import index_of
 from tests.baselines.catalogs import random_baskets, write_catalog
 from tests.lines import logged
 from tests.references import ranking as slow
 from tests.stages import ring
-from unisid.artifacts.catalog import TEST, Catalog
+from unisid.artifacts.catalog import TEST, TRAIN, VALID, Catalog
 from unisid.artifacts.codes import Codes, write_codes
 from unisid.artifacts.metrics import Metrics
 from unisid.artifacts.model import write_model
@@ -25,6 +26,9 @@ from unisid.compute import Job
 from unisid.config import plug_in, to_record
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.evaluation.groups import taken_by
+from unisid.evaluation.ranks import summarise
+from unisid.ops.by_user import Users
+from unisid.ops.ranking import metric_values
 from unisid.report import facts
 from unisid.runtime.local import LocalCompute
 from unisid.serving.recommender import Recommender
@@ -56,9 +60,13 @@ def score_all(history):
 
 @pytest.fixture
 def job(place):
-    """The inputs of a metrics stage: real artifacts, with a tiny untrained model."""
+    """Of a leave-one-out catalog of 30 users."""
+    return job_of(place, write_catalog(place / "catalog", random_baskets(30, N, seed=5), N, history_length=3))
+
+
+def job_of(place, catalog):
+    """The inputs of a metrics stage beside a catalog: real artifacts, with a tiny untrained model."""
     inputs = {noun: place / noun for noun in metrics.inputs(metrics.Config()) if noun != "baseline"}
-    catalog = write_catalog(inputs["catalog"], random_baskets(30, N, seed=5), N, history_length=3)
     sizes = (5, 5)
     write_codes(inputs["codes"], np.stack([np.arange(N) // 5, np.arange(N) % 5], 1), sizes)
     given = {"catalog": {"address": "catalog/small/1", "fingerprint": catalog.record.fingerprint}}
@@ -151,6 +159,39 @@ def test_what_is_written_agrees(job, scripted):
     assert test["low"] <= test["difference"] <= test["high"]
     assert set(comparisons["itemknn"]["allowed"]["thesis, over cut-offs"]) == {"HR", "NDCG"}
     assert counts["chosen"]["itemknn"]["decay"] in itemknn.Config().decays
+
+
+def figures_of(job):
+    """The intervals and paired tests that were written, and the same of the written ranks, a user for every sample."""
+    results, comparisons = (read_json(job.out, f"{name}.json") for name in ("metrics", "comparisons"))
+    single, tiger = Users.single(read_table(job.out, "ranks-tiger").num_rows), read_ranks(job, "tiger")
+    again = {method: summarise(read_ranks(job, method), single, (1, 3, 5), 50, 42) for method in results}
+    tests = {each: metrics.compare(tiger, read_ranks(job, each), single, (1, 3, 5), job.config) for each in comparisons}
+    return (results, comparisons), (again, tests)
+
+
+def test_of_one_target_a_user_every_sample_is_drawn(job, scripted):
+    metrics.make(job)
+    found, by_sample = figures_of(job)
+    assert found == by_sample
+
+
+def test_of_many_targets_a_user_users_are_drawn(place, scripted):
+    """Some stay where they are, others go to and fro: tests are those of so few users, all of whose hits are alike."""
+    walks = [[*range(user, user + 3), *[user, user + 12 * (user % 3 > 0)] * 10] for user in range(12)]
+    where = ring.write_catalog(place / "catalog", walks, N, [[TRAIN] * 2 + [VALID] + [TEST] * 20] * 12)
+    job = job_of(place, Catalog.read(where))
+    metrics.make(job)
+    (_, comparisons), (_, by_sample) = figures_of(job)
+    catalog = Catalog.read(where)
+    rows = catalog.samples(TEST)
+    assert len(rows) == 240
+    apart = [metric_values(read_ranks(job, method)["allowed"], (5,))[:, 0] for method in ("tiger", "popularity")]
+    sums = np.bincount(catalog.user[rows], apart[0] - apart[1])
+    test = comparisons["popularity"]["allowed"]["HR@5"]
+    assert test["p"] == pytest.approx(stats.ttest_1samp(sums, 0, alternative="greater").pvalue)
+    naive = by_sample["popularity"]["allowed"]["HR@5"]
+    assert test["high"] - test["low"] > 2 * (naive["high"] - naive["low"])
 
 
 def test_a_sample_of_the_targets_has_the_ranks_that_it_has_among_all(job, scripted):

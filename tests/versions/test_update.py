@@ -209,7 +209,7 @@ def test_a_day_without_enough_to_learn_from_extends_the_index_alone(world):
     found = world.day(shop.items(world.folder, shop.ITEMS + 2, "more"))
     assert (found["new"], found["why"]) == ("", "no interactions to learn from")
     few = world.day(interactions=clicks(world.folder, users=5, steps=2, count=shop.ITEMS, name="few"))
-    assert few["why"] == "2 test samples, the gate needs 30"
+    assert few["why"] == "test samples of 2 users, the gate needs 30"
     assert world.promoted == [("codes/shop/2", None), ("codes/shop/3", None)]
 
 

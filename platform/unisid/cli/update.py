@@ -22,8 +22,8 @@ class GateOptions:
     """refused if worse at this level"""
     most_loss: Annotated[float | None, shown("FLOAT")] = None
     """refused too unless a larger loss than this is ruled out"""
-    least_samples: int = 30
-    """test samples that it needs"""
+    least_users: int = 30
+    """users with test samples that it needs"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,9 @@
 """From values of metrics to figures: means with bootstrap intervals, paired tests, corrections for many of them.
 
-n seeds, S test samples, M metrics, R resamples of a bootstrap, C cut-offs.
+All samples of a user are one draw. n seeds, S test samples, M metrics, C cut-offs.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,26 +11,17 @@ import scipy
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from unisid.ops.ranking import (
-    MEASURES,
-    PairedTest,
-    bootstrap_means,
-    interval,
-    metric_names,
-    metric_values,
-    paired_test,
-)
+from unisid.ops.by_user import PairedTest, Users, bootstrap_means, interval, t_test
+from unisid.ops.ranking import MEASURES, metric_names, metric_values
 
 RESAMPLES = 2000
 """Of the bootstrap, where no setting says."""
 SEED = 42
-Means = Callable[[Float[np.ndarray, "S M"]], Float[np.ndarray, "R M"]]
-"""From values of samples to means of what a bootstrap drew."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over test samples and its 95% bootstrap interval."""
+    """A mean over test samples and its 95% bootstrap interval over users."""
 
     mean: float
     low: float
@@ -55,7 +46,7 @@ class Figure:
     """Of the seeds' means; NaN for one seed."""
     low: float
     high: float
-    """95% over test samples, of the mean over seeds."""
+    """95% over users, of the mean over seeds."""
     by_seed: tuple[float, ...]
 
 
@@ -103,10 +94,10 @@ def values_of(ranks: Sequence[Float[np.ndarray, " S"]], cutoffs: Sequence[int]) 
 
 
 def intervals(
-    values: Float[NDArray[np.float64], "S M"], cutoffs: Sequence[int], resamples: int, seed: int
+    values: Float[NDArray[np.float64], "S M"], users: Users, cutoffs: Sequence[int], resamples: int, seed: int
 ) -> dict[str, Interval]:
     """Metric -> its mean and interval."""
-    low, high = interval(bootstrap_means(values, resamples, seed))
+    low, high = interval(bootstrap_means(values, users, resamples, seed))
     columns = zip(metric_names(cutoffs), values.mean(0), low, high, strict=True)
     return {name: Interval(float(mean), float(a), float(b)) for name, mean, a, b in columns}
 
@@ -114,14 +105,16 @@ def intervals(
 def paired(
     ours: Float[NDArray[np.float64], "S M"],
     theirs: Float[NDArray[np.float64], "S M"],
+    users: Users,
     cutoffs: Sequence[int],
     resamples: int,
     seed: int,
 ) -> dict[str, Paired]:
     """Metric -> how far ours is ahead, sample by sample."""
-    low, high = interval(bootstrap_means(ours - theirs, resamples, seed))
+    apart = ours - theirs
+    low, high = interval(bootstrap_means(apart, users, resamples, seed))
     return {
-        name: Paired(paired_test(ours[:, m], theirs[:, m]), float(low[m]), float(high[m]))
+        name: Paired(t_test(apart[:, m], users), float(low[m]), float(high[m]))
         for m, name in enumerate(metric_names(cutoffs))
     }
 
@@ -139,7 +132,8 @@ def over_cutoffs(
 
 
 def _over_cutoffs(ours: Float[NDArray[np.float64], " C"], theirs: Float[NDArray[np.float64], " C"]) -> OverCutoffs:
-    test, count, mean = paired_test(ours, theirs), len(ours), float(theirs.mean())
+    count, mean = len(ours), float(theirs.mean())
+    test = t_test(ours - theirs, Users.single(count))
     low = high = None
     if count > 1:
         error = float((ours - theirs).std(ddof=1)) / np.sqrt(count)
@@ -149,17 +143,11 @@ def _over_cutoffs(ours: Float[NDArray[np.float64], " C"], theirs: Float[NDArray[
     return OverCutoffs(test.difference, relative, test.p, test.cohens_d, low, high)
 
 
-def over_seeds(
-    values: Float[NDArray[np.float64], "n S M"], cutoffs: Sequence[int], means: Means | None = None
-) -> dict[str, Figure]:
-    """Metric -> its mean over seeds, their deviation, and the interval over samples.
-
-    Args:
-        means: a bootstrap's means [R, M] of values [S, M]; None for that of independent samples.
-    """
+def over_seeds(values: Float[NDArray[np.float64], "n S M"], users: Users, cutoffs: Sequence[int]) -> dict[str, Figure]:
+    """Metric -> its mean over seeds, their deviation, and the interval over users."""
     seeds = values.mean(1)
     spread = seeds.std(0, ddof=1) if len(seeds) > 1 else np.full(values.shape[2], np.nan)
-    low, high = interval((means or _bootstrap)(values.mean(0)))
+    low, high = interval(bootstrap_means(values.mean(0), users, RESAMPLES, SEED))
     return {
         name: Figure(float(seeds[:, m].mean()), float(spread[m]), float(low[m]), float(high[m]), tuple(seeds[:, m]))
         for m, name in enumerate(metric_names(cutoffs))
@@ -169,35 +157,22 @@ def over_seeds(
 def comparisons(
     ours: Float[NDArray[np.float64], "n S M"],
     others: Mapping[str, Float[NDArray[np.float64], "_ S M"]],
+    users: Users,
     cutoffs: Sequence[int],
-    means: Means | None = None,
-    test: Callable[[Float[np.ndarray, " S"]], PairedTest] | None = None,
 ) -> dict[str, dict[str, Comparison]]:
     """Method -> metric -> how far ours is ahead of it, with p-values corrected over the methods.
 
     Methods may have different numbers of seeds.
-
-    Args:
-        means: as `over_seeds`.
-        test: of differences [S]; None for the paired t-test of independent samples.
     """
     apart = {method: ours.mean(0) - values.mean(0) for method, values in others.items()}
-    reach = {method: interval((means or _bootstrap)(each)) for method, each in apart.items()}
+    reach = {method: interval(bootstrap_means(each, users, RESAMPLES, SEED)) for method, each in apart.items()}
     found: dict[str, dict[str, Comparison]] = {method: {} for method in others}
     for m, name in enumerate(metric_names(cutoffs)):
-        tests = [(test or _t_test)(each[:, m]) for each in apart.values()]
+        tests = [t_test(each[:, m], users) for each in apart.values()]
         for method, tested, p in zip(others, tests, holm([each.p for each in tests]), strict=True):
             low, high = reach[method]
             found[method][name] = Comparison(tested, float(low[m]), float(high[m]), p)
     return found
-
-
-def _bootstrap(values: Float[np.ndarray, "S M"]) -> Float[np.ndarray, "R M"]:
-    return bootstrap_means(values, RESAMPLES, SEED)
-
-
-def _t_test(differences: Float[np.ndarray, " S"]) -> PairedTest:
-    return paired_test(differences, np.zeros_like(differences))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -18,6 +18,7 @@ from unisid.compute import Compute, Step
 from unisid.config import Json
 from unisid.errors import ConfigError
 from unisid.evaluation.figures import intervals
+from unisid.ops.by_user import Users
 from unisid.ops.ranking import metric_names, metric_values
 from unisid.progress import Progress
 
@@ -122,11 +123,11 @@ def write_method(place: Place, method: str, ranks: Ranks, catalog: Catalog, rows
     write_ranks(place, method, pa.table({"user": catalog.user[rows], "target": catalog.item[rows], **columns}))
 
 
-def summarise(ranks: Ranks, cutoffs: tuple[int, ...], resamples: int, seed: int) -> Json:
-    """History rule -> metric -> its mean and 95% bootstrap interval."""
+def summarise(ranks: Ranks, users: Users, cutoffs: tuple[int, ...], resamples: int, seed: int) -> Json:
+    """History rule -> metric -> its mean and 95% bootstrap interval over users."""
     summary = {}
     for rule in HISTORY_RULES:
-        found = intervals(metric_values(ranks[rule], cutoffs), cutoffs, resamples, seed)
+        found = intervals(metric_values(ranks[rule], cutoffs), users, cutoffs, resamples, seed)
         summary[rule] = {name: asdict(each) for name, each in found.items()}
     return summary
 

@@ -25,6 +25,7 @@ from unisid.evaluation.groups import THIRDS
 from unisid.evaluation.index import recorded
 from unisid.experiments import indexes
 from unisid.experiments.definition import Experiment
+from unisid.ops.by_user import Users
 from unisid.planning import plan
 from unisid.report import experiment as shown
 from unisid.report import experiment_plots, interpret
@@ -116,7 +117,7 @@ def _table(experiment: Experiment, ranked: Sequence[tuple[Trial, Judged]]) -> sh
         values = {
             name: figures.values_of([cell.ranks[rule] for cell in own], cutoffs) for name, own in by_method.items()
         }
-        rules[rule] = _results(values, experiment.reference, cutoffs)
+        rules[rule] = _results(values, Users.of(ranked[0][1].samples[:, 0]), experiment.reference, cutoffs)
     return shown.Table(
         title=experiment.name,
         question=experiment.question,
@@ -213,13 +214,13 @@ class IndexQuality:
 
 
 def _results(
-    values: dict[str, Float[NDArray[np.float64], "n S M"]], reference: str, cutoffs: Sequence[int]
+    values: dict[str, Float[NDArray[np.float64], "n S M"]], users: Users, reference: str, cutoffs: Sequence[int]
 ) -> shown.Results:
     """Of one history rule."""
     others = {name: each for name, each in values.items() if name != reference and reference in values}
     return shown.Results(
-        figures={name: figures.over_seeds(each, cutoffs) for name, each in values.items()},
-        comparisons=figures.comparisons(values[reference], others, cutoffs) if others else {},
+        figures={name: figures.over_seeds(each, users, cutoffs) for name, each in values.items()},
+        comparisons=figures.comparisons(values[reference], others, users, cutoffs) if others else {},
         over_cutoffs={
             name: figures.over_cutoffs(values[reference].mean((0, 1)), each.mean((0, 1)))
             for name, each in others.items()

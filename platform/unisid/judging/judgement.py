@@ -6,7 +6,6 @@ metrics.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +14,14 @@ from unisid.artifacts.catalog import TEST, Catalog
 from unisid.artifacts.metrics import HISTORY_RULES, Metrics
 from unisid.config import Json
 from unisid.errors import DataError
-from unisid.evaluation.figures import comparisons, holm, over_seeds, values_of
+from unisid.evaluation.figures import SEED, comparisons, holm, over_seeds, values_of
 from unisid.evaluation.groups import Groups, by_group, groups_of
 from unisid.evaluation.ranks import Ranks, headline
-from unisid.judging.by_user import Users, permuted, resampled, t_test
 from unisid.judging.power import power
+from unisid.ops.by_user import Users, permutation_p
 from unisid.ops.ranking import metric_names
 
+PERMUTATIONS = 9_999
 Values = Mapping[str, NDArray[np.float64]]
 """System -> its value [n, S, M] of every metric."""
 
@@ -37,7 +37,6 @@ def judge(
     """
     rows = catalog.samples(TEST)
     users = Users.of(catalog.user[rows])
-    means = partial(resampled, users=users)
     groups, top = groups_of(catalog, rows), headline(cutoffs)[1]
     rules = {}
     for rule in HISTORY_RULES:
@@ -46,7 +45,7 @@ def judge(
         rules[rule] = {
             **_compared(values, users, cutoffs, metric_names(cutoffs).index(top), difference),
             "figures": {
-                name: {metric: asdict(figure) for metric, figure in over_seeds(each, cutoffs, means).items()}
+                name: {metric: asdict(figure) for metric, figure in over_seeds(each, users, cutoffs).items()}
                 for name, each in values.items()
             },
             "groups": {name: _by_group(each, groups, int(top.partition("@")[2])) for name, each in ranks.items()},
@@ -65,9 +64,9 @@ def judge(
 def _compared(values: Values, users: Users, cutoffs: tuple[int, ...], top: int, difference: float | None) -> Json:
     """The first system beside every other: power and a permutation test by the metric `top`, t-tests by all."""
     first, *others = values
-    means, test = partial(resampled, users=users), partial(t_test, users=users)
-    tests = comparisons(values[first], {name: values[name] for name in others}, cutoffs, means, test)
+    tests = comparisons(values[first], {name: values[name] for name in others}, users, cutoffs)
     apart = {name: (values[first].mean(0) - values[name].mean(0))[:, top] for name in others}
+    chances = [permutation_p(each, users, PERMUTATIONS, SEED) for each in apart.values()]
     return {
         "power": {
             name: asdict(power(values[first][..., top], values[name][..., top], difference, len(others), users))
@@ -80,7 +79,7 @@ def _compared(values: Values, users: Users, cutoffs: tuple[int, ...], top: int, 
             }
             for name, by_metric in tests.items()
         },
-        "permutation": dict(zip(others, holm([permuted(each, users) for each in apart.values()]), strict=True)),
+        "permutation": dict(zip(others, holm(chances), strict=True)),
     }
 
 

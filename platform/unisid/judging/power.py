@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from unisid.judging.by_user import Users, variance
+from unisid.ops.by_user import Users, variance
 
 LEVEL, CHANCE = 0.05, 0.8
 """Of the one-sided test, and of showing a difference that is there."""

@@ -96,7 +96,7 @@ def _ground(table: Table) -> str:
 def _sections(table: Table, qualities: Qualities, correlations: Correlations) -> Iterator[tuple[str, list[list[str]]]]:
     for rule, results in table.rules.items():
         yield f"history {rule}: mean over seeds, +- deviation of the seeds; {MAP}", _means(table, results)
-        heading = f"history {rule}: 95% interval over test samples, and the seeds of {table.decisive}"
+        heading = f"history {rule}: 95% interval over users, and the seeds of {table.decisive}"
         yield heading, _intervals(table, results)
         if results.comparisons:
             heading = f"history {rule}: {table.ours} minus the other, {table.decisive}, paired by test sample"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from unisid.ops.ranking import paired_test
+from unisid.ops.by_user import Users, t_test
 from unisid.serving.settings import Serving
 
 MOST_CLICKS = 1 << 18
@@ -101,7 +101,7 @@ def fault_by_clicks(now: Tally, settings: Serving) -> str:
         return ""
     look = looks.bit_length() - 1
     new, old = np.array(now.clicks).T
-    found = paired_test(old, new)
+    found = t_test(old - new, Users.single(len(new)))
     if found.p >= settings.click_level / 2 ** (look + 1):
         return ""
     return (

@@ -45,6 +45,7 @@ from unisid.evaluation.ranks import (
 )
 from unisid.evaluation.recommender import Search, TargetRanker
 from unisid.log import logger
+from unisid.ops.by_user import Users
 from unisid.ops.distinct import sorted_unique
 from unisid.ops.ranking import metric_values
 from unisid.progress import Progress
@@ -68,7 +69,7 @@ class Config(Settings):
     baselines: tuple[str, ...] = ("popularity", "itemknn")
     """Kinds in `baselines` to rank beside the model, of those that need no training."""
     resamples: Annotated[int, Range(1, 1_000_000)] = 2000
-    """Bootstrap resamples for the 95% intervals."""
+    """Bootstrap resamples of users for the 95% intervals."""
     seed: Seed = 42
     """Of the bootstrap."""
     comprehension: CountOrNone = field(default=0, metadata=identity_where(lambda config: bool(config.comprehension)))
@@ -139,8 +140,10 @@ def make(job: Job[Config]) -> Json:
     ranks = {method: each.ranks for method, each in ranked.items()}
     for method, by_rule in ranks.items():
         write_method(job.out, method, by_rule, catalog, rows)
-    results = {method: summarise(by_rule, cutoffs, config.resamples, config.seed) for method, by_rule in ranks.items()}
-    comparisons = {m: compare(ranks[config.method], ranks[m], cutoffs, config) for m in ranks if m != config.method}
+    users, drawn = Users.of(catalog.user[rows]), (config.resamples, config.seed)
+    results = {method: summarise(by_rule, users, cutoffs, *drawn) for method, by_rule in ranks.items()}
+    ours = ranks[config.method]
+    comparisons = {m: compare(ours, ranks[m], users, cutoffs, config) for m in ranks if m != config.method}
     write_metrics(job.out, results, comparisons)
     names = headline(cutoffs)
     groups = all_groups(ranks, groups_of(catalog, rows), top)
@@ -155,7 +158,7 @@ def make(job: Job[Config]) -> Json:
         "samples": len(rows),
         "cutoffs": list(cutoffs),
         "targets_taken_before": taken,
-        "targets_listed": int(np.isfinite(ranks[config.method]["allowed"]).sum()),
+        "targets_listed": int(np.isfinite(ours["allowed"]).sum()),
         "chosen": chosen,
         "means": means(results, names),
         "groups": groups.pop(config.method),
@@ -222,7 +225,7 @@ def rank_trained_baseline(
     return {trained.method: Ranked(ranks, kept)}
 
 
-def compare(model: Ranks, baseline: Ranks, cutoffs: tuple[int, ...], config: Config) -> Json:
+def compare(model: Ranks, baseline: Ranks, users: Users, cutoffs: tuple[int, ...], config: Config) -> Json:
     """History rule -> metric -> the model's paired advantage: mean difference, interval, one-sided p, Cohen's d.
 
     "thesis, over cut-offs" holds the UQF thesis's form (6.1.1) beside it, which pairs the means at the cut-offs.
@@ -230,7 +233,7 @@ def compare(model: Ranks, baseline: Ranks, cutoffs: tuple[int, ...], config: Con
     found: Json = {}
     for rule in HISTORY_RULES:
         ours, theirs = (metric_values(ranks[rule], cutoffs) for ranks in (model, baseline))
-        each = paired(ours, theirs, cutoffs, config.resamples, config.seed)
+        each = paired(ours, theirs, users, cutoffs, config.resamples, config.seed)
         found[rule] = {name: asdict(p.test) | {"low": p.low, "high": p.high} for name, p in each.items()}
         thesis = over_cutoffs(ours.mean(0), theirs.mean(0))
         found[rule]["thesis, over cut-offs"] = {name: asdict(thesis[name]) for name in ("HR", "NDCG")}

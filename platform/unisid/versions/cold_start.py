@@ -30,6 +30,7 @@ from unisid.evaluation.figures import intervals, paired
 from unisid.evaluation.ranks import Ranks, rank_in_parts
 from unisid.evaluation.recommender import Search, TargetRanker
 from unisid.log import logger
+from unisid.ops.by_user import Users
 from unisid.ops.distinct import sorted_unique
 from unisid.ops.ranking import metric_values, rank_of_target
 from unisid.pipeline import Tracker
@@ -169,11 +170,11 @@ def _others(
     searches = {"with": Search(length), "without": Search(length, old)}
     columns = [f"{name}/{rule}" for name in searches for rule in HISTORY_RULES]
     ranks = _ranked(compute, places, config, searches, rows, columns)
-    cutoffs = (min(10, length),)
+    cutoffs, users = (min(10, length),), Users.of(catalog.user[rows])
     found: Json = {}
     for rule in HISTORY_RULES:
         having, lacking = (metric_values(ranks[f"{name}/{rule}"], cutoffs) for name in searches)
-        each = paired(having, lacking, cutoffs, config.resamples, config.seed)
+        each = paired(having, lacking, users, cutoffs, config.resamples, config.seed)
         found[rule] = {
             name: {
                 "with": float(having[:, m].mean()),
@@ -211,9 +212,10 @@ def described(
     """History rule -> K -> recall with its 95% interval, and what chance gives. One target a sample: recall is HR."""
     size = num_new if among == AMONG[1] else catalog.num_items
     cutoffs = tuple(k for k in config.cutoffs or CUTOFFS if k <= min(size, config.beam))
-    found: Json = {}
+    found, users = {}, Users.of(catalog.user[rows])
     for rule in HISTORY_RULES:
-        by_name = intervals(metric_values(ranks[f"{among}/{rule}"], cutoffs), cutoffs, config.resamples, config.seed)
+        values = metric_values(ranks[f"{among}/{rule}"], cutoffs)
+        by_name = intervals(values, users, cutoffs, config.resamples, config.seed)
         luck = chance(catalog, rows, catalog.num_items - size, cutoffs, rule == "excluded")
         found[rule] = {f"recall@{k}": asdict(by_name[f"HR@{k}"]) | {"chance": luck[k]} for k in cutoffs}
     return found

@@ -1,9 +1,13 @@
-"""Whether a new recommender takes the place of the one in use: a paired test over the same test samples. S samples."""
+"""Whether a new recommender takes the place of the one in use: a paired test over the same test samples.
+
+All samples of a user are one draw. S samples.
+"""
 
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import numpy as np
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from unisid.artifacts.metrics import HistoryRule
@@ -11,7 +15,10 @@ from unisid.bounds import Count, NotNegative, Range, Settings
 from unisid.config import Json
 from unisid.errors import ConfigError
 from unisid.evaluation.figures import RESAMPLES, SEED, intervals, paired
-from unisid.ops.ranking import metric_values, paired_test
+from unisid.ops.by_user import Users, t_test
+from unisid.ops.ranking import metric_values
+
+Ranks = Float[NDArray[np.float64], " S"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +33,8 @@ class Gate(Settings):
     """The new one is refused where the paired test finds it worse at this level."""
     most_loss: NotNegative | None = None
     """Where given, a loss of so much must be ruled out too: the 95% interval of the difference must lie above it."""
-    least_samples: Count = 30
-    """With fewer test samples than this nothing can be found, and the recommender in use stays."""
+    least_users: Count = 30
+    """With test samples of fewer users than this nothing can be found, and the recommender in use stays."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,34 +55,42 @@ class Decision:
     passed: bool
     why: str
     figures: Json
-    """`samples`; the metric's mean and 95% interval of `new` and `old`; their paired `difference`, and `p_worse`: the
-    chance of a loss like this were there none."""
+    """`samples` and their `users`; the metric's mean and 95% interval of `new` and `old`; their paired `difference`,
+    and `p_worse`: the chance of a loss like this were there none."""
 
 
-def too_few(gate: Gate, samples: int) -> Decision:
-    """The decision where there are too few samples to find anything."""
-    why = f"{samples} test samples, the gate needs {gate.least_samples}"
-    return Decision(False, why, {"samples": samples})
+def too_few(gate: Gate, users: int) -> Decision | None:
+    """The decision where there are test samples of too few users to find anything; None where there are enough."""
+    if users >= gate.least_users:
+        return None
+    return Decision(False, f"test samples of {users} users, the gate needs {gate.least_users}", {"users": users})
 
 
-def decide(gate: Gate, new: NDArray[np.float64], old: NDArray[np.float64]) -> Decision:
-    """Compare the ranks [S] that two recommenders give the same targets; NaN where a target was not listed."""
-    if len(new) < gate.least_samples:
-        return too_few(gate, len(new))
+def decide(gate: Gate, new: Ranks, old: Ranks, user: Int[np.ndarray, " S"]) -> Decision:
+    """Compare the ranks that two recommenders give the same targets; NaN where a target was not listed.
+
+    Args:
+        user: of each sample.
+    """
+    users = Users.of(user)
+    if (few := too_few(gate, len(users.counts))) is not None:
+        return few
     column = 1 if gate.metric.startswith("NDCG") else 0
     ours, theirs = (metric_values(ranks, (gate.cutoff,)) for ranks in (new, old))
-    means = [intervals(values, (gate.cutoff,), RESAMPLES, SEED)[gate.metric] for values in (ours, theirs)]
-    ahead = paired(ours, theirs, (gate.cutoff,), RESAMPLES, SEED)[gate.metric]
-    worse = paired_test(theirs[:, column], ours[:, column]).p
+    means = [intervals(values, users, (gate.cutoff,), RESAMPLES, SEED)[gate.metric] for values in (ours, theirs)]
+    ahead = paired(ours, theirs, users, (gate.cutoff,), RESAMPLES, SEED)[gate.metric]
+    worse = t_test((theirs - ours)[:, column], users).p
     difference: dict[str, Any] = asdict(ahead.test) | {"low": ahead.low, "high": ahead.high}
     figures = {
         "samples": len(new),
+        "users": len(users.counts),
         "new": asdict(means[0]),
         "old": asdict(means[1]),
         "difference": difference,
         "p_worse": worse,
     }
-    shown = f"{gate.metric} {means[0].mean:.4f} against {means[1].mean:.4f} ({len(new):,} samples, p {worse:.3g})"
+    of = f"{len(new):,} samples" + ("" if users.alone else f" of {len(users.counts):,} users")
+    shown = f"{gate.metric} {means[0].mean:.4f} against {means[1].mean:.4f} ({of}, p {worse:.3g})"
     if worse < gate.level:
         return Decision(False, f"worse: {shown}, at the level {gate.level:g}", figures)
     if gate.most_loss is not None and ahead.low < -gate.most_loss:

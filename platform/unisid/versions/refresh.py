@@ -23,7 +23,8 @@ from unisid.config import Json
 from unisid.errors import ConfigError
 from unisid.evaluation.figures import RESAMPLES
 from unisid.log import logger
-from unisid.ops.ranking import bootstrap_means, interval, metric_values
+from unisid.ops.by_user import Users, bootstrap_means, interval
+from unisid.ops.ranking import metric_values
 from unisid.planning import Recipe
 from unisid.report.tables import align
 from unisid.runtime.machines import Machines
@@ -99,7 +100,7 @@ def _predicted(store: Store, record: Record, places: Mapping[str, Place]) -> Jso
     now = metric_values(_ranks(unchanged, catalog, rows, np.arange(catalog.num_items)), (CUTOFF,))[:, 1]
     before = metric_values(_ranks_before(store, record, places, rows), (CUTOFF,))[:, 1]
     mean = float(before.mean())
-    low, high = interval(bootstrap_means((before - now)[:, None], RESAMPLES, SEED))
+    low, high = interval(bootstrap_means((before - now)[:, None], Users.of(catalog.user[rows]), RESAMPLES, SEED))
     return {
         "ndcg_before": mean,
         "ndcg_unchanged": float(now.mean()),
@@ -116,7 +117,7 @@ def _judged(store: Store, record: Record, places: Mapping[str, Place]) -> Json:
     rows = catalog.samples(TEST, JUDGED)
     new = Recommender.load(places["model"], places["codes"], catalog.place, vectors=places)
     now = _ranks(new, catalog, rows, np.arange(catalog.num_items))
-    decision = decide(Gate(), now, _ranks_before(store, record, places, rows))
+    decision = decide(Gate(), now, _ranks_before(store, record, places, rows), catalog.user[rows])
     return {"of": record.address, "not_worse": decision.passed, "why": decision.why} | decision.figures
 
 

@@ -31,6 +31,7 @@ from unisid.errors import ConfigError
 from unisid.evaluation.ranks import Ranks, rank_in_parts
 from unisid.evaluation.recommender import Search, TargetRanker
 from unisid.log import logger
+from unisid.ops.distinct import sorted_unique
 from unisid.planning import Recipe
 from unisid.progress import Progress
 from unisid.runtime.machines import Machines, opened_once
@@ -219,17 +220,18 @@ def _make(day: Day, store: Store, settings: Update, machines: Machines, tracker:
         places = run(until="codes")
         catalog, codes = Catalog.read(places["catalog"]), Codes.read(places["codes"])
         decision, shares = Decision(False, "no interactions to learn from", {}), {}
-        samples = len(catalog.samples(TEST, day.recipe.metrics.test_samples))
-        if day.learns and samples >= settings.gate.least_samples and len(catalog.samples(VALID)):
+        user = catalog.user[catalog.samples(TEST, day.recipe.metrics.test_samples)]
+        few = too_few(settings.gate, len(sorted_unique(user)))
+        if day.learns and few is None and len(catalog.samples(VALID)):
             places = run(until="metrics")
             with opened() as compute:
                 old, listed = _rank_old(day, places, compute)
             metrics = Metrics.read(places["metrics"])
             new = metrics.ranks(day.recipe.metrics.method)[settings.gate.history].to_numpy().astype(np.float64)
-            decision = decide(settings.gate, new, old[settings.gate.history])
+            decision = decide(settings.gate, new, old[settings.gate.history], user)
             shares = _shares(len(day.codes.codes), metrics.listed(), listed)
         elif day.learns:
-            decision = too_few(settings.gate, samples)
+            decision = few or Decision(False, "no samples for validation", {})
     moved = int((codes.codes[: len(day.codes.codes), : day.codes.num_levels] != day.codes.codes).any(1).sum())
     found: Json = {
         "name": day.recipe.name,
@@ -297,7 +299,7 @@ def tags(found: Json) -> dict[str, str]:
     """The tags of a decision in the registry."""
     figures = found["figures"]
     said = {"decision": "promoted" if found["passed"] else "refused", "why": found["why"], "against": found["old"]}
-    for name in ("samples", "p_worse"):
+    for name in ("samples", "users", "p_worse"):
         if name in figures:
             said[name] = f"{figures[name]:.6g}"
     for who in ("new", "old", "difference"):

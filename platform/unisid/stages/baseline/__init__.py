@@ -46,6 +46,7 @@ from unisid.evaluation.ranks import (
 )
 from unisid.legend import NDCG
 from unisid.log import logger
+from unisid.ops.by_user import Users
 from unisid.progress import Progress
 from unisid.stages.baseline.training import CUTOFF, NextItem
 from unisid.stages.catalog.summary import repeated_in
@@ -75,7 +76,7 @@ class Config(Settings):
     cutoffs: tuple[Count, ...] = ()
     """The K of HR@K, NDCG@K and MRR@K, at most the number of items; empty: 1, 3, 5, 10, 20, 50, as far as they fit."""
     resamples: Annotated[int, Range(1, 1_000_000)] = 2000
-    """Bootstrap resamples for the 95% intervals."""
+    """Bootstrap resamples of users for the 95% intervals."""
     seed: Seed = 42
     """Of the bootstrap."""
     rows_per_part: Count = runtime(4096)
@@ -135,7 +136,8 @@ def make(job: Job[Config]) -> Json:
     write_listed(job.out, as_lists(ranked.listed))
     groups = all_groups({method: ranked.ranks}, groups_of(catalog, rows), top)[method]
     lists_are = described({method: ranked.listed}, catalog, config.seed)[method]
-    return counts | _summary(job, ranked, cutoffs) | {"groups": groups, "lists": lists_are}
+    summary = _summary(job, ranked, Users.of(catalog.user[rows]), cutoffs)
+    return counts | summary | {"groups": groups, "lists": lists_are}
 
 
 def train(worker: Worker, task: Task[Config]) -> Json:
@@ -197,11 +199,11 @@ class Ranker:
         return pa.table({"row": np.arange(start, stop), "listed": as_lists(ranked.listed), **ranked.ranks})
 
 
-def _summary(job: Job[Config], ranked: Ranked, cutoffs: tuple[int, ...]) -> Json:
+def _summary(job: Job[Config], ranked: Ranked, users: Users, cutoffs: tuple[int, ...]) -> Json:
     """Write what the ranks come to; returns it in short."""
     config = job.config
     method, chosen = config.baseline.kind, read_described(job.out)["chosen"]
-    results = {method: summarise(ranked.ranks, cutoffs, config.resamples, config.seed)}
+    results = {method: summarise(ranked.ranks, users, cutoffs, config.resamples, config.seed)}
     write_json(job.out, "metrics.json", results)
     names = headline(cutoffs)
     found = means(results, names)
