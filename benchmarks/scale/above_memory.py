@@ -5,9 +5,10 @@ same size, from the same Parquet files to the same rows: text ids whose numbers 
 a process of its own; processor and memory are of it and its children, memory at most, without what files and processes
 share but with an object store's pages; disk is the most that lay in the folder for what is moved out. Ray Data is
 installed with the package, DuckDB with its extra `large`. The whole stage of the same tables is timed in memory and on
-disk, whose files must have the same bytes.
+disk, whose files must have the same bytes; and `update`, a day of a fiftieth as many rows, taken in by the catalog that
+a stage before it made.
 
-python -m benchmarks.scale.above_memory 10000000 stage_in_memory stage_on_disk --gib .5    # rows, which ways
+python -m benchmarks.scale.above_memory 10000000 stage_in_memory stage_on_disk update --gib .5    # rows, which ways
 """
 
 import argparse
@@ -39,7 +40,9 @@ SECONDS = 3600
 """After which a run is given up."""
 SHARED = "/dev/shm"
 """Where Ray's object store has its pages."""
-WAYS = ("duckdb", "ray", "stage_in_memory", "stage_on_disk")
+WAYS = ("duckdb", "ray", "stage_in_memory", "stage_on_disk", "update")
+DAY = 50
+"""As many rows as a catalog has for one of the day that it takes in."""
 WITH_DUCKDB = ("duckdb", "stage_on_disk")
 Figures = dict[str, Any]
 
@@ -109,7 +112,7 @@ def _apart(way: str, folder: str, rows: int, gib: float) -> Figures:
     figures = {"seconds": round(time.perf_counter() - begun, 1)} | most
     if process.returncode:
         return {"failed": said.strip().splitlines()[-1][:300]} | figures
-    assert way.startswith("stage") or _in_order(out, rows), f"{way}: rows are not in order"
+    assert way.startswith(("stage", "update")) or _in_order(out, rows), f"{way}: rows are not in order"
     return figures
 
 
@@ -208,16 +211,47 @@ def ray_way(folder: Path, out: Path, spill: Path, gib: float) -> None:
 
 def stage_way(folder: Path, out: Path, spill: Path, gib: float) -> None:
     """The catalog stage, temporal, with a 5-core; 0 GiB: in memory."""
-    from unisid.artifacts.store import Place
-    from unisid.compute import Job
     from unisid.datasets import tables
-    from unisid.runtime.local import LocalCompute
     from unisid.stages import catalog
 
     dataset = tables.Config(items=f"{folder}/items.parquet", interactions=f"{folder}/rows", timestamp="time")
-    config = catalog.Config(dataset=dataset, title_rules=False, memory=gib)
-    place = Place.of(out)
-    catalog.make(Job(config=config, inputs={}, out=place, name="t", compute=LocalCompute(), report=lambda _: None))
+    _make(catalog.Config(dataset=dataset, title_rules=False, memory=gib), out, "1")
+
+
+def update_way(folder: Path, out: Path, spill: Path, gib: float) -> None:
+    """A day of known items and of known and new users, appended to the catalog of a stage."""
+    from unisid.artifacts.store import Place
+    from unisid.datasets import tables
+    from unisid.stages import catalog
+    from unisid.stages.extension import Base
+
+    [made, *_] = [each for each in sorted(folder.glob("stage*-out")) if (each / "record.json").exists()]
+    base, random = Base.of(Place.of(made), "catalog"), np.random.default_rng(7)
+    count = pq.read_metadata(made / "interactions-00000.parquet").num_rows // DAY
+    tables_of = {name: pq.read_table(made / f"{name}s-00000.parquet")[f"{name}_id"] for name in ("user", "item")}
+    user, item = (ids.take(random.integers(0, len(ids), count)) for ids in tables_of.values())
+    user = pc.if_else(pa.array(random.random(count) < 0.1), pc.binary_join_element_wise(user, "new", "-"), user)
+    times = random.integers(1_500_000_000, 1_500_086_400, count)
+    pq.write_table(pa.table({"user_id": user, "item_id": item, "time": times}), spill / "day.parquet")
+    dataset = tables.Config(items=tables.NONE, interactions=str(spill / "day.parquet"), timestamp="time")
+    config = catalog.Config(dataset=dataset, title_rules=False, memory=gib, append=True, base=base)
+    _make(config, out, "2")
+
+
+def _make(config: Any, out: Path, version: str) -> None:
+    """Make a catalog, with its record."""
+    from unisid.artifacts.record import Record, write_record
+    from unisid.artifacts.store import Place
+    from unisid.compute import Job
+    from unisid.config import to_record
+    from unisid.runtime.local import LocalCompute
+    from unisid.stages import catalog
+    from unisid.stages.catalog import extend
+
+    place, identity = Place.of(out), to_record(config, identity=True)
+    job = Job(config=config, inputs={}, out=place, name="t", compute=LocalCompute(), report=lambda _: None)
+    counts = (catalog if config.base is None else extend).make(job)
+    write_record(place, Record(address=f"catalog/t/{version}", config=identity, inputs={}, counts=counts))
 
 
 RUN: dict[str, Callable[[Path, Path, Path, float], None]] = {
@@ -225,6 +259,7 @@ RUN: dict[str, Callable[[Path, Path, Path, float], None]] = {
     "ray": ray_way,
     "stage_in_memory": lambda folder, out, spill, gib: stage_way(folder, out, spill, 0.0),
     "stage_on_disk": stage_way,
+    "update": update_way,
 }
 
 

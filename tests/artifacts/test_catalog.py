@@ -125,6 +125,19 @@ def test_numbers_that_cannot_be_are_damage(place, columns, read, message):
         getattr(Catalog.read(place), read)
     assert str(raised.value).startswith(f"{place}/interactions-")
     assert message in str(raised.value)
+    if read != "split":
+        with pytest.raises(ArtifactError) as by_group:
+            list(Catalog.read(place).interactions(("user", "item", "timestamp", "weight")))
+        assert str(by_group.value) == str(raised.value)
+
+
+def test_interactions_by_group_are_the_columns(place, monkeypatch):
+    monkeypatch.setattr("unisid.artifacts.catalog.INTERACTIONS_PER_GROUP", 4)
+    read = Catalog.read(ring.write_catalog(place, ring.walks(5, N), N))
+    groups = list(read.interactions(("user", "item", "timestamp")))
+    assert max(group.num_rows for group in groups) == 4
+    for name in ("user", "item", "timestamp"):
+        assert np.concatenate([group[name].to_numpy() for group in groups]).tolist() == getattr(read, name).tolist()
 
 
 def test_a_table_with_other_rows_than_the_record_says_is_damage(place):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unisid.artifacts.tables import read_rows, read_table, regrouped, write_stream, write_table
+from unisid.artifacts.tables import read_groups, read_rows, read_table, regrouped, write_stream, write_table
 from unisid.errors import ArtifactError
 
 
@@ -17,6 +17,9 @@ def test_rows_are_counted_over_files_and_groups(place):
                 "number": list(range(start, stop))
             }
     assert read_rows(place, "items", 0, 30).equals(read_table(place, "items"))
+    groups = list(read_groups(place, "items", ["number"]))
+    assert [group.num_rows for group in groups] == [4, 4, 2, 1, 4, 4, 4, 4, 3]
+    assert pa.concat_tables(groups)["number"].to_pylist() == list(range(30))
 
 
 def test_rows_beyond_the_end_are_refused(place):

@@ -7,6 +7,7 @@ E interactions.
 """
 
 import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,16 @@ from unisid.artifacts.reading import damaged
 from unisid.artifacts.record import Record, require
 from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.store import Place
-from unisid.artifacts.tables import read_integers, read_reals, read_table, read_texts, table_names, write_table
+from unisid.artifacts.tables import (
+    integers,
+    read_groups,
+    read_reals,
+    read_table,
+    read_texts,
+    reals,
+    table_names,
+    write_table,
+)
 from unisid.ops.distinct import sorted_unique
 from unisid.ops.splits import known_until
 
@@ -126,21 +136,32 @@ class Catalog:
         """[E]: TRAIN, VALID or TEST."""
         return self._interactions("split", np.int8, len(SPLITS))
 
+    @property
+    def weighs(self) -> bool:
+        """Whether interactions of some kinds count more than others."""
+        return bool(self.record.counts.get("weights"))
+
     @functools.cached_property
     def weight(self) -> NDArray[np.float64] | None:
         """[E]: how much an interaction of its kind counts; None where all count alike."""
-        if not self.record.counts.get("weights"):
-            return None
-        names = table_names(self.place, "interactions")
-        found = read_reals(self.place, "interactions", "weight")
-        if not (np.isfinite(found) & (found > 0)).all():
-            raise damaged(self.place, names[0], "column 'weight' holds numbers that are not above 0 and finite")
-        return found
+        return self._weights(read_reals(self.place, "interactions", "weight")) if self.weighs else None
 
     @functools.cached_property
     def offsets(self) -> NDArray[np.int64]:
         """[U + 1]: user u's interactions are rows offsets[u] to offsets[u + 1]."""
         return np.searchsorted(self.user, np.arange(self.num_users + 1))
+
+    def interactions(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Columns of the interactions, of `user`, `item`, `timestamp` and `weight`, as they are here, a row group at a
+        time."""
+        reads: dict[str, Callable[[pa.ChunkedArray], NDArray[Any]]] = {
+            "user": lambda found: self._within("user", found, np.int32, self.num_users),
+            "item": lambda found: self._within("item", found, np.int32, self.num_items),
+            "timestamp": lambda found: integers(self.place, "interactions", "timestamp", found, np.int64),
+            "weight": lambda found: self._weights(reals(self.place, "interactions", "weight", found)),
+        }
+        for table in read_groups(self.place, "interactions", columns):
+            yield pa.table({name: reads[name](table[name]) for name in columns})
 
     def training_edges(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The distinct (user, item) pairs that may be learned from, by user, then item."""
@@ -215,13 +236,26 @@ class Catalog:
         return found
 
     def _interactions(self, column: str, dtype: Any, size: int | None = None) -> NDArray[Any]:
-        found = read_integers(self.place, "interactions", column, dtype)
-        if size is not None and len(found) and (found.min() < 0 or found.max() >= size):
+        found = read_table(self.place, "interactions", [column])[column]
+        if size is None:
+            return integers(self.place, "interactions", column, found, dtype)
+        return self._within(column, found, dtype, size)
+
+    def _within(self, column: str, read: pa.ChunkedArray, dtype: Any, size: int) -> NDArray[Any]:
+        """A column of the interactions, or some of it, of numbers below a size."""
+        found = integers(self.place, "interactions", column, read, dtype)
+        if len(found) and (found.min() < 0 or found.max() >= size):
             raise damaged(
                 self.place,
                 table_names(self.place, "interactions")[0],
                 f"column '{column}' reaches from {found.min()} to {found.max()}, must lie in 0 to {size - 1}",
             )
+        return found
+
+    def _weights(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
+        if not (np.isfinite(found) & (found > 0)).all():
+            name = table_names(self.place, "interactions")[0]
+            raise damaged(self.place, name, "column 'weight' holds numbers that are not above 0 and finite")
         return found
 
 

@@ -100,21 +100,42 @@ def read_table(place: Place, family: str, columns: Sequence[str] | None = None) 
     return pa.concat_tables(tables).combine_chunks()
 
 
+def read_groups(place: Place, family: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """All rows of a family, a row group at a time."""
+    for name in table_names(place, family):
+        file = open_table(place, name)
+        for group in range(file.num_row_groups):
+            yield read_group(place, name, file, group, columns)
+
+
 def read_integers(place: Place, family: str, column: str, dtype: Any) -> NDArray[Any]:
     """A column of whole numbers, as this type."""
-    found = _column(place, family, column, "whole numbers", pa.types.is_integer)
+    return integers(place, family, column, read_table(place, family, [column])[column], dtype)
+
+
+def integers(place: Place, family: str, name: str, column: pa.ChunkedArray, dtype: Any) -> NDArray[Any]:
+    """A column, or some of one, that was read and must hold whole numbers, as this type."""
+    found = _fitting(place, family, name, column, "whole numbers", pa.types.is_integer)
     return found.to_numpy(zero_copy_only=False).astype(dtype, copy=False)
 
 
 def read_reals(place: Place, family: str, column: str) -> NDArray[Any]:
     """A column of real numbers."""
-    return _column(place, family, column, "real numbers", pa.types.is_float64).to_numpy(zero_copy_only=False)
+    return reals(place, family, column, read_table(place, family, [column])[column])
+
+
+def reals(place: Place, family: str, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
+    """A column, or some of one, that was read and must hold real numbers."""
+    return _fitting(place, family, name, column, "real numbers", pa.types.is_float64).to_numpy(zero_copy_only=False)
 
 
 def read_texts(place: Place, family: str, column: str) -> pa.Array:
     """A column of text."""
     texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    return _column(place, family, column, "text", lambda kind: any(is_text(kind) for is_text in texts), nulls=True)
+    found = read_table(place, family, [column])[column]
+    return _fitting(
+        place, family, column, found, "text", lambda kind: any(is_text(kind) for is_text in texts), nulls=True
+    )
 
 
 def read_vectors(place: Place, family: str, column: str, width: int) -> NDArray[Any]:
@@ -124,14 +145,21 @@ def read_vectors(place: Place, family: str, column: str, width: int) -> NDArray[
         sized = pa.types.is_fixed_size_list(kind) and kind.list_size == width
         return bool(sized and pa.types.is_integer(kind.value_type))
 
-    found = _column(place, family, column, f"lists of {width} whole numbers", fits)
+    read = read_table(place, family, [column])[column]
+    found = _fitting(place, family, column, read, f"lists of {width} whole numbers", fits)
     return found.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
 
 
-def _column(
-    place: Place, family: str, name: str, what: str, fits: Callable[[pa.DataType], bool], nulls: bool = False
+def _fitting(
+    place: Place,
+    family: str,
+    name: str,
+    column: pa.ChunkedArray,
+    what: str,
+    fits: Callable[[pa.DataType], bool],
+    nulls: bool = False,
 ) -> pa.Array:
-    found = read_table(place, family, [name])[name].combine_chunks()
+    found = column.combine_chunks()
     if not fits(found.type) or (found.null_count and not nulls):
         is_, lacks = found.type, f" with {found.null_count} values missing" if found.null_count else ""
         raise damaged(place, table_names(place, family)[0], f"column '{name}' is of {is_}{lacks}, must be {what}")

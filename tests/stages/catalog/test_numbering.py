@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from unisid.stages.catalog.numbering import numbers, seeded_order, time_order
+from unisid.stages.catalog.numbering import Ties, numbers, seeded_order, time_order
 
 IDS = [f"item {n}" for n in range(40)]
 
@@ -34,10 +34,10 @@ def test_rows_are_by_user_and_time_and_equal_times_as_the_rule_says():
     user, time = np.array([1, 0, 1, 0, 1]), np.array([5, 2, 3, 1, 5])
     item = np.array([0, 1, 2, 3, 4])
     users, items = pa.array(["a", "b"]), pa.array(IDS[:5])
-    given = time_order(user, item, time, users, items, "row", 0)
+    given = time_order(user, item, time, None)
     assert given.tolist() == [3, 1, 2, 0, 4]
-    ties = {tuple(time_order(user, item, time, users, items, "seed", seed).tolist()) for seed in range(20)}
+    ties = {tuple(time_order(user, item, time, Ties.of(users, items, seed)).tolist()) for seed in range(20)}
     assert ties == {(3, 1, 2, 0, 4), (3, 1, 2, 4, 0)}
-    turned = time_order(user[::-1], item[::-1], time[::-1], users, items, "seed", 3)
-    straight = time_order(user, item, time, users, items, "seed", 3)
+    turned = time_order(user[::-1], item[::-1], time[::-1], Ties.of(users, items, 3))
+    straight = time_order(user, item, time, Ties.of(users, items, 3))
     assert item[::-1][turned].tolist() == item[straight].tolist()

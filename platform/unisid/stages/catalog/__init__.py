@@ -29,7 +29,7 @@ from unisid.raw.rows import unread_of
 from unisid.stages.catalog import published, summary
 from unisid.stages.catalog.days import end_of, start_of
 from unisid.stages.catalog.keeping import filtered, held_out
-from unisid.stages.catalog.numbering import numbers, seeded_order, time_order
+from unisid.stages.catalog.numbering import Ties, numbers, seeded_order, time_order
 from unisid.stages.catalog.parts import unread_in_words
 from unisid.stages.catalog.policies import repeats, usable, weigh
 from unisid.stages.catalog.protocols import split_of
@@ -201,7 +201,8 @@ def make(job: Job[Config]) -> Json:
 
     rows = dataclasses.replace(rows, user=numbers(user_order)[rows.user], item=numbers(item_order)[rows.item])
     del items
-    rows = rows.where(time_order(rows.user, rows.item, rows.timestamp, users, item_ids, config.ties, config.seed))
+    ties = Ties.of(users, item_ids, config.seed) if config.ties == "seed" else None
+    rows = rows.where(time_order(rows.user, rows.item, rows.timestamp, ties))
     split = split_of(config.protocol, config.future_days, rows)
     weight = None
     if rows.kind is not None:

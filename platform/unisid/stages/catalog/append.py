@@ -1,8 +1,8 @@
 """Makes the next version of a catalog from what is new alone: items and users keep their numbers, new ones come after
 them, and new interactions join those of their users.
 
-The raw data of the base are not read again. All that the base has is for training; the newest of the new interactions
-are for validation and test. N items, U users, E interactions.
+The raw data of the base are not read again, and its interactions are read a row group at a time. All that the base has
+is for training; the newest of the new interactions are for validation and test. N items, U users, E interactions.
 """
 
 import dataclasses
@@ -14,23 +14,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float
 
-from unisid.artifacts.catalog import LEFT_OUT, Catalog, write_interactions
+from unisid.artifacts.catalog import LEFT_OUT, Catalog
 from unisid.artifacts.tables import table_names, write_tables
 from unisid.compute import Job
 from unisid.config import Json
 from unisid.datasets import Dataset
 from unisid.errors import DataError
 from unisid.log import logger
-from unisid.ops.splits import newest_split
 from unisid.raw.folders import passed_over
 from unisid.raw.time_ranges import UNITS, Unit, rescaled
 from unisid.stages import catalog as stage
 from unisid.stages.catalog import summary
 from unisid.stages.catalog.items import changed_texts, write_items_after
-from unisid.stages.catalog.numbering import seeded_order, time_order
-from unisid.stages.catalog.policies import heaviest, repeats, usable, weigh
+from unisid.stages.catalog.joining import write_joined
+from unisid.stages.catalog.numbering import seeded_order
+from unisid.stages.catalog.policies import usable, weigh
 from unisid.stages.catalog.reading import Rows, distinct, read_interactions, read_items, rows_of
-from unisid.stages.catalog.statistics import statistics
 from unisid.stages.extension import base_of, take_over
 
 LOG = logger(__name__)
@@ -115,7 +114,7 @@ def _items(job: Job[stage.Config], base: Catalog, dataset: Dataset, given: bool)
     order = seeded_order(found["item_id"], new & allowed, config.seed)
     added = found.drop_columns(["markup"]).take(order)
     place = pc.fill_null(known, 0).to_numpy().astype(np.int64)
-    changed = changed_texts(job, base, found, np.where(new, base.num_items, place))
+    changed = changed_texts(base, [found], np.where(new, base.num_items, place))
     came = write_items_after(job.out, base, added)
     ids = pa.concat_arrays([base.item_ids.cast(pa.string()), added["item_id"].combine_chunks().cast(pa.string())])
     ruled = dict.fromkeys(found["item_id"].filter(pa.array(new & ~allowed)).to_pylist(), "title")
@@ -174,20 +173,19 @@ def _users(job: Job[stage.Config], base: Catalog, dataset: Dataset, items: _Item
 
 
 def _weights(base: Catalog, config: stage.Config, users: _Users) -> tuple[Float[np.ndarray, " E"] | None, Json]:
-    """The weights of all interactions, the base's first, and what is counted by kind; None where all count alike.
+    """The weights of the day's interactions, and what is counted by kind of all; None where all count alike.
 
     Raises DataError where the base has no weights and the settings have some, or the other way round.
     """
-    if (base.weight is None) == bool(config.event_weights):
-        has = "no weights of events" if base.weight is None else "weights of events"
+    if base.weighs != bool(config.event_weights):
+        has = "weights of events" if base.weighs else "no weights of events"
         raise DataError(f"catalog.event_weights: {base.record.address} has {has}; must be those that it was made with")
-    if base.weight is None:
+    if not base.weighs:
         return None, {}
     counts = {kind: dict(each) for kind, each in base.record.counts["weights"].items()}
     for kind, each in users.kinds.items():
         counts.setdefault(kind, {**each, "interactions": 0})["interactions"] += each["interactions"]
-    day = np.empty(0) if users.weight is None else users.weight
-    return np.append(base.weight, day), {"weights": counts}
+    return np.empty(0) if users.weight is None else users.weight, {"weights": counts}
 
 
 def _way(base: Catalog, dataset: Dataset) -> str:
@@ -199,24 +197,11 @@ def _way(base: Catalog, dataset: Dataset) -> str:
 
 def _write_rows(job: Job[stage.Config], base: Catalog, item_ids: pa.Array, users: _Users, dropped: Json) -> Json:
     """Write all interactions, by user and time; returns their statistics."""
-    config, day = job.config, users.rows
-    unit = max(_unit(base), cast(Unit, day.unit), key=UNITS.index)
-    before, times = rescaled(base.timestamp, _unit(base), unit), rescaled(day.timestamp, cast(Unit, day.unit), unit)
-    user, item = np.append(base.user, day.user), np.append(base.item, day.item)
-    rows = Rows(user.astype(np.int64), item.astype(np.int64), np.append(before, times), unit)
-    new = np.arange(len(rows)) >= len(before)
-    weight, kinds = _weights(base, config, users)
-    again = repeats(rows.user, rows.item, rows.timestamp) & new
-    if config.duplicate_rows == "drop":
-        dropped["duplicate_row"] = int(again.sum())
-        if weight is not None:  # the row that stays counts as the one that weighs most
-            weight = weight[heaviest(rows.user, rows.item, rows.timestamp, weight)][~again]
-        rows, new = rows.where(~again), new[~again]
-    order = time_order(rows.user, rows.item, rows.timestamp, users.ids, item_ids, config.ties, config.seed)
-    rows, new = rows.where(order), new[order]
-    weight = None if weight is None else weight[order]
-    newest = new & (rows.timestamp > before.max(initial=np.iinfo(np.int64).min))
-    split = newest_split(rows.user, rows.timestamp, newest, config.valid_share, config.test_share)
-    write_interactions(job.out, rows.user, rows.item, rows.timestamp, split, weight)
-    added = {"interactions": int(new.sum()), "late": int((new & ~newest).sum()), "repeated": int(again.sum())}
-    return statistics(rows, split, item_ids, users.ids) | {"extension": added} | kinds
+    before, own = _unit(base), cast(Unit, users.rows.unit)
+    unit = max(before, own, key=UNITS.index)
+    rows = dataclasses.replace(users.rows, timestamp=rescaled(users.rows.timestamp, own, unit), unit=unit)
+    weight, kinds = _weights(base, job.config, users)
+    counts = write_joined(job.out, job.config, base, before, rows, weight, (item_ids, users.ids))
+    if job.config.duplicate_rows == "drop":
+        dropped["duplicate_row"] = counts["extension"]["repeated"]
+    return counts | kinds

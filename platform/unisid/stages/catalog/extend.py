@@ -6,14 +6,16 @@ Published items keep the text that their semantic ids were made from. N items.
 """
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Int
 
-from unisid.artifacts.catalog import LEFT_OUT, Catalog, write_interactions
-from unisid.artifacts.tables import read_table, table_names
+from unisid.artifacts.catalog import INTERACTIONS_PER_GROUP, LEFT_OUT, Catalog, interactions_table
+from unisid.artifacts.store import Place
+from unisid.artifacts.tables import read_groups, read_table, table_names, write_stream
 from unisid.compute import Job
 from unisid.config import Json
 from unisid.errors import DataError
@@ -43,19 +45,27 @@ def make(job: Job[stage.Config]) -> Json:
     base, read = Catalog.read(base_of(job.config.base).open("catalog")), job.work / "read"
     read.clear()
     counts = stage.make(dataclasses.replace(job, out=read))
-    found = read_table(read, "items")
-    number = renumbered(base, found["item_id"].combine_chunks())
-    added = found.filter(pa.array(number >= base.num_items))
-    changed = changed_texts(job, base, found, number)
+    number = renumbered(base, read_table(read, "items", ["item_id"])["item_id"].combine_chunks())
+    pieces, ends = list[pa.Table](), 0
+    for table in read_groups(read, "items"):
+        own, ends = number[ends : ends + table.num_rows], ends + table.num_rows
+        pieces.append(table.filter(pa.array(own >= base.num_items)))
+    added = pa.concat_tables(pieces)
+    changed = changed_texts(base, read_groups(read, "items", ["item_id", "text"]), number)
     extension = {"published": base.num_items} | write_items_after(job.out, base, added)
     for name in (*table_names(read, "users"), *table_names(read, LEFT_OUT)):
         job.out.take(name, read)
-    rows = read_table(read, "interactions")
-    columns = {name: rows[name].to_numpy() for name in rows.column_names}
-    write_interactions(job.out, **columns | {"item": number[columns["item"]]})
+    write_stream(job.out, "interactions", 0, _rows(read, number), rows_per_group=INTERACTIONS_PER_GROUP)
     more = f", and {extension['readmitted']:,} that {base.record.address} left out" if extension["readmitted"] else ""
     LOG.info(f"{extension['new']:,} new items come after the {base.num_items:,} published ones{more}")
     return counts | {"extension": extension | {"changed_texts": changed}}
+
+
+def _rows(read: Place, number: Int[np.ndarray, " N"]) -> Iterator[pa.Table]:
+    """The interactions with their items' numbers, a row group at a time."""
+    for table in read_groups(read, "interactions"):
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        yield interactions_table(**columns | {"item": number[columns["item"]]})
 
 
 def renumbered(base: Catalog, found: pa.Array) -> Int[np.ndarray, " N"]:

@@ -1,5 +1,7 @@
 """Numbers of users and items, and the order of interactions: the same for the same set of rows, whatever its order."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,9 +36,21 @@ def numbers(order: Ints) -> Ints:
     return number
 
 
-def time_order(user: Ints, item: Ints, timestamp: Ints, users: pa.Array, items: pa.Array, ties: str, seed: int) -> Ints:
-    """Rows by user, then time; equal times stay in the order given ("row"), else a seeded hash of the item decides."""
-    if ties == "row":
+@dataclass(frozen=True)
+class Ties:
+    """The seeded hashes of all users and items, which decide between a user's interactions of one time."""
+
+    user: Ints
+    item: Ints
+
+    @classmethod
+    def of(cls, users: pa.Array, items: pa.ChunkedArray | pa.Array, seed: int) -> "Ties":
+        """By the ids in the order of their numbers."""
+        return cls(hashes(users, seed + 1), hashes(items, seed + 2))
+
+
+def time_order(user: Ints, item: Ints, timestamp: Ints, ties: Ties | None) -> Ints:
+    """Rows by user, then time; equal times by a hash of user and item, or in the order given where there are none."""
+    if ties is None:
         return np.lexsort((timestamp, user))
-    tie = pair(hashes(users, seed + 1)[user], hashes(items, seed + 2)[item])
-    return np.lexsort((tie, timestamp, user))
+    return np.lexsort((pair(ties.user[user], ties.item[item]), timestamp, user))

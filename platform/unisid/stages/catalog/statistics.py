@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Int
 
 from unisid.artifacts.catalog import SPLITS
 from unisid.config import Json
@@ -13,19 +14,19 @@ from unisid.ops.distinct import sorted_unique
 from unisid.ops.splits import first_rows, known_until, tied_steps
 from unisid.raw.time_ranges import Unit, when
 from unisid.stages.catalog.policies import crowds, greater_steps, is_large, ranks, taken_before
-from unisid.stages.catalog.reading import Ints, Rows
+from unisid.stages.catalog.reading import Rows
 
 
 @dataclass(frozen=True)
 class Tally:
     """What is counted of some users' interactions. Tallies of other users add up."""
 
-    counts: Ints
+    counts: Int[np.ndarray, " 6"]
     """How many interactions there are, how many samples, how many of these are tied with the row before; users with a
     sample; steps to another item, and those to a greater id."""
-    samples: Ints
+    samples: Int[np.ndarray, " splits"]
     """Of each split."""
-    again: Ints
+    again: Int[np.ndarray, " splits"]
     """Of each split: the interactions whose item the user took before."""
     first: int
     last: int
@@ -36,7 +37,9 @@ class Tally:
         return Tally(counts, samples, again, min(self.first, other.first), max(self.last, other.last))
 
 
-def tally(rows: Rows, split: Ints, rank: Ints, items: int, window: bool = False) -> Tally:
+def tally(
+    rows: Rows, split: Int[np.ndarray, " E"], rank: Int[np.ndarray, " E"], items: int, window: bool = False
+) -> Tally:
     """Counts of interactions ordered by user and time, all of each user's; with a `window`, histories end where it
     begins.
 
@@ -79,14 +82,24 @@ def in_record(found: Tally, items: int, users: int, unit: Unit | Literal["positi
     }
 
 
-def statistics(rows: Rows, split: Ints, item_ids: pa.ChunkedArray, user_ids: pa.Array, window: bool = False) -> Json:
+def statistics(
+    rows: Rows, split: Int[np.ndarray, " E"], item_ids: pa.ChunkedArray, user_ids: pa.Array, window: bool = False
+) -> Json:
     """Statistics of interactions ordered by user and time; with a `window`, histories end where it begins."""
     items, users = len(item_ids), len(user_ids)
-    each = np.bincount(rows.user, minlength=users)
-    most = int(each.argmax())
-    shared = crowds(each, user_ids, most if is_large(int(each[most]), len(rows), users) else -1)
+    shared = shared_ids(np.bincount(rows.user, minlength=users), user_ids)
     found = tally(rows, split, ranks(item_ids)[rows.item], items, window)
     return in_record(found, items, users, rows.unit, shared)
+
+
+def shared_ids(each: Int[np.ndarray, " U"], user_ids: pa.Array) -> dict[str, int]:
+    """The users that look like none, and how many interactions these have.
+
+    Args:
+        each: how many each user has.
+    """
+    most = int(each.argmax())
+    return crowds(each, user_ids, most if is_large(int(each[most]), int(each.sum()), len(each)) else -1)
 
 
 def summed(tallies: "list[Tally]") -> Tally:

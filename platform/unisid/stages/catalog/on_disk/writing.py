@@ -22,6 +22,7 @@ from unisid.stages.catalog.policies import crowds, is_large, of_each_kind
 from unisid.stages.catalog.protocols import window_of
 from unisid.stages.catalog.reading import Rows
 from unisid.stages.catalog.statistics import Tally, in_record, summed, tally
+from unisid.stages.catalog.whole_users import of_whole_users
 
 
 @dataclass(frozen=True)
@@ -116,20 +117,10 @@ def write_interactions(database: Database, config: stage.Config, out: Place, uni
 
 def by_user(database: Database, unit: Any) -> Iterator[Users]:
     """The ordered interactions, of whole users; a table's worth at a time, or a user's where one has more."""
-    held, place = list[pa.Table](), 0
-    for piece in database.tables('select "user", item, time, rank, kind from ordered', BATCH):
-        user = piece["user"].to_numpy()
-        whole = int(np.searchsorted(user, user[-1])) if len(user) else 0  # the last user may go on in the next table
-        if not whole and held and held[-1]["user"][-1].as_py() == user[0]:
-            held.append(piece)
-            continue
-        found = pa.concat_tables([*held, piece.slice(0, whole)])
-        held = [piece.slice(whole)]
-        if found.num_rows:
-            yield _users(found, place, unit)
-            place += found.num_rows
-    if held and (found := pa.concat_tables(held)).num_rows:
+    place = 0
+    for found in of_whole_users(database.tables('select "user", item, time, rank, kind from ordered', BATCH)):
         yield _users(found, place, unit)
+        place += found.num_rows
 
 
 def _users(table: pa.Table, place: int, unit: Any) -> Users:
