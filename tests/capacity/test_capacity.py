@@ -162,6 +162,18 @@ def test_the_command_prints_every_stage_and_refuses(capsys, place):
     assert "nothing was calibrated here" in capsys.readouterr().err
 
 
+def test_a_catalog_that_is_sorted_on_disk_holds_no_more_than_it_may(capsys, place):
+    def of_catalog(*settings):
+        assert main(["plan", "demo", "--items", "1e7", "--store", place.uri, "--json", *settings]) == 0
+        return {each["noun"]: each["memory"] for each in json.loads(capsys.readouterr().out)["stages"]}
+
+    plain, bounded, zero = of_catalog(), of_catalog("--catalog.memory", "2"), of_catalog("--catalog.memory", "0")
+    assert plain["catalog"] == zero["catalog"] > 6e9
+    assert 2 * 2**30 < bounded["catalog"] < 2.5 * 2**30
+    assert bounded | {"catalog": plain["catalog"]} == plain
+    assert of_catalog("--catalog.memory", "64")["catalog"] == plain["catalog"]
+
+
 def test_a_cost_that_does_not_grow_is_fixed():
     always = dict.fromkeys(("seconds", "memory", "disk"), 3.0)
     cost = fitted("codes", "items", {10.0: always, 20.0: always}, "drawn", 1.5)

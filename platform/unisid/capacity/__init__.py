@@ -91,6 +91,8 @@ class Cost:
     """Bytes an item in every worker, whatever the unit."""
     ranked: float = 0.0
     """Users for whom all items are scored while it validates."""
+    most_memory: float = 0.0
+    """Bytes that a worker holds at most, where the rest is on disk; 0: all is in memory."""
     memory_of: Where = "host"
     """Whose memory that is."""
     host_memory: float = 0.0
@@ -167,7 +169,8 @@ def estimate(shop: Shop, costs: Sequence[Cost], devices: int, cores: int) -> lis
 def _memory(cost: Cost, shop: Shop, devices: int) -> float:
     each = cost.unit_memory + cost.shared_memory / devices
     held = score_bytes(cost.ranked, shop.items)
-    return cost.memory + shop.units(cost.unit) * each + shop.items * cost.item_memory + held
+    found = cost.memory + shop.units(cost.unit) * each + shop.items * cost.item_memory + held
+    return min(found, cost.most_memory or found)
 
 
 def _bytes_of_numbers(cost: Cost, items: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # what is heavy is named here and imported where it is used
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 HERE = "here"
 
 
-def show(items: float, on: str, kept_states: float, price: float | None, store: Store, as_json: bool) -> None:
+def show(
+    items: float, on: str, kept_states: float, price: float | None, store: Store, as_json: bool, sorted_in: float = 0.0
+) -> None:
     """Print what a run over so many items takes on machines; raises ConfigError where it does not fit.
 
     Args:
@@ -20,6 +22,7 @@ def show(items: float, on: str, kept_states: float, price: float | None, store: 
         kept_states: items whose token states are kept; 0: all.
         price: dollars a device and hour; None: what is assumed.
         as_json: instead of a table.
+        sorted_in: GiB that the catalog is sorted in, with the rest on disk; 0: all in memory.
     """
     from unisid.artifacts.store import NOUNS
     from unisid.capacity import Shop, estimate, fitting, rates, refuse_misfits
@@ -28,6 +31,7 @@ def show(items: float, on: str, kept_states: float, price: float | None, store: 
     from unisid.cli.tables import show
     from unisid.config import json_text
     from unisid.errors import ConfigError
+    from unisid.stages.catalog.on_disk.memory import most_held
 
     if not 1 <= items <= 1e12:
         raise ConfigError(f"plan --items {items:g}: must be from 1 to 1e12")
@@ -40,6 +44,9 @@ def show(items: float, on: str, kept_states: float, price: float | None, store: 
     else:
         machine, devices = machine_of(on)
         costs = rates.RATES[machine.name](shop.tokens, share)
+    if sorted_in:
+        most = most_held(sorted_in)
+        costs = [replace(cost, most_memory=most) if cost.noun == "catalog" else cost for cost in costs]
     found = estimate(shop, costs, devices, machine.cores * -(-devices // machine.devices))
     dollars = devices * (machine.dollars if price is None else price)
     left_out = [noun for noun in UNITS if noun not in {cost.noun for cost in costs}]

@@ -52,7 +52,9 @@ class Plan(RecipeCommand):
         if self.items is not None:
             from unisid.cli import capacity
 
-            capacity.show(self.items, self.on, self.kept_states, self.price, self.session.opened, self.json)
+            bound = self.configured().catalog.memory if self.recipe else None
+            given = self.items, self.on, self.kept_states, self.price, self.session.opened, self.json
+            capacity.show(*given, sorted_in=bound or 0.0)
         if self.items is not None or self.calibrate:
             return
         from unisid.artifacts.store import NOUNS

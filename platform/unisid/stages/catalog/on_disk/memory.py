@@ -14,8 +14,15 @@ LOG = logger(__name__)
 
 BYTES = 100
 """That an interaction takes at most while all are sorted in memory (docs/decisions/0021-catalogues-above-memory.md)."""
+OWN = round(0.4 * GIB)
+"""What the driver holds besides the memory that it sorts in, whatever the size (docs/scale.md)."""
 MOST, TAKEN = 0.5, 0.25
 """Above this share of the machine's memory interactions are sorted on disk, in so much of it."""
+
+
+def most_held(gib: float) -> float:
+    """The bytes that the driver holds at most where a catalog is sorted in so many GiB, with the rest on disk."""
+    return gib * GIB + OWN
 
 
 def memory_of(config: stage.Config) -> float:
