@@ -18,13 +18,14 @@ import ray
 import ray.cloudpickle as cloudpickle
 import ray.train
 import torch
-from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.execution.callback import ControllerCallback
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from unisid.compute import Pool, Report, Stream, Worker
 from unisid.errors import ConfigError, MachineError, UnisidError
 from unisid.runtime.checkpoints import Checkpoints, Position
+from unisid.runtime.interfaces import OnNodes
 from unisid.runtime.leftovers import Scratch
 from unisid.runtime.local import PROGRESS, Member, Send
 from unisid.runtime.mailbox import Mailbox
@@ -169,7 +170,7 @@ class Group:
             trainer = TorchTrainer(
                 serve,
                 train_loop_config={"mailbox": self.mailbox},
-                torch_config=OneMachine(backend=backend, folder=folder) if alone else TorchConfig(backend=backend),
+                torch_config=OneMachine(backend=backend, folder=folder) if alone else OnNodes(backend=backend),
                 scaling_config=ray.train.ScalingConfig(
                     num_workers=self.pool.workers, use_gpu=self.pool.gpus > 0, resources_per_worker=resources
                 ),
