@@ -6,7 +6,18 @@ import pytest
 import torch
 
 from unisid.config import from_record, plug_in, plug_ins, to_record
-from unisid.fusion import PAD, Batch, Following, Fusion, FusionConfig, Items, LearnedFusion, Loss, SequenceFusion
+from unisid.fusion import (
+    PAD,
+    Batch,
+    FittedFusion,
+    Following,
+    Fusion,
+    FusionConfig,
+    Items,
+    LearnedFusion,
+    Loss,
+    SequenceFusion,
+)
 from unisid.ops.ragged import Ragged, pack
 
 TEXT, GRAPH, IMAGE = 12, 6, 5
@@ -197,6 +208,27 @@ def test_a_fusion_of_sequences_begins_anew_from_its_weights(kind: str) -> None:
         assert torch.equal(found, again(numbered))
     same = (found == plain).all(1)
     assert same.tolist() == [item not in (0, 2, 3) for item in order.tolist()]
+
+
+def test_a_fitted_fusion_is_made_anew_from_its_weights_and_fuses_items_by_themselves(kind: str) -> None:
+    fusion = config_of(kind).build(FURTHER)
+    if not isinstance(fusion, FittedFusion):
+        return
+    seen, order = items([3, 1, 5, 2, 2, 4], buckets=3)
+    taken = 1 + order
+    whole = dataclasses.replace(with_further(seen, order, buckets=3), numbers=order, interactions=taken)
+    fusion.fit(whole)
+    assert fusion.count == 6
+    again = config_of(kind).build(FURTHER)
+    assert isinstance(again, FittedFusion)
+    again.reserve(fusion.count)
+    again.load_state_dict(fusion.state_dict())
+    assert torch.equal(fusion(whole), again(whole))
+    padded, _ = items([3, 1, 5, 2, 2, 4], buckets=1)
+    same = dataclasses.replace(with_further(padded, order, buckets=1), numbers=order, interactions=taken)
+    assert torch.allclose(fusion(whole), fusion(same), atol=1e-5)
+    often = dataclasses.replace(whole, interactions=1000 * taken)
+    assert not torch.allclose(fusion(whole), fusion(often), atol=1e-2), "interactions count"
 
 
 def awake(fusion: Fusion) -> Fusion:
