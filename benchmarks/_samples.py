@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.store import Place
+from unisid.ops.by_user import Users, bootstrap_means, interval
 from unisid.ops.ranking import metric_values
 from unisid.serving.recommender import Recommender
 
@@ -99,8 +100,5 @@ def answers(places: Mapping[str, Place], samples: Samples, goes_on: bool = False
 
 def clustered(values: NDArray[np.float64], user: NDArray[np.str_]) -> dict[str, float]:
     """The mean over samples, and its 95% bootstrap interval over users, whose samples are drawn together."""
-    _, place = np.unique(user, return_inverse=True)
-    total, count = np.bincount(place, values), np.bincount(place)
-    drawn = np.random.default_rng(SEED).multinomial(len(count), np.full(len(count), 1 / len(count)), size=RESAMPLES)
-    low, high = np.quantile(drawn @ total / (drawn @ count), [0.025, 0.975])
-    return {"mean": float(values.mean()), "low": float(low), "high": float(high)}
+    low, high = interval(bootstrap_means(values[:, None], Users.of(user), RESAMPLES, SEED))
+    return {"mean": float(values.mean()), "low": float(low[0]), "high": float(high[0])}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy  # loads its parts on first use
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 Array = np.ndarray
 DRAWN_AT_ONCE = 1 << 24
@@ -30,8 +30,8 @@ class Users:
     """Each user's samples."""
 
     @classmethod
-    def of(cls, user: Int[Array, " S"]) -> "Users":
-        """Group samples by each one's user, any numbers."""
+    def of(cls, user: Shaped[Array, " S"]) -> "Users":
+        """Group samples by each one's user, any numbers or names."""
         _, index, counts = np.unique(np.asarray(user), return_inverse=True, return_counts=True)
         return cls(index.astype(np.int64), counts)
 
