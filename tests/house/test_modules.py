@@ -64,7 +64,6 @@ THROUGH = {
     "A way of running: a contract's test runs the same work on every machine, which must be started.": {
         "runtime/machines.py": "test_cli.py",
         "runtime/process_group.py": "runtime/test_local.py",
-        "runtime/ray_compute.py": "runtime/test_contract.py",
         "runtime/ray_train.py": "runtime/test_contract.py",
     },
     "Loaded by MLflow from a registered model's folder, in which nothing of the tests can be imported.": {

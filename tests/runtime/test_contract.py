@@ -11,6 +11,7 @@ from tests.runtime import toy_fit
 from unisid.artifacts.store import Place
 from unisid.compute import Pool, Step
 from unisid.errors import ConfigError, DataError
+from unisid.runtime import ray_session
 from unisid.runtime.local import LocalCompute
 
 ONE, TWO = Pool(workers=1), Pool(workers=2)
@@ -161,3 +162,15 @@ def test_a_pool_beyond_the_machine_is_refused(ray_compute, tmp_path):
         ray_compute.fit(toy_fit.shares, None, name="s", pool=Pool(workers=99), work=Place.of(tmp_path))
     with pytest.raises(ConfigError, match=r"needs 1 GPUs, there are 0"):
         list(ray_compute.map(PARTS, Step(toy_fit.make_repeat, Pool(workers=1, gpus=1))))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_streams_and_maps_need_no_core_beside_workers_that_hold_all(ray_compute, tmp_path, stream):
+    """A worker with every core reads its stream, and the idle one makes room for a map."""
+    everything = Pool(workers=1, cpus=ray_session.total("CPU"))
+    read = ray_compute.fit(
+        toy_fit.shares, None, name="s", pool=everything, work=Place.of(tmp_path), streams={"rows": stream}
+    )
+    assert read == [list(range(63))]
+    assert sum(table.num_rows for table in ray_compute.map(PARTS, Step(toy_fit.make_repeat, ONE))) == 23

@@ -9,7 +9,7 @@ from tests.runtime import toy_fit
 from unisid import errors
 from unisid.compute import Pool
 from unisid.errors import ArtifactError, ConfigError
-from unisid.runtime.ray_data import Link, answer, fit_into, unwrap, wrap
+from unisid.runtime.ray_data import Link, answer, find_place, fit_into, onto, unwrap, wrap
 
 pools = st.builds(Pool, workers=st.integers(0, 9), cpus=st.floats(0.1, 8), gpus=st.sampled_from([0.0, 0.5, 1.0]))
 
@@ -40,6 +40,35 @@ def test_as_many_workers_share_what_is_left_without_a_node():
     granted = fit_into(asked, 10, 4.0, 0.0, lasting=2.0)
     assert [g.workers for g in granted] == [1, 3]
     assert sum(g.workers * g.cpus for g in granted) <= 2.0
+
+
+def test_what_is_left_here_and_there_holds_no_worker_of_both():
+    """Half a core of each of two nodes is no core; two workers of one core each find theirs, a third does not."""
+    assert not find_place([1.0], [0.5, 0.5])
+    assert find_place([1.0, 1.0], [1.0, 1.0])
+    assert not find_place([1.0, 1.0, 1.0], [1.5, 1.5])
+    assert not find_place([1.0, 1.0, 2.0], [2.0, 2.0]), "the two small ones may lie on one node each"
+    assert onto([0.5, 0.5], [Pool(cpus=1)]) == [Pool(cpus=0.5)]
+    assert onto([4.0, 4.0], [Pool(cpus=8)]) == [Pool(cpus=4)]
+
+
+def test_workers_that_nodes_hold_stay_as_they_are():
+    asked = [Pool(workers=2, cpus=2), Pool(workers=3, cpus=0.5)]
+    assert onto([4.0, 4.0], asked) == asked
+    assert onto([], asked) == asked
+
+
+@given(st.lists(pools, min_size=1, max_size=4), st.lists(st.floats(0.5, 16), min_size=1, max_size=5), st.randoms())
+def test_workers_find_a_node_in_any_order(asked, nodes, draw):
+    """Wherever each is put that fits, the next one finds a node too."""
+    granted = onto(nodes, fit_into(asked, 20, max(1.0, sum(nodes)), gpus=99.0))
+    sizes = [grant.cpus for grant in granted for _ in range(grant.workers)]
+    left = list(nodes)
+    draw.shuffle(sizes)
+    for size in sizes:
+        holding = [place for place, cores in enumerate(left) if cores >= size - 1e-4]
+        assert holding, (size, left)
+        left[draw.choice(holding)] -= size
 
 
 def test_gpus_that_are_not_there_are_refused():

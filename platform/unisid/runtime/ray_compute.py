@@ -16,6 +16,8 @@ from unisid.runtime.local import LocalCompute, fit_here
 from unisid.runtime.ray_train import Assignment, Group
 
 T = TypeVar("T")
+LEAST = 1.0
+"""Cores that a map is cut to at the most."""
 
 
 class RayCompute:
@@ -26,7 +28,8 @@ class RayCompute:
 
     Args:
         own: whether the session is this machine's own, which hands out more cores than there are (maps are then cut
-            to what is left beside an idle group, whereas on a cluster the idle group makes room).
+            to what is left beside an idle group, whereas on a cluster the idle group makes room; so it does where it
+            leaves nothing).
         max_failures: so many times one fit is started again after workers died.
     """
 
@@ -75,8 +78,10 @@ class RayCompute:
         if not parts or all(step.pool.workers == 0 for step in steps):
             yield from LocalCompute().map(parts, *steps)
             return
-        cpus, gpus = self._room(steps)
-        yield from ray_data.stream(parts, steps, cpus, gpus, cpus - self._at_risk(cpus))
+        cpus, gpus, nodes = self._room(steps, len(parts))
+        at_risk = self._at_risk(cpus)
+        lasting = sorted(nodes)[:-1] if at_risk else nodes
+        yield from ray_data.stream(parts, steps, cpus, gpus, cpus - at_risk, lasting)
 
     def close(self) -> None:
         """End the worker group, and wait for workers that are still ending.
@@ -112,10 +117,13 @@ class RayCompute:
             if group.alive:
                 self.leaving.append(group)
 
-    def _room(self, steps: Sequence[Step]) -> tuple[float, float]:
-        """The (cores, GPUs) a map may hold; an idle group that leaves too few is ended first."""
+    def _room(self, steps: Sequence[Step], parts: int) -> tuple[float, float, list[float]]:
+        """The (cores, GPUs, cores of each node) a map may hold; an idle group that leaves too few is ended first."""
         cpus, gpus = self._beside()
-        short_of_cpus = not self.own and sum(s.pool.cpus * s.pool.workers for s in steps) > cpus
+        nodes = [] if self.own else ray_session.free("CPU")
+        sizes = [step.pool.cpus for step in steps for _ in range(max(1, min(step.pool.workers, parts)))]
+        short_of_cpus = cpus < (LEAST if self.own else sum(s.pool.cpus * s.pool.workers for s in steps))
+        short_of_cpus |= bool(nodes) and not ray_data.find_place(sizes, nodes)
         short_of_gpus = sum(s.pool.gpus * s.pool.workers for s in steps) > gpus
         if (short_of_cpus or short_of_gpus) and self.lock.acquire(blocking=False):
             try:
@@ -123,7 +131,8 @@ class RayCompute:
             finally:
                 self.lock.release()
             cpus, gpus = self._beside()
-        return max(cpus, 1.0), gpus
+            nodes = [] if self.own else ray_session.each("CPU")
+        return max(cpus, LEAST), gpus, nodes
 
     def _at_risk(self, cpus: float) -> float:
         """The cores that go with one node; none where there is only one, whose loss nothing survives."""

@@ -5,7 +5,8 @@ process that Ray has kept from an earlier one. Small catalogues have many such m
 
 Three things keep it from hanging or losing work. The pools are cut to what the session can hand out, because actors
 of a later step that find no core would wait for ever for those of an earlier one; and on a cluster, to what is left of
-it without its largest node, because those that were on a lost node wait likewise. Blocks are never split or joined (no
+it without its largest node, because those that were on a lost node wait likewise. There they are also cut so that each
+finds a node that has its cores: what is left here and there adds up to nothing. Blocks are never split or joined (no
 target size), so a part stays the grain of retry: when an actor dies, Ray starts another and gives it the same
 part. And a step's UnisidError travels as data, so that it reaches the driver as itself and is not tried again.
 """
@@ -14,6 +15,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -33,19 +35,25 @@ RETRIES = 10
 
 
 def stream(
-    parts: Sequence[Part], steps: Sequence[Step], cpus: float, gpus: float, lasting: float | None = None
+    parts: Sequence[Part],
+    steps: Sequence[Step],
+    cpus: float,
+    gpus: float,
+    lasting: float | None = None,
+    nodes: Sequence[float] = (),
 ) -> Iterator[pa.Table]:
     """Stream parts through steps within so many cores and GPUs; yields as `Compute.map` says.
 
     Args:
         lasting: how many of the cores are left when a node is lost; the pools share those, to live on there.
+        nodes: the cores of each node that must hold the workers; none where that is not known.
     """
-    grants = fit_into([step.pool for step in steps], len(parts), cpus, gpus, lasting)
+    grants = onto([*nodes], fit_into([step.pool for step in steps], len(parts), cpus, gpus, lasting))
     if len(parts) == 1:
         yield single(parts[0], steps, grants)
         return
     context(preserve_order=False)
-    dataset = ray.data.from_arrow([pa.Table.from_pylist([part]) for part in parts])
+    dataset = given([pa.Table.from_pylist([part]) for part in parts])
     for step, grant in zip(steps, grants, strict=True):
         dataset = dataset.map_batches(
             Link,
@@ -88,7 +96,7 @@ def read(source: Stream, found: Sequence[Piece]) -> Iterator[pa.Table]:
     if not found:
         return
     context(preserve_order=True)
-    dataset = ray.data.from_arrow([pa.Table.from_pylist([dataclasses.asdict(p)]) for p in found]).map_batches(
+    dataset = given([pa.Table.from_pylist([dataclasses.asdict(p)]) for p in found]).map_batches(
         _read,
         fn_kwargs={"source": source},
         batch_size=None,
@@ -98,6 +106,22 @@ def read(source: Stream, found: Sequence[Piece]) -> Iterator[pa.Table]:
     )
     for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2):
         yield unwrap(block)
+
+
+def given(tables: Sequence[pa.Table]) -> ray.data.Dataset:
+    """A dataset of a block a table, made in this process.
+
+    Ray Data's own way for tables has a task look at each, which wants a core: it waits for ever where workers hold all.
+    """
+    words = [{WORD: json.dumps({"table": _packed(table)})} for table in tables]
+    return ray.data.from_items(words, override_num_blocks=len(words))
+
+
+def _packed(table: pa.Table) -> str:
+    sink = pa.BufferOutputStream()
+    with ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes().hex()
 
 
 def _read(block: pa.Table, source: Stream) -> pa.Table:
@@ -137,6 +161,35 @@ def fit_into(pools: Sequence[Pool], parts: int, cpus: float, gpus: float, lastin
         )
     share = min(1.0, (cpus if lasting is None else lasting) / _need(grants, "cpus"))
     return [dataclasses.replace(g, cpus=max(0.001, _floor(g.cpus * share))) for g in grants]
+
+
+def onto(nodes: Sequence[float], grants: list[Pool]) -> list[Pool]:
+    """The pools with as many cores a worker as nodes of so many can hold at once; as they are without nodes.
+
+    The largest workers are cut first, to one size of which the nodes hold them all.
+    """
+    sizes = [grant.cpus for grant in grants for _ in range(grant.workers)]
+    if not sum(nodes) or find_place(sizes, nodes):
+        return grants
+    shares = {node / count for node in nodes for count in range(1, len(sizes) + 1)}
+    size = max(share for share in shares if share and sum(map(_whole, nodes, repeat(share))) >= len(sizes))
+    return [dataclasses.replace(g, cpus=max(0.001, _floor(min(g.cpus, size)))) for g in grants]
+
+
+def find_place(sizes: Sequence[float], nodes: Sequence[float]) -> bool:
+    """Whether workers of so many cores all find a node, in whatever order and wherever Ray puts them.
+
+    The last one finds none only if every node has less left than it needs: then each holds as many of the largest size
+    as go into it, and is full but for less than that size.
+    """
+    largest = max(sizes)
+    wholes = sum(map(_whole, nodes, repeat(largest)))
+    room = sum(max(0.0, node - largest) for node in nodes)
+    return len(sizes) <= wholes or (wholes > 0 and sum(sizes) - largest <= room)
+
+
+def _whole(node: float, size: float) -> int:
+    return int(node / size + 1e-6)
 
 
 def _need(pools: Sequence[Pool], what: str) -> float:
@@ -181,12 +234,14 @@ def wrap(table: pa.Table) -> pa.Table:
 
 
 def unwrap(block: pa.Table) -> pa.Table:
-    """The inverse of `wrap`; raises the error that a block stands for."""
+    """The table that a block is or stands for; raises the error that it stands for."""
     if WORD not in block.column_names:
         return block
     word = json.loads(block[WORD][0].as_py())
     if "error" in word:
         raise getattr(errors, word["error"], UnisidError)(word["text"])
+    if "table" in word:
+        return ipc.open_stream(bytes.fromhex(word["table"])).read_all()
     schema = ipc.read_schema(pa.py_buffer(bytes.fromhex(word["empty"])))
     return schema.empty_table()
 

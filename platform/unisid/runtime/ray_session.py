@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.util import placement_group_table
 
 import unisid
 from unisid.errors import ConfigError
@@ -150,4 +151,27 @@ def total(resource: str) -> float:
 
 def largest(resource: str) -> float:
     """How much of a resource the node has that has most of it."""
-    return max((float(node["Resources"].get(resource, 0.0)) for node in ray.nodes() if node["Alive"]), default=0.0)
+    return max(_by_node(resource).values(), default=0.0)
+
+
+def each(resource: str) -> list[float]:
+    """How much of a resource each node has; nothing where the cluster grows, for nodes come as they are needed."""
+    return _unless_it_grows(resource, _by_node(resource))
+
+
+def free(resource: str) -> list[float]:
+    """The same without what groups of workers hold, at work or idle."""
+    left = _by_node(resource)
+    for group in placement_group_table().values():
+        for number, node in group["bundles_to_node_id"].items():
+            if group["state"] == "CREATED" and node in left:
+                left[node] -= group["bundles"][number].get(resource, 0.0)
+    return _unless_it_grows(resource, left)
+
+
+def _by_node(resource: str) -> dict[str, float]:
+    return {node["NodeID"]: float(node["Resources"].get(resource, 0.0)) for node in ray.nodes() if node["Alive"]}
+
+
+def _unless_it_grows(resource: str, found: Mapping[str, float]) -> list[float]:
+    return [] if total(resource) > float(ray.cluster_resources().get(resource, 0.0)) else list(found.values())
