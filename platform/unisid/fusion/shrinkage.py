@@ -5,7 +5,7 @@
     f_i = [w sqrt(1 - a_i) t_i ; unit(a_i g_i + (1 - a_i) p_i)]
 
 n_i are the item's training interactions, and c says how many of them weigh as much as its neighbours do: a graph learns
-little of an item with three, and its text tells which items it resembles. An item without interactions has its text
+little of an item with three, and its text says which items it resembles. An item without interactions has its text
 and p_i. This is shrinkage of a noisy estimate towards what side information predicts (ours; James and Stein, 1961). B
 items, R references, S width of the text, G of the graph, W of the fused vector.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unisid.bounds import Count, NotNegative, Positive
@@ -51,8 +51,8 @@ class Shrinkage(FittedFusion):
     """t_j."""
     graphs: Float[Tensor, "R G"]
     """g_j."""
-    numbers: Tensor
-    """Which items the references are [R] int64."""
+    numbers: Int[Tensor, " R"]
+    """Which items the references are."""
 
     def __init__(self, config: Config, widths: Mapping[str, int]) -> None:
         super().__init__()
@@ -91,8 +91,8 @@ class Shrinkage(FittedFusion):
         texts, graphs = self.centred(items[TEXT].mean().float()), unit(items, GRAPH)
         count = torch.zeros(len(items)) if items.interactions is None else items.interactions
         own = self.supported(count.to(texts))[:, None]
-        told = F.normalize(own * graphs + (1 - own) * self.predicted(texts, items), dim=-1)
-        parts = {TEXT: (1 - own).sqrt() * texts, GRAPH: told}
+        shrunk = F.normalize(own * graphs + (1 - own) * self.predicted(texts, items), dim=-1)
+        parts = {TEXT: (1 - own).sqrt() * texts, GRAPH: shrunk}
         others = {name: unit(items, name) for name in self.names if name not in parts}
         return torch.cat([weights.get(name, 1.0) * part for name, part in (parts | others).items()], dim=-1)
 
@@ -120,6 +120,6 @@ def unit(items: Items, name: str) -> Float[Tensor, "B _"]:
     return F.normalize(items[name].mean().float(), dim=-1)
 
 
-def known(texts: Float[Tensor, "B S"]) -> Tensor:
-    """Which texts are not all zero [B] bool."""
+def known(texts: Float[Tensor, "B S"]) -> Bool[Tensor, " B"]:
+    """Whether each text is not all zero."""
     return (texts != 0).any(1)

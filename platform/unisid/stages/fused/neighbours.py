@@ -157,7 +157,7 @@ def _summary(place: Place, num_items: int) -> Json:
 
 
 def in_words(valid: Metrics, relation: Relation) -> str:
-    """What a fusion loses of what was held out, beside chance; empty where it has no such figures."""
+    """A line on the losses of held-out items beside chance; empty where there are none."""
     kinds = (
         (STRUCTURE, IN_WORDS[relation]),
         (SEMANTIC, "alike texts"),
