@@ -33,6 +33,16 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (first.get(name, 2), name)))
 
 
+def check_weights(weights: Iterable[str], widths: Iterable[str]) -> None:
+    """Raise ConfigError where `fusion.weights` names a modality that is none of these."""
+    for name in weights:
+        if name not in widths:
+            raise ConfigError(
+                f"fusion.weights: no modality '{name}'{did_you_mean(name, widths)}; this recipe has "
+                f"{', '.join(in_order(widths))}"
+            )
+
+
 @dataclass(frozen=True)
 class Items:
     """What is known of B items, by modality. One that is missing or dropped is zero."""

@@ -9,9 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unisid.bounds import NotNegative
-from unisid.config import did_you_mean, identity_where
-from unisid.errors import ConfigError
-from unisid.fusion import Fusion, FusionConfig, Items, in_order
+from unisid.config import identity_where
+from unisid.fusion import Fusion, FusionConfig, Items, check_weights, in_order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +33,7 @@ class Concat(Fusion):
 
     def __init__(self, widths: Mapping[str, int], weights: Mapping[str, float]) -> None:
         super().__init__()
-        for name in weights:
-            if name not in widths:
-                raise ConfigError(
-                    f"fusion.weights: no modality '{name}'{did_you_mean(name, widths)}; this recipe has "
-                    f"{', '.join(in_order(widths))}"
-                )
+        check_weights(weights, widths)
         self.names, self.width = in_order(widths), sum(widths.values())
         self.weights = [weights.get(name, 1.0) for name in self.names]
 

@@ -19,9 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unisid.bounds import Count, NotNegative, Positive
-from unisid.config import did_you_mean
-from unisid.errors import ConfigError
-from unisid.fusion import GRAPH, TEXT, FittedFusion, FusionConfig, Items, in_order
+from unisid.fusion import GRAPH, TEXT, FittedFusion, FusionConfig, Items, check_weights, in_order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +54,7 @@ class Shrinkage(FittedFusion):
 
     def __init__(self, config: Config, widths: Mapping[str, int]) -> None:
         super().__init__()
-        for name in config.weights:
-            if name not in widths:
-                raise ConfigError(
-                    f"fusion.weights: no modality '{name}'{did_you_mean(name, widths)}; this recipe has "
-                    f"{', '.join(in_order(widths))}"
-                )
+        check_weights(config.weights, widths)
         self.config, self.num_references = config, config.num_references
         self.names, self.width = in_order(widths), sum(widths.values())
         self.register_buffer("mean", torch.zeros(widths[TEXT]))
