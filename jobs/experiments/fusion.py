@@ -79,8 +79,7 @@ def _recommended(base: Recipe, config: model.Config, form: str) -> Experiment:
 
 
 def _sources(base: Recipe) -> dict[str, Recipe]:
-    """Every source of codes by name: the parts of the fusion, both joined, LETTER, UQF, those that know steps, and the
-    graph completed by the text."""
+    """Every source of codes by name: the parts of the fusion, both joined, LETTER, UQF, and those scaled as a whole."""
     kinds: dict[str, FusionConfig] = {
         "text": single.Config(modality="text"),
         "graph": single.Config(modality="graph"),
@@ -88,7 +87,7 @@ def _sources(base: Recipe) -> dict[str, Recipe]:
     }
     rows = {name: _fused(base, kind) for name, kind in kinds.items()}
     rows["letter"] = replace(rows["text"], codes=replace(rows["text"].codes, tokenizer=letter_of(base)))
-    return {**rows, "uqf": _fused(base, _uqf(base)), **_with_steps(base)}
+    return {**rows, "uqf": _fused(base, _uqf(base)), **_scaled_as_a_whole(base)}
 
 
 def alike(base: Recipe) -> Experiment:
@@ -101,7 +100,7 @@ def alike(base: Recipe) -> Experiment:
         "graph": _fused(base, single.Config(modality="graph")),
         "concat": _fused(base, concat.Config()),
         "uqf": _fused(base, _uqf(base)),
-        **_with_steps(base),
+        **_scaled_as_a_whole(base),
     }
     memory = MemoryConfig(alike=("fused",))
     return Experiment(
@@ -114,10 +113,10 @@ def alike(base: Recipe) -> Experiment:
     )
 
 
-def _with_steps(base: Recipe) -> dict[str, Recipe]:
-    """Fusions of which steps of training sequences are a part, scaled as a whole: as a modality (`steps` alone; joined
-    with the graph and the text at half weight, beside the same without it), or as what UQF is taught by, which begins
-    as these side by side; and the graph shrunk towards what texts predict, scaled as a whole too."""
+def _scaled_as_a_whole(base: Recipe) -> dict[str, Recipe]:
+    """Fusions whose codes are scaled as a whole: the graph beside the text at half weight, or shrunk towards what texts
+    predict; and those of which steps of training sequences are a part, as a modality (alone, or beside these two) or as
+    what UQF is taught by, which begins as these side by side."""
     shape, loss = _uqf(base), replace(base.fused.loss, structure_weight=1.0, reconstruction_weight=0.0)
     modality = embeddings.Config(encoder=steps.Config(), keep_states=False, pool=base.embeddings.pool)
     wider = replace(base, modalities={**base.modalities, STEPS: modality})

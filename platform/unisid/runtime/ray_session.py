@@ -165,7 +165,7 @@ def free(resource: str) -> list[float]:
     for group in placement_group_table().values():
         for number, node in group["bundles_to_node_id"].items():
             if group["state"] == "CREATED" and node in left:
-                left[node] -= group["bundles"][number].get(resource, 0.0)
+                left[node] = max(0.0, left[node] - group["bundles"][number].get(resource, 0.0))
     return _unless_it_grows(resource, left)
 
 
