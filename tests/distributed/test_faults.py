@@ -41,6 +41,18 @@ def test_a_fit_whose_worker_is_killed_resumes_to_the_same_end(ray_compute, tmp_p
     assert struck_shown == calm_shown
 
 
+def test_a_fit_whose_group_is_ended_under_it_resumes_to_the_same_end(ray_compute, tmp_path, stream):
+    """Ray Train ends the process group of the survivors while they compute; what they stumble over then, of whatever
+    type, is not taken for an error of the job."""
+    calm, calm_shown = fit(ray_compute, tmp_path / "calm", stream, TWO, toy_fit.Toy())
+    task = toy_fit.Toy(disaster="disband", on_rank=0, marker=str(tmp_path / "struck"))
+    struck, struck_shown = fit(ray_compute, tmp_path / "struck-work", stream, TWO, task)
+    assert (tmp_path / "struck").exists()
+    assert struck["weights"] == calm["weights"]
+    assert struck["pid"] != calm["pid"]
+    assert struck_shown == calm_shown
+
+
 def test_an_error_that_comes_back_is_final(ray_compute, tmp_path, stream):
     """Each attempt ends at the same step from the same checkpoint: two are enough."""
     with pytest.raises(RuntimeError, match=r"shapes \[3\] and \[4\] do not match") as caught:

@@ -31,7 +31,7 @@ class Toy:
 
     epochs: int = 4
     disaster: str = ""
-    """'kill', 'data error', 'runtime error', 'bug', 'stand still', or nothing."""
+    """'kill', 'disband', 'data error', 'runtime error', 'bug', 'stand still', or nothing."""
     at_epoch: int = 2
     on_rank: int = 0
     marker: str = ""
@@ -80,6 +80,8 @@ def strike(toy: Toy) -> None:
         Path(toy.marker).touch()
     if toy.disaster == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif toy.disaster == "disband":
+        torch.distributed.destroy_process_group()  # as Ray Train does on all workers when one was lost
     elif toy.disaster == "data error":
         raise DataError("rows: row 3 is NaN; must be finite")
     elif toy.disaster == "runtime error":

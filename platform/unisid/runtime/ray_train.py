@@ -18,6 +18,7 @@ import ray
 import ray.cloudpickle as cloudpickle
 import ray.train
 import torch
+import torch.distributed as dist
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.execution.callback import ControllerCallback
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -206,17 +207,26 @@ def _perform(mailbox: Any, number: int, packed: bytes) -> None:
         member.all_reduce(torch.zeros(1, device=member.device)).item()  # over for all, or for none
         if member.rank == 0:
             ray.get(mailbox.post.remote(number, ("result", cloudpickle.dumps(value))))
-    except CURABLE as error:
-        text = f"{type(error).__name__}: {error}"
-        ray.get(mailbox.report_retryable_error.remote(number, text, member and member.last, _packed(error)))
-        raise
     except Exception as error:
+        if _is_disbanded():
+            raise  # whatever follows from it, of whatever type, is no fault of the job
+        if isinstance(error, CURABLE):
+            text = f"{type(error).__name__}: {error}"
+            ray.get(mailbox.report_retryable_error.remote(number, text, member and member.last, _packed(error)))
+            raise
         ray.get(mailbox.post.remote(number, ("error", _packed(error))))
         if member is None or member.size > 1:
             raise  # peers may be waiting in a collective: only a restart brings the group back in step
 
 
+def _is_disbanded() -> bool:
+    """Whether Ray Train has ended the process group of this worker's group, as it does when a peer was lost."""
+    return ray.train.get_context().get_world_size() > 1 and not dist.is_initialized()
+
+
 def _member(mailbox: Any, number: int, job: Assignment) -> RayMember:
+    if _is_disbanded():
+        raise RuntimeError("the group of workers was ended")  # and this one is not a group of its own
     def send(report: int, metrics: Mapping[str, float]) -> None:
         ray.get(mailbox.post.remote(number, ("report", (report, dict(metrics)))))
 
