@@ -1,7 +1,9 @@
 """Shrinkage: the graph by the evidence for it, what alike texts predict in its place, and its references."""
 
+import numpy as np
 import pytest
 import torch
+from scipy.linalg import sqrtm
 from torch.nn.functional import normalize
 
 from unisid.config import to_record
@@ -45,7 +47,12 @@ def reference(items: Items, row: int, config: Config) -> torch.Tensor:
     """The formula at the top of the module, of one item, by loops."""
     texts = items["text"].values.view(len(items), 5)
     graphs = normalize(items["graph"].values.view(len(items), -1, 3).mean(1), dim=-1)
-    unit = normalize(texts - texts.mean(0), dim=-1)
+    centred = (texts - texts.mean(0)).double()
+    if config.whitening == "on":
+        covariance = centred.T @ centred / len(items)
+        covariance += 0.1 * covariance.trace() / 5 * torch.eye(5)
+        centred = centred @ torch.from_numpy(sqrtm(np.linalg.inv(covariance)))
+    unit = normalize(centred, dim=-1).float()
     assert items.interactions is not None
     n = float(items.interactions[row])
     own = n / (n + config.prior_interactions)
@@ -58,11 +65,34 @@ def reference(items: Items, row: int, config: Config) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("settings", [{}, {"prior_interactions": 10.0, "num_neighbours": 3, "sharpness": 1.0}])
-def test_vectors_are_those_of_the_formula(settings):
-    items, config = catalog(), Config(weights={"text": 0.7}, **settings)
-    found = fitted(items, weights={"text": 0.7}, **settings)(items)
+@pytest.mark.parametrize("whitening", ["off", "on"])
+def test_vectors_are_those_of_the_formula(settings, whitening):
+    items, config = catalog(), Config(weights={"text": 0.7}, whitening=whitening, **settings)
+    found = fitted(items, weights={"text": 0.7}, whitening=whitening, **settings)(items)
     for row in range(len(items)):
         torch.testing.assert_close(found[row], reference(items, row, config), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("strong", ["loud", "quiet"])
+def test_texts_are_whitened_where_they_predict_the_graph_better_so(strong):
+    """Two directions of the text say what the graph is. Where they vary least, the others drown them; where they vary
+    most, whitening would make the noise as strong as they are."""
+    generator = torch.Generator().manual_seed(0)
+    graph = torch.randn(300, 1, 3, generator=generator)
+    scale = torch.tensor([1.0, 1.0, 1.0, 6.0, 6.0]) if strong == "quiet" else torch.tensor([1.0, 1.0, 1.0, 0.2, 0.2])
+    text = torch.cat([graph, torch.randn(300, 1, 2, generator=generator)], dim=-1) * scale
+    items = Items(
+        {"text": Ragged.rectangle(text), "graph": Ragged.rectangle(graph)},
+        torch.arange(300),
+        interactions=torch.full((300,), 5),
+    )
+    found = {way: Config(whitening=way).build(WIDTHS) for way in ("auto", "on", "off")}
+    said = {way: fusion.fit(items) for way, fusion in found.items()}
+    better = "on" if strong == "quiet" else "off"
+    assert said["auto"] == {"whitened": strong == "quiet", "predicted": said[better]["predicted"]}
+    assert said["on"]["whitened"]
+    assert not said["off"]["whitened"]
+    assert torch.equal(found["auto"](items), found[better](items))
 
 
 def test_much_evidence_leaves_the_graph_and_none_leaves_what_texts_predict():

@@ -1,6 +1,6 @@
 import torch
 
-from unisid.ops.principal import like, principal, project
+from unisid.ops.principal import decorrelating, like, principal, project
 
 
 def test_components_are_uncorrelated_and_of_unit_variance_together():
@@ -55,3 +55,17 @@ def test_narrow_vectors_are_placed_too():
     found = project(values, *like(values, components))
     assert found.shape == (50, 5)
     assert torch.allclose(found, components, atol=1e-3)
+
+
+def test_all_directions_vary_alike_and_a_ridge_leaves_those_alone_that_hardly_vary():
+    torch.manual_seed(0)
+    values = torch.randn(500, 4) @ torch.randn(4, 4)
+    centred = values - values.mean(0)
+    white = centred @ decorrelating(centred, 0.0)
+    torch.testing.assert_close(white.T @ white / 500, torch.eye(4), atol=1e-3, rtol=1e-3)
+    flat = torch.cat([centred, torch.zeros(500, 1)], dim=1)
+    for ridge in (0.0, 0.5):
+        axes = decorrelating(flat, ridge)
+        torch.testing.assert_close(axes, axes.T)
+        assert not (flat @ axes)[:, 4].any()
+    assert torch.equal(decorrelating(torch.zeros(3, 2), 0.1), torch.eye(2))

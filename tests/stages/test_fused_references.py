@@ -17,7 +17,7 @@ from unisid.fusion import shrinkage
 from unisid.ops.seeded import sampled
 from unisid.stages import fused
 from unisid.stages.fused.reading import Reader
-from unisid.stages.fused.references import fitted
+from unisid.stages.fused.references import fit
 
 CONFIG = fused.Config(fusion=shrinkage.Config(num_neighbours=3), write_batch=7)
 
@@ -28,7 +28,8 @@ def test_vectors_are_the_fusions_of_all_items_fitted_to_all(place: Place) -> Non
     reader = Reader(make_inputs(place), states=False)
     every = np.arange(N)
     known = reader.read(every).view(every, np.zeros(N, np.int64))
-    fusion = fitted(CONFIG.fusion.build(reader.widths), reader)
+    fusion = CONFIG.fusion.build(reader.widths)
+    assert fit(fusion, reader).items() <= counts.items()
     found = Fused.read(place / "fused")
     assert found.width == TEXT + GRAPH
     torch.testing.assert_close(torch.tensor(found.vectors()), fusion(known[0])[known[1]])

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from unisid.bounds import NotNegative, Positive, Range, Settings, Share
-from unisid.config import PlugIn, did_you_mean, identity_where
+from unisid.config import Json, PlugIn, did_you_mean, identity_where
 from unisid.errors import ConfigError
 from unisid.ops.contrast import info_nce
 from unisid.ops.padding import PAD as PAD
@@ -270,8 +270,8 @@ class FittedFusion(Fusion):
         """How many references it has."""
 
     @abc.abstractmethod
-    def fit(self, items: Items) -> None:
-        """Take these items, with their numbers, as references."""
+    def fit(self, items: Items) -> Json:
+        """Take these items, with their numbers, as references; returns what was found out, for the record."""
 
     @abc.abstractmethod
     def reserve(self, count: int) -> None:

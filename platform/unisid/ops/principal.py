@@ -73,6 +73,21 @@ def whitened(
     return mean.float(), axes.float(), back.float()
 
 
+def decorrelating(centred: Float[Tensor, "N W"], ridge: float) -> Float[Tensor, "W W"]:
+    """The symmetric map under which all directions of centred vectors vary alike: (C + ridge tr(C) / W)^(-1/2).
+
+    A ridge keeps directions that hardly vary from becoming noise as strong as the others. Vectors that do not vary at
+    all get the identity.
+    """
+    covariance = (centred.double().T @ centred.double()) / max(1, len(centred))
+    spread = covariance.diagonal().mean()
+    if spread <= 0:
+        return torch.eye(centred.shape[1])
+    variance, axes = torch.linalg.eigh(covariance / spread)
+    scaled: Tensor = axes * (variance.clamp_min(0) + max(ridge, FLAT)).rsqrt()
+    return (scaled @ axes.T / spread.sqrt()).float()
+
+
 def project(
     values: Float[Tensor, "N W"], mean: Float[Tensor, " W"], axes: Float[Tensor, "W C"]
 ) -> Float[Tensor, "N C"]:

@@ -227,6 +227,7 @@ def _is_disbanded() -> bool:
 def _member(mailbox: Any, number: int, job: Assignment) -> RayMember:
     if _is_disbanded():
         raise RuntimeError("the group of workers was ended")  # and this one is not a group of its own
+
     def send(report: int, metrics: Mapping[str, float]) -> None:
         ray.get(mailbox.post.remote(number, ("report", (report, dict(metrics)))))
 

@@ -39,7 +39,7 @@ from unisid.stages.fused.behaviour import NextItems, learned_items
 from unisid.stages.fused.contrast import Contrast
 from unisid.stages.fused.neighbours import ROWS, SEMANTIC, STRUCTURE, Relation, in_words, make_tables
 from unisid.stages.fused.reading import Reader
-from unisid.stages.fused.references import fitted
+from unisid.stages.fused.references import REFERENCES, fit
 from unisid.training import loop
 from unisid.training.loop import Accumulation, Training
 from unisid.training.precision import Precision, autocast
@@ -51,8 +51,6 @@ LEAST = 2
 """Items that neighbours need at least."""
 HISTORY = "history_length"
 """The description's key of how much a fusion of sequences reads back."""
-REFERENCES = "references"
-"""The key, in the description and the record, of how many references a fitted fusion has."""
 WIDTH = "_width"
 """What the description's keys of the modalities' widths end with: text_width."""
 
@@ -326,8 +324,8 @@ def fitter(task: Task) -> Callable[[pa.Table], pa.Table]:
     """Anything -> the same, once the fusion is fitted to the catalog's references and written."""
 
     def write(part: pa.Table) -> pa.Table:
-        fusion = fitted(task.config.fusion.build(task.widths), task.reader)
-        write_fusion(task, fusion, {REFERENCES: fusion.count})
+        fusion = task.config.fusion.build(task.widths)
+        write_fusion(task, fusion, fit(fusion, task.reader))
         return part
 
     return write

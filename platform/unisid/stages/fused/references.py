@@ -4,12 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from unisid.config import Json
 from unisid.fusion import FittedFusion, Fusion
 from unisid.stages.fused.reading import Reader
 
+REFERENCES = "references"
+"""The key, in the description and the record, of how many references a fitted fusion has."""
 
-def fitted(fusion: Fusion, reader: Reader) -> FittedFusion:
-    """The fusion with its references: all items of the catalog, or a sample of `num_references` of a larger one.
+
+def fit(fusion: Fusion, reader: Reader) -> Json:
+    """Give a fusion its references: all items of the catalog, or a sample of `num_references` of a larger one.
+
+    Returns how many it has, and what it found out, for the record.
 
     Raises:
         DataError: an item's inputs hold NaN or infinity.
@@ -19,5 +25,5 @@ def fitted(fusion: Fusion, reader: Reader) -> FittedFusion:
         reader = replace(reader, of=fusion.num_references)
     every = np.arange(reader.num_items)
     items, _ = reader.read(every).view(every, np.zeros(len(every), np.int64))
-    fusion.fit(items)
-    return fusion
+    found = fusion.fit(items)
+    return {REFERENCES: fusion.count, **found}
