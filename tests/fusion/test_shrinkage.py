@@ -139,6 +139,15 @@ def test_only_items_with_a_text_and_interactions_are_references():
     assert not found[7, :5].any()
 
 
+@pytest.mark.parametrize("whitening", ["off", "on"])
+def test_mixed_precision_does_not_touch_it(whitening):
+    items = catalog()
+    fusion = fitted(items, whitening=whitening)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = fusion(items)
+    assert torch.equal(rounded, fusion(items))
+
+
 def test_its_weights_make_it_anew():
     items = catalog()
     first, again = fitted(items), Config().build(WIDTHS)

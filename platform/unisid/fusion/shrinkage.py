@@ -116,14 +116,14 @@ class Shrinkage(FittedFusion):
         return float((weight * cosine).sum() / weight.sum().clamp_min(1e-9))
 
     def forward(self, items: Items) -> Float[Tensor, "B W"]:
-        weights = self.config.weights
-        texts, graphs = self.centred(items[TEXT].mean().float()), unit(items, GRAPH)
-        count = torch.zeros(len(items)) if items.interactions is None else items.interactions
-        own = self.supported(count.to(texts))[:, None]
-        shrunk = F.normalize(own * graphs + (1 - own) * self.predicted(texts, items.numbers), dim=-1)
-        parts = {TEXT: (1 - own).sqrt() * texts, GRAPH: shrunk}
-        others = {name: unit(items, name) for name in self.names if name not in parts}
-        return torch.cat([weights.get(name, 1.0) * part for name, part in (parts | others).items()], dim=-1)
+        with torch.autocast(self.mean.device.type, enabled=False):  # rounded similarities would tie
+            texts, graphs = self.centred(items[TEXT].mean().float()), unit(items, GRAPH)
+            count = torch.zeros(len(items)) if items.interactions is None else items.interactions
+            own = self.supported(count.to(texts))[:, None]
+            shrunk = F.normalize(own * graphs + (1 - own) * self.predicted(texts, items.numbers), dim=-1)
+            parts = {TEXT: (1 - own).sqrt() * texts, GRAPH: shrunk}
+            parts |= {name: unit(items, name) for name in self.names if name not in parts}
+            return torch.cat([self.config.weights.get(name, 1.0) * part for name, part in parts.items()], dim=-1)
 
     def supported(self, count: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
         """a_i; 0 for an item without interactions."""
@@ -135,13 +135,12 @@ class Shrinkage(FittedFusion):
 
     def predicted(self, texts: Float[Tensor, "B S"], numbers: Int[Tensor, " B"] | None) -> Float[Tensor, "B G"]:
         """p_i of texts t_i; zero where no reference is alike. An item's own number is none of its references."""
-        with torch.autocast(texts.device.type, enabled=False):  # rounded similarities would tie
-            alike = texts @ self.texts.T
-            if numbers is not None:
-                alike = alike.masked_fill(numbers[:, None] == self.numbers, -1.0)
-            nearest, which = alike.topk(min(self.config.num_neighbours, alike.shape[1]), dim=1)
-            weights = nearest.clamp_min(0) ** self.config.sharpness
-            return F.normalize(torch.einsum("bk,bkg->bg", weights, self.graphs[which]), dim=-1)
+        alike = texts @ self.texts.T
+        if numbers is not None:
+            alike = alike.masked_fill(numbers[:, None] == self.numbers, -1.0)
+        nearest, which = alike.topk(min(self.config.num_neighbours, alike.shape[1]), dim=1)
+        weights = nearest.clamp_min(0) ** self.config.sharpness
+        return F.normalize(torch.einsum("bk,bkg->bg", weights, self.graphs[which]), dim=-1)
 
 
 def unit(items: Items, name: str) -> Float[Tensor, "B _"]:
