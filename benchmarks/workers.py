@@ -29,7 +29,7 @@ from unisid import pipeline
 from unisid.artifacts.catalog import TRAIN, Catalog
 from unisid.artifacts.store import Place, Store
 from unisid.backbones import hierarchical
-from unisid.compute import Pool
+from unisid.compute import Pool, Report
 from unisid.fusion import uqf
 from unisid.planning import Recipe
 from unisid.runtime.local import LocalCompute
@@ -51,7 +51,7 @@ def main() -> dict[str, Any]:
         for workers in WORKERS:
             short, long = (_apart(workers, epochs, Path(folder)) for epochs in LENGTHS)
             for stage in STAGES:
-                figures = _of_stage(stage, workers, short[stage], long[stage])
+                figures = of_stage(stage, workers, short[stage], long[stage])
                 result.setdefault(stage, {})[f"workers_{workers}"] = figures
                 print(stage, workers, json.dumps(figures), flush=True)
     return result
@@ -95,19 +95,25 @@ class Counted(LocalCompute):
         """The fit, and what it sent; the figures of its last report stand beside it."""
         last: dict[str, float] = {}
 
-        def told(metrics: Mapping[str, float]) -> None:
-            last.update({key: value for key, value in metrics.items() if isinstance(value, int | float)})
-            if report is not None:
-                report(metrics)
-
         before, begun = sent(), time.perf_counter()
-        outcome = super().fit(train, task, name=name, report=told, **more)
+        outcome = super().fit(train, task, name=name, report=remembering(last, report), **more)
         self.fits[name.partition("/")[0]] = {
             "bytes": sent() - before,
             "seconds": time.perf_counter() - begun,
             "last": last,
         }
         return outcome
+
+
+def remembering(last: dict[str, float], report: Report | None) -> Report:
+    """What passes a fit's reports on, and keeps their figures in `last`."""
+
+    def told(metrics: Mapping[str, float]) -> None:
+        last.update({key: value for key, value in metrics.items() if isinstance(value, int | float)})
+        if report is not None:
+            report(metrics)
+
+    return told
 
 
 def sent() -> int:
@@ -124,10 +130,13 @@ def inside(workers: int, epochs: int, folder: Path) -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     compute, store = Counted(), Store(Place.of(folder / f"{workers}-{epochs}"))
     places = pipeline.run(recipe(workers, epochs), store, compute, pipeline.NullTracker(), "model")
-    for noun, fit in compute.fits.items():
-        fit["parameters"] = _parameters(places[noun])
-    compute.fits["graph"]["edges"] = int((Catalog.read(places["catalog"]).split == TRAIN).sum())
-    print(json.dumps(compute.fits))
+    print(json.dumps(measured(compute.fits, places)))
+
+
+def measured(fits: Mapping[str, dict[str, Any]], places: Mapping[str, Place]) -> dict[str, dict[str, Any]]:
+    """Fits with the sizes that the formula asks for: parameters of what they made, and the graph's edges."""
+    edges = {"graph": {"edges": int((Catalog.read(places["catalog"]).split == TRAIN).sum())}}
+    return {noun: fit | {"parameters": _parameters(places[noun])} | edges.get(noun, {}) for noun, fit in fits.items()}
 
 
 def _parameters(place: Place) -> int:
@@ -146,7 +155,8 @@ def _apart(workers: int, epochs: int, folder: Path) -> dict[str, Any]:
     return found
 
 
-def _of_stage(stage: str, workers: int, short: dict[str, Any], long: dict[str, Any]) -> dict[str, Any]:
+def of_stage(stage: str, workers: int, short: dict[str, Any], long: dict[str, Any]) -> dict[str, Any]:
+    """Bytes a step and those of the formula, from a fit of each length."""
     steps = long["last"]["step"] - short["last"]["step"]
     found = (long["bytes"] - short["bytes"]) / steps
     edges = long.get("edges", 0) * (LENGTHS[1] - LENGTHS[0]) / steps

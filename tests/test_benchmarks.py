@@ -1,18 +1,28 @@
 """Ratios beside peers are found in dated results, and a fall is told; and what the simulations over time share."""
 
+import errno
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.numpy import save_file
 
-from benchmarks import codes_error, graph_epoch, trie
+from benchmarks import codes_error, graph_epoch, trie, two_nodes, workers
 from benchmarks.__main__ import MISSING, compare, compared, last_of, ratios
 from benchmarks._by_time import BEGINS, YEAR, parts, timed_by_place
 from benchmarks._edges import drawn
 from benchmarks._samples import clustered, samples_of
+from unisid.config import to_record
 
+REACH = "import socket, sys; sys.exit(socket.socket().connect_ex((sys.argv[1], 9)))"
 OLD = {"seconds": 3, "beam": {"ratio": 5.0, "times_faster": 2}, "rows": [{"ratio": 1}], "unisid": {"ratio": None}}
 
 
@@ -149,3 +159,67 @@ def test_a_place_in_a_history_stands_for_a_time():
         1 / 4,
         3 / 4,
     ]
+
+
+def test_two_nodes_make_what_one_process_makes_and_no_node_holds_both_workers_of_a_fit():
+    one, two = (two_nodes.recipe(size, 2) for size in (1, 2))
+    for noun in ("graph", "fused", "codes", "model"):
+        alone, spread = getattr(one, noun), getattr(two, noun)
+        assert to_record(alone, identity=True) == to_record(spread, identity=True)
+        pool = spread.pool
+        assert pool.workers == 2
+        assert pool.cpus <= two_nodes.CPUS < 2 * pool.cpus
+        assert int(pool.cpus) == 1, "as many threads as one process has"
+
+
+def test_how_far_two_artifacts_are_alike_is_told_by_numbers(tmp_path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder, weight, code in ((ours, 2.0, 7), (theirs, 4.0, 5)):
+        folder.mkdir()
+        save_file({"w": np.array([weight, -8.0]), "count": np.array(3)}, folder / "weights.safetensors")
+        pq.write_table(pa.table({"codes": [[1, 2], [3, code]]}), folder / "items-00000.parquet")
+        (folder / "record.json").write_text(str(weight))
+    assert two_nodes.compared(ours, ours) == {"same_bytes": True}
+    assert two_nodes.compared(ours, theirs) == {"same_bytes": False, "entries": 0.25, "decimals": 0.25}
+    save_file({"w": np.array([4.0, -8.0]), "count": np.array(4)}, theirs / "weights.safetensors")
+    assert two_nodes.compared(theirs, ours)["entries"] == 1.0, "of a tensor that is one number"
+    (ours / "items-00001.parquet").touch()
+    assert two_nodes.compared(ours, theirs) == {"same_bytes": False, "files": ["items-00001.parquet"]}
+
+
+def test_bytes_a_step_are_those_by_which_a_longer_fit_sends_more():
+    short, long = (
+        {"bytes": 500 + 100 * steps, "seconds": 1.0, "last": {"step": steps, "loss": 2.0}, "parameters": 12}
+        for steps in (4, 12)
+    )
+    figures = workers.of_stage("model", 2, short, long)
+    assert (figures["steps"], figures["bytes_a_step"]) == (8, 100)
+    assert figures["formula"] == 2 * 4 * 12, "a ring of two sends the gradient twice"
+    assert figures["bytes_over_formula"] == pytest.approx(100 / 96, abs=1e-3)
+
+
+def test_a_worker_counts_what_crosses_while_it_trains(monkeypatch):
+    counts = iter((70, 100))
+    monkeypatch.setattr(two_nodes, "crossed", lambda: next(counts))
+    assert two_nodes.counting(lambda worker, task: (worker, task), "worker", "task") == (("worker", "task"), 30)
+
+
+@pytest.mark.skipif(shutil.which("ip") is None or os.geteuid() != 0, reason="network namespaces are root's")
+def test_two_namespaces_reach_each_other_by_one_wire_and_are_gone_with_what_runs_in_them():
+    def names():
+        found = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True)
+        return {line.split()[0] for line in found.stdout.splitlines()}
+
+    def interrupted():
+        with two_nodes.network() as (first, second):
+            running.append(subprocess.Popen([*two_nodes.within(second), "sleep", "600"]))
+            reach = [*two_nodes.within(first), sys.executable, "-c", REACH, two_nodes.ADDRESSES[1]]
+            assert names() - before == {first, second}
+            assert subprocess.run(reach, check=False).returncode == errno.ECONNREFUSED, "by a machine that is there"
+            raise KeyboardInterrupt
+
+    before, running = names(), []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert running[0].wait(timeout=20) == -signal.SIGKILL
+    assert names() == before

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 
@@ -43,7 +43,7 @@ class RayCompute:
     @contextlib.contextmanager
     def open(
         cls, address: str | None = None, cpus: int | None = None, dashboard: bool = False, max_failures: int = 3
-    ) -> Iterator["RayCompute"]:
+    ) -> Iterator[Self]:
         """A compute with its Ray session, as `ray_session.session` finds or starts it."""
         with ray_session.session(address, cpus, dashboard) as own:
             compute = cls(own, max_failures)
