@@ -29,7 +29,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from safetensors.numpy import load_file
 
 from benchmarks import workers
@@ -257,11 +257,19 @@ def differences(found: Path, expected: Path) -> dict[str, float]:
         if a is None or b is None or a.shape != b.shape:
             share = 1.0
         elif kind == "decimals":
-            share = float(np.abs(a.astype(float) - b).max(initial=0) / max(np.abs(b).max(initial=0), 1e-30))
+            share = _apart(a.astype(float), b.astype(float))
         else:
             share = float(np.mean(a != b)) if a.size else 0.0
         figures[kind] = max(figures.get(kind, 0.0), share)
     return figures
+
+
+def _apart(a: Float[np.ndarray, "..."], b: Float[np.ndarray, "..."]) -> float:
+    """The largest difference, as a share of the largest of `b`; 1 at least where one of two is not finite."""
+    others = ~((a == b) | (np.isnan(a) & np.isnan(b)))
+    by = np.abs(a[others] - b[others])
+    largest = np.abs(b[np.isfinite(b)]).max(initial=1e-30)
+    return float(np.where(np.isfinite(by), by / largest, 1.0).max(initial=0.0))
 
 
 def numbers(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:

@@ -183,6 +183,11 @@ def test_how_far_two_artifacts_are_alike_is_told_by_numbers(tmp_path):
     assert two_nodes.compared(ours, theirs) == {"same_bytes": False, "entries": 0.25, "decimals": 0.25}
     save_file({"w": np.array([4.0, -8.0]), "count": np.array(4)}, theirs / "weights.safetensors")
     assert two_nodes.compared(theirs, ours)["entries"] == 1.0, "of a tensor that is one number"
+    for other, apart in ((np.inf, 1.0), (np.nan, 1.0), (2.0, 0.25)):
+        save_file({"w": np.array([4.0, -8.0, np.nan, np.inf])}, ours / "weights.safetensors")
+        save_file({"w": np.array([other, -8.0, np.nan, np.inf])}, theirs / "weights.safetensors")
+        found = two_nodes.differences(theirs / "weights.safetensors", ours / "weights.safetensors")
+        assert found == {"decimals": apart}
     (ours / "items-00001.parquet").touch()
     assert two_nodes.compared(ours, theirs) == {"same_bytes": False, "files": ["items-00001.parquet"]}
 
