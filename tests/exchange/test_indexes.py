@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,8 @@ from unisid.exchange.indexes import export_codes
 from unisid.fusion import concat, shrinkage
 from unisid.ops.semantic_ids import spell_all
 from unisid.stages import embeddings, fused
+from unisid.stages.embeddings.encode import encode
+from unisid.stages.fused import packaged
 from unisid.stages.fused.packaged import vectors_of
 from unisid.training.loop import Training
 from unisid.versions.extend import extended
@@ -146,6 +149,26 @@ def test_a_modality_may_be_given_as_vectors(made):
         vectors_of(folder, texts), vectors_of(folder, {**texts, "image": texts["image"].astype("f8")})
     )
     assert vectors_of(folder, {"text": [], "image": np.zeros((0, 6), np.float32)}).shape == (0, 16)
+
+
+def test_token_states_of_one_piece_of_the_items_are_held_at_a_time(made, monkeypatch):
+    """The vectors are those of all at once: the shop's encoder reads every text by itself."""
+    folder, texts, held, counts = str(made[0] / "package"), new_items(), [], []
+
+    def counting(encoder, tokens, *args, **settings):
+        assert not [states for states in held if states() is not None], "states of an earlier piece"
+        encoded = encode(encoder, tokens, *args, **settings)
+        held.append(weakref.ref(encoded.states))
+        counts.append(len(tokens.lengths))
+        return encoded
+
+    monkeypatch.setattr(packaged, "ROWS", 2)
+    whole = vectors_of(folder, texts)
+    monkeypatch.setattr(packaged, "PIECE", 4)
+    monkeypatch.setattr(embeddings, "encode", counting)
+    assert np.array_equal(vectors_of(folder, texts), whole)
+    assert max(counts) == 4
+    assert sum(counts) == len(whole) > 8
 
 
 def test_the_lines_of_the_documentation_lead_from_texts_to_codes(made, tmp_path, monkeypatch):

@@ -4,7 +4,8 @@ They are those of an extension (`unisid index extend`), from the package alone. 
 fused vector.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +20,28 @@ from unisid.config import Json, from_record
 from unisid.encoders import EncoderConfig
 from unisid.errors import ConfigError, DataError
 from unisid.exchange import reader
-from unisid.fusion import GRAPH, TEXT, in_order
+from unisid.fusion import GRAPH, TEXT, Fusion, in_order
 from unisid.stages import embeddings
 from unisid.stages import fused as stage
 from unisid.stages.fused.reading import Known, Rows
 
 ROWS = 1024
 """Items fused at a time."""
+PIECE = 4 * ROWS
+"""Items encoded at a time, as many as a shard of embeddings has by default: only their token states are held."""
 PAST = torch.iinfo(torch.int64).max
 """The number of an item that comes after all that a fusion learned from."""
 Given = Mapping[str, Sequence[str] | Float[np.ndarray, "n S"]]
+Read = Callable[[slice], Rows]
+"""Some items' rows of one modality."""
 
 
 def vectors_of(package: str, given: Given) -> Float[np.ndarray, "n W"]:
     """The vectors of new items, for the `encode` of the package's reader.
+
+    Token states are held of `PIECE` items at a time. Items of a piece share the encoder's batches, so a network may
+    round an item otherwise beside others; up to `PIECE` items are one piece, and a text that is read by itself (as by
+    `hashing`) has the same vector, bit for bit, in any.
 
     Args:
         package: the folder of an index's package.
@@ -46,7 +55,17 @@ def vectors_of(package: str, given: Given) -> Float[np.ndarray, "n W"]:
     manifest = _manifest(package)
     fusion = stage.load(Place.of(package), reader.FUSION_WEIGHTS)
     count = len(next(iter(given.values()), ()))
-    known = Known(_modalities(package, manifest, given, count, fusion.reads_states), torch.full((count,), PAST))
+    modalities = _modalities(package, manifest, given, count, fusion.reads_states)
+    vectors = np.empty((count, fusion.width), np.float32)
+    for start in range(0, count, PIECE):
+        piece = slice(start, min(start + PIECE, count))
+        vectors[piece] = _fused(fusion, {name: read(piece) for name, read in modalities.items()})
+    return vectors
+
+
+def _fused(fusion: Fusion, modalities: Mapping[str, Rows]) -> Float[np.ndarray, "n W"]:
+    count = len(next(iter(modalities.values())).lengths)
+    known = Known(modalities, torch.full((count,), PAST))
     vectors = np.empty((count, fusion.width), np.float32)
     for start in range(0, count, ROWS):
         some = np.arange(start, min(start + ROWS, count))
@@ -56,31 +75,42 @@ def vectors_of(package: str, given: Given) -> Float[np.ndarray, "n W"]:
     return vectors
 
 
-def _modalities(package: str, manifest: Json, given: Given, count: int, reads_states: bool) -> dict[str, Rows]:
-    """The inputs of the fusion for each item, in the order of modalities."""
+def _modalities(package: str, manifest: Json, given: Given, count: int, reads_states: bool) -> dict[str, Read]:
+    """What reads the inputs of the fusion, in the order of modalities."""
     widths = stage.widths_of(read_json(Place.of(package), reader.FUSION))
     if wrong := [name for name, rows in given.items() if name not in widths or name == GRAPH or isinstance(rows, str)]:
         raise ConfigError(
             f"{package}: '{wrong[0]}' is a single text, or no modality that its fusion reads; must be lists of texts, "
             f"or vectors [n, S], for {', '.join(name for name in in_order(widths) if name != GRAPH)}"
         )
-    rows = {}
+    reads: dict[str, Read] = {}
     for name in in_order(widths):
         if name == GRAPH:
-            layers = manifest["fusion"].get("graph_layers", 1)
-            rows[name] = Rows.several(torch.zeros(count, layers, widths[name]))
+            reads[name] = functools.partial(_without, manifest["fusion"].get("graph_layers", 1), widths[name])
             continue
         if len(given.get(name, ())) != count or name not in given:
             raise ConfigError(
                 f"{package}: modality '{name}' of {len(given.get(name, ())):,} items, {count:,} are given; must have "
                 f"{', '.join(other for other in in_order(widths) if other != GRAPH)}, each of all of them"
             )
-        rows[name] = _rows(package, manifest, name, given[name], reads_states)
-        if rows[name].values.shape[1] != widths[name]:
-            raise ConfigError(
-                f"{package}: modality '{name}' is {rows[name].values.shape[1]} wide; must be {widths[name]}"
-            )
-    return rows
+        rows = given[name]
+        if isinstance(rows, np.ndarray):
+            width, reads[name] = rows.shape[1], functools.partial(_vectors, name, rows)
+        else:
+            texts = _Texts(package, manifest, name, rows, reads_states)
+            width, reads[name] = texts.encode.encoder.width, texts
+        if width != widths[name]:
+            raise ConfigError(f"{package}: modality '{name}' is {width} wide; must be {widths[name]}")
+    return reads
+
+
+def _without(layers: int, width: int, piece: slice) -> Rows:
+    """The graph's rows of items that have no interactions."""
+    return Rows.several(torch.zeros(piece.stop - piece.start, layers, width))
+
+
+def _vectors(name: str, given: Float[np.ndarray, "n S"], piece: slice) -> Rows:
+    return Rows.one(name, torch.from_numpy(np.ascontiguousarray(given[piece], np.float32)))
 
 
 def _manifest(package: str) -> Json:
@@ -93,23 +123,24 @@ def _manifest(package: str) -> Json:
     return manifest
 
 
-def _rows(
-    package: str, manifest: Json, name: str, given: Sequence[str] | Float[np.ndarray, "n S"], reads_states: bool
-) -> Rows:
-    """One modality of the items: the vectors given, or token states or text vectors of the texts."""
-    if isinstance(given, np.ndarray):
-        return Rows.one(name, torch.from_numpy(np.ascontiguousarray(given, np.float32)))
-    config = _config(
-        package, manifest["encoders"].get("embeddings" if name == TEXT else f"embeddings.{name}", {}), name
-    )
-    tokens, _ = embeddings.Reader(Place.of(package), config).tokenize(list(given))
-    ends = pa.array(np.concatenate([[0], np.cumsum(tokens.lengths)]))
-    lists = pa.LargeListArray.from_arrays(ends, pa.array(tokens.ids))
-    items = pa.table({"item_id": list(given), "tokens": lists, "truncated": tokens.truncated})
-    encoded, lengths = embeddings.Encode(config)(items)
-    if reads_states and encoded.states is not None:
-        return Rows(torch.from_numpy(encoded.states), torch.from_numpy(lengths))
-    return Rows.one(name, torch.from_numpy(encoded.pooled))
+class _Texts:
+    """Some items' token states or text vectors of one modality, of their texts."""
+
+    def __init__(self, package: str, manifest: Json, name: str, texts: Sequence[str], reads_states: bool) -> None:
+        named = manifest["encoders"].get("embeddings" if name == TEXT else f"embeddings.{name}", {})
+        config = _config(package, named, name)
+        self.name, self.texts, self.reads_states = name, texts, reads_states
+        self.tokens, self.encode = embeddings.Reader(Place.of(package), config), embeddings.Encode(config)
+
+    def __call__(self, piece: slice) -> Rows:
+        texts: list[str | None] = list(self.texts[piece])
+        tokens, _ = self.tokens.tokenize(texts)
+        ends = pa.array(np.concatenate([[0], np.cumsum(tokens.lengths)]))
+        lists = pa.LargeListArray.from_arrays(ends, pa.array(tokens.ids))
+        encoded, lengths = self.encode(pa.table({"item_id": texts, "tokens": lists, "truncated": tokens.truncated}))
+        if self.reads_states and encoded.states is not None:
+            return Rows(torch.from_numpy(encoded.states), torch.from_numpy(lengths))
+        return Rows.one(self.name, torch.from_numpy(encoded.pooled))
 
 
 def _config(package: str, named: Json, name: str) -> embeddings.Config:
