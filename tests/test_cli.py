@@ -14,10 +14,11 @@ from tests.recommenders import N, stored
 from tests.stages import ring
 from tests.words import commands, unexplained
 from unisid import cli, pipeline
-from unisid.artifacts.record import RECORD, read_record, require, write_record
+from unisid.artifacts.record import RECORD, Record, read_record, require, write_record
 from unisid.artifacts.store import Address, Place, Store
 from unisid.cli.commands import every
 from unisid.cli.session import Session
+from unisid.stages.catalog.on_disk.memory import OWN
 
 RECIPE = """
 from dataclasses import replace
@@ -743,3 +744,25 @@ def test_every_command_says_what_is_half_made_and_drop_removes_it(shop, left):
     assert complete(shop.folder / "store") == ["catalog/shop/1"]
     assert shop("drop", "codes/shop/1")[0] == 1
     assert shop.run("--until", "embeddings")[0] == 0
+
+
+def test_the_plans_tree_goes_by_where_the_catalog_is_sorted(shop):
+    """As a catalog of the same shop took it that was filtered otherwise."""
+    gib, store = 2**30, Store(Place.of(shop.folder / "store"))
+    _, out, _ = shop("plan", shop.recipe, "--json")
+    settings, counts = json.loads(out)[0]["config"] | {"k_core": 1}, {"items": 8, "interactions": 3}
+    held = {"memory": {"before": 0, "peak": 4 * gib}, "seconds": 1.0}
+    record = Record(address="catalog/other/1", config=settings, inputs={}, counts=counts, **held)
+    write_record(store.place(Address.parse("catalog/other/1")), record)
+
+    def memory(*words):
+        code, out, complaint = shop("plan", shop.recipe, "--json", *words)
+        assert code == 0, complaint
+        return json.loads(out)[0]["memory"]
+
+    plain = memory()
+    assert plain == memory("--catalog.memory", "0")
+    assert plain["low"] == 4 * gib
+    assert plain["high"] > 39 * gib
+    assert memory("--catalog.memory", "2") == {"low": 2 * gib + OWN, "high": 2 * gib + OWN, "records": 1}
+    assert "2.58 GB, by 1 record" in shop("plan", shop.recipe, "--catalog.memory", "2")[1]

@@ -7,7 +7,7 @@ import pytest
 
 from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.store import Address, Store
-from unisid.expected import RECORDS, Expected, Span, expected, lacks_catalog
+from unisid.expected import ON_DISK, RECORDS, Expected, Span, expected, lacks_catalog
 from unisid.footprint import CLUSTER, machine
 from unisid.planned import Planned
 from unisid.report.tables import plan_tree
@@ -79,6 +79,38 @@ def test_the_rows_of_the_raw_data_stand_for_a_catalogue_that_is_not_there(store)
     assert lacks_catalog(entries)
     assert not lacks_catalog([LARGE])
     assert set(expected(entries, store, {"items": 500})) == {"fused"}
+
+
+NEW = [planned("catalog/new/1")]
+ROWS = {"interactions": 4000}
+"""Four times those of the catalogues that are there."""
+
+
+def test_a_catalog_that_is_sorted_on_disk_holds_what_it_may_and_takes_longer(place):
+    store = Store(place)
+    write(store, "catalog/a/1", 10.0, {"interactions": 1000}, memory={"before": 0, "peak": 2 * GB})
+    assert expected(NEW, store, ROWS)["catalog"] == Expected(Span(40.0, 40.0, 1), Span(2 * GB, 8 * GB, 1), None)
+    for bound, most in ((GB, (GB, GB)), (3 * GB, (2 * GB, 3 * GB)), (64 * GB, (2 * GB, 8 * GB))):
+        found = expected(NEW, store, ROWS, bound)["catalog"]
+        assert (found.memory.low, found.memory.high) == most
+        assert found.seconds.low == 40.0
+        assert found.seconds.high == pytest.approx(40.0 * ON_DISK)
+
+
+def test_a_record_on_disk_says_how_long_one_in_memory_takes_and_nothing_of_what_it_holds(place):
+    store, held = Store(place), {"before": GB // 2, "peak": GB}
+    write(store, "catalog/a/1", 10.0, {"interactions": 1000}, memory=held, runtime={"memory": 0.5})
+    plain = expected(NEW, store, ROWS)["catalog"]
+    assert (plain.seconds.low, plain.seconds.high) == (pytest.approx(40.0 / ON_DISK), 40.0)
+    assert plain.memory is None
+    bounded = expected(NEW, store, ROWS, 2.0 * GB)["catalog"]
+    assert bounded == Expected(Span(40.0, 40.0, 1), Span(GB, 2 * GB, 1), None)
+
+
+def test_other_stages_hold_what_they_held_however_the_catalog_is_sorted(store):
+    write(store, "graph/a/1", 3.0, memory={"before": 0, "peak": GB})
+    entries = [*NEW, planned("graph/new/1")]
+    assert expected(entries, store, ROWS, 1.0)["graph"] == expected(entries, store, ROWS)["graph"]
 
 
 def test_the_newest_records_count(store):

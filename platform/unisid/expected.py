@@ -7,6 +7,9 @@ pretrained models count, and only those of this machine; what was made before re
 Records of the planned sizes (widths, layers, ...) come before others, whose time lies between what it was and what it
 would be if it grew with each of these. Where there is no catalogue yet, the rows of the raw data stand for its size:
 what filters will drop is counted too.
+
+A catalog that is sorted on disk (`catalog.memory`) holds no more than it may and takes longer than one that is sorted
+in memory; a record of the other way counts with that.
 """
 
 import contextlib
@@ -31,6 +34,8 @@ LOOKED_AT = 50
 SIZES = ("width", "layers", "levels", "queries", "codebook_size", "max_tokens", "history_length", "neighbours", "beam")
 """How the names of settings end that say how large a stage's parts are."""
 MISSING = ("to make", "half made")
+ON_DISK = 1.4
+"""Times as long as in memory takes a catalog that is sorted on disk (`benchmarks.scale.above_memory`)."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +66,19 @@ class Expected:
     """Bytes of each worker's GPU, likewise."""
 
 
-def expected(entries: Sequence[Planned], store: Store, raw: Mapping[str, int] | None = None) -> dict[str, Expected]:
+def expected(
+    entries: Sequence[Planned], store: Store, raw: Mapping[str, int] | None = None, bound: float = 0.0
+) -> dict[str, Expected]:
     """Role -> what making it may take, for what is missing and has a like record.
 
     Args:
         raw: how many items and interactions the raw data have, as far as that is known: the size of a catalogue that
             is not there yet.
+        bound: bytes that the catalog holds at most while it is sorted on disk; 0: it is sorted in memory.
     """
     sizes = _sizes_of_catalog(entries, store) or raw or {}
     here = ("", machine(), *((CLUSTER,) if "RAY_ADDRESS" in os.environ else ()))
-    found = {entry.noun: _expected(entry, sizes, store, here) for entry in entries if entry.state in MISSING}
+    found = {entry.noun: _expected(entry, sizes, store, here, bound) for entry in entries if entry.state in MISSING}
     return {role: each for role, each in found.items() if each is not None}
 
 
@@ -90,7 +98,9 @@ def _sizes_of_catalog(entries: Sequence[Planned], store: Store) -> Mapping[str, 
     return {}
 
 
-def _expected(entry: Planned, sizes: Mapping[str, Any], store: Store, here: Sequence[str]) -> Expected | None:
+def _expected(
+    entry: Planned, sizes: Mapping[str, Any], store: Store, here: Sequence[str], bound: float
+) -> Expected | None:
     noun = entry.address.noun
     name = "interactions" if noun in BY_INTERACTIONS else "items"
     most = _epochs(entry.config)
@@ -103,9 +113,12 @@ def _expected(entry: Planned, sizes: Mapping[str, Any], store: Store, here: Sequ
             continue
         scale = sizes[name] / there.counts[name]
         low, high = _time(record, scale, most)
-        times.append((low * min(1.0, factor), high * max(1.0, factor)))
-        if peak := _bytes(record, "peak"):
-            memories.append(_grown(min(_bytes(record, "before"), peak), peak, scale * factor))
+        way = _other_way(record, bound) if noun == "catalog" else 1.0
+        times.append((low * min(1.0, factor, way), high * max(1.0, factor, way)))
+        if (peak := _bytes(record, "peak")) and way >= 1:  # what was held beside a disk says nothing of all in memory
+            least, largest = _grown(min(_bytes(record, "before"), peak), peak, scale * factor)
+            bounded = bound if noun == "catalog" and bound else math.inf
+            memories.append((min(least, bounded), min(largest, bounded)))
         if peak := _bytes(record, "device"):
             devices.append(_grown(0, peak, scale * factor))
     lasting = Span.over(times)
@@ -118,6 +131,15 @@ def _time(record: Record, scale: float, most: int) -> tuple[float, float]:
     if isinstance(done, int) and done > 0 and most:
         return record.seconds * scale * min(done, most) / done, record.seconds * scale * most / done
     return record.seconds * scale, record.seconds * scale
+
+
+def _other_way(record: Record, bound: float) -> float:
+    """How many times as long a catalog takes as its record, for being sorted in memory or on disk where that was not.
+
+    A record that its size alone put on disk counts as one in memory: it does not say so.
+    """
+    was, will = bool(record.settings.get("memory")), bool(bound)
+    return 1.0 if was == will else ON_DISK if will else 1 / ON_DISK
 
 
 def _grown(before: int, peak: int, scale: float) -> tuple[float, float]:

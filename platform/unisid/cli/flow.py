@@ -61,12 +61,14 @@ class Plan(RecipeCommand):
         from unisid.expected import expected, lacks_catalog
         from unisid.planning import plan
         from unisid.report.tables import plan_tree
+        from unisid.stages.catalog.on_disk.memory import bound_of
         from unisid.stages.catalog.raw_sizes import raw_sizes
 
         recipe, until, store = self.configured(), NOUNS[-1] if self.until is None else self.until, self.session.opened
         entries = plan(recipe, store, until, without_data=self.without_data)
         unread = self.without_data or not lacks_catalog(entries)
-        taking = expected(entries, store, {} if unread else raw_sizes(recipe.catalog))
+        sizes = {} if unread else raw_sizes(recipe.catalog)
+        taking = expected(entries, store, sizes, bound_of(recipe.catalog, sizes.get("interactions", 0)))
         if not self.json:
             return print(plan_tree(entries, taking))
         nothing = dict.fromkeys(("seconds", "memory", "device_memory"))

@@ -39,3 +39,14 @@ def test_a_table_above_half_of_the_memory_goes_to_disk_where_duckdb_is(config, m
     found, words = where(config, machine // 2, monkeypatch, installed=False)
     assert found == 0.0
     assert "unisid[large] sorts them on disk (catalog.memory)" in words[0]
+
+
+def test_what_a_plan_counts_on_is_what_the_stage_will_take(config, monkeypatch):
+    machine = 1001 * memory.BYTES
+    for setting in (None, 0.0, 2.5):
+        wanted = dataclasses.replace(config, memory=setting)
+        gib, _ = where(wanted, machine, monkeypatch)
+        assert memory.bound_of(wanted, 1001) == (memory.most_held(gib) if gib else 0)
+    assert memory.bound_of(config, 500) == 0
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert memory.bound_of(config, 1001) == 0

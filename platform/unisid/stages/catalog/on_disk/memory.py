@@ -25,6 +25,13 @@ def most_held(gib: float) -> float:
     return gib * GIB + OWN
 
 
+def bound_of(config: stage.Config, rows: int) -> float:
+    """The bytes that the driver holds at most while so many interactions become a catalog; 0 where no setting and no
+    size puts them on disk. Nothing is logged."""
+    gib = _by_size(rows) if config.memory is None else config.memory
+    return most_held(gib) if gib else 0.0
+
+
 def memory_of(config: stage.Config) -> float:
     """GiB of memory to sort in, with the rest on disk; 0 where all is sorted in the driver's memory. It is logged."""
     if config.memory is not None:
@@ -35,13 +42,24 @@ def memory_of(config: stage.Config) -> float:
     with contextlib.suppress(UnisidError):  # what is wrong with the files is said by who reads them
         rows = raw_sizes(config).get("interactions", 0)
     machine = memory()
-    if rows * BYTES <= MOST * machine:
+    if not _is_large(rows, machine):
         return 0.0
     large = (
         f"about {rows:,} interactions would take up to {rows * BYTES / GIB:.0f} of {machine / GIB:.0f} GiB of memory"
     )
-    if importlib.util.find_spec("duckdb") is None:
+    if not (gib := _by_size(rows)):
         LOG.warning(f"{large} while they are sorted; unisid[large] sorts them on disk (catalog.memory)")
         return 0.0
-    LOG.info(f"{large}: they are sorted on disk, in {TAKEN * machine / GIB:.1f} GiB (catalog.memory 0: in memory)")
-    return TAKEN * machine / GIB
+    LOG.info(f"{large}: they are sorted on disk, in {gib:.1f} GiB (catalog.memory 0: in memory)")
+    return gib
+
+
+def _is_large(rows: int, machine: int) -> bool:
+    return rows * BYTES > MOST * machine
+
+
+def _by_size(rows: int) -> float:
+    """GiB to sort in where no setting says so: 0 where the machine has room for all, or no DuckDB."""
+    machine = memory()
+    on_disk = _is_large(rows, machine) and importlib.util.find_spec("duckdb") is not None
+    return TAKEN * machine / GIB if on_disk else 0.0
