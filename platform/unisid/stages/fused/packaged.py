@@ -76,7 +76,7 @@ def _fused(fusion: Fusion, modalities: Mapping[str, Rows]) -> Float[np.ndarray, 
 
 
 def _modalities(package: str, manifest: Json, given: Given, count: int, reads_states: bool) -> dict[str, Read]:
-    """What reads the inputs of the fusion, in the order of modalities."""
+    """Readers of the inputs of the fusion, in the order of modalities."""
     widths = stage.widths_of(read_json(Place.of(package), reader.FUSION))
     if wrong := [name for name, rows in given.items() if name not in widths or name == GRAPH or isinstance(rows, str)]:
         raise ConfigError(
