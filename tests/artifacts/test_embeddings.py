@@ -29,3 +29,8 @@ def test_embeddings(anywhere):
     np.testing.assert_array_equal(values, states)
     np.testing.assert_array_equal(found, lengths)
     assert (values.dtype, read.pooled().dtype) == (np.float16, np.float32)
+
+
+def test_a_type_of_numbers_counts_where_all_devices_decided_on_it():
+    decided = ({}, {"dtype": "bfloat16"}, {"dtype": "bfloat16, float32"})
+    assert [embeddings.dtype_of(counts) for counts in decided] == [None, "bfloat16", None]

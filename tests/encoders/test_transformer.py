@@ -6,6 +6,7 @@ import torch
 
 from tests.encoders.models import tiny_bert, tiny_qwen3, tiny_roberta
 from tests.references.embeddings import pool, states_one_by_one
+from unisid import precision
 from unisid.encoders.transformer import Config
 from unisid.errors import ConfigError
 from unisid.pretrained import Pretrained
@@ -53,6 +54,29 @@ def test_half_precision_is_near_float32(dtype, tmp_path):
     assert half.pooled.dtype == np.float32
     assert half.states is None
     assert ((full.pooled * half.pooled).sum(1) > 0.99).all()
+
+
+@pytest.mark.parametrize(
+    ("device", "has", "from_width", "dtype"),
+    [
+        ("cpu", True, 32, "bfloat16"),
+        ("cpu", True, 33, "float32"),
+        ("cpu", False, 32, "float32"),
+        ("cuda", False, 33, "bfloat16"),
+    ],
+)
+def test_the_device_decides_on_the_type_of_numbers_where_none_is_set(
+    device, has, from_width, dtype, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(precision, "processor_has_bfloat16", lambda: has)
+    monkeypatch.setattr(precision, "CPU_WIDTH", from_width)
+    folder = str(tiny_bert(tmp_path))  # 32 wide
+    assert Config(model=folder, dtype="auto").on(torch.device(device)) == Config(model=folder, dtype=dtype)
+    for given in ("float32", "bfloat16", "float16"):
+        assert Config(model=folder, dtype=given).on(torch.device(device)).dtype == given
+    if device == "cpu":
+        built = Config(model=folder, dtype="auto").build(CPU)
+        assert {weight.dtype for weight in built.model.parameters()} == {getattr(torch, dtype)}
 
 
 def test_more_tokens_than_the_model_has_positions(tmp_path):

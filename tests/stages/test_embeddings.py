@@ -13,9 +13,11 @@ import torch
 
 from tests.encoders.models import WORDS, tiny_qwen3
 from tests.references.embeddings import pool, states_one_by_one
+from unisid import precision
 from unisid.artifacts import tables
-from unisid.artifacts.embeddings import Embeddings
+from unisid.artifacts.embeddings import FAMILY, Embeddings
 from unisid.artifacts.record import Record, write_record
+from unisid.artifacts.shards import Shards
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import write_table
 from unisid.compute import Job, Pool
@@ -25,6 +27,8 @@ from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.ops.text import PLACEHOLDER
 from unisid.runtime.local import LocalCompute
 from unisid.stages import embeddings
+from unisid.stages.embeddings import extend
+from unisid.stages.extension import Base
 
 HASHING = embeddings.Config(encoder=hashing.Config(width=16), shard_rows=8, max_tokens=6)
 
@@ -309,3 +313,45 @@ def test_identity_is_what_decides_the_bytes(tmp_path):
     assert embeddings.sources(config)["encoder"]["fingerprint"]
     assert embeddings.sources(HASHING) == {}
     assert to_record(config, identity=True) != to_record(dataclasses.replace(config, shard_rows=5), identity=True)
+
+
+def processor(monkeypatch, has: bool) -> None:
+    """Makes this machine's processor one that multiplies bfloat16, or not, and the tests' encoders wide enough."""
+    monkeypatch.setattr(precision, "processor_has_bfloat16", lambda: has)
+    monkeypatch.setattr(precision, "CPU_WIDTH", 32)
+
+
+def test_the_record_says_on_which_type_of_numbers_the_device_decided(place, tmp_path, monkeypatch):
+    folder, catalog = str(tiny_qwen3(tmp_path / "model")), write_catalog(place / "catalog", texts(20))
+    made = {}
+    for has, dtype in ((True, "auto"), (False, "auto"), (True, "bfloat16"), (True, "float32")):
+        processor(monkeypatch, has)
+        config = embeddings.Config(encoder=transformer.Config(model=folder, dtype=dtype), shard_rows=8)
+        made[has, dtype] = make(catalog, place / f"{has}{dtype}", config)
+    said = {name: each.record.counts.get("dtype") for name, each in made.items()}
+    assert list(said.values()) == ["bfloat16", "float32", None, None]
+    vectors = {name: each.pooled() for name, each in made.items()}
+    assert np.array_equal(vectors[True, "auto"], vectors[True, "bfloat16"])
+    assert np.array_equal(vectors[False, "auto"], vectors[True, "float32"])
+    assert not np.array_equal(vectors[True, "auto"], vectors[False, "auto"])
+
+
+def test_new_items_are_computed_in_the_base_s_type_of_numbers_whatever_the_machine(place, tmp_path, monkeypatch):
+    lines, folder = texts(24), str(tiny_qwen3(tmp_path / "model"))
+    config = embeddings.Config(encoder=transformer.Config(model=folder, dtype="auto"), shard_rows=8)
+    processor(monkeypatch, True)
+    base = make(write_catalog(place / "catalog", lines[:16]), place / "base", config)
+    whole = make(write_catalog(place / "larger", lines), place / "whole", config)
+    processor(monkeypatch, False)
+    further = dataclasses.replace(config, base=Base.of(base.place, "embeddings"))
+    counts = extend.make(job_of(place / "larger", place / "further", further))
+    assert counts["dtype"] == "bfloat16"
+    found = Shards(place / "further", FAMILY).read("pooled", np.arange(24))
+    assert np.array_equal(found, whole.pooled())
+
+
+def test_what_the_devices_did_not_agree_on_or_was_set_is_not_taken_over():
+    auto = embeddings.Config(encoder=transformer.Config(dtype="auto"))
+    decided = ({}, {"dtype": "float32"}, {"dtype": "bfloat16, float32"})
+    assert [embeddings.as_made(auto, counts).encoder.dtype for counts in decided] == ["auto", "float32", "auto"]
+    assert embeddings.as_made(HASHING, {"items": 3}) == HASHING

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.encoders.models import WORDS, tiny_bert
+from unisid import precision
 from unisid.artifacts.catalog import TRAIN, write_interactions
 from unisid.artifacts.embeddings import Embeddings
 from unisid.artifacts.fused import Fused
@@ -17,7 +18,7 @@ from unisid.artifacts.record import Record, write_record
 from unisid.artifacts.shards import Shards, write_array
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import write_table
-from unisid.compute import Job
+from unisid.compute import Job, Pool
 from unisid.config import flatten, leaves, to_record
 from unisid.encoders import hashing, transformer
 from unisid.errors import ArtifactError, ConfigError
@@ -25,7 +26,7 @@ from unisid.fusion import concat, uqf
 from unisid.ops.seeded import sampled
 from unisid.runtime.local import LocalCompute
 from unisid.stages import embeddings, fused
-from unisid.stages.fused.inline import touched
+from unisid.stages.fused.inline import settings, touched
 from unisid.stages.fused.neighbours import SEMANTIC, STRUCTURE
 from unisid.training.loop import Training
 
@@ -179,6 +180,18 @@ def test_a_smaller_sample_lies_in_a_larger_and_parts_in_the_whole(total, one, ot
 def test_a_sample_is_about_as_large_as_asked():
     assert abs(sampled(0, 100_000, 100_000, 20_000).sum() - 20_000) < 4 * (100_000 * 0.2 * 0.8) ** 0.5
     assert sampled(0, 5, 5, 0).all()
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_states_are_computed_in_the_type_of_numbers_of_the_embeddings(has, shop, place, tmp_path, monkeypatch):
+    """That a device decided on, and not as this one would."""
+    encoder = transformer.Config(model=str(tiny_bert(tmp_path)), dtype="auto")
+    monkeypatch.setattr(precision, "CPU_WIDTH", 32)
+    monkeypatch.setattr(precision, "processor_has_bfloat16", lambda: has)
+    embed(shop["catalog"], place / "own", embeddings.Config(encoder=encoder))
+    monkeypatch.setattr(precision, "processor_has_bfloat16", lambda: not has)
+    found = settings({"catalog": shop["catalog"], "embeddings": place / "own"}, Pool())
+    assert found.encoder.dtype == ("bfloat16" if has else "float32")
 
 
 def test_how_it_is_written_bears_no_identity():

@@ -16,8 +16,16 @@ from unisid.artifacts.record import Record, require
 from unisid.artifacts.record_json import RECORD
 from unisid.artifacts.shards import Shards
 from unisid.artifacts.store import Place
+from unisid.config import Json
 
-FAMILY = "states"
+FAMILY, DTYPE = "states", "dtype"
+"""The files' name; and the record's count of the type of numbers that they were computed in, where a device decided."""
+
+
+def dtype_of(counts: Json) -> str | None:
+    """The type of numbers that the devices decided on; None where it was set, or they decided differently."""
+    found = counts.get(DTYPE)
+    return found if isinstance(found, str) and "," not in found else None
 
 
 @dataclass(frozen=True)

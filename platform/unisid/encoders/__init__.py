@@ -63,6 +63,10 @@ class EncoderConfig(PlugIn):
     def build(self, device: torch.device) -> Encoder:
         """The encoder, its weights loaded, on a device."""
 
+    def on(self, device: torch.device) -> "EncoderConfig":
+        """Itself, with what it leaves to the device decided: the type of its numbers."""
+        return self
+
     def of(self, catalog: Place) -> "EncoderConfig":
         """The encoder of a catalogue's items: itself, unless it learns from their interactions."""
         return self

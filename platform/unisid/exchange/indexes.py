@@ -8,6 +8,7 @@ import torch
 
 from unisid.artifacts.catalog import Catalog
 from unisid.artifacts.codes import Codes
+from unisid.artifacts.embeddings import DTYPE, dtype_of
 from unisid.artifacts.fused import Fused
 from unisid.artifacts.graph import Graph
 from unisid.artifacts.record import Record, require, require_input
@@ -131,5 +132,8 @@ def _origin(packing: Packing, vectors: Fused | None, store: Store) -> Json:
         made = require(require_input(store, record, role), "embeddings")
         reading = {name: made.config.get(name) for name in READING}
         source = made.inputs.get("encoder", {})
-        encoders[role] = {"settings": made.settings.get("encoder"), "reading": reading, **source}
+        encoder = made.settings.get("encoder")
+        if encoder and (dtype := dtype_of(made.counts)):
+            encoder = encoder | {DTYPE: dtype}
+        encoders[role] = {"settings": encoder, "reading": reading, **source}
     return {"fusion": fusion, "encoders": encoders}

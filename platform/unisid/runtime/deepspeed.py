@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from unisid.compute import Descent
 from unisid.config import Json
 from unisid.errors import ConfigError
+from unisid.precision import autocast
 from unisid.training.engine import MODEL, Peers, kept_buffers, load_weights, slots_of, trained
-from unisid.training.precision import autocast
 
 B = TypeVar("B")
 T = TypeVar("T")

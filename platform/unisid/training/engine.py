@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from unisid.compute import Descent
 from unisid.errors import ArtifactError
-from unisid.training.precision import Precision, autocast
+from unisid.precision import Precision, autocast
 
 B = TypeVar("B")
 T = TypeVar("T")

@@ -25,13 +25,13 @@ from unisid.compute import Descent, Engine, Metrics, Worker
 from unisid.config import Json, runtime
 from unisid.errors import DataError
 from unisid.ops.seeded import seed_of
+from unisid.precision import Precision, is_bfloat16, width_of
 from unisid.progress import HowFar, Throttle
 from unisid.training import checkpoint
 from unisid.training.checkpoint import Checkpoint
 from unisid.training.engine import learned, load_weights
 from unisid.training.memory import naming_the_setting
 from unisid.training.objective import Exploring, Objective, is_whole, parts_of, shares_of
-from unisid.training.precision import Precision, is_bfloat16, width_of
 from unisid.training.repeatable import repeatable
 from unisid.training.schedule import SCHEDULES
 from unisid.training.throughput import operations_of, peak_of, throughput

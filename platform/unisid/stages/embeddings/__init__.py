@@ -18,13 +18,13 @@ import pyarrow.ipc as ipc
 from jaxtyping import Int
 
 from unisid.artifacts.catalog import Catalog
-from unisid.artifacts.embeddings import FAMILY
+from unisid.artifacts.embeddings import DTYPE, FAMILY, dtype_of
 from unisid.artifacts.shards import missing_parts, shard_name, shard_parts, to_arrow, to_ragged, write_shard
 from unisid.artifacts.store import Place
 from unisid.artifacts.tables import Rows
 from unisid.bounds import Count, CountOrNone, Settings
 from unisid.compute import Job, Part, Pool, Step
-from unisid.config import Json, identity_where, runtime
+from unisid.config import Json, identity_where, override, runtime, to_record
 from unisid.encoders import EncoderConfig, Tokens, transformer
 from unisid.errors import ArtifactError, ConfigError, DataError
 from unisid.log import logger
@@ -196,7 +196,8 @@ class Writer:
             "empty": pc.sum(items["empty"]).as_py(),
             "width": self.encode.encoder.width,
         }
-        table = pa.table(columns).replace_schema_metadata({COUNTS: json.dumps(counts)})
+        said = counts | self.encode.decided
+        table = pa.table(columns).replace_schema_metadata({COUNTS: json.dumps(said)})
         write_shard(self.out, FAMILY, items["shard"][0].as_py(), table)
         return pa.Table.from_pylist([counts | {"seconds": seconds}])
 
@@ -207,7 +208,10 @@ class Encode:
     def __init__(self, config: Config) -> None:
         self.config, self.device = config, config.pool.device()
         self.batch_tokens = config.batch_tokens or (GPU_TOKENS if self.device.type == "cuda" else CPU_TOKENS)
-        self.encoder = config.encoder.build(self.device)
+        settings = config.encoder.on(self.device)
+        self.encoder = settings.build(self.device)
+        self.decided: Json = {} if settings == config.encoder else {DTYPE: to_record(settings)[DTYPE]}
+        """What the settings left to the device."""
 
     def __call__(self, items: pa.Table) -> tuple[Encoded, Int[np.ndarray, " B"]]:
         """Raises DataError where a state is not a number, or is larger than what is kept of it can be."""
@@ -255,6 +259,7 @@ def summary(out: Place, num_shards: int, num_items: int, has_states: bool) -> Js
         raise ArtifactError(
             f"{out}: shards hold {total['items']} items, the catalog {num_items}; delete the folder and make it anew"
         )
+    dtypes = sorted({each[DTYPE] for each in counts if DTYPE in each})
     return {
         "items": num_items,
         "width": counts[0]["width"],
@@ -263,14 +268,21 @@ def summary(out: Place, num_shards: int, num_items: int, has_states: bool) -> Js
         "padding": round(1 - total["tokens"] / total["slots"], 4),
         "truncated": total["truncated"],
         "empty": total["empty"],
+        **({DTYPE: ", ".join(dtypes)} if dtypes else {}),
     }
 
 
-def _counts(out: Place, index: int) -> dict[str, int]:
+def as_made(config: Config, counts: Json) -> Config:
+    """The settings of embeddings with these counts, whatever this device would decide: the same type of numbers."""
+    dtype = dtype_of(counts)
+    return config if dtype is None else override(config, f"encoder.{DTYPE}", dtype)
+
+
+def _counts(out: Place, index: int) -> Json:
     name = shard_name(FAMILY, index)
     try:
         with out.open(name) as file:
-            found: dict[str, int] = json.loads(ipc.open_file(file).schema.metadata[COUNTS])
+            found: Json = json.loads(ipc.open_file(file).schema.metadata[COUNTS])
     except (pa.ArrowInvalid, TypeError, KeyError) as error:
         raise ArtifactError(
             f"{out}/{name}: is not a whole shard of embeddings ({error}); delete this file and run the "

@@ -21,8 +21,8 @@ def sources(config: stage.Config) -> dict[str, Json]:
 
 def make(job: Job[stage.Config]) -> Json:
     """Write the shards; returns what all of them hold, in numbers."""
-    config = job.config
-    catalog, base = Catalog.read(job.inputs["catalog"]), Embeddings.read(base_of(config.base).open("embeddings"))
+    catalog, base = Catalog.read(job.inputs["catalog"]), Embeddings.read(base_of(job.config.base).open("embeddings"))
+    config = stage.as_made(job.config, base.record.counts)
     take_shards(base.place, job.out, FAMILY)
     missing = further_parts(base.shards, job.out, catalog.num_items, config.shard_rows)
     if missing:

@@ -31,6 +31,7 @@ from unisid.legend import LOSS
 from unisid.log import logger
 from unisid.ops.nearest import EXACT_LIMIT
 from unisid.ops.neighbours import Measure
+from unisid.precision import Precision, autocast
 from unisid.progress import Progress
 from unisid.stages import embeddings
 from unisid.stages.extension import Base
@@ -42,7 +43,6 @@ from unisid.stages.fused.reading import Reader
 from unisid.stages.fused.references import REFERENCES, fit
 from unisid.training import loop
 from unisid.training.loop import Accumulation, Training
-from unisid.training.precision import Precision, autocast
 
 LOG = logger(__name__)
 

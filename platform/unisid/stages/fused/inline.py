@@ -51,6 +51,7 @@ def settings(inputs: Mapping[str, Place], pool: Pool) -> embeddings.Config:
             f"{str(was.get('fingerprint'))[:12]}, which now has {str(now.get('fingerprint'))[:12]}; "
             "give the encoder back, or make the embeddings anew"
         )
+    found = embeddings.as_made(found, held.record.counts)
     return replace(found, encoder=found.encoder.of(inputs["catalog"]), pool=pool)
 
 

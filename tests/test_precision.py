@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from unisid import precision
 from unisid.artifacts.store import Place
 from unisid.compute import Pool
+from unisid.precision import CPU_WIDTH, autocast, is_bfloat16, processor_has_bfloat16, width_of
 from unisid.runtime.local import LocalCompute
-from unisid.training import precision
 from unisid.training.loop import Training, run
-from unisid.training.precision import CPU_WIDTH, autocast, is_bfloat16, processor_has_bfloat16, width_of
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 SEEDS = range(4)
