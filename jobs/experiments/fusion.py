@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from jobs.experiments.thesis import letter_of
-from jobs.recipes.joined import HALF
 from jobs.recipes.recommenders import over_items
+from jobs.recipes.shrunk import HALF
 from unisid.backbones import hierarchical
 from unisid.baselines import related
 from unisid.encoders import steps
