@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,7 +163,7 @@ def end(process: "subprocess.Popen[bytes]", seconds: float = 10.0) -> None:
     process.wait()
 
 
-def until(holds, what: str, seconds: float = 180.0, every: float = 0.2) -> None:
+def until(holds: Callable[[], object], what: str, seconds: float = 180.0, every: float = 0.2) -> None:
     """Wait for something to hold, looking again every so many seconds."""
     end = time.monotonic() + seconds
     while not holds():
