@@ -75,7 +75,7 @@ def test_vectors_are_those_of_the_formula(settings, whitening):
 
 @pytest.mark.parametrize("strong", ["loud", "quiet"])
 def test_texts_are_whitened_where_they_predict_the_graph_better_so(strong):
-    """Two directions of the text say what the graph is. Where they vary least, the others drown them; where they vary
+    """Three directions of the text say what the graph is. Where they vary least, the others drown them; where they vary
     most, whitening would make the noise as strong as they are."""
     generator = torch.Generator().manual_seed(0)
     graph = torch.randn(300, 1, 3, generator=generator)

@@ -98,7 +98,8 @@ class Shrinkage(FittedFusion):
         axes = {way: self._axes(way, texts) for way in ways}
         cosines = {way: self._compare(texts[useful], axes[way], count[useful]) for way in ways}
         best = max(ways, key=lambda way: cosines[way])
-        self._compare(texts[useful], axes[best], count[useful])
+        if best != ways[-1]:
+            self._compare(texts[useful], axes[best], count[useful])
         return {"whitened": best == "on", "predicted": round(cosines[best], 4)}
 
     def _axes(self, way: str, texts: Float[Tensor, "R S"]) -> Float[Tensor, "S S"]:
