@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 import requests
 
+from unisid.runtime import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 RAY = Path(sys.executable).with_name("ray")
 LOOPBACK = "127.0.0.1"
@@ -27,6 +29,7 @@ LEAST = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # workers give way to everything else by default: beside another test they would hardly run
     "RAY_worker_niceness": "0",
+    **PATIENCE,
 }
 """Settings of Ray's processes."""
 STARTED = b"Ray runtime started"
