@@ -10,6 +10,8 @@ from unisid.trials.trial import override
 
 LEVELS = (2, 4)
 """Levels of semantic ids, beside the base's own."""
+TIMES = (0.5, 2.0)
+"""Codes of a level, by those of the base."""
 
 
 def parts(base: Recipe) -> Experiment:
@@ -32,10 +34,17 @@ def parts(base: Recipe) -> Experiment:
         "twice-as-wide": replace(shape, width=shape.width * 2),
         "one-block": replace(shape, num_layers=1),
         "four-blocks": replace(shape, num_layers=4),
+        "cosines": replace(shape, temperature=0.07),
+        "one-target-a-sample": replace(shape, targets="one"),
     }
     methods = [_named(replace(whole, model=replace(config, backbone=each)), name) for name, each in changed.items()]
     deeper = {f"levels-{levels}": override(whole, {"codes.tokenizer.num_levels": levels}) for levels in LEVELS}
-    methods += [_named(recipe, name) for name, recipe in deeper.items()]
+    own_size = base.codes.tokenizer.codebook_size
+    wider = {
+        f"codes-{size}": override(whole, {"codes.tokenizer.codebook_size": size})
+        for size in (round(own_size * times) for times in TIMES)
+    }
+    methods += [_named(recipe, name) for name, recipe in (deeper | wider).items()]
     return Experiment(
         name="parts",
         question="What is each part of the recommender over items worth?",

@@ -115,6 +115,36 @@ def test_the_windows_loss_is_the_mean_over_its_positions_each_after_its_own_hist
 
 
 @torch.no_grad()
+def test_samples_of_one_target_have_the_loss_of_the_window_that_they_are_cut_from(catalog):
+    window = [7, 9, 11, 13, 15]
+    whole = made(catalog).loss(Batch(torch.tensor([window[:4]]), torch.tensor([window[1:]])), INDEX)
+    config = dataclasses.replace(CONFIG, targets="one")
+    histories = torch.full((4, 4), PAD)
+    for row in range(4):
+        histories[row, : row + 1] = torch.tensor(window[: row + 1])
+    samples = Batch(histories, torch.tensor(window[1:]))
+    assert (config.learns_from, CONFIG.learns_from) == ("samples", "windows")
+    assert torch.allclose(made(catalog, config).loss(samples, INDEX), whole, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("exact", [True, False])
+def test_logits_of_cosines_are_bounded_by_the_temperature_and_decoded_alike(catalog, monkeypatch, exact):
+    """Two siblings' log p differ by no more than 2 / temperature, whatever their vectors' lengths."""
+    monkeypatch.setattr(hierarchical_model, "EXACT", N if exact else 0)
+    config = dataclasses.replace(CONFIG, temperature=0.5, repeat=False, dense=False, memory=None)
+    model = made(catalog, config)
+    for table in model.codes:
+        table.weight.data *= 100
+    found = model.search(HISTORIES, INDEX, k=N, beam=N)
+    assert found.scores.exp().sum(1).sub(1).abs().max() < 1e-4
+    by_level = model.log_probs(HISTORIES, found.items[:, 0], INDEX)
+    assert torch.allclose(by_level.sum(1), found.scores[:, 0], atol=1e-4)
+    first = model.log_probs_of(HISTORIES[:1], torch.arange(N)[None], INDEX)[0, :, 0]
+    assert float(first.max() - first.min()) <= 2 / 0.5 + 1e-4
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("exact", [True, False])
 def test_the_weights_of_the_parts_follow_what_was_taken(catalog, monkeypatch, exact):
     """Targets that the memory predicts and no network was trained on."""

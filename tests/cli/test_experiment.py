@@ -11,6 +11,7 @@ from unisid import recipes
 from unisid.baselines import gru4rec, popularity
 from unisid.cli import main
 from unisid.cli.experiment import configure
+from unisid.experiments import run as experiment_run
 from unisid.experiments.definition import find, with_baseline
 from unisid.stages import baseline
 
@@ -128,6 +129,15 @@ def test_a_recipes_own_baseline_is_what_baselines_share():
     assert with_baseline(found, gru4rec.Config()).baseline == baseline.Config(
         baseline=gru4rec.Config(), batch_size=9, valid_samples=3
     )
+
+
+def test_settings_that_do_not_reach_a_method_are_named(tmp_path, capsys, monkeypatch):
+    """TIGER beside the recommender over items is trained by a budget of its own."""
+    monkeypatch.setattr(experiment_run, "run", lambda found, *rest: tmp_path)
+    words = ["experiment", "recommenders", "--compute", "local", "--store", str(tmp_path), "--methods"]
+    assert main([*words, "uqf-tiger", "uqf-hierarchical-ids", "sasrec", "--model.training.epochs", "3"]) == 0
+    kept = [line for line in capsys.readouterr().out.splitlines() if "keeps its own" in line]
+    assert kept == ["warning: uqf-tiger keeps its own model.training.epochs 200, not 3"]
 
 
 def test_help_shows_what_baselines_share(capsys):

@@ -1,6 +1,6 @@
 import torch
 
-from unisid.layers.history import LATELY, QUICK, Repeat, Seen, taken_of_all, taken_of_some
+from unisid.layers.history import LATELY, QUICK, Repeat, Seen, at_end, taken_of_all, taken_of_some
 
 PAD = -1
 
@@ -10,6 +10,11 @@ def test_an_item_that_came_again_counts_at_its_latest_place_as_often_as_it_came(
     assert seen.real.tolist() == [[True, True] + [False] * 4, [True] + [False] * 5]
     assert seen.times[0, :2].tolist() == [3, 1]  # three stands for three and more
     assert seen.times[1, 0] == 1
+
+
+def test_a_single_target_stands_where_the_history_ends():
+    histories = torch.tensor([[4, 2, 6], [7, PAD, PAD]])
+    assert at_end(histories, torch.tensor([9, 0])).tolist() == [[PAD, PAD, 9], [0, PAD, PAD]]
 
 
 def test_the_term_is_the_sum_of_age_times_and_state_and_begins_at_zero():

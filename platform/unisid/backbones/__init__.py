@@ -29,10 +29,13 @@ from unisid.errors import ConfigError
 class BackboneConfig(PlugIn):
     """Base of every backbone's settings."""
 
-    learns_from: ClassVar[Literal["samples", "windows"]] = "samples"
-    """Histories with one target each, or windows of users' sequences in which every item but the first is one."""
     aligns: ClassVar[bool] = True
     """Whether it can learn from its own answers: whether what it is ranked by has a log p with a gradient."""
+
+    @property
+    def learns_from(self) -> Literal["samples", "windows"]:
+        """Histories with one target each, or windows of users' sequences in which every item but the first is one."""
+        return "samples"
 
     @abstractmethod
     def build(self, index: Index) -> Backbone:

@@ -19,6 +19,8 @@ from unisid.log import logger
 if TYPE_CHECKING:
     from unisid.artifacts.store import Store
     from unisid.config import Json
+    from unisid.experiments.definition import Experiment as ExperimentOf
+    from unisid.experiments.definition import Series
     from unisid.planning import Recipe
 
 LOG = logger(__name__)
@@ -55,6 +57,7 @@ class Experiment(Configured):
             rows = [{"name": name, "text": line} for name, line in known.items()]
             return print(json_text(rows) if self.json else "\n".join(f"{n:<20}{line}" for n, line in known.items()))
         found = definition.find(self.experiment, base).only(self.methods)
+        self._say_what_stays(found, base)
         with session.machines(self.compute) as compute:
             runner = session.runner(self.compute, compute, self.concurrent)
             tracker = session.experiment_tracker()
@@ -68,6 +71,19 @@ class Experiment(Configured):
         if self.json:
             results = {name: _results(store, base.name, name) for name in names}
             print(json_text({"folder": str(folder), "experiments": results}))
+
+    def _say_what_stays(self, found: ExperimentOf | Series, base: Recipe) -> None:
+        """Name the settings that were given and do not reach a method, which has its own."""
+        from unisid import recipes
+        from unisid.experiments.definition import Series, own_settings
+
+        if not self.settings:
+            return
+        plain = recipes.find(self.recipe)
+        experiments = [c.experiment for c in found.chapters] if isinstance(found, Series) else [found]
+        kept = {name: own for each in experiments for name, own in own_settings(each, plain, base).items()}
+        for name, own in kept.items():
+            LOG.warning("%s keeps its own %s", name, "; ".join(f"{key} {value}" for key, value in sorted(own.items())))
 
     def show_settings(self, prog: str) -> None:
         if self.experiment:

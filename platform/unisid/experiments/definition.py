@@ -180,6 +180,27 @@ def cells(experiment: Experiment, base: Recipe, seeds: Sequence[int]) -> list[Tr
     return found
 
 
+def own_settings(experiment: Experiment, plain: Recipe, base: Recipe) -> dict[str, dict[str, str]]:
+    """Methods that have settings of their own where the base's were changed: by method and key, theirs and the base's.
+
+    A method keeps a training budget of its own, say, where its recommender is not the base's.
+
+    Args:
+        plain: the dataset's recipe before its settings were changed.
+        base: the same after.
+    """
+    before = dict(settings.leaves(plain))
+    changed = {key: value for key, value in settings.leaves(base) if key not in before or before[key] != value}
+    found: dict[str, dict[str, str]] = {}
+    for method in experiment.methods:
+        recipe = method.recipe if method.recipe.baseline is None else replace(method.recipe, model=base.model)
+        own = dict(settings.leaves(recipe))
+        unlike = {key: f"{own[key]}, not {value}" for key, value in changed.items() if own.get(key, value) != value}
+        if unlike:
+            found[method.name] = unlike
+    return found
+
+
 def seeded(recipe: Recipe, seed: int, begins: tuple[str, ...] = ("",)) -> Recipe:
     """The recipe with this seed in everything that is learned, of the settings whose keys begin with one of these."""
     keys = [key for key, _ in settings.leaves(recipe) if key.endswith(".seed") and not key.startswith(NOT_SEEDED)]

@@ -41,6 +41,12 @@ def seen_in_windows(windows: Int[Tensor, "B T"], targeted: Bool[Tensor, "B T"]) 
     return Seen(before[targeted.flatten()])
 
 
+def at_end(histories: Int[Tensor, "B T"], targets: Int[Tensor, " B"]) -> Int[Tensor, "B T"]:
+    """Every history's one target at the place of its last item, PAD elsewhere: a window with a single target."""
+    last = (histories != PAD).sum(1, keepdim=True) - 1
+    return torch.full_like(histories, PAD).scatter(1, last, targets[:, None])
+
+
 def seen_at_end(past: Int[Tensor, "B E"], longest: int) -> Seen:
     """The latest items of each row, at most `longest`."""
     return Seen(latest_first(past, (past != PAD).sum(1) - 1)[:, :longest])

@@ -21,11 +21,11 @@ B histories or windows, T items, P positions with a target, N items, L levels, D
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from unisid.artifacts.vectors import check_nouns
 from unisid.backbones import BackboneConfig, Index, check_length
-from unisid.bounds import Count, CountOrNone, Layers, ShareBelowOne, Width
+from unisid.bounds import Count, CountOrNone, Layers, NotNegative, ShareBelowOne, Width
 from unisid.config import identity_where
 from unisid.errors import ConfigError
 from unisid.layers.recall import MemoryConfig
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Config(BackboneConfig):
     """The transformers, what an item's vector is made of, and what is added to the logits."""
-
-    learns_from: ClassVar[Literal["samples", "windows"]] = "windows"
 
     width: Width = 64
     """D: of hidden vectors and of everything that is compared with them."""
@@ -59,12 +57,23 @@ class Config(BackboneConfig):
     negatives: CountOrNone = field(default=0, metadata=identity_where(lambda config: config.negatives > 0))
     """Items, drawn by how often they are taken, that a step of the dense head learns from beside the targets; 0: all
     items up to 131,072, and 8,192 of a larger catalogue."""
+    targets: Literal["all", "one"] = field(
+        default="all", metadata=identity_where(lambda config: config.targets != "all")
+    )
+    """`all`: every item of a user's sequence but the first is a target, in windows; `one`: every history is a sample of
+    its own with one target, so an epoch reads as many as there are targets."""
+    temperature: NotNegative = field(default=0.0, metadata=identity_where(lambda config: config.temperature > 0))
+    """Divides the cosines of the trie's queries and nodes, which then are its logits; 0: dot products."""
     repeat: bool = True
     """Learn a term for items that the history holds."""
     memory: MemoryConfig | None = field(default_factory=MemoryConfig)
     """Which related items are recalled, if any."""
     max_length: Count = 256
     """Items of a history that can be read; at least the catalogue's `history_length`."""
+
+    @property
+    def learns_from(self) -> Literal["samples", "windows"]:
+        return "windows" if self.targets == "all" else "samples"
 
     def __post_init__(self) -> None:
         super().__post_init__()

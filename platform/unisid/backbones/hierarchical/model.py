@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 from unisid.artifacts.catalog import Catalog
 from unisid.backbones import NO_LIMITS, PAD, Backbone, Batch, Index, Limits, check_length, hierarchical
@@ -26,7 +27,7 @@ from unisid.decoding.beam import Beam, Ranked
 from unisid.decoding.hierarchy import Below, Children, parents, paths, segment_log_softmax, sizes_below
 from unisid.decoding.trie import Trie
 from unisid.layers.dense import sample_size, softmax_loss, training_counts
-from unisid.layers.history import Repeat, Seen, seen_at_end, seen_in_windows
+from unisid.layers.history import Repeat, Seen, at_end, seen_at_end, seen_in_windows
 from unisid.layers.new_items import offset_of
 from unisid.layers.part_weights import PartWeights, with_weights
 from unisid.layers.recall import Memory
@@ -172,20 +173,23 @@ class Hierarchical(Backbone):
         """Vectors of a level's nodes, from the codes of their prefix and the mean content below them."""
         items = index.trie.items[index.trie.levels[level].first_leaf[nodes].long()].long()  # one below each
         if level == len(index.sizes) - 1:
-            return self.vectors(items, index).float()
+            return self._scaled(self.vectors(items, index).float())
         codes = index.codes[items].long()
         found = sum(table(codes[..., number]) for number, table in enumerate(self.codes[: level + 1]))
         for noun, into in self.content.items():
             found = found + into(self.get_buffer(f"{noun}_mean_{level}")[nodes])
         assert isinstance(found, Tensor)
-        return found.float()
+        return self._scaled(found.float())
+
+    def _scaled(self, vectors: Float[Tensor, "*x D"]) -> Float[Tensor, "*x D"]:
+        """Of length 1 where cosines are compared; else as they are."""
+        return functional.normalize(vectors, dim=-1) if self.config.temperature else vectors
 
     def _states(
         self, histories: Int[Tensor, "B T"], index: Index
     ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B T D"] | None]:
         """The states of each transformer after every item of a history."""
-        items = histories.clamp_min(0)
-        read, *dense = self.transformers
+        items, (read, *dense) = histories.clamp_min(0), self.transformers
         first = read(self.vectors(items, index)).float()
         return first, dense[0](self.own(items)).float() if dense and self.own is not None else None
 
@@ -212,7 +216,7 @@ class Hierarchical(Backbone):
     def query(self, states: States, level: int) -> Float[Tensor, "P D"]:
         """The queries that a level's node vectors are compared with."""
         found: Tensor = self.heads[level](states.trie + self.steps[level](states.trie))
-        return found.float()
+        return self._scaled(found.float()) / (self.config.temperature or 1.0)
 
     def below(self, states: States, trie: Trie) -> Below:
         """The repeat term's mass on the items of each history, to be summed below nodes."""
@@ -231,15 +235,14 @@ class Hierarchical(Backbone):
     # Learning
 
     def loss(self, batch: Batch, index: Index) -> Float[Tensor, ""]:
-        real = batch.targets != PAD
+        every = batch.targets if self.config.targets == "all" else at_end(batch.histories, batch.targets)
+        real = every != PAD
         seen = seen_in_windows(batch.histories, real)
         first, dense = self._states(batch.histories, index)
         states = States(first[real], None if dense is None else dense[real], seen)
-        targets = batch.targets[real]
-        total = -self.path_log_probs(states, targets, index).sum()
-        if self.own is not None:
-            total = total + self._dense_loss(states, self.own, targets)
-        return total / len(targets)
+        targets = every[real]
+        dense_loss = 0.0 if self.own is None else self._dense_loss(states, self.own, targets)
+        return (dense_loss - self.path_log_probs(states, targets, index).sum()) / len(targets)
 
     def log_probs(
         self, histories: Int[Tensor, "B T"], targets: Int[Tensor, " B"], index: Index

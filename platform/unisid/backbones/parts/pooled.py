@@ -14,7 +14,7 @@ import functools
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -49,8 +49,6 @@ from unisid.ops.blend import weighted_sum
 class PooledConfig(BackboneConfig):
     """Base of the settings: the transformer, and what is added to the head's scores."""
 
-    learns_from: ClassVar[Literal["samples", "windows"]] = "windows"
-
     width: Width = 64
     """D: of hidden vectors and of everything that is compared with them."""
     num_layers: Layers = 2
@@ -67,6 +65,10 @@ class PooledConfig(BackboneConfig):
     """Which related items are recalled, if any."""
     max_length: Count = 256
     """Items of a history that can be read; at least the catalogue's `history_length`."""
+
+    @property
+    def learns_from(self) -> Literal["samples", "windows"]:
+        return "windows"
 
     def __post_init__(self) -> None:
         super().__post_init__()
