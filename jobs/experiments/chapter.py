@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from jobs.experiments.thesis import (
+    OWN,
     ablation,
     both_families,
     families,
@@ -59,7 +60,7 @@ def overall(base: Recipe) -> Experiment:
     """Table 6.1 with both families: `main`, and semantic ids of text, LETTER and the fusion for the other family."""
     found, twin = main(base), both_families(base)[1]
     known = {method.name for method in found.methods}
-    others = (tokenized(twin, source) for source in ("text", "letter", "uqf"))
+    others = (tokenized(twin, source) for source in ("text", "letter", OWN))
     return replace(
         found, name="overall", methods=(*found.methods, *(each for each in others if each.name not in known))
     )

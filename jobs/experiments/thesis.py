@@ -43,12 +43,15 @@ LANGUAGE_MODELS = {
 WIDTHS = (48, 96, 192)
 FIRST = ("next",)
 """The first task alone: what the thesis calls TIGER-style, as we read it."""
-SOURCES = ("text", "graph", "concat", "letter", "uqf")
+OWN = "fused"
+"""The source of semantic ids that is the base's own fusion."""
+SOURCES = ("text", "graph", "concat", "letter", OWN)
 """What semantic ids are made of, in the order of tables."""
 
 
 def main(base: Recipe) -> Experiment:
     """Table 6.1: every baseline beside semantic ids of text, of LETTER and of the fusion; UNGER; EAGER."""
+    own = _called(base, OWN)
     return Experiment(
         name="main",
         question="How good are unified semantic ids beside baselines without ids, and ids of text and of LETTER?",
@@ -56,14 +59,14 @@ def main(base: Recipe) -> Experiment:
             *_baselines(base),
             tokenized(base, "text"),
             tokenized(base, "letter"),
-            tokenized(base, "uqf"),
+            tokenized(base, OWN),
             *_recommenders(base),
             Method("unger", named(unified(base), "unger")),
-            Method("uqf-unigrec", named(with_unigrec(base), "uqf-unigrec")),
+            Method(f"{own}-unigrec", named(with_unigrec(base), f"{own}-unigrec")),
             Method("eager", named(two_streams(base), "eager")),
-            Method("uqf-etegrec", named(with_etegrec(base), "uqf-etegrec")),
+            Method(f"{own}-etegrec", named(with_etegrec(base), f"{own}-etegrec")),
         ),
-        ours=_named(base, "uqf"),
+        ours=_named(base, OWN),
     )
 
 
@@ -75,8 +78,8 @@ def recommenders(base: Recipe) -> Experiment:
     return Experiment(
         name="recommenders",
         question="Which recommender makes most of the same semantic ids?",
-        methods=(*baselines, tokenized(base, "uqf"), *_recommenders(base)),
-        ours="uqf-hierarchical",
+        methods=(*baselines, tokenized(base, OWN), *_recommenders(base)),
+        ours=f"{_called(base, OWN)}-hierarchical",
     )
 
 
@@ -95,8 +98,8 @@ def ablation(base: Recipe) -> Experiment:
     return Experiment(
         name="ablation",
         question="Is it the fusion before quantization that helps?",
-        methods=tuple(tokenized(base, name) for name in SOURCES),
-        ours=_named(base, "uqf"),
+        methods=tuple(tokenized(base, name) for name in _sources(base)),
+        ours=_named(base, OWN),
     )
 
 
@@ -105,8 +108,8 @@ def families(base: Recipe) -> Experiment:
     return Experiment(
         name="families",
         question="Is it the fusion before quantization that helps, whatever reads the semantic ids?",
-        methods=tuple(tokenized(each, name) for each in both_families(base) for name in SOURCES),
-        ours=_named(base, "uqf"),
+        methods=tuple(tokenized(each, name) for each in both_families(base) for name in _sources(base)),
+        ours=_named(base, OWN),
     )
 
 
@@ -115,8 +118,8 @@ def significance(base: Recipe) -> Experiment:
     return Experiment(
         name="significance",
         question="Is the fusion's advantage more than chance?",
-        methods=tuple(tokenized(base, name) for name in ("text", "letter", "uqf")),
-        ours=_named(base, "uqf"),
+        methods=tuple(tokenized(base, name) for name in ("text", "letter", OWN)),
+        ours=_named(base, OWN),
     )
 
 
@@ -135,7 +138,7 @@ def tokenizers(base: Recipe) -> Experiment:
         "hkmeans": hkmeans.Config(num_levels=levels, codebook_size=min(size, _most(levels))),
         "opq": opq.Config(num_levels=levels, codebook_size=size),
     }
-    ours = tokenized(base, "uqf").recipe
+    ours = tokenized(base, OWN).recipe
     methods = (Method(f"{kind}-{_backbone(base)}", _quantized(ours, kind, config)) for kind, config in kinds.items())
     return Experiment(
         name="tokenizers",
@@ -147,7 +150,7 @@ def tokenizers(base: Recipe) -> Experiment:
 
 def sensitivity(base: Recipe) -> Experiment:
     """Figure 6.2: how much structure and how much text count in the fusion's loss, w_s + w_t = 1."""
-    ours = tokenized(base, "uqf").recipe
+    ours = tokenized(base, OWN).recipe
     methods = []
     for weight in STRUCTURE_WEIGHTS:
         loss = replace(ours.fused.loss, structure_weight=weight)
@@ -164,20 +167,18 @@ def sensitivity(base: Recipe) -> Experiment:
 
 def scaling(base: Recipe) -> Experiment:
     """Table 6.4, figures 6.3 and 6.4: the same semantic ids, larger recommenders."""
-    ours = tokenized(base, "uqf").recipe
+    ours = tokenized(base, OWN).recipe
     backbone = ours.model.backbone
     if isinstance(backbone, lcrec.Config):
         sized = {size: replace(backbone, model=name) for size, name in LANGUAGE_MODELS.items()}
         methods = [
-            Method(f"{_named(base, 'uqf')}-{size:g}b", _speaking(ours, config), at=size)
-            for size, config in sized.items()
+            Method(f"{_named(base, OWN)}-{size:g}b", _speaking(ours, config), at=size) for size, config in sized.items()
         ]
         axis = "billion weights"
     elif isinstance(backbone, tiger.Config | hierarchical.Config):
         sized = {float(width): replace(backbone, width=width) for width in WIDTHS}
         methods = [
-            Method(f"{_named(base, 'uqf')}-{size:g}", _speaking(ours, config), at=size)
-            for size, config in sized.items()
+            Method(f"{_named(base, OWN)}-{size:g}", _speaking(ours, config), at=size) for size, config in sized.items()
         ]
         axis = "width"
     else:
@@ -192,12 +193,12 @@ def scaling(base: Recipe) -> Experiment:
 
 def interpretability(base: Recipe) -> Experiment:
     """Figures 6.5 and 6.6: what prefixes mean, and the users that their items share; no recommender is trained."""
-    methods = (replace(tokenized(base, name), index_alone=True) for name in SOURCES)
+    methods = (replace(tokenized(base, name), index_alone=True) for name in _sources(base))
     return Experiment(
         name="interpretability",
         question="What do the prefixes of semantic ids say of items?",
         methods=tuple(methods),
-        ours=_named(base, "uqf"),
+        ours=_named(base, OWN),
     )
 
 
@@ -244,7 +245,7 @@ def tokenized(base: Recipe, source: str) -> Method:
         "graph": single.Config(modality="graph"),
         "concat": concat.Config(),
         "letter": single.Config(modality="text"),
-        "uqf": base.fused.fusion,
+        OWN: base.fused.fusion,
     }
     recipe = replace(
         base,
@@ -265,22 +266,23 @@ def _recommenders(base: Recipe) -> tuple[Method, ...]:
     whole = own if isinstance(own.backbone, hierarchical.Config) else over_items(hierarchical.Config(), pool)
     shape = whole.backbone
     assert isinstance(shape, hierarchical.Config)
+    name = f"{_called(base, OWN)}-hierarchical"
     kinds = {
-        "uqf-hierarchical": whole,
-        "uqf-hierarchical-ids": replace(whole, backbone=replace(shape, dense=False)),
-        "uqf-hierarchical-no-content": replace(whole, backbone=replace(shape, content=())),
-        "uqf-tiger": token_by_token(pool),
+        name: whole,
+        f"{name}-ids": replace(whole, backbone=replace(shape, dense=False)),
+        f"{name}-no-content": replace(whole, backbone=replace(shape, content=())),
+        f"{_called(base, OWN)}-tiger": token_by_token(pool),
     }
-    ours = replace(tokenized(base, "uqf").recipe, instructions=None)
+    ours = replace(tokenized(base, OWN).recipe, instructions=None)
     found = {
         name: replace(ours, model=config, metrics=replace(ours.metrics, method=name)) for name, config in kinds.items()
     }
     size = min(base.codes.tokenizer.codebook_size, 256)
     found |= {
         made.metrics.method: made
-        for made in (make(found["uqf-hierarchical"], codebook_size=size) for make in (in_parallel, by_retrieval))
+        for made in (make(found[name], codebook_size=size) for make in (in_parallel, by_retrieval))
     }
-    return tuple(Method(name, recipe) for name, recipe in found.items() if name != _named(base, "uqf"))
+    return tuple(Method(name, recipe) for name, recipe in found.items() if name != _named(base, OWN))
 
 
 def letter_of(base: Recipe) -> letter.Config:
@@ -302,7 +304,17 @@ def _speaking(recipe: Recipe, backbone: BackboneConfig) -> Recipe:
 
 
 def _named(base: Recipe, source: str) -> str:
-    return f"{source}-{_backbone(base)}"
+    return f"{_called(base, source)}-{_backbone(base)}"
+
+
+def _called(base: Recipe, source: str) -> str:
+    """What tables call a source of semantic ids: the base's own fusion by its kind."""
+    return base.fused.fusion.kind if source == OWN else source
+
+
+def _sources(base: Recipe) -> tuple[str, ...]:
+    """The sources, but for one that the base's own fusion is."""
+    return tuple(each for each in SOURCES if each == OWN or each != base.fused.fusion.kind)
 
 
 def _most(levels: int) -> int:

@@ -57,5 +57,5 @@ def _over_product_codes(
         ),
         instructions=None,
         model=replace(base.model, backbone=replace(backbone, **kept)),
-        metrics=replace(base.metrics, method=f"uqf-{backbone.kind}"),
+        metrics=replace(base.metrics, method=f"{base.fused.fusion.kind}-{backbone.kind}"),
     )

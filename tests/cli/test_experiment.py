@@ -110,7 +110,7 @@ def test_words_say_what_all_baselines_share_where_the_recipe_has_no_baseline():
     assert {(each.pool.cpus, each.training.epochs, each.training.patience) for each in shared} == {(0.5, 3, 10)}
     assert len({settings.fingerprint(settings.to_record(each.baseline)) for each in shared}) == len(shared)
     others = {method.name: method.until for method in methods if method.recipe.baseline is None}
-    assert {"uqf-hierarchical", "uqf-tiger", "text-tiger", "uqf-unigrec", "uqf-etegrec"} <= set(others)
+    assert {"concat-hierarchical", "concat-tiger", "text-tiger", "concat-unigrec", "concat-etegrec"} <= set(others)
     assert set(others.values()) == {"metrics"}
 
 

@@ -12,6 +12,7 @@ from unisid import recipes
 from unisid.baselines import popularity
 from unisid.errors import ConfigError
 from unisid.experiments.definition import Experiment, Method, Series, cells, find, ready, seeded
+from unisid.fusion import concat
 from unisid.planning import Recipe
 from unisid.stages import baseline, instructions
 
@@ -103,6 +104,15 @@ def test_ready_experiments_stand_on_any_recipe(name):
     assert found.name == name
     for each in parts(found):
         keep_apart(cells(each, quick(), [1, 2]))
+
+
+def test_rows_are_called_by_the_fusion_that_makes_their_ids():
+    base = recipes.find("demo")
+    joined = replace(base, fused=replace(base.fused, fusion=concat.Config()))
+    methods = {name: {m.name for m in parts(find(name, joined))[0].methods} for name in ("recommenders", "ablation")}
+    assert {"concat-hierarchical", "concat-tiger", "concat-parallel"} <= methods["recommenders"]
+    assert methods["ablation"] == {f"{each}-hierarchical" for each in ("text", "graph", "concat", "letter")}
+    assert not [name for each in methods.values() for name in each if name.startswith("uqf")]
 
 
 def parts(found: Experiment | Series) -> list[Experiment]:
