@@ -24,6 +24,7 @@ from unisid.ops.bpr import Unknown, bpr
 from unisid.ops.propagate import adjacency
 from unisid.stages import graph as stage
 from unisid.stages.graph.edges import Edges
+from unisid.stages.graph.validation import validate
 
 BEAUTY = Path(__file__).parents[2] / "shared" / "data" / "amazon-beauty-2014" / "interactions.parquet"
 USERS, ITEMS, EDGES = 22_363, 12_101, 153_776
@@ -117,7 +118,7 @@ def curve(model: lightgcn.LightGCN, edges: Edges, seconds: float, epoch: Callabl
         begun = time.perf_counter()
         epoch(len(points))
         spent += time.perf_counter() - begun
-        points.append({"seconds": round(spent, 2), "recall": round(stage.validate(ALONE, model, edges), 4)})
+        points.append({"seconds": round(spent, 2), "recall": round(validate(ALONE, model, edges, MODEL.width), 4)})
     return points
 
 

@@ -21,6 +21,7 @@ from unisid.runtime.checkpoints import Position
 from unisid.runtime.local import LocalCompute, Member
 from unisid.stages import graph as stage
 from unisid.stages.graph.edges import Edges
+from unisid.stages.graph.validation import validate
 from unisid.training import within
 
 SMALL = stage.Config(
@@ -137,7 +138,7 @@ def test_recall_counts_targets_among_the_twenty_best_new_items(catalog):
         scores = {i: float(vectors[user] @ vectors[60 + i]) for i in range(NUM_ITEMS) if (user, i) not in known}
         hits.append(target in sorted(scores, key=scores.__getitem__, reverse=True)[:20])
     assert len(hits) > 50
-    assert stage.validate(Alone(), model, edges) == pytest.approx(np.mean(hits))
+    assert validate(Alone(), model, edges, 6) == pytest.approx(np.mean(hits))
 
 
 def test_validation_users_are_a_sample(catalog):
@@ -158,36 +159,38 @@ class Counting:
     """A worker that notes what passes through its collectives."""
 
     def __init__(self, worker: Worker) -> None:
-        self.worker, self.summed = worker, []
+        self.worker, self.summed, self.gathered = worker, [], []
 
     def all_reduce(self, tensor):
         self.summed.append(tuple(tensor.shape))
         return self.worker.all_reduce(tensor)
 
     def all_gather(self, tensor):
-        raise AssertionError("nothing is gathered while it learns")
+        self.gathered.append(tuple(tensor.shape))
+        return self.worker.all_gather(tensor)
 
     def __getattr__(self, name):
         return getattr(self.worker, name)
 
 
-def learn_counting(worker: Worker, task: Task[stage.Config]) -> list[tuple[int, ...]]:
+def learn_counting(worker: Worker, task: Task[stage.Config]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     edges = Edges.read(task.inputs["catalog"], task.config, worker.device)
     mine = stage.columns.owned(task.config.graph.width, worker.rank, worker.size)
     counting = Counting(worker)
     stage.learn(counting, task.config, task.config.graph.build(edges.graph, mine, 1), edges)
-    return counting.summed
+    return counting.summed, counting.gathered
 
 
 @pytest.mark.slow
 def test_a_step_exchanges_its_dot_products_and_no_gradient(catalog, place):
     task = Task(dataclasses.replace(SMALL, epochs=1), {"catalog": catalog.place}, place)
-    summed = LocalCompute().fit(learn_counting, task, name="count", pool=Pool(workers=2), work=place / "work")
+    summed, gathered = LocalCompute().fit(learn_counting, task, name="count", pool=Pool(workers=2), work=place / "work")
     edges = edges_of(catalog)
     steps = [len(users) for users, *_ in edges.batches(task.config, 0)]
     assert len(steps) > 1
     assert sum(steps) == len(edges.user)
-    assert summed == [(2, batch) for batch in steps] + [(len(edges.valid_user), NUM_ITEMS)]
+    assert summed == [(2, batch) for batch in steps] + [(1,)]
+    assert gathered == [(1, len(edges.valid_user), 3), (1, NUM_ITEMS, 3)]  # to validate: three columns of each row
 
 
 def compare(first: Graph, second: Graph) -> None:

@@ -12,7 +12,8 @@ DICTIONARY = 1 << 18
 
 
 SCORE_BYTES = 4 + 1 + 8
-"""Of a score while its target is ranked: itself, whether it is above the target's, and that as torch adds it up."""
+"""Of a score while its target is ranked, where the graph was measured: itself, whether it is above the target's, and
+that as torch adds it up. Now it takes 4, and a block of joined items on several workers what is left."""
 
 
 def number_bits(items: float, group: float) -> float:

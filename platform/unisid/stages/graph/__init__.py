@@ -1,8 +1,9 @@
 """catalog -> graph: every item's vectors from the interaction graph, layer by layer, by LightGCN trained with BPR.
 
 Every worker holds the whole graph and its own columns of all vectors; a step adds up the batch's 2B dot products
-over workers and exchanges nothing else. So W workers compute what one computes. Batches are large, because each
-step propagates through the whole graph. U users, N items, V = U + N nodes, M edges, w own columns, D all columns.
+over workers and exchanges nothing else, and `validation` joins columns of items. So W workers compute what one
+computes. Batches are large, because each step propagates through the whole graph. U users, N items, V = U + N nodes,
+M edges, w own columns, D all columns.
 """
 
 import time
@@ -25,17 +26,16 @@ from unisid.errors import ConfigError, DataError
 from unisid.graphs import GraphConfig, GraphModel, lightgcn
 from unisid.log import logger
 from unisid.ops.bpr import bpr
-from unisid.ops.ranking import SCORES_AT_ONCE, rank_of_target
 from unisid.progress import HowFar, Throttle
 from unisid.stages.extension import Base
 from unisid.stages.graph.edges import Edges
+from unisid.stages.graph.validation import CUTOFF, validate
 from unisid.training import columns
 from unisid.training.loop import PROGRESS_SECONDS
 from unisid.training.within import Within
 
 LOG = logger(__name__)
 
-CUTOFF = 20
 SHARD_ROWS = 1 << 15
 
 
@@ -155,7 +155,7 @@ def learn(worker: Worker, config: Config, model: GraphModel, edges: Edges) -> Js
                 worker.commit(state["epoch"], columns.saving(worker, kept, state, config.graph.width))
                 within.restart()
             continue
-        recall = validate(worker, model, edges)
+        recall = validate(worker, model, edges, config.graph.width)
         if recall > state["best_recall"] or not len(edges.valid_user):
             state |= {"best_recall": recall, "best_epoch": state["epoch"]}
             best.copy_(model.vectors.detach())
@@ -215,28 +215,6 @@ def train_epoch(
             f"graph, epoch {state['epoch']}: the loss is {mean}; lower graph.learning_rate ({config.learning_rate})"
         )
     return mean
-
-
-@torch.no_grad()
-def validate(worker: Worker, model: GraphModel, edges: Edges) -> float:
-    """Recall@20 of the validation targets among all items but those of the user's history; exact, over all columns.
-
-    What is masked, for two users with 2 and 1 known items that begin at 4 and 9 of `edges.item`: count = [2, 1], so
-    row = [0, 0, 1] and within = [0, 1, 2] - [0, 0, 2] = [0, 1, 0]; the items lie at start[row] + within = [4, 5, 9].
-    """
-    vectors, hits = model(), 0.0
-    users, items = vectors[: edges.graph.num_users], vectors[edges.graph.num_users :]
-    rows = max(1, SCORES_AT_ONCE // len(items))
-    for user, target in zip(edges.valid_user.split(rows), edges.valid_item.split(rows), strict=True):
-        scores = worker.all_reduce(users[user] @ items.T)
-        own = scores.gather(1, target[:, None])
-        start, count = edges.unknown.offsets[user], edges.unknown.offsets.diff()[user]
-        row = torch.arange(len(user), device=user.device).repeat_interleave(count)
-        within = torch.arange(len(row), device=user.device) - (count.cumsum(0) - count)[row]
-        scores[row, edges.item[start[row] + within].long()] = -torch.inf
-        scores.scatter_(1, target[:, None], own)  # a target is never masked, as all are known where the graph leaks
-        hits += float((rank_of_target(scores, target) <= CUTOFF).sum())
-    return hits / max(1, len(edges.valid_user))
 
 
 def _write(
