@@ -17,9 +17,9 @@ from unisid.stages.graph.edges import Edges
 from unisid.training import columns
 
 CUTOFF = 20
-RIVALS = 2 * CUTOFF - 1
+OTHERS = 2 * CUTOFF - 1
 """So many of the other items' largest scores say whether a rank, 1 + above + level / 2, is within the cut-off: were
-they all above or level, the rank would be 1 + RIVALS / 2 at least, which is past it."""
+they all above or level, the rank would be 1 + OTHERS / 2 at least, which is past it."""
 
 
 @torch.no_grad()
@@ -66,7 +66,7 @@ class Group:
         within = torch.arange(len(self.row), device=user.device) - (count.cumsum(0) - count)[self.row]
         self.known = edges.item[start[self.row] + within].long()
         self.own = users.new_full((len(user), 1), -torch.inf)
-        self.rivals = users.new_full((len(user), RIVALS), -torch.inf)
+        self.others = users.new_full((len(user), OTHERS), -torch.inf)
 
     def meet(self, first: int, items: Float[Tensor, "R D"]) -> None:
         """Score the block that begins with item `first`, and keep the targets' scores and the best of the others."""
@@ -75,12 +75,12 @@ class Group:
         self.own[row, 0] = scores[row, place]  # a target is never masked, as all are known where the graph leaks
         scores[row, place] = -torch.inf
         scores[_inside(self.row, self.known - first, len(items))] = -torch.inf
-        best = scores.topk(min(RIVALS, len(items))).values
-        self.rivals = torch.cat([self.rivals, best], 1).topk(RIVALS).values
+        best = scores.topk(min(OTHERS, len(items))).values
+        self.others = torch.cat([self.others, best], 1).topk(OTHERS).values
 
     def hits(self) -> Int[Tensor, ""]:
         """How many targets are within the cut-off, once all blocks were met."""
-        scores = torch.cat([self.own, self.rivals], 1)
+        scores = torch.cat([self.own, self.others], 1)
         return (rank_of_target(scores, torch.zeros_like(self.target)) <= CUTOFF).sum()
 
 
