@@ -1,6 +1,7 @@
 """The hierarchical softmax, its dense head, what is added to both, and an index that grew."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -257,13 +258,15 @@ def test_an_index_made_anew_has_items_that_came_later_and_lacks_those_that_are_g
 
 
 @torch.no_grad()
-def test_an_item_without_an_own_vector_is_scored_by_its_semantic_id_alone(catalog):
+def test_an_item_without_an_own_vector_is_ordered_by_trie_and_memory_alone(catalog):
+    """In the dense head all such items are as likely as one of N."""
     model = made(catalog)
     model.counts[5] = 0
     states = model.last_states(HISTORIES, INDEX)
     whole = model.search(HISTORIES, INDEX, k=N, beam=N)
     before = states.seen.before
-    parts = [trie_log_probs(model, states, INDEX)] * 2
+    trie = trie_log_probs(model, states, INDEX)
+    parts = [trie, torch.full_like(trie, -math.log(N))]
     parts += list(model.memory.of_all(model.memory.entries(before), before, N))
     expected = sum(weight * part[0, 5] for weight, part in zip(model.part_weights.values[0], parts, strict=True))
     assert torch.isclose(whole.scores[0][whole.items[0] == 5], expected.float(), atol=1e-5)

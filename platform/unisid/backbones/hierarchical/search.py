@@ -4,6 +4,7 @@ An item's score is a weighted sum of its parts: log p of the trie, log p of the 
 in `hierarchical`; K beams, C candidates, F parts, n nodes of a level.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ def parts_of_all(model: "Hierarchical", states: "States", index: Index) -> Itera
     scores = trie_log_probs(model, states, index)
     yield scores
     if model.own is not None:
-        yield torch.where(model.was_learned(), dense_log_probs(model, states, index), scores)
+        yield torch.where(model.was_learned(), dense_log_probs(model, states, index), _unlearned(model))
     if model.memory is not None:
         before = states.seen.before
         yield from model.memory.of_all(model.memory.entries(before), before, len(index.codes))
@@ -84,6 +85,12 @@ def dense_log_probs(model: "Hierarchical", states: "States", index: Index) -> Fl
     return logits.log_softmax(1)
 
 
+def _unlearned(model: "Hierarchical") -> float:
+    """The dense head's part of items without an own vector: it cannot tell one from another. What they come to beside
+    others the offset of new items says."""
+    return -math.log(len(model.counts))
+
+
 def _repeated(
     model: "Hierarchical", states: "States", number: int, again: Float[Tensor, "B T"], index: Index
 ) -> Float[Tensor, "B n"]:
@@ -131,7 +138,7 @@ def candidates(model: "Hierarchical", states: "States", index: Index, beam: Beam
     scores = found.scores.masked_fill(~real, 0.0)
     parts = [scores[:, :, None]]
     if model.own is not None:
-        dense = torch.where(model.was_learned()[items], _dense_logits(model, states, items), scores)
+        dense = torch.where(model.was_learned()[items], _dense_logits(model, states, items), _unlearned(model))
         parts.append(dense[:, :, None])
     if memory is not None:
         parts.append(memory.of(held, before, items))
