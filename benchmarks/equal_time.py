@@ -4,8 +4,8 @@ python -m benchmarks.equal_time [FOLDER]
 
 Data: the files of the recipe `beauty`; codes by `shrinkage`, in balance. Transformers of one size read a user's items
 and learn from every place, at one rate and with one dropout, without the memory. Two short runs of each say how many
-epochs fit into a budget; validation keeps the best. The processor's seconds are of training, of its validations and of ranking the
-test samples. FOLDER keeps what is made, for another call.
+epochs fit into a budget; validation keeps the best. The processor's seconds are of training, of its validations and of
+ranking the test samples. FOLDER keeps what is made, for another call.
 """
 
 import json
