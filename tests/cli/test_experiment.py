@@ -137,7 +137,7 @@ def test_settings_that_do_not_reach_a_method_are_named(tmp_path, capsys, monkeyp
     words = ["experiment", "recommenders", "--compute", "local", "--store", str(tmp_path), "--methods"]
     assert main([*words, "uqf-tiger", "uqf-hierarchical-ids", "sasrec", "--model.training.epochs", "3"]) == 0
     kept = [line for line in capsys.readouterr().out.splitlines() if "keeps its own" in line]
-    assert kept == ["warning: uqf-tiger keeps its own model.training.epochs 200, not 3"]
+    assert kept == ["uqf-tiger keeps its own model.training.epochs 200, not 3"]
 
 
 def test_help_shows_what_baselines_share(capsys):

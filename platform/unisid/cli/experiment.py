@@ -83,7 +83,7 @@ class Experiment(Configured):
         experiments = [c.experiment for c in found.chapters] if isinstance(found, Series) else [found]
         kept = {name: own for each in experiments for name, own in own_settings(each, plain, base).items()}
         for name, own in kept.items():
-            LOG.warning("%s keeps its own %s", name, "; ".join(f"{key} {value}" for key, value in sorted(own.items())))
+            LOG.info("%s keeps its own %s", name, "; ".join(f"{key} {value}" for key, value in sorted(own.items())))
 
     def show_settings(self, prog: str) -> None:
         if self.experiment:

@@ -9,5 +9,4 @@ PATIENCE = {
 }
 """Environment variables of every process that starts Ray, unless they are set already."""
 
-for name, value in PATIENCE.items():
-    os.environ.setdefault(name, value)
+os.environ.update({name: os.environ.get(name, value) for name, value in PATIENCE.items()})
