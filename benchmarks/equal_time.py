@@ -5,7 +5,8 @@ python -m benchmarks.equal_time [FOLDER]
 Data: the files of the recipe `beauty`; codes by `shrinkage`, in balance. Transformers of one size read a user's items
 and learn from every place, at one rate and with one dropout, without the memory. Two short runs of each say how many
 epochs fit into a budget; validation keeps the best. The processor's seconds are of training, of its validations and of
-ranking the test samples. FOLDER keeps what is made, for another call.
+ranking the test samples. FOLDER keeps what is made and its seconds, for another call; a training that was interrupted
+is not to be continued there, since its seconds would be of its end alone.
 """
 
 import json
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from jobs.recipes.amazon import beauty
@@ -45,33 +47,35 @@ SOFTMAXES = {"all_items": sasrec.Config(), "sampled": sasrec.Config(loss="sample
 def main(folder: str = "") -> dict[str, Any]:
     """By loss: an epoch's seconds, and by budget NDCG@10 of the test samples, both history rules."""
     with tempfile.TemporaryDirectory() as scratch:
-        store = Store(Place.of(folder or scratch))
+        place = Path(folder or scratch)
         found = {}
         for name in (*SOFTMAXES, *NETWORKS):
-            found[name] = _at_budgets(store, name)
+            found[name] = _at_budgets(place, name)
             print(name, json.dumps(found[name]), file=sys.stderr, flush=True)
     return found
 
 
-def _at_budgets(store: Store, name: str) -> dict[str, Any]:
-    once, more = (_trained(store, name, epochs)["cpu_seconds"] for epochs in SHORT)
+def _at_budgets(folder: Path, name: str) -> dict[str, Any]:
+    once, more = (_trained(folder, name, epochs)["cpu_seconds"] for epochs in SHORT)
     epoch = max((more - once) / (SHORT[1] - SHORT[0]), 0.1)
     figures: dict[str, Any] = {"epoch_cpu_seconds": round(epoch, 1)}
     for budget in BUDGETS:
         epochs = max(SHORT[1] + 1, round((budget - once) / epoch) + SHORT[0])
-        figures[f"budget_{budget}"] = {"epochs": epochs} | _trained(store, name, epochs)
+        figures[f"budget_{budget}"] = {"epochs": epochs} | _trained(folder, name, epochs)
     return figures
 
 
-def _trained(store: Store, name: str, epochs: int) -> dict[str, float]:
+def _trained(folder: Path, name: str, epochs: int) -> dict[str, float]:
     """What a recommender trained for so many epochs comes to."""
-    recipe = recipe_of(name, epochs)
+    recipe, store, kept = recipe_of(name, epochs), Store(Place.of(folder)), folder / f"seconds-{name}-{epochs}"
     noun = "metrics" if recipe.baseline is None else "baseline"
     for before in ("codes", "sequences"):
         pipeline.run(recipe, store, LocalCompute(), NullTracker(), before)
     begun = time.process_time()
     place = pipeline.run(recipe, store, LocalCompute(), NullTracker(), noun)[noun]
-    seconds = time.process_time() - begun
+    if not kept.exists():
+        kept.write_text(str(time.process_time() - begun))
+    seconds = float(kept.read_text())
     (rules,) = json.loads(place.read("metrics.json")).values()
     return {"cpu_seconds": round(seconds, 1)} | {rule: rules[rule]["NDCG@10"]["mean"] for rule in RULES}
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from unisid.backbones import Index
 from unisid.backbones.hierarchical import Config
-from unisid.backbones.hierarchical.model import States
+from unisid.backbones.hierarchical.states import States
 from unisid.layers.dense import SAMPLED, softmax_loss
 from unisid.layers.history import Seen
 

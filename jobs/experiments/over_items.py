@@ -35,6 +35,7 @@ def parts(base: Recipe) -> Experiment:
         "one-block": replace(shape, num_layers=1),
         "four-blocks": replace(shape, num_layers=4),
         "cosines": replace(shape, temperature=0.07),
+        "whole-codebook": replace(shape, softmax="codebook"),
         "one-target-a-sample": replace(shape, targets="one"),
     }
     methods = [_named(replace(whole, model=replace(config, backbone=each)), name) for name, each in changed.items()]

@@ -128,6 +128,40 @@ def test_samples_of_one_target_have_the_loss_of_the_window_that_they_are_cut_fro
     assert torch.allclose(made(catalog, config).loss(samples, INDEX), whole, atol=1e-5)
 
 
+def test_a_softmax_over_codebooks_counts_the_codes_that_no_child_has(catalog):
+    """The loss of one position, code by code; codes without a child have no content and no repeat term."""
+    config = dataclasses.replace(CONFIG, softmax="codebook", dense=False, memory=None)
+    model, history, target = made(catalog, config), HISTORIES[:1], 8
+    states, total = model.last_states(history, INDEX), 0.0
+    below = model.below(states, INDEX.trie)
+    for level, table in enumerate(model.codes):
+        nodes = torch.arange(len(INDEX.trie.levels[level]))
+        vectors, row = model.level_vectors(level, nodes, INDEX), torch.zeros_like(nodes)
+        repeat = model.added(states, level, row, nodes, below, INDEX.trie)
+        prefix = sum((model.codes[above].weight[CODES[target, above]] for above in range(level)), torch.zeros(16))
+        logits = (prefix + table.weight) @ model.query(states, level)[0]
+        for item in range(N):
+            if (CODES[item, :level] == CODES[target, :level]).all():
+                node = model.paths[item, level]
+                logits[CODES[item, level]] = vectors[node] @ model.query(states, level)[0] + repeat[node]
+        total -= logits.log_softmax(0)[CODES[target, level]]
+    loss = model.loss(Batch(history, torch.cat([history[:, 1:], torch.tensor([[target]])], 1)), INDEX)
+    one = dataclasses.replace(config, targets="one")
+    of_one = made(catalog, one).loss(Batch(history, torch.tensor([target])), INDEX)
+    assert torch.allclose(of_one, total, atol=1e-4)
+    assert loss > 0
+    loss.backward()
+    assert all(row.isfinite().all() for row in (table.weight.grad for table in model.codes))
+    with torch.no_grad():
+        found = model.search(history, INDEX, k=N, beam=N)
+    assert abs(float(found.scores.exp().sum()) - 1) < 1e-4
+
+
+def test_a_softmax_over_codebooks_refuses_cosines():
+    with pytest.raises(ConfigError, match="temperature must be 0"):
+        Config(softmax="codebook", temperature=0.1)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("exact", [True, False])
 def test_logits_of_cosines_are_bounded_by_the_temperature_and_decoded_alike(catalog, monkeypatch, exact):

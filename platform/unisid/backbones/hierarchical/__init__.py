@@ -64,6 +64,11 @@ class Config(BackboneConfig):
     its own with one target, so an epoch reads as many as there are targets."""
     temperature: NotNegative = field(default=0.0, metadata=identity_where(lambda config: config.temperature > 0))
     """Divides the cosines of the trie's queries and nodes, which then are its logits; 0: dot products."""
+    softmax: Literal["children", "codebook"] = field(
+        default="children", metadata=identity_where(lambda config: config.softmax != "children")
+    )
+    """Training's, at each level: over the `children` of the node reached, or over the level's whole `codebook`, codes
+    that no child has among them. Items are ranked by the first, whatever training does."""
     repeat: bool = True
     """Learn a term for items that the history holds."""
     memory: MemoryConfig | None = field(default_factory=MemoryConfig)
@@ -79,6 +84,8 @@ class Config(BackboneConfig):
         super().__post_init__()
         if self.width % self.num_heads:
             raise ConfigError(f"hierarchical: width {self.width} over {self.num_heads} heads; must divide evenly")
+        if self.softmax == "codebook" and self.temperature:
+            raise ConfigError("hierarchical: softmax codebook compares by dot products; temperature must be 0")
         check_nouns("hierarchical.content", self.content)
 
     def build(self, index: Index) -> "Hierarchical":

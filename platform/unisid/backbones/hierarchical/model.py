@@ -5,7 +5,6 @@ Letters as in `hierarchical`; X nodes looked at, n nodes of a level.
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -22,12 +21,14 @@ from unisid.backbones.hierarchical.search import (
     some_of_all,
     trie_log_probs,
 )
+from unisid.backbones.hierarchical.states import States
+from unisid.backbones.hierarchical.unused import log_mass_of_unused
 from unisid.backbones.parts.candidates import CANDIDATES, TABLE, Candidates, best_items, fit_to
 from unisid.decoding.beam import Beam, Ranked
 from unisid.decoding.hierarchy import Below, Children, parents, paths, segment_log_softmax, sizes_below
 from unisid.decoding.trie import Trie
 from unisid.layers.dense import sample_size, softmax_loss, training_counts
-from unisid.layers.history import Repeat, Seen, at_end, seen_at_end, seen_in_windows
+from unisid.layers.history import Repeat, at_end, seen_at_end, seen_in_windows
 from unisid.layers.new_items import offset_of
 from unisid.layers.part_weights import PartWeights, with_weights
 from unisid.layers.recall import Memory
@@ -38,25 +39,6 @@ from unisid.ops.principal import like, principal, project
 
 EXACT = 1 << 16
 """A catalogue of no more items is scored whole; a larger one is searched by beams."""
-
-
-@dataclass(frozen=True)
-class States:
-    """The encoding of P positions: a state of each transformer, and the items before."""
-
-    trie: Float[Tensor, "P D"]
-    dense: Float[Tensor, "P D"] | None
-    seen: Seen
-
-    def rows(self, rows: slice) -> "States":
-        """Some of the positions."""
-        dense = None if self.dense is None else self.dense[rows]
-        return States(self.trie[rows], dense, Seen(self.seen.before[rows]))
-
-    def repeated(self, times: int) -> "States":
-        """Every position so many times, one after the other."""
-        dense = None if self.dense is None else self.dense.repeat_interleave(times, 0)
-        return States(self.trie.repeat_interleave(times, 0), dense, Seen(self.seen.before.repeat_interleave(times, 0)))
 
 
 class Hierarchical(Backbone):
@@ -242,7 +224,8 @@ class Hierarchical(Backbone):
         states = States(first[real], None if dense is None else dense[real], seen)
         targets = every[real]
         dense_loss = 0.0 if self.own is None else self._dense_loss(states, self.own, targets)
-        return (dense_loss - self.path_log_probs(states, targets, index).sum()) / len(targets)
+        log_p = self.path_log_probs(states, targets, index, unused=self.config.softmax == "codebook")
+        return (dense_loss - log_p.sum()) / len(targets)
 
     def log_probs(
         self, histories: Int[Tensor, "B T"], targets: Int[Tensor, " B"], index: Index
@@ -255,8 +238,10 @@ class Hierarchical(Backbone):
         states = self.last_states(histories[:, -self.config.max_length :], index).repeated(items.shape[1])
         return self.path_log_probs(states, items.clamp_min(0).flatten(), index).unflatten(0, items.shape)
 
-    def path_log_probs(self, states: States, targets: Int[Tensor, " P"], index: Index) -> Float[Tensor, "P L"]:
-        """log p of the node on the target's path among its siblings, level by level."""
+    def path_log_probs(
+        self, states: States, targets: Int[Tensor, " P"], index: Index, *, unused: bool = False
+    ) -> Float[Tensor, "P L"]:
+        """log p of the node on the target's path among its siblings, level by level; `unused`: among all codes."""
         path, below = self.paths[targets], self.below(states, index.trie)
         found = []
         for number, level in enumerate(index.trie.levels):
@@ -264,7 +249,11 @@ class Hierarchical(Backbone):
             logits = self._child_logits(states, number, children, index)
             logits = logits + self.added(states, number, children.row, children.node, below, index.trie)
             log_p = segment_log_softmax(logits, children.row, len(targets))
-            found.append(log_p[children.node == path[children.row, number]])
+            taken = children.node == path[children.row, number]
+            found.append(log_p[taken])
+            if unused:
+                beside = log_mass_of_unused(self, states, number, targets, children, index)
+                found[-1] = log_p[taken] - functional.softplus(beside - (logits - log_p)[taken])
         return torch.stack(found, 1)
 
     def _child_logits(self, states: States, level: int, children: Children, index: Index) -> Float[Tensor, " X"]:

@@ -26,7 +26,8 @@ AT_ONCE = 1 << 16
 """Own vectors that are compared with a state at once."""
 
 if TYPE_CHECKING:
-    from unisid.backbones.hierarchical.model import Hierarchical, States
+    from unisid.backbones.hierarchical.model import Hierarchical
+    from unisid.backbones.hierarchical.states import States
 
 
 def parts_of_all(model: "Hierarchical", states: "States", index: Index) -> Iterator[Float[Tensor, "B N"]]:
