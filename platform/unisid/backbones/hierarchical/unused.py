@@ -21,9 +21,9 @@ def log_mass_of_unused(
 ) -> Float[Tensor, " P"]:
     """log of the sum of e^logit over the codes of a level that no child of the target's parent has; -10^30 for none."""
     prefix, query = index.codes[targets].long(), model.query(states, level)
-    logits = query @ model.codes[level].weight.float().T
-    for above in range(level):
-        logits = logits + (query * model.codes[above](prefix[:, above])).sum(1, keepdim=True)
+    logits = query @ model.codes[level].get_parameter("weight").float().T
+    for number, table in enumerate(model.codes[:level]):
+        logits = logits + (query * table(prefix[:, number])).sum(1, keepdim=True)
     first = index.trie.levels[level].first_leaf[children.node].long()
     used = index.codes[index.trie.items[first].long(), level].long()
     return logits.index_put((children.row, used), logits.new_full((), -1e30)).logsumexp(1)
